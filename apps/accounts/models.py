@@ -1,0 +1,200 @@
+"""Who: users, courses, memberships and the API keys that act for them."""
+
+import zoneinfo
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models import Q
+
+from apps.accounts import keys
+from apps.common.models import RevisedModel, RevisedQuerySet, Revision
+
+TOPIC = "principals"
+
+
+def validate_timezone(name: str) -> None:
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError(f"“{name}” is not a time zone. Use a name such as Europe/Helsinki or America/New_York.")
+
+
+class Weekday(models.TextChoices):
+    MONDAY = "monday"
+    TUESDAY = "tuesday"
+    WEDNESDAY = "wednesday"
+    THURSDAY = "thursday"
+    FRIDAY = "friday"
+    SATURDAY = "saturday"
+    SUNDAY = "sunday"
+
+    @property
+    def number(self) -> int:
+        """As `date.weekday()` counts: Monday is 0."""
+        return list(type(self)).index(self)
+
+
+class User(AbstractUser):
+    """A person. Staff sign in with a password; students usually have only an API key."""
+
+    objects: ClassVar[UserManager["User"]] = UserManager()
+
+    def __str__(self) -> str:
+        return self.get_full_name() or self.email or self.username
+
+    def save(self, *args: Any, **options: Any) -> None:
+        with transaction.atomic():
+            super().save(*args, **options)
+            if set(options.get("update_fields") or ()) != {"last_login"}:
+                Revision.bump(TOPIC)
+
+    @property
+    def teaches(self) -> Q:
+        """Courses in which this person is staff, as a filter on Course."""
+        return Q(memberships__user=self, memberships__is_active=True, memberships__role__in=Role.staff())
+
+
+class CourseQuerySet(RevisedQuerySet):
+    def for_staff(self, user: Any) -> "CourseQuerySet":
+        """The courses whose rows this user may see: all for operators, the own ones for instructors and assistants."""
+        if not (user.is_active and user.is_staff):
+            return self.none()
+        return self if user.is_superuser else self.filter(user.teaches).distinct()
+
+    def for_instructor(self, user: Any) -> "CourseQuerySet":
+        """The courses whose settings this user may change."""
+        if not (user.is_active and user.is_staff):
+            return self.none()
+        if user.is_superuser:
+            return self
+        instructs = Q(memberships__user=user, memberships__is_active=True, memberships__role=Role.INSTRUCTOR)
+        return self.filter(instructs).distinct()
+
+
+class Course(RevisedModel):
+    topic = TOPIC
+
+    class Logging(models.TextChoices):
+        FULL = "full", "Full: who, when, how much, and the text"
+        METADATA = "metadata", "Metadata: who, when, how much and rule hits, no text"
+        OFF = "off", "Off: only what accounting needs"
+
+    slug = models.SlugField(max_length=60, unique=True, help_text="Short name in addresses and files, such as cs101.")
+    title = models.CharField(max_length=200)
+    timezone = models.CharField(
+        max_length=60,
+        default="UTC",
+        validators=[validate_timezone],
+        help_text="The week turns at midnight here, such as Europe/Helsinki.",
+    )
+    week_starts = models.CharField(max_length=9, choices=Weekday.choices, default=Weekday.MONDAY)
+    is_open = models.BooleanField("open", default=True, help_text="A closed course refuses every call.")
+    logging = models.CharField(
+        max_length=8, choices=Logging.choices, default=Logging.FULL, help_text="What staff can read afterwards."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = CourseQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("slug",)
+
+    def __str__(self) -> str:
+        return self.title or self.slug
+
+
+class Role(models.TextChoices):
+    STUDENT = "student"
+    ASSISTANT = "assistant"
+    INSTRUCTOR = "instructor"
+
+    @classmethod
+    def staff(cls) -> tuple["Role", ...]:
+        return (cls.ASSISTANT, cls.INSTRUCTOR)
+
+
+class MembershipQuerySet(RevisedQuerySet):
+    def for_staff(self, user: Any) -> "MembershipQuerySet":
+        return self.filter(course__in=Course.objects.for_staff(user))
+
+
+class Membership(RevisedModel):
+    """A person in a course. The external id is what the university calls the person; it is unique within the course."""
+
+    topic = TOPIC
+
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    external_id = models.CharField("external ID", max_length=100, help_text="What the university calls this person.")
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.STUDENT)
+    is_active = models.BooleanField("active", default=True, help_text="Keys of an inactive member are refused.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = MembershipQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("course", "external_id")
+        constraints = (
+            models.UniqueConstraint(fields=("course", "external_id"), name="one_member_per_external_id"),
+            models.UniqueConstraint(fields=("course", "user"), name="one_membership_per_user_and_course"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.course.slug}"
+
+
+class ApiKeyQuerySet(RevisedQuerySet):
+    def for_staff(self, user: Any) -> "ApiKeyQuerySet":
+        return self.filter(membership__course__in=Course.objects.for_staff(user))
+
+    def revoke(self, *, now: datetime) -> int:
+        """Revoke those that are still valid; how many that were."""
+        return self.filter(revoked_at=None).update(revoked_at=now)
+
+
+class ApiKey(RevisedModel):
+    """What a student presents. Only its digest is kept; the text is shown once, when it is issued."""
+
+    topic = TOPIC
+
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="api_keys")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    last_four = models.CharField(max_length=4, editable=False)
+    name = models.CharField(max_length=100, blank=True, help_text="For people: where this key is used.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at",)
+        verbose_name = "API key"
+        verbose_name_plural = "API keys"
+
+    def __str__(self) -> str:
+        return self.shown
+
+    # Factories
+
+    @classmethod
+    def issue(
+        cls, *, membership: Membership, name: str = "", expires_at: datetime | None = None
+    ) -> tuple["ApiKey", str]:
+        """Store a new key and return it with its text, which cannot be had again."""
+        issued = keys.issue(pepper=settings.KEY_PEPPER)
+        row = cls.objects.create(
+            membership=membership, digest=issued.digest, last_four=issued.last_four, name=name, expires_at=expires_at
+        )
+        return row, issued.text
+
+    # Properties
+
+    @property
+    def shown(self) -> str:
+        return f"{keys.PREFIX}…{self.last_four}"
+
+    def is_valid(self, *, now: datetime) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)

@@ -1,0 +1,55 @@
+"""The address guard: addresses that a person or a file can bring must not lead into our own network.
+
+The check happens on the very address that is about to be connected to, so neither a clever spelling nor a name that
+resolves differently the second time gets around it.
+"""
+
+import ipaddress
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+class ForbiddenAddress(OSError):
+    """The address is not on the public internet and the owner of the URL has not been allowed private ones."""
+
+
+def is_public(address: str) -> bool:
+    """True for an address on the public internet, also when an IPv4 address hides inside an IPv6 one."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo or (None, None))[1]
+        if ip in _NAT64:
+            inner = ipaddress.IPv4Address(ip.packed[-4:])
+        if inner is not None:
+            return is_public(str(inner))
+    return ip.is_global and not ip.is_multicast
+
+
+def public_socket(info: tuple[Any, ...]) -> socket.socket:
+    """A socket factory for aiohttp that refuses everything but public addresses."""
+    family, kind, protocol, _, destination = info
+    if not is_public(destination[0]):
+        raise ForbiddenAddress("This address is not on the public internet.")
+    opened = socket.socket(family=family, type=kind, proto=protocol)
+    opened.setblocking(False)
+    return opened
+
+
+def check_url(url: str) -> str:
+    """A base URL as we store it, without a trailing slash. Raises ValueError with a sentence that says what is wrong."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("The address must start with https:// or http://.")
+    if not parts.hostname:
+        raise ValueError("The address names no host.")
+    if parts.username or parts.password:
+        raise ValueError("The address must not contain a user name or password; use a credential.")
+    if parts.query or parts.fragment:
+        raise ValueError("The address must not contain '?' or '#'.")
+    if any(ord(character) < 33 for character in url):
+        raise ValueError("The address must not contain spaces or control characters.")
+    parts.port  # noqa: B018  # raises ValueError for a port out of range
+    return url.rstrip("/")

@@ -1,0 +1,212 @@
+"""The group-commit writer: many callers, one thread, one transaction for all that waited.
+
+A unit of work is handed in together with the function that applies it: `apply(cursor, units) -> results`. Units that
+queued while the last transaction ran are grouped by that function and committed as one. Callers await the result and
+get it only once it is committed.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from django.db import DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from apps.common.errors import Unavailable
+
+U = TypeVar("U")
+R = TypeVar("R")
+Apply = Callable[[Any, Sequence[U]], Sequence[R]]
+
+logger = logging.getLogger(__name__)
+
+BATCH = 512
+RETRY_SECONDS = 0.0002
+LOCK_SECONDS = 30.0
+
+
+class StoreAway(Unavailable):
+    def __init__(self) -> None:
+        super().__init__(
+            "quota_backend_unavailable", "The quota database is away for a moment; nothing was charged. Try again."
+        )
+
+
+class Writer:
+    """One writer thread with its own connection to Django's default database.
+
+    `submit` is for the event loop, `call` for threads. A unit that raises fails alone: its neighbours commit.
+    After `stop`, which commits what is queued, units are refused with StoreAway.
+    """
+
+    def __init__(self, *, name: str = "writer") -> None:
+        self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._stopped = False
+        self._connection: BaseDatabaseWrapper
+        self.batches = 0
+        self.units = 0
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._queue.put(None)
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def submit(self, apply: Apply[U, R], unit: U) -> asyncio.Future[R]:
+        """Queue a unit from the event loop; the future ends when its transaction is committed."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[R] = loop.create_future()
+        self._put(_Unit(apply, unit, future, loop))
+        return future
+
+    def call(self, apply: Apply[U, R], unit: U) -> R:
+        """Run a unit from a thread and wait for it."""
+        future: Future[R] = Future()
+        self._put(_Unit(apply, unit, future, None))
+        return future.result()
+
+    def _put(self, unit: "_Unit") -> None:
+        if self._stopped:
+            unit.error = StoreAway()
+            _finish([unit])
+        else:
+            self._queue.put(unit)
+
+    def _run(self) -> None:
+        self._connection = connections["default"]
+        while (batch := self._next_batch()) is not None:
+            self._commit(batch)
+            _finish(batch)
+        self._connection.close()
+
+    def _next_batch(self) -> "list[_Unit] | None":
+        first = self._queue.get()
+        if first is None:
+            return None
+        batch = [first]
+        try:
+            while len(batch) < BATCH:
+                unit = self._queue.get_nowait()
+                if unit is None:
+                    self._queue.put(None)
+                    break
+                batch.append(unit)
+        except queue.Empty:
+            pass
+        return batch
+
+    def _commit(self, batch: "list[_Unit]") -> None:
+        self.batches += 1
+        self.units += len(batch)
+        try:
+            self._transact(batch)
+        except DatabaseError as error:
+            self._separate(batch, error)
+        except Exception as error:
+            logger.exception("A unit of the writer failed")
+            self._separate(batch, error)
+
+    def _separate(self, batch: "list[_Unit]", error: Exception) -> None:
+        """A batch failed as a whole: give each unit its own transaction, so that only the bad one fails."""
+        if len(batch) > 1:
+            for unit in batch:
+                self._commit([unit])
+            return
+        if isinstance(error, DatabaseError):
+            logger.error("The writer could not commit: %s", error)
+            self._connection.close()
+            batch[0].error = StoreAway()
+            batch[0].error.__cause__ = error
+        else:
+            batch[0].error = error
+
+    def _transact(self, batch: "list[_Unit]") -> None:
+        with self._begin() as cursor:
+            try:
+                for apply, units in _by_function(batch).items():
+                    for unit, result in zip(units, apply(cursor, [u.work for u in units]), strict=True):
+                        unit.result = result
+                cursor.execute("COMMIT")
+            except BaseException:
+                self._rollback(cursor)
+                raise
+
+    def _begin(self) -> Any:
+        """Open the transaction, asking again every 0.2 ms while another process writes to the same SQLite file."""
+        if self._connection.connection is None:
+            self._connection.ensure_connection()
+            if self._connection.vendor == "sqlite":
+                self._connection.connection.execute("PRAGMA busy_timeout=0")
+        cursor = self._connection.cursor()
+        begin = "BEGIN IMMEDIATE" if self._connection.vendor == "sqlite" else "BEGIN"
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                cursor.execute(begin)
+                return cursor
+            except DatabaseError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(RETRY_SECONDS)
+
+    @staticmethod
+    def _rollback(cursor: Any) -> None:
+        try:
+            cursor.execute("ROLLBACK")
+        except DatabaseError:
+            logger.warning("Rolling back failed; the connection is replaced")
+
+
+class _Unit:
+    """A queued piece of work and the future of whoever waits for it."""
+
+    __slots__ = ("apply", "error", "future", "loop", "result", "work")
+
+    def __init__(self, apply: Any, work: Any, future: Any, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.apply, self.work, self.future, self.loop = apply, work, future, loop
+        self.result: Any = None
+        self.error: Exception | None = None
+
+    def resolve(self) -> None:
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+def _by_function(batch: list[_Unit]) -> dict[Any, list[_Unit]]:
+    groups: dict[Any, list[_Unit]] = {}
+    for unit in batch:
+        groups.setdefault(unit.apply, []).append(unit)
+    return groups
+
+
+def _finish(batch: list[_Unit]) -> None:
+    """Wake the waiters: one call into each event loop for the whole batch."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Unit]] = {}
+    for unit in batch:
+        if unit.loop is None:
+            unit.resolve()
+        else:
+            by_loop.setdefault(unit.loop, []).append(unit)
+    for loop, units in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve_all, units)
+        except RuntimeError:
+            logger.warning("%d results came after the event loop had closed", len(units))
+
+
+def _resolve_all(units: list[_Unit]) -> None:
+    for unit in units:
+        unit.resolve()

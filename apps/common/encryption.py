@@ -1,0 +1,54 @@
+"""Secrets at rest: AES-256-GCM, bound to the place where they are stored.
+
+Stored form: `v1:<key id>:<nonce>:<ciphertext>`, base64url. The place (`table:field:row`) is authenticated, so a
+ciphertext that is copied into another row does not open there. A value that does not open raises; it never comes back
+as it is.
+"""
+
+import base64
+import hashlib
+import os
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+
+class CannotDecrypt(Exception):
+    """The stored secret was made with another key, moved, or damaged."""
+
+
+def _key(secret: str) -> bytes:
+    return hashlib.sha256(b"stoa credential encryption\0" + secret.encode()).digest()
+
+
+def _key_id(key: bytes) -> str:
+    return hashlib.sha256(b"stoa key id\0" + key).hexdigest()[:8]
+
+
+def encrypt(plain: str, *, place: str, keys: Sequence[str]) -> str:
+    """Encrypt with the newest (first) of the keys."""
+    key, nonce = _key(keys[0]), os.urandom(12)
+    key_id = _key_id(key)
+    sealed = AESGCM(key).encrypt(nonce, plain.encode(), f"{place}:{key_id}".encode())
+    return ":".join(("v1", key_id, _text(nonce), _text(sealed)))
+
+
+def decrypt(stored: str, *, place: str, keys: Sequence[str]) -> str:
+    """Open a stored secret. Raises CannotDecrypt."""
+    try:
+        version, key_id, nonce, sealed = stored.split(":")
+        key = next(key for key in map(_key, keys) if _key_id(key) == key_id)
+        if version != "v1":
+            raise CannotDecrypt("The secret is stored in an unknown form.")
+        return AESGCM(key).decrypt(_bytes(nonce), _bytes(sealed), f"{place}:{key_id}".encode()).decode()
+    except (ValueError, StopIteration, InvalidTag) as error:
+        raise CannotDecrypt("The secret does not open with the keys in GATEWAY_SECRET_KEYS.") from error
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text)

@@ -1,0 +1,174 @@
+"""Every way in which Stoa refuses or fails a caller of the data plane, and the one body they are rendered to.
+
+GatewayError
+├── InvalidRequest          400  the request itself is wrong
+│   └── BlockedByRule       400  an instructor's rule refuses the prompt
+├── InvalidKey              401  one body for every kind of bad key
+├── NotAllowed              403  the course does not allow it
+├── NotFound                404  no such model or path
+├── MethodNotAllowed        405
+├── BodyTooLarge            413
+├── RateLimited             429  too fast: wait and repeat
+├── OutOfQuota              429  the week is used up: repeating does not help
+├── InternalError           500  our mistake
+├── UpstreamFailed          502, 504  no provider could answer
+└── Unavailable             503  a part of Stoa is away or stopping
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import orjson
+
+FixedBy = Literal["you", "instructor", "operator"]
+
+
+class GatewayError(Exception):
+    """A refusal with a stable code. `message` is a sentence that says what to do; `fixed_by` says who can.
+
+    `headers` go out with the response, `details` into its body. What a refusal charged is 0 unless `charged` says otherwise.
+    """
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    fixed_by: ClassVar[FixedBy] = "operator"
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        param: str | None = None,
+        fixed_by: FixedBy | None = None,
+        headers: Mapping[str, str] | None = None,
+        details: Mapping[str, Any] | None = None,
+        charged: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.param = param
+        self.who = fixed_by or self.fixed_by
+        self.headers = dict(headers or {})
+        self.details = dict(details or {})
+        self.charged = charged
+
+    def body(self, *, request_id: str) -> dict[str, Any]:
+        """The error in OpenAI's shape, with our own fields beside theirs."""
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.type,
+                "param": self.param,
+                "code": self.code,
+                "request_id": request_id,
+                "fixed_by": self.who,
+                "charged": self.charged,
+                **self.details,
+            }
+        }
+
+    def json(self, *, request_id: str) -> bytes:
+        return orjson.dumps(self.body(request_id=request_id))
+
+
+class InvalidRequest(GatewayError):
+    status = 400
+    type = "invalid_request_error"
+    fixed_by = "you"
+
+
+class BlockedByRule(InvalidRequest):
+    fixed_by = "you"
+
+
+class InvalidKey(GatewayError):
+    """Takes no arguments, so that no cause can be told from another."""
+
+    status = 401
+    type = "invalid_request_error"
+    fixed_by = "you"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "invalid_api_key",
+            "This API key is missing or not valid. Send your course's key as 'Authorization: Bearer stoa_sk_...'; "
+            "if it used to work, ask your instructor for a new one.",
+            headers={"www-authenticate": "Bearer"},
+        )
+
+
+class NotAllowed(GatewayError):
+    status = 403
+    type = "permission_error"
+    fixed_by = "instructor"
+
+
+class NotFound(GatewayError):
+    status = 404
+    type = "invalid_request_error"
+    fixed_by = "you"
+
+
+class MethodNotAllowed(GatewayError):
+    status = 405
+    type = "invalid_request_error"
+    fixed_by = "you"
+
+
+class BodyTooLarge(GatewayError):
+    status = 413
+    type = "invalid_request_error"
+    fixed_by = "you"
+
+
+class RateLimited(GatewayError):
+    """`wait` is in seconds. Beyond a minute the client is told not to retry by itself (wire rule R27)."""
+
+    status = 429
+    type = "requests"
+    fixed_by = "you"
+
+    def __init__(self, message: str, *, wait: float, headers: Mapping[str, str] | None = None) -> None:
+        milliseconds = max(1, int(wait * 1000 + 0.999))
+        retry = {"retry-after": str(-(-milliseconds // 1000)), "retry-after-ms": str(milliseconds)}
+        if wait > 60:
+            retry = {"x-should-retry": "false"}
+        super().__init__("rate_limit_exceeded", message, headers={**(headers or {}), **retry})
+
+
+class OutOfQuota(GatewayError):
+    """Never carries Retry-After: official clients would sleep for days or ask three times (wire rule R26)."""
+
+    status = 429
+    type = "insufficient_quota"
+    fixed_by = "instructor"
+
+    def __init__(self, message: str, *, headers: Mapping[str, str], details: Mapping[str, Any]) -> None:
+        super().__init__("insufficient_quota", message, headers={**headers, "x-should-retry": "false"}, details=details)
+
+
+class InternalError(GatewayError):
+    status = 500
+
+    def __init__(self) -> None:
+        super().__init__(
+            "internal_error", "Stoa failed on this request. Try again; if it stays, send your operator the request id."
+        )
+
+
+class UpstreamFailed(GatewayError):
+    """No provider answered. Carries no provider's words: they may name our account or our key."""
+
+    status = 502
+
+    def __init__(self, code: str, message: str, *, status: int = 502, charged: int = 0) -> None:
+        super().__init__(code, message, charged=charged)
+        self.status = status  # type: ignore[misc]
+
+
+class Unavailable(GatewayError):
+    status = 503
+
+    def __init__(self, code: str, message: str, *, wait: int = 1) -> None:
+        super().__init__(code, message, headers={"retry-after": str(wait)})

@@ -1,0 +1,161 @@
+"""What was said: calls, the conversations they form, and the text.
+
+Calls are narrow and written with the settlement, in SQL, by `calls.py`. Text is wide and arrives later, by way of the
+spool, in tables of its own.
+"""
+
+from typing import Any
+
+from django.db import models
+
+from apps.accounts.models import ApiKey, Course, Membership
+from apps.rules.models import Rule
+
+
+class CallQuerySet(models.QuerySet["Call"]):
+    def for_staff(self, user: Any) -> "CallQuerySet":
+        if user.is_active and user.is_superuser:
+            return self
+        return self.filter(course__in=Course.objects.for_staff(user))
+
+
+class Call(models.Model):
+    """One proxied request. Its id is the request id that the student saw."""
+
+    class Status(models.TextChoices):
+        ANSWERED = "answered"
+        LEFT = "left", "Student left"
+        FAILED = "failed"
+        INTERRUPTED = "interrupted", "Interrupted by a crash"
+        BLOCKED = "blocked", "Blocked by a rule"
+        OUT_OF_QUOTA = "out_of_quota", "Out of quota"
+
+    id = models.CharField("request ID", max_length=32, primary_key=True)
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="calls")
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="calls", verbose_name="student")
+    api_key = models.ForeignKey(ApiKey, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    model = models.CharField(max_length=100)
+    provider = models.CharField(max_length=60, blank=True)
+    upstream_model = models.CharField(max_length=200, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    is_stream = models.BooleanField("streamed", default=False)
+    status = models.CharField(max_length=12, choices=Status.choices)
+    error_code = models.CharField(max_length=60, blank=True)
+    input_tokens = models.BigIntegerField(default=0)
+    cached_input_tokens = models.BigIntegerField(default=0)
+    output_tokens = models.BigIntegerField(default=0)
+    charged = models.BigIntegerField(default=0, help_text="Weighted tokens.")
+    is_estimated = models.BooleanField(
+        "estimated", default=False, help_text="The provider reported no usage; the counts are our estimate."
+    )
+    started_at = models.DateTimeField()
+    first_byte_ms = models.IntegerField(null=True, blank=True)
+    duration_ms = models.IntegerField(default=0)
+
+    objects = CallQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = (
+            models.Index(fields=("course", "-id"), name="calls_of_a_course"),
+            models.Index(fields=("membership", "-id"), name="calls_of_a_student"),
+        )
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def total_tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+
+class RuleHit(models.Model):
+    """A rule that was found in a call, as it was then."""
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="rule_hits")
+    rule = models.ForeignKey(Rule, on_delete=models.SET_NULL, null=True, blank=True, related_name="hits")
+    name = models.CharField(max_length=60)
+    action = models.CharField(max_length=5, choices=Rule.Action.choices)
+    stage = models.CharField(max_length=7, choices=Rule.Stage.choices)
+    message = models.PositiveIntegerField(help_text="Position of the message in the request, from 0.")
+    start = models.PositiveIntegerField(help_text="Where the match starts in the text of that message.")
+    end = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ThreadQuerySet(models.QuerySet["Thread"]):
+    def for_staff(self, user: Any) -> "ThreadQuerySet":
+        if user.is_active and user.is_superuser:
+            return self
+        return self.filter(course__in=Course.objects.for_staff(user))
+
+
+class Thread(models.Model):
+    """A conversation: calls that continue one another, found by the history that clients send along."""
+
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="threads")
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="threads", verbose_name="student")
+    title = models.CharField(max_length=120, blank=True)
+    started_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+
+    objects = ThreadQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "conversation"
+        ordering = ("-last_at", "-id")
+        indexes = (
+            models.Index(fields=("course", "-last_at"), name="threads_of_a_course"),
+            models.Index(fields=("membership", "-last_at"), name="threads_of_a_student"),
+        )
+
+    def __str__(self) -> str:
+        return self.title or f"Conversation {self.pk}"
+
+
+class Exchange(models.Model):
+    """The place of a call in its conversation. `tail` is the digest of the history that ends with its answer."""
+
+    call = models.OneToOneField(Call, on_delete=models.CASCADE, primary_key=True, related_name="exchange")
+    thread = models.ForeignKey(Thread, on_delete=models.CASCADE, related_name="exchanges")
+    tail = models.CharField(max_length=32, blank=True, db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.call_id} in {self.thread_id}"
+
+
+class Turn(models.Model):
+    """A piece of text in a call, in order. A long answer arrives in several pieces with the same role."""
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="turns")
+    seq = models.PositiveIntegerField()
+    message = models.PositiveIntegerField(null=True, help_text="Position in the request; empty for the answer.")
+    role = models.CharField(max_length=20)
+    text = models.TextField()
+
+    class Meta:
+        ordering = ("call", "seq")
+        constraints = (models.UniqueConstraint(fields=("call", "seq"), name="one_turn_per_call_and_seq"),)
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.text[:40]}"
+
+
+class DeadLetter(models.Model):
+    """A spooled record that the database refused. It stays until someone replays or discards it."""
+
+    call = models.CharField("request ID", max_length=32)
+    record = models.JSONField()
+    error = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.call}: {self.error[:60]}"

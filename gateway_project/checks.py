@@ -1,0 +1,20 @@
+"""Django system checks: what is wrong with this installation, said before it does harm."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.checks import CheckMessage, Warning, register
+
+
+@register
+def sqlite_is_current(app_configs: Sequence[Any] | None, **options: Any) -> list[CheckMessage]:
+    if sqlite3.sqlite_version_info >= (3, 51, 3):
+        return []
+    return [
+        Warning(
+            f"SQLite {sqlite3.sqlite_version} can corrupt its write-ahead log when two processes write.",
+            hint="Install the `pysqlite3` wheel (Linux on x86-64) or a system SQLite of 3.51.3 or later.",
+            id="stoa.W001",
+        )
+    ]
