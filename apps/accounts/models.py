@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Q
@@ -38,8 +38,6 @@ class Weekday(models.TextChoices):
 
 class User(AbstractUser):
     """A person. Staff sign in with a password; students usually have only an API key."""
-
-    objects: ClassVar[UserManager["User"]] = UserManager()
 
     def __str__(self) -> str:
         return self.get_full_name() or self.email or self.username
@@ -74,7 +72,7 @@ class CourseQuerySet(RevisedQuerySet):
 
 
 class Course(RevisedModel):
-    topic = TOPIC
+    topic: ClassVar[str] = TOPIC
 
     class Logging(models.TextChoices):
         FULL = "full", "Full: who, when, how much, and the text"
@@ -123,7 +121,7 @@ class MembershipQuerySet(RevisedQuerySet):
 class Membership(RevisedModel):
     """A person in a course. The external id is what the university calls the person; it is unique within the course."""
 
-    topic = TOPIC
+    topic: ClassVar[str] = TOPIC
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
@@ -157,7 +155,7 @@ class ApiKeyQuerySet(RevisedQuerySet):
 class ApiKey(RevisedModel):
     """What a student presents. Only its digest is kept; the text is shown once, when it is issued."""
 
-    topic = TOPIC
+    topic: ClassVar[str] = TOPIC
 
     membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="api_keys")
     digest = models.CharField(max_length=64, unique=True, editable=False)

@@ -39,7 +39,7 @@ def public_socket(info: tuple[Any, ...]) -> socket.socket:
 
 
 def check_url(url: str) -> str:
-    """A base URL as we store it, without a trailing slash. Raises ValueError with a sentence that says what is wrong."""
+    """A base URL as we store it, without a trailing slash. Raises ValueError with a sentence for people."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https"):
         raise ValueError("The address must start with https:// or http://.")

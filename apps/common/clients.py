@@ -57,7 +57,7 @@ class RelayResponse:
         try:
             async for chunk in self._response.content.iter_any():
                 yield chunk
-        except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise ConnectionBroken(repr(error)) from error
 
     def close(self) -> None:

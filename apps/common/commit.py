@@ -142,11 +142,10 @@ class Writer:
 
     def _begin(self) -> Any:
         """Open the transaction, asking again every 0.2 ms while another process writes to the same SQLite file."""
-        if self._connection.connection is None:
-            self._connection.ensure_connection()
-            if self._connection.vendor == "sqlite":
-                self._connection.connection.execute("PRAGMA busy_timeout=0")
+        is_new = self._connection.connection is None
         cursor = self._connection.cursor()
+        if is_new and self._connection.vendor == "sqlite":
+            cursor.execute("PRAGMA busy_timeout=0")
         begin = "BEGIN IMMEDIATE" if self._connection.vendor == "sqlite" else "BEGIN"
         deadline = time.monotonic() + LOCK_SECONDS
         while True:

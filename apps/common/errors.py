@@ -26,7 +26,7 @@ FixedBy = Literal["you", "instructor", "operator"]
 class GatewayError(Exception):
     """A refusal with a stable code. `message` is a sentence that says what to do; `fixed_by` says who can.
 
-    `headers` go out with the response, `details` into its body. What a refusal charged is 0 unless `charged` says otherwise.
+    `headers` go out with the response, `details` into its body. A refusal charged nothing unless `charged` says so.
     """
 
     status: ClassVar[int] = 500

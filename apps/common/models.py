@@ -30,7 +30,7 @@ class RevisedQuerySet(models.QuerySet[Any]):
     def _announced(self, write: Any) -> Any:
         with transaction.atomic(using=self.db):
             result = write()
-            Revision.bump(self.model.topic)  # type: ignore[attr-defined]
+            Revision.bump(self.model.topic)
         return result
 
     def update(self, **values: Any) -> int:
@@ -47,11 +47,12 @@ class RevisedQuerySet(models.QuerySet[Any]):
 
 
 class RevisedModel(models.Model):
-    """A row that some snapshot holds a copy of: writing it bumps the revision of its `topic` in the same transaction."""
+    """A row that some snapshot holds a copy of: writing it bumps its `topic`'s revision in the same transaction.
+
+    Subclasses give `objects` a RevisedQuerySet, so that bulk writes do the same.
+    """
 
     topic: ClassVar[str]
-
-    objects = RevisedQuerySet.as_manager()
 
     class Meta:
         abstract = True

@@ -1,7 +1,7 @@
 """Where it goes: providers, their credentials, and the models that students can name."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -19,7 +19,7 @@ TOPIC = "catalogue"
 class Provider(RevisedModel):
     """An upstream company or server."""
 
-    topic = TOPIC
+    topic: ClassVar[str] = TOPIC
 
     class Adapter(models.TextChoices):
         OPENAI = "openai", "OpenAI-compatible API"
@@ -52,6 +52,8 @@ class Provider(RevisedModel):
     )
     is_enabled = models.BooleanField("enabled", default=True)
 
+    objects = RevisedQuerySet.as_manager()
+
     class Meta:
         ordering = ("name",)
 
@@ -72,7 +74,7 @@ class Provider(RevisedModel):
 class Credential(RevisedModel):
     """Our secret for a provider. It can be written and used, never read back."""
 
-    topic = TOPIC
+    topic: ClassVar[str] = TOPIC
 
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="credentials")
     label = models.CharField(max_length=60, default="main")
@@ -82,6 +84,8 @@ class Credential(RevisedModel):
     )
     is_enabled = models.BooleanField("enabled", default=True)
     changed_at = models.DateTimeField(auto_now=True)
+
+    objects = RevisedQuerySet.as_manager()
 
     class Meta:
         ordering = ("provider", "label")
@@ -111,7 +115,7 @@ class Credential(RevisedModel):
 class Model(RevisedModel):
     """A public model name that students send, with what its tokens weigh. Its deployments say where calls go."""
 
-    topic = TOPIC
+    topic: ClassVar[str] = TOPIC
 
     name = models.CharField(max_length=100, unique=True)
     input_weight = models.DecimalField(
@@ -130,6 +134,8 @@ class Model(RevisedModel):
     is_enabled = models.BooleanField("enabled", default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
+    objects = RevisedQuerySet.as_manager()
+
     class Meta:
         ordering = ("name",)
 
@@ -140,7 +146,7 @@ class Model(RevisedModel):
 class Deployment(RevisedModel):
     """One callable upstream model at one provider."""
 
-    topic = TOPIC
+    topic: ClassVar[str] = TOPIC
 
     model = models.ForeignKey(Model, on_delete=models.CASCADE, related_name="deployments")
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="deployments")
@@ -150,6 +156,8 @@ class Deployment(RevisedModel):
         default=1, validators=[MinValueValidator(1)], help_text="Share of the calls, among equals in priority."
     )
     is_enabled = models.BooleanField("enabled", default=True)
+
+    objects = RevisedQuerySet.as_manager()
 
     class Meta:
         ordering = ("model", "priority", "provider")
@@ -169,7 +177,7 @@ class CourseModelQuerySet(RevisedQuerySet):
 class CourseModel(RevisedModel):
     """A model that a course allows its students to use."""
 
-    topic = TOPIC
+    topic: ClassVar[str] = TOPIC
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="allowed_models")
     model = models.ForeignKey(Model, on_delete=models.CASCADE, related_name="allowed_in")

@@ -3,14 +3,14 @@
 The ledger's tables are written by `ledger.py` alone, in SQL; here they are described and read.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 
 from apps.accounts.models import Course, Membership, Weekday, validate_timezone
-from apps.common.models import RevisedModel
+from apps.common.models import RevisedModel, RevisedQuerySet
 
 TOPIC = "policies"
 TOKENS_HELP = "Weighted tokens a week. Empty: no limit."
@@ -19,7 +19,7 @@ TOKENS_HELP = "Weighted tokens a week. Empty: no limit."
 class Institution(RevisedModel):
     """The allowance that all courses share. At most one row."""
 
-    topic = TOPIC
+    topic: ClassVar[str] = TOPIC
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     timezone = models.CharField(max_length=60, default="UTC", validators=[validate_timezone])
@@ -27,6 +27,8 @@ class Institution(RevisedModel):
     weekly_tokens = models.BigIntegerField(
         null=True, blank=True, validators=[MinValueValidator(0)], help_text=TOKENS_HELP
     )
+
+    objects = RevisedQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "institution"
@@ -39,7 +41,7 @@ class Institution(RevisedModel):
 class QuotaPolicy(RevisedModel):
     """What a course and each of its students may use. A course without one refuses every call."""
 
-    topic = TOPIC
+    topic: ClassVar[str] = TOPIC
 
     course = models.OneToOneField(Course, on_delete=models.CASCADE, related_name="quota_policy")
     weekly_tokens = models.BigIntegerField(
@@ -71,6 +73,8 @@ class QuotaPolicy(RevisedModel):
         validators=[MinValueValidator(1)],
         help_text="Refuse rather than answer when fewer tokens than these would be left for the answer.",
     )
+
+    objects = RevisedQuerySet.as_manager()
 
     class Meta:
         verbose_name = "allowance"

@@ -1,6 +1,6 @@
 """What may be said: rules."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -20,7 +20,7 @@ class RuleQuerySet(RevisedQuerySet):
 class Rule(RevisedModel):
     """One pattern, and what happens to a prompt in which it is found."""
 
-    topic = TOPIC
+    topic: ClassVar[str] = TOPIC
 
     class Direction(models.TextChoices):
         PROMPT = "prompt", "What students send"
