@@ -1,0 +1,62 @@
+"""Fixtures that every test may use.
+
+A test that touches the database says so in one of two ways:
+
+- `db` (or `@pytest.mark.django_db`): in a transaction that is rolled back. The usual one.
+- `committed_db`: writes are committed and stay, so that other threads, connections and a running server see them. No
+  flush follows: such a test makes its own course and looks only at what belongs to it.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from apps.accounts.models import Course, Membership
+from tests import factories
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        marker = item.get_closest_marker("django_db")
+        if marker is not None and marker.kwargs.get("transaction"):
+            # A flush would pull the rows from under the running server, and set back the revisions it goes by.
+            raise pytest.UsageError(f"{item.nodeid}: use the fixture committed_db instead of transaction=True.")
+
+
+@pytest.fixture
+def committed_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    with django_db_blocker.unblock():
+        yield
+
+
+# The standing cast, for tests in `db`. With `committed_db`, call the factories.
+
+
+@pytest.fixture
+def course(db: None) -> Course:
+    return factories.make_course()
+
+
+@pytest.fixture
+def ada(course: Course) -> Membership:
+    """A student with quota."""
+    return factories.make_ada(course=course)
+
+
+@pytest.fixture
+def ben(course: Course) -> Membership:
+    """A student whose week is used up."""
+    return factories.make_ben(course=course)
+
+
+@pytest.fixture
+def mia(course: Course) -> Membership:
+    """A student without a key."""
+    return factories.make_mia(course=course)
+
+
+@pytest.fixture
+def tess(course: Course) -> Membership:
+    """The instructor."""
+    return factories.make_tess(course=course)

@@ -1,0 +1,173 @@
+"""The smallest rows that a test needs. Every function takes overrides; names are unique by a counter."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from apps.accounts.models import ApiKey, Course, Membership, Role, User
+from apps.common.ids import new_id
+from apps.providers.models import CourseModel, Credential, Deployment, Model, Provider
+from apps.quotas.models import LedgerEntry, QuotaPolicy, WeeklyUsage
+from apps.rules.models import Rule
+
+PASSWORD = "correct horse battery staple"
+_numbers = itertools.count(1)
+
+
+def unique(stem: str) -> str:
+    return f"{stem}-{next(_numbers)}"
+
+
+# Who
+
+
+def make_user(**overrides: Any) -> User:
+    name = overrides.pop("username", None) or unique("user")
+    values = {"username": name, "email": f"{name}@example.edu", "password": PASSWORD, **overrides}
+    return User.objects.create_user(**values)
+
+
+def make_operator(**overrides: Any) -> User:
+    return make_user(**{"is_staff": True, "is_superuser": True, **overrides})
+
+
+def make_course(*, allowance: int | None = 1_000_000, **overrides: Any) -> Course:
+    """A course; each student may use `allowance` weighted tokens a week. None: a course without any policy."""
+    slug = overrides.pop("slug", None) or unique("course")
+    course = Course.objects.create(**{"slug": slug, "title": f"Course {slug}", **overrides})
+    if allowance is not None:
+        QuotaPolicy.objects.create(course=course, student_weekly_tokens=allowance)
+    return course
+
+
+def make_member(*, course: Course | None = None, user: User | None = None, **overrides: Any) -> Membership:
+    course = course or make_course()
+    user = user or make_user()
+    return Membership.objects.create(**{"course": course, "user": user, "external_id": user.username, **overrides})
+
+
+def make_student(*, course: Course | None = None, **overrides: Any) -> Membership:
+    return make_member(course=course, **overrides)
+
+
+def make_instructor(*, course: Course | None = None, **overrides: Any) -> Membership:
+    """Staff of one course: may open the admin and change the course."""
+    user = overrides.pop("user", None) or make_user(is_staff=True)
+    return make_member(course=course, user=user, **{"role": Role.INSTRUCTOR, **overrides})
+
+
+def make_assistant(*, course: Course | None = None, **overrides: Any) -> Membership:
+    return make_instructor(course=course, **{"role": Role.ASSISTANT, **overrides})
+
+
+def make_key(member: Membership | None = None, **overrides: Any) -> str:
+    """The text of a new API key."""
+    _, text = ApiKey.issue(membership=member or make_student(), **overrides)
+    return text
+
+
+# The standing cast
+
+
+def make_ada(*, course: Course | None = None) -> Membership:
+    """A student with quota and a key."""
+    ada = make_student(course=course, user=make_user(username=unique("ada"), first_name="Ada"))
+    make_key(ada)
+    return ada
+
+
+def make_ben(*, course: Course | None = None, now: datetime | None = None) -> Membership:
+    """A student with a key whose week is used up."""
+    ben = make_student(course=course, user=make_user(username=unique("ben"), first_name="Ben"))
+    make_key(ben)
+    policy = QuotaPolicy.objects.get(course=ben.course)
+    make_week(ben, used=policy.student_weekly_tokens, now=now)
+    return ben
+
+
+def make_mia(*, course: Course | None = None) -> Membership:
+    """A student without a key."""
+    return make_student(course=course, user=make_user(username=unique("mia"), first_name="Mia"))
+
+
+def make_tess(*, course: Course | None = None) -> Membership:
+    """The instructor."""
+    return make_instructor(course=course, user=make_user(username=unique("tess"), first_name="Tess", is_staff=True))
+
+
+# How much
+
+
+def make_week(student: Membership, *, used: int = 0, held: int = 0, now: datetime | None = None) -> WeeklyUsage:
+    """A student's current week, with the ledger entries that it is the sum of.
+
+    For courses in UTC whose week starts on Monday, which is what make_course makes.
+    """
+    midnight = (now or datetime.now(UTC)).replace(hour=0, minute=0, second=0, microsecond=0)
+    monday = midnight - timedelta(days=midnight.weekday())
+    week = WeeklyUsage.objects.create(
+        kind=WeeklyUsage.Kind.STUDENT,
+        account=student.pk,
+        starts_at=monday,
+        ends_at=monday + timedelta(days=7),
+        used=used,
+        held=held,
+    )
+    LedgerEntry.objects.create(
+        usage=week, hold=new_id(), kind=LedgerEntry.Kind.SETTLE, held_delta=held, used_delta=used, at=monday
+    )
+    return week
+
+
+# What may be said
+
+
+def make_rule(*, course: Course | None = None, **overrides: Any) -> Rule:
+    """A rule that blocks prompts about homework."""
+    values = {
+        "course": course or make_course(),
+        "name": unique("rule"),
+        "pattern": r"(?i)solve\s+my\s+homework",
+        "action": Rule.Action.BLOCK,
+        "stage": Rule.Stage.ENFORCE,
+        "message": "Ask for a hint instead.",
+    }
+    return Rule.objects.create(**{**values, **overrides})
+
+
+# Where it goes
+
+
+def make_provider(*, secret: str = "provider-secret", **overrides: Any) -> Provider:
+    """A provider on this machine's own network, with one credential. An empty secret: none."""
+    values = {"name": unique("provider"), "base_url": "http://127.0.0.1:9/v1", "allow_private_network": True}
+    provider = Provider.objects.create(**{**values, **overrides})
+    if secret:
+        make_credential(provider, secret=secret)
+    return provider
+
+
+def make_credential(provider: Provider, *, secret: str, **overrides: Any) -> Credential:
+    credential = Credential.objects.create(**{"provider": provider, "label": unique("credential"), **overrides})
+    credential.set_secret(secret)
+    return credential
+
+
+def make_model(*providers: Provider, course: Course | None = None, **overrides: Any) -> Model:
+    """A model that the course allows, deployed at the providers in the order in which they are tried."""
+    model = Model.objects.create(**{"name": unique("model"), **overrides})
+    for priority, provider in enumerate(providers):
+        make_deployment(model, provider, priority=priority)
+    if course is not None:
+        allow(model, course=course)
+    return model
+
+
+def make_deployment(model: Model, provider: Provider, **overrides: Any) -> Deployment:
+    return Deployment.objects.create(
+        **{"model": model, "provider": provider, "upstream_model": model.name, **overrides}
+    )
+
+
+def allow(model: Model, *, course: Course) -> None:
+    CourseModel.objects.create(course=course, model=model)
