@@ -14,6 +14,7 @@ import pytest
 
 from apps.accounts.models import Course, Membership
 from tests import factories
+from tests.provider_stub import ProviderStub
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -60,3 +61,10 @@ def mia(course: Course) -> Membership:
 def tess(course: Course) -> Membership:
     """The instructor."""
     return factories.make_tess(course=course)
+
+
+@pytest.fixture
+def stub() -> Iterator[ProviderStub]:
+    """A provider of this test's own."""
+    with ProviderStub() as stub:
+        yield stub

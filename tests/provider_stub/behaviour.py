@@ -1,0 +1,42 @@
+"""What the stub is told to do with a request."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """The default is a good provider: it answers with `text`, a word a chunk, one token a word, and reports usage.
+
+    The `*_after` values count chunks of text, so `cut_after=3` sends the role, three words, and cuts.
+    """
+
+    text: str = "Hello from the provider stub."
+    reasoning: str = ""
+    tool_calls: Sequence[Mapping[str, Any]] = ()
+    usage: Mapping[str, Any] | None = None
+
+    # Instead of an answer
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    reset: bool = False
+    hang_before_first_byte: bool = False
+    delay: float = 0.0
+
+    # In the middle of a stream
+    chunk_delay: float = 0.0
+    pause_after: int | None = None  # until `ProviderStub.go_on`
+    cut_after: int | None = None  # the connection breaks
+    end_after: int | None = None  # the stream ends as if complete, without finish_reason, usage or [DONE]
+    error_after: int | None = None  # an error event, then the end
+    malformed_after: int | None = None  # one event that is not JSON, then on
+
+    # In its form
+    no_usage: bool = False
+    no_done: bool = False
+    gzip: bool = False
+    line_end: str = "\n"
+    comments: bool = False
+    split: int | None = None  # write in pieces of so many bytes
