@@ -8,6 +8,9 @@ from gateway_project.env import BASE_DIR, load_env, make_data_dir
 ENV = load_env()
 DATA_DIR = make_data_dir(ENV.gateway_data_dir)
 
+SPOOL_DIR = DATA_DIR / "spool"
+OWNER_DIR = DATA_DIR / "owners"
+
 DEBUG = False
 SECRET_KEY = ENV.django_secret_key.get_secret_value()
 KEY_PEPPER = ENV.gateway_key_pepper.get_secret_value()
@@ -16,6 +19,14 @@ METRICS_TOKEN = ENV.metrics_token.get_secret_value()
 ALLOWED_HOSTS = ENV.allowed_hosts
 GATEWAY_ROLE = ENV.gateway_role
 MAX_REQUEST_SIZE = ENV.max_request_size
+CONNECT_TIMEOUT = ENV.connect_timeout
+FIRST_BYTE_TIMEOUT = ENV.first_byte_timeout
+STALL_TIMEOUT = ENV.stall_timeout
+REQUEST_TIMEOUT = ENV.request_timeout
+POOL_TIMEOUT = ENV.pool_timeout
+MAX_CONNECTIONS = ENV.max_connections
+KEEPALIVE_EXPIRY = ENV.keepalive_expiry
+SHUTDOWN_TIMEOUT = ENV.shutdown_timeout_seconds
 
 INSTALLED_APPS = [
     "gateway_project",

@@ -1,0 +1,121 @@
+"""Principals: who stands behind an API key, kept in memory by the key's digest."""
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from django.conf import settings
+from django.db import connection
+
+from apps.accounts import keys
+from apps.accounts.models import TOPIC, ApiKey, Weekday
+from apps.common.errors import InvalidKey
+from apps.common.revisions import Snapshot
+
+T = TypeVar("T")
+
+MAX_KEPT = 50_000
+LOADERS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """A resolved caller: the key, the member it acts for, and what their course says."""
+
+    key_id: int
+    membership_id: int
+    course_id: int
+    course_slug: str
+    role: str
+    expires_at: datetime | None
+    is_open: bool
+    logging: str
+    timezone: str
+    first_day: int
+
+
+class Principals:
+    """Looks keys up, once each however many ask, and forgets all of them when any account changes.
+
+    Unknown keys are remembered apart from known ones, so that a flood of them pushes nobody out.
+    """
+
+    def __init__(self) -> None:
+        self.revision: Snapshot[object] = Snapshot(TOPIC, self._forget)
+        self._known: OrderedDict[str, Principal] = OrderedDict()
+        self._unknown: OrderedDict[str, None] = OrderedDict()
+        self._loading: dict[str, asyncio.Task[Principal | None]] = {}
+        self._slots = asyncio.Semaphore(LOADERS)
+        self._generation = 0
+
+    async def authenticate(self, text: str | None, *, now: datetime) -> Principal:
+        """The principal of a key. Raises InvalidKey, the same for every cause."""
+        if text is None or not keys.is_well_formed(text):
+            raise InvalidKey
+        digest = keys.digest(text, pepper=settings.KEY_PEPPER)
+        principal = self._known.get(digest) or await self._load_once(digest)
+        if principal is None or (principal.expires_at is not None and principal.expires_at <= now):
+            raise InvalidKey
+        return principal
+
+    async def _load_once(self, digest: str) -> Principal | None:
+        if digest in self._unknown:
+            return None
+        task = self._loading.get(digest)
+        if task is None:
+            task = self._loading[digest] = asyncio.create_task(self._load(digest))
+            task.add_done_callback(lambda _: self._loading.pop(digest, None))
+        return await asyncio.shield(task)
+
+    async def _load(self, digest: str) -> Principal | None:
+        generation = self._generation
+        async with self._slots:
+            principal = await asyncio.to_thread(find, digest)
+        if generation == self._generation:
+            if principal is None:
+                _keep(self._unknown, digest, None)
+            else:
+                _keep(self._known, digest, principal)
+        return principal
+
+    def _forget(self) -> object:
+        self._generation += 1
+        self._known, self._unknown = OrderedDict(), OrderedDict()
+        return self._generation
+
+
+def _keep(kept: OrderedDict[str, T], digest: str, value: T) -> None:
+    kept[digest] = value
+    if len(kept) > MAX_KEPT:
+        kept.popitem(last=False)
+
+
+def find(digest: str) -> Principal | None:
+    """Read the principal of a digest from the database. Blocking: call it in a thread."""
+    try:
+        row = (
+            ApiKey.objects.select_related("membership__course")
+            .filter(digest=digest, revoked_at=None, membership__is_active=True, membership__user__is_active=True)
+            .first()
+        )
+        return row and _principal(row)
+    finally:
+        connection.close_if_unusable_or_obsolete()
+
+
+def _principal(row: ApiKey) -> Principal:
+    course = row.membership.course
+    return Principal(
+        key_id=row.pk,
+        membership_id=row.membership_id,
+        course_id=course.pk,
+        course_slug=course.slug,
+        role=row.membership.role,
+        expires_at=row.expires_at,
+        is_open=course.is_open,
+        logging=course.logging,
+        timezone=course.timezone,
+        first_day=Weekday(course.week_starts).number,
+    )

@@ -1,0 +1,194 @@
+"""Metering: what an answer is, read on the side while its bytes pass.
+
+`StreamMeter` takes the bytes of server-sent events as they come and gives back the bytes to relay. Events are taken
+apart by the rules of the event stream format (CR, LF or CRLF, several data lines, cuts at any byte); complete events
+are relayed as they were, those that are no valid JSON are dropped, since clients would choke on them.
+"""
+
+from collections import defaultdict
+from typing import Any
+
+import orjson
+
+from apps.providers.adapters import UpstreamBroken
+from apps.quotas.weights import Tokens
+
+MAX_EVENT = 8 * 2**20
+MAX_ANSWER = 64 * 2**20
+_MAX_COUNT = 2**40
+
+
+def read_usage(usage: Any) -> Tokens | None:
+    """The usage that a provider reports, or None if it is not made of sane counts."""
+    if not isinstance(usage, dict):
+        return None
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens", 0)
+    details = usage.get("prompt_tokens_details")
+    cached = (details.get("cached_tokens") if isinstance(details, dict) else 0) or 0
+    counts = (prompt, completion, cached)
+    if any(type(count) is not int or not 0 <= count <= _MAX_COUNT for count in counts) or cached > prompt:
+        return None
+    return Tokens(input=prompt, cached_input=cached, output=completion)
+
+
+class _Answer:
+    """What is known of an answer so far."""
+
+    def __init__(self) -> None:
+        self.usage: Tokens | None = None
+        self.texts: dict[int, list[str]] = defaultdict(list)
+        self.text_bytes = 0
+        self.is_finished = False
+
+    def text(self) -> str:
+        """The answer as people read it; several choices one below the other."""
+        return "\n\n".join("".join(self.texts[index]) for index in sorted(self.texts))
+
+    def _note_text(self, index: int, message: Any) -> None:
+        for key in ("content", "refusal", "reasoning_content"):
+            if text := message.get(key):
+                self._add(index, text)
+        for call in message.get("tool_calls") or ():
+            function = call.get("function") or {}
+            if name := function.get("name"):
+                self._add(index, f"[{name}] ")
+            if arguments := function.get("arguments"):
+                self._add(index, arguments)
+
+    def _add(self, index: int, text: Any) -> None:
+        if isinstance(text, str):
+            self.texts[index].append(text)
+            self.text_bytes += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+class StreamMeter(_Answer):
+    """Reads a stream. `wants_usage`: whether the client asked for the usage event, which we always ask for."""
+
+    def __init__(self, *, wants_usage: bool) -> None:
+        super().__init__()
+        self._wants_usage = wants_usage
+        self._rest = b""
+        self._size = 0
+        self.is_done = False
+        self.dropped = 0
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take bytes in any cut; give back complete events to relay. Raises UpstreamBroken."""
+        self._size += len(chunk)
+        if self._size > MAX_ANSWER:
+            raise UpstreamBroken(f"The answer is longer than {MAX_ANSWER} bytes.")
+        kept = [event for event in self._split(chunk) if not self.is_done and self._keep(event)]
+        return b"\n\n".join(kept) + b"\n\n" if kept else b""
+
+    def _split(self, chunk: bytes) -> list[bytes]:
+        data = self._rest + chunk
+        if b"\r" in data:
+            # A CR at the very end may be the first half of a CRLF: it waits for what follows.
+            whole, held = (data[:-1], b"\r") if data.endswith(b"\r") else (data, b"")
+            data = whole.replace(b"\r\n", b"\n").replace(b"\r", b"\n") + held
+        end = data.rfind(b"\n\n")
+        if end < 0:
+            self._rest = data
+            if len(data) > MAX_EVENT:
+                raise UpstreamBroken(f"An event is longer than {MAX_EVENT} bytes.")
+            return []
+        self._rest = data[end + 2 :]
+        return data[:end].split(b"\n\n")
+
+    def _keep(self, event: bytes) -> bool:
+        data = event[6:] if event.startswith(b"data: ") and b"\n" not in event else _data(event)
+        if data is None:
+            return event.startswith(b":")
+        if data.startswith(b"[DONE]"):
+            self.is_done = True
+            return False
+        try:
+            return self._note(orjson.loads(data))
+        except (orjson.JSONDecodeError, AttributeError, TypeError):
+            self.dropped += 1
+            return False
+
+    def _note(self, payload: Any) -> bool:
+        """Read an event; True if it is to be relayed."""
+        if payload.get("error"):
+            raise UpstreamBroken("The provider reported an error within the stream.")
+        choices = payload.get("choices") or ()
+        for choice in choices:
+            delta = choice.get("delta")
+            if delta:
+                self._note_delta(choice.get("index") or 0, delta)
+            if choice.get("finish_reason"):
+                self.is_finished = True
+        if usage := payload.get("usage"):
+            self.usage = read_usage(usage) or self.usage
+            return self._wants_usage or bool(choices)
+        return True
+
+    def _note_delta(self, index: int, delta: Any) -> None:
+        text = delta.get("content")
+        if text and len(delta) == 1:
+            self._add(index, text)
+        else:
+            self._note_text(index, delta)
+
+    def end(self) -> None:
+        """The provider closed the stream. Raises UpstreamBroken if it did so before the answer was finished."""
+        if not (self.is_done or self.is_finished):
+            raise UpstreamBroken("The stream ended without a finish reason.")
+
+
+def _data(event: bytes) -> bytes | None:
+    """The data of an event: its data lines, joined; None if it has none."""
+    lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
+    return b"\n".join(lines) if lines else None
+
+
+class PlainMeter(_Answer):
+    """Collects a plain answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take bytes; nothing is relayed before the whole answer is there. Raises UpstreamBroken."""
+        self._size += len(chunk)
+        if self._size > MAX_ANSWER:
+            raise UpstreamBroken(f"The answer is longer than {MAX_ANSWER} bytes.")
+        self._parts.append(chunk)
+        return b""
+
+    def end(self) -> None:
+        """Read the answer. Raises UpstreamBroken if it is not a chat completion."""
+        try:
+            payload = orjson.loads(self.body())
+            self.usage = read_usage(payload.get("usage"))
+            for choice in payload["choices"]:
+                self._note_text(choice.get("index") or 0, choice["message"])
+        except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+            raise UpstreamBroken("The answer is not a chat completion.") from error
+        self.is_finished = True
+
+    def body(self) -> bytes:
+        return b"".join(self._parts)
+
+
+class Ratios:
+    """Tokens per byte of request, learned for each model from what providers report."""
+
+    START = 1 / 3
+    _SHARE = 0.05
+    _LOWEST, _HIGHEST = 1 / 32, 1.0
+
+    def __init__(self) -> None:
+        self._by_model: dict[str, float] = {}
+
+    def estimate(self, model: str, size: int) -> int:
+        """The tokens that so many bytes are likely to be, rounded up."""
+        return int(size * self._by_model.get(model, self.START)) + 1
+
+    def learn(self, model: str, *, size: int, tokens: int) -> None:
+        seen = min(self._HIGHEST, max(self._LOWEST, tokens / max(size, 1)))
+        known = self._by_model.get(model, self.START)
+        self._by_model[model] = known + self._SHARE * (seen - known)

@@ -1,0 +1,139 @@
+"""From the bytes of a request to a call. Pure, but for the catalogue that is passed in."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from apps.accounts.principals import Principal
+from apps.chat.schemas import CHAT_BODY
+from apps.common.errors import InvalidRequest, NotAllowed, NotFound
+from apps.conversations.threads import Message
+from apps.providers.catalogue import Catalogue, Route
+
+MAX_DEPTH = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatCall:
+    """What a student asks for. `body` is the request as it was parsed and must not be changed."""
+
+    id: str
+    principal: Principal
+    route: Route
+    body: dict[str, Any]
+    size: int
+    messages: tuple[Message, ...]
+    is_stream: bool
+    wants_usage: bool
+    max_output: int | None
+    choices: int
+
+
+def parse(raw: bytes, *, id: str, principal: Principal, catalogue: Catalogue) -> ChatCall:
+    """Raises InvalidRequest, NotFound or NotAllowed."""
+    body = _decode(raw)
+    _check_shape(body)
+    route = _route(body["model"], principal, catalogue)
+    caps = [cap for cap in (body.get("max_tokens"), body.get("max_completion_tokens")) if cap is not None]
+    is_stream = bool(body.get("stream"))
+    return ChatCall(
+        id=id,
+        principal=principal,
+        route=route,
+        body=body,
+        size=len(raw),
+        messages=tuple(
+            Message(position, message["role"], _text(message)) for position, message in enumerate(body["messages"])
+        ),
+        is_stream=is_stream,
+        wants_usage=is_stream and bool((body.get("stream_options") or {}).get("include_usage")),
+        max_output=max(caps, default=None),
+        choices=body.get("n") or 1,
+    )
+
+
+def _decode(raw: bytes) -> dict[str, Any]:
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(
+            "invalid_json", f"The body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        ) from error
+    if not isinstance(body, dict):
+        raise InvalidRequest("invalid_json", "The body must be a JSON object with 'model' and 'messages'.")
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _is_deep(body):
+        raise InvalidRequest("too_deep", f"The body is nested more than {MAX_DEPTH} levels deep. Flatten it.")
+    return body
+
+
+def _is_deep(body: Any) -> bool:
+    level = [body]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for value in level
+            if isinstance(value, dict | list)
+            for child in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return False
+    return any(isinstance(value, dict | list) for value in level)
+
+
+def _check_shape(body: dict[str, Any]) -> None:
+    try:
+        CHAT_BODY.validate_python(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        param = _path(first["loc"])
+        sentence = f"'{param}': {first['msg'][0].lower()}{first['msg'][1:]}."
+        code = "missing_required_parameter" if first["type"] == "missing" else "invalid_value"
+        raise InvalidRequest(
+            code, f"The request is wrong at {sentence} Correct it and send it again.", param=param
+        ) from None
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """messages[0].content, without the names of alternatives that pydantic adds for unions."""
+    path = ""
+    for step in location:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        elif step.isidentifier() and step not in ("str", "int", "bool", "none") and not step[:1].isupper():
+            path += f".{step}" if path else step
+    return path
+
+
+def _route(name: str, principal: Principal, catalogue: Catalogue) -> Route:
+    route = catalogue.routes.get(name)
+    allowed = ", ".join(route.name for route in catalogue.of(principal.course_id)) or "none yet"
+    if route is None:
+        raise NotFound(
+            "model_not_found",
+            f"There is no model '{name[:100]}' here. Your course allows: {allowed}.",
+            param="model",
+        )
+    if not catalogue.allows(principal.course_id, name):
+        raise NotAllowed(
+            "model_not_allowed", f"Your course does not allow '{name}'. It allows: {allowed}.", param="model"
+        )
+    return route
+
+
+def _text(message: dict[str, Any]) -> str:
+    """Everything in a message that is text, as rules see it and people read it."""
+    content = message.get("content")
+    if isinstance(content, str) and len(message) == 2:
+        return content
+    pieces = [content] if isinstance(content, str) else []
+    if isinstance(content, list):
+        for part in content:
+            text = part.get("text") or part.get("refusal")
+            pieces.append(text if isinstance(text, str) else f"[{part['type']}]")
+    pieces.extend(text for key in ("reasoning_content", "refusal") if (text := message.get(key)))
+    for call in message.get("tool_calls") or ():
+        function = call.get("function") or {}
+        pieces.append(f"[{function.get('name') or 'tool'}] {function.get('arguments') or ''}")
+    return "\n".join(filter(None, pieces))

@@ -1,0 +1,131 @@
+"""The chat path, from a key that has been checked to an answer that is on its way.
+
+    authenticate (the handler, before the body is read) -> Principal
+    admit    -> a slot: course open, rate and concurrency within bounds
+    parse    -> ChatCall
+    screen   -> Verdict
+    pump     -> a task of its own: reserve, route, open, relay and meter, settle and record
+
+Each stage refuses by raising a GatewayError. Refusals happen before the first byte.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from apps.accounts.principals import Principal
+from apps.chat import recording, screening
+from apps.chat.metering import PlainMeter
+from apps.chat.parsing import parse
+from apps.chat.pump import Pump
+from apps.chat.reserving import quota_headers
+from apps.common.errors import GatewayError, NotAllowed, RateLimited, Unavailable
+from apps.quotas import ledger
+from apps.quotas.ledger import Balance
+from apps.quotas.rates import Rate
+
+if TYPE_CHECKING:
+    from apps.chat.plane import Plane
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A request of a caller who is known: its body as bytes, and when it came."""
+
+    id: str
+    principal: Principal
+    raw: bytes
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What goes out: headers, and either a whole body or the blocks of a stream with whom to tell if nobody reads."""
+
+    headers: dict[str, str]
+    body: bytes | None = None
+    blocks: AsyncIterator[bytes] | None = None
+    pump: Pump | None = None
+
+
+class Slot:
+    """A student's place among the concurrent requests. Released once, by whoever is the last to hold it."""
+
+    def __init__(self, plane: "Plane", principal: Principal, rate: Rate | None) -> None:
+        self._rates, self._student = plane.rates, principal.membership_id
+        self._is_open = True
+        self.rate = rate
+
+    def release(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._rates.leave(self._student)
+
+
+async def chat(plane: "Plane", arrival: Arrival) -> Answer:
+    """Answer a chat completion request. Raises GatewayError with the student's quota in its headers."""
+    slot = None
+    try:
+        slot = admit(plane, arrival.principal)
+        pump = await _start(plane, arrival, slot)
+        await pump.head()
+    except RateLimited:
+        raise
+    except GatewayError as error:
+        if "x-quota-reset" not in error.headers:
+            balances = await balances_of(plane, arrival.principal, now=arrival.now)
+            error.headers.update(quota_headers(balances))
+        if slot is not None and slot.rate is not None:
+            error.headers.update(slot.rate.headers())
+        raise
+    return _answer(pump, slot)
+
+
+def admit(plane: "Plane", principal: Principal) -> Slot:
+    """Let a request in, or say why not: the cheapest refusals come first."""
+    if plane.is_draining:
+        raise Unavailable("shutting_down", "The gateway is restarting. Ask again in a moment.")
+    if plane.spool.is_full:
+        raise Unavailable("recording_unavailable", "Conversations cannot be recorded at the moment. Try again soon.")
+    if not principal.is_open:
+        raise NotAllowed("course_closed", f"The course {principal.course_slug} is closed. Ask your instructor.")
+    policy = plane.policies.current.of(principal.course_id)
+    rate = plane.rates.admit(
+        principal.membership_id,
+        per_minute=policy.student_requests_per_minute,
+        at_once=policy.student_concurrent_requests,
+    )
+    return Slot(plane, principal, rate)
+
+
+async def _start(plane: "Plane", arrival: Arrival, slot: Slot) -> Pump:
+    """Parse, screen, and hand the call with its slot to a pump."""
+    try:
+        call = parse(arrival.raw, id=arrival.id, principal=arrival.principal, catalogue=plane.catalogue.current)
+        verdict = await screening.screen(call, plane.rulebooks.current)
+        if (rule := verdict.block) is not None:
+            refused = screening.refusal(rule, verdict, last=len(call.messages) - 1)
+            await recording.refused(plane, call, verdict, refused, status="blocked", now=arrival.now)
+            raise refused
+        pump = Pump(plane, call, verdict, now=arrival.now, on_end=slot.release)
+    except BaseException:
+        slot.release()
+        raise
+    pump.start()
+    return pump
+
+
+def _answer(pump: Pump, slot: Slot) -> Answer:
+    headers = pump.headers()
+    if slot.rate is not None:
+        headers.update(slot.rate.headers())
+    if isinstance(pump.meter, PlainMeter):
+        return Answer(headers=headers, body=pump.meter.body())
+    return Answer(headers=headers, blocks=pump.blocks(), pump=pump)
+
+
+async def balances_of(plane: "Plane", principal: Principal, *, now: datetime) -> tuple[Balance, ...]:
+    """How the caller's accounts stand, the own one first. Raises StoreAway."""
+    accounts = plane.policies.current.accounts(principal, now=now)
+    return await plane.writer.submit(ledger.balances, accounts)

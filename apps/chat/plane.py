@@ -1,0 +1,109 @@
+"""The data plane's parts, as one process holds them: made at start, passed to whoever needs them, closed at the end."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+
+from apps.accounts.principals import Principals
+from apps.chat import recovery
+from apps.chat.metering import Ratios
+from apps.chat.transcripts import KnownEnds
+from apps.common.clients import RelayClient, RelayLimits
+from apps.common.commit import Writer
+from apps.common.owners import Owner
+from apps.common.revisions import Snapshot, keep_fresh, refresh_all
+from apps.conversations.spool import Spool
+from apps.providers.adapters import Adapter
+from apps.providers.adapters.echo import EchoAdapter
+from apps.providers.adapters.openai import OpenAIAdapter
+from apps.providers.catalogue import Catalogue, catalogue
+from apps.quotas.policies import Policies, policies
+from apps.quotas.rates import RateLimits
+from apps.rules.rulebook import Rulebook, rulebooks
+
+if TYPE_CHECKING:
+    from apps.chat.pump import Pump
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Plane:
+    """Everything that the chat path works with. Make it with `open`, inside the event loop."""
+
+    owner: Owner
+    writer: Writer
+    spool: Spool
+    client: RelayClient
+    adapters: Mapping[str, Adapter]
+    principals: Principals = field(default_factory=Principals)
+    policies: Snapshot[Policies] = field(default_factory=policies)
+    rulebooks: Snapshot[Mapping[int, Rulebook | None]] = field(default_factory=rulebooks)
+    catalogue: Snapshot[Catalogue] = field(default_factory=catalogue)
+    rates: RateLimits = field(default_factory=RateLimits)
+    ratios: Ratios = field(default_factory=Ratios)
+    known_ends: KnownEnds = field(default_factory=KnownEnds)
+    pumps: "set[Pump]" = field(default_factory=set)
+    is_draining: bool = False
+    _loops: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @classmethod
+    async def open(cls) -> "Plane":
+        """Start the threads, load every snapshot and begin the background loops. Ready when it returns."""
+        owner = Owner(settings.OWNER_DIR)
+        client = RelayClient(
+            RelayLimits(
+                connect_timeout=settings.CONNECT_TIMEOUT,
+                pool_timeout=settings.POOL_TIMEOUT,
+                keepalive_expiry=settings.KEEPALIVE_EXPIRY,
+                max_connections=settings.MAX_CONNECTIONS,
+            )
+        )
+        plane = cls(
+            owner=owner,
+            writer=Writer(name="ledger"),
+            spool=Spool(settings.SPOOL_DIR / f"{owner.id}.sqlite3"),
+            client=client,
+            adapters={"openai": OpenAIAdapter(client), "echo": EchoAdapter()},
+        )
+        plane.writer.start()
+        plane.spool.start()
+        await asyncio.to_thread(refresh_all, plane.snapshots)
+        plane._run(keep_fresh(plane.snapshots))
+        plane._run(recovery.sweep_for_ever(plane.writer))
+        plane._run(recovery.watch_pumps_for_ever(plane))
+        plane._run(recovery.drain_if_nobody_does(plane.spool.path))
+        return plane
+
+    @property
+    def snapshots(self) -> list[Snapshot[Any]]:
+        return [self.principals.revision, self.policies, self.rulebooks, self.catalogue]
+
+    def _run(self, loop: Coroutine[Any, Any, None]) -> None:
+        self._loops.append(asyncio.create_task(loop))
+
+    async def drain(self, *, seconds: float) -> None:
+        """Let live answers end, at most so long; then end the rest with an error event. All are settled after it."""
+        self.is_draining = True
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self.pumps and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.05)
+        for pump in list(self.pumps):
+            pump.halt("shutting_down")
+        while self.pumps:
+            await asyncio.sleep(0.01)
+
+    async def close(self) -> None:
+        """Stop in the order in which nothing is lost: answers, loops, ledger, spool, connections, sign of life."""
+        await self.drain(seconds=0)
+        for task in self._loops:
+            task.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        await asyncio.to_thread(self.writer.stop)
+        await asyncio.to_thread(self.spool.stop)
+        await self.client.close()
+        self.owner.close()

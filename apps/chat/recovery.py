@@ -1,0 +1,95 @@
+"""What goes on beside the calls: watching over open answers, and resolving what dead processes left behind."""
+
+import asyncio
+import logging
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import connection
+
+from apps.chat import accounting
+from apps.common.commit import StoreAway, Writer
+from apps.common.owners import is_alive
+from apps.conversations import spool
+from apps.conversations.draining import drain_all
+from apps.quotas import checkpoints
+from apps.quotas.checkpoints import Left
+
+if TYPE_CHECKING:
+    from apps.chat.plane import Plane
+
+logger = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 1.0
+WATCH_SECONDS = 1.0
+UNDRAINED_SECONDS = 30.0
+
+
+async def sweep_for_ever(writer: Writer) -> None:
+    """Resolve the holds of dead owners and expired holds, soon after the start and then every second."""
+    while True:
+        try:
+            while swept := await sweep(writer, now=datetime.now(UTC)):
+                logger.warning("Resolved %d holds that nobody answered for", swept)
+        except StoreAway:
+            pass  # the writer has logged it, and the next round asks again
+        except Exception:
+            logger.exception("Sweeping failed; trying again")
+        await asyncio.sleep(SWEEP_SECONDS)
+
+
+async def sweep(writer: Writer, *, now: datetime) -> int:
+    """One round; how many holds it resolved. Harmless when several processes do it at once."""
+    owners = await writer.submit(checkpoints.owners, None)
+    dead = tuple(owner for owner in owners if not is_alive(settings.OWNER_DIR, owner))
+    left = await writer.submit(checkpoints.left_behind, Left(dead, now))
+    done = await asyncio.gather(*(writer.submit(accounting.expire, (hold, now)) for hold in left))
+    return sum(done)
+
+
+async def watch_pumps_for_ever(plane: "Plane") -> None:
+    """Every second: write down how far each answer has come, and end those that stand still."""
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        try:
+            await watch_pumps(plane)
+        except StoreAway:
+            pass
+        except Exception:
+            logger.exception("Watching over open answers failed; trying again")
+
+
+async def watch_pumps(plane: "Plane") -> None:
+    now = time.monotonic()
+    points = [point for pump in list(plane.pumps) if (point := pump.checkpoint()) is not None]
+    for pump in list(plane.pumps):
+        pump.check_stall(now, limit=settings.STALL_TIMEOUT)
+    if points:
+        await plane.writer.submit(checkpoints.write, points)
+
+
+async def drain_if_nobody_does(path: Path) -> None:
+    """Drain the spools in a thread of this process when the worker has not done so for half a minute."""
+    while True:
+        await asyncio.sleep(UNDRAINED_SECONDS / 3)
+        try:
+            if await asyncio.to_thread(_is_neglected, path):
+                drained = await asyncio.to_thread(_drain)
+                logger.warning("No worker drains the spools; this process drained %d records", drained)
+        except Exception:
+            logger.exception("Draining the spools failed; trying again")
+
+
+def _is_neglected(path: Path) -> bool:
+    oldest = spool.oldest(path)
+    return oldest is not None and time.time() - oldest > UNDRAINED_SECONDS
+
+
+def _drain() -> int:
+    try:
+        return drain_all(spools=settings.SPOOL_DIR, owners=settings.OWNER_DIR)
+    finally:
+        connection.close()

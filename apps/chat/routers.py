@@ -1,0 +1,108 @@
+"""The student API: chat completions, models and usage, in OpenAI's dialect."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from ninja import Router
+
+from apps.accounts.principals import Principal
+from apps.chat import pipeline
+from apps.chat.pipeline import Arrival
+from apps.chat.plane import Plane
+from apps.chat.reserving import remaining_of
+from apps.chat.responses import StreamedAnswer
+from apps.chat.schemas import (
+    AccountUsage,
+    ErrorOut,
+    ModelOut,
+    ModelsOut,
+    UsageOut,
+    UsageWeek,
+    openapi_request_body,
+)
+from apps.common.errors import NotFound
+from apps.providers.catalogue import Route
+from apps.quotas.ledger import Balance
+
+router = Router(tags=["Student API"])
+REFUSALS = {400: ErrorOut, 401: ErrorOut, 403: ErrorOut, 404: ErrorOut, 413: ErrorOut, 429: ErrorOut, 503: ErrorOut}
+WARN_FROM = 0.8
+
+
+class StudentRequest(HttpRequest):
+    """A request as the data plane's handler passes it: the caller is known and the body has been read."""
+
+    plane: Plane
+    principal: Principal
+    request_id: str
+    raw: bytes
+
+
+@router.post(
+    "/chat/completions",
+    summary="Chat completion, plain or streamed",
+    openapi_extra={"requestBody": openapi_request_body()},
+)
+async def chat_completions(request: StudentRequest) -> HttpResponseBase:
+    arrival = Arrival(id=request.request_id, principal=request.principal, raw=request.raw, now=datetime.now(UTC))
+    answer = await pipeline.chat(request.plane, arrival)
+    if answer.blocks is not None and answer.pump is not None:
+        return StreamedAnswer(answer.blocks, headers=answer.headers, on_disconnect=answer.pump.client_left)
+    return HttpResponse(answer.body, content_type="application/json", headers=answer.headers)
+
+
+@router.get("/models", response={200: ModelsOut, **REFUSALS}, summary="The models that the course allows")
+async def list_models(request: StudentRequest) -> ModelsOut:
+    routes = request.plane.catalogue.current.of(request.principal.course_id)
+    return ModelsOut(data=[_model(route) for route in routes])
+
+
+@router.get("/models/{path:name}", response={200: ModelOut, **REFUSALS}, summary="One model")
+async def retrieve_model(request: StudentRequest, name: str) -> ModelOut:
+    for route in request.plane.catalogue.current.of(request.principal.course_id):
+        if route.name == name:
+            return _model(route)
+    raise NotFound("model_not_found", f"Your course has no model '{name[:100]}'. See /v1/models.", param="model")
+
+
+@router.get("/usage", response={200: UsageOut, **REFUSALS}, summary="What is left of the week")
+async def usage(request: StudentRequest) -> UsageOut:
+    now = datetime.now(UTC)
+    balances = await pipeline.balances_of(request.plane, request.principal, now=now)
+    return _usage(request.principal, balances)
+
+
+def _model(route: Route) -> ModelOut:
+    return ModelOut(
+        id=route.name,
+        created=route.created,
+        context_window=route.context_window,
+        max_output_tokens=route.max_output_tokens,
+    )
+
+
+def _usage(principal: Principal, balances: tuple[Balance, ...]) -> UsageOut:
+    own = balances[0]
+    week, limit = own.account.week, own.account.limit or 0
+    starts_at, ends_at = (instant.isoformat().replace("+00:00", "Z") for instant in (week.starts_at, week.ends_at))
+    return UsageOut(
+        course=principal.course_slug,
+        week=UsageWeek(
+            starts_at=starts_at,
+            ends_at=ends_at,
+            resets_at=ends_at,
+            resets_at_local=week.ends_at.astimezone(ZoneInfo(week.timezone)).isoformat(),
+            timezone=week.timezone,
+        ),
+        limit=limit,
+        used=own.used,
+        held=own.held,
+        remaining=remaining_of(balances),
+        warning=own.used + own.held >= limit * WARN_FROM,
+        accounts=[
+            AccountUsage(kind=balance.account.kind, limit=balance.account.limit, remaining=balance.remaining)
+            for balance in balances
+        ],
+    )

@@ -1,0 +1,127 @@
+"""The shape of chat requests, as far as rules, quota and routing depend on it. Everything else passes through."""
+
+from typing import Annotated, Any, Literal
+
+from ninja import Schema
+from pydantic import ConfigDict, Field, TypeAdapter
+from typing_extensions import NotRequired, TypedDict
+
+_LOOSE = ConfigDict(extra="allow", strict=True)
+PositiveInt = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+class Part(TypedDict):
+    """One part of a message: text, an image, a file. Only its text is looked at."""
+
+    __pydantic_config__ = _LOOSE  # type: ignore[misc]
+    type: Annotated[str, Field(max_length=60)]
+    text: NotRequired[str | None]
+
+
+class Function(TypedDict):
+    __pydantic_config__ = _LOOSE  # type: ignore[misc]
+    name: NotRequired[str | None]
+    arguments: NotRequired[str | None]
+
+
+class ToolCall(TypedDict):
+    __pydantic_config__ = _LOOSE  # type: ignore[misc]
+    function: NotRequired[Function | None]
+
+
+class ChatMessage(TypedDict):
+    __pydantic_config__ = _LOOSE  # type: ignore[misc]
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: NotRequired[str | list[Part] | None]
+    refusal: NotRequired[str | None]
+    reasoning_content: NotRequired[str | None]
+    tool_calls: NotRequired[list[ToolCall] | None]
+
+
+class StreamOptions(TypedDict):
+    __pydantic_config__ = _LOOSE  # type: ignore[misc]
+    include_usage: NotRequired[bool | None]
+
+
+class ChatBody(TypedDict):
+    """A chat completion request, as OpenAI's clients send it."""
+
+    __pydantic_config__ = _LOOSE  # type: ignore[misc]
+    model: Annotated[str, Field(min_length=1, max_length=200)]
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=10_000)]
+    stream: NotRequired[bool | None]
+    stream_options: NotRequired[StreamOptions | None]
+    max_tokens: NotRequired[PositiveInt | None]
+    max_completion_tokens: NotRequired[PositiveInt | None]
+    n: NotRequired[Annotated[int, Field(ge=1, le=128)] | None]
+
+
+CHAT_BODY: TypeAdapter[ChatBody] = TypeAdapter(ChatBody)
+
+
+class UsageWeek(Schema):
+    """The current week. Instants are in UTC; `resets_at_local` is the same reset on the course's own clock."""
+
+    starts_at: str
+    ends_at: str
+    resets_at: str
+    resets_at_local: str
+    timezone: str
+
+
+class AccountUsage(Schema):
+    """One allowance that calls draw on. A limit of null is unlimited."""
+
+    kind: str
+    limit: int | None
+    remaining: int | None
+
+
+class UsageOut(Schema):
+    """A student's week, in weighted tokens. `remaining` is what can still be reserved, over all accounts."""
+
+    course: str
+    week: UsageWeek
+    limit: int
+    used: int
+    held: int
+    remaining: int
+    warning: bool = Field(description="True from 80 percent of the allowance.")
+    accounts: list[AccountUsage]
+
+
+class ErrorBody(Schema):
+    message: str
+    type: str
+    param: str | None
+    code: str
+    request_id: str
+    fixed_by: Literal["you", "instructor", "operator"]
+    charged: int
+
+
+class ErrorOut(Schema):
+    """What every refusal looks like."""
+
+    error: ErrorBody
+
+
+class ModelOut(Schema):
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str = "stoa"
+    context_window: int | None
+    max_output_tokens: int
+
+
+class ModelsOut(Schema):
+    object: Literal["list"] = "list"
+    data: list[ModelOut]
+
+
+def openapi_request_body() -> dict[str, Any]:
+    """The request body for the OpenAPI document; the pipeline validates it, after the cheaper refusals."""
+    schema = CHAT_BODY.json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    return {"required": True, "content": {"application/json": {"schema": schema}}}

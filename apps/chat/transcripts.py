@@ -1,0 +1,96 @@
+"""Transcripts: the text of a call on its way to the spool."""
+
+import logging
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from apps.chat.parsing import ChatCall
+from apps.conversations import threads
+from apps.conversations.spool import SpooledRecord, SpooledTurn, SpoolFull
+from apps.conversations.threads import Message, Place
+
+if TYPE_CHECKING:
+    from apps.chat.plane import Plane
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_BYTES = 4096
+MAX_KNOWN = 50_000
+
+
+class KnownEnds:
+    """Ends of conversations that this process has spooled, so that their history need not be spooled again."""
+
+    def __init__(self) -> None:
+        self._ends: OrderedDict[str, None] = OrderedDict()
+
+    def __contains__(self, digest: str) -> bool:
+        return digest in self._ends
+
+    def add(self, digest: str) -> None:
+        self._ends[digest] = None
+        if len(self._ends) > MAX_KNOWN:
+            self._ends.popitem(last=False)
+
+
+class Transcript:
+    """Spools the prompt and the answer of one call: in pieces while it streams, and what is left at its end."""
+
+    def __init__(self, plane: "Plane", call: ChatCall) -> None:
+        self._spool, self._ends = plane.spool, plane.known_ends
+        self._call = call
+        self._is_kept = call.principal.logging == "full"
+        self._has_prompt = False
+        self._pieces = 0
+        self._seq = len(call.messages)
+        self._place: Place | None = None
+
+    def checkpoint(self, pieces: list[str]) -> None:
+        """Spool what has been added to the answer's pieces since last time."""
+        if self._is_kept and len(pieces) > self._pieces:
+            self._append(SpooledRecord(call=self._call.id, turns=(*self._prompt(), *self._answer(pieces))))
+
+    def finish(self, answer: list[str] | None) -> None:
+        """Spool the rest, with the place in the conversation. `answer` is None if there was none."""
+        if not self._is_kept:
+            return
+        place = self._locate()
+        whole = "".join(answer) if answer else ""
+        tail = threads.extend(place.digest, "assistant", whole) if whole else ""
+        turns = (*self._prompt(), *(self._answer(answer) if answer else ()))
+        record = SpooledRecord(
+            call=self._call.id, turns=turns, final=True, head=place.head, tail=tail, history=place.history
+        )
+        self._append(record)
+        if tail:
+            self._ends.add(tail)
+
+    def _locate(self) -> Place:
+        if self._place is None:
+            self._place = threads.locate(self._call.messages, membership_id=self._call.principal.membership_id)
+        return self._place
+
+    def _prompt(self) -> list[SpooledTurn]:
+        """The new messages, once; all messages if this process does not know the conversation they continue."""
+        if self._has_prompt:
+            return []
+        self._has_prompt = True
+        place = self._locate()
+        messages: tuple[Message, ...] = self._call.messages
+        if place.head in self._ends:
+            messages = messages[place.history :]
+        return [SpooledTurn(m.position, m.position, m.role, m.text) for m in messages]
+
+    def _answer(self, pieces: list[str]) -> list[SpooledTurn]:
+        text = "".join(pieces[self._pieces :])
+        self._pieces = len(pieces)
+        if not text:
+            return []
+        self._seq += 1
+        return [SpooledTurn(self._seq - 1, None, "assistant", text)]
+
+    def _append(self, record: SpooledRecord) -> None:
+        try:
+            self._spool.append(record)
+        except SpoolFull as error:
+            logger.error("Text of call %s is lost: %s", self._call.id, error)

@@ -1,0 +1,171 @@
+"""Draining: from the spools into the database, in batches, as often as need be and with the same result.
+
+Records of a call wait in the spool until its row is there, which is written when the call is settled. What has been
+committed is then removed from the spool; if that fails, the same records are drained again and change nothing.
+"""
+
+import fcntl
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.db import DatabaseError, transaction
+
+from apps.common.owners import forget, is_alive
+from apps.conversations import spool
+from apps.conversations.models import Call, DeadLetter, Exchange, Thread, Turn
+from apps.conversations.spool import SpooledRecord
+
+logger = logging.getLogger(__name__)
+
+READ = 500
+WRITE = 16  # rows in one transaction: draining must never stall a student's call
+TITLE_LENGTH = 120
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A record with its place in the spool file."""
+
+    id: int
+    call: str
+    body: bytes
+
+
+def drain_all(*, spools: Path, owners: Path) -> int:
+    """Drain every spool of this machine once; how many records reached the database. Does nothing while another does."""
+    with _only_one(spools) as alone:
+        return sum(_drain_spool(path, owners) for path in sorted(spools.glob("*.sqlite3"))) if alone else 0
+
+
+@contextmanager
+def _only_one(spools: Path) -> Iterator[bool]:
+    """True for one drainer of this machine at a time, also across processes."""
+    spools.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(spools / "drain.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(lock)
+
+
+def _drain_spool(path: Path, owners: Path) -> int:
+    drained = drain(path)
+    _remove_if_done(path, owners)
+    return drained
+
+
+def drain(path: Path) -> int:
+    """Drain one spool file once; how many records reached the database."""
+    file = spool.connect(path)
+    try:
+        return sum(_drain_batch(file, batch) for batch in _batches(file))
+    finally:
+        file.close()
+
+
+def _batches(file: sqlite3.Connection) -> Iterator[list[_Waiting]]:
+    last = 0
+    while True:
+        rows = file.execute(
+            "SELECT id, call, body FROM records WHERE id > ? ORDER BY id LIMIT ?", (last, READ)
+        ).fetchall()
+        if not rows:
+            return
+        last = rows[-1][0]
+        yield [_Waiting(*row) for row in rows]
+
+
+def _drain_batch(file: sqlite3.Connection, batch: Sequence[_Waiting]) -> int:
+    calls = Call.objects.filter(pk__in={waiting.call for waiting in batch}).only(
+        "pk", "course", "membership", "started_at"
+    )
+    known = {call.pk: call for call in calls}
+    ready = [waiting for waiting in batch if waiting.call in known]
+    for start in range(0, len(ready), WRITE):
+        _deliver(file, ready[start : start + WRITE], known)
+    return len(ready)
+
+
+def _deliver(file: sqlite3.Connection, batch: Sequence[_Waiting], calls: dict[str, Call]) -> None:
+    """Commit a few records; if the database refuses them together, one by one, and what it still refuses apart."""
+    try:
+        with transaction.atomic():
+            for waiting in batch:
+                _store(SpooledRecord.from_body(waiting.body), calls[waiting.call])
+    except (DatabaseError, ValueError, TypeError, KeyError) as error:
+        if len(batch) > 1:
+            for waiting in batch:
+                _deliver(file, [waiting], calls)
+            return
+        _bury(batch[0], error)
+    with spool.transaction(file):
+        file.executemany("DELETE FROM records WHERE id = ?", [(waiting.id,) for waiting in batch])
+
+
+def _store(record: SpooledRecord, call: Call) -> None:
+    turns = [
+        Turn(call=call, seq=turn.seq, message=turn.message, role=turn.role, text=turn.text) for turn in record.turns
+    ]
+    Turn.objects.bulk_create(turns, ignore_conflicts=True)
+    if record.final and not Exchange.objects.filter(call=call).exists():
+        Exchange.objects.create(call=call, thread=_thread(record, call), tail=record.tail)
+
+
+def _thread(record: SpooledRecord, call: Call) -> Thread:
+    """The conversation that the call continues, or a new one."""
+    previous = (
+        Exchange.objects.filter(tail=record.head, thread__membership=call.membership_id)
+        .select_related("thread")
+        .order_by("-call_id")
+        .first()
+        if record.head
+        else None
+    )
+    if previous is None:
+        return Thread.objects.create(
+            course_id=call.course_id,
+            membership_id=call.membership_id,
+            title=_title(record, call),
+            started_at=call.started_at,
+            last_at=call.started_at,
+        )
+    Thread.objects.filter(pk=previous.thread_id, last_at__lt=call.started_at).update(last_at=call.started_at)
+    _drop_history(record, call)
+    return previous.thread
+
+
+def _drop_history(record: SpooledRecord, call: Call) -> None:
+    """The conversation has these turns already: keep of this call only what is new."""
+    if record.history:
+        call.turns.filter(message__lt=record.history).delete()
+
+
+def _title(record: SpooledRecord, call: Call) -> str:
+    own = call.turns.filter(role="user").order_by("seq").values_list("text", flat=True).first()
+    return " ".join((own or "").split())[:TITLE_LENGTH]
+
+
+def _bury(waiting: _Waiting, error: Exception) -> None:
+    """Keep what the database refuses where staff can see it, and out of its neighbours' way."""
+    logger.error("A record of call %s was refused and is now a dead letter: %s", waiting.call, error)
+    DeadLetter.objects.create(
+        call=waiting.call, record={"body": waiting.body.decode(errors="replace")}, error=repr(error)[:2000]
+    )
+
+
+def _remove_if_done(path: Path, owners: Path) -> None:
+    """Remove the spool of a process that has ended, once it is empty."""
+    owner = path.stem
+    if is_alive(owners, owner) or spool.oldest(path) is not None:
+        return
+    for end in ("", "-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+    forget(owners, owner)

@@ -1,0 +1,162 @@
+"""The spool: where the text of conversations waits, on disk, until it has reached the database.
+
+One SQLite file per web process. `append` only queues; a thread of its own commits what has queued in one transaction,
+so no answer ever waits for the disk. Records leave the file only after the database has committed them.
+"""
+
+import logging
+import os
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+logger = logging.getLogger(__name__)
+
+MAX_QUEUED = 20_000
+MAX_QUEUED_BYTES = 64 * 2**20
+BATCH = 256
+_SCHEMA = """
+    PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=16777216;
+    CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY AUTOINCREMENT, call TEXT, body BLOB, at REAL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledTurn:
+    """A piece of text with its place in the call. `message` is its position in the request; None for the answer."""
+
+    seq: int
+    message: int | None
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpooledRecord:
+    """Some turns of a call. The last record of a call is `final` and carries its place in the conversation.
+
+    Messages before `history` repeat what the conversation named by `head` should hold already.
+    """
+
+    call: str
+    turns: tuple[SpooledTurn, ...] = ()
+    final: bool = False
+    head: str = ""
+    tail: str = ""
+    history: int = 0
+
+    def body(self) -> bytes:
+        return orjson.dumps(self)
+
+    @classmethod
+    def from_body(cls, body: bytes) -> "SpooledRecord":
+        """Raises ValueError, TypeError or KeyError for what is not a record."""
+        fields = orjson.loads(body)
+        fields["turns"] = tuple(SpooledTurn(**turn) for turn in fields["turns"])
+        return cls(**fields)
+
+
+class SpoolFull(Exception):
+    """More is waiting for the disk than may be kept in memory."""
+
+
+class Spool:
+    """The writing side, owned by one web process."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        self.path = path
+        self._queue: queue.SimpleQueue[tuple[str, bytes, float] | None] = queue.SimpleQueue()
+        self._waiting_bytes = 0
+        self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Commit what is queued and end. Appending afterwards is an error."""
+        self._queue.put(None)
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def append(self, record: SpooledRecord) -> None:
+        """Queue a record. Raises SpoolFull when the disk has fallen hopelessly behind."""
+        body = record.body()
+        if self._queue.qsize() >= MAX_QUEUED or self._waiting_bytes + len(body) > MAX_QUEUED_BYTES:
+            raise SpoolFull(f"{self._queue.qsize()} records wait for the disk.")
+        self._waiting_bytes += len(body)
+        self._queue.put((record.call, body, time.time()))
+
+    @property
+    def is_full(self) -> bool:
+        """True when new calls should be refused rather than go unrecorded."""
+        return self._queue.qsize() >= MAX_QUEUED // 2 or self._waiting_bytes >= MAX_QUEUED_BYTES // 2
+
+    def _run(self) -> None:
+        file = connect(self.path)
+        running = True
+        while running:
+            batch: list[tuple[str, bytes, float]] = []
+            running = self._fill(batch)
+            while batch and not self._write(file, batch):
+                time.sleep(0.5)
+            self._waiting_bytes -= sum(len(body) for _, body, _ in batch)
+        file.close()
+
+    def _fill(self, batch: list[tuple[str, bytes, float]]) -> bool:
+        """Wait for a record and take those behind it; False once `stop` was called."""
+        item = self._queue.get()
+        while item is not None:
+            batch.append(item)
+            if len(batch) == BATCH:
+                return True
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return True
+        return False
+
+    def _write(self, file: sqlite3.Connection, batch: Sequence[tuple[str, bytes, float]]) -> bool:
+        try:
+            with transaction(file):
+                file.executemany("INSERT INTO records (call, body, at) VALUES (?, ?, ?)", batch)
+            return True
+        except sqlite3.Error:
+            logger.exception("Writing %d records to the spool failed; trying again", len(batch))
+            return False
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a spool file. Whoever opens it closes it."""
+    file = sqlite3.connect(path, isolation_level=None, timeout=30)
+    file.executescript(_SCHEMA)
+    return file
+
+
+@contextmanager
+def transaction(file: sqlite3.Connection) -> Iterator[None]:
+    file.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        file.execute("ROLLBACK")
+        raise
+    file.execute("COMMIT")
+
+
+def oldest(path: Path) -> float | None:
+    """When the record that has waited longest was written, in seconds since the epoch; None if nothing waits."""
+    file = connect(path)
+    try:
+        row = file.execute("SELECT at FROM records ORDER BY id LIMIT 1").fetchone()
+        return row[0] if row else None
+    finally:
+        file.close()

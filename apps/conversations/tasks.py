@@ -1,0 +1,20 @@
+"""Background work on conversations."""
+
+import logging
+from typing import Any
+
+from celery import shared_task
+from django.conf import settings
+
+from apps.conversations.draining import drain_all
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(ignore_result=True)
+def drain_spools(**kwargs: Any) -> int:
+    """Bring what waits in this machine's spools into the database."""
+    drained = drain_all(spools=settings.SPOOL_DIR, owners=settings.OWNER_DIR)
+    if drained:
+        logger.info("Drained %d records", drained)
+    return drained

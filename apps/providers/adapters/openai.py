@@ -1,0 +1,119 @@
+"""The adapter for everything that speaks OpenAI's chat completions API."""
+
+from collections.abc import AsyncIterator
+
+import orjson
+
+from apps.common.clients import ConnectFailed, ConnectionBroken, RelayClient, RelayError, RelayResponse, TooSlow
+from apps.providers.adapters import Outgoing, Reason, Upstream, UpstreamBroken, UpstreamRefused
+from apps.providers.routing import Candidate
+
+MAX_ERROR_BYTES = 64 * 1024
+
+
+class OpenAIAdapter:
+    def __init__(self, client: RelayClient) -> None:
+        self._client = client
+
+    async def open(self, candidate: Candidate, outgoing: Outgoing) -> Upstream:
+        target = candidate.target
+        headers = {
+            "content-type": "application/json",
+            "accept": "text/event-stream" if outgoing.is_stream else "application/json",
+            "accept-encoding": "identity",
+            "user-agent": "stoa",
+            "x-request-id": outgoing.request_id,
+        }
+        if candidate.secret is not None:
+            headers["authorization"] = f"Bearer {candidate.secret.text}"
+        try:
+            response = await self._client.post(
+                f"{target.base_url}/chat/completions",
+                body=orjson.dumps(outgoing.body),
+                headers=headers,
+                first_byte_timeout=target.first_byte_timeout,
+                allow_private=target.allow_private,
+            )
+        except RelayError as error:
+            raise UpstreamRefused(_reason(error), detail=str(error)) from error
+        if response.status != 200:
+            raise await _refusal(response)
+        _check_form(response, is_stream=outgoing.is_stream)
+        return OpenAIUpstream(response)
+
+
+class OpenAIUpstream:
+    def __init__(self, response: RelayResponse) -> None:
+        self._response = response
+        self.provider_request_id = response.headers.get("x-request-id", "")[:200]
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._response.chunks():
+                yield chunk
+        except ConnectionBroken as error:
+            raise UpstreamBroken(str(error)) from error
+
+    def close(self) -> None:
+        self._response.close()
+
+
+def _reason(error: RelayError) -> Reason:
+    if isinstance(error, ConnectFailed):
+        return "unreachable"
+    return "too_slow" if isinstance(error, TooSlow) else "broken"
+
+
+def _check_form(response: RelayResponse, *, is_stream: bool) -> None:
+    """Refuse an answer in a form that we did not ask for, before anything of it reaches the student."""
+    encoding = response.headers.get("content-encoding", "identity").lower()
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    wanted = "text/event-stream" if is_stream else "application/json"
+    if encoding != "identity" or kind != wanted:
+        response.close()
+        raise UpstreamRefused("error", detail=f"Answered {kind or 'no type'} ({encoding}) instead of {wanted}.")
+
+
+async def _refusal(response: RelayResponse) -> UpstreamRefused:
+    """Classify a status other than 200, reading no more of its body than an error needs."""
+    try:
+        body = await _read_some(response)
+    finally:
+        response.close()
+    status = response.status
+    detail = f"Answered {status}: {body[:500].decode(errors='replace')}"
+    if status in (401, 402, 403):
+        return UpstreamRefused("credential", detail=detail, status=status)
+    if status == 429:
+        return UpstreamRefused("rate", detail=detail, status=status)
+    if status in (400, 404, 413, 415, 422):
+        code, param = _named(body)
+        return UpstreamRefused("request", detail=detail, status=status, code=code, param=param)
+    return UpstreamRefused("error", detail=detail, status=status)
+
+
+async def _read_some(response: RelayResponse) -> bytes:
+    parts, size = [], 0
+    try:
+        async for chunk in response.chunks():
+            parts.append(chunk)
+            size += len(chunk)
+            if size >= MAX_ERROR_BYTES:
+                break
+    except ConnectionBroken:
+        pass  # what has arrived is enough to classify by its status
+    return b"".join(parts)[:MAX_ERROR_BYTES]
+
+
+def _named(body: bytes) -> tuple[str, str]:
+    """Code and parameter that an error in OpenAI's shape names: identifiers only, never the provider's sentences."""
+    try:
+        error = orjson.loads(body)["error"]
+        return _identifier(error.get("code")), _identifier(error.get("param"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "", ""
+
+
+def _identifier(value: object) -> str:
+    allowed = isinstance(value, str) and len(value) <= 60 and value.replace(".", "").replace("[", "").replace("]", "")
+    return str(value) if isinstance(allowed, str) and allowed.isidentifier() else ""

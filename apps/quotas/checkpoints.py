@@ -1,0 +1,55 @@
+"""Progress of open holds, written down while answers stream, and the holds of owners that have died."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What an open call would be charged if its process died now, in weighted tokens."""
+
+    hold: str
+    amount: int
+
+
+def write(cursor: Any, batches: Sequence[Sequence[Checkpoint]]) -> list[None]:
+    """A function for the writer: note the progress of all open calls in one statement."""
+    cursor.executemany(
+        "UPDATE quotas_hold SET checkpoint = %s WHERE id = %s AND state = 'held'",
+        [(point.amount, point.hold) for batch in batches for point in batch],
+    )
+    return [None] * len(batches)
+
+
+def owners(cursor: Any, units: Sequence[None]) -> list[list[str]]:
+    """A function for the writer: the processes that hold something at the moment."""
+    cursor.execute("SELECT DISTINCT owner FROM quotas_hold WHERE state = 'held'")
+    found = [row[0] for row in cursor.fetchall()]
+    return [found] * len(units)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Which holds to look for: those of the dead owners, and those that expired before `now`."""
+
+    dead: tuple[str, ...]
+    now: datetime
+
+
+def left_behind(cursor: Any, units: Sequence[Left]) -> list[list[str]]:
+    """A function for the writer: the ids of up to 500 holds that nobody answers for any more, for each unit."""
+    return [_left_behind(cursor, unit) for unit in units]
+
+
+def _left_behind(cursor: Any, unit: Left) -> list[str]:
+    marks = ", ".join(["%s"] * len(unit.dead)) or "NULL"
+    cursor.execute(
+        f"SELECT id FROM quotas_hold WHERE state = 'held' AND (owner IN ({marks}) OR expires_at < %s)"  # noqa: S608
+        " ORDER BY id LIMIT 500",
+        [*unit.dead, connection.ops.adapt_datetimefield_value(unit.now)],
+    )
+    return [row[0] for row in cursor.fetchall()]

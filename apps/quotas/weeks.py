@@ -1,0 +1,40 @@
+"""The week of an account: computed from the clock, never reset by a job.
+
+A week runs from local midnight of the reset day to local midnight seven days later, so with a change to or from
+daylight saving time it has 167 or 169 hours (or, on Lord Howe Island, 167.5 or 168.5).
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """Both instants are in UTC; `starts_at` belongs to the week and `ends_at` to the next."""
+
+    starts_at: datetime
+    ends_at: datetime
+    timezone: str
+
+
+def week_at(now: datetime, *, timezone: str, first_day: int) -> Week:
+    """The week that contains `now`. `first_day` counts from Monday = 0."""
+    today = now.astimezone(_zone(timezone)).date()
+    return _week_from(today - timedelta(days=(today.weekday() - first_day) % 7), timezone)
+
+
+@lru_cache(maxsize=1024)
+def _week_from(first: date, timezone: str) -> Week:
+    return Week(_midnight(first, timezone), _midnight(first + timedelta(days=7), timezone), timezone)
+
+
+def _midnight(day: date, timezone: str) -> datetime:
+    """The first instant of a local day. Where midnight is skipped, that is the instant of the jump."""
+    return datetime(day.year, day.month, day.day, tzinfo=_zone(timezone)).astimezone(UTC)
+
+
+@lru_cache(maxsize=256)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)

@@ -1,0 +1,38 @@
+"""Weighted tokens: what a model's tokens count against an allowance. Integers, rounded up once at the end."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+_SCALE = 10_000  # weights have four decimal places
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """Token counts of a call. `cached_input` is the part of `input` that the provider read from its cache."""
+
+    input: int = 0
+    cached_input: int = 0
+    output: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """What one token of each kind weighs, in ten-thousandths."""
+
+    input: int = _SCALE
+    cached_input: int = _SCALE
+    output: int = _SCALE
+
+    @classmethod
+    def of(cls, *, input: Decimal, cached_input: Decimal, output: Decimal) -> "Weights":
+        return cls(input=int(input * _SCALE), cached_input=int(cached_input * _SCALE), output=int(output * _SCALE))
+
+    def weigh(self, tokens: Tokens) -> int:
+        """The weighted tokens of a call, rounded up."""
+        fresh = tokens.input - tokens.cached_input
+        total = fresh * self.input + tokens.cached_input * self.cached_input + tokens.output * self.output
+        return -(-total // _SCALE)
+
+    def affordable_output(self, amount: int) -> int | None:
+        """How many output tokens fit into an amount of weighted tokens; None if they weigh nothing."""
+        return amount * _SCALE // self.output if self.output else None

@@ -1,0 +1,49 @@
+"""The ASGI application: the data plane for /v1, the control plane for everything else, and the lifespan of both."""
+
+import logging
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
+
+from django.core.asgi import get_asgi_application
+
+_control = get_asgi_application()
+
+from django.conf import settings  # noqa: E402
+
+from apps.chat.plane import Plane  # noqa: E402
+from gateway_project import health  # noqa: E402
+from gateway_project.handler import DataPlaneHandler  # noqa: E402
+
+logger = logging.getLogger(__name__)
+_data = DataPlaneHandler()
+DATA_PREFIXES = ("/v1/",)
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "lifespan":
+        await _lifespan(scope, receive, send)
+    elif scope["path"].startswith(DATA_PREFIXES) and settings.GATEWAY_ROLE != "control":
+        await _data(scope, receive, send)
+    else:
+        await _control(scope, receive, send)
+
+
+async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
+    """Open the plane before the first request, and close it after the last."""
+    await receive()
+    plane: Plane | None = None
+    try:
+        if settings.GATEWAY_ROLE != "control":
+            plane = scope["state"]["plane"] = await Plane.open()
+        health.watch(plane)
+        await send({"type": "lifespan.startup.complete"})
+    except Exception as error:
+        logger.exception("The data plane could not start")
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+        return
+    await receive()
+    if plane is not None:
+        await plane.close()
+    await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,43 @@
+"""`manage.py run`: everything that one machine needs, in the foreground."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from gateway_project.supervisor import Supervisor, bind
+
+STOP_MARGIN = 10.0
+
+
+class Command(BaseCommand):
+    help = "Start the web processes and, with the in-memory broker, one Celery process. Ctrl-C stops all of it."
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        env = settings.ENV
+        try:
+            listener = bind(env.bind_address, env.port)
+        except OSError as error:
+            raise CommandError(str(error)) from error
+        if not env.is_production:
+            self._prepare_demo(f"http://{_host(env.bind_address)}:{listener.getsockname()[1]}")
+        supervisor = Supervisor(grace=env.shutdown_timeout_seconds + STOP_MARGIN)
+        for _ in range(env.web_concurrency):
+            arguments = ["-m", "gateway_project.server", str(listener.fileno()), str(supervisor.parent_pipe)]
+            supervisor.add("web", arguments, descriptors=(listener.fileno(),))
+        if env.celery_broker_url == "memory://":
+            supervisor.add("celery", ["-m", "gateway_project.worker", str(supervisor.parent_pipe)])
+        supervisor.run()
+
+    def _prepare_demo(self, base_url: str) -> None:
+        from gateway_project.demo import banner, ensure_demo
+
+        demo = ensure_demo(data_dir=settings.DATA_DIR, base_url=base_url)
+        if demo is not None:
+            self.stdout.write(banner(demo))
+            self.stdout.flush()
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

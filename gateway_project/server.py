@@ -1,0 +1,94 @@
+"""A web process: uvicorn, taught to end live streams before it stops.
+
+The stock server, told to stop, closes its lifespan while streams are open and dies by the same signal, so nothing that
+should be settled is. This one first stops accepting, lets live answers end until the limit, ends the rest with an error
+event, waits until all of them are settled, and only then shuts down as uvicorn does.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+
+import uvicorn
+
+from gateway_project import health
+
+logger = logging.getLogger("gateway_project.server")
+
+
+class DrainingServer(uvicorn.Server):
+    """Serves on one inherited socket until SIGTERM or SIGINT, or until `parent` (a pipe) is closed."""
+
+    def __init__(self, config: uvicorn.Config, *, parent: int | None, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._parent = parent
+        self._drain_seconds = drain_seconds
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._parent is not None:
+            asyncio.get_running_loop().add_reader(self._parent, self._parent_died)
+        await super().startup(sockets)
+
+    def _parent_died(self) -> None:
+        """The pipe's other end is closed: the supervisor is gone, whatever killed it."""
+        asyncio.get_running_loop().remove_reader(self._parent)  # type: ignore[arg-type]
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        if (plane := health.plane()) is not None:
+            await plane.drain(seconds=0 if self.force_exit else self._drain_seconds)
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's, but a signal that was obeyed is not raised again: the process ends by itself, with code 0."""
+        previous = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+def serve(*, sockets: list[socket.socket], parent: int | None) -> None:
+    """Run one web process until it is told to stop."""
+    from django.conf import settings
+
+    config = uvicorn.Config(
+        "gateway_project.asgi:application",
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=4096,
+        timeout_keep_alive=65,
+    )
+    server = DrainingServer(config, parent=parent, drain_seconds=settings.SHUTDOWN_TIMEOUT)
+    server.run(sockets=sockets)
+
+
+def main() -> None:
+    """Started by the supervisor as `python -m gateway_project.server SOCKET PIPE`, two inherited file descriptors."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
+    import django
+
+    django.setup()
+    listener, parent = (int(argument) for argument in sys.argv[1:3])
+    serve(sockets=[socket.socket(fileno=listener)], parent=parent)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The embedded Celery process: one worker with its broker in memory and its beat as a thread.
+
+No message ever leaves this process, and none needs to: every task looks for its work in files and tables, and beat
+calls it again and again. With CELERY_BROKER_URL set, run ordinary `celery worker` and `celery beat` instead.
+"""
+
+import logging
+import os
+import select
+import signal
+import sys
+import threading
+
+logger = logging.getLogger(__name__)
+
+THREADS = 4
+
+
+def main() -> None:
+    """Started by the supervisor as `python -m gateway_project.worker PIPE`; stops on SIGTERM or when the pipe closes."""
+    import django
+
+    django.setup()
+    from celery.beat import EmbeddedService
+
+    from gateway_project.celery import app
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    worker = app.Worker(
+        pool="threads",
+        concurrency=THREADS,
+        loglevel="WARNING",
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        quiet=True,
+    )
+    threading.Thread(target=worker.start, name="celery-worker", daemon=True).start()
+    beat = EmbeddedService(app, thread=True)
+    beat.start()
+    _wait(stop, parent=int(sys.argv[1]))
+    beat.stop()
+    worker.stop()
+
+
+def _wait(stop: threading.Event, *, parent: int) -> None:
+    """Until a signal, or until the supervisor's end of the pipe is closed."""
+    while not stop.is_set():
+        closed, _, _ = select.select([parent], [], [], 0.2)
+        if closed:
+            return
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
+    main()
