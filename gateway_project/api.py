@@ -6,12 +6,12 @@ from typing import Any
 from django.conf import settings
 from django.contrib.admin.views.decorators import staff_member_required
 from ninja import NinjaAPI
-from ninja.security import HttpBearer
+from ninja.security.http import HttpAuthBase
 
 from apps.chat.routers import router as chat_router
 
 
-class ApiKeyAuth(HttpBearer):
+class ApiKeyAuth(HttpAuthBase):
     """How the document describes the key. The data plane's handler checks it, before the body is read."""
 
     openapi_scheme = "bearer"

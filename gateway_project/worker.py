@@ -17,7 +17,7 @@ THREADS = 4
 
 
 def main() -> None:
-    """Started by the supervisor as `python -m gateway_project.worker PIPE`; stops on SIGTERM or when the pipe closes."""
+    """Started by the supervisor as `python -m gateway_project.worker PIPE`; stops on SIGTERM or at the pipe's end."""
     import django
 
     django.setup()

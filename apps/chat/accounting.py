@@ -27,7 +27,8 @@ def apply(cursor: Any, units: Sequence[Unit]) -> list[Outcome]:
     """A function for the writer: the ledger's batch first, then the records of what it changed."""
     moving = [unit for unit in units if unit.movement is not None]
     outcomes = dict(zip(map(id, moving), ledger.apply(cursor, [u.movement for u in moving if u.movement]), strict=True))
-    records, corrected = [], []
+    records: list[Record] = []
+    corrected: list[Record] = []
     for unit in units:
         outcome = outcomes.get(id(unit))
         if unit.record is None or (isinstance(outcome, Ended) and not outcome.changed):

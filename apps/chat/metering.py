@@ -6,7 +6,7 @@ are relayed as they were, those that are no valid JSON are dropped, since client
 """
 
 from collections import defaultdict
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
 
@@ -25,10 +25,13 @@ def read_usage(usage: Any) -> Tokens | None:
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens", 0)
     details = usage.get("prompt_tokens_details")
     cached = (details.get("cached_tokens") if isinstance(details, dict) else 0) or 0
-    counts = (prompt, completion, cached)
-    if any(type(count) is not int or not 0 <= count <= _MAX_COUNT for count in counts) or cached > prompt:
-        return None
-    return Tokens(input=prompt, cached_input=cached, output=completion)
+    if _is_count(prompt) and _is_count(completion) and _is_count(cached) and cached <= prompt:
+        return Tokens(input=prompt, cached_input=cached, output=completion)
+    return None
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value <= _MAX_COUNT
 
 
 class _Answer:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from ninja import Schema
 from pydantic import ConfigDict, Field, TypeAdapter
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import NotRequired, TypedDict  # noqa: UP035  # pydantic needs these before Python 3.12
 
 _LOOSE = ConfigDict(extra="allow", strict=True)
 PositiveInt = Annotated[int, Field(ge=1, le=2**31 - 1)]

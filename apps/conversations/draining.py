@@ -37,7 +37,10 @@ class _Waiting:
 
 
 def drain_all(*, spools: Path, owners: Path) -> int:
-    """Drain every spool of this machine once; how many records reached the database. Does nothing while another does."""
+    """Drain every spool of this machine once; how many records reached the database.
+
+    Does nothing while another process of this machine drains.
+    """
     with _only_one(spools) as alone:
         return sum(_drain_spool(path, owners) for path in sorted(spools.glob("*.sqlite3"))) if alone else 0
 

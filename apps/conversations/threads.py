@@ -23,8 +23,8 @@ class Message:
 class Place:
     """Where a call stands in a conversation.
 
-    `head` is the digest at the end of the last answer that the call repeats (empty at a beginning), `history` the number
-    of messages up to there, and `digest` that of all its messages.
+    `head` is the digest at the end of the last answer that the call repeats (empty at a beginning), `history` is the
+    number of messages up to there, and `digest` is that of all its messages.
     """
 
     head: str

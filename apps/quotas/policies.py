@@ -64,7 +64,9 @@ def load_policies() -> Policies:
 
 
 def _institution(row: Institution | None) -> InstitutionPolicy | None:
-    return row and InstitutionPolicy(
+    if row is None:
+        return None
+    return InstitutionPolicy(
         timezone=row.timezone, first_day=Weekday(row.week_starts).number, weekly_tokens=row.weekly_tokens
     )
 

@@ -1,0 +1,102 @@
+"""The proof of the ledger: every balance is the sum of its entries, and every hold accounts for its entries."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from heapq import merge
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count, F, Sum
+from django.db.models.functions import Coalesce
+
+from apps.quotas.models import Hold, LedgerEntry, WeeklyUsage
+
+BATCH = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A figure that does not add up, with what is stored and what its entries say."""
+
+    what: str
+    stored: int
+    proven: int
+
+    def __str__(self) -> str:
+        return f"{self.what}: stored {self.stored}, proven {self.proven}"
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The outcome: how much was looked at, and everything that does not add up."""
+
+    weeks: int
+    holds: int
+    open_holds: int
+    drifts: tuple[Drift, ...]
+
+    @property
+    def drift(self) -> int:
+        """Tokens that are off, summed over all figures."""
+        return sum(abs(drift.stored - drift.proven) for drift in self.drifts)
+
+
+def audit() -> Audit:
+    """Check the whole ledger as it stood at one instant."""
+    with transaction.atomic():
+        drifts = (*_weeks(), *_holds())
+        return Audit(
+            weeks=WeeklyUsage.objects.count(),
+            holds=Hold.objects.count(),
+            open_holds=Hold.objects.filter(state=Hold.State.HELD).count(),
+            drifts=drifts,
+        )
+
+
+def _weeks() -> Iterator[Drift]:
+    """Used and held of a week are the sums of its entries."""
+    sums = WeeklyUsage.objects.annotate(
+        proven_used=Coalesce(Sum("entries__used_delta"), 0), proven_held=Coalesce(Sum("entries__held_delta"), 0)
+    ).exclude(used=F("proven_used"), held=F("proven_held"))
+    for row in sums.values("kind", "account", "starts_at", "used", "held", "proven_used", "proven_held"):
+        name = f"{row['kind']} {row['account']}, week of {row['starts_at']:%Y-%m-%d}"
+        yield from _compare(f"{name}, used", row["used"], row["proven_used"])
+        yield from _compare(f"{name}, held", row["held"], row["proven_held"])
+
+
+def _holds() -> Iterator[Drift]:
+    """On each of its weeks, a hold moved what its state says: its amount while held, what it charged afterwards."""
+    holds = Hold.objects.order_by("pk").only("pk", "state", "amount", "charged", "usage_ids")
+    moved = (
+        LedgerEntry.objects.order_by("hold")
+        .values("hold")
+        .annotate(weeks=Count("usage", distinct=True), held=Sum("held_delta"), used=Sum("used_delta"))
+    )
+    # Both are read in the order of the call's id, side by side, so that memory does not grow with the ledger.
+    both = merge(
+        ((hold.pk, 0, hold) for hold in holds.iterator(chunk_size=BATCH)),
+        ((row["hold"], 1, row) for row in moved.iterator(chunk_size=BATCH)),
+        key=itemgetter(0, 1),
+    )
+    for call, rows in groupby(both, key=itemgetter(0)):
+        yield from _check_hold(call, {kind: row for _, kind, row in rows})
+
+
+def _check_hold(call: str, found: dict[int, Any]) -> Iterator[Drift]:
+    hold, moved = found.get(0), found.get(1, {"weeks": 0, "held": 0, "used": 0})
+    if hold is None:
+        yield Drift(f"Entries of call {call}, which has no hold", 0, moved["weeks"])
+        return
+    weeks = len(json.loads(hold.usage_ids))
+    is_held = hold.state == Hold.State.HELD
+    yield from _compare(f"Hold {call}, weeks drawn on", weeks, moved["weeks"])
+    yield from _compare(f"Hold {call}, held", hold.amount * weeks if is_held else 0, moved["held"])
+    yield from _compare(f"Hold {call}, charged", (hold.charged or 0) * weeks, moved["used"])
+
+
+def _compare(what: str, stored: int, proven: int) -> Iterator[Drift]:
+    if stored != proven:
+        yield Drift(what, stored, proven)
