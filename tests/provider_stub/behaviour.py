@@ -24,6 +24,7 @@ class Behaviour:
     reset: bool = False
     hang_before_first_byte: bool = False
     delay: float = 0.0
+    half_body: bool = False  # a plain answer breaks in the middle
 
     # In the middle of a stream
     chunk_delay: float = 0.0

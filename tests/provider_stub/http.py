@@ -122,7 +122,11 @@ class Answer:
         if self._behaviour.gzip:
             content = gzip.compress(content)
             headers["content-encoding"] = "gzip"
-        await self._write(self._head({**headers, "content-length": str(len(content))}) + content)
+        head = self._head({**headers, "content-length": str(len(content))})
+        if self._behaviour.half_body:
+            await self._write(head + content[: len(content) // 2])
+            raise Cut
+        await self._write(head + content)
 
     async def _send_stream(self, body: dict[str, Any]) -> None:
         kind = {"content-type": "text/event-stream; charset=utf-8", "transfer-encoding": "chunked"}

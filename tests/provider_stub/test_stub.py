@@ -87,6 +87,13 @@ def test_a_reset_gives_no_answer(stub: ProviderStub, client: openai.OpenAI) -> N
         client.chat.completions.create(model="m", messages=MESSAGES)
 
 
+def test_half_a_body_gives_no_answer(stub: ProviderStub, client: openai.OpenAI) -> None:
+    stub.will(half_body=True)
+
+    with pytest.raises(openai.APIConnectionError):
+        client.chat.completions.create(model="m", messages=MESSAGES)
+
+
 def test_a_hang_lasts_until_the_client_gives_up(stub: ProviderStub, client: openai.OpenAI) -> None:
     stub.will(hang_before_first_byte=True)
 
