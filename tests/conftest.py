@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.test.utils import setup_databases, teardown_databases
 
 from apps.accounts.models import Course, Membership
 from tests import factories
+from tests.live import Gateway, start_gateway
 from tests.provider_stub import ProviderStub
 
 
@@ -23,6 +26,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if marker is not None and marker.kwargs.get("transaction"):
             # A flush would pull the rows from under the running server, and set back the revisions it goes by.
             raise pytest.UsageError(f"{item.nodeid}: use the fixture committed_db instead of transaction=True.")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
+    """The database, for whoever asks. pytest-django's own would make none for tests that know only committed_db."""
+    with django_db_blocker.unblock():
+        made = setup_databases(verbosity=0, interactive=False, serialized_aliases=set())
+    yield
+    with django_db_blocker.unblock():
+        teardown_databases(made, verbosity=0)
 
 
 @pytest.fixture
@@ -61,6 +74,14 @@ def mia(course: Course) -> Membership:
 def tess(course: Course) -> Membership:
     """The instructor."""
     return factories.make_tess(course=course)
+
+
+@pytest.fixture(scope="session")
+def gateway(django_db_setup: None) -> Iterator[Gateway]:
+    """A running Stoa on the tests' own database. It must end cleanly, whatever the tests did to it."""
+    with start_gateway(settings.DATA_DIR) as gateway:
+        yield gateway
+        gateway.stop()
 
 
 @pytest.fixture

@@ -1,0 +1,151 @@
+"""The real product as processes of its own, started as `make run` starts it."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from gateway_project.env import BASE_DIR, Env
+
+PATIENCE = 30.0
+
+
+def manage(*arguments: str, data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of manage.py in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=BASE_DIR,
+        env=_environment(data_dir, environment),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A running Stoa: the supervisor's process, and the web and Celery processes that it started."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    data_dir: Path
+    log: Path
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def children(self) -> list[int]:
+        return [pid for pid in _all_processes() if _parent(pid) == self.process.pid]
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """kill -9, for every process at once."""
+        children = self.children()
+        for pid in (self.process.pid, *children):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(PATIENCE)
+        _wait_until(lambda: not any(map(_is_running, children)))
+
+    def stop(self) -> None:
+        """SIGTERM, and proof that the end was clean."""
+        children = self.children()
+        self.terminate()
+        status = self.process.wait(PATIENCE)
+        log = self.log.read_text()
+        assert status == 0, f"Exit code {status}; its log:\n{log}"
+        assert "Traceback" not in log, log
+        assert not any(map(_is_running, children)), "Processes were left behind."
+
+    def wait_until_ready(self) -> None:
+        def is_ready() -> bool:
+            assert self.process.poll() is None, f"It ended at once; its log:\n{self.log.read_text()}"
+            return self._is_ready()
+
+        try:
+            _wait_until(is_ready)
+        except TimeoutError:
+            raise AssertionError(f"It is not ready; its log:\n{self.log.read_text()}") from None
+
+    def _is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.base_url}/health/ready", timeout=2).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+@contextmanager
+def start_gateway(data_dir: Path, **environment: str) -> Iterator[Gateway]:
+    """A gateway in a data directory whose database is migrated. Whoever did not stop it lets it be killed."""
+    port = _free_port()
+    log = data_dir / f"gateway-{port}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "run"],
+            cwd=BASE_DIR,
+            env=_environment(data_dir, {"PORT": str(port), **environment}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    gateway = Gateway(process, port, data_dir, log)
+    try:
+        gateway.wait_until_ready()
+        yield gateway
+    finally:
+        if process.poll() is None:
+            gateway.kill()
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.02)
+
+
+def _all_processes() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _parent(pid: int) -> int:
+    return int(_stat(pid)[1])
+
+
+def _is_running(pid: int) -> bool:
+    return _stat(pid)[0] not in "XZ"
+
+
+def _stat(pid: int) -> list[str]:
+    """State, parent and so on, behind the name, which is in parentheses and may contain anything."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ["X", "0"]
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def _environment(data_dir: Path, extra: dict[str, str]) -> dict[str, str]:
+    """This process's environment without its settings, so that only `extra` decides."""
+    ours = {"DJANGO_SETTINGS_MODULE", *(name.upper() for name in Env.model_fields)}
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
+    return {**kept, "GATEWAY_ENV": "development", "GATEWAY_DATA_DIR": str(data_dir), **extra}
