@@ -75,6 +75,7 @@ def serve(*, sockets: list[socket.socket], parent: int | None) -> None:
         proxy_headers=False,
         backlog=4096,
         timeout_keep_alive=65,
+        timeout_graceful_shutdown=5,
     )
     server = DrainingServer(config, parent=parent, drain_seconds=settings.SHUTDOWN_TIMEOUT)
     server.run(sockets=sockets)

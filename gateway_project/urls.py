@@ -1,5 +1,6 @@
 """Addresses of both planes. asgi.py sends what begins with /v1/ to the data plane's handler."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import path
 from django.views.generic import TemplateView
@@ -8,10 +9,13 @@ from gateway_project import health
 from gateway_project.api import urls as api_urls
 
 urlpatterns = [
-    path("", TemplateView.as_view(template_name="home.html"), name="home"),
     path("", api_urls),
-    path("admin/", admin.site.urls),
     path("health/live", health.live),
     path("health/ready", health.ready),
     path("metrics", health.metrics),
 ]
+if settings.GATEWAY_ROLE != "data":
+    urlpatterns += [
+        path("", TemplateView.as_view(template_name="home.html"), name="home"),
+        path("admin/", admin.site.urls),
+    ]

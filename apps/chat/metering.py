@@ -42,6 +42,7 @@ class _Answer:
         self.texts: dict[int, list[str]] = defaultdict(list)
         self.text_bytes = 0
         self.is_finished = False
+        self.is_done = False  # the last event of a stream has been seen
 
     def text(self) -> str:
         """The answer as people read it; several choices one below the other."""
@@ -72,7 +73,6 @@ class StreamMeter(_Answer):
         self._wants_usage = wants_usage
         self._rest = b""
         self._size = 0
-        self.is_done = False
         self.dropped = 0
 
     def feed(self, chunk: bytes) -> bytes:

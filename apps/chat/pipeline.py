@@ -9,14 +9,14 @@
 Each stage refuses by raising a GatewayError. Refusals happen before the first byte.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from apps.accounts.principals import Principal
 from apps.chat import recording, screening
-from apps.chat.metering import PlainMeter
+from apps.chat.outlet import Head
 from apps.chat.parsing import parse
 from apps.chat.pump import Pump
 from apps.chat.reserving import quota_headers
@@ -24,6 +24,7 @@ from apps.common.errors import GatewayError, NotAllowed, RateLimited, Unavailabl
 from apps.quotas import ledger
 from apps.quotas.ledger import Balance
 from apps.quotas.rates import Rate
+from apps.rules.rulebook import Verdict
 
 if TYPE_CHECKING:
     from apps.chat.plane import Plane
@@ -41,12 +42,11 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What goes out: headers, and either a whole body or the blocks of a stream with whom to tell if nobody reads."""
+    """What goes out: headers, and a whole body or, if that is None, the blocks of the pump's stream."""
 
     headers: dict[str, str]
-    body: bytes | None = None
-    blocks: AsyncIterator[bytes] | None = None
-    pump: Pump | None = None
+    body: bytes | None
+    pump: Pump
 
 
 class Slot:
@@ -68,8 +68,8 @@ async def chat(plane: "Plane", arrival: Arrival) -> Answer:
     slot = None
     try:
         slot = admit(plane, arrival.principal)
-        pump = await _start(plane, arrival, slot)
-        await pump.head()
+        pump, verdict = await _start(plane, arrival, slot)
+        head = await _head_of(pump)
     except RateLimited:
         raise
     except GatewayError as error:
@@ -79,7 +79,7 @@ async def chat(plane: "Plane", arrival: Arrival) -> Answer:
         if slot is not None and slot.rate is not None:
             error.headers.update(slot.rate.headers())
         raise
-    return _answer(pump, slot)
+    return Answer(headers=_headers(head, verdict, slot.rate), body=head.body, pump=pump)
 
 
 def admit(plane: "Plane", principal: Principal) -> Slot:
@@ -99,7 +99,7 @@ def admit(plane: "Plane", principal: Principal) -> Slot:
     return Slot(plane, principal, rate)
 
 
-async def _start(plane: "Plane", arrival: Arrival, slot: Slot) -> Pump:
+async def _start(plane: "Plane", arrival: Arrival, slot: Slot) -> tuple[Pump, Verdict]:
     """Parse, screen, and hand the call with its slot to a pump."""
     try:
         call = parse(arrival.raw, id=arrival.id, principal=arrival.principal, catalogue=plane.catalogue.current)
@@ -113,16 +113,27 @@ async def _start(plane: "Plane", arrival: Arrival, slot: Slot) -> Pump:
         slot.release()
         raise
     pump.start()
-    return pump
+    return pump, verdict
 
 
-def _answer(pump: Pump, slot: Slot) -> Answer:
-    headers = pump.headers()
-    if slot.rate is not None:
-        headers.update(slot.rate.headers())
-    if isinstance(pump.meter, PlainMeter):
-        return Answer(headers=headers, body=pump.meter.body())
-    return Answer(headers=headers, blocks=pump.blocks(), pump=pump)
+async def _head_of(pump: Pump) -> Head:
+    try:
+        return await pump.outlet.head()
+    except asyncio.CancelledError:
+        pump.client_left()
+        raise
+
+
+def _headers(head: Head, verdict: Verdict, rate: Rate | None) -> dict[str, str]:
+    """What the student learns beside the answer."""
+    target = head.opened.candidate.target
+    headers = quota_headers(head.balances) | screening.headers(verdict) | (rate.headers() if rate else {})
+    headers["x-gateway-provider"] = target.provider
+    headers["x-gateway-model"] = target.upstream_model
+    headers["x-gateway-attempts"] = str(head.opened.attempts)
+    if head.reservation.is_capped:
+        headers["x-quota-capped-output-tokens"] = str(head.reservation.output)
+    return headers
 
 
 async def balances_of(plane: "Plane", principal: Principal, *, now: datetime) -> tuple[Balance, ...]:

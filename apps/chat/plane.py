@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+END_SECONDS = 10.0  # for an answer that was told to end: its error event, its settlement, its record
+
 
 @dataclass(slots=True, kw_only=True)
 class Plane:
@@ -89,13 +91,13 @@ class Plane:
     async def drain(self, *, seconds: float) -> None:
         """Let live answers end, at most so long; then end the rest with an error event. All are settled after it."""
         self.is_draining = True
-        deadline = asyncio.get_running_loop().time() + seconds
-        while self.pumps and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.05)
+        live = {pump.task for pump in self.pumps}
+        if live:
+            await asyncio.wait(live, timeout=seconds)
         for pump in list(self.pumps):
             pump.halt("shutting_down")
-        while self.pumps:
-            await asyncio.sleep(0.01)
+        if live:
+            await asyncio.wait(live, timeout=END_SECONDS)
 
     async def close(self) -> None:
         """Stop in the order in which nothing is lost: answers, loops, ledger, spool, connections, sign of life."""

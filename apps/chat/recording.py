@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def row_of(call: ChatCall, *, now: datetime) -> CallRow:
+def row_of(call: ChatCall, *, now: datetime, input_tokens: int = 0) -> CallRow:
     """The row of a call that has just begun."""
     principal = call.principal
     return CallRow(
@@ -30,6 +30,7 @@ def row_of(call: ChatCall, *, now: datetime) -> CallRow:
         model=call.route.name,
         is_stream=call.is_stream,
         status="answered",
+        input_tokens=input_tokens,
         started_at=now,
     )
 

@@ -46,7 +46,7 @@ async def reserve(plane: "Plane", call: ChatCall, verdict: Verdict, *, now: date
         default_output=policy.default_output_tokens,
         least_output=policy.least_output_tokens,
     )
-    row, hits = recording.row_of(call, now=now), recording.hit_rows(call, verdict)
+    row, hits = recording.row_of(call, now=now, input_tokens=likely), recording.hit_rows(call, verdict)
     movement = Reserve(
         hold=call.id,
         owner=plane.owner.id,

@@ -48,9 +48,9 @@ class StudentRequest(HttpRequest):
 async def chat_completions(request: StudentRequest) -> HttpResponseBase:
     arrival = Arrival(id=request.request_id, principal=request.principal, raw=request.raw, now=datetime.now(UTC))
     answer = await pipeline.chat(request.plane, arrival)
-    if answer.blocks is not None and answer.pump is not None:
-        return StreamedAnswer(answer.blocks, headers=answer.headers, on_disconnect=answer.pump.client_left)
-    return HttpResponse(answer.body, content_type="application/json", headers=answer.headers)
+    if answer.body is not None:
+        return HttpResponse(answer.body, content_type="application/json", headers=answer.headers)
+    return StreamedAnswer(answer.pump.outlet.blocks(), headers=answer.headers, on_disconnect=answer.pump.client_left)
 
 
 @router.get("/models", response={200: ModelsOut, **REFUSALS}, summary="The models that the course allows")

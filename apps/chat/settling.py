@@ -1,57 +1,122 @@
-"""Settling: what an answer is charged, however it ended. Pure.
+"""Settling: the end of an answer, charged and written down in one transaction."""
 
-Usage that the provider reports counts as it is, explicit zeros included. Where none came, the charge is our estimate
-of the prompt and of the text that was relayed. A student who leaves pays the larger of the two; a provider that fails
-before anything reached the student costs nothing.
-"""
+import asyncio
+import logging
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from dataclasses import dataclass
-from typing import Literal
+from apps.chat import accounting, recording
+from apps.chat.accounting import Unit, weights_of
+from apps.chat.charging import Charge, Ending, Seen, charge
+from apps.chat.metering import PlainMeter, StreamMeter
+from apps.chat.opening import Opened
+from apps.chat.parsing import ChatCall
+from apps.chat.reserving import Reservation
+from apps.common.commit import StoreAway
+from apps.conversations.calls import Record
+from apps.quotas.ledger import Balance, Ended, Release, Settle
+from apps.rules.rulebook import Verdict
 
-from apps.quotas.weights import Tokens, Weights
+if TYPE_CHECKING:
+    from apps.chat.plane import Plane
 
-Ending = Literal["answered", "left", "failed"]
-ABSURD = 4  # times what was held: more than that is not believed
+logger = logging.getLogger(__name__)
+
+RETRY_PAUSES = (0.1, 0.5, 2.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What is known of an answer at its end. `was_sent`: a provider had accepted the call, or may have."""
+class Closed:
+    """An answer that is over: what was asked, held, opened and metered, and how it ended.
 
+    `relayed_bytes` is the text that had passed when the client left, or all of it.
+    """
+
+    call: ChatCall
+    verdict: Verdict
+    reservation: Reservation
+    opened: Opened | None
+    meter: PlainMeter | StreamMeter
+    relayed_bytes: int
     ending: Ending
-    was_sent: bool
-    reported: Tokens | None
-    input_estimate: int
-    relayed_estimate: int
-    held: int
+    error_code: str
+    may_have_been_sent: bool
+    started_at: datetime
+    first_byte_ms: int | None
+    duration_ms: int
 
 
 @dataclass(frozen=True, slots=True)
-class Charge:
-    """The tokens to record and the weighted amount to charge; `is_free` gives the hold back whole."""
+class Settled:
+    """What was charged, and how the accounts stand after it."""
 
-    tokens: Tokens
-    amount: int
-    is_estimated: bool = False
-    is_free: bool = False
+    charged: int
+    balances: tuple[Balance, ...]
 
 
-FREE = Charge(Tokens(), 0, is_free=True)
+async def settle(plane: "Plane", closed: Closed) -> Settled:
+    """Charge and record. If the database stays away the hold is left to expire, at its last checkpoint."""
+    cost = cost_of(plane, closed)
+    _learn(plane, closed, cost)
+    now = datetime.now(UTC)
+    call = closed.call
+    movement = Release(hold=call.id, now=now) if cost.is_free else Settle(hold=call.id, charge=cost.amount, now=now)
+    outcome = await _commit(plane, Unit(movement, record_of(closed, cost)))
+    held = closed.reservation.balances
+    if not isinstance(outcome, Ended):
+        return Settled(cost.amount, held)
+    after = zip(held, outcome.totals, strict=True)
+    return Settled(cost.amount, tuple(Balance(balance.account, used, held) for balance, (used, held) in after))
 
 
-def charge(seen: Seen, weights: Weights) -> Charge:
-    if not seen.was_sent:
-        return FREE
-    estimated = Tokens(input=seen.input_estimate, output=seen.relayed_estimate)
-    if seen.ending == "answered":
-        return _bounded(seen, weights, seen.reported or estimated, is_estimated=seen.reported is None)
-    if seen.ending == "failed" and not seen.relayed_estimate:
-        return FREE
-    if seen.reported and weights.weigh(seen.reported) >= weights.weigh(estimated):
-        return _bounded(seen, weights, seen.reported, is_estimated=False)
-    return _bounded(seen, weights, estimated, is_estimated=True)
+async def _commit(plane: "Plane", unit: Unit) -> object:
+    for pause in RETRY_PAUSES:
+        try:
+            return await plane.writer.submit(accounting.apply, unit)
+        except StoreAway:
+            await asyncio.sleep(pause)
+    logger.error("A call could not be settled, its hold will expire: %s", unit.record)
+    return None
 
 
-def _bounded(seen: Seen, weights: Weights, tokens: Tokens, *, is_estimated: bool) -> Charge:
-    amount, most = weights.weigh(tokens), seen.held * ABSURD
-    return Charge(tokens, min(amount, most), is_estimated=is_estimated or amount > most)
+def cost_of(plane: "Plane", closed: Closed) -> Charge:
+    relayed = plane.ratios.estimate(closed.call.route.name, closed.relayed_bytes) if closed.relayed_bytes else 0
+    # Of a plain answer that did not end well nothing has reached the student.
+    reached = relayed if closed.call.is_stream or closed.ending == "answered" else 0
+    seen = Seen(
+        ending=closed.ending,
+        was_sent=closed.may_have_been_sent,
+        reported=closed.meter.usage,
+        input_estimate=closed.reservation.input_estimate,
+        relayed_estimate=reached,
+        held=closed.reservation.amount,
+    )
+    return charge(seen, weights_of(closed.call))
+
+
+def _learn(plane: "Plane", closed: Closed, cost: Charge) -> None:
+    """Let the provider's own count of the prompt improve the next estimates."""
+    if closed.meter.usage is not None and not cost.is_estimated and not cost.is_free:
+        plane.ratios.learn(closed.call.route.name, size=closed.call.size, tokens=closed.meter.usage.input)
+
+
+def record_of(closed: Closed, cost: Charge) -> Record:
+    opened = closed.opened
+    target = opened.candidate.target if opened else None
+    row = replace(
+        recording.row_of(closed.call, now=closed.started_at),
+        provider=target.provider if target else "",
+        upstream_model=target.upstream_model if target else "",
+        attempts=opened.attempts if opened else 0,
+        status=closed.ending,
+        error_code=closed.error_code,
+        input_tokens=cost.tokens.input,
+        cached_input_tokens=cost.tokens.cached_input,
+        output_tokens=cost.tokens.output,
+        charged=cost.amount,
+        is_estimated=cost.is_estimated,
+        first_byte_ms=closed.first_byte_ms,
+        duration_ms=closed.duration_ms,
+    )
+    return Record(row, recording.hit_rows(closed.call, closed.verdict))

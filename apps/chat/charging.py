@@ -1,0 +1,57 @@
+"""Charging: what an answer costs, however it ended. Pure.
+
+Usage that the provider reports counts as it is, explicit zeros included. Where none came, the charge is our estimate
+of the prompt and of the text that was relayed. A student who leaves pays the larger of the two; a provider that fails
+before anything reached the student costs nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from apps.quotas.weights import Tokens, Weights
+
+Ending = Literal["answered", "left", "failed"]
+ABSURD = 4  # times what was held: more than that is not believed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What is known of an answer at its end. `was_sent`: a provider had accepted the call, or may have."""
+
+    ending: Ending
+    was_sent: bool
+    reported: Tokens | None
+    input_estimate: int
+    relayed_estimate: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """The tokens to record and the weighted amount to charge; `is_free` gives the hold back whole."""
+
+    tokens: Tokens
+    amount: int
+    is_estimated: bool = False
+    is_free: bool = False
+
+
+FREE = Charge(Tokens(), 0, is_free=True)
+
+
+def charge(seen: Seen, weights: Weights) -> Charge:
+    if not seen.was_sent:
+        return FREE
+    estimated = Tokens(input=seen.input_estimate, output=seen.relayed_estimate)
+    if seen.ending == "answered":
+        return _bounded(seen, weights, seen.reported or estimated, is_estimated=seen.reported is None)
+    if seen.ending == "failed" and not seen.relayed_estimate:
+        return FREE
+    if seen.reported and weights.weigh(seen.reported) >= weights.weigh(estimated):
+        return _bounded(seen, weights, seen.reported, is_estimated=False)
+    return _bounded(seen, weights, estimated, is_estimated=True)
+
+
+def _bounded(seen: Seen, weights: Weights, tokens: Tokens, *, is_estimated: bool) -> Charge:
+    amount, most = weights.weigh(tokens), seen.held * ABSURD
+    return Charge(tokens, min(amount, most), is_estimated=is_estimated or amount > most)

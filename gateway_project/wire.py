@@ -1,0 +1,109 @@
+"""Between ASGI messages and what the data plane works with: keys, bodies, responses, and clients that leave."""
+
+import asyncio
+from typing import Any
+
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+
+from apps.chat.responses import StreamedAnswer
+from apps.common.errors import BodyTooLarge
+
+Scope = dict[str, Any]
+
+
+class ClientLeft(Exception):
+    """The client closed the connection before it had sent its request or read its answer."""
+
+
+def presented_key(scope: Scope) -> str | None:
+    """The key that the headers present; None if they present none, or several, or one in the wrong form."""
+    found = []
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            kind, _, text = value.partition(b" ")
+            found.append(text.strip() if kind.lower() == b"bearer" else b"")
+        elif name == b"x-api-key":
+            found.append(value.strip())
+    return found[0].decode("latin-1") if len(found) == 1 else None
+
+
+async def read_body(scope: Scope, receive: Any, *, limit: int) -> bytes:
+    """The whole body, never more than `limit` of it. Raises BodyTooLarge or ClientLeft."""
+    announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    size, parts = int(announced) if announced.isdigit() else 0, []
+    received, more = 0, True
+    while size <= limit and received <= limit and more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        parts.append(message.get("body", b""))
+        received += len(parts[-1])
+        more = message.get("more_body", False)
+    if max(size, received) > limit:
+        raise BodyTooLarge(
+            "request_too_large",
+            f"The body is larger than {limit:,} bytes. Send less at once.",
+            headers={"connection": "close"},
+        )
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def unless_client_leaves(view: Any, receive: Any) -> HttpResponseBase:
+    """Await the view; cancel it and raise ClientLeft if the client goes first."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101  # an ASGI application runs in a task
+    left = False
+
+    async def watch() -> None:
+        nonlocal left
+        await receive()
+        left = True
+        task.cancel()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        response: HttpResponseBase = await view
+        return response
+    except asyncio.CancelledError:
+        if not left:
+            raise
+        task.uncancel()
+        raise ClientLeft from None
+    finally:
+        watcher.cancel()
+
+
+async def send_response(response: HttpResponseBase, request_id: str, receive: Any, send: Any) -> None:
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.items()]
+    headers.append((b"x-request-id", request_id.encode()))
+    if isinstance(response, StreamedAnswer):
+        await _send_stream(response, headers, receive, send)
+        return
+    body = response.content if isinstance(response, HttpResponse) else b""
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _send_stream(response: StreamedAnswer, headers: Any, receive: Any, send: Any) -> None:
+    """Send blocks as they come; a server that hears of the client's leaving tells the pump at once."""
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+
+    async def send_blocks() -> None:
+        async for block in response.blocks:
+            await send({"type": "http.response.body", "body": block, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    sender = asyncio.create_task(send_blocks())
+    watcher = asyncio.create_task(receive())
+    try:
+        await asyncio.wait((sender, watcher), return_when=asyncio.FIRST_COMPLETED)
+        if not sender.done():
+            raise ClientLeft
+        sender.result()
+    finally:
+        if not sender.done() or sender.cancelled() or sender.exception() is not None:
+            response.on_disconnect()
+        sender.cancel()
+        watcher.cancel()
