@@ -16,8 +16,10 @@ os.environ["GATEWAY_ENV"] = "development"
 os.environ["GATEWAY_DATA_DIR"] = str(_directory)
 
 from gateway_project.settings import *  # noqa: E402, F403
-from gateway_project.settings import DATABASES  # noqa: E402
+from gateway_project.settings import DATABASES, LOGGING  # noqa: E402
 
 # The very file that a server in this data directory opens, so that tests and a real server see the same rows.
 DATABASES["default"]["TEST"] = {"NAME": DATABASES["default"]["NAME"]}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+for _client in ("httpx", "httpx2"):
+    LOGGING["loggers"][_client] = {"level": "WARNING"}

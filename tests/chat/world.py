@@ -42,13 +42,25 @@ class World:
     key: str
     model: Model
     providers: tuple[Provider, ...]
+    _http: httpx.Client = field(default_factory=lambda: httpx.Client(verify=False, timeout=PATIENCE))
     _exit: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def __enter__(self) -> "World":
+        self._exit.enter_context(self._http)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._exit.close()
+
+    def wait_until_seen(self) -> None:
+        """All of a world is committed at once: whoever sees the model and the allowance sees everything."""
+        wait_until(self._is_seen, what="The gateway's notice of the new world")
+
+    def _is_seen(self) -> bool:
+        models = self.get("/v1/models").json().get("data", [])
+        policy = QuotaPolicy.objects.filter(course=self.course).first()
+        limit = policy.student_weekly_tokens if policy else 0
+        return self.model.name in [model["id"] for model in models] and self.usage()["limit"] == limit
 
     # Asking
 
@@ -71,13 +83,13 @@ class World:
 
     def post(self, body: Any = None, *, key: str | None = None, **options: Any) -> httpx.Response:
         """A bare request, for what the official client would not send."""
-        values = {"headers": {"authorization": f"Bearer {key or self.key}"}, "timeout": PATIENCE}
+        values = {"headers": {"authorization": f"Bearer {key or self.key}"}}
         content = {"json": self.body() if body is None else body} if "content" not in options else {}
-        return httpx.post(f"{self.gateway.base_url}/v1/chat/completions", **{**values, **content, **options})
+        return self._http.post(f"{self.gateway.base_url}/v1/chat/completions", **{**values, **content, **options})
 
     def get(self, path: str, *, key: str | None = None) -> httpx.Response:
         headers = {"authorization": f"Bearer {key or self.key}"}
-        return httpx.get(f"{self.gateway.base_url}{path}", headers=headers, timeout=PATIENCE)
+        return self._http.get(f"{self.gateway.base_url}{path}", headers=headers)
 
     # Looking
 
@@ -110,8 +122,7 @@ class World:
         return week
 
 
-@contextlib.contextmanager
-def make_world(
+def create_world(
     gateway: Gateway,
     *stubs: ProviderStub,
     used: int = 0,
@@ -120,10 +131,10 @@ def make_world(
     course: dict[str, Any] | None = None,
     model: dict[str, Any] | None = None,
     provider: dict[str, Any] | None = None,
-) -> Iterator[World]:
-    """A world that the gateway has seen. The stubs are the model's providers in the order in which they are tried."""
+) -> World:
+    """Make the rows of a world, at once. The stubs are its model's providers in the order in which they are tried."""
     with transaction.atomic():
-        made = factories.make_course(**{"title": "A course", **(course or {})})
+        made = factories.make_course(**(course or {}))
         QuotaPolicy.objects.filter(course=made).update(**(policy or {}))
         student = factories.make_student(course=made)
         if used:
@@ -133,19 +144,15 @@ def make_world(
         providers = tuple(factories.make_provider(base_url=stub.base_url, **(provider or {})) for stub in stubs)
         deployed = factories.make_model(*providers, course=made, **(model or {}))
         key = factories.make_key(student)
-    with World(gateway, made, student, key, deployed, providers) as world:
-        wait_until(lambda: _sees(world), what="The gateway's notice of the new world")
+    return World(gateway, made, student, key, deployed, providers)
+
+
+@contextlib.contextmanager
+def make_world(gateway: Gateway, *stubs: ProviderStub, **options: Any) -> Iterator[World]:
+    """A world that the gateway has seen. The options are those of `create_world`."""
+    with create_world(gateway, *stubs, **options) as world:
+        world.wait_until_seen()
         yield world
-
-
-def _sees(world: World) -> bool:
-    """All of a world is committed at once, so whoever sees the model, and the allowance, sees everything."""
-    models, usage = world.get("/v1/models"), world.get("/v1/usage")
-    if models.status_code != 200 or usage.status_code != 200:
-        return False
-    policy = QuotaPolicy.objects.filter(course=world.course).first()
-    limit = policy.student_weekly_tokens if policy else 0
-    return world.model.name in [model["id"] for model in models.json()["data"]] and usage.json()["limit"] == limit
 
 
 def text_of(chunks: Sequence[ChatCompletionChunk]) -> str:

@@ -1,0 +1,158 @@
+"""When a provider fails before the first byte, the next one answers."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import openai
+import pytest
+
+from tests.chat.pool import Ready, WorldPool
+from tests.chat.world import World, make_world, text_of
+from tests.live import Gateway
+from tests.provider_stub import ProviderStub
+
+SECRET_WORDS = "acct_secret"
+
+
+class Fallback:
+    """Two providers, of which the first is to fail."""
+
+    def __init__(self, world: World, first: ProviderStub, second: ProviderStub) -> None:
+        self.world, self.first, self.second = world, first, second
+
+
+@pytest.fixture(scope="module")
+def pool(gateway: Gateway) -> Iterator[WorldPool]:
+    with WorldPool(gateway, providers=2, provider={"timeout_seconds": 0.5}, batch=16) as pool:
+        yield pool
+
+
+@pytest.fixture
+def fallback(ready: Ready) -> Fallback:
+    first, second = ready.stubs
+    second.always(text="Answered by the second.")
+    return Fallback(ready.world, first, second)
+
+
+FAILURES: dict[str, dict[str, Any]] = {
+    "401": {"status": 401},
+    "403": {"status": 403},
+    "429": {"status": 429, "headers": {"retry-after": "3600"}},
+    "500": {"status": 500},
+    "503": {"status": 503},
+    "redirect": {"status": 302, "headers": {"location": "http://127.0.0.1:1/"}},
+    "reset": {"reset": True},
+    "no first byte": {"hang_before_first_byte": True},
+    "a web page": {"headers": {"content-type": "text/html"}, "body": b"<html>"},
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+def test_the_second_provider_answers(fallback: Fallback, failure: dict[str, Any], stream: bool) -> None:
+    fallback.first.always(**failure)
+    client = fallback.world.openai()
+
+    raw = client.chat.completions.with_raw_response.create(**fallback.world.body(stream=stream))
+
+    answer: Any = raw.parse()
+    text = text_of(list(answer)) if stream else answer.choices[0].message.content
+    assert text == "Answered by the second."
+    assert raw.headers["x-gateway-provider"] == fallback.world.providers[1].name
+    assert raw.headers["x-gateway-attempts"] == "2"
+    assert len(fallback.first.journal) == len(fallback.second.journal) == 1
+
+
+def test_a_provider_that_is_not_there_is_passed_over(committed_db: None, gateway: Gateway, stub: ProviderStub) -> None:
+    with ProviderStub() as gone:
+        pass
+    with make_world(gateway, gone, stub) as world:
+        response = world.post()
+
+        assert response.status_code == 200
+        assert response.headers["x-gateway-provider"] == world.providers[1].name
+
+
+def test_only_the_answer_is_charged(fallback: Fallback) -> None:
+    fallback.first.always(status=500)
+
+    fallback.world.ask("one two three")
+
+    call = fallback.world.call()
+    assert (call.attempts, call.provider, call.charged) == (2, fallback.world.providers[1].name, 3 + 4)
+    assert len(fallback.world.holds()) == 1
+
+
+def test_a_good_first_provider_is_the_only_one_asked(fallback: Fallback) -> None:
+    fallback.world.ask()
+
+    assert fallback.second.journal == []
+
+
+def test_after_the_first_byte_nobody_else_is_asked(fallback: Fallback) -> None:
+    fallback.first.will(cut_after=2)
+
+    with pytest.raises(openai.APIError):
+        list(fallback.world.stream())
+
+    assert fallback.second.journal == []
+
+
+def test_a_request_that_is_itself_wrong_is_not_sent_elsewhere(fallback: Fallback) -> None:
+    error = {"code": "context_length_exceeded", "param": "messages", "message": SECRET_WORDS, "type": "x"}
+    fallback.first.will(status=400, body=json.dumps({"error": error}).encode())
+
+    with pytest.raises(openai.BadRequestError) as caught:
+        fallback.world.ask()
+
+    assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "messages")
+    assert SECRET_WORDS not in caught.value.response.text
+    assert fallback.second.journal == []
+    assert fallback.world.usage()["used"] == 0
+
+
+ALL_FAILED = [
+    ({"status": 401}, 502, "upstream_credentials_exhausted"),
+    ({"status": 500}, 502, "upstream_error"),
+    ({"status": 429}, 502, "upstream_error"),
+    ({"reset": True}, 502, "upstream_error"),
+    ({"hang_before_first_byte": True}, 504, "upstream_timeout"),
+]
+
+
+@pytest.mark.parametrize(("failure", "status", "code"), ALL_FAILED, ids=[str(case[0]) for case in ALL_FAILED])
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+def test_when_all_fail_the_student_learns_that_and_no_provider_s_words(
+    fallback: Fallback, failure: dict[str, Any], status: int, code: str, stream: bool
+) -> None:
+    fallback.first.always(**failure)
+    fallback.second.always(**failure)
+
+    response = fallback.world.post(fallback.world.body(stream=stream))
+
+    assert response.status_code == status
+    assert response.json()["error"]["code"] == code
+    assert SECRET_WORDS not in response.text
+    assert "set-cookie" not in response.headers
+    assert len(fallback.first.journal) == len(fallback.second.journal) == 1
+
+
+def test_when_all_fail_nothing_is_charged_and_nothing_stays_held(fallback: Fallback) -> None:
+    fallback.first.always(status=500)
+    fallback.second.always(status=500)
+    before = fallback.world.usage()
+
+    fallback.world.post()
+
+    assert fallback.world.usage() == before
+    assert [hold.state for hold in fallback.world.holds()] == ["released"]
+    assert fallback.world.call().status == "failed"
+
+
+def test_a_model_without_a_provider_says_so(committed_db: None, gateway: Gateway) -> None:
+    with make_world(gateway) as world:
+        response = world.post()
+
+        assert response.status_code == 503
+        assert response.json()["error"]["code"] == "no_provider"

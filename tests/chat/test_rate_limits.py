@@ -1,0 +1,69 @@
+"""Too fast, or too many at once."""
+
+import openai
+import pytest
+
+from tests.chat.world import make_world
+from tests.live import Gateway
+from tests.provider_stub import ProviderStub
+
+pytestmark = pytest.mark.usefixtures("committed_db")
+
+
+def test_more_requests_a_minute_than_allowed_have_to_wait(gateway: Gateway, stub: ProviderStub) -> None:
+    with make_world(gateway, stub, policy={"student_requests_per_minute": 3}) as world:
+        statuses = [world.post().status_code for _ in range(3)]
+        refused = world.post()
+
+        assert statuses == [200, 200, 200]
+        assert refused.status_code == 429
+        assert refused.json()["error"]["code"] == "rate_limit_exceeded"
+        assert int(refused.headers.get("retry-after", 0)) <= 60
+        assert "retry-after" in refused.headers or refused.headers["x-should-retry"] == "false"
+
+
+def test_the_headers_count_down(gateway: Gateway, stub: ProviderStub) -> None:
+    with make_world(gateway, stub, policy={"student_requests_per_minute": 5}) as world:
+        headers = [world.post().headers for _ in range(3)]
+
+        assert [each["x-ratelimit-limit-requests"] for each in headers] == ["5"] * 3
+        assert [each["x-ratelimit-remaining-requests"] for each in headers] == ["4", "3", "2"]
+
+
+def test_a_refusal_is_free_and_writes_no_record(gateway: Gateway, stub: ProviderStub) -> None:
+    with make_world(gateway, stub, policy={"student_requests_per_minute": 1}) as world:
+        world.post()
+        before = world.usage()
+
+        world.post()
+
+        assert world.usage() == before
+        assert len(world.calls()) == 1
+
+
+def test_only_so_many_requests_may_be_open_at_once(gateway: Gateway, stub: ProviderStub) -> None:
+    stub.will(pause_after=1)
+    with make_world(gateway, stub, policy={"student_concurrent_requests": 1}) as world:
+        chunks = iter(world.stream())
+        next(chunks)
+
+        with pytest.raises(openai.RateLimitError) as caught:
+            world.ask()
+        stub.go_on()
+        list(chunks)
+
+        assert caught.value.code == "rate_limit_exceeded"
+        assert caught.value.response.headers["retry-after"] == "1"
+        assert world.ask().choices
+
+
+def test_the_official_client_succeeds_after_the_wait(gateway: Gateway, stub: ProviderStub) -> None:
+    stub.will(pause_after=1)
+    with make_world(gateway, stub, policy={"student_concurrent_requests": 1}) as world:
+        chunks = iter(world.stream())
+        next(chunks)
+        stub.go_on()
+
+        answer = world.openai(max_retries=2).chat.completions.create(**world.body())
+
+        assert answer.choices
