@@ -7,7 +7,7 @@ MANAGE := $(BIN)/python manage.py
 export GATEWAY_ENV ?= development
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format lock bench clean
+.PHONY: help install run test check format docs lock bench clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,17 +36,21 @@ test: $(VENV)/.dev ## Run the tests
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered
 
-check: $(VENV)/.dev ## Check format, style, types, imports and migrations
+check: $(VENV)/.dev ## Check format, style, types, imports, migrations and docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m gateway_project.settings_page --check
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) check --fail-level WARNING
 
 format: $(VENV)/.dev ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.dev ## Make docs/settings.md anew
+	$(BIN)/python -m gateway_project.settings_page
 
 lock: $(VENV)/.dev ## Compile requirements*.txt anew from requirements*.in
 	$(BIN)/pip install --quiet uv

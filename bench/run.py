@@ -45,7 +45,9 @@ courses:
 {rules}
     members: [{{external_id: ada, role: student}}]
 """
-RULE = "      - {{name: rule-{n}, pattern: '(?i)forbidden\\s+phrase{n}', action: block, stage: enforce, message: Not here}}"
+RULE = """\
+      - {{name: rule-{n}, pattern: '(?i)forbidden\\s+phrase{n}', action: block, stage: enforce,
+         message: Not here.}}"""
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -115,13 +115,21 @@ def _own_secrets(data_dir: Path) -> dict[str, str]:
     return loaded
 
 
+def _mistakes(error: ValidationError) -> list[str]:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [": ".join((*(str(step).upper() for step in one["loc"][:1]), one["msg"])) for one in found]
+
+
 @cache
 def load_env() -> Env:
     """The settings of this process. In development, secrets that are not given come from the data directory.
 
-    Raises pydantic's ValidationError, which names each wrong variable.
+    Wrong values end the process with a line for each that names the variable, and never its value.
     """
-    env = Env()  # type: ignore[call-arg]
+    try:
+        env = Env()  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise SystemExit("\n".join(_mistakes(error))) from None
     if env.is_production:
         return env
     own = {name.lower(): SecretStr(value) for name, value in _own_secrets(env.gateway_data_dir).items()}

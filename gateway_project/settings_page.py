@@ -1,0 +1,49 @@
+"""docs/settings.md, made from `env.py`: `python -m gateway_project.settings_page`, with `--check` to compare only."""
+
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from gateway_project.env import BASE_DIR, Env
+
+PAGE = BASE_DIR / "docs" / "settings.md"
+INTRODUCTION = """# Settings
+
+Every setting comes from an environment variable. This page is made from `gateway_project/env.py` by
+`make docs`; a wrong value stops the start with a line that names the variable.
+
+| Variable | Default | Meaning |
+|---|---|---|
+"""
+
+
+def page() -> str:
+    return INTRODUCTION + "".join(_row(name, field) for name, field in Env.model_fields.items())
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    choices = [str(choice) for choice in get_args(field.annotation) if isinstance(choice, str)]
+    meaning = (field.description or "") + (f" One of: {', '.join(choices)}." if len(choices) > 1 else "")
+    return f"| `{name.upper()}` | {_default(field.default)} | {meaning} |\n"
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, SecretStr) or value is None:
+        return "–"
+    if isinstance(value, Path):
+        return f"`./{value.relative_to(BASE_DIR)}`"
+    return f"`{','.join(value) if isinstance(value, list) else value}`"
+
+
+def main() -> None:
+    if "--check" not in sys.argv:
+        PAGE.write_text(page())
+    elif not PAGE.exists() or PAGE.read_text() != page():
+        sys.exit("docs/settings.md does not tell what env.py says. Run: make docs")
+
+
+if __name__ == "__main__":
+    main()
