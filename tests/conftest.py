@@ -7,7 +7,9 @@ A test that touches the database says so in one of two ways:
   flush follows: such a test makes its own course and looks only at what belongs to it.
 """
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from django.test.utils import setup_databases, teardown_databases
 
 from apps.accounts.models import Course, Membership
 from tests import factories
-from tests.live import Gateway, start_gateway
+from tests.live import Gateway, manage, own_data_dir, start_gateway
 from tests.provider_stub import ProviderStub
 
 
@@ -82,6 +84,23 @@ def gateway(django_db_setup: None) -> Iterator[Gateway]:
     with start_gateway(settings.DATA_DIR) as gateway:
         yield gateway
         gateway.stop()
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with an empty, migrated database, and the tests' own secrets."""
+    directory = tmp_path_factory.mktemp("pristine")
+    shutil.copy(settings.DATA_DIR / "secrets.json", directory)
+    migrated = manage("migrate", "--verbosity", "0", data_dir=directory)
+    assert migrated.returncode == 0, migrated.stderr
+    return directory
+
+
+@pytest.fixture
+def data_dir(committed_db: None, pristine: Path, tmp_path: Path) -> Iterator[Path]:
+    """A data directory of this test's own, with which the models work as long as the test runs."""
+    with own_data_dir(pristine, tmp_path) as directory:
+        yield directory
 
 
 @pytest.fixture

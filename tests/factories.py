@@ -1,13 +1,14 @@
 """The smallest rows that a test needs. Every function takes overrides; names are unique by a counter."""
 
 import itertools
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apps.accounts.models import ApiKey, Course, Membership, Role, User
 from apps.common.ids import new_id
 from apps.providers.models import CourseModel, Credential, Deployment, Model, Provider
-from apps.quotas.models import LedgerEntry, QuotaPolicy, WeeklyUsage
+from apps.quotas.models import Hold, LedgerEntry, QuotaPolicy, WeeklyUsage
 from apps.rules.models import Rule
 
 PASSWORD = "correct horse battery staple"
@@ -98,8 +99,8 @@ def make_tess(*, course: Course | None = None) -> Membership:
 # How much
 
 
-def make_week(student: Membership, *, used: int = 0, held: int = 0, now: datetime | None = None) -> WeeklyUsage:
-    """A student's current week, with the ledger entries that it is the sum of.
+def make_week(student: Membership, *, used: int, now: datetime | None = None) -> WeeklyUsage:
+    """What a student has used in the current week: one settled call, as the ledger would have left it.
 
     For courses in UTC whose week starts on Monday, which is what make_course makes.
     """
@@ -111,11 +112,22 @@ def make_week(student: Membership, *, used: int = 0, held: int = 0, now: datetim
         starts_at=monday,
         ends_at=monday + timedelta(days=7),
         used=used,
-        held=held,
     )
-    LedgerEntry.objects.create(
-        usage=week, hold=new_id(), kind=LedgerEntry.Kind.SETTLE, held_delta=held, used_delta=used, at=monday
+    hold = Hold.objects.create(
+        id=new_id(),
+        owner="",
+        state=Hold.State.SETTLED,
+        amount=used,
+        floor=0,
+        charged=used,
+        usage_ids=json.dumps([week.pk]),
+        identity="{}",
+        created_at=monday,
+        expires_at=monday,
+        resolved_at=monday,
     )
+    for kind, held, charged in ((LedgerEntry.Kind.HOLD, used, 0), (LedgerEntry.Kind.SETTLE, -used, used)):
+        LedgerEntry.objects.create(usage=week, hold=hold.pk, kind=kind, held_delta=held, used_delta=charged, at=monday)
     return week
 
 

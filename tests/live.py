@@ -2,17 +2,18 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from django.db import connection
 
 from gateway_project.env import BASE_DIR, Env
 
@@ -30,6 +31,19 @@ def manage(*arguments: str, data_dir: Path, **environment: str) -> subprocess.Co
         timeout=PATIENCE,
         check=False,
     )
+
+
+@contextlib.contextmanager
+def own_data_dir(pristine: Path, parent: Path) -> Iterator[Path]:
+    """A copy of a data directory, with whose database this thread's models work for a while."""
+    directory = Path(shutil.copytree(pristine, parent / "data"))
+    connection.close()
+    usual, connection.settings_dict["NAME"] = connection.settings_dict["NAME"], directory / "stoa.sqlite3"
+    try:
+        yield directory
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +72,29 @@ class Gateway:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(PATIENCE)
-        _wait_until(lambda: not any(map(_is_running, children)))
+        _wait_until(lambda: not self.running(children))
+
+    def kill_web(self) -> None:
+        """kill -9 for the web process alone; the supervisor is to replace it."""
+        for pid in self.children():
+            if b"gateway_project.server" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+
+    @staticmethod
+    def running(processes: list[int]) -> list[int]:
+        """Those of them that have not ended."""
+        return [pid for pid in processes if _is_running(pid)]
 
     def stop(self) -> None:
         """SIGTERM, and proof that the end was clean."""
         children = self.children()
-        self.terminate()
+        if self.process.poll() is None:
+            self.terminate()
         status = self.process.wait(PATIENCE)
         log = self.log.read_text()
         assert status == 0, f"Exit code {status}; its log:\n{log}"
         assert "Traceback" not in log, log
-        assert not any(map(_is_running, children)), "Processes were left behind."
+        assert not self.running(children), "Processes were left behind."
 
     def wait_until_ready(self) -> None:
         def is_ready() -> bool:
@@ -87,7 +113,7 @@ class Gateway:
             return False
 
 
-@contextmanager
+@contextlib.contextmanager
 def start_gateway(data_dir: Path, **environment: str) -> Iterator[Gateway]:
     """A gateway in a data directory whose database is migrated. Whoever did not stop it lets it be killed."""
     port = _free_port()

@@ -34,5 +34,12 @@ def world(ready: Ready) -> World:
 
 
 @pytest.fixture
+def plain_stub() -> Iterator[ProviderStub]:
+    """A provider that belongs to no world yet."""
+    with ProviderStub() as stub:
+        yield stub
+
+
+@pytest.fixture
 def stub(ready: Ready) -> ProviderStub:
     return ready.stubs[0]

@@ -1,0 +1,107 @@
+"""kill -9 in the middle of a stream."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from apps.conversations.models import Call
+from apps.quotas.models import Hold, WeeklyUsage
+from tests.chat.world import make_world, wait_until
+from tests.live import manage, own_data_dir, start_gateway
+from tests.provider_stub import ProviderStub
+
+LONG = " ".join(f"word{number}" for number in range(60))
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What was there after a kill -9, and after the next start."""
+
+    before: Hold
+    after: Hold
+    week: WeeklyUsage
+    call: Call
+    seconds: float
+    audits: tuple[str, str]
+
+
+@pytest.fixture(scope="module")
+def aftermath(
+    django_db_setup: None, django_db_blocker: Any, pristine: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Aftermath]:
+    """A gateway is killed while an answer streams, part of which had been written down, and started again."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(django_db_blocker.unblock())
+        data_dir = stack.enter_context(own_data_dir(pristine, tmp_path_factory.mktemp("crash")))
+        stub = stack.enter_context(ProviderStub())
+        stub.will(text=LONG, pause_after=30)
+        with start_gateway(data_dir) as gateway, make_world(gateway, stub) as world:
+            chunks = iter(world.stream())
+            for _ in range(30):
+                next(chunks)
+            wait_until(lambda: Hold.objects.get().checkpoint > 0, what="A checkpoint")
+            gateway.kill()
+        before, audited = Hold.objects.get(), manage("audit_ledger", data_dir=data_dir)
+        with start_gateway(data_dir) as gateway:
+            started = time.monotonic()
+            week = world.settled()
+            seconds = time.monotonic() - started
+            gateway.stop()
+        again = manage("audit_ledger", data_dir=data_dir)
+        yield Aftermath(before, Hold.objects.get(), week, world.call(), seconds, (audited.stdout, again.stdout))
+
+
+def test_the_hold_is_resolved_within_seconds_of_the_next_start(aftermath: Aftermath) -> None:
+    assert aftermath.before.state == Hold.State.HELD
+    assert aftermath.after.state == Hold.State.EXPIRED
+    assert aftermath.seconds < 3
+
+
+def test_what_had_been_written_down_is_charged(aftermath: Aftermath) -> None:
+    hold = aftermath.after
+
+    assert hold.charged == max(hold.floor, hold.checkpoint) > 30
+    assert (aftermath.week.used, aftermath.week.held) == (hold.charged, 0)
+
+
+def test_the_call_is_in_the_list_as_interrupted(aftermath: Aftermath) -> None:
+    call = aftermath.call
+
+    assert (call.id, call.charged) == (aftermath.after.pk, aftermath.after.charged)
+    assert (call.status, call.is_estimated, call.is_stream) == ("interrupted", True, True)
+
+
+def test_the_ledger_adds_up_before_and_after(aftermath: Aftermath) -> None:
+    assert ["drift 0" in audit for audit in aftermath.audits] == [True, True]
+
+
+def test_a_web_process_that_dies_is_replaced_and_its_holds_resolved(data_dir: Path, plain_stub: ProviderStub) -> None:
+    plain_stub.will(text=LONG, pause_after=30)
+    with start_gateway(data_dir) as gateway, make_world(gateway, plain_stub) as world:
+        chunks = iter(world.stream())
+        next(chunks)
+
+        gateway.kill_web()
+
+        with pytest.raises(openai.APIConnectionError):
+            list(chunks)
+        assert world.settled().used > 0
+        gateway.wait_until_ready()
+        assert world.ask().choices[0].message.content
+        gateway.stop()
+
+
+def test_when_the_supervisor_dies_nothing_is_left_behind(data_dir: Path) -> None:
+    with start_gateway(data_dir) as gateway:
+        children = gateway.children()
+
+        gateway.process.kill()
+        gateway.process.wait()
+
+        wait_until(lambda: not gateway.running(children), what="The end of the orphans")
