@@ -1,5 +1,7 @@
 """Who: users, courses, memberships and the API keys that act for them."""
 
+import itertools
+import re
 import zoneinfo
 from datetime import datetime
 from typing import Any, ClassVar
@@ -47,6 +49,13 @@ class User(AbstractUser):
             super().save(*args, **options)
             if set(options.get("update_fields") or ()) != {"last_login"}:
                 Revision.bump(TOPIC)
+
+    @classmethod
+    def free_username(cls, wanted: str) -> str:
+        """`wanted`, or with a number after it if that is taken."""
+        stem = re.sub(r"[^\w.@+-]", "-", wanted)[:140]
+        candidates = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+        return next(name for name in candidates if not cls.objects.filter(username=name).exists())
 
     @property
     def teaches(self) -> Q:
@@ -141,6 +150,30 @@ class Membership(RevisedModel):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.course.slug}"
+
+    # Factories
+
+    @classmethod
+    def enrol(
+        cls,
+        *,
+        course: Course,
+        external_id: str,
+        role: str = Role.STUDENT,
+        email: str = "",
+        first_name: str = "",
+        last_name: str = "",
+    ) -> "Membership":
+        """Make a person a member. Whoever has the e-mail address is that person; else a new user without password."""
+        with transaction.atomic():
+            user = User.objects.filter(email__iexact=email).first() if email else None
+            user = user or User.objects.create_user(
+                User.free_username(email or f"{course.slug}.{external_id}"),
+                email,
+                first_name=first_name,
+                last_name=last_name,
+            )
+            return cls.objects.create(course=course, user=user, external_id=external_id, role=role)
 
 
 class ApiKeyQuerySet(RevisedQuerySet):

@@ -2,6 +2,7 @@
 
 import random
 import time
+from datetime import datetime
 
 _random = random.Random()  # noqa: S311  # ids are public; only their uniqueness matters
 
@@ -11,3 +12,8 @@ def new_id() -> str:
     milliseconds = time.time_ns() // 1_000_000
     bits = _random.getrandbits(74)
     return f"{milliseconds << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0b10 << 62 | bits & (1 << 62) - 1:032x}"
+
+
+def first_id(at: datetime) -> str:
+    """The lowest id that can have been made at this instant: whatever was made since compares as equal or greater."""
+    return f"{int(at.timestamp() * 1000) << 80:032x}"

@@ -1,12 +1,15 @@
 """Where it goes: providers, their credentials, and the models that students can name."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
+from django.utils import timezone
 
 from apps.accounts.models import Course
 from apps.common import encryption
@@ -69,6 +72,19 @@ class Provider(RevisedModel):
             self.base_url = check_url(self.base_url)
         except ValueError as error:
             raise ValidationError({"base_url": str(error)}) from error
+
+    # Mutators
+
+    def forget_secrets(self, *, keep: Sequence[int] = ()) -> int:
+        """Forget the secrets of all credentials but those to keep; how many there were."""
+        forgotten = self.credentials.exclude(pk__in=keep).exclude(ciphertext="")
+        return forgotten.update(ciphertext="", changed_at=timezone.now())
+
+    # Queries
+
+    def moved_from(self, base_url: str) -> bool:
+        """True if the server at `base_url` is another one than this provider's."""
+        return urlsplit(base_url)[:2] != urlsplit(self.base_url)[:2]
 
 
 class Credential(RevisedModel):

@@ -38,6 +38,11 @@ class Institution(RevisedModel):
         return "Institution"
 
 
+class QuotaPolicyQuerySet(RevisedQuerySet):
+    def for_staff(self, user: Any) -> "QuotaPolicyQuerySet":
+        return self.filter(course__in=Course.objects.for_staff(user))
+
+
 class QuotaPolicy(RevisedModel):
     """What a course and each of its students may use. A course without one refuses every call."""
 
@@ -74,7 +79,7 @@ class QuotaPolicy(RevisedModel):
         help_text="Refuse rather than answer when fewer tokens than these would be left for the answer.",
     )
 
-    objects = RevisedQuerySet.as_manager()
+    objects = QuotaPolicyQuerySet.as_manager()
 
     class Meta:
         verbose_name = "allowance"
@@ -160,6 +165,13 @@ class Hold(models.Model):
         return f"{self.id} {self.state}"
 
 
+class LedgerEntryQuerySet(models.QuerySet["LedgerEntry"]):
+    def for_staff(self, user: Any) -> "LedgerEntryQuerySet":
+        if user.is_superuser:
+            return self
+        return self.filter(usage__in=WeeklyUsage.objects.for_staff(user))
+
+
 class LedgerEntry(models.Model):
     """One movement on one account. Appended, never changed: the sum of a week's entries is its WeeklyUsage."""
 
@@ -176,6 +188,8 @@ class LedgerEntry(models.Model):
     held_delta = models.BigIntegerField("held")
     used_delta = models.BigIntegerField("used")
     at = models.DateTimeField()
+
+    objects = LedgerEntryQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "ledger entries"

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils import timezone
 
 from apps.accounts.models import Course
 from apps.common.models import RevisedModel, RevisedQuerySet
@@ -15,6 +16,10 @@ TOPIC = "rulebook"
 class RuleQuerySet(RevisedQuerySet):
     def for_staff(self, user: Any) -> "RuleQuerySet":
         return self.filter(course__in=Course.objects.for_staff(user))
+
+    def move(self, stage: "Rule.Stage") -> int:
+        """Move all to a stage; how many were elsewhere."""
+        return self.exclude(stage=stage).update(stage=stage, updated_at=timezone.now())
 
 
 class Rule(RevisedModel):
