@@ -1,0 +1,60 @@
+"""Small things to look at: numbers, instants, badges and bars, the same on every page."""
+
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+SPACE = "\N{NARROW NO-BREAK SPACE}"
+NOTHING = "–"
+
+
+def number(value: int) -> str:
+    return f"{value:,}".replace(",", SPACE)
+
+
+def signed(value: int) -> str:
+    if not value:
+        return NOTHING
+    return ("+" if value > 0 else "\N{MINUS SIGN}") + number(abs(value))
+
+
+def duration(milliseconds: int | None) -> str:
+    if milliseconds is None:
+        return NOTHING
+    return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+
+
+def moment(value: datetime | None) -> str:
+    """An instant in the active time zone, the same width in every row."""
+    return timezone.localtime(value).strftime("%Y-%m-%d %H:%M:%S") if value else NOTHING
+
+
+def badge(text: str, kind: str = "", title: str = "") -> SafeString:
+    """`kind`: good, warning, bad, or nothing for neutral."""
+    return format_html('<span class="stoa-badge {}" title="{}">{}</span>', kind, title, text)
+
+
+def share(*, used: int, held: int = 0, limit: int | None) -> SafeString:
+    """Used and held, as a bar against the limit where there is one."""
+    words = number(used) + (f" + {number(held)} held" if held else "")
+    if limit is None:
+        return format_html('<span class="stoa-share">{}<small>no limit</small></span>', words)
+    full = max(limit, 1)
+    used_width = min(100.0, 100 * used / full)
+    held_width = min(100.0 - used_width, 100 * held / full)
+    state = "bad" if used >= limit else "warning" if used + held >= 0.8 * limit else "good"
+    return format_html(
+        '<span class="stoa-share">{} <small>of {}</small>'
+        '<svg class="stoa-bar" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label="{} percent used">'
+        '<rect class="whole" width="100" height="6"/><rect class="used {}" width="{}" height="6"/>'
+        '<rect class="held" x="{}" width="{}" height="6"/></svg></span>',
+        words,
+        number(limit),
+        round(100 * used / full),
+        state,
+        f"{used_width:.2f}",
+        f"{used_width:.2f}",
+        f"{held_width:.2f}",
+    )
