@@ -1,0 +1,145 @@
+"""Reading: calls and their text as a person reads them, with what the rules found and what cannot be seen made visible.
+
+Pure but for `exchanges`, which loads; texts stay plain text, and only the templates turn them into markup.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby, pairwise
+
+from django.db.models import QuerySet
+
+from apps.accounts.models import Course
+from apps.conversations.models import Call, RuleHit, Turn
+from apps.rules.models import Rule
+
+LONGEST = 20_000
+ARRIVES_WITHIN = timedelta(minutes=1)
+
+STATUS_KINDS: dict[str, str] = {
+    Call.Status.ANSWERED: "good",
+    Call.Status.LEFT: "info",
+    Call.Status.FAILED: "bad",
+    Call.Status.INTERRUPTED: "bad",
+    Call.Status.BLOCKED: "warning",
+    Call.Status.OUT_OF_QUOTA: "warning",
+}
+
+# What changes how text looks without being seen: control, zero-width, direction, tag and filler characters.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of text. `rules` were found in it; `is_unseen` says that the text names a character that has no looks."""
+
+    text: str
+    rules: tuple[str, ...] = ()
+    is_unseen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What one side said: a message of the request, or the answer."""
+
+    role: str
+    is_answer: bool
+    pieces: tuple[Piece, ...]
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A call with its text. `note` says what became of it where the text does not, `missing` why there is no text."""
+
+    call: Call
+    hits: tuple[RuleHit, ...]
+    passages: tuple[Passage, ...]
+    note: str
+    missing: str
+
+    @property
+    def status_kind(self) -> str:
+        return STATUS_KINDS.get(self.call.status, "")
+
+    @property
+    def rule_names(self) -> list[str]:
+        return list(dict.fromkeys(hit.name for hit in self.hits))
+
+
+def exchanges(calls: QuerySet[Call]) -> QuerySet[Call]:
+    """The calls with all that `read` looks at, in a number of queries that does not grow with them."""
+    return calls.select_related("course", "membership__user", "exchange__thread").prefetch_related(
+        "turns", "rule_hits__rule"
+    )
+
+
+def read(call: Call, *, now: datetime, longest: int | None = LONGEST) -> Reading:
+    hits = tuple(call.rule_hits.all())
+    passages = tuple(_passages(list(call.turns.all()), hits, longest))
+    missing = "" if passages else _why_no_text(call, now=now)
+    return Reading(call=call, hits=hits, passages=passages, note=_note(call, hits), missing=missing)
+
+
+def _passages(turns: Sequence[Turn], hits: Sequence[RuleHit], longest: int | None) -> Iterator[Passage]:
+    """Turns of the same message belong together: a long answer is stored in several."""
+    for (message, role), group in groupby(turns, key=lambda turn: (turn.message, turn.role)):
+        text = "".join(turn.text for turn in group)
+        shown = text if longest is None else text[:longest]
+        found = [(hit.start, hit.end, hit.name) for hit in hits if message is not None and hit.message == message]
+        yield Passage(role, message is None, tuple(mark(shown, found)), left_out=len(text) - len(shown))
+
+
+def mark(text: str, found: Iterable[tuple[int, int, str]]) -> Iterator[Piece]:
+    """Cut the text where matches begin and end, and where something unseen stands."""
+    spans = [(max(0, start), min(end, len(text)), name) for start, end, name in found]
+    cuts = sorted({0, len(text), *(place for start, end, _ in spans if start < end for place in (start, end))})
+    for start, end in pairwise(cuts):
+        names = dict.fromkeys(name for first, last, name in spans if first <= start and end <= last)
+        yield from _seen(text[start:end], tuple(names))
+
+
+def _seen(text: str, rules: tuple[str, ...]) -> Iterator[Piece]:
+    last = 0
+    for match in _UNSEEN.finditer(text):
+        if match.start() > last:
+            yield Piece(text[last : match.start()], rules)
+        yield Piece(f"U+{ord(match.group()):04X}", rules, is_unseen=True)
+        last = match.end()
+    if last < len(text):
+        yield Piece(text[last:], rules)
+
+
+def _note(call: Call, hits: Sequence[RuleHit]) -> str:
+    if call.status == Call.Status.BLOCKED:
+        return _refusal(hits)
+    return {
+        Call.Status.OUT_OF_QUOTA: "Refused: the weekly allowance was used up. Nothing was sent to a provider.",
+        Call.Status.FAILED: f"No answer: {call.error_code.replace('_', ' ') or 'the provider failed'}.",
+        Call.Status.LEFT: "The student left before the end. The text is what had arrived by then.",
+        Call.Status.INTERRUPTED: "The gateway was interrupted. The end of the answer may be missing.",
+    }.get(Call.Status(call.status), "")
+
+
+def _refusal(hits: Sequence[RuleHit]) -> str:
+    blocking = [hit for hit in hits if hit.action == Rule.Action.BLOCK and hit.stage == Rule.Stage.ENFORCE]
+    if not blocking:
+        return "Refused by a rule. Nothing was sent to a provider."
+    speaking = max(blocking, key=lambda hit: hit.rule.priority if hit.rule else 0)
+    said = f" The student read: “{speaking.rule.message}”" if speaking.rule and speaking.rule.message else ""
+    return f"Refused by the rule {speaking.name}. Nothing was sent to a provider.{said}"
+
+
+def _why_no_text(call: Call, *, now: datetime) -> str:
+    if call.course.logging == Course.Logging.METADATA:
+        return "This course keeps no text, only who, when, how much and rule hits."
+    if call.course.logging == Course.Logging.OFF:
+        return "This course keeps no text, only what accounting needs."
+    if now - call.started_at < ARRIVES_WITHIN + timedelta(milliseconds=call.duration_ms):
+        return "The text has not arrived yet. It follows within seconds: reload this page."
+    return "No text was stored for this call. Either the course kept none at that time, or the request held no text."
