@@ -9,7 +9,6 @@ from gateway_project import health
 from gateway_project.api import urls as api_urls
 
 urlpatterns = [
-    path("", api_urls),
     path("health/live", health.live),
     path("health/ready", health.ready),
     path("metrics", health.metrics),
@@ -19,3 +18,5 @@ if settings.GATEWAY_ROLE != "data":
         path("", TemplateView.as_view(template_name="home.html"), name="home"),
         path("admin/", admin.site.urls),
     ]
+# Last: the API has a page of its own at its root, which answers 404 and would hide ours.
+urlpatterns += [path("", api_urls)]
