@@ -86,10 +86,12 @@ def _check_shape(body: dict[str, Any]) -> None:
     try:
         CHAT_BODY.validate_python(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        param = _path(first["loc"])
-        sentence = f"'{param}': {first['msg'][0].lower()}{first['msg'][1:]}."
-        code = "missing_required_parameter" if first["type"] == "missing" else "invalid_value"
+        errors = error.errors(include_url=False, include_context=False, include_input=False)
+        # Of the alternatives that a field allows, the one that fits furthest is the one that was meant.
+        wrong = max(errors, key=lambda found: len(found["loc"]))
+        param = _path(wrong["loc"])
+        sentence = f"'{param}': {wrong['msg'][0].lower()}{wrong['msg'][1:]}."
+        code = "missing_required_parameter" if wrong["type"] == "missing" else "invalid_value"
         raise InvalidRequest(
             code, f"The request is wrong at {sentence} Correct it and send it again.", param=param
         ) from None
