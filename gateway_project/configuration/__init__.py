@@ -1,0 +1,50 @@
+"""Configuration as code: a YAML file that says what there should be. Read, validate, plan, show, perform.
+
+Each stage takes the value of the one before. Until `perform` nothing is written.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from django.db import transaction
+
+from gateway_project.configuration.changes import Change, lines
+from gateway_project.configuration.document import Document, read
+from gateway_project.configuration.mending import is_consequence
+from gateway_project.configuration.mistakes import Mistake, Mistakes
+from gateway_project.configuration.perform import perform
+from gateway_project.configuration.plan import plan
+from gateway_project.configuration.validate import validate
+
+__all__ = ["Mistakes", "apply"]
+
+
+def apply(
+    raw: bytes,
+    *,
+    source: str,
+    environment: Mapping[str, str],
+    prune: bool = False,
+    dry_run: bool = False,
+    show: Callable[[str], object] = lambda line: None,
+) -> list[Change]:
+    """Make the database agree with a file and show how it differed. Raises Mistakes, having changed nothing.
+
+    `environment` holds the secrets that the file names. What the file omits stays, unless `prune`.
+    """
+    document = read(raw, source=source)
+    file, mistakes = validate(document)
+    changes, further = plan(document, file, environment=environment, prune=prune)
+    if mistakes or further:
+        raise Mistakes(source, [*mistakes, *_independent(further, of=mistakes, document=document)])
+    for line in lines(changes):
+        show(line)
+    if changes and not dry_run:
+        with transaction.atomic():
+            perform(changes)
+    return changes
+
+
+def _independent(further: Iterable[Mistake], *, of: Iterable[Mistake], document: Document) -> Iterator[Mistake]:
+    for mistake in further:
+        if not any(is_consequence(mistake, of=earlier.path, document=document) for earlier in of):
+            yield mistake

@@ -1,0 +1,111 @@
+"""The kinds of values that a configuration file can hold. Each says in a sentence what it expects."""
+
+import math
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated, Any
+
+from django.db.models import TextChoices
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+
+LARGEST = 2**63 - 1
+_YES = frozenset({"true", "yes", "on"})
+_NO = frozenset({"false", "no", "off"})
+
+
+def wrong(sentence: str) -> PydanticCustomError:
+    return PydanticCustomError("field", "{sentence}", {"sentence": sentence})
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise wrong("must be text.")
+    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise wrong("contains a character that cannot be stored.")
+    return value
+
+
+def _name(value: object) -> str:
+    text = _text(value).strip()
+    if not text:
+        raise wrong("must not be empty.")
+    return text
+
+
+def _flag(value: object) -> bool:
+    word = value.lower() if isinstance(value, str) else ""
+    if word not in _YES | _NO:
+        raise wrong("must be true or false.")
+    return word in _YES
+
+
+def _whole(least: int, most: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        digits = value.replace("_", "") if isinstance(value, str) else ""
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 40 and int(digits) >= least):
+            raise wrong(f"must be a whole number, {least} or more.")
+        if int(digits) > most:
+            raise wrong(f"must be at most {most}.")
+        return int(digits)
+
+    return parse
+
+
+def _integer(least: int, most: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        digits = value.lstrip("-") if isinstance(value, str) else ""
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 10 and least <= int(str(value)) <= most):
+            raise wrong(f"must be a whole number from {least} to {most}.")
+        return int(str(value))
+
+    return parse
+
+
+def _weight(value: object) -> Decimal:
+    try:
+        number = Decimal(value) if isinstance(value, str) else Decimal("NaN")
+    except ArithmeticError:
+        number = Decimal("NaN")
+    if not (number.is_finite() and 0 <= number < 10_000 and number == round(number, 4)):
+        raise wrong("must be a number from 0 to 9999.9999, with at most four decimals.")
+    return number
+
+
+def _seconds(value: object) -> float:
+    try:
+        number = float(value) if isinstance(value, str) else math.nan
+    except ValueError:
+        number = math.nan
+    if not 0.1 <= number < math.inf:
+        raise wrong("must be a number of seconds, 0.1 or more.")
+    return number
+
+
+def choice(choices: type[TextChoices]) -> Any:
+    """One of the choices, in any case."""
+
+    def parse(value: object) -> str:
+        word = value.lower() if isinstance(value, str) else ""
+        if word not in choices.values:
+            raise wrong(f"must be one of: {', '.join(choices.values)}.")
+        return word
+
+    return BeforeValidator(parse)
+
+
+def _or_null(parse: Callable[[object], Any]) -> BeforeValidator:
+    return BeforeValidator(lambda value: None if value is None else parse(value))
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+Name = Annotated[str, BeforeValidator(_name)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Tokens = Annotated[int, BeforeValidator(_whole(0, LARGEST))]
+TokensOrNone = Annotated[int | None, _or_null(_whole(0, LARGEST))]
+Count = Annotated[int, BeforeValidator(_whole(1, 2**31 - 1))]
+CountOrNone = Annotated[int | None, _or_null(_whole(1, 2**31 - 1))]
+Priority = Annotated[int, BeforeValidator(_whole(0, 2**15 - 1))]
+SignedPriority = Annotated[int, BeforeValidator(_integer(-(2**15), 2**15 - 1))]
+Weight = Annotated[Decimal, BeforeValidator(_weight)]
+SecondsOrNone = Annotated[float | None, _or_null(_seconds)]
