@@ -1,0 +1,115 @@
+"""What an answer costs, however it ended."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.chat.charging import ABSURD, FREE, Charge, Ending, Seen, charge
+from apps.quotas.weights import Tokens, Weights
+
+PLAIN = Weights()
+DEAR_OUTPUT = Weights(output=30_000)
+ENDINGS: list[Ending] = ["answered", "left", "failed"]
+
+
+def seen(ending: Ending, **overrides: Any) -> Seen:
+    """An answer to a prompt of about 100 tokens, of which about 10 had been relayed."""
+    values = {"was_sent": True, "reported": None, "input_estimate": 100, "relayed_estimate": 10, "held": 1000}
+    return Seen(ending=ending, **{**values, **overrides})
+
+
+REPORT = Tokens(input=80, output=20)  # 100: less than the estimate of 110
+LARGE = Tokens(input=90, cached_input=50, output=60)  # 150: more than it
+CHARGES: list[tuple[Ending, Tokens | None, int, Charge]] = [
+    # ending, reported, relayed estimate -> charge
+    ("answered", REPORT, 10, Charge(REPORT, 100)),
+    ("answered", LARGE, 10, Charge(LARGE, 150)),
+    ("answered", REPORT, 0, Charge(REPORT, 100)),
+    ("answered", None, 10, Charge(Tokens(input=100, output=10), 110, is_estimated=True)),
+    ("answered", None, 0, Charge(Tokens(input=100), 100, is_estimated=True)),
+    ("answered", Tokens(), 10, Charge(Tokens(), 0)),
+    ("left", REPORT, 10, Charge(Tokens(input=100, output=10), 110, is_estimated=True)),
+    ("left", LARGE, 10, Charge(LARGE, 150)),
+    ("left", Tokens(input=100, output=10), 10, Charge(Tokens(input=100, output=10), 110)),
+    ("left", Tokens(), 10, Charge(Tokens(input=100, output=10), 110, is_estimated=True)),
+    ("left", None, 10, Charge(Tokens(input=100, output=10), 110, is_estimated=True)),
+    ("left", None, 0, Charge(Tokens(input=100), 100, is_estimated=True)),
+    ("failed", None, 0, FREE),
+    ("failed", REPORT, 0, FREE),
+    ("failed", LARGE, 0, FREE),
+    ("failed", None, 10, Charge(Tokens(input=100, output=10), 110, is_estimated=True)),
+    ("failed", REPORT, 10, Charge(Tokens(input=100, output=10), 110, is_estimated=True)),
+    ("failed", LARGE, 10, Charge(LARGE, 150)),
+]
+
+
+@pytest.mark.parametrize(("ending", "reported", "relayed", "expected"), CHARGES)
+def test_the_charge(ending: Ending, reported: Tokens | None, relayed: int, expected: Charge) -> None:
+    assert charge(seen(ending, reported=reported, relayed_estimate=relayed), PLAIN) == expected
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("reported", [None, LARGE])
+@pytest.mark.parametrize("relayed", [0, 10])
+def test_what_was_never_sent_is_free(ending: Ending, reported: Tokens | None, relayed: int) -> None:
+    unsent = seen(ending, was_sent=False, reported=reported, relayed_estimate=relayed)
+
+    assert charge(unsent, PLAIN) == FREE
+
+
+def test_the_larger_is_found_by_weight_not_by_count() -> None:
+    many_cheap, few_dear = Tokens(input=110, output=5), Tokens(input=100, output=10)
+
+    assert charge(seen("left", reported=many_cheap), DEAR_OUTPUT).tokens == few_dear
+
+
+def test_what_the_provider_read_from_its_cache_is_charged_at_its_own_weight() -> None:
+    weights = Weights(cached_input=1_000)
+
+    assert charge(seen("answered", reported=LARGE), weights).amount == 40 + 5 + 60
+
+
+# Bounds
+
+
+@pytest.mark.parametrize(("output", "amount", "is_estimated"), [(3900, 4000, False), (3901, 4000, True)])
+def test_more_than_a_few_times_the_hold_is_not_believed(output: int, amount: int, is_estimated: bool) -> None:
+    reported = Tokens(input=100, output=output)
+
+    cost = charge(seen("answered", reported=reported), PLAIN)
+
+    assert (cost.amount, cost.is_estimated) == (amount, is_estimated)
+
+
+@given(
+    ending=st.sampled_from(ENDINGS),
+    was_sent=st.booleans(),
+    reported=st.none() | st.builds(Tokens, input=st.integers(0, 2**40), output=st.integers(0, 2**40)),
+    input_estimate=st.integers(1, 10**6),
+    relayed_estimate=st.integers(0, 10**6),
+    held=st.integers(0, 10**6),
+)
+def test_no_charge_is_negative_or_beyond_the_bound(
+    ending: Ending, was_sent: bool, reported: Tokens | None, input_estimate: int, relayed_estimate: int, held: int
+) -> None:
+    cost = charge(
+        Seen(
+            ending=ending,
+            was_sent=was_sent,
+            reported=reported,
+            input_estimate=input_estimate,
+            relayed_estimate=relayed_estimate,
+            held=held,
+        ),
+        DEAR_OUTPUT,
+    )
+
+    assert 0 <= cost.amount <= ABSURD * held
+    assert not cost.is_free or cost.amount == 0
+
+
+@given(reported=st.none() | st.builds(Tokens, input=st.integers(0, 500), output=st.integers(0, 500)))
+def test_who_leaves_never_pays_less_than_for_what_was_relayed(reported: Tokens | None) -> None:
+    assert charge(seen("left", reported=reported), PLAIN).amount >= 110
