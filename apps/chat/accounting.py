@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import orjson
 
 from apps.chat.parsing import ChatCall
+from apps.common.commit import Cursor
 from apps.conversations import calls
 from apps.conversations.calls import CallRow, HitRow, Record
 from apps.quotas import ledger
@@ -23,7 +23,7 @@ class Unit:
     record: Record | None = None
 
 
-def apply(cursor: Any, units: Sequence[Unit]) -> list[Outcome]:
+def apply(cursor: Cursor, units: Sequence[Unit]) -> list[Outcome]:
     """A function for the writer: the ledger's batch first, then the records of what it changed."""
     moving = [unit for unit in units if unit.movement is not None]
     outcomes = dict(zip(map(id, moving), ledger.apply(cursor, [u.movement for u in moving if u.movement]), strict=True))
@@ -40,7 +40,7 @@ def apply(cursor: Any, units: Sequence[Unit]) -> list[Outcome]:
     return [outcomes.get(id(unit)) for unit in units]
 
 
-def expire(cursor: Any, units: Sequence[tuple[str, datetime]]) -> list[bool]:
+def expire(cursor: Cursor, units: Sequence[tuple[str, datetime]]) -> list[bool]:
     """A function for the writer: charge holds that nobody answers for, and record their calls as interrupted."""
     outcomes = ledger.apply(cursor, [Expire(hold=hold, now=now) for hold, now in units])
     done = [isinstance(outcome, Ended) and outcome.changed for outcome in outcomes]

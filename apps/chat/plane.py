@@ -13,7 +13,7 @@ from apps.chat import recovery
 from apps.chat.metering import Ratios
 from apps.chat.transcripts import KnownEnds
 from apps.common.clients import RelayClient, RelayLimits
-from apps.common.commit import Writer
+from apps.common.commit import Writer, keep_log_short
 from apps.common.owners import Owner
 from apps.common.revisions import Snapshot, keep_fresh, refresh_all
 from apps.conversations.spool import Spool
@@ -76,6 +76,7 @@ class Plane:
         plane.spool.start()
         await asyncio.to_thread(refresh_all, plane.snapshots)
         plane._run(keep_fresh(plane.snapshots))
+        plane._run(keep_log_short())
         plane._run(recovery.sweep_for_ever(plane.writer))
         plane._run(recovery.watch_pumps_for_ever(plane))
         plane._run(recovery.drain_if_nobody_does(plane.spool.path))

@@ -5,7 +5,7 @@ from dataclasses import astuple, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from apps.common.commit import Cursor, values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,34 +55,37 @@ class Record:
     hits: tuple[HitRow, ...] = ()
 
 
-def _insert(table: str, row: type, tail: str = "") -> str:
-    names = [field.name for field in fields(row)]
-    columns = ", ".join(f'"{name}"' for name in names)
-    return f"INSERT INTO {table} ({columns}) VALUES ({', '.join(['%s'] * len(names))}){tail}"  # noqa: S608
+_CALL_COLUMNS = tuple(field.name for field in fields(CallRow))
+_HIT_COLUMNS = tuple(field.name for field in fields(HitRow))
+_STARTED_AT = _CALL_COLUMNS.index("started_at")
+_INSERT_CALL = f"INSERT INTO conversations_call ({', '.join(_CALL_COLUMNS)}) VALUES "
+_INSERT_HIT = "INSERT INTO conversations_rulehit ({}) VALUES ".format(
+    ", ".join(f'"{name}"' for name in _HIT_COLUMNS)
+)
 
 
-_INSERT_CALL = _insert("conversations_call", CallRow, " ON CONFLICT (id) DO NOTHING")
-_INSERT_HIT = _insert("conversations_rulehit", HitRow)
-_STARTED_AT = [field.name for field in fields(CallRow)].index("started_at")
-
-
-def insert(cursor: Any, records: Sequence[Record]) -> None:
+def insert(cursor: Cursor, records: Sequence[Record]) -> None:
     """Write the records within the transaction of the cursor. A call that is there already stays as it is."""
     if not records:
         return
-    cursor.executemany(_INSERT_CALL, [_stored(record.call) for record in records])
+    marks = values(len(records), len(_CALL_COLUMNS))
+    cursor.execute(
+        f"{_INSERT_CALL}{marks} ON CONFLICT (id) DO NOTHING",
+        [value for record in records for value in _stored(cursor, record.call)],
+    )
     hits = [astuple(hit) for record in records for hit in record.hits]
     if hits:
-        cursor.executemany(_INSERT_HIT, hits)
+        marks = values(len(hits), len(_HIT_COLUMNS))
+        cursor.execute(f"{_INSERT_HIT}{marks}", [value for hit in hits for value in hit])
 
 
-def _stored(row: CallRow) -> list[Any]:
-    values = [getattr(row, name) for name in row.__slots__]
-    values[_STARTED_AT] = connection.ops.adapt_datetimefield_value(row.started_at)
-    return values
+def _stored(cursor: Cursor, row: CallRow) -> list[Any]:
+    columns = [getattr(row, name) for name in _CALL_COLUMNS]
+    columns[_STARTED_AT] = cursor.instant(row.started_at)
+    return columns
 
 
-def correct(cursor: Any, records: Sequence[Record]) -> None:
+def correct(cursor: Cursor, records: Sequence[Record]) -> None:
     """Replace what a sweep had written of calls that ended after all."""
     if records:
         cursor.executemany(

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from django.db import connection
+from apps.common.commit import Cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +15,7 @@ class Checkpoint:
     amount: int
 
 
-def write(cursor: Any, batches: Sequence[Sequence[Checkpoint]]) -> list[None]:
+def write(cursor: Cursor, batches: Sequence[Sequence[Checkpoint]]) -> list[None]:
     """A function for the writer: note the progress of all open calls in one statement."""
     cursor.executemany(
         "UPDATE quotas_hold SET checkpoint = %s WHERE id = %s AND state = 'held'",
@@ -25,7 +24,7 @@ def write(cursor: Any, batches: Sequence[Sequence[Checkpoint]]) -> list[None]:
     return [None] * len(batches)
 
 
-def owners(cursor: Any, units: Sequence[None]) -> list[list[str]]:
+def owners(cursor: Cursor, units: Sequence[None]) -> list[list[str]]:
     """A function for the writer: the processes that hold something at the moment."""
     cursor.execute("SELECT DISTINCT owner FROM quotas_hold WHERE state = 'held'")
     found = [row[0] for row in cursor.fetchall()]
@@ -40,16 +39,16 @@ class Left:
     now: datetime
 
 
-def left_behind(cursor: Any, units: Sequence[Left]) -> list[list[str]]:
+def left_behind(cursor: Cursor, units: Sequence[Left]) -> list[list[str]]:
     """A function for the writer: the ids of up to 500 holds that nobody answers for any more, for each unit."""
     return [_left_behind(cursor, unit) for unit in units]
 
 
-def _left_behind(cursor: Any, unit: Left) -> list[str]:
+def _left_behind(cursor: Cursor, unit: Left) -> list[str]:
     marks = ", ".join(["%s"] * len(unit.dead)) or "NULL"
     cursor.execute(
-        f"SELECT id FROM quotas_hold WHERE state = 'held' AND (owner IN ({marks}) OR expires_at < %s)"  # noqa: S608
+        f"SELECT id FROM quotas_hold WHERE state = 'held' AND (owner IN ({marks}) OR expires_at < %s)"
         " ORDER BY id LIMIT 500",
-        [*unit.dead, connection.ops.adapt_datetimefield_value(unit.now)],
+        [*unit.dead, cursor.instant(unit.now)],
     )
     return [row[0] for row in cursor.fetchall()]

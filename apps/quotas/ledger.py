@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
-
+from apps.common.commit import Cursor, values
 from apps.quotas.weeks import Week
 
 HELD, SETTLED, RELEASED, EXPIRED, ADJUSTED = "held", "settled", "released", "expired", "adjusted"
@@ -124,6 +123,7 @@ class Ended:
 
 
 Outcome = Held | Short | Ended | None
+_Key = tuple[str, int, datetime]
 
 
 @dataclass(slots=True)
@@ -133,6 +133,7 @@ class _Week:
     id: int
     used: int
     held: int
+    key: _Key
 
 
 @dataclass(slots=True)
@@ -155,7 +156,7 @@ class _Fold:
     """The rows that a batch concerns, and what it changes."""
 
     weeks: dict[int, _Week]
-    week_ids: dict[tuple[str, int, datetime], int]
+    week_ids: dict[_Key, int]
     holds: dict[str, _Hold]
     created: dict[str, Reserve] = field(default_factory=dict)
     ended: dict[str, _Hold] = field(default_factory=dict)
@@ -169,7 +170,7 @@ class _Fold:
             self.entries.append((usage_id, hold.id, kind, held, used, now))
 
 
-def apply(cursor: Any, movements: Sequence[Movement]) -> list[Outcome]:
+def apply(cursor: Cursor, movements: Sequence[Movement]) -> list[Outcome]:
     """Fold the movements into the transaction of the cursor and answer each, in order."""
     fold = _load(cursor, movements)
     outcomes = [_decide(fold, movement) for movement in movements]
@@ -177,15 +178,15 @@ def apply(cursor: Any, movements: Sequence[Movement]) -> list[Outcome]:
     return outcomes
 
 
-def balances(cursor: Any, units: Sequence[tuple[Account, ...]]) -> list[tuple[Balance, ...]]:
+def balances(cursor: Cursor, units: Sequence[tuple[Account, ...]]) -> list[tuple[Balance, ...]]:
     """A function for the writer: how accounts stand. An account that nobody has drawn on this week has used nothing."""
     return [tuple(_balance(cursor, account) for account in accounts) for accounts in units]
 
 
-def _balance(cursor: Any, account: Account) -> Balance:
+def _balance(cursor: Cursor, account: Account) -> Balance:
     cursor.execute(
         "SELECT used, held FROM quotas_weeklyusage WHERE kind = %s AND account = %s AND starts_at = %s",
-        (account.kind, account.id, _instant(account.week.starts_at)),
+        (account.kind, account.id, cursor.instant(account.week.starts_at)),
     )
     used, held = cursor.fetchone() or (0, 0)
     return Balance(account, used, held)
@@ -259,28 +260,35 @@ def _ending(hold: _Hold, movement: Settle | Release | Expire) -> tuple[str, str,
     return EXPIRED, "expire", max(hold.floor, hold.checkpoint)
 
 
-def _key(account: Account) -> tuple[str, int, datetime]:
+def _key(account: Account) -> _Key:
     return account.kind, account.id, account.week.starts_at
 
 
 # Load and store: SQL that SQLite and PostgreSQL share
 
 
-def _load(cursor: Any, movements: Sequence[Movement]) -> _Fold:
+def _load(cursor: Cursor, movements: Sequence[Movement]) -> _Fold:
     accounts = {_key(account): account for m in movements if isinstance(m, Reserve) for account in m.accounts}
     holds = _load_holds(cursor, [m.hold for m in movements if not isinstance(m, Reserve)])
-    week_ids = _find_weeks(cursor, accounts)
-    wanted = {*week_ids.values(), *(usage_id for hold in holds.values() for usage_id in hold.usage_ids)}
-    return _Fold(weeks=_load_weeks(cursor, wanted), week_ids=week_ids, holds=holds)
+    drawn_on = {usage_id for hold in holds.values() for usage_id in hold.usage_ids}
+    week_ids = {key: _week_ids[key] for key in accounts if key in _week_ids}
+    weeks = _load_weeks(cursor, {*drawn_on, *week_ids.values()})
+    for key, account in accounts.items():
+        known = weeks.get(week_ids.get(key, 0))
+        if known is None or known.key != key:
+            week = _find_week(cursor, account)
+            week_ids[key] = week.id
+            weeks.setdefault(week.id, week)
+    return _Fold(weeks=weeks, week_ids=week_ids, holds=holds)
 
 
-def _load_holds(cursor: Any, ids: Sequence[str]) -> dict[str, _Hold]:
+def _load_holds(cursor: Cursor, ids: Sequence[str]) -> dict[str, _Hold]:
     if not ids:
         return {}
     cursor.execute(
-        "SELECT id, state, amount, floor, checkpoint, charged, identity, usage_ids FROM quotas_hold"  # noqa: S608
-        f" WHERE id IN ({_marks(ids)}) ORDER BY id{_for_update()}",
-        list(ids),
+        "SELECT id, state, amount, floor, checkpoint, charged, identity, usage_ids FROM quotas_hold"
+        f" WHERE id IN {values(1, len(ids))} ORDER BY id{cursor.for_update}",
+        ids,
     )
     return {
         row[0]: _Hold(row[0], row[1], row[2], row[3], row[4], row[5] or 0, row[6], tuple(json.loads(row[7])))
@@ -288,99 +296,98 @@ def _load_holds(cursor: Any, ids: Sequence[str]) -> dict[str, _Hold]:
     }
 
 
-def _find_weeks(
-    cursor: Any, accounts: dict[tuple[str, int, datetime], Account]
-) -> dict[tuple[str, int, datetime], int]:
-    """The ids of the accounts' weeks; a week's row is made the first time that somebody draws on it."""
-    found = {}
-    for key, account in accounts.items():
-        starts_at = _instant(account.week.starts_at)
-        where = (account.kind, account.id, starts_at)
-        if (usage_id := _week_id(cursor, where)) is None:
-            cursor.execute(
-                "INSERT INTO quotas_weeklyusage (kind, account, starts_at, ends_at, used, held)"
-                " VALUES (%s, %s, %s, %s, 0, 0) ON CONFLICT DO NOTHING",
-                (*where, _instant(account.week.ends_at)),
-            )
-            usage_id = _week_id(cursor, where)
-        assert usage_id is not None  # noqa: S101  # inserted or found just above, in this transaction
-        found[key] = usage_id
-    return found
+# Ids of weeks by account. A week's row is never deleted, but the transaction that made one may have been rolled back
+# and its id given to another: an id counts only if its row is the account's. Bounded by being emptied.
+_week_ids: dict[_Key, int] = {}
+_MAX_WEEK_IDS = 200_000
 
 
-def _week_id(cursor: Any, where: tuple[str, int, Any]) -> int | None:
-    cursor.execute("SELECT id FROM quotas_weeklyusage WHERE kind = %s AND account = %s AND starts_at = %s", where)
-    row = cursor.fetchone()
-    return row[0] if row else None
-
-
-def _load_weeks(cursor: Any, ids: Iterable[int]) -> dict[int, _Week]:
+def _load_weeks(cursor: Cursor, ids: Iterable[int]) -> dict[int, _Week]:
     """Lock the weeks in the order of their ids, so that two writers never wait for each other."""
     ordered = sorted(ids)
     if not ordered:
         return {}
     cursor.execute(
-        "SELECT id, used, held FROM quotas_weeklyusage"  # noqa: S608
-        f" WHERE id IN ({_marks(ordered)}) ORDER BY id{_for_update()}",
+        "SELECT id, used, held, kind, account, starts_at FROM quotas_weeklyusage"
+        f" WHERE id IN {values(1, len(ordered))} ORDER BY id{cursor.for_update}",
         ordered,
     )
-    return {row[0]: _Week(*row) for row in cursor.fetchall()}
+    return {row[0]: _Week(*row[:3], (row[3], row[4], cursor.read_instant(row[5]))) for row in cursor.fetchall()}
 
 
-def _store(cursor: Any, fold: _Fold) -> None:
+def _find_week(cursor: Cursor, account: Account) -> _Week:
+    """The account's week; its row is made the first time that somebody draws on it."""
+    where = (account.kind, account.id, cursor.instant(account.week.starts_at))
+    cursor.execute(
+        "INSERT INTO quotas_weeklyusage (kind, account, starts_at, ends_at, used, held)"
+        " VALUES (%s, %s, %s, %s, 0, 0) ON CONFLICT DO NOTHING",
+        (*where, cursor.instant(account.week.ends_at)),
+    )
+    cursor.execute(
+        "SELECT id, used, held FROM quotas_weeklyusage"
+        f" WHERE kind = %s AND account = %s AND starts_at = %s{cursor.for_update}",
+        where,
+    )
+    week = _Week(*cursor.fetchone(), _key(account))
+    if len(_week_ids) >= _MAX_WEEK_IDS:
+        _week_ids.clear()
+    _week_ids[_key(account)] = week.id
+    return week
+
+
+def _store(cursor: Cursor, fold: _Fold) -> None:
     if not fold.entries:
         return
-    touched = sorted({entry[0] for entry in fold.entries})
-    cursor.executemany(
-        "UPDATE quotas_weeklyusage SET used = %s, held = %s WHERE id = %s",
-        [(fold.weeks[usage_id].used, fold.weeks[usage_id].held, usage_id) for usage_id in touched],
-    )
-    _insert_holds(cursor, fold)
-    _end_holds(cursor, [hold for id, hold in fold.ended.items() if id not in fold.created])
-    cursor.executemany(
+    stamps = {now: cursor.instant(now) for now in {entry[5] for entry in fold.entries}}
+    _update_weeks(cursor, fold)
+    _insert_holds(cursor, fold, stamps)
+    _end_holds(cursor, [hold for id, hold in fold.ended.items() if id not in fold.created], stamps)
+    cursor.execute(
         "INSERT INTO quotas_ledgerentry (usage_id, hold, kind, held_delta, used_delta, at)"
-        " VALUES (%s, %s, %s, %s, %s, %s)",
-        [(*entry[:5], _instant(entry[5])) for entry in fold.entries],
+        f" VALUES {values(len(fold.entries), 6)}",
+        [value for entry in fold.entries for value in (*entry[:5], stamps[entry[5]])],
     )
 
 
-def _insert_holds(cursor: Any, fold: _Fold) -> None:
+def _update_weeks(cursor: Cursor, fold: _Fold) -> None:
+    touched = [fold.weeks[usage_id] for usage_id in sorted({entry[0] for entry in fold.entries})]
+    cursor.execute(
+        f"WITH new (id, used, held) AS (VALUES {values(len(touched), 3)})"
+        " UPDATE quotas_weeklyusage SET used = new.used, held = new.held FROM new"
+        " WHERE quotas_weeklyusage.id = new.id",
+        [value for week in touched for value in (week.id, week.used, week.held)],
+    )
+
+
+def _insert_holds(cursor: Cursor, fold: _Fold, stamps: dict[datetime, Any]) -> None:
     if not fold.created:
         return
-    rows = []
-    for id, reserve in fold.created.items():
+    flat: list[Any] = []
+    for id, made in fold.created.items():
         hold = fold.holds[id]
-        rows.append(
-            (
-                id, reserve.owner, hold.state, hold.amount, hold.floor, 0,
-                hold.charged if hold.resolved_at else None,
-                json.dumps(hold.usage_ids), hold.identity, _instant(reserve.now), _instant(reserve.expires_at),
-                _instant(hold.resolved_at) if hold.resolved_at else None,
-            )
+        ended_at = stamps[hold.resolved_at] if hold.resolved_at else None
+        flat += (
+            id, made.owner, hold.state, hold.amount, hold.floor, 0, hold.charged if ended_at else None,
+            json.dumps(hold.usage_ids), hold.identity, stamps[made.now], cursor.instant(made.expires_at), ended_at,
         )  # fmt: skip
-    cursor.executemany(
+    cursor.execute(
         "INSERT INTO quotas_hold (id, owner, state, amount, floor, checkpoint, charged, usage_ids, identity,"
-        " created_at, expires_at, resolved_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        rows,
+        f" created_at, expires_at, resolved_at) VALUES {values(len(fold.created), 12)}",
+        flat,
     )
 
 
-def _end_holds(cursor: Any, holds: Sequence[_Hold]) -> None:
-    if holds:
-        cursor.executemany(
-            "UPDATE quotas_hold SET state = %s, charged = %s, resolved_at = %s WHERE id = %s",
-            [(hold.state, hold.charged, _instant(hold.resolved_at), hold.id) for hold in holds],
-        )
-
-
-def _instant(value: datetime | None) -> Any:
-    """An instant in the form in which the database stores it."""
-    return connection.ops.adapt_datetimefield_value(value)
-
-
-def _for_update() -> str:
-    return " FOR UPDATE" if connection.features.has_select_for_update else ""
-
-
-def _marks(values: Sequence[Any]) -> str:
-    return ", ".join(["%s"] * len(values))
+def _end_holds(cursor: Cursor, holds: Sequence[_Hold], stamps: dict[datetime, Any]) -> None:
+    if not holds:
+        return
+    cursor.execute(
+        f"WITH new (id, state, charged, resolved_at) AS (VALUES {values(len(holds), 4)})"
+        " UPDATE quotas_hold SET state = new.state, charged = new.charged, resolved_at = new.resolved_at FROM new"
+        " WHERE quotas_hold.id = new.id",
+        [
+            value
+            for hold in holds
+            if hold.resolved_at is not None
+            for value in (hold.id, hold.state, hold.charged, stamps[hold.resolved_at])
+        ],
+    )

@@ -10,6 +10,7 @@ from django.db.models import F, Sum
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from apps.common.commit import Cursor
 from apps.quotas.checkpoints import Checkpoint, write
 from apps.quotas.ledger import Account, Ended, Expire, Held, Movement, Outcome, Release, Reserve, Settle, Short, apply
 from apps.quotas.models import Hold, LedgerEntry, WeeklyUsage
@@ -27,8 +28,8 @@ FREE = Account("institution", 1, None, WEEK)
 
 def move(*movements: Movement) -> list[Outcome]:
     """Apply the movements as one batch."""
-    with connection.cursor() as cursor:
-        return apply(cursor, movements)
+    connection.ensure_connection()
+    return apply(Cursor(connection), movements)
 
 
 def reserve(hold: str, amount: int, *accounts: Account, least: int | None = None, floor: int = 5) -> Reserve:
@@ -58,8 +59,8 @@ def expire(hold: str) -> Expire:
 
 
 def checkpoint(hold: str, amount: int) -> None:
-    with connection.cursor() as cursor:
-        write(cursor, [[Checkpoint(hold, amount)]])
+    connection.ensure_connection()
+    write(Cursor(connection), [[Checkpoint(hold, amount)]])
 
 
 def totals(account: Account) -> tuple[int, int]:

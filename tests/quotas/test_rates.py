@@ -1,0 +1,139 @@
+"""Requests a minute and requests at once."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.common.errors import RateLimited
+from apps.quotas.rates import WINDOW, RateLimits
+
+STUDENT = 1
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def limits() -> tuple[RateLimits, Clock]:
+    clock = Clock()
+    return RateLimits(clock), clock
+
+
+def ask(
+    rates: RateLimits, *, per_minute: int | None = None, at_once: int | None = None, student: int = STUDENT
+) -> bool:
+    """Begin and, if at once is not limited, end a request; False if it was refused."""
+    try:
+        rates.admit(student, per_minute=per_minute, at_once=at_once)
+    except RateLimited:
+        return False
+    if at_once is None:
+        rates.leave(student)
+    return True
+
+
+def test_without_limits_everything_is_admitted() -> None:
+    rates, _ = limits()
+
+    assert all(ask(rates) for _ in range(1000))
+
+
+def test_so_many_a_minute_and_no_more() -> None:
+    rates, _ = limits()
+
+    assert [ask(rates, per_minute=3) for _ in range(5)] == [True, True, True, False, False]
+
+
+def test_students_do_not_share_a_limit() -> None:
+    rates, _ = limits()
+
+    assert [ask(rates, per_minute=1, student=student) for student in (1, 2, 1)] == [True, True, False]
+
+
+def test_the_window_slides_so_that_a_full_minute_does_not_start_a_new_one() -> None:
+    rates, clock = limits()
+    for _ in range(10):
+        ask(rates, per_minute=10)
+
+    clock.now += WINDOW + 6
+
+    assert [ask(rates, per_minute=10) for _ in range(2)] == [True, False]
+
+
+def test_after_two_minutes_all_is_forgotten() -> None:
+    rates, clock = limits()
+    for _ in range(3):
+        ask(rates, per_minute=3)
+
+    clock.now += 2 * WINDOW
+
+    assert [ask(rates, per_minute=3) for _ in range(4)] == [True, True, True, False]
+
+
+@given(
+    limit=st.integers(1, 20),
+    pauses=st.lists(st.floats(0, 45), min_size=1, max_size=60),
+)
+def test_whoever_waits_as_long_as_told_is_admitted(limit: int, pauses: list[float]) -> None:
+    rates, clock = limits()
+    for pause in pauses:
+        clock.now += pause
+        try:
+            rates.admit(STUDENT, per_minute=limit, at_once=None)
+        except RateLimited as error:
+            if "retry-after-ms" in error.headers:
+                clock.now += int(error.headers["retry-after-ms"]) / 1000
+                rates.admit(STUDENT, per_minute=limit, at_once=None)
+
+
+def test_a_refused_request_does_not_count() -> None:
+    rates, clock = limits()
+    for _ in range(50):
+        ask(rates, per_minute=2)
+
+    clock.now += 2 * WINDOW
+
+    assert ask(rates, per_minute=2)
+
+
+def test_the_rate_counts_down() -> None:
+    rates, _ = limits()
+
+    admitted = [rates.admit(STUDENT, per_minute=3, at_once=None) for _ in range(3)]
+
+    assert [rate and rate.remaining for rate in admitted] == [2, 1, 0]
+
+
+def test_so_many_at_once_and_no_more() -> None:
+    rates, _ = limits()
+
+    assert [ask(rates, at_once=2) for _ in range(3)] == [True, True, False]
+
+
+def test_who_leaves_makes_room() -> None:
+    rates, _ = limits()
+    ask(rates, at_once=1)
+
+    rates.leave(STUDENT)
+
+    assert ask(rates, at_once=1)
+
+
+def test_leaving_too_often_makes_no_more_room() -> None:
+    rates, _ = limits()
+    for _ in range(3):
+        rates.leave(STUDENT)
+
+    assert [ask(rates, at_once=1) for _ in range(2)] == [True, False]
+
+
+def test_an_open_request_is_remembered_over_the_minutes() -> None:
+    rates, clock = limits()
+    ask(rates, at_once=1)
+
+    clock.now += 10 * WINDOW
+
+    assert not ask(rates, at_once=1)
