@@ -134,7 +134,8 @@ LOGGING = {
     },
 }
 
-CELERY_BROKER_URL = ENV.celery_broker_url
+# The host means nothing to the broker in memory, but without one it complains.
+CELERY_BROKER_URL = ENV.celery_broker_url.replace("memory://", "memory://localhost")
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -142,6 +143,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"polling_interval": 0.05}
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "drain-spools": {
         "task": "apps.conversations.tasks.drain_spools",

@@ -10,6 +10,7 @@ import select
 import signal
 import sys
 import threading
+import warnings
 
 logger = logging.getLogger(__name__)
 
@@ -22,9 +23,12 @@ def main() -> None:
 
     django.setup()
     from celery.beat import EmbeddedService
+    from celery.platforms import SecurityWarning
 
     from gateway_project.celery import app
 
+    # Celery warns root off because of pickled messages. Ours are JSON and never leave this process.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -38,7 +42,7 @@ def main() -> None:
         quiet=True,
     )
     threading.Thread(target=worker.start, name="celery-worker", daemon=True).start()
-    beat = EmbeddedService(app, thread=True)
+    beat = EmbeddedService(app, thread=True, scheduler_cls="celery.beat:Scheduler")  # remembers nothing on disk
     beat.start()
     _wait(stop, parent=int(sys.argv[1]))
     beat.stop()
