@@ -15,6 +15,7 @@ from django.conf import settings  # noqa: E402
 from apps.chat.plane import Plane  # noqa: E402
 from gateway_project import health  # noqa: E402
 from gateway_project.handler import DataPlaneHandler  # noqa: E402
+from gateway_project.wire import with_body_limit  # noqa: E402
 
 logger = logging.getLogger(__name__)
 _data = DataPlaneHandler()
@@ -27,7 +28,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     elif scope["path"].startswith(DATA_PREFIXES) and settings.GATEWAY_ROLE != "control":
         await _data(scope, receive, send)
     else:
-        await _control(scope, receive, send)
+        await with_body_limit(_control, scope, receive, send, limit=settings.MAX_REQUEST_SIZE)
 
 
 async def _lifespan(scope: Any, receive: Any, send: Any) -> None:

@@ -62,6 +62,8 @@ class DataPlaneHandler:
                 raise _wrong_method(scope, response)
             return response
         except GatewayError as error:
+            if not hasattr(request, "raw") and scope["method"] not in ("GET", "HEAD"):
+                error.headers["connection"] = "close"  # rather than receive a body that nobody wants
             return _error(error, request.request_id)
         except ClientLeft:
             raise

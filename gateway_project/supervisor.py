@@ -54,9 +54,10 @@ class Child:
 
 
 class Supervisor:
-    """Runs children until SIGINT or SIGTERM, then stops all of them and returns."""
+    """Runs children until SIGINT or SIGTERM, then stops all of them and returns. Closes the listener at its end."""
 
-    def __init__(self, *, grace: float) -> None:
+    def __init__(self, listener: socket.socket, *, grace: float) -> None:
+        self._listener = listener
         self.parent_pipe, self._pipe = os.pipe()
         self._grace = grace
         self._stop_asked = 0
@@ -79,6 +80,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Ask all children to stop, wait for them, and kill what does not; a second signal makes it hurry."""
+        self._listener.close()  # ours too, or new connections would wait for a process that never takes them
         running = [child.process for child in self._children if child.process is not None]
         for process in running:
             process.terminate()
@@ -99,7 +101,9 @@ def bind(address: str, port: int) -> socket.socket:
     try:
         listener.bind((address, port))
     except OSError as error:
-        raise OSError(f"Port {port} on {address} cannot be used ({error.strerror}). Choose another: PORT=8001") from error
+        raise OSError(
+            f"Port {port} on {address} cannot be used ({error.strerror}). Choose another: PORT=8001"
+        ) from error
     listener.listen(4096)
     listener.set_inheritable(True)
     return listener

@@ -30,8 +30,8 @@ def presented_key(scope: Scope) -> str | None:
 
 async def read_body(scope: Scope, receive: Any, *, limit: int) -> bytes:
     """The whole body, never more than `limit` of it. Raises BodyTooLarge or ClientLeft."""
-    announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-    size, parts = int(announced) if announced.isdigit() else 0, []
+    size = _announced_length(scope)
+    parts: list[bytes] = []
     received, more = 0, True
     while size <= limit and received <= limit and more:
         message = await receive()
@@ -107,3 +107,30 @@ async def _send_stream(response: StreamedAnswer, headers: Any, receive: Any, sen
             response.on_disconnect()
         sender.cancel()
         watcher.cancel()
+
+
+async def with_body_limit(application: Any, scope: Scope, receive: Any, send: Any, *, limit: int) -> None:
+    """Run an application that would read a body of any size, and answer 413 once it is larger than `limit`."""
+    is_over = _announced_length(scope) > limit
+    received = 0
+
+    async def bounded() -> Any:
+        nonlocal received, is_over
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received <= limit:
+            return message
+        is_over = True
+        return {"type": "http.disconnect"}
+
+    if not is_over:
+        await application(scope, bounded, send)
+    if is_over:
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 413, "headers": headers})
+        await send({"type": "http.response.body", "body": f"At most {limit:,} bytes can be sent here.".encode()})
+
+
+def _announced_length(scope: Scope) -> int:
+    announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    return int(announced) if announced.isdigit() else 0

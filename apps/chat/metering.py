@@ -34,6 +34,12 @@ def _is_count(value: Any) -> TypeGuard[int]:
     return type(value) is int and 0 <= value <= _MAX_COUNT
 
 
+def _index(choice: dict[str, Any]) -> int:
+    """Which of several answers a piece belongs to; what is no number is the first, so that no text is lost."""
+    index = choice.get("index")
+    return index if isinstance(index, int) else 0
+
+
 class _Answer:
     """What is known of an answer so far."""
 
@@ -71,7 +77,10 @@ class StreamMeter(_Answer):
     def __init__(self, *, wants_usage: bool) -> None:
         super().__init__()
         self._wants_usage = wants_usage
-        self._rest = b""
+        self._rest: list[bytes] = []  # of an event that is not whole yet
+        self._rest_size = 0
+        self._last = b""
+        self._is_after_cr = False
         self._size = 0
         self.dropped = 0
 
@@ -84,19 +93,28 @@ class StreamMeter(_Answer):
         return b"\n\n".join(kept) + b"\n\n" if kept else b""
 
     def _split(self, chunk: bytes) -> list[bytes]:
-        data = self._rest + chunk
-        if b"\r" in data:
-            # A CR at the very end may be the first half of a CRLF: it waits for what follows.
-            whole, held = (data[:-1], b"\r") if data.endswith(b"\r") else (data, b"")
-            data = whole.replace(b"\r\n", b"\n").replace(b"\r", b"\n") + held
-        end = data.rfind(b"\n\n")
-        if end < 0:
-            self._rest = data
-            if len(data) > MAX_EVENT:
+        """The events that this chunk makes whole. Pieces are joined only then: a long event may come in many."""
+        if not self._rest and not self._is_after_cr and chunk.endswith(b"\n\n") and b"\r" not in chunk:
+            return chunk[:-2].split(b"\n\n")  # as nearly all chunks come
+        piece = self._with_one_line_end(chunk)
+        is_end_in = b"\n\n" in self._last + piece
+        self._rest.append(piece)
+        self._rest_size += len(piece)
+        self._last = piece[-1:] or self._last
+        if not is_end_in:
+            if self._rest_size > MAX_EVENT:
                 raise UpstreamBroken(f"An event is longer than {MAX_EVENT} bytes.")
             return []
-        self._rest = data[end + 2 :]
-        return data[:end].split(b"\n\n")
+        whole, _, rest = b"".join(self._rest).rpartition(b"\n\n")
+        self._rest, self._rest_size, self._last = [rest] if rest else [], len(rest), rest[-1:]
+        return whole.split(b"\n\n")
+
+    def _with_one_line_end(self, chunk: bytes) -> bytes:
+        """The chunk with LF for CR and CRLF. A CR at its end counts at once, and a LF that follows it never."""
+        piece = chunk[1:] if self._is_after_cr and chunk.startswith(b"\n") else chunk
+        if chunk:
+            self._is_after_cr = chunk.endswith(b"\r")
+        return piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in piece else piece
 
     def _keep(self, event: bytes) -> bool:
         data = event[6:] if event.startswith(b"data: ") and b"\n" not in event else _data(event)
@@ -119,7 +137,7 @@ class StreamMeter(_Answer):
         for choice in choices:
             delta = choice.get("delta")
             if delta:
-                self._note_delta(choice.get("index") or 0, delta)
+                self._note_delta(_index(choice), delta)
             if choice.get("finish_reason"):
                 self.is_finished = True
         if usage := payload.get("usage"):
@@ -168,7 +186,7 @@ class PlainMeter(_Answer):
             payload = orjson.loads(self.body())
             self.usage = read_usage(payload.get("usage"))
             for choice in payload["choices"]:
-                self._note_text(choice.get("index") or 0, choice["message"])
+                self._note_text(_index(choice), choice["message"])
         except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
             raise UpstreamBroken("The answer is not a chat completion.") from error
         self.is_finished = True

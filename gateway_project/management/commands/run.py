@@ -22,7 +22,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if not env.is_production:
             self._prepare_demo(f"http://{_host(env.bind_address)}:{listener.getsockname()[1]}")
-        supervisor = Supervisor(grace=env.shutdown_timeout_seconds + STOP_MARGIN)
+        supervisor = Supervisor(listener, grace=env.shutdown_timeout_seconds + STOP_MARGIN)
         for _ in range(env.web_concurrency):
             arguments = ["-m", "gateway_project.server", str(listener.fileno()), str(supervisor.parent_pipe)]
             supervisor.add("web", arguments, descriptors=(listener.fileno(),))
