@@ -1,0 +1,440 @@
+"""The meters against everything that a stream may be: any form, any cut, any nonsense."""
+
+import itertools
+import json
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from apps.chat.metering import MAX_ANSWER, MAX_EVENT, PlainMeter, StreamMeter
+from apps.providers.adapters import UpstreamBroken
+from apps.quotas.weights import Tokens
+
+USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+LINE_ENDS = ["\n", "\r\n", "\r"]
+
+
+def chunk(content: str | None = None, *, index: Any = 0, finish: str | None = None, **extra: Any) -> dict[str, Any]:
+    delta = {} if content is None else {"content": content}
+    return {"choices": [{"index": index, "delta": delta, "finish_reason": finish}], **extra}
+
+
+def delta(**fields: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": fields}]}
+
+
+def event(payload: Any, *, end: str = "\n") -> bytes:
+    data = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
+    return f"data: {data}{end}{end}".encode()
+
+
+def fed(*payloads: Any, wants_usage: bool = False) -> StreamMeter:
+    """A meter that has seen these events."""
+    meter = StreamMeter(wants_usage=wants_usage)
+    for payload in payloads:
+        meter.feed(event(payload))
+    return meter
+
+
+def read(stream: bytes) -> list[str]:
+    """The data of a stream's events, as the event stream format says that clients read it."""
+    text = stream.decode().replace("\r\n", "\n").replace("\r", "\n")
+    found, lines = [], []
+    for line in text.split("\n"):
+        if line.startswith("data:"):
+            lines.append(line[5:].removeprefix(" "))
+        elif not line and lines:
+            found.append("\n".join(lines))
+            lines = []
+    return found
+
+
+def cut(whole: bytes, places: Iterable[int]) -> list[bytes]:
+    ends = [0, *sorted(place % (len(whole) + 1) for place in places), len(whole)]
+    return [whole[a:b] for a, b in itertools.pairwise(ends)]
+
+
+# Any form, any cut
+
+PAYLOADS = st.one_of(
+    st.text(max_size=6).map(chunk),
+    st.builds(chunk, st.text("aä👋\n", max_size=6), index=st.integers(0, 2)),
+    st.just(chunk(finish="stop")),
+    st.just({"choices": [], "usage": USAGE}),
+    st.sampled_from(["nonsense", '{"half', "", "[1]"]),
+)
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> bytes:
+    """An event with whatever may stand around its data, or something else that a stream may contain."""
+    end = draw(st.sampled_from(LINE_ENDS))
+    payload = draw(PAYLOADS)
+    indent = draw(st.sampled_from([None, 0]))
+    data = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False, indent=indent)
+    space = draw(st.sampled_from([" ", ""]))
+    lines = [f"data:{space}{line}" for line in data.split("\n")]
+    before = draw(st.lists(st.sampled_from([": comment", "event: message", "id: 1", "retry: 10", "odd"]), max_size=2))
+    alone = draw(st.sampled_from(["", "", f": keep-alive{end}{end}", end, f"event: ping{end}{end}"]))
+    return (alone + end.join([*before, *lines]) + end + end).encode()
+
+
+STREAMS = st.lists(frames(), max_size=6).map(b"".join)
+
+
+@given(whole=STREAMS, places=st.lists(st.integers(0, 10_000), max_size=20), wants_usage=st.booleans())
+@example(whole=event(chunk("👋")), places=list(range(100)), wants_usage=False)
+@example(whole=event(chunk("a"), end="\r\n") + event(chunk("b"), end="\r"), places=list(range(200)), wants_usage=False)
+@example(whole=event(chunk("a"), end="\r") + b"\n" + event(chunk("b")), places=list(range(200)), wants_usage=False)
+def test_no_cut_changes_what_is_relayed_or_read(whole: bytes, places: list[int], wants_usage: bool) -> None:
+    at_once, in_pieces = StreamMeter(wants_usage=wants_usage), StreamMeter(wants_usage=wants_usage)
+
+    expected = at_once.feed(whole)
+    relayed = b"".join(in_pieces.feed(piece) for piece in cut(whole, places))
+
+    assert read(relayed) == read(expected)
+    assert in_pieces.text() == at_once.text()
+    assert in_pieces.text_bytes == at_once.text_bytes
+    assert (in_pieces.usage, in_pieces.is_finished, in_pieces.dropped) == (
+        at_once.usage,
+        at_once.is_finished,
+        at_once.dropped,
+    )
+
+
+@given(whole=STREAMS, places=st.lists(st.integers(0, 10_000), max_size=20))
+def test_what_is_relayed_is_what_a_client_would_have_read(whole: bytes, places: list[int]) -> None:
+    meter = StreamMeter(wants_usage=True)
+
+    relayed = b"".join(meter.feed(piece) for piece in cut(whole, places))
+
+    assert read(relayed) == [data for data in read(whole) if data.startswith("{") and data != '{"half']
+
+
+@given(texts=st.lists(st.text(min_size=1, max_size=8), max_size=8), places=st.lists(st.integers(0, 10_000)))
+def test_the_text_is_whole_and_measured_in_bytes(texts: list[str], places: list[int]) -> None:
+    meter = StreamMeter(wants_usage=False)
+
+    for piece in cut(b"".join(event(chunk(text)) for text in texts), places):
+        meter.feed(piece)
+
+    assert meter.text() == "".join(texts)
+    assert meter.text_bytes == len("".join(texts).encode())
+
+
+@given(whole=STREAMS)
+def test_only_whole_events_are_relayed(whole: bytes) -> None:
+    meter = StreamMeter(wants_usage=True)
+
+    for piece in cut(whole, range(0, len(whole), 7)):
+        relayed = meter.feed(piece)
+        assert not relayed or relayed.endswith(b"\n\n")
+
+
+# Usage
+
+
+@pytest.mark.parametrize(("wants_usage", "events"), [(True, 2), (False, 1)])
+def test_the_usage_event_is_for_those_who_asked(wants_usage: bool, events: int) -> None:
+    meter = StreamMeter(wants_usage=wants_usage)
+
+    relayed = meter.feed(event(chunk("a", usage=None)) + event({"choices": [], "usage": USAGE}))
+
+    assert len(read(relayed)) == events
+    assert meter.usage == Tokens(input=3, output=2)
+
+
+def test_a_usage_event_without_choices_is_hidden_too() -> None:
+    assert StreamMeter(wants_usage=False).feed(event({"usage": USAGE})) == b""
+
+
+BAD_COUNTS = [-1, True, 2.0, 2.5, "2", None, [], 2**41, 10**30]
+
+
+@pytest.mark.parametrize("count", BAD_COUNTS, ids=repr)
+def test_a_prompt_that_is_no_count_is_not_believed(count: Any) -> None:
+    assert fed({"choices": [], "usage": {**USAGE, "prompt_tokens": count}}).usage is None
+
+
+@pytest.mark.parametrize("count", BAD_COUNTS, ids=repr)
+def test_an_answer_that_is_no_count_is_not_believed(count: Any) -> None:
+    assert fed({"choices": [], "usage": {**USAGE, "completion_tokens": count}}).usage is None
+
+
+@pytest.mark.parametrize("cached", [4, -1, True, 1.0, "1", [1]], ids=repr)
+def test_a_cache_that_is_no_part_of_the_prompt_is_not_believed(cached: Any) -> None:
+    odd = {**USAGE, "prompt_tokens_details": {"cached_tokens": cached}}
+
+    assert fed({"choices": [], "usage": odd}).usage is None
+
+
+def test_usage_that_is_not_believed_leaves_the_one_before() -> None:
+    meter = fed({"choices": [], "usage": USAGE}, {"choices": [], "usage": {**USAGE, "prompt_tokens": -1}})
+
+    assert meter.usage == Tokens(input=3, output=2)
+
+
+def test_of_two_usages_the_last_counts() -> None:
+    meter = fed({"choices": [], "usage": USAGE}, {"choices": [], "usage": {**USAGE, "completion_tokens": 9}})
+
+    assert meter.usage == Tokens(input=3, output=9)
+
+
+def test_usage_after_done_is_too_late() -> None:
+    assert fed("[DONE]", {"choices": [], "usage": USAGE}).usage is None
+
+
+# What is no chunk
+
+NONSENSE = [
+    "nonsense",
+    "null",
+    "true",
+    "12",
+    '"text"',
+    "[1]",
+    '{"choices": 3}',
+    '{"choices": ["x"]}',
+    '{"choices": {"a": 1}}',
+    '{"choices": [{"delta": "x"}]}',
+    '{"choices": [{"delta": {"tool_calls": 3}}]}',
+    '{"choices": [{"delta": {"tool_calls": ["x"]}}]}',
+    '{"choices": [{"delta": {"tool_calls": [{"function": "x"}]}}]}',
+    "[" * 2000 + "]" * 2000,
+]
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE, ids=[text[:60] for text in NONSENSE])
+def test_nonsense_is_dropped_counted_and_does_not_stop_the_stream(nonsense: str) -> None:
+    meter = StreamMeter(wants_usage=False)
+
+    relayed = meter.feed(event(chunk("a")) + event(nonsense) + event(chunk("b")))
+
+    assert read(relayed) == [json.dumps(chunk("a")), json.dumps(chunk("b"))]
+    assert (meter.dropped, meter.text()) == (1, "ab")
+
+
+def test_bytes_that_are_no_text_are_dropped() -> None:
+    meter = StreamMeter(wants_usage=False)
+
+    assert meter.feed(b'data: {"choices": [], "x": "\xff"}\n\n') == b""
+
+
+@pytest.mark.parametrize("text", [3, True, ["x"], {"a": 1}], ids=repr)
+def test_content_that_is_no_text_is_relayed_but_not_read(text: Any) -> None:
+    meter = StreamMeter(wants_usage=False)
+
+    relayed = meter.feed(event(delta(content=text)) + event(delta(content=text, role="assistant")))
+
+    assert len(read(relayed)) == 2
+    assert (meter.text(), meter.text_bytes) == ("", 0)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+ODD_CHOICES = st.fixed_dictionaries(
+    {},
+    optional={
+        "index": JSON,
+        "finish_reason": JSON,
+        "delta": st.fixed_dictionaries(
+            {}, optional={"content": JSON, "refusal": JSON, "reasoning_content": JSON, "tool_calls": JSON}
+        ),
+    },
+)
+ODD_EVENTS = st.fixed_dictionaries({}, optional={"choices": JSON | st.lists(ODD_CHOICES, max_size=3), "usage": JSON})
+
+
+@given(payloads=st.lists(ODD_EVENTS, max_size=4))
+def test_whatever_a_provider_sends_can_be_read_and_charged(payloads: list[Any]) -> None:
+    meter = fed(*payloads)
+
+    assert isinstance(meter.text(), str)
+    assert meter.usage is None or isinstance(meter.usage, Tokens)
+
+
+# The end
+
+
+def test_an_error_event_breaks_the_stream_without_the_provider_s_words() -> None:
+    with pytest.raises(UpstreamBroken) as caught:
+        fed(chunk("a"), {"error": {"message": "acct_secret is out of credit"}})
+
+    assert "acct_secret" not in str(caught.value)
+
+
+def test_what_came_before_an_error_event_stays_known() -> None:
+    meter = fed(chunk("a", usage=USAGE))
+
+    with pytest.raises(UpstreamBroken):
+        meter.feed(event({"error": "x"}))
+
+    assert (meter.text(), meter.usage) == ("a", Tokens(input=3, output=2))
+
+
+@pytest.mark.parametrize("field", [None, "", {}, False], ids=repr)
+def test_an_empty_error_is_none(field: Any) -> None:
+    assert fed(chunk("a", error=field)).text() == "a"
+
+
+UNFINISHED: list[list[Any]] = [[], [chunk("a")], [chunk("a", finish="")], [{"choices": [], "usage": USAGE}]]
+
+
+@pytest.mark.parametrize("payloads", UNFINISHED, ids=["nothing", "text", "empty reason", "usage"])
+def test_an_end_without_a_finish_is_a_break(payloads: list[Any]) -> None:
+    with pytest.raises(UpstreamBroken):
+        fed(*payloads).end()
+
+
+@pytest.mark.parametrize("last", [chunk(finish="stop"), chunk(finish="tool_calls"), "[DONE]"], ids=str)
+def test_an_end_after_a_finish_is_an_end(last: Any) -> None:
+    fed(chunk("a"), last).end()
+
+
+def test_a_finish_that_never_got_its_blank_line_is_no_finish() -> None:
+    meter = StreamMeter(wants_usage=False)
+    meter.feed(event(chunk(finish="stop"))[:-1])
+
+    with pytest.raises(UpstreamBroken):
+        meter.end()
+
+
+def test_done_is_not_relayed() -> None:
+    """It is the gateway's own last word, after settlement."""
+    assert StreamMeter(wants_usage=False).feed(event("[DONE]")) == b""
+
+
+# What was written
+
+
+def test_tool_calls_are_read_piece_by_piece() -> None:
+    pieces = [{"name": "add", "arguments": ""}, {"arguments": '{"a"'}, {"arguments": ": 1}"}]
+
+    meter = fed(*(delta(tool_calls=[{"index": 0, "function": piece}]) for piece in pieces))
+
+    assert meter.text() == '[add] {"a": 1}'
+
+
+@pytest.mark.parametrize("field", ["content", "refusal", "reasoning_content"])
+def test_every_kind_of_text_is_read_and_measured(field: str) -> None:
+    meter = fed(delta(**{field: "ä"}), delta(**{field: "b", "role": "assistant"}))
+
+    assert (meter.text(), meter.text_bytes) == ("äb", 3)
+
+
+def test_choices_are_read_each_for_itself() -> None:
+    meter = fed(*(chunk(text, index=index) for index, text in ((1, "x"), (0, "a"), (1, "y"), (2, "1"), (0, "b"))))
+
+    assert meter.text() == "ab\n\nxy\n\n1"
+
+
+@pytest.mark.parametrize("odd", ["1", None, 1.5, [], {"a": 1}], ids=repr)
+def test_an_odd_index_costs_no_text(odd: Any) -> None:
+    meter = fed(chunk("a", index=0), chunk("b", index=odd), chunk("c", index=1))
+
+    assert sorted(meter.text().replace("\n", "")) == ["a", "b", "c"]
+
+
+# Bounds
+
+SECONDS = 10.0  # of work; what is linear takes a tenth of that, what is quadratic many minutes
+
+
+@pytest.mark.parametrize("piece", [b"x" * 40, b"data: " + b"x" * 33 + b"\n", b"data: " + b"x" * 33 + b"\r"])
+def test_an_event_in_200_000_pieces_takes_no_longer_than_its_length(piece: bytes) -> None:
+    meter = StreamMeter(wants_usage=False)
+    started = time.process_time()
+
+    for _ in range(200_000):
+        meter.feed(piece)
+    meter.feed(b"\n\n" + event(chunk("a")))
+
+    assert meter.text() == "a"
+    assert time.process_time() - started < SECONDS
+
+
+def test_200_000_small_events_take_no_longer_than_their_length() -> None:
+    meter = StreamMeter(wants_usage=False)
+    one = event(chunk("a"))
+    started = time.process_time()
+
+    for _ in range(200_000):
+        meter.feed(one)
+
+    assert len(meter.text()) == 200_000
+    assert time.process_time() - started < SECONDS
+
+
+def test_the_largest_event_that_is_allowed_passes() -> None:
+    meter = StreamMeter(wants_usage=False)
+    whole = event(chunk("a" * (MAX_EVENT - 200)))
+
+    for piece in cut(whole, range(0, MAX_EVENT, 2**20)):
+        meter.feed(piece)
+
+    assert meter.text_bytes == MAX_EVENT - 200
+
+
+@pytest.mark.parametrize("before", [b"", event(chunk("a"))], ids=["first", "after another"])
+def test_a_larger_event_breaks_the_stream(before: bytes) -> None:
+    meter = StreamMeter(wants_usage=False)
+    meter.feed(before)
+
+    with pytest.raises(UpstreamBroken):
+        for _ in range(MAX_EVENT // 2**20 + 1):
+            meter.feed(b"x" * 2**20)
+
+
+@pytest.mark.parametrize("meter", [StreamMeter(wants_usage=False), PlainMeter()], ids=["stream", "plain"])
+def test_an_endless_answer_is_broken_off(meter: StreamMeter | PlainMeter) -> None:
+    piece = b": keep-alive\n\n" * 80_000
+
+    with pytest.raises(UpstreamBroken):
+        for _ in range(MAX_ANSWER // len(piece) + 1):
+            meter.feed(piece)
+
+
+# Plain answers
+
+
+def plain(body: Any) -> PlainMeter:
+    meter = PlainMeter()
+    meter.feed(json.dumps(body).encode())
+    meter.end()
+    return meter
+
+
+def test_a_plain_answer_s_choices_are_read_each_for_itself() -> None:
+    choices = [{"index": 1, "message": {"content": "x"}}, {"index": 0, "message": {"content": "a"}}]
+
+    assert plain({"choices": choices}).text() == "a\n\nx"
+
+
+def test_a_plain_answer_may_be_a_tool_call() -> None:
+    call = {"id": "1", "function": {"name": "add", "arguments": "{}"}}
+
+    assert plain({"choices": [{"message": {"content": None, "tool_calls": [call]}}]}).text() == "[add] {}"
+
+
+@pytest.mark.parametrize("odd", ["1", None, 1.5, [], {"a": 1}], ids=repr)
+def test_an_odd_index_of_a_plain_answer_costs_no_text(odd: Any) -> None:
+    choices = [{"index": index, "message": {"content": text}} for index, text in ((0, "a"), (odd, "b"), (1, "c"))]
+
+    assert sorted(plain({"choices": choices}).text().replace("\n", "")) == ["a", "b", "c"]
+
+
+@given(choices=st.lists(st.fixed_dictionaries({"message": JSON}, optional={"index": JSON}), max_size=3), usage=JSON)
+def test_a_plain_answer_is_read_or_refused(choices: list[Any], usage: Any) -> None:
+    try:
+        meter = plain({"choices": choices, "usage": usage})
+    except UpstreamBroken:
+        return
+
+    assert isinstance(meter.text(), str)
