@@ -1,0 +1,210 @@
+"""The outlet between a pump and its response."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from apps.chat.opening import Opened
+from apps.chat.outlet import DONE, QUEUE_BLOCKS, Head, Outlet
+from apps.chat.reserving import Reservation
+from apps.common.errors import Unavailable, UpstreamFailed
+from apps.providers.adapters import Outgoing
+from apps.providers.adapters.echo import EchoUpstream
+from apps.providers.routing import Candidate
+from tests.chat.unit.values import a_target
+
+SECONDS = 5.0
+FAILURE = UpstreamFailed("upstream_interrupted", "It broke off.", charged=7)
+
+
+def a_head(body: bytes | None = None) -> Head:
+    outgoing = Outgoing(body={"messages": [{"role": "user", "content": "x"}]}, is_stream=True, request_id="r")
+    opened = Opened(EchoUpstream(outgoing, model="m"), Candidate(a_target(), None), 1)
+    reservation = Reservation(amount=1, input_estimate=1, floor=1, output=1, is_capped=False, balances=())
+    return Head(opened, reservation, (), body)
+
+
+@pytest.fixture
+async def outlet() -> Outlet:
+    return Outlet(request_id="r")
+
+
+@pytest.fixture
+async def begun(outlet: Outlet) -> Outlet:
+    """A stream whose answer has begun."""
+    outlet.begin(a_head())
+    return outlet
+
+
+async def blocks_of(outlet: Outlet) -> list[bytes]:
+    async with asyncio.timeout(SECONDS):
+        return [block async for block in outlet.blocks()]
+
+
+async def settle() -> None:
+    """Let every other task go as far as it can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def filled(outlet: Outlet) -> "asyncio.Task[None]":
+    """Put in more than it holds; the task that waits to put in the rest."""
+
+    async def put_all() -> None:
+        for number in range(QUEUE_BLOCKS + 1):
+            await outlet.put(b"%d" % number)
+
+    task = asyncio.create_task(put_all())
+    await settle()
+    return task
+
+
+# The head
+
+
+async def test_the_response_waits_for_the_head(outlet: Outlet) -> None:
+    waiting = asyncio.create_task(outlet.head())
+    await settle()
+    was_waiting = not waiting.done()
+
+    head = a_head()
+    outlet.begin(head)
+
+    assert was_waiting
+    assert await asyncio.wait_for(waiting, SECONDS) is head
+
+
+async def test_a_failure_before_the_head_comes_instead_of_it(outlet: Outlet) -> None:
+    await outlet.finish(FAILURE)
+
+    with pytest.raises(UpstreamFailed):
+        await outlet.head()
+
+
+async def test_a_failure_that_nobody_waits_for_is_no_error(outlet: Outlet) -> None:
+    outlet.abandon()
+
+    await outlet.finish(Unavailable("shutting_down", "."))
+
+
+async def test_a_response_that_is_cancelled_leaves_the_head_to_the_pump(outlet: Outlet) -> None:
+    waiting = asyncio.create_task(outlet.head())
+    await settle()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+    outlet.begin(a_head())
+
+    assert (await outlet.head()).body is None
+
+
+# Blocks
+
+
+async def test_blocks_come_out_in_order_and_done_is_the_last(begun: Outlet) -> None:
+    reading = asyncio.create_task(blocks_of(begun))
+
+    for number in range(30):
+        await begun.put(b"%d" % number)
+    await begun.finish(None)
+
+    assert await reading == [*(b"%d" % number for number in range(30)), DONE]
+
+
+async def test_a_slow_client_keeps_the_pump_waiting(begun: Outlet) -> None:
+    putting = await filled(begun)
+
+    assert not putting.done()
+    assert begun.is_sending
+
+    reader = begun.blocks()
+    assert await anext(reader) == b"0"
+    await asyncio.wait_for(putting, SECONDS)
+    assert not begun.is_sending
+
+
+async def test_the_last_word_waits_behind_the_blocks_of_a_slow_client(begun: Outlet) -> None:
+    for number in range(QUEUE_BLOCKS):
+        await begun.put(b"%d" % number)
+    finishing = asyncio.create_task(begun.finish(None))
+    await settle()
+
+    read = await blocks_of(begun)
+
+    await asyncio.wait_for(finishing, SECONDS)
+    assert (len(read), read[-1]) == (QUEUE_BLOCKS + 1, DONE)
+
+
+async def test_a_failure_is_the_last_word_and_no_done_follows(begun: Outlet) -> None:
+    await begun.put(b"text")
+    await begun.finish(FAILURE)
+
+    text, last = await blocks_of(begun)
+
+    error: dict[str, Any] = json.loads(last.removeprefix(b"data: "))["error"]
+    assert text == b"text"
+    assert last.endswith(b"\n\n")
+    assert (error["code"], error["request_id"], error["charged"]) == ("upstream_interrupted", "r", 7)
+
+
+async def test_a_plain_answer_has_no_blocks(outlet: Outlet) -> None:
+    outlet.begin(a_head(body=b"{}"))
+
+    await asyncio.wait_for(outlet.finish(None), SECONDS)
+
+    assert (await outlet.head()).body == b"{}"
+
+
+# Abandoned
+
+
+async def test_an_abandoned_outlet_never_keeps_the_pump_waiting(begun: Outlet) -> None:
+    begun.abandon()
+
+    async with asyncio.timeout(SECONDS):
+        for _ in range(QUEUE_BLOCKS * 3):
+            await begun.put(b"x")
+        await begun.finish(None)
+
+
+async def test_abandoning_frees_a_pump_that_waits(begun: Outlet) -> None:
+    putting = await filled(begun)
+
+    begun.abandon()
+
+    await asyncio.wait_for(putting, SECONDS)
+    assert not begun.is_sending
+
+
+async def test_abandoning_frees_a_pump_that_waits_with_its_last_word(begun: Outlet) -> None:
+    for _ in range(QUEUE_BLOCKS):
+        await begun.put(b"x")
+    finishing = asyncio.create_task(begun.finish(FAILURE))
+    await settle()
+
+    begun.abandon()
+
+    await asyncio.wait_for(finishing, 1.0)
+
+
+async def test_what_is_put_in_after_abandoning_is_dropped(begun: Outlet) -> None:
+    await begun.put(b"before")
+    begun.abandon()
+    await begun.put(b"after")
+
+    reading = asyncio.create_task(anext(begun.blocks()))
+    await settle()
+
+    assert not reading.done()
+    reading.cancel()
+
+
+async def test_a_client_that_stands_still_does_not_keep_the_last_word_for_ever(begun: Outlet) -> None:
+    for _ in range(QUEUE_BLOCKS):
+        await begun.put(b"x")
+
+    await asyncio.wait_for(begun.finish(None), SECONDS)
+
+    assert DONE not in await blocks_of(begun)
