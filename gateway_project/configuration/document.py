@@ -14,6 +14,8 @@ MAX_SIZE = 5 * 2**20
 MAX_NODES = 200_000
 MAX_DEPTH = 20
 
+_TAGS = {*yaml.SafeLoader.yaml_constructors, "tag:yaml.org,2002:merge", "tag:yaml.org,2002:value"}
+
 Tree = str | None | list["Tree"] | dict[str, "Tree"]
 
 
@@ -89,7 +91,7 @@ class _Reader:
         self._visits += 1
         if self._visits > MAX_NODES or len(path) > MAX_DEPTH:
             raise _Unreadable("The file is nested too deeply, or its aliases expand to too much.", line=line)
-        if not node.tag.startswith("tag:yaml.org,2002:"):
+        if node.tag not in _TAGS:
             self._wrong(node, path, "Tags such as !name are not supported.")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import models
+
 from apps.accounts.models import Membership, Role, User
 from gateway_project.configuration import kinds
 from gateway_project.configuration.document import Document
@@ -65,7 +67,18 @@ def rows(document: Document, file: File, *, prune: bool) -> tuple[list[Row], lis
     seats = list(_seats(file, stored))
     absent = list(_absent(file, seats, stored)) if prune else []
     mistakes = [*_unclear(document, seats, stored), *_clashing(document, seats, stored), *_renamed(document, seats)]
-    return [*_people(seats, absent, stored), *map(_member, seats), *absent], mistakes
+    wanted = [*_people(seats, absent, stored), *map(_member, seats), *absent]
+    return [row for row in wanted if _differs(row, stored)], mistakes
+
+
+def _differs(row: Row, stored: Stored) -> bool:
+    """False for those that need no further look: most of a roster, most of the time."""
+    found: models.Model | None
+    if row.kind is kinds.PERSON:
+        found = stored.users.get(row.key["username"])
+    else:
+        found = stored.members.get((row.key["course__slug"], row.key["external_id"]))
+    return found is None or any(kinds.stored_value(found, name) != value for name, value in row.values.items())
 
 
 def _seats(file: File, stored: Stored) -> Iterator[Seat]:
