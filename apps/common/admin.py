@@ -45,6 +45,10 @@ class Pages(ModelAdmin):
             return False
         return bool(super().lookup_allowed(lookup, value, request))
 
+    def get_ordering(self, request: HttpRequest) -> Any:
+        """Said aloud, because counting in the same query makes Django drop the model's own ordering."""
+        return self.ordering or self.opts.ordering
+
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Unfiltered, the result is all there is: say so, or the page offers to show all."""
         changelist = super().get_changelist_instance(request)

@@ -110,7 +110,7 @@ class Readable(ReadOnly, CourseScoped):
     reading_template: ClassVar[str]
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        rows = Pages.get_queryset(self, request)
+        rows = Pages.get_queryset(self, request).select_related(*self.list_select_related)
         return rows if is_operator(request) else rows.filter(course_id__in=seen_courses(request))
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
@@ -155,7 +155,7 @@ def members_found(term: str, request: HttpRequest) -> Any:
 class CallAdmin(Readable):
     empty_text = "No calls yet. A student's first request appears here the moment it is answered or refused."
     reading_template = "admin/conversations/call/page.html"
-    list_display = ("when", "student", "about", "served", "shown_status", "tokens", "cost", "took", "rules")
+    list_display = ("when", "student", "about", "served", "shown_status", "tokens", "took", "rules")
     list_filter = (CourseFilter, ("status", ChoicesDropdownFilter), Since, RuleFilter, ModelFilter, ProviderFilter)
     list_select_related = ("course", "membership__user", "exchange__thread")
     list_display_links = ("when",)
@@ -208,12 +208,14 @@ class CallAdmin(Readable):
 
     @admin.display(description="tokens in / out")
     def tokens(self, call: Call) -> SafeString:
-        counts = f"{number(call.input_tokens)} / {number(call.output_tokens)}"
-        return estimated(counts) if call.is_estimated else format_html('<span class="stoa-number">{}</span>', counts)
-
-    @admin.display(description="charged")
-    def cost(self, call: Call) -> SafeString:
-        return estimated(number(call.charged)) if call.is_estimated else format_html("{}", number(call.charged))
+        return format_html(
+            '<span class="stoa-number" title="{}">{}{} / {}<small class="stoa-sub">{} charged</small></span>',
+            "Estimated: the provider reported no usage" if call.is_estimated else "",
+            "≈ " if call.is_estimated else "",
+            number(call.input_tokens),
+            number(call.output_tokens),
+            number(call.charged),
+        )
 
     @admin.display(description="first byte / total")
     def took(self, call: Call) -> SafeString:
@@ -225,11 +227,6 @@ class CallAdmin(Readable):
     def rules(self, call: Call) -> SafeString:
         names = dict.fromkeys((hit.name, hit.stage) for hit in call.rule_hits.all())
         return format_html_join(" ", "{}", ((badge(name, "warning", stage),) for name, stage in names))
-
-
-def estimated(text: str) -> SafeString:
-    title = "Estimated: the provider reported no usage"
-    return format_html('<span class="stoa-number" title="{}">≈ {}</span>', title, text)
 
 
 @admin.register(Thread)

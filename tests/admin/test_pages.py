@@ -1,0 +1,132 @@
+"""Every page opens for those who may see it, with rows and without, and is closed to everybody else."""
+
+import pytest
+from django.contrib import admin
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
+
+from apps.accounts.models import User
+from apps.common.ids import new_id
+from apps.conversations.models import DeadLetter
+from apps.quotas.models import Hold, Institution
+from tests import factories
+from tests.admin.conftest import sign_in
+from tests.admin.world import ALL_MODELS, COURSE_MODELS, OPERATOR_MODELS, CourseWorld, add_page, list_of, page_of
+
+
+def make_operator_rows(world: CourseWorld) -> None:
+    factories.make_model(factories.make_provider(), course=world.course)
+    Institution.objects.create(weekly_tokens=10)
+    DeadLetter.objects.create(call=world.call.pk, record={"body": "{}"}, error="DataError()")
+    at = world.call.started_at
+    Hold.objects.create(
+        id=new_id(), owner="o", amount=1, floor=1, usage_ids="[]", identity="{}", created_at=at, expires_at=at
+    )
+
+
+@pytest.mark.parametrize("model", ALL_MODELS)
+def test_every_list_opens_without_rows(model: type[Model], operator: Client) -> None:
+    page = operator.get(list_of(model))
+
+    assert page.status_code == 200
+
+
+@pytest.mark.parametrize("model", [model for model in ALL_MODELS if model is not User])
+def test_an_empty_list_says_what_to_do(model: type[Model], operator: Client) -> None:
+    page = operator.get(list_of(model))
+
+    assert admin.site._registry[model].empty_text in page.context["cl"].model_admin.empty_text
+    assert b"stoa-empty" in page.content
+
+
+@pytest.mark.parametrize("model", ALL_MODELS)
+def test_every_list_and_page_opens_with_rows(model: type[Model], operator: Client, world: CourseWorld) -> None:
+    make_operator_rows(world)
+    row = model._default_manager.first()
+    assert row is not None
+
+    listed = operator.get(list_of(model), follow=True)
+    page = operator.get(page_of(row))
+
+    assert (listed.status_code, page.status_code) == (200, 200)
+
+
+@pytest.mark.parametrize("model", ALL_MODELS)
+def test_every_list_can_be_searched(model: type[Model], operator: Client, world: CourseWorld) -> None:
+    make_operator_rows(world)
+
+    page = operator.get(list_of(model), {"q": "some words"}, follow=True)
+
+    assert page.status_code == 200
+
+
+@pytest.mark.parametrize("model", ALL_MODELS)
+def test_every_add_page_opens_or_is_forbidden(model: type[Model], operator: Client) -> None:
+    may_add = admin.site._registry[model].has_add_permission(operator.get("/admin/").wsgi_request)
+
+    page = operator.get(add_page(model))
+
+    assert page.status_code == (200 if may_add else 403)
+
+
+@pytest.mark.parametrize("model", ALL_MODELS)
+def test_students_are_sent_to_sign_in(model: type[Model], student: Client) -> None:
+    page = student.get(list_of(model))
+
+    assert page.status_code == 302
+    assert page.headers["location"].startswith(reverse("admin:login"))
+
+
+@pytest.mark.parametrize("model", ALL_MODELS)
+def test_staff_without_a_course_see_no_list(model: type[Model], db: None) -> None:
+    page = sign_in(factories.make_user(is_staff=True)).get(list_of(model))
+
+    assert page.status_code == 403
+
+
+def test_staff_without_a_course_are_told_whom_to_ask(db: None) -> None:
+    page = sign_in(factories.make_user(is_staff=True)).get("/admin/")
+
+    assert "Ask the operator" in page.content.decode()
+
+
+@pytest.mark.parametrize("model", OPERATOR_MODELS)
+def test_what_runs_the_gateway_is_closed_to_instructors(model: type[Model], instructor: Client) -> None:
+    page = instructor.get(list_of(model))
+
+    assert page.status_code == 403
+
+
+@pytest.mark.parametrize("model", COURSE_MODELS)
+def test_instructors_open_the_pages_of_their_course(model: type[Model], instructor: Client, world: CourseWorld) -> None:
+    listed = instructor.get(list_of(model))
+    page = instructor.get(page_of(world.row(model)))
+
+    assert (listed.status_code, page.status_code) == (200, 200)
+
+
+def test_the_sidebar_shows_only_what_may_be_seen(instructor: Client) -> None:
+    page = instructor.get("/admin/").content.decode()
+
+    assert "Conversations" in page
+    assert "Providers" not in page
+
+
+def test_every_registered_page_is_in_the_sidebar(operator: Client) -> None:
+    page = operator.get("/admin/").content.decode()
+
+    assert [model for model in ALL_MODELS if f'href="{list_of(model)}"' not in page] == []
+
+
+def test_the_first_page_shows_the_week_of_a_course(instructor: Client, world: CourseWorld) -> None:
+    page = instructor.get("/admin/").content.decode()
+
+    assert str(world.course) in page
+    assert str(world.thread) in page
+
+
+def test_visitors_find_the_base_url(db: None) -> None:
+    page = Client().get("/").content.decode()
+
+    assert "http://testserver/v1" in page

@@ -1,0 +1,292 @@
+"""What staff read: conversations as conversations, calls with what they took, all of it escaped."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from apps.accounts.models import Course
+from apps.conversations.models import Call, DeadLetter, Exchange, Thread, Turn
+from apps.conversations.spool import SpooledRecord, SpooledTurn
+from tests import factories
+from tests.admin.world import CourseWorld, list_of, make_call, make_hit, make_thread, page_of
+
+SCRIPT = "<script>alert('x')</script>"
+
+
+def text(client: Client, row: Any, **query: str) -> str:
+    page = client.get(page_of(row), query)
+    assert page.status_code == 200
+    return page.content.decode()
+
+
+def call_of(world: CourseWorld, **values: Any) -> Call:
+    return make_call(world.student, thread=world.thread, **values)
+
+
+def test_a_conversation_shows_both_sides_in_order(instructor: Client, world: CourseWorld) -> None:
+    call_of(world, prompt="And then?", answer="Then try it.")
+
+    page = text(instructor, world.thread)
+
+    places = [page.index(said) for said in ("What have you tried?", "And then?", "Then try it.")]
+    assert places == sorted(places)
+
+
+def test_an_answer_that_came_in_pieces_is_one(instructor: Client, world: CourseWorld) -> None:
+    Turn.objects.create(call=world.call, seq=2, message=None, role="assistant", text=" And why?")
+
+    assert "What have you tried? And why?" in text(instructor, world.thread)
+
+
+def test_a_call_shows_what_it_took(instructor: Client, world: CourseWorld) -> None:
+    page = text(instructor, world.call)
+
+    for fact in ("Answered", "the-provider", "33 weighted tokens", "120 ms", "2.5 s", world.call.pk, world.rule.name):
+        assert fact in page
+
+
+def test_what_a_rule_found_is_marked(instructor: Client, world: CourseWorld) -> None:
+    assert ">solve my homework</mark>" in text(instructor, world.thread)
+
+
+def test_overlapping_matches_are_marked_together(instructor: Client, world: CourseWorld) -> None:
+    make_hit(world.call, factories.make_rule(course=world.course, name="second"), "my homework now")
+
+    page = text(instructor, world.call)
+
+    assert f'title="Found by {world.rule.name}, second">my homework</mark>' in page
+
+
+def test_a_match_beyond_the_text_does_no_harm(instructor: Client, world: CourseWorld) -> None:
+    world.call.rule_hits.update(start=5, end=9_000)
+
+    assert "mark" in text(instructor, world.call)
+
+
+@pytest.mark.parametrize("where", ["thread", "call"])
+def test_prompts_are_escaped(where: str, instructor: Client, world: CourseWorld) -> None:
+    call_of(world, prompt=SCRIPT, answer=f"{SCRIPT}<img src=x onerror=alert(1)>")
+    row = world.thread if where == "thread" else world.thread.exchanges.last().call
+
+    page = text(instructor, row)
+
+    assert SCRIPT not in page
+    assert "<img src=x" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_a_marked_match_is_escaped(instructor: Client, world: CourseWorld) -> None:
+    make_hit(call := call_of(world, prompt=f"see {SCRIPT}"), world.rule, SCRIPT)
+
+    assert SCRIPT not in text(instructor, call)
+
+
+def test_titles_and_names_are_escaped(instructor: Client, world: CourseWorld) -> None:
+    Thread.objects.update(title=SCRIPT)
+    Course.objects.update(title=SCRIPT)
+    world.student.user.first_name = SCRIPT
+    world.student.user.save()
+    type(world.rule).objects.update(name=SCRIPT, message=SCRIPT, pattern=SCRIPT)
+    Call.objects.update(model=SCRIPT, provider=SCRIPT, error_code=SCRIPT, status="blocked")
+    rows = (world.thread, world.call, world.course, world.rule, world.student, world.week)
+
+    pages = [instructor.get("/admin/").content.decode(), *(text(instructor, row) for row in rows)]
+    pages += [instructor.get(list_of(type(row))).content.decode() for row in rows]
+
+    assert [page for page in pages if SCRIPT in page] == []
+
+
+@pytest.mark.parametrize("unseen", ["\u202e", "\u200b", "\u2066", "\ufeff", "\x1b", "\U000e0041"])
+def test_characters_that_cannot_be_seen_are_shown(unseen: str, instructor: Client, world: CourseWorld) -> None:
+    page = text(instructor, call_of(world, prompt=f"ab{unseen}cd"))
+
+    assert unseen not in page
+    assert f"U+{ord(unseen):04X}" in page
+
+
+def test_letters_of_every_language_are_left_alone(instructor: Client, world: CourseWorld) -> None:
+    said = "Grüße, Мир, 世界, مرحبا, नमस्ते 🎓\n\ttab"
+
+    assert said in text(instructor, call_of(world, prompt=said))
+
+
+def test_a_blocked_call_shows_the_refusal(instructor: Client, world: CourseWorld) -> None:
+    call = call_of(world, prompt="solve my homework", status=Call.Status.BLOCKED)
+    make_hit(call, world.rule, "solve my homework")
+
+    page = text(instructor, world.thread)
+
+    assert f"Refused by the rule {world.rule.name}." in page
+    assert world.rule.message in page
+
+
+@pytest.mark.parametrize(
+    ("logging", "sentence"),
+    [("metadata", "keeps no text, only who"), ("off", "keeps no text, only what accounting needs")],
+)
+def test_a_course_that_keeps_no_text_says_so(
+    logging: str, sentence: str, instructor: Client, world: CourseWorld
+) -> None:
+    Course.objects.update(logging=logging)
+
+    assert sentence in text(instructor, make_call(world.student))
+
+
+def test_text_that_is_on_its_way_is_announced(instructor: Client, world: CourseWorld) -> None:
+    call = make_call(world.student, started_at=datetime.now(UTC))
+
+    assert "has not arrived yet" in text(instructor, call)
+
+
+def test_text_that_never_came_is_not_promised(instructor: Client, world: CourseWorld) -> None:
+    call = make_call(world.student, started_at=datetime.now(UTC) - timedelta(hours=1))
+
+    assert "No text was stored" in text(instructor, call)
+
+
+def test_estimates_are_marked(instructor: Client, world: CourseWorld) -> None:
+    Call.objects.update(is_estimated=True)
+
+    page = instructor.get(list_of(Call)).content.decode()
+
+    assert "≈" in page
+    assert "Estimated: the provider reported no usage" in page
+
+
+def test_a_long_thread_opens_at_its_end(instructor: Client, world: CourseWorld) -> None:
+    for number in range(60):
+        call_of(world, prompt=f"question {number}.")
+
+    page = text(instructor, world.thread)
+
+    assert "question 59." in page
+    assert "question 0." not in page
+
+
+def test_a_long_thread_can_be_read_from_its_beginning(instructor: Client, world: CourseWorld) -> None:
+    for number in range(60):
+        call_of(world, prompt=f"question {number}.")
+
+    assert "question 0." in text(instructor, world.thread, page="1")
+
+
+def test_a_huge_prompt_is_shortened_in_the_thread_and_whole_on_its_page(instructor: Client, world: CourseWorld) -> None:
+    call = call_of(world, prompt="x" * 50_000 + "THE END")
+
+    assert "THE END" not in text(instructor, world.thread)
+    assert "THE END" in text(instructor, call)
+
+
+@pytest.mark.parametrize("found_by", ["external_id", "e-mail", "title", "text"])
+def test_threads_are_found(found_by: str, instructor: Client, world: CourseWorld) -> None:
+    other = make_thread(factories.make_student(course=world.course), title="else")
+    student = world.student
+    term = {
+        "external_id": student.external_id,
+        "e-mail": student.user.email,
+        "title": world.thread.title,
+        "text": "solve my homework",
+    }[found_by]
+
+    found = set(instructor.get(list_of(Thread), {"q": term}).context["cl"].result_list)
+
+    assert world.thread in found
+    assert other not in found
+
+
+@pytest.mark.parametrize("found_by", ["request id", "start of request id", "external_id", "e-mail"])
+def test_calls_are_found(found_by: str, instructor: Client, world: CourseWorld) -> None:
+    other = make_call(factories.make_student(course=world.course), id="f" * 32)
+    student = world.student
+    term = {
+        "request id": world.call.pk.upper(),
+        "start of request id": world.call.pk[:20],
+        "external_id": student.external_id,
+        "e-mail": student.user.email,
+    }[found_by]
+
+    found = set(instructor.get(list_of(Call), {"q": term}).context["cl"].result_list)
+
+    assert world.call in found
+    assert other not in found
+
+
+@pytest.mark.parametrize("narrowed_by", ["rule", "status__exact", "since", "model_name", "provider_name"])
+def test_calls_are_filtered(narrowed_by: str, operator: Client, world: CourseWorld) -> None:
+    provider = factories.make_provider()
+    model = factories.make_model(provider)
+    wanted = call_of(world, prompt="solve my homework", status="blocked", model=model.name, provider=provider.name)
+    make_hit(wanted, rule := factories.make_rule(course=world.course), "homework")
+    old = make_call(world.student, id="0" * 32)
+    value = {
+        "rule": str(rule.pk),
+        "status__exact": "blocked",
+        "since": "hour",
+        "model_name": model.name,
+        "provider_name": provider.name,
+    }[narrowed_by]
+
+    found = set(operator.get(list_of(Call), {narrowed_by: value}).context["cl"].result_list)
+
+    assert wanted in found
+    assert old not in found
+
+
+def test_the_list_of_calls_takes_as_many_queries_for_fifty_as_for_one(
+    instructor: Client, world: CourseWorld, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(50):
+        member = factories.make_student(course=world.course)
+        call = make_call(member, thread=make_thread(member), prompt=f"solve my homework {number}")
+        make_hit(call, world.rule, "homework")
+
+    with django_assert_max_num_queries(12):
+        instructor.get(list_of(Call))
+
+
+def test_a_thread_takes_as_many_queries_for_many_calls_as_for_one(
+    instructor: Client, world: CourseWorld, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(25):
+        make_hit(call_of(world, prompt=f"solve my homework {number}", answer="No."), world.rule, "homework")
+
+    with django_assert_max_num_queries(12):
+        text(instructor, world.thread)
+
+
+def test_the_list_of_calls_never_counts_a_huge_table(
+    operator: Client, world: CourseWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.common.admin.CappedPaginator.most", 2)
+    for _ in range(5):
+        make_call(world.student)
+
+    changelist = operator.get(list_of(Call)).context["cl"]
+
+    assert changelist.result_count == 2
+
+
+def test_times_are_those_of_the_course(instructor: Client, world: CourseWorld) -> None:
+    Course.objects.update(timezone="Asia/Tokyo")
+    Call.objects.update(started_at=datetime(2026, 1, 1, 20, 0, tzinfo=UTC))
+
+    assert "2026-01-02 05:00:00" in text(instructor, world.call)
+
+
+def test_a_dead_letter_is_readable(operator: Client, world: CourseWorld) -> None:
+    record = SpooledRecord(call=world.call.pk, turns=(SpooledTurn(0, 0, "user", f"lost {SCRIPT}"),))
+    letter = DeadLetter.objects.create(call=world.call.pk, record={"body": record.body().decode()}, error="DataError")
+
+    page = text(operator, letter)
+
+    assert "lost &lt;script&gt;" in page
+    assert SCRIPT not in page
+
+
+def test_a_thread_whose_calls_are_gone_still_opens(instructor: Client, world: CourseWorld) -> None:
+    Exchange.objects.all().delete()
+
+    assert "have been removed" in text(instructor, world.thread)
