@@ -23,7 +23,15 @@ from apps.chat.plane import Plane
 from apps.common.errors import GatewayError, InternalError, MethodNotAllowed, NotFound, Unavailable
 from apps.common.ids import new_id
 from gateway_project import metrics
-from gateway_project.wire import ClientLeft, Scope, presented_key, read_body, send_response, unless_client_leaves
+from gateway_project.wire import (
+    ClientLeft,
+    Scope,
+    announces_long_body,
+    presented_key,
+    read_body,
+    send_response,
+    unless_client_leaves,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +70,8 @@ class DataPlaneHandler:
                 raise _wrong_method(scope, response)
             return response
         except GatewayError as error:
-            if not hasattr(request, "raw") and scope["method"] not in ("GET", "HEAD"):
-                error.headers["connection"] = "close"  # rather than receive a body that nobody wants
+            if not hasattr(request, "raw") and announces_long_body(scope):
+                error.headers["connection"] = "close"  # rather than receive what nobody wants
             return _error(error, request.request_id)
         except ClientLeft:
             raise

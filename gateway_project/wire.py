@@ -134,3 +134,8 @@ async def with_body_limit(application: Any, scope: Scope, receive: Any, send: An
 def _announced_length(scope: Scope) -> int:
     announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
     return int(announced) if announced.isdigit() else 0
+
+
+def announces_long_body(scope: Scope) -> bool:
+    """True for a body of more than 64 KiB or of a length that is not told."""
+    return _announced_length(scope) > 65_536 or any(name == b"transfer-encoding" for name, _ in scope["headers"])
