@@ -59,7 +59,7 @@ def _change_one(change: Change) -> None:
 def _delete(changes: list[Change]) -> None:
     for change in changes:
         row = change.kind.find(change.key)
-        if row is not None:  # it may have gone with the row that it belonged to
+        if row is not None:  # somebody else may have deleted it meanwhile
             row.delete()
 
 
