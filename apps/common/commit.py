@@ -102,7 +102,7 @@ class Writer:
         self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._stopped = False
-        self._connection: BaseDatabaseWrapper
+        self._connection: Any  # a BaseDatabaseWrapper with its driver's exceptions
         self.batches = 0
         self.units = 0
 

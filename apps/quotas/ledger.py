@@ -312,7 +312,10 @@ def _load_weeks(cursor: Cursor, ids: Iterable[int]) -> dict[int, _Week]:
         f" WHERE id IN {values(1, len(ordered))} ORDER BY id{cursor.for_update}",
         ordered,
     )
-    return {row[0]: _Week(*row[:3], (row[3], row[4], cursor.read_instant(row[5]))) for row in cursor.fetchall()}
+    return {
+        id: _Week(id, used, held, (kind, account, cursor.read_instant(starts_at)))
+        for id, used, held, kind, account, starts_at in cursor.fetchall()
+    }
 
 
 def _find_week(cursor: Cursor, account: Account) -> _Week:
@@ -328,7 +331,8 @@ def _find_week(cursor: Cursor, account: Account) -> _Week:
         f" WHERE kind = %s AND account = %s AND starts_at = %s{cursor.for_update}",
         where,
     )
-    week = _Week(*cursor.fetchone(), _key(account))
+    id, used, held = cursor.fetchone()
+    week = _Week(id, used, held, _key(account))
     if len(_week_ids) >= _MAX_WEEK_IDS:
         _week_ids.clear()
     _week_ids[_key(account)] = week.id
