@@ -74,10 +74,10 @@ class Gateway:
         self.process.wait(PATIENCE)
         _wait_until(lambda: not self.running(children))
 
-    def kill_web(self) -> None:
-        """kill -9 for the web process alone; the supervisor is to replace it."""
+    def kill_child(self, module: str) -> None:
+        """kill -9 for the process that runs this module alone; the supervisor is to replace it."""
         for pid in self.children():
-            if b"gateway_project.server" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            if module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
                 os.kill(pid, signal.SIGKILL)
 
     @staticmethod

@@ -10,9 +10,9 @@ from typing import Any
 import openai
 import pytest
 
-from apps.conversations.models import Call
+from apps.conversations.models import Call, Turn
 from apps.quotas.models import Hold, WeeklyUsage
-from tests.chat.world import make_world, wait_until
+from tests.chat.world import PROMPT, make_world, wait_until
 from tests.live import manage, own_data_dir, start_gateway
 from tests.provider_stub import ProviderStub
 
@@ -29,6 +29,7 @@ class Aftermath:
     call: Call
     seconds: float
     audits: tuple[str, str]
+    said: list[tuple[str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +53,10 @@ def aftermath(
             started = time.monotonic()
             week = world.settled()
             seconds = time.monotonic() - started
+            said = wait_until(lambda: list(Turn.objects.order_by("seq").values_list("role", "text")))
             gateway.stop()
         again = manage("audit_ledger", data_dir=data_dir)
-        yield Aftermath(before, Hold.objects.get(), week, world.call(), seconds, (audited.stdout, again.stdout))
+        yield Aftermath(before, Hold.objects.get(), week, world.call(), seconds, (audited.stdout, again.stdout), said)
 
 
 def test_the_hold_is_resolved_within_seconds_of_the_next_start(aftermath: Aftermath) -> None:
@@ -81,13 +83,21 @@ def test_the_ledger_adds_up_before_and_after(aftermath: Aftermath) -> None:
     assert ["drift 0" in audit for audit in aftermath.audits] == [True, True]
 
 
+def test_what_had_been_said_by_then_can_be_read(aftermath: Aftermath) -> None:
+    (role, prompt), *answer = aftermath.said
+
+    assert (role, prompt) == ("user", PROMPT)
+    assert {role for role, _ in answer} == {"assistant"}
+    assert "".join(text for _, text in answer) == " ".join(LONG.split()[:30])
+
+
 def test_a_web_process_that_dies_is_replaced_and_its_holds_resolved(data_dir: Path, plain_stub: ProviderStub) -> None:
     plain_stub.will(text=LONG, pause_after=30)
     with start_gateway(data_dir) as gateway, make_world(gateway, plain_stub) as world:
         chunks = iter(world.stream())
         next(chunks)
 
-        gateway.kill_web()
+        gateway.kill_child("gateway_project.server")
 
         with pytest.raises(openai.APIConnectionError):
             list(chunks)
@@ -105,3 +115,13 @@ def test_when_the_supervisor_dies_nothing_is_left_behind(data_dir: Path) -> None
         gateway.process.wait()
 
         wait_until(lambda: not gateway.running(children), what="The end of the orphans")
+
+
+def test_a_celery_process_that_dies_is_replaced_and_no_text_is_lost(data_dir: Path, plain_stub: ProviderStub) -> None:
+    with start_gateway(data_dir) as gateway, make_world(gateway, plain_stub) as world:
+        gateway.kill_child("gateway_project.worker")
+        for _ in range(5):
+            world.ask()
+
+        wait_until(lambda: Turn.objects.filter(role="assistant").count() == 5, what="All of the text")
+        gateway.stop()

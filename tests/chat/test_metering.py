@@ -54,7 +54,7 @@ def test_it_does_not_matter_where_a_stream_is_cut(cuts: list[int], end: str) -> 
     ]
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_a_stream_byte_by_byte(end: str) -> None:
     meter = StreamMeter(wants_usage=False)
 

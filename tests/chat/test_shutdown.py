@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,22 @@ def test_a_live_stream_comes_to_its_end(world: World, plain_stub: ProviderStub) 
     assert text_of(read) == LONG
     world.gateway.stop()
     assert world.call().status == "answered"
+
+
+def test_whoever_comes_while_it_drains_is_refused_at_once(world: World, plain_stub: ProviderStub) -> None:
+    plain_stub.will(text=LONG, pause_after=5)
+    chunks = iter(world.stream())
+    next(chunks)
+
+    world.gateway.terminate()
+    wait_until(lambda: is_refusing(world))
+    started = time.monotonic()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(world.gateway.base_url)
+
+    assert time.monotonic() - started < 0.5
+    plain_stub.go_on()
+    assert text_of([*chunks]).endswith("word39")
 
 
 def test_a_stream_that_takes_too_long_ends_with_an_error_and_is_charged(

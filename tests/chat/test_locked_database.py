@@ -1,0 +1,67 @@
+"""Another process keeps the database locked for a while."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from tests.chat.world import World, text_of
+from tests.provider_stub import ProviderStub
+
+
+@contextmanager
+def locked(seconds: float) -> Iterator[None]:
+    """Lock the database for so long, while the block goes on."""
+    other = sqlite3.connect(Path(connection.settings_dict["NAME"]), isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    unlock = threading.Timer(seconds, lambda: other.execute("ROLLBACK"))
+    unlock.start()
+    try:
+        yield
+    finally:
+        unlock.join()
+        other.close()
+
+
+def test_a_call_waits_for_it_and_loses_nothing(world: World) -> None:
+    started = time.monotonic()
+
+    with locked(0.7):
+        answer = world.ask("one two three")
+
+    assert answer.choices[0].message.content
+    assert time.monotonic() - started >= 0.7
+    assert (world.usage()["used"], world.usage()["held"]) == (8, 0)
+
+
+def test_an_answer_that_streams_is_not_held_up_before_its_end(world: World, stub: ProviderStub) -> None:
+    stub.will(pause_after=1)
+    chunks = iter(world.stream())
+    read = [next(chunks), next(chunks)]
+
+    with locked(0.7):
+        stub.go_on()
+        started = time.monotonic()
+        read.extend(next(chunks) for _ in range(4))
+        seconds = time.monotonic() - started
+        read.extend(chunks)
+
+    assert text_of(read) == "Hello from the provider stub."
+    assert seconds < 0.5
+    assert world.usage()["held"] == 0
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/health/live", "/health/ready"])
+def test_what_needs_no_writing_goes_on(world: World, path: str) -> None:
+    with locked(0.7):
+        started = time.monotonic()
+        status = world.get(path).status_code
+        seconds = time.monotonic() - started
+
+    assert status == 200
+    assert seconds < 0.5
