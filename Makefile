@@ -34,7 +34,7 @@ test: $(VENV)/.dev ## Run the tests
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report --skip-covered
+	$(BIN)/coverage report $(if $(ARGS),,--fail-under=85)
 
 check: $(VENV)/.dev ## Check format, style, types, imports, migrations and docs
 	$(BIN)/ruff format --check .
