@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from apps.common.commit import Cursor, values
@@ -58,25 +59,48 @@ class Record:
 _CALL_COLUMNS = tuple(field.name for field in fields(CallRow))
 _HIT_COLUMNS = tuple(field.name for field in fields(HitRow))
 _STARTED_AT = _CALL_COLUMNS.index("started_at")
-_INSERT_CALL = f"INSERT INTO conversations_call ({', '.join(_CALL_COLUMNS)}) VALUES "
-_INSERT_HIT = "INSERT INTO conversations_rulehit ({}) VALUES ".format(
-    ", ".join(f'"{name}"' for name in _HIT_COLUMNS)
-)
+_HITS_AT_ONCE = 1000  # databases take only so many values in one statement
+# What staff may delete while a call goes on: the call is written down all the same, without it.
+_DELETABLE = {"api_key_id": "accounts_apikey", "rule_id": "rules_rule"}
 
 
 def insert(cursor: Cursor, records: Sequence[Record]) -> None:
-    """Write the records within the transaction of the cursor. A call that is there already stays as it is."""
-    if not records:
+    """Write the records within the transaction of the cursor. A call that is there already stays as it is.
+
+    Calls of students who have been deleted in the meantime are left out.
+    """
+    members = _existing_members(cursor, records)
+    kept = [record for record in records if record.call.membership_id in members]
+    if not kept:
         return
-    marks = values(len(records), len(_CALL_COLUMNS))
     cursor.execute(
-        f"{_INSERT_CALL}{marks} ON CONFLICT (id) DO NOTHING",
-        [value for record in records for value in _stored(cursor, record.call)],
+        f"{_insert('conversations_call', _CALL_COLUMNS, len(kept))} ON CONFLICT (id) DO NOTHING",
+        [value for record in kept for value in _stored(cursor, record.call)],
     )
-    hits = [astuple(hit) for record in records for hit in record.hits]
-    if hits:
-        marks = values(len(hits), len(_HIT_COLUMNS))
-        cursor.execute(f"{_INSERT_HIT}{marks}", [value for hit in hits for value in hit])
+    hits = [astuple(hit) for record in kept for hit in record.hits]
+    for start in range(0, len(hits), _HITS_AT_ONCE):
+        batch = hits[start : start + _HITS_AT_ONCE]
+        cursor.execute(
+            _insert("conversations_rulehit", _HIT_COLUMNS, len(batch)), [value for hit in batch for value in hit]
+        )
+
+
+@lru_cache(maxsize=1024)
+def _insert(table: str, columns: tuple[str, ...], rows: int) -> str:
+    names = ", ".join(f'"{name}"' for name in columns)
+    marks = ", ".join(
+        f"(SELECT id FROM {_DELETABLE[name]} WHERE id = %s)" if name in _DELETABLE else "%s"
+        for name in columns
+    )
+    return f"INSERT INTO {table} ({names}) VALUES " + ", ".join([f"({marks})"] * rows)
+
+
+def _existing_members(cursor: Cursor, records: Sequence[Record]) -> set[int]:
+    wanted = list({record.call.membership_id for record in records})
+    if not wanted:
+        return set()
+    cursor.execute(f"SELECT id FROM accounts_membership WHERE id IN {values(1, len(wanted))}", wanted)
+    return {row[0] for row in cursor.fetchall()}
 
 
 def _stored(cursor: Cursor, row: CallRow) -> list[Any]:

@@ -204,7 +204,9 @@ def test_guidance_leaves_the_client_s_own_messages_alone() -> None:
 
 
 async def test_a_guidance_is_given_once_however_often_its_rules_are_found() -> None:
-    rules = [a_rule(id=n, action="guide", guidance="Give hints only.", pattern=p) for n, p in enumerate(("home", "work"))]
+    rules = [
+        a_rule(id=n, action="guide", guidance="Give hints only.", pattern=p) for n, p in enumerate(("home", "work"))
+    ]
 
     found = await screen(a_call("homework homework", "", "homework"), books(*rules))
 

@@ -1,0 +1,386 @@
+"""A movement of the ledger and the record of its call, in one transaction."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.accounts.models import ApiKey, Membership
+from apps.chat import accounting
+from apps.chat.accounting import Estimate, Unit
+from apps.common.commit import Writer
+from apps.common.ids import new_id
+from apps.conversations.calls import CallRow, HitRow, Record
+from apps.conversations.models import Call, RuleHit
+from apps.quotas import checkpoints
+from apps.quotas.checkpoints import Checkpoint
+from apps.quotas.ledger import Account, Ended, Held, Release, Reserve, Settle, Short
+from apps.quotas.models import Hold
+from apps.quotas.weeks import week_at
+from apps.quotas.weights import Tokens
+from apps.rules.models import Rule
+from tests import factories
+from tests.chat.unit.values import a_call, a_route
+
+NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
+LATER = NOW + timedelta(seconds=90)
+
+
+# Estimates
+
+
+def estimate(**overrides: Any) -> Estimate:
+    """Of a call with a prompt of about 100 tokens."""
+    route = {key: overrides.pop(key) for key in ("input_weight", "output_weight") if key in overrides}
+    call = a_call(
+        route=a_route(**route, max_output_tokens=overrides.pop("model_most", 4096)),
+        max_output=overrides.pop("max_output", None),
+        choices=overrides.pop("choices", 1),
+    )
+    values = {"input": 100, "default_output": 1000, "least_output": 64, **overrides}
+    return Estimate.of(call, **values)
+
+
+ESTIMATES: list[tuple[dict[str, Any], tuple[int, int, int, int]]] = [
+    # what differs -> output, amount, least, floor
+    ({}, (1000, 1125, 189, 100)),
+    ({"max_output": 10}, (10, 135, 135, 100)),
+    ({"max_output": 64}, (64, 189, 189, 100)),
+    ({"max_output": 2000}, (2000, 2125, 189, 100)),
+    ({"max_output": 9000}, (4096, 4221, 189, 100)),
+    ({"default_output": 9000}, (4096, 4221, 189, 100)),
+    ({"model_most": 32}, (32, 157, 157, 100)),
+    ({"choices": 3}, (1000, 3125, 317, 100)),
+    ({"input": 101}, (1000, 1126, 190, 101)),
+    ({"input": 1}, (1000, 1001, 65, 1)),
+    ({"input_weight": 20_000}, (1000, 1250, 314, 200)),
+    ({"output_weight": 40_000}, (1000, 4125, 381, 100)),
+    ({"input_weight": 0}, (1000, 1000, 64, 0)),
+    ({"output_weight": 0}, (1000, 125, 125, 100)),
+    ({"input_weight": 1, "output_weight": 0}, (1000, 1, 1, 1)),
+]
+
+
+@pytest.mark.parametrize(("differs", "expected"), ESTIMATES, ids=[str(differs) for differs, _ in ESTIMATES])
+def test_an_estimate(differs: dict[str, Any], expected: tuple[int, int, int, int]) -> None:
+    found = estimate(**differs)
+
+    assert (found.output, found.amount, found.least, found.floor) == expected
+
+
+WITHIN = [
+    # amount held, output tokens that weigh so many ten-thousandths, choices -> output of each choice
+    (1125, 10_000, 1, 1000),
+    (5000, 10_000, 1, 1000),
+    (225, 10_000, 1, 100),
+    (126, 10_000, 1, 1),
+    (125, 10_000, 1, 1),
+    (0, 10_000, 1, 1),
+    (225, 20_000, 1, 50),
+    (225, 20_000, 2, 25),
+    (225, 30_000, 1, 33),
+    (225, 10_000, 3, 33),
+    (0, 0, 1, 1000),
+]
+
+
+@pytest.mark.parametrize(("amount", "weight", "choices", "output"), WITHIN)
+def test_the_output_that_a_hold_pays_for(amount: int, weight: int, choices: int, output: int) -> None:
+    call = a_call(route=a_route(output_weight=weight), choices=choices)
+    found = Estimate.of(call, input=100, default_output=1000, least_output=64)
+
+    assert found.output_within(amount, call) == output
+
+
+@given(
+    likely=st.integers(1, 10**6),
+    max_output=st.none() | st.integers(1, 10**5),
+    choices=st.integers(1, 8),
+    weight=st.integers(0, 10**6),
+    share=st.floats(0, 1),
+)
+def test_a_hold_between_the_least_and_the_whole_pays_for_its_output(
+    likely: int, max_output: int | None, choices: int, weight: int, share: float
+) -> None:
+    call = a_call(route=a_route(output_weight=weight), choices=choices, max_output=max_output)
+    found = Estimate.of(call, input=likely, default_output=1000, least_output=64)
+    amount = found.least + int((found.amount - found.least) * share)
+
+    output = found.output_within(amount, call)
+
+    cost = accounting.weights_of(call).weigh(Tokens(input=found.input, output=output * choices))
+    assert found.floor <= found.least <= found.amount
+    assert min(found.output, 64) <= output <= found.output
+    assert cost <= amount
+
+
+# Movements with records
+
+
+class Desk:
+    """One student whose calls are reserved, settled and recorded."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self.student = factories.make_student()
+        factories.make_key(self.student)
+        self.key = ApiKey.objects.get(membership=self.student)
+        self.rule = factories.make_rule(course=self.student.course)
+        week = week_at(NOW, timezone="UTC", first_day=0)
+        self.account = Account("student", self.student.pk, 1000, week)
+
+    def row(self, id: str, **overrides: Any) -> CallRow:
+        values = {
+            "id": id,
+            "course_id": self.student.course_id,
+            "membership_id": self.student.pk,
+            "api_key_id": self.key.pk,
+            "model": "model",
+            "is_stream": True,
+            "status": "answered",
+            "input_tokens": 30,
+            "started_at": NOW,
+        }
+        return CallRow(**{**values, **overrides})
+
+    def hit(self, id: str) -> HitRow:
+        rule = self.rule
+        return HitRow(call_id=id, rule_id=rule.pk, name="näme", action="block", stage="warn", message=0, start=1, end=4)
+
+    def record(self, id: str, *, hits: bool = False, **overrides: Any) -> Record:
+        return Record(self.row(id, **overrides), (self.hit(id),) if hits else ())
+
+    def reserve(self, amount: int = 100, *, hits: bool = False) -> str:
+        """A committed hold; its id is that of the call."""
+        id = new_id()
+        outcome = self.writer.call(accounting.apply, Unit(self.reservation(id, amount, hits=hits)))
+        assert isinstance(outcome, Held)
+        return id
+
+    def reservation(self, id: str, amount: int, *, hits: bool = False) -> Reserve:
+        return Reserve(
+            hold=id,
+            owner="owner",
+            accounts=(self.account,),
+            amount=amount,
+            least=amount,
+            floor=40,
+            identity=accounting.identity(self.row(id), [self.hit(id)] if hits else []),
+            now=NOW,
+            expires_at=LATER,
+        )
+
+    def settle(self, id: str, charge: int, *, hits: bool = False, **overrides: Any) -> Any:
+        record = self.record(id, hits=hits, charged=charge, **overrides)
+        return self.writer.call(accounting.apply, Unit(Settle(hold=id, charge=charge, now=LATER), record))
+
+    def expire(self, id: str) -> bool:
+        return self.writer.call(accounting.expire, (id, LATER))
+
+
+@pytest.fixture
+def desk(committed_db: None) -> Iterator[Desk]:
+    writer = Writer(name="accounting test")
+    writer.start()
+    yield Desk(writer)
+    writer.stop()
+
+
+def call_of(id: str) -> Call | None:
+    return Call.objects.filter(pk=id).first()
+
+
+def test_a_settlement_charges_and_records(desk: Desk) -> None:
+    call = desk.reserve()
+
+    outcome = desk.settle(call, 70, hits=True, provider="p", output_tokens=40, duration_ms=12)
+
+    row = Call.objects.get(pk=call)
+    assert isinstance(outcome, Ended) and outcome.changed
+    assert (row.status, row.charged, row.provider, row.output_tokens, row.started_at) == ("answered", 70, "p", 40, NOW)
+    assert list(row.rule_hits.values_list("rule", "name", "start", "end")) == [(desk.rule.pk, "näme", 1, 4)]
+
+
+def test_a_reservation_records_nothing_yet(desk: Desk) -> None:
+    assert call_of(desk.reserve()) is None
+
+
+def test_a_second_settlement_changes_neither_the_charge_nor_the_record(desk: Desk) -> None:
+    call = desk.reserve()
+    desk.settle(call, 70, hits=True)
+
+    outcome = desk.settle(call, 90, hits=True, status="failed")
+
+    row = Call.objects.get(pk=call)
+    assert not outcome.changed
+    assert (row.status, row.charged, row.rule_hits.count()) == ("answered", 70, 1)
+    assert Hold.objects.get(pk=call).charged == 70
+
+
+def test_a_release_records_the_call_as_free(desk: Desk) -> None:
+    call = desk.reserve()
+
+    desk.writer.call(accounting.apply, Unit(Release(hold=call, now=LATER), desk.record(call, status="failed")))
+
+    assert (call_of(call).status, call_of(call).charged) == ("failed", 0)  # type: ignore[union-attr]
+
+
+def test_a_refusal_is_a_record_without_a_movement(desk: Desk) -> None:
+    call = new_id()
+
+    outcome = desk.writer.call(accounting.apply, Unit(record=desk.record(call, hits=True, status="blocked")))
+
+    assert outcome is None
+    assert Call.objects.get(pk=call).rule_hits.count() == 1
+
+
+def test_a_reservation_that_is_short_disturbs_nobody(desk: Desk) -> None:
+    call, short = desk.reserve(), new_id()
+
+    outcome = desk.writer.call(accounting.apply, Unit(desk.reservation(short, 5000)))
+    desk.settle(call, 70)
+
+    assert isinstance(outcome, Short)
+    assert Call.objects.get(pk=call).charged == 70
+
+
+async def test_what_one_batch_brings_is_answered_each_for_itself(desk: Desk) -> None:
+    calls = [desk.reserve(10) for _ in range(20)]
+    units = [Unit(Settle(hold=call, charge=n, now=LATER), desk.record(call, charged=n)) for n, call in enumerate(calls)]
+
+    outcomes = [await future for future in [desk.writer.submit(accounting.apply, unit) for unit in units]]
+
+    assert [outcome.charged for outcome in outcomes if isinstance(outcome, Ended)] == list(range(20))
+
+
+# Calls whose process died
+
+
+def test_an_expired_hold_is_charged_its_floor_and_recorded_as_interrupted(desk: Desk) -> None:
+    call = desk.reserve(hits=True)
+
+    assert desk.expire(call)
+
+    row = Call.objects.get(pk=call)
+    assert (row.status, row.error_code, row.charged, row.is_estimated) == ("interrupted", "gateway_crashed", 40, True)
+    assert (row.started_at, row.duration_ms, row.input_tokens) == (NOW, 90_000, 30)
+    assert (row.membership_id, row.api_key_id, row.is_stream) == (desk.student.pk, desk.key.pk, True)
+    assert list(row.rule_hits.values_list("name", flat=True)) == ["näme"]
+
+
+def test_an_expired_hold_is_charged_what_was_checkpointed(desk: Desk) -> None:
+    call = desk.reserve()
+    desk.writer.call(checkpoints.write, [Checkpoint(call, 60)])
+
+    desk.expire(call)
+
+    assert Call.objects.get(pk=call).charged == 60
+
+
+def test_expiring_twice_records_once(desk: Desk) -> None:
+    call = desk.reserve(hits=True)
+
+    assert [desk.expire(call), desk.expire(call)] == [True, False]
+    assert Call.objects.get(pk=call).rule_hits.count() == 1
+
+
+def test_a_settled_hold_does_not_expire(desk: Desk) -> None:
+    call = desk.reserve()
+    desk.settle(call, 70)
+
+    assert not desk.expire(call)
+    assert Call.objects.get(pk=call).status == "answered"
+
+
+def test_an_unknown_hold_does_not_expire(desk: Desk) -> None:
+    assert not desk.expire(new_id())
+
+
+def test_a_late_settlement_corrects_the_interrupted_record(desk: Desk) -> None:
+    call = desk.reserve(hits=True)
+    desk.expire(call)
+
+    desk.settle(call, 70, hits=True, provider="p", duration_ms=5)
+
+    row = Call.objects.get(pk=call)
+    assert (row.status, row.error_code, row.charged, row.is_estimated) == ("answered", "", 70, False)
+    assert (row.provider, row.duration_ms, row.rule_hits.count()) == ("p", 5, 1)
+    assert Hold.objects.get(pk=call).state == "adjusted"
+
+
+def test_a_second_late_settlement_changes_nothing(desk: Desk) -> None:
+    call = desk.reserve()
+    desk.expire(call)
+    desk.settle(call, 70)
+
+    outcome = desk.settle(call, 80)
+
+    assert not outcome.changed
+    assert Call.objects.get(pk=call).charged == 70
+
+
+def test_a_late_release_leaves_the_interrupted_record(desk: Desk) -> None:
+    call = desk.reserve()
+    desk.expire(call)
+
+    desk.writer.call(accounting.apply, Unit(Release(hold=call, now=LATER), desk.record(call, status="failed")))
+
+    assert Call.objects.get(pk=call).status == "interrupted"
+
+
+# What staff delete in the meantime
+
+
+def test_a_rule_that_is_deleted_does_not_hinder_settling(desk: Desk) -> None:
+    call = desk.reserve()
+    Rule.objects.filter(pk=desk.rule.pk).delete()
+
+    desk.settle(call, 70, hits=True)
+
+    assert list(RuleHit.objects.filter(call=call).values_list("rule", "name")) == [(None, "näme")]
+
+
+def test_a_key_that_is_deleted_does_not_hinder_settling(desk: Desk) -> None:
+    call = desk.reserve()
+    ApiKey.objects.filter(pk=desk.key.pk).delete()
+
+    desk.settle(call, 70)
+
+    assert Call.objects.get(pk=call).api_key is None
+
+
+def test_a_rule_and_a_key_that_are_deleted_do_not_hinder_expiring(desk: Desk) -> None:
+    call = desk.reserve(hits=True)
+    Rule.objects.filter(pk=desk.rule.pk).delete()
+    ApiKey.objects.filter(pk=desk.key.pk).delete()
+
+    assert desk.expire(call)
+    assert Call.objects.get(pk=call).rule_hits.count() == 1
+
+
+def test_a_student_who_is_deleted_leaves_no_hold_behind(desk: Desk) -> None:
+    settled, expired = desk.reserve(hits=True), desk.reserve(hits=True)
+    Membership.objects.filter(pk=desk.student.pk).delete()
+
+    desk.settle(settled, 70, hits=True)
+    desk.expire(expired)
+
+    assert [Hold.objects.get(pk=hold).state for hold in (settled, expired)] == ["settled", "expired"]
+    assert not Call.objects.filter(pk__in=[settled, expired]).exists()
+
+
+def test_one_whose_course_is_gone_does_not_hinder_neighbours(desk: Desk) -> None:
+    other = Desk(desk.writer)
+    call, gone = desk.reserve(), other.reserve()
+    other.student.course.delete()
+
+    record = Record(replace(other.row(gone), charged=5))
+    desk.writer.call(accounting.apply, Unit(Settle(hold=gone, charge=5, now=LATER), record))
+    desk.settle(call, 70)
+
+    assert Call.objects.get(pk=call).charged == 70
+    assert Hold.objects.get(pk=gone).state == "settled"

@@ -1,0 +1,172 @@
+"""The rows of calls, as the writer's transactions write them."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from apps.accounts.models import Membership
+from apps.common.commit import Cursor, Writer
+from apps.common.ids import new_id
+from apps.conversations import calls
+from apps.conversations.calls import CallRow, HitRow, Record
+from apps.conversations.models import Call, RuleHit
+from tests import factories
+
+NOW = datetime(2026, 11, 18, 12, 0, 0, 123456, tzinfo=UTC)
+
+pytestmark = pytest.mark.usefixtures("committed_db")
+
+
+def insert(cursor: Cursor, units: Any) -> list[None]:
+    """A function for the writer: all records of its units at once."""
+    calls.insert(cursor, [record for unit in units for record in unit])
+    return [None] * len(units)
+
+
+def correct(cursor: Cursor, units: Any) -> list[None]:
+    calls.correct(cursor, [record for unit in units for record in unit])
+    return [None] * len(units)
+
+
+@pytest.fixture
+def writer() -> Iterator[Writer]:
+    writer = Writer(name="calls test")
+    writer.start()
+    yield writer
+    writer.stop()
+
+
+@pytest.fixture
+def student() -> Membership:
+    return factories.make_student()
+
+
+def a_row(student: Membership, **overrides: Any) -> CallRow:
+    values = {
+        "id": new_id(),
+        "course_id": student.course_id,
+        "membership_id": student.pk,
+        "api_key_id": None,
+        "model": "model",
+        "status": "answered",
+        "started_at": NOW,
+    }
+    return CallRow(**{**values, **overrides})
+
+
+def a_hit(call: str, rule: int, *, message: int = 0) -> HitRow:
+    return HitRow(
+        call_id=call, rule_id=rule, name="rule", action="block", stage="observe", message=message, start=0, end=1
+    )
+
+
+def test_every_column_is_written(writer: Writer, student: Membership) -> None:
+    row = a_row(
+        student,
+        provider="p",
+        upstream_model="u",
+        attempts=2,
+        is_stream=True,
+        status="failed",
+        error_code="e",
+        input_tokens=1,
+        cached_input_tokens=2,
+        output_tokens=3,
+        charged=2**40,
+        is_estimated=True,
+        first_byte_ms=5,
+        duration_ms=6,
+    )
+
+    writer.call(insert, [Record(row)])
+
+    stored = Call.objects.get(pk=row.id)
+    assert {name: getattr(stored, name) for name in CallRow.__slots__} == {
+        name: getattr(row, name) for name in CallRow.__slots__
+    }
+
+
+def test_nothing_is_written_for_no_records(writer: Writer) -> None:
+    before = Call.objects.count()
+
+    writer.call(insert, [])
+
+    assert Call.objects.count() == before
+
+
+def test_a_call_that_is_there_already_stays_as_it_is(writer: Writer, student: Membership) -> None:
+    row = a_row(student, charged=1)
+    writer.call(insert, [Record(row)])
+
+    writer.call(insert, [Record(a_row(student, id=row.id, charged=9)), Record(other := a_row(student))])
+
+    assert Call.objects.get(pk=row.id).charged == 1
+    assert Call.objects.filter(pk=other.id).exists()
+
+
+def test_the_same_call_twice_in_one_batch_is_written_once(writer: Writer, student: Membership) -> None:
+    row = a_row(student)
+
+    writer.call(insert, [Record(row), Record(row)])
+
+    assert Call.objects.filter(pk=row.id).count() == 1
+
+
+def test_a_full_batch_is_written(writer: Writer, student: Membership) -> None:
+    rows = [a_row(student) for _ in range(512)]
+
+    writer.call(insert, [Record(row) for row in rows])
+
+    assert Call.objects.filter(membership=student).count() == 512
+
+
+def test_hits_are_written_with_their_call(writer: Writer, student: Membership) -> None:
+    rule = factories.make_rule(course=student.course)
+    row = a_row(student)
+
+    writer.call(insert, [Record(row, (a_hit(row.id, rule.pk, message=1), a_hit(row.id, rule.pk, message=2)))])
+
+    assert list(RuleHit.objects.filter(call=row.id, rule=rule).values_list("message", flat=True)) == [1, 2]
+
+
+def test_more_hits_than_fit_into_one_statement_are_written(writer: Writer, student: Membership) -> None:
+    rule = factories.make_rule(course=student.course)
+    row = a_row(student)
+
+    writer.call(insert, [Record(row, tuple(a_hit(row.id, rule.pk) for _ in range(10_001)))])
+
+    assert RuleHit.objects.filter(call=row.id).count() == 10_001
+
+
+def test_a_call_of_a_student_who_is_gone_is_left_out(writer: Writer, student: Membership) -> None:
+    gone = factories.make_student()
+    rule = factories.make_rule(course=student.course)
+    left_out, kept = a_row(gone), a_row(student)
+    gone.delete()
+
+    writer.call(insert, [Record(left_out, (a_hit(left_out.id, rule.pk),)), Record(kept)])
+
+    assert [Call.objects.filter(pk=row.id).exists() for row in (left_out, kept)] == [False, True]
+
+
+def test_a_correction_replaces_how_a_call_ended(writer: Writer, student: Membership) -> None:
+    rule = factories.make_rule(course=student.course)
+    row = a_row(student, status="interrupted", charged=1, is_estimated=True)
+    writer.call(insert, [Record(row, (a_hit(row.id, rule.pk),))])
+
+    better = a_row(student, id=row.id, charged=9, provider="p", first_byte_ms=3, output_tokens=4)
+    writer.call(correct, [Record(better, (a_hit(row.id, rule.pk),))])
+
+    stored = Call.objects.get(pk=row.id)
+    assert (stored.status, stored.charged, stored.is_estimated, stored.provider) == ("answered", 9, False, "p")
+    assert (stored.first_byte_ms, stored.output_tokens, stored.rule_hits.count()) == (3, 4, 1)
+
+
+def test_a_correction_of_an_unknown_call_writes_nothing(writer: Writer, student: Membership) -> None:
+    row = a_row(student)
+
+    writer.call(correct, [Record(row)])
+
+    assert not Call.objects.filter(pk=row.id).exists()
