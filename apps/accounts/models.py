@@ -57,6 +57,13 @@ class User(AbstractUser):
         candidates = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
         return next(name for name in candidates if not cls.objects.filter(username=name).exists())
 
+    @staticmethod
+    def placeholder_name(course_slug: str, external_id: str) -> str:
+        """The user name of a member whose person is not known: different for different members."""
+        # "+" is left out of what may stay, so that no two external ids can be spelled alike.
+        spelled = re.sub(r"[^\w.@-]", lambda match: f"+{ord(match[0]):x}", external_id)
+        return f"{course_slug}.{spelled}"[:150]
+
     @property
     def teaches(self) -> Q:
         """Courses in which this person is staff, as a filter on Course."""

@@ -92,7 +92,7 @@ def _seats(file: File, stored: Stored) -> Iterator[Seat]:
 
 def _username(place: Place, asked: MemberSection, member: Membership | None, stored: Stored) -> str:
     """The person with the e-mail address; else the one who sits here without any; else a new one."""
-    unnamed = "/".join(place)
+    unnamed = User.placeholder_name(*place)
     if not asked.email:
         return member.user.username if member else unnamed
     email = asked.email.lower()
