@@ -13,7 +13,7 @@ from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 
 from apps.accounts.models import Course, Membership
-from apps.accounts.scoping import CourseScoped, CourseScoping
+from apps.accounts.scoping import CourseScoped, CourseScoping, seen_courses
 from apps.common.admin import is_operator
 from apps.common.display import badge, share
 from apps.conversations.models import Call, DeadLetter, RuleHit, Thread
@@ -197,18 +197,25 @@ def _list_of(page: Any) -> str:
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What happens in the courses that this person sees: a handful of rows each, all found by index."""
-    courses = list(_courses(request)[:RECENT])
-    recent = Thread.objects.for_staff(request.user).select_related("course", "membership__user")[:RECENT]
-    seen = Course.objects.for_staff(request.user)
-    hits = RuleHit.objects.filter(call__course__in=seen).select_related("call__membership__user", "call__course")
+    threads = Thread.objects.all() if is_operator(request) else Thread.objects.filter(course__in=seen_courses(request))
     return {
         **context,
-        "courses": [(course, week_of(course)) for course in courses],
-        "threads": recent,
-        "hits": hits.order_by("-pk")[:RECENT],
+        "courses": [(course, week_of(course)) for course in _courses(request)[:RECENT]],
+        "threads": threads.select_related("course", "membership__user")[:RECENT],
+        "hits": _latest_hits(request),
         "base_url": request.build_absolute_uri("/v1"),
         "dead_letters": DeadLetter.objects.count() if is_operator(request) else 0,
     }
+
+
+def _latest_hits(request: HttpRequest) -> Any:
+    hits = RuleHit.objects.order_by("-pk")
+    if not is_operator(request):
+        hits = hits.filter(rule__in=list(Rule.objects.for_staff(request.user).values_list("pk", flat=True)))
+    latest = list(hits.values_list("pk", flat=True)[:RECENT])
+    return (
+        RuleHit.objects.filter(pk__in=latest).select_related("call__membership__user", "call__course").order_by("-pk")
+    )
 
 
 def _courses(request: HttpRequest) -> Any:
