@@ -1,0 +1,65 @@
+"""What a call draws on, and with which limits."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from apps.accounts.principals import Principal
+from apps.quotas.models import Institution, QuotaPolicy
+from apps.quotas.policies import load_policies
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def principal() -> Principal:
+    course = factories.make_course(allowance=500)
+    QuotaPolicy.objects.filter(course=course).update(weekly_tokens=9000)
+    return Principal(
+        key_id=1,
+        membership_id=7,
+        course_id=course.pk,
+        course_slug=course.slug,
+        role="student",
+        expires_at=None,
+        is_open=True,
+        logging="full",
+        timezone="Europe/Helsinki",
+        first_day=6,
+    )
+
+
+def test_a_call_draws_on_the_student_and_the_course(principal: Principal) -> None:
+    accounts = load_policies().accounts(principal, now=NOW)
+
+    assert [(account.kind, account.id, account.limit) for account in accounts] == [
+        ("student", 7, 500),
+        ("course", principal.course_id, 9000),
+    ]
+
+
+def test_both_in_the_week_of_the_course(principal: Principal) -> None:
+    accounts = load_policies().accounts(principal, now=NOW)
+
+    assert {account.week.starts_at for account in accounts} == {datetime(2026, 11, 14, 22, tzinfo=UTC)}
+
+
+def test_where_there_is_an_institution_its_allowance_comes_last_with_its_own_week(principal: Principal) -> None:
+    Institution.objects.create(timezone="UTC", week_starts="monday", weekly_tokens=10**6)
+
+    *_, shared = load_policies().accounts(principal, now=NOW)
+
+    assert (shared.kind, shared.id, shared.limit) == ("institution", 1, 10**6)
+    assert shared.week.starts_at == datetime(2026, 11, 16, tzinfo=UTC)
+
+
+def test_a_course_without_a_policy_gets_nothing(principal: Principal) -> None:
+    elsewhere = replace(principal, course_id=factories.make_course(allowance=None).pk)
+
+    own, _ = load_policies().accounts(elsewhere, now=NOW)
+
+    assert own.limit == 0
