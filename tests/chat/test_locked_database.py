@@ -31,11 +31,11 @@ def locked(seconds: float) -> Iterator[None]:
 def test_a_call_waits_for_it_and_loses_nothing(world: World) -> None:
     started = time.monotonic()
 
-    with locked(0.7):
+    with locked(1.5):
         answer = world.ask("one two three")
 
     assert answer.choices[0].message.content
-    assert time.monotonic() - started >= 0.7
+    assert time.monotonic() - started >= 1.5
     assert (world.usage()["used"], world.usage()["held"]) == (8, 0)
 
 
@@ -44,7 +44,7 @@ def test_an_answer_that_streams_is_not_held_up_before_its_end(world: World, stub
     chunks = iter(world.stream())
     read = [next(chunks), next(chunks)]
 
-    with locked(0.7):
+    with locked(1.5):
         stub.go_on()
         started = time.monotonic()
         read.extend(next(chunks) for _ in range(4))
@@ -52,16 +52,16 @@ def test_an_answer_that_streams_is_not_held_up_before_its_end(world: World, stub
         read.extend(chunks)
 
     assert text_of(read) == "Hello from the provider stub."
-    assert seconds < 0.5
+    assert seconds < 1.2
     assert world.usage()["held"] == 0
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/health/live", "/health/ready"])
 def test_what_needs_no_writing_goes_on(world: World, path: str) -> None:
-    with locked(0.7):
+    with locked(1.5):
         started = time.monotonic()
         status = world.get(path).status_code
         seconds = time.monotonic() - started
 
     assert status == 200
-    assert seconds < 0.5
+    assert seconds < 1.2

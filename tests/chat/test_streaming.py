@@ -172,5 +172,5 @@ def test_the_first_chunk_does_not_wait_for_the_second(world: World, stub: Provid
     chunks = iter(world.stream())
     next(chunks)
 
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 5.0
     stub.go_on()

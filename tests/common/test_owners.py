@@ -68,7 +68,7 @@ def test_a_killed_process_is_dead_at_once(tmp_path: Path, process: subprocess.Po
     started = time.monotonic()
 
     assert not is_alive(tmp_path, owner)
-    assert time.monotonic() - started < 0.1
+    assert time.monotonic() - started < 1.0
 
 
 def test_looking_does_not_kill(tmp_path: Path, process: subprocess.Popen[str]) -> None:
