@@ -19,13 +19,13 @@ from gateway_project.wire import with_body_limit  # noqa: E402
 
 logger = logging.getLogger(__name__)
 _data = DataPlaneHandler()
-DATA_PREFIXES = ("/v1/",)
+DATA_PREFIXES = ("/v1/",) if settings.GATEWAY_ROLE != "control" else ()
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
         await _lifespan(scope, receive, send)
-    elif scope["path"].startswith(DATA_PREFIXES) and settings.GATEWAY_ROLE != "control":
+    elif scope["path"].startswith(DATA_PREFIXES):
         await _data(scope, receive, send)
     else:
         await with_body_limit(_control, scope, receive, send, limit=settings.MAX_REQUEST_SIZE)

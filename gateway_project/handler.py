@@ -43,6 +43,9 @@ class DataRequest(ASGIRequest):
 class DataPlaneHandler:
     """An ASGI application for everything under /v1."""
 
+    def __init__(self) -> None:
+        self._body_limit: int = settings.MAX_REQUEST_SIZE
+
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         started, request_id = time.perf_counter(), new_id()
         route, status = "unknown", 499
@@ -64,8 +67,9 @@ class DataPlaneHandler:
             request.plane = plane
             request.principal = await plane.principals.authenticate(presented_key(scope), now=datetime.now(UTC))
             request.resolver_match = match = _resolve(scope["path"])
-            request.raw = request._body = await read_body(scope, receive, limit=settings.MAX_REQUEST_SIZE)
-            response = await unless_client_leaves(match.func(request, *match.args, **match.kwargs), receive)
+            request.raw = request._body = await read_body(scope, receive, limit=self._body_limit)
+            view = match.func(request, *match.args, **match.kwargs)
+            response: HttpResponseBase = await unless_client_leaves(view, receive)
             if response.status_code == 405:
                 raise _wrong_method(scope, response)
             return response

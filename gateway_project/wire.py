@@ -1,7 +1,8 @@
 """Between ASGI messages and what the data plane works with: keys, bodies, responses, and clients that leave."""
 
 import asyncio
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
@@ -10,6 +11,9 @@ from apps.chat.responses import StreamedAnswer
 from apps.common.errors import BodyTooLarge
 
 Scope = dict[str, Any]
+T = TypeVar("T")
+
+UNWATCHED_SECONDS = 0.05
 
 
 class ClientLeft(Exception):
@@ -49,11 +53,14 @@ async def read_body(scope: Scope, receive: Any, *, limit: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def unless_client_leaves(view: Any, receive: Any) -> HttpResponseBase:
-    """Await the view; cancel it and raise ClientLeft if the client goes first."""
-    task = asyncio.current_task()
+async def unless_client_leaves(work: Coroutine[Any, Any, T], receive: Any) -> T:
+    """Await the work; cancel it and raise ClientLeft if the client goes first.
+
+    Nobody watches for the first moments: most answers are there before a task to watch would have been worth it.
+    """
+    task, loop, left = asyncio.current_task(), asyncio.get_running_loop(), False
     assert task is not None  # noqa: S101  # an ASGI application runs in a task
-    left = False
+    watcher: asyncio.Task[None] | None = None
 
     async def watch() -> None:
         nonlocal left
@@ -61,17 +68,22 @@ async def unless_client_leaves(view: Any, receive: Any) -> HttpResponseBase:
         left = True
         task.cancel()
 
-    watcher = asyncio.create_task(watch())
+    def start() -> None:
+        nonlocal watcher
+        watcher = loop.create_task(watch())
+
+    timer = loop.call_later(UNWATCHED_SECONDS, start)
     try:
-        response: HttpResponseBase = await view
-        return response
+        return await work
     except asyncio.CancelledError:
         if not left:
             raise
         task.uncancel()
         raise ClientLeft from None
     finally:
-        watcher.cancel()
+        timer.cancel()
+        if watcher is not None:
+            watcher.cancel()
 
 
 async def send_response(response: HttpResponseBase, request_id: str, receive: Any, send: Any) -> None:
@@ -87,7 +99,7 @@ async def send_response(response: HttpResponseBase, request_id: str, receive: An
 
 
 async def _send_stream(response: StreamedAnswer, headers: Any, receive: Any, send: Any) -> None:
-    """Send blocks as they come; a server that hears of the client's leaving tells the pump at once."""
+    """Send blocks as they come. Whatever keeps the last one from the client, the pump is told at once."""
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
 
     async def send_blocks() -> None:
@@ -95,18 +107,11 @@ async def _send_stream(response: StreamedAnswer, headers: Any, receive: Any, sen
             await send({"type": "http.response.body", "body": block, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    sender = asyncio.create_task(send_blocks())
-    watcher = asyncio.create_task(receive())
     try:
-        await asyncio.wait((sender, watcher), return_when=asyncio.FIRST_COMPLETED)
-        if not sender.done():
-            raise ClientLeft
-        sender.result()
-    finally:
-        if not sender.done() or sender.cancelled() or sender.exception() is not None:
-            response.on_disconnect()
-        sender.cancel()
-        watcher.cancel()
+        await unless_client_leaves(send_blocks(), receive)
+    except BaseException:
+        response.on_disconnect()
+        raise
 
 
 async def with_body_limit(application: Any, scope: Scope, receive: Any, send: Any, *, limit: int) -> None:

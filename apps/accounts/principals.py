@@ -43,6 +43,7 @@ class Principals:
     """
 
     def __init__(self) -> None:
+        self._pepper: str = settings.KEY_PEPPER
         self.revision: Snapshot[object] = Snapshot(TOPIC, self._forget)
         self._known: OrderedDict[str, Principal] = OrderedDict()
         self._unknown: OrderedDict[str, None] = OrderedDict()
@@ -54,7 +55,7 @@ class Principals:
         """The principal of a key. Raises InvalidKey, the same for every cause."""
         if text is None or not keys.is_well_formed(text):
             raise InvalidKey
-        digest = keys.digest(text, pepper=settings.KEY_PEPPER)
+        digest = keys.digest(text, pepper=self._pepper)
         principal = self._known.get(digest) or await self._load_once(digest)
         if principal is None or (principal.expires_at is not None and principal.expires_at <= now):
             raise InvalidKey
