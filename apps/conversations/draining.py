@@ -118,31 +118,44 @@ def _store(record: SpooledRecord, call: Call) -> None:
         Turn(call=call, seq=turn.seq, message=turn.message, role=turn.role, text=turn.text) for turn in record.turns
     ]
     Turn.objects.bulk_create(turns, ignore_conflicts=True)
-    if record.final and not Exchange.objects.filter(call=call).exists():
-        Exchange.objects.create(call=call, thread=_thread(record, call), tail=record.tail)
+    if record.final:
+        _place(record, call)
 
 
-def _thread(record: SpooledRecord, call: Call) -> Thread:
-    """The conversation that the call continues, or a new one."""
-    previous = (
-        Exchange.objects.filter(tail=record.head, thread__membership=call.membership_id)
-        .select_related("thread")
-        .order_by("-call_id")
-        .first()
-        if record.head
-        else None
+def _place(record: SpooledRecord, call: Call) -> None:
+    """Put the call into the conversation that it continues, or begin a new one; once, however often it is drained."""
+    placed = Exchange.objects.filter(call=call).first()
+    previous = _previous(record, call, placed)
+    if placed is None:
+        thread = _begin(record, call) if previous is None else _continue(previous.thread, call)
+        Exchange.objects.create(call=call, thread=thread, tail=record.tail)
+    if previous is not None:
+        _drop_history(record, call)
+
+
+def _previous(record: SpooledRecord, call: Call, placed: Exchange | None) -> Exchange | None:
+    """The latest call that ended where this one's history does, in the conversation where this one is already."""
+    if not record.head:
+        return None
+    same = Exchange.objects.filter(tail=record.head, thread__membership=call.membership_id).exclude(call=call)
+    if placed is not None:
+        same = same.filter(thread=placed.thread_id)
+    return same.select_related("thread").order_by("-call_id").first()
+
+
+def _begin(record: SpooledRecord, call: Call) -> Thread:
+    return Thread.objects.create(
+        course_id=call.course_id,
+        membership_id=call.membership_id,
+        title=_title(record, call),
+        started_at=call.started_at,
+        last_at=call.started_at,
     )
-    if previous is None:
-        return Thread.objects.create(
-            course_id=call.course_id,
-            membership_id=call.membership_id,
-            title=_title(record, call),
-            started_at=call.started_at,
-            last_at=call.started_at,
-        )
-    Thread.objects.filter(pk=previous.thread_id, last_at__lt=call.started_at).update(last_at=call.started_at)
-    _drop_history(record, call)
-    return previous.thread
+
+
+def _continue(thread: Thread, call: Call) -> Thread:
+    Thread.objects.filter(pk=thread.pk, last_at__lt=call.started_at).update(last_at=call.started_at)
+    return thread
 
 
 def _drop_history(record: SpooledRecord, call: Call) -> None:
