@@ -89,8 +89,7 @@ def insert(cursor: Cursor, records: Sequence[Record]) -> None:
 def _insert(table: str, columns: tuple[str, ...], rows: int) -> str:
     names = ", ".join(f'"{name}"' for name in columns)
     marks = ", ".join(
-        f"(SELECT id FROM {_DELETABLE[name]} WHERE id = %s)" if name in _DELETABLE else "%s"
-        for name in columns
+        f"(SELECT id FROM {_DELETABLE[name]} WHERE id = %s)" if name in _DELETABLE else "%s" for name in columns
     )
     return f"INSERT INTO {table} ({names}) VALUES " + ", ".join([f"({marks})"] * rows)
 

@@ -72,10 +72,11 @@ class Spool:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        _create(path)
         self.path = path
         self._queue: queue.SimpleQueue[tuple[str, bytes, float] | None] = queue.SimpleQueue()
-        self._waiting_bytes = 0
+        # Two counts, each written by one thread alone: one count for both would lose additions.
+        self._appended_bytes = self._written_bytes = 0
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
 
     def start(self) -> None:
@@ -90,26 +91,39 @@ class Spool:
     def append(self, record: SpooledRecord) -> None:
         """Queue a record. Raises SpoolFull when the disk has fallen hopelessly behind."""
         body = record.body()
-        if self._queue.qsize() >= MAX_QUEUED or self._waiting_bytes + len(body) > MAX_QUEUED_BYTES:
+        if self._queue.qsize() >= MAX_QUEUED or self.waiting_bytes + len(body) > MAX_QUEUED_BYTES:
             raise SpoolFull(f"{self._queue.qsize()} records wait for the disk.")
-        self._waiting_bytes += len(body)
+        self._appended_bytes += len(body)
         self._queue.put((record.call, body, time.time()))
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Text that waits for the disk."""
+        return self._appended_bytes - self._written_bytes
 
     @property
     def is_full(self) -> bool:
         """True when new calls should be refused rather than go unrecorded."""
-        return self._queue.qsize() >= MAX_QUEUED // 2 or self._waiting_bytes >= MAX_QUEUED_BYTES // 2
+        return self._queue.qsize() >= MAX_QUEUED // 2 or self.waiting_bytes >= MAX_QUEUED_BYTES // 2
 
     def _run(self) -> None:
-        file = connect(self.path)
+        file = self._open()
         running = True
         while running:
             batch: list[tuple[str, bytes, float]] = []
             running = self._fill(batch)
             while batch and not self._write(file, batch):
                 time.sleep(0.5)
-            self._waiting_bytes -= sum(len(body) for _, body, _ in batch)
+            self._written_bytes += sum(len(body) for _, body, _ in batch)
         file.close()
+
+    def _open(self) -> sqlite3.Connection:
+        while True:
+            try:
+                return connect(self.path)
+            except sqlite3.Error:
+                logger.exception("Opening the spool failed; trying again")
+                time.sleep(0.5)
 
     def _fill(self, batch: list[tuple[str, bytes, float]]) -> bool:
         """Wait for a record and take those behind it; False once `stop` was called."""
@@ -132,6 +146,16 @@ class Spool:
         except sqlite3.Error:
             logger.exception("Writing %d records to the spool failed; trying again", len(batch))
             return False
+
+
+def _create(path: Path) -> None:
+    """Make the file under another name first: two that set a new file's journal mode at once lock each other out."""
+    if path.exists():
+        return
+    new = path.with_suffix(".new")
+    os.close(os.open(new, os.O_CREAT | os.O_RDWR, 0o600))
+    connect(new).close()
+    new.rename(path)
 
 
 def connect(path: Path) -> sqlite3.Connection:
