@@ -62,7 +62,7 @@ def test_a_password_is_never_reset(operator: Operator) -> None:
 def test_a_member_without_address_is_named_by_place(operator: Operator) -> None:
     operator.apply(roster("external_id: 00123"))
 
-    assert member("00123").user.username == "c/00123"
+    assert member("00123").user.username == "c.00123"
 
 
 def test_a_member_who_gets_an_address_stays_the_same_person(operator: Operator) -> None:
@@ -71,7 +71,7 @@ def test_a_member_who_gets_an_address_stays_the_same_person(operator: Operator) 
 
     shown = operator.apply(roster("external_id: s1, email: ada@example.edu"))
 
-    assert shown == ['~ person c/s1: email "" -> ada@example.edu']
+    assert shown == ['~ person c.s1: email "" -> ada@example.edu']
     assert member().user == person
 
 
@@ -137,7 +137,7 @@ def test_a_demoted_person_is_staff_no_more(operator: Operator) -> None:
     operator.apply(roster("external_id: t, role: assistant"))
 
     assert operator.apply(roster("external_id: t, role: student")) == [
-        "~ person c/t: is_staff true -> false",
+        "~ person c.t: is_staff true -> false",
         "~ member c/t: role assistant -> student",
     ]
 
