@@ -31,20 +31,25 @@ admin.site.index_title = "Overview"
 class MemberInline(CourseScoping, TabularInline):
     model = Membership
     verbose_name_plural = "members"
-    fields = ("external_id", "person", "role", "is_active")
-    readonly_fields = ("external_id", "person")
+    fields = ("member", "person", "role", "is_active")
+    readonly_fields = ("member", "person")
     template_after = "admin/accounts/course/members.html"
     per_page = 25
     extra = 0
     tab = True
     can_delete = False
-    show_change_link = True
+    hide_title = True
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("user", "course")
+
+    @admin.display(description="external ID")
+    def member(self, member: Membership) -> SafeString:
+        address = reverse("admin:accounts_membership_change", args=[member.pk])
+        return format_html('<a class="stoa-link" href="{}">{}</a>', address, member.external_id)
 
     @admin.display(description="name")
     def person(self, member: Membership) -> str:

@@ -36,6 +36,7 @@ class MembershipsOfUser(OperatorOnly, TabularInline):
     autocomplete_fields = ("course",)
     extra = 0
     tab = True
+    hide_title = True
 
 
 @admin.register(User)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from django.contrib.admin import ShowFacets
 from django.core.paginator import Page, Paginator
 from django.http import HttpRequest
 from django.utils.functional import cached_property
@@ -46,6 +47,7 @@ class Pages(ModelAdmin):
     list_per_page = 50
     list_filter_submit = True
     show_full_result_count = False
+    show_facets = ShowFacets.NEVER  # each would count the whole table
     warn_unsaved_form = True
     save_on_top = False
 

@@ -182,7 +182,8 @@ class CallAdmin(Readable):
 
     @admin.display(description="time (UTC)")
     def when(self, call: Call) -> SafeString:
-        return format_html('<span class="stoa-number">{}</span>', moment(call.started_at))
+        day, time = moment(call.started_at).split()
+        return format_html('<span class="stoa-number">{}<small class="stoa-sub">{}</small></span>', time, day)
 
     @admin.display(description="student")
     def student(self, call: Call) -> SafeString:

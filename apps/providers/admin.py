@@ -42,6 +42,7 @@ class CredentialInline(OperatorOnly, TabularInline):
     fields = ("label", "secret", "state", "weight", "is_enabled")
     readonly_fields = ("state",)
     extra = 0
+    hide_title = True
 
     @admin.display(description="state")
     def state(self, credential: Credential) -> SafeString:
@@ -55,6 +56,7 @@ class DeploymentInline(OperatorOnly, TabularInline):
     fields = ("provider", "upstream_model", "priority", "weight", "is_enabled")
     autocomplete_fields = ("provider",)
     extra = 0
+    hide_title = True
 
 
 class ModelsOfProvider(DeploymentInline):
@@ -170,4 +172,5 @@ class CourseModelInline(CourseScoping, TabularInline):
     model = CourseModel
     fields = ("model",)
     extra = 0
+    hide_title = True
     tab = True

@@ -103,7 +103,7 @@ class RuleInline(CourseScoping, StackedInline):
     """The rules of a course, on the course's own page."""
 
     model = Rule
-    fields = (("name", "stage", "action"), "pattern", "message", "guidance")
+    fields = ("name", "stage", "action", "pattern", "message", "guidance")
     extra = 0
     tab = True
     collapsible = True

@@ -62,6 +62,15 @@ def test_every_list_can_be_searched(model: type[Model], operator: Client, world:
 
 
 @pytest.mark.parametrize("model", ALL_MODELS)
+def test_no_list_counts_the_table_for_each_choice_of_a_filter(
+    model: type[Model], operator: Client, world: CourseWorld
+) -> None:
+    page = operator.get(list_of(model), {"_facets": "True"})
+
+    assert not page.context["cl"].add_facets
+
+
+@pytest.mark.parametrize("model", ALL_MODELS)
 def test_every_add_page_opens_or_is_forbidden(model: type[Model], operator: Client) -> None:
     may_add = admin.site._registry[model].has_add_permission(operator.get("/admin/").wsgi_request)
 
