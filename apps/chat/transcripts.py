@@ -41,6 +41,7 @@ class Transcript:
         self._call = call
         self._is_kept = call.principal.logging == "full"
         self._has_prompt = False
+        self._is_whole = True
         self._pieces = 0
         self._seq = len(call.messages)
         self._place: Place | None = None
@@ -62,7 +63,7 @@ class Transcript:
             call=self._call.id, turns=turns, final=True, head=place.head, tail=tail, history=place.history
         )
         self._append(record)
-        if tail:
+        if tail and self._is_whole:
             self._ends.add(tail)
 
     def _locate(self) -> Place:
@@ -93,4 +94,5 @@ class Transcript:
         try:
             self._spool.append(record)
         except SpoolFull as error:
+            self._is_whole = False
             logger.error("Text of call %s is lost: %s", self._call.id, error)
