@@ -30,6 +30,15 @@ def test_the_headers_count_down(gateway: Gateway, stub: ProviderStub) -> None:
         assert [each["x-ratelimit-remaining-requests"] for each in headers] == ["4", "3", "2"]
 
 
+def test_refusals_for_other_reasons_carry_the_headers_too(gateway: Gateway, stub: ProviderStub) -> None:
+    with make_world(gateway, stub, policy={"student_requests_per_minute": 5}, rules=[{}]) as world:
+        refused = world.post(world.body("Solve my homework"))
+
+        assert refused.status_code == 400
+        assert refused.headers["x-ratelimit-remaining-requests"] == "4"
+        assert refused.headers["x-quota-remaining-tokens"] == refused.headers["x-quota-limit-tokens"]
+
+
 def test_a_refusal_is_free_and_writes_no_record(gateway: Gateway, stub: ProviderStub) -> None:
     with make_world(gateway, stub, policy={"student_requests_per_minute": 1}) as world:
         world.post()

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.common.errors import RateLimited
-from apps.quotas.rates import WINDOW, RateLimits
+from apps.quotas.rates import MAX_KEPT, WINDOW, RateLimits
 
 STUDENT = 1
 
@@ -137,3 +137,16 @@ def test_an_open_request_is_remembered_over_the_minutes() -> None:
     clock.now += 10 * WINDOW
 
     assert not ask(rates, at_once=1)
+
+
+def test_of_very_many_students_those_with_open_requests_are_remembered() -> None:
+    rates, _ = limits()
+    ask(rates, at_once=1, student=1)
+    ask(rates, per_minute=1, student=2)
+
+    for student in range(3, MAX_KEPT + 10):
+        rates.admit(student, per_minute=1, at_once=None)
+        rates.leave(student)
+
+    assert not ask(rates, at_once=1, student=1)
+    assert ask(rates, per_minute=1, student=2)
