@@ -11,7 +11,7 @@ from django.db import models
 
 from apps.accounts.models import TOPIC, User
 from apps.common.models import Revision
-from apps.providers.models import Credential
+from apps.providers.models import Credential, Provider
 from gateway_project.configuration.changes import Change
 from gateway_project.configuration.kinds import field_name
 
@@ -53,6 +53,8 @@ def _change_one(change: Change) -> None:
     if values:
         stamps = {field.name for field in row._meta.fields if getattr(field, "auto_now", False)}
         row.save(update_fields={*values, *stamps})
+    if isinstance(row, Provider) and row.moved_from(change.before.get("base_url", row.base_url)):
+        row.forget_secrets()
     _keep_secret(change, row)
 
 

@@ -8,7 +8,7 @@ from django.db import models
 from pydantic import SecretStr
 
 from apps.common.encryption import CannotDecrypt
-from apps.providers.models import Credential
+from apps.providers.models import Credential, Provider
 from gateway_project.configuration import kinds, people, wanted
 from gateway_project.configuration.changes import Change
 from gateway_project.configuration.document import Document
@@ -27,24 +27,31 @@ def plan(
     members, mistakes = people.rows(document, file, prune=prune)
     mistakes += dangling(document, file, prune=prune)
     changes: list[Change] = []
+    moved: set[str] = set()
     for row in [*rows, *members]:
         try:
-            changes += _compared(row, environment)
+            changes += _compared(row, environment, moved)
         except ValidationError as error:
             mistakes += [document.mistake((*row.path, *path), sentence) for path, sentence in _told(error)]
     return [*changes, *(_pruned(file, rows) if prune else ())], mistakes
 
 
-def _compared(row: Row, environment: Mapping[str, str]) -> Iterator[Change]:
-    """What it takes to bring one row about. Raises ValidationError with the names of columns."""
+def _compared(row: Row, environment: Mapping[str, str], moved: set[str]) -> Iterator[Change]:
+    """What it takes to bring one row about. Raises ValidationError with the names of columns.
+
+    `moved` gathers the names of providers that go to another server: those do not get to see the secrets that were
+    stored for the old one, so what the file gives is stored anew.
+    """
     stored = row.kind.find(row.key)
     before = {name: stored_value(stored, name) for name in row.values} if stored else {}
-    secret = _secret(row, stored, environment)
+    secret = _secret(row, None if row.key.get("provider__name") in moved else stored, environment)
     after = _checked(row, stored)
     if stored is None:
         yield Change("+", row.kind, row.key, after, secret=secret)
         return
     after = {name: value for name, value in after.items() if value != before[name]}
+    if isinstance(stored, Provider) and stored.moved_from(before.get("base_url", stored.base_url)):
+        moved.add(stored.name)
     if after or secret:
         yield Change("~", row.kind, row.key, after, before, secret)
 
@@ -68,7 +75,9 @@ def _secret(row: Row, stored: models.Model | None, environment: Mapping[str, str
         return None
     if row.secret_env is None:
         if stored is None:
-            raise ValidationError({"secret_env": "is required for a new credential."})
+            raise ValidationError(
+                {"secret_env": "is required for a new credential, and for one whose provider has moved."}
+            )
         return None
     secret = environment.get(row.secret_env, "").strip()
     if not secret:

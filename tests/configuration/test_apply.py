@@ -228,3 +228,19 @@ def test_a_priority_may_be_negative(operator: Operator) -> None:
     operator.apply("courses: [{slug: c, title: C, rules: [{name: r, pattern: x, message: No., priority: -5}]}]")
 
     assert Rule.objects.get(course__slug="c").priority == -5
+
+
+def test_a_provider_that_moves_does_not_take_old_secrets_along(applied: Operator, example: str) -> None:
+    Provider.objects.get(name="mock").credentials.create(label="old").set_secret("for the old server alone")
+
+    applied.apply(example.replace("http://127.0.0.1:9100/v1", "https://elsewhere.example.edu/v1"))
+
+    assert Credential.objects.get(label="old").ciphertext == ""
+
+
+def test_a_provider_that_moves_gets_the_secrets_that_the_file_gives(applied: Operator, example: str) -> None:
+    stored = Credential.objects.get(label="main").secret()
+
+    applied.apply(example.replace("http://127.0.0.1:9100/v1", "https://elsewhere.example.edu/v1"))
+
+    assert Credential.objects.get(label="main").secret() == stored
