@@ -8,12 +8,17 @@ from django.contrib.admin.views.decorators import staff_member_required
 from ninja import NinjaAPI
 
 from apps.chat.routers import router as chat_router
+from apps.chat.schemas import CHAT_PARTS
 
-# The data plane's handler checks the key, before it reads the body; Ninja only writes it into the document.
-_SECURITY = {
-    "components": {"securitySchemes": {"ApiKey": {"type": "http", "scheme": "bearer"}}},
-    "security": [{"ApiKey": []}],
-}
+
+class StudentAPI(NinjaAPI):
+    """The data plane's handler checks the key, before it reads the body; here it is only written into the document."""
+
+    def get_openapi_schema(self, **options: Any) -> Any:
+        schema = super().get_openapi_schema(**options)
+        schema["components"]["schemas"].update(CHAT_PARTS)
+        schema["components"]["securitySchemes"] = {"ApiKey": {"type": "http", "scheme": "bearer"}}
+        return schema
 
 
 def _documentation(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -22,14 +27,14 @@ def _documentation(view: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
-api = NinjaAPI(
+api = StudentAPI(
     title="Stoa",
     version="1",
     description="Point any OpenAI client at this address with the API key of your course.",
     docs_url="/docs",
     openapi_url="/openapi.json",
     docs_decorator=_documentation,
-    openapi_extra=_SECURITY,
+    openapi_extra={"security": [{"ApiKey": []}]},
 )
 api.add_router("/v1", chat_router)
 urls = api.urls

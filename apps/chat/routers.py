@@ -14,20 +14,29 @@ from apps.chat.plane import Plane
 from apps.chat.reserving import remaining_of
 from apps.chat.responses import StreamedAnswer
 from apps.chat.schemas import (
+    CHAT_IN_OPENAPI,
     AccountUsage,
     ErrorOut,
     ModelOut,
     ModelsOut,
     UsageOut,
     UsageWeek,
-    openapi_request_body,
 )
 from apps.common.errors import NotFound
 from apps.providers.catalogue import Route
 from apps.quotas.ledger import Balance
 
 router = Router(tags=["Student API"])
-REFUSALS = {400: ErrorOut, 401: ErrorOut, 403: ErrorOut, 404: ErrorOut, 413: ErrorOut, 429: ErrorOut, 503: ErrorOut}
+REFUSALS = {
+    400: ErrorOut,
+    401: ErrorOut,
+    403: ErrorOut,
+    404: ErrorOut,
+    413: ErrorOut,
+    429: ErrorOut,
+    502: ErrorOut,
+    503: ErrorOut,
+}
 WARN_FROM = 0.8
 
 
@@ -43,7 +52,8 @@ class StudentRequest(HttpRequest):
 @router.post(
     "/chat/completions",
     summary="Chat completion, plain or streamed",
-    openapi_extra={"requestBody": openapi_request_body()},
+    response=REFUSALS,
+    openapi_extra=CHAT_IN_OPENAPI,
 )
 async def chat_completions(request: StudentRequest) -> HttpResponseBase:
     arrival = Arrival(id=request.request_id, principal=request.principal, raw=request.raw, now=datetime.now(UTC))

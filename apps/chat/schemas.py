@@ -120,8 +120,16 @@ class ModelsOut(Schema):
     data: list[ModelOut]
 
 
-def openapi_request_body() -> dict[str, Any]:
-    """The request body for the OpenAPI document; the pipeline validates it, after the cheaper refusals."""
-    schema = CHAT_BODY.json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
-    return {"required": True, "content": {"application/json": {"schema": schema}}}
+CHAT_SCHEMA: dict[str, Any] = CHAT_BODY.json_schema(ref_template="#/components/schemas/{model}")
+CHAT_PARTS: dict[str, Any] = CHAT_SCHEMA.pop("$defs", {})  # what the schema refers to
+
+# Chat completions in the OpenAPI document; the pipeline validates the body, after the cheaper refusals.
+CHAT_IN_OPENAPI: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": CHAT_SCHEMA}}},
+    "responses": {
+        200: {
+            "description": "A chat completion as the provider gave it, or its chunks as server-sent events.",
+            "content": {"application/json": {}, "text/event-stream": {}},
+        }
+    },
+}
