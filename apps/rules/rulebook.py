@@ -74,13 +74,19 @@ class Rulebook:
         return cls(tuple(rules), engine.Matcher([rule.pattern for rule in rules]))
 
     def screen(self, parts: Sequence[str]) -> Verdict:
-        """Look for every rule in every part. CPU-bound; long texts belong in a thread. Raises engine.EngineFailed."""
-        hits = []
-        for number, text in enumerate(parts):
-            for position in self.matcher.found(text):
-                for span in self.matcher.spans(position, text):
-                    hits.append(Hit(self.rules[position], number, span.start, span.end))
-        return Verdict(tuple(hits))
+        """Look for every rule in every part. CPU-bound; long texts belong in a thread. Raises engine.EngineFailed.
+
+        A rule has at most MAX_SPANS hits, those in the latest parts: each is recorded, and histories grow long.
+        """
+        hits: list[Hit] = []
+        left = [engine.MAX_SPANS] * len(self.rules)
+        for number in reversed(range(len(parts))):
+            for position in self.matcher.found(parts[number]):
+                if left[position]:
+                    spans = self.matcher.spans(position, parts[number])[: left[position]]
+                    left[position] -= len(spans)
+                    hits.extend(Hit(self.rules[position], number, span.start, span.end) for span in spans)
+        return Verdict(tuple(sorted(hits, key=lambda hit: hit.part)))
 
 
 NO_RULES = Verdict()

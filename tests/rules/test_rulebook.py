@@ -1,102 +1,275 @@
-"""The compiled rules of a course, and what they say."""
+"""Rulebooks: what the compiled rules of a course say of a prompt."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
 from apps.accounts.models import Course
+from apps.rules.engine import MAX_SPANS
 from apps.rules.models import Rule
-from apps.rules.rulebook import Rulebook, Rulebooks, Verdict
+from apps.rules.rulebook import NO_RULES, CompiledRule, Hit, Rulebook, Rulebooks, Verdict, rulebooks
 from tests import factories
 
-pytestmark = pytest.mark.django_db
+
+def a_rule(**overrides: Any) -> CompiledRule:
+    values = {
+        "id": 1,
+        "name": "rule",
+        "pattern": "home",
+        "action": "block",
+        "stage": "enforce",
+        "priority": 0,
+        "message": "No.",
+        "guidance": "",
+    }
+    return CompiledRule(**{**values, **overrides})
 
 
-@pytest.fixture
-def books() -> Rulebooks:
-    return Rulebooks()
+def verdict(*rules: CompiledRule) -> Verdict:
+    """Each of these rules found once, in this order."""
+    return Verdict(tuple(Hit(rule, 0, 0, 1) for rule in rules))
 
 
-def book(books: Rulebooks, course: Course) -> Rulebook:
-    found = books.load()[course.pk]
-    assert found is not None
-    return found
+def blocking(id: int, **overrides: Any) -> CompiledRule:
+    return a_rule(id=id, **overrides)
 
 
-def names(verdict: Verdict) -> list[str]:
-    return [hit.rule.name for hit in verdict.hits]
+def guiding(id: int, guidance: str, **overrides: Any) -> CompiledRule:
+    return a_rule(id=id, action="guide", guidance=guidance, **overrides)
 
 
-def test_every_hit_tells_the_part_and_the_place(course: Course, books: Rulebooks) -> None:
-    factories.make_rule(course=course, name="cat", pattern="cat")
+# The verdict
 
-    verdict = book(books, course).screen(["a cat", "no", "cat and cat"])
-
-    assert [(hit.part, hit.start, hit.end) for hit in verdict.hits] == [(0, 2, 5), (2, 0, 3), (2, 8, 11)]
-
-
-def test_of_enforced_blocks_the_highest_priority_speaks(course: Course, books: Rulebooks) -> None:
-    for name, priority, stage in (("low", 1, "enforce"), ("high", 5, "enforce"), ("seen", 9, "observe")):
-        factories.make_rule(course=course, name=name, pattern="cat", priority=priority, stage=stage)
-
-    verdict = book(books, course).screen(["cat"])
-
-    assert verdict.block is not None
-    assert verdict.block.name == "high"
+BLOCKS: list[tuple[Sequence[CompiledRule], int | None]] = [
+    ([], None),
+    ([blocking(1)], 1),
+    ([blocking(1), blocking(2)], 1),
+    ([blocking(1), blocking(2, priority=5)], 2),
+    ([blocking(1, priority=-1), blocking(2, priority=-5)], 1),
+    ([blocking(1, stage="observe")], None),
+    ([blocking(1, stage="warn")], None),
+    ([blocking(1, stage="warn", priority=9), blocking(2)], 2),
+    ([guiding(1, "x", priority=9), blocking(2)], 2),
+    ([guiding(1, "x")], None),
+]
 
 
-def test_drafts_are_not_looked_for(course: Course, books: Rulebooks) -> None:
+@pytest.mark.parametrize(("rules", "speaker"), BLOCKS)
+def test_of_the_blocking_rules_that_are_enforced_the_highest_speaks(
+    rules: Sequence[CompiledRule], speaker: int | None
+) -> None:
+    block = verdict(*rules).block
+
+    assert (block.id if block else None) == speaker
+
+
+GUIDANCE: list[tuple[Sequence[CompiledRule], tuple[str, ...]]] = [
+    ([], ()),
+    ([guiding(1, "a"), guiding(2, "b")], ("a", "b")),
+    ([guiding(1, "a"), guiding(2, "b", priority=1)], ("b", "a")),
+    ([guiding(1, "a"), guiding(2, "a"), guiding(1, "a")], ("a",)),
+    ([guiding(1, "a", stage="observe"), guiding(2, "b", stage="warn")], ()),
+    ([blocking(1, guidance="a")], ()),
+]
+
+
+@pytest.mark.parametrize(("rules", "guidance"), GUIDANCE)
+def test_guidance_is_given_once_and_in_order_of_priority(
+    rules: Sequence[CompiledRule], guidance: tuple[str, ...]
+) -> None:
+    assert verdict(*rules).guidance == guidance
+
+
+def test_students_are_told_of_rules_that_warn_or_act() -> None:
+    rules = [blocking(4, stage="warn"), blocking(2, stage="observe"), guiding(3, "x"), blocking(4, stage="warn")]
+
+    assert verdict(*rules).announced == (4, 3)
+
+
+def test_where_nothing_is_found_nothing_is_done() -> None:
+    assert (NO_RULES.block, NO_RULES.guidance, NO_RULES.announced) == (None, (), ())
+
+
+# Looking
+
+STAGES = ["observe", "warn", "enforce"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_rule_is_found_at_every_stage_but_draft(stage: str) -> None:
+    book = Rulebook.of([a_rule(stage=stage)])
+
+    assert len(book.screen(["at home"]).hits) == 1
+
+
+def test_a_hit_says_where_it_was_found() -> None:
+    one, two = a_rule(id=1, pattern="home"), a_rule(id=2, pattern="wo+rk")
+    book = Rulebook.of([one, two])
+
+    hits = book.screen(["nothing", "homework, home", "wooork"]).hits
+
+    assert hits == (Hit(one, 1, 0, 4), Hit(one, 1, 10, 14), Hit(two, 1, 4, 8), Hit(two, 2, 0, 6))
+
+
+def test_positions_count_characters_not_bytes() -> None:
+    text = "äö👋 home"
+
+    (hit,) = Rulebook.of([a_rule()]).screen([text]).hits
+
+    assert text[hit.start : hit.end] == "home"
+
+
+def test_no_parts_have_no_hits() -> None:
+    assert Rulebook.of([a_rule()]).screen([]).hits == ()
+
+
+def test_a_book_without_rules_finds_nothing() -> None:
+    assert Rulebook.of([]).screen(["home"]) == NO_RULES
+
+
+def test_a_rule_that_is_found_everywhere_is_recorded_a_bounded_number_of_times() -> None:
+    """Every hit becomes a row: one request must not become a hundred thousand."""
+    book = Rulebook.of([a_rule(id=1, pattern="a"), a_rule(id=2, pattern="b")])
+
+    hits = book.screen(["ab" * 100] * 1000).hits
+
+    assert [sum(hit.rule.id == id for hit in hits) for id in (1, 2)] == [MAX_SPANS, MAX_SPANS]
+
+
+def test_of_many_hits_those_in_the_latest_messages_are_recorded() -> None:
+    hits = Rulebook.of([a_rule(pattern="a")]).screen(["a" * 100, "a" * 15, "b", "a" * 4]).hits
+
+    assert [hit.part for hit in hits] == [0] + [1] * 15 + [3] * 4
+
+
+# Loading
+
+pytest_db = pytest.mark.django_db
+
+
+def book_of(books: Mapping[int, Rulebook | None], course: Course) -> Rulebook:
+    book = books[course.pk]
+    assert book is not None
+    return book
+
+
+@pytest_db
+def test_rules_are_loaded_by_course_in_order_of_priority(course: Course) -> None:
+    other = factories.make_course()
+    for name, priority in (("low", -1), ("b", 0), ("a", 0), ("high", 5)):
+        factories.make_rule(course=course, name=name, priority=priority)
+    factories.make_rule(course=other, name="other")
+
+    books = Rulebooks().load()
+
+    assert [rule.name for rule in book_of(books, course).rules] == ["high", "a", "b", "low"]
+    assert [rule.name for rule in book_of(books, other).rules] == ["other"]
+
+
+@pytest_db
+def test_drafts_are_left_out(course: Course) -> None:
     factories.make_rule(course=course, stage=Rule.Stage.DRAFT)
 
-    assert course.pk not in books.load()
+    assert course.pk not in Rulebooks().load()
 
 
-def test_students_are_told_of_warnings_and_enforced_rules_only(course: Course, books: Rulebooks) -> None:
-    rules = [factories.make_rule(course=course, pattern="cat", stage=stage) for stage in ("observe", "warn", "enforce")]
+@pytest_db
+def test_a_rule_is_loaded_with_all_that_it_says(course: Course) -> None:
+    rule = factories.make_rule(course=course, priority=3, guidance="Hint.", stage="warn")
 
-    verdict = book(books, course).screen(["cat cat"])
+    (compiled,) = book_of(Rulebooks().load(), course).rules
 
-    assert sorted(verdict.announced) == [rule.pk for rule in rules[1:]]
+    assert compiled == CompiledRule(
+        id=rule.pk,
+        name=rule.name,
+        pattern=rule.pattern,
+        action="block",
+        stage="warn",
+        priority=3,
+        message=rule.message,
+        guidance="Hint.",
+    )
 
 
-def test_guidance_comes_once_each_in_order_of_priority(course: Course, books: Rulebooks) -> None:
-    for guidance, priority in (("first", 9), ("second", 5), ("first", 1)):
-        factories.make_rule(course=course, pattern="cat", action="guide", guidance=guidance, priority=priority)
+@pytest_db
+def test_a_rulebook_that_did_not_change_is_used_again(course: Course) -> None:
+    changed, unchanged = course, factories.make_course()
+    for each in (changed, unchanged):
+        factories.make_rule(course=each)
+    loader = Rulebooks()
+    before = loader.load()
 
-    assert book(books, course).screen(["cat", "cat"]).guidance == ("first", "second")
+    Rule.objects.filter(course=changed).update(message="Other.")
+    after = loader.load()
+
+    assert book_of(after, unchanged) is book_of(before, unchanged)
+    assert book_of(after, changed) is not book_of(before, changed)
+    assert book_of(after, changed).rules[0].message == "Other."
 
 
-def test_an_unchanged_course_is_not_compiled_again(course: Course, books: Rulebooks) -> None:
+@pytest_db
+def test_a_course_whose_last_rule_went_has_no_rulebook(course: Course) -> None:
     factories.make_rule(course=course)
-    before = book(books, course)
-    factories.make_rule()
+    loader = Rulebooks()
+    loader.load()
 
-    assert book(books, course) is before
+    Rule.objects.filter(course=course).delete()
+
+    assert course.pk not in loader.load()
 
 
+@pytest_db
 def test_rules_that_do_not_compile_leave_the_previous_ones_in_force(
-    course: Course, books: Rulebooks, caplog: pytest.LogCaptureFixture
+    course: Course, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rule = factories.make_rule(course=course, name="good", pattern="cat")
-    book(books, course)
-    Rule.objects.filter(pk=rule.pk).update(pattern="(")
+    factories.make_rule(course=course, pattern="home")
+    loader = Rulebooks()
+    before = loader.load()
 
-    verdict = book(books, course).screen(["cat"])
+    factories.make_rule(course=course, pattern="(broken")
+    with caplog.at_level(logging.ERROR):
+        after = loader.load()
 
-    assert names(verdict) == ["good"]
-    assert "do not compile" in caplog.text
-
-
-def test_rules_that_never_compiled_let_nothing_pass(
-    course: Course, books: Rulebooks, caplog: pytest.LogCaptureFixture
-) -> None:
-    factories.make_rule(course=course, pattern="(")
-
-    assert books.load()[course.pk] is None
+    assert book_of(after, course) is book_of(before, course)
+    assert f"course {course.pk}" in caplog.text
 
 
-def test_one_course_that_does_not_compile_is_no_trouble_for_others(
-    course: Course, books: Rulebooks, caplog: pytest.LogCaptureFixture
-) -> None:
-    factories.make_rule(course=course, pattern="(")
-    other = factories.make_rule().course
+@pytest_db
+def test_rules_that_never_compiled_are_no_rulebook_rather_than_an_empty_one(course: Course) -> None:
+    factories.make_rule(course=course, pattern="(broken")
 
-    assert books.load()[other.pk] is not None
+    assert Rulebooks().load()[course.pk] is None
+
+
+@pytest_db
+def test_a_course_whose_rules_are_broken_does_not_hinder_others(course: Course) -> None:
+    other = factories.make_course()
+    factories.make_rule(course=course, pattern="(broken")
+    factories.make_rule(course=other, pattern="home")
+
+    books = Rulebooks().load()
+
+    assert book_of(books, other).screen(["home"]).block is not None
+
+
+@pytest_db
+def test_rules_that_are_mended_are_in_force_again(course: Course) -> None:
+    rule = factories.make_rule(course=course, pattern="(broken")
+    loader = Rulebooks()
+    loader.load()
+
+    Rule.objects.filter(pk=rule.pk).update(pattern="mended")
+
+    assert book_of(loader.load(), course).screen(["mended"]).block is not None
+
+
+@pytest_db
+def test_the_snapshot_loads_the_rulebooks(course: Course) -> None:
+    factories.make_rule(course=course)
+    snapshot = rulebooks()
+
+    snapshot.refresh(1)
+
+    assert course.pk in snapshot.current
