@@ -1,13 +1,15 @@
 """Who stands behind a key."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.conf import settings
 
 from apps.accounts.keys import issue
-from apps.accounts.models import ApiKey
+from apps.accounts.models import ApiKey, Course, Membership, User
 from apps.accounts.principals import Principal, Principals
 from apps.common.errors import InvalidKey
 from apps.common.revisions import refresh_all
@@ -87,3 +89,94 @@ async def test_a_key_that_was_unknown_is_known_once_it_has_been_issued() -> None
     await asyncio.to_thread(refresh_all, [principals.revision])
 
     assert not await refuses(principals, issued.text)
+
+
+CAUSES: dict[str, Callable[[ApiKey], object]] = {
+    "revoked": lambda row: ApiKey.objects.filter(pk=row.pk).revoke(now=NOW),
+    "deleted": lambda row: row.delete(),
+    "of an inactive member": lambda row: Membership.objects.filter(pk=row.membership_id).update(is_active=False),
+    "of an inactive person": lambda row: User.objects.filter(pk=row.membership.user_id).update(is_active=False),
+    "of a member who is gone": lambda row: Membership.objects.filter(pk=row.membership_id).delete(),
+}
+
+
+@pytest.mark.parametrize("cause", CAUSES.values(), ids=CAUSES.keys())
+async def test_no_cause_of_a_refusal_can_be_told_from_another(key: str, cause: Callable[[ApiKey], object]) -> None:
+    await asyncio.to_thread(lambda: cause(ApiKey.objects.select_related("membership").get(last_four=key[-4:])))
+
+    with pytest.raises(InvalidKey) as caught:
+        await Principals().authenticate(key, now=NOW)
+
+    assert caught.value.body(request_id="r") == InvalidKey().body(request_id="r")
+
+
+async def test_a_key_of_a_closed_course_is_still_known(key: str) -> None:
+    await asyncio.to_thread(
+        lambda: Course.objects.filter(memberships__api_keys__last_four=key[-4:]).update(is_open=False)
+    )
+
+    assert not (await Principals().authenticate(key, now=NOW)).is_open
+
+
+# In memory
+
+
+async def test_a_wrong_checksum_asks_no_database(key: str, django_db_blocker: Any) -> None:
+    wrong = key[:-1] + ("0" if key[-1] != "0" else "1")
+
+    with django_db_blocker.block():
+        assert await refuses(Principals(), wrong)
+
+
+async def test_a_key_that_was_found_is_remembered(key: str, django_db_blocker: Any) -> None:
+    principals = Principals()
+    found = await principals.authenticate(key, now=NOW)
+
+    with django_db_blocker.block():
+        assert await principals.authenticate(key, now=NOW) is found
+
+
+async def test_a_key_that_was_not_found_is_remembered_apart(key: str, django_db_blocker: Any) -> None:
+    principals, unknown = Principals(), [issue(pepper=settings.KEY_PEPPER).text for _ in range(20)]
+    await principals.authenticate(key, now=NOW)
+    for text in unknown:
+        await refuses(principals, text)
+
+    with django_db_blocker.block():
+        assert all([await refuses(principals, text) for text in unknown])
+        assert not await refuses(principals, key)
+
+
+async def test_after_a_change_every_key_is_looked_up_again(key: str, django_db_blocker: Any) -> None:
+    principals = Principals()
+    principals.revision.refresh(1)
+    await principals.authenticate(key, now=NOW)
+
+    principals.revision.refresh(2)
+
+    with django_db_blocker.block(), pytest.raises(RuntimeError):
+        await principals.authenticate(key, now=NOW)
+
+
+async def test_what_was_being_read_while_something_changed_is_not_remembered(key: str, django_db_blocker: Any) -> None:
+    principals = Principals()
+    principals.revision.refresh(1)
+    reading = asyncio.create_task(principals.authenticate(key, now=NOW))
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+    principals.revision.refresh(2)
+    await reading
+
+    with django_db_blocker.block(), pytest.raises(RuntimeError):
+        await principals.authenticate(key, now=NOW)
+
+
+async def test_who_gives_up_waiting_does_not_hinder_the_others(key: str) -> None:
+    principals = Principals()
+    impatient, patient = (asyncio.create_task(principals.authenticate(key, now=NOW)) for _ in range(2))
+    await asyncio.sleep(0)
+
+    impatient.cancel()
+
+    assert isinstance(await patient, Principal)

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from apps.accounts.principals import Principal
 from apps.quotas.models import Institution, QuotaPolicy
-from apps.quotas.policies import load_policies
+from apps.quotas.policies import CoursePolicy, Policies, load_policies, policies
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -63,3 +64,48 @@ def test_a_course_without_a_policy_gets_nothing(principal: Principal) -> None:
     own, _ = load_policies().accounts(elsewhere, now=NOW)
 
     assert own.limit == 0
+
+
+def test_an_institution_without_a_limit_is_drawn_on_all_the_same(principal: Principal) -> None:
+    Institution.objects.create(weekly_tokens=None)
+
+    *_, shared = load_policies().accounts(principal, now=NOW)
+
+    assert (shared.kind, shared.limit) == ("institution", None)
+
+
+def test_a_policy_is_loaded_with_all_that_it_says() -> None:
+    values: dict[str, Any] = {
+        "weekly_tokens": 9000,
+        "student_weekly_tokens": 700,
+        "student_requests_per_minute": 60,
+        "student_concurrent_requests": 8,
+        "default_output_tokens": 500,
+        "least_output_tokens": 20,
+    }
+    course = factories.make_course(allowance=None)
+    QuotaPolicy.objects.create(course=course, **values)
+
+    assert load_policies().of(course.pk) == CoursePolicy(**values)
+
+
+def test_a_policy_that_says_nothing_limits_only_the_tokens() -> None:
+    course = factories.make_course(allowance=None)
+    QuotaPolicy.objects.create(course=course)
+
+    assert load_policies().of(course.pk) == CoursePolicy()
+
+
+def test_an_unknown_course_has_no_tokens_and_no_rate_limits() -> None:
+    policy = Policies().of(404)
+
+    assert (policy.student_weekly_tokens, policy.student_requests_per_minute) == (0, None)
+
+
+def test_the_snapshot_loads_the_policies() -> None:
+    course = factories.make_course(allowance=700)
+    snapshot = policies()
+
+    snapshot.refresh(1)
+
+    assert snapshot.current.of(course.pk).student_weekly_tokens == 700

@@ -1,10 +1,13 @@
 """Requests a minute and requests at once."""
 
+from collections import Counter
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.common.errors import RateLimited
-from apps.quotas.rates import MAX_KEPT, WINDOW, RateLimits
+from apps.quotas.rates import MAX_KEPT, WINDOW, Rate, RateLimits
 
 STUDENT = 1
 
@@ -150,3 +153,101 @@ def test_of_very_many_students_those_with_open_requests_are_remembered() -> None
 
     assert not ask(rates, at_once=1, student=1)
     assert ask(rates, per_minute=1, student=2)
+
+
+@given(limit=st.integers(1, 12), pauses=st.lists(st.floats(0, 20), min_size=1, max_size=80))
+def test_whoever_comes_earlier_than_told_is_refused(limit: int, pauses: list[float]) -> None:
+    rates, clock = limits()
+    for pause in pauses:
+        clock.now += pause
+        try:
+            rates.admit(STUDENT, per_minute=limit, at_once=None)
+        except RateLimited as error:
+            told = int(error.headers.get("retry-after-ms", 0))
+            if told > 5:
+                clock.now += (told - 5) / 1000
+                assert not ask(rates, per_minute=limit)
+
+
+@given(limit=st.integers(1, 8), pauses=st.lists(st.floats(0, 8), min_size=1, max_size=150))
+def test_no_minute_sees_more_than_the_estimate_of_two_windows_allows(limit: int, pauses: list[float]) -> None:
+    """The limit in the student's own minutes; across their border at most twice as many."""
+    rates, clock = limits()
+    admitted = []
+    for pause in pauses:
+        clock.now += pause
+        if ask(rates, per_minute=limit):
+            admitted.append(clock.now)
+
+    first = admitted[0]
+    own = Counter(int((instant - first) // WINDOW) for instant in admitted)
+    assert max(own.values()) <= limit
+    assert all(sum(start <= instant < start + WINDOW for instant in admitted) <= 2 * limit for start in admitted)
+
+
+@pytest.mark.parametrize("limit", [10, 60, 600])
+def test_an_even_pace_at_the_limit_is_admitted(limit: int) -> None:
+    rates, clock = limits()
+    admitted = 0
+
+    for _ in range(limit * 5):
+        admitted += ask(rates, per_minute=limit)
+        clock.now += WINDOW / limit
+
+    assert admitted >= limit * 5 * 0.9
+
+
+def test_a_refusal_says_how_long_to_wait_and_what_is_left() -> None:
+    rates, clock = limits()
+    for _ in range(10):
+        ask(rates, per_minute=10)
+    clock.now += WINDOW
+
+    with pytest.raises(RateLimited, match="allows 10 requests a minute") as caught:
+        rates.admit(STUDENT, per_minute=10, at_once=None)
+
+    assert caught.value.headers == {
+        "x-ratelimit-limit-requests": "10",
+        "x-ratelimit-remaining-requests": "0",
+        "x-ratelimit-reset-requests": "60s",
+        "retry-after": "6",
+        "retry-after-ms": "6000",
+    }
+
+
+def test_a_wait_of_more_than_a_minute_is_not_to_be_waited_for() -> None:
+    rates, _ = limits()
+    for _ in range(2):
+        ask(rates, per_minute=2)
+
+    with pytest.raises(RateLimited) as caught:
+        rates.admit(STUDENT, per_minute=2, at_once=None)
+
+    assert caught.value.headers["x-should-retry"] == "false"
+    assert "retry-after" not in caught.value.headers
+
+
+def test_too_many_at_once_are_told_to_wait_a_second() -> None:
+    rates, _ = limits()
+    ask(rates, at_once=1)
+
+    with pytest.raises(RateLimited, match="1 requests open") as caught:
+        rates.admit(STUDENT, per_minute=None, at_once=1)
+
+    assert caught.value.headers == {"retry-after": "1", "retry-after-ms": "1000"}
+
+
+def test_a_request_that_is_refused_at_once_does_not_count_for_the_minute() -> None:
+    rates, _ = limits()
+    ask(rates, per_minute=2, at_once=1)
+    ask(rates, per_minute=2, at_once=1)
+    rates.leave(STUDENT)
+
+    assert ask(rates, per_minute=2, at_once=1)
+
+
+@pytest.mark.parametrize(
+    ("reset", "text"), [(60.0, "60s"), (0.25, "0.25s"), (12.3456, "12.346s"), (120.0, "120s"), (0.0, "0s")]
+)
+def test_the_reset_is_a_duration(reset: float, text: str) -> None:
+    assert Rate(60, 1, reset).headers()["x-ratelimit-reset-requests"] == text

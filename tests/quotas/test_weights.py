@@ -44,3 +44,28 @@ def test_the_output_that_an_amount_affords_fits_into_it(amount: int, weight: int
 
 def test_output_that_weighs_nothing_is_always_affordable() -> None:
     assert Weights(output=0).affordable_output(0) is None
+
+
+@given(
+    one=st.builds(Tokens, input=COUNTS, output=COUNTS),
+    other=st.builds(Tokens, input=COUNTS, output=COUNTS),
+    weight=st.integers(0, 10**6),
+)
+def test_two_calls_never_weigh_less_than_one_that_is_as_long(one: Tokens, other: Tokens, weight: int) -> None:
+    weights = Weights(input=weight, output=weight // 3)
+
+    together = weights.weigh(Tokens(input=one.input + other.input, output=one.output + other.output))
+
+    assert together <= weights.weigh(one) + weights.weigh(other) <= together + 1
+
+
+@given(input=COUNTS, cached=COUNTS, output=COUNTS)
+def test_a_weight_of_one_counts_every_token_once(input: int, cached: int, output: int) -> None:
+    assert Weights().weigh(Tokens(input=input + cached, cached_input=cached, output=output)) == input + cached + output
+
+
+@pytest.mark.parametrize("weight", ["0.0001", "0.1", "0.3", "1.1", "2.675", "9999.9999"])
+def test_decimal_weights_are_kept_exactly(weight: str) -> None:
+    weights = Weights.of(input=Decimal(weight), cached_input=Decimal(0), output=Decimal(0))
+
+    assert weights.weigh(Tokens(input=10_000)) == Decimal(weight) * 10_000
