@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, F, Sum
+from django.db.models import F, Sum
 from django.db.models.functions import Coalesce
 
 from apps.quotas.models import Hold, LedgerEntry, WeeklyUsage
@@ -71,30 +71,34 @@ def _holds() -> Iterator[Drift]:
     """On each of its weeks, a hold moved what its state says: its amount while held, what it charged afterwards."""
     holds = Hold.objects.order_by("pk").only("pk", "state", "amount", "charged", "usage_ids")
     moved = (
-        LedgerEntry.objects.order_by("hold")
-        .values("hold")
-        .annotate(weeks=Count("usage", distinct=True), held=Sum("held_delta"), used=Sum("used_delta"))
+        LedgerEntry.objects.order_by("hold", "usage")
+        .values("hold", "usage")
+        .annotate(held=Sum("held_delta"), used=Sum("used_delta"))
     )
     # Both are read in the order of the call's id, side by side, so that memory does not grow with the ledger.
-    both = merge(
+    both: Iterator[tuple[str, int, Any]] = merge(
         ((hold.pk, 0, hold) for hold in holds.iterator(chunk_size=BATCH)),
         ((row["hold"], 1, row) for row in moved.iterator(chunk_size=BATCH)),
         key=itemgetter(0, 1),
     )
     for call, rows in groupby(both, key=itemgetter(0)):
-        yield from _check_hold(call, {kind: row for _, kind, row in rows})
+        found = list(rows)
+        hold = next((row for _, kind, row in found if kind == 0), None)
+        yield from _check_hold(call, hold, {row["usage"]: row for _, kind, row in found if kind == 1})
 
 
-def _check_hold(call: str, found: dict[int, Any]) -> Iterator[Drift]:
-    hold, moved = found.get(0), found.get(1, {"weeks": 0, "held": 0, "used": 0})
+def _check_hold(call: str, hold: Hold | None, moved: dict[int, Any]) -> Iterator[Drift]:
+    """`moved` are the sums of its entries, by the id of the week."""
     if hold is None:
-        yield Drift(f"Entries of call {call}, which has no hold", 0, moved["weeks"])
+        yield Drift(f"Entries of call {call}, which has no hold", 0, len(moved))
         return
-    weeks = len(json.loads(hold.usage_ids))
-    is_held = hold.state == Hold.State.HELD
-    yield from _compare(f"Hold {call}, weeks drawn on", weeks, moved["weeks"])
-    yield from _compare(f"Hold {call}, held", hold.amount * weeks if is_held else 0, moved["held"])
-    yield from _compare(f"Hold {call}, charged", (hold.charged or 0) * weeks, moved["used"])
+    drawn_on = set(json.loads(hold.usage_ids))
+    held = hold.amount if hold.state == Hold.State.HELD else 0
+    yield from _compare(f"Hold {call}, weeks drawn on", len(drawn_on), len(drawn_on & moved.keys()))
+    for week in sorted(drawn_on | moved.keys()):
+        is_own, sums = week in drawn_on, moved.get(week, {"held": 0, "used": 0})
+        yield from _compare(f"Hold {call}, held on week {week}", held if is_own else 0, sums["held"])
+        yield from _compare(f"Hold {call}, charged on week {week}", (hold.charged or 0) if is_own else 0, sums["used"])
 
 
 def _compare(what: str, stored: int, proven: int) -> Iterator[Drift]:

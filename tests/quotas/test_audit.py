@@ -21,6 +21,25 @@ def books() -> None:
     move(settle("adjusted", 9))
 
 
+def shift(hold: str, *, tokens: int) -> None:
+    """Take what a call was charged from the student and put it on the course, in every figure but the hold's own."""
+    for kind, change in (("student", -tokens), ("course", tokens)):
+        WeeklyUsage.objects.filter(kind=kind).update(used=F("used") + change)
+        entry = LedgerEntry.objects.filter(hold=hold, usage__kind=kind).exclude(kind="hold")
+        entry.update(used_delta=F("used_delta") + change)
+
+
+def move_entries(hold: str) -> None:
+    """Let another week pay for a call, with all its figures."""
+    own = WeeklyUsage.objects.get(kind="student")
+    other = WeeklyUsage.objects.create(kind="student", account=99, starts_at=own.starts_at, ends_at=own.ends_at)
+    entries = LedgerEntry.objects.filter(usage=own, hold=hold)
+    used = sum(entries.values_list("used_delta", flat=True))
+    entries.update(usage=other)
+    WeeklyUsage.objects.filter(pk=own.pk).update(used=F("used") - used)
+    WeeklyUsage.objects.filter(pk=other.pk).update(used=used)
+
+
 TAMPERINGS: dict[str, Callable[[], object]] = {
     "used tokens that nobody used": lambda: WeeklyUsage.objects.filter(kind="student").update(used=F("used") + 1),
     "used tokens that vanished": lambda: WeeklyUsage.objects.filter(kind="course").update(used=F("used") - 1),
@@ -31,6 +50,10 @@ TAMPERINGS: dict[str, Callable[[], object]] = {
     "a hold that vanished": lambda: Hold.objects.filter(id="settled").delete(),
     "a hold that charged something else": lambda: Hold.objects.filter(id="adjusted").update(charged=8),
     "a hold of another size": lambda: Hold.objects.filter(id="open").update(amount=11),
+    "a charge shifted between accounts": lambda: shift("settled", tokens=7),
+    "a call that somebody else pays for": lambda: move_entries("settled"),
+    "a week that has no entries": lambda: LedgerEntry.objects.filter(usage__kind="course").delete(),
+    "a released hold that charged": lambda: Hold.objects.filter(id="released").update(charged=3),
     "a hold that never ended": lambda: Hold.objects.filter(id="released").update(state="held"),
 }
 
@@ -49,3 +72,30 @@ def test_whatever_is_off_is_found(tamper: Callable[[], object], capsys: pytest.C
     with pytest.raises(CommandError):
         call_command("audit_ledger")
     assert len(capsys.readouterr().out.splitlines()) >= 2
+
+
+def test_the_figure_that_is_off_is_named_with_both_values() -> None:
+    WeeklyUsage.objects.filter(kind="student").update(used=F("used") + 5)
+
+    (drift,) = audit().drifts
+
+    assert "student 1, week of 2026-11-16, used" in str(drift)
+    assert (drift.stored - drift.proven, audit().drift) == (5, 5)
+
+
+def test_looking_changes_nothing() -> None:
+    before = [list(model.objects.order_by("pk").values()) for model in (WeeklyUsage, Hold, LedgerEntry)]
+
+    audit()
+
+    assert [list(model.objects.order_by("pk").values()) for model in (WeeklyUsage, Hold, LedgerEntry)] == before
+
+
+def test_a_ledger_that_adds_up_ends_the_command_with_0_and_one_that_does_not_with_1() -> None:
+    call_command("audit_ledger")
+    WeeklyUsage.objects.filter(kind="student").update(used=F("used") + 1)
+
+    with pytest.raises(CommandError) as caught:
+        call_command("audit_ledger")
+
+    assert caught.value.returncode == 1
