@@ -89,8 +89,15 @@ class StreamMeter(_Answer):
         self._size += len(chunk)
         if self._size > MAX_ANSWER:
             raise UpstreamBroken(f"The answer is longer than {MAX_ANSWER} bytes.")
-        kept = [event for event in self._split(chunk) if not self.is_done and self._keep(event)]
-        return b"\n\n".join(kept) + b"\n\n" if kept else b""
+        kept: list[bytes] = []
+        try:
+            for event in self._split(chunk):
+                if not self.is_done and self._keep(event):
+                    kept.append(event)
+        except UpstreamBroken as error:
+            error.kept = _joined(kept)
+            raise
+        return _joined(kept)
 
     def _split(self, chunk: bytes) -> list[bytes]:
         """The events that this chunk makes whole. Pieces are joined only then: a long event may come in many."""
@@ -156,6 +163,10 @@ class StreamMeter(_Answer):
         """The provider closed the stream. Raises UpstreamBroken if it did so before the answer was finished."""
         if not (self.is_done or self.is_finished):
             raise UpstreamBroken("The stream ended without a finish reason.")
+
+
+def _joined(events: list[bytes]) -> bytes:
+    return b"\n\n".join(events) + b"\n\n" if events else b""
 
 
 def _data(event: bytes) -> bytes | None:

@@ -152,13 +152,21 @@ class Pump:
         async for chunk in opened.upstream.chunks():
             self._last_progress = time.monotonic()
             self._first_byte = self._first_byte or self._last_progress
-            block = self._meter.feed(chunk)
+            block = await self._metered(chunk)
             if block:
                 await self.outlet.put(block)
                 self._last_progress = time.monotonic()
             if self._meter.is_done and self._limit is not None:
                 # Reading to the very end lets the connection be used again; no one waits long for it.
                 self._limit.reschedule(self._loop.time() + CLEAN_END_GRACE)
+
+    async def _metered(self, chunk: bytes) -> bytes:
+        try:
+            return self._meter.feed(chunk)
+        except UpstreamBroken as error:
+            if error.kept:
+                await self.outlet.put(error.kept)  # it is charged, so it is delivered
+            raise
 
     def _halt_failure(self) -> GatewayError:
         if self._halted == "shutting_down":

@@ -30,7 +30,9 @@ class UpstreamRefused(Exception):
 
 
 class UpstreamBroken(Exception):
-    """The answer stopped before its end."""
+    """The answer stopped before its end. `kept` is what came before that and has not been relayed yet."""
+
+    kept: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

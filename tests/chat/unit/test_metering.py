@@ -270,6 +270,15 @@ def test_an_error_event_breaks_the_stream_without_the_provider_s_words() -> None
     assert "acct_secret" not in str(caught.value)
 
 
+def test_what_came_in_the_same_piece_before_an_error_event_is_still_to_be_relayed() -> None:
+    meter = StreamMeter(wants_usage=False)
+
+    with pytest.raises(UpstreamBroken) as caught:
+        meter.feed(event(chunk("a")) + event({"error": {"message": "x"}}))
+
+    assert caught.value.kept == event(chunk("a"))
+
+
 def test_what_came_before_an_error_event_stays_known() -> None:
     meter = fed(chunk("a", usage=USAGE))
 
