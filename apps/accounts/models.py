@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractUser, UserManager
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Q
@@ -38,8 +38,18 @@ class Weekday(models.TextChoices):
         return list(type(self)).index(self)
 
 
+class PersonManager(UserManager.from_queryset(RevisedQuerySet)):  # type: ignore[misc]
+    """Django's manager of users, on a queryset whose bulk writes announce themselves."""
+
+    use_in_migrations = False
+
+
 class User(AbstractUser):
     """A person. Staff sign in with a password; students usually have only an API key."""
+
+    topic: ClassVar[str] = TOPIC
+
+    objects: ClassVar[PersonManager] = PersonManager()
 
     def __str__(self) -> str:
         return self.get_full_name() or self.email or self.username

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from django.db import IntegrityError, transaction
 
-from apps.accounts.models import TOPIC, ApiKey, Course, Membership
+from apps.accounts.models import TOPIC, ApiKey, Course, Membership, User
 from apps.common.models import Revision
 from apps.rules.models import Rule
 from tests import factories
@@ -100,3 +100,12 @@ def test_topics_are_apart(course: Course) -> None:
 
     assert number() == before
     assert number(Rule.topic) > 0
+
+
+def test_a_bulk_change_of_people_is_announced() -> None:
+    person = factories.make_student().user
+    before = number()
+
+    User.objects.filter(pk=person.pk).update(is_active=False)
+
+    assert number() > before
