@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 
 
 class ForbiddenAddress(OSError):
@@ -25,6 +26,8 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(ip.packed[-4:])
         if inner is not None:
             return is_public(str(inner))
+        if ip not in _GLOBAL_UNICAST:
+            return False  # Python counts some ranges as global that are not routed, such as local NAT64
     return ip.is_global and not ip.is_multicast
 
 

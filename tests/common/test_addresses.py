@@ -104,3 +104,8 @@ def test_a_good_base_url_is_stored_without_a_slash_at_the_end(url: str, stored: 
 def test_a_bad_base_url_is_explained(url: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence.replace("?", r"\?")):
         check_url(url)
+
+
+@pytest.mark.parametrize("address", ["fec0::1", "64:ff9b:1::a00:1", "::127.0.0.1", "::10.0.0.1"])
+def test_a_range_that_is_not_routed_is_not_public(address: str) -> None:
+    assert not is_public(address)
