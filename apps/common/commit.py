@@ -98,10 +98,12 @@ class Writer:
     After `stop`, which commits what is queued, units are refused with StoreAway.
     """
 
-    def __init__(self, *, name: str = "writer") -> None:
+    def __init__(self, *, name: str = "writer", lock_seconds: float = LOCK_SECONDS) -> None:
+        self._lock_seconds = lock_seconds
         self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._stopped = False
+        self._gate = threading.Lock()  # between the last unit and the sentinel that ends the thread
         self._connection: Any  # a BaseDatabaseWrapper with its driver's exceptions
         self.batches = 0
         self.units = 0
@@ -110,8 +112,9 @@ class Writer:
         self._thread.start()
 
     def stop(self) -> None:
-        self._stopped = True
-        self._queue.put(None)
+        with self._gate:
+            self._stopped = True
+            self._queue.put(None)
         if self._thread.is_alive():
             self._thread.join()
 
@@ -129,11 +132,12 @@ class Writer:
         return future.result()
 
     def _put(self, unit: "_Unit") -> None:
-        if self._stopped:
-            unit.error = StoreAway()
-            _finish([unit])
-        else:
-            self._queue.put(unit)
+        with self._gate:
+            if not self._stopped:
+                self._queue.put(unit)
+                return
+        unit.error = StoreAway()
+        _finish([unit])
 
     def _run(self) -> None:
         self._connection = connections["default"]
@@ -162,7 +166,13 @@ class Writer:
         self.batches += 1
         self.units += len(batch)
         try:
-            self._transact(batch)
+            cursor = self._connect()
+            self._begin(cursor)
+        except DatabaseError as error:
+            self._fail(batch, error)
+            return
+        try:
+            self._transact(cursor, batch)
         except DatabaseError as error:
             self._separate(batch, error)
         except Exception as error:
@@ -176,17 +186,20 @@ class Writer:
                 self._commit([unit])
             return
         if isinstance(error, DatabaseError):
-            logger.error("The writer could not commit: %s", error)
-            self._connection.close()
-            batch[0].error = StoreAway()
-            batch[0].error.__cause__ = error
+            self._fail(batch, error)
         else:
             batch[0].error = error
 
-    def _transact(self, batch: "list[_Unit]") -> None:
-        cursor = self._connect()
+    def _fail(self, batch: "list[_Unit]", error: DatabaseError) -> None:
+        """The database is away or locked: nothing of the batch was done, and trying each alone would take as long."""
+        logger.error("The writer could not commit: %s", error)
+        self._connection.close()
+        for unit in batch:
+            unit.error = StoreAway()
+            unit.error.__cause__ = error
+
+    def _transact(self, cursor: Cursor, batch: "list[_Unit]") -> None:
         with self._connection.wrap_database_errors:
-            self._begin(cursor)
             try:
                 for apply, units in _by_function(batch).items():
                     for unit, result in zip(units, apply(cursor, [u.work for u in units]), strict=True):
@@ -199,21 +212,23 @@ class Writer:
     def _connect(self) -> Cursor:
         is_new = self._connection.connection is None
         self._connection.ensure_connection()
-        cursor = Cursor(self._connection)
-        if is_new and self._connection.vendor == "sqlite":
-            cursor.execute("PRAGMA busy_timeout=0")
-            cursor.execute(f"PRAGMA wal_autocheckpoint={MAX_LOG_PAGES}")
+        with self._connection.wrap_database_errors:
+            cursor = Cursor(self._connection)
+            if is_new and self._connection.vendor == "sqlite":
+                cursor.execute("PRAGMA busy_timeout=0")
+                cursor.execute(f"PRAGMA wal_autocheckpoint={MAX_LOG_PAGES}")
         return cursor
 
     def _begin(self, cursor: Cursor) -> None:
         """Open the transaction, asking again every 0.2 ms while another process writes to the same SQLite file."""
         begin = "BEGIN IMMEDIATE" if self._connection.vendor == "sqlite" else "BEGIN"
-        deadline = time.monotonic() + LOCK_SECONDS
+        deadline = time.monotonic() + self._lock_seconds
         while True:
             try:
-                cursor.execute(begin)
+                with self._connection.wrap_database_errors:
+                    cursor.execute(begin)
                 return
-            except self._connection.Database.OperationalError as error:
+            except DatabaseError as error:
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise
             time.sleep(RETRY_SECONDS)

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -183,6 +184,21 @@ async def test_a_locked_database_is_waited_for(writer: Writer, lines: Lines) -> 
 
     assert not while_locked
     assert await all_of([future]) == ["added line"]
+
+
+async def test_a_batch_gives_up_together_when_the_lock_is_not_let_go(lines: Lines) -> None:
+    hasty = Writer(name="hasty", lock_seconds=0.2)
+    hasty.start()
+    lines.reader.execute("BEGIN IMMEDIATE")
+    started = time.monotonic()
+
+    results = await asyncio.gather(*(hasty.submit(add, str(n)) for n in range(20)), return_exceptions=True)
+    seconds = time.monotonic() - started
+    lines.reader.execute("ROLLBACK")
+    hasty.stop()
+
+    assert [type(result) for result in results] == [StoreAway] * 20
+    assert seconds < 2
 
 
 async def test_a_waiter_that_gave_up_disturbs_nobody(writer: Writer, gate: Gate, lines: Lines) -> None:
