@@ -22,6 +22,7 @@ from apps.accounts.scoping import CourseFilter, CourseScoped, seen_courses
 from apps.common.admin import CappedPaginator, Choice, OperatorOnly, Pages, ReadOnly, is_operator
 from apps.common.display import NOTHING, badge, duration, moment, number
 from apps.common.ids import first_id
+from apps.conversations import draining
 from apps.conversations.models import Call, DeadLetter, RuleHit, Thread, Turn
 from apps.conversations.reading import STATUS_KINDS, exchanges, read
 from apps.conversations.spool import SpooledRecord
@@ -302,6 +303,14 @@ class DeadLetterAdmin(OperatorOnly, Pages):
     search_help_text = "Request ID or error"
     fields = ("call", "buried", "error", "text")
     readonly_fields = fields
+    actions = ("replay",)
+
+    @admin.action(description="Replay selected dead letters")
+    def replay(self, request: HttpRequest, queryset: Any) -> None:
+        letters = list(queryset)
+        taken = draining.replay(letters)
+        refused = len(letters) - taken
+        self.message_user(request, f"The database took {taken} and refused {refused} again.")
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

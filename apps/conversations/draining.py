@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, OperationalError, transaction
 
 from apps.common.owners import forget, is_alive
 from apps.conversations import spool
@@ -65,20 +65,22 @@ def _drain_spool(path: Path, owners: Path) -> int:
     return drained
 
 
-def drain(path: Path) -> int:
-    """Drain one spool file once; how many records reached the database."""
+def drain(path: Path, *, read: int = READ) -> int:
+    """Drain one spool file once, `read` records at a time; how many reached the database."""
     file = spool.connect(path)
+    # A call may be settled while the file is read: its later records must not overtake the earlier ones.
+    unsettled: set[str] = set()
     try:
-        return sum(_drain_batch(file, batch) for batch in _batches(file))
+        return sum(_drain_batch(file, batch, unsettled) for batch in _batches(file, read))
     finally:
         file.close()
 
 
-def _batches(file: sqlite3.Connection) -> Iterator[list[_Waiting]]:
+def _batches(file: sqlite3.Connection, read: int) -> Iterator[list[_Waiting]]:
     last = 0
     while True:
         rows = file.execute(
-            "SELECT id, call, body FROM records WHERE id > ? ORDER BY id LIMIT ?", (last, READ)
+            "SELECT id, call, body FROM records WHERE id > ? ORDER BY id LIMIT ?", (last, read)
         ).fetchall()
         if not rows:
             return
@@ -86,11 +88,11 @@ def _batches(file: sqlite3.Connection) -> Iterator[list[_Waiting]]:
         yield [_Waiting(*row) for row in rows]
 
 
-def _drain_batch(file: sqlite3.Connection, batch: Sequence[_Waiting]) -> int:
-    calls = Call.objects.filter(pk__in={waiting.call for waiting in batch}).only(
-        "pk", "course", "membership", "started_at"
-    )
+def _drain_batch(file: sqlite3.Connection, batch: Sequence[_Waiting], unsettled: set[str]) -> int:
+    asked = {waiting.call for waiting in batch} - unsettled
+    calls = Call.objects.filter(pk__in=asked).only("pk", "course", "membership", "started_at")
     known = {call.pk: call for call in calls}
+    unsettled |= asked - known.keys()
     ready = [waiting for waiting in batch if waiting.call in known]
     for start in range(0, len(ready), WRITE):
         _deliver(file, ready[start : start + WRITE], known)
@@ -98,11 +100,16 @@ def _drain_batch(file: sqlite3.Connection, batch: Sequence[_Waiting]) -> int:
 
 
 def _deliver(file: sqlite3.Connection, batch: Sequence[_Waiting], calls: dict[str, Call]) -> None:
-    """Commit a few records; if the database refuses them together, one by one, and what it still refuses apart."""
+    """Commit a few records; if the database refuses them together, one by one, and what it still refuses apart.
+
+    A database that is away refuses nothing: OperationalError goes to the caller, and the records stay where they are.
+    """
     try:
         with transaction.atomic():
             for waiting in batch:
                 _store(SpooledRecord.from_body(waiting.body), calls[waiting.call])
+    except OperationalError:
+        raise
     except (DatabaseError, ValueError, TypeError, KeyError) as error:
         if len(batch) > 1:
             for waiting in batch:
@@ -175,6 +182,22 @@ def _bury(waiting: _Waiting, error: Exception) -> None:
     DeadLetter.objects.create(
         call=waiting.call, record={"body": waiting.body.decode(errors="replace")}, error=repr(error)[:2000]
     )
+
+
+def replay(letters: Sequence[DeadLetter]) -> int:
+    """Try dead letters again; how many the database took this time. The others stay, with the reason of today."""
+    return sum(_replay_one(letter) for letter in letters)
+
+
+def _replay_one(letter: DeadLetter) -> bool:
+    try:
+        with transaction.atomic():
+            _store(SpooledRecord.from_body(letter.record["body"].encode()), Call.objects.get(pk=letter.call))
+            letter.delete()
+        return True
+    except (DatabaseError, Call.DoesNotExist, ValueError, TypeError, KeyError) as error:
+        DeadLetter.objects.filter(pk=letter.pk).update(error=repr(error)[:2000])
+        return False
 
 
 def _remove_if_done(path: Path, owners: Path) -> None:

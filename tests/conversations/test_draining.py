@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models.signals import post_save
 
 from apps.accounts.models import Membership
 from apps.common.ids import new_id
 from apps.common.owners import Owner
 from apps.conversations import spool, threads
-from apps.conversations.draining import drain, drain_all
+from apps.conversations.draining import drain, drain_all, replay
 from apps.conversations.models import Call, DeadLetter, Exchange, Thread, Turn
 from apps.conversations.spool import SpooledRecord, SpooledTurn
 from apps.conversations.threads import Message
@@ -455,3 +456,36 @@ def test_two_drainers_at_once_do_the_work_once(shared: Machine) -> None:
     assert drained == 50
     assert Exchange.objects.filter(call__in=calls).count() == 50
     assert Thread.objects.filter(membership=shared.student).count() == 50
+
+
+def test_a_call_settled_while_the_file_is_read_keeps_its_order(machine: Machine) -> None:
+    late, other = machine.call(settled=False), machine.call()
+    machine.spool(
+        SpooledRecord(call=late, turns=(SpooledTurn(0, 0, "user", "first words"),)),
+        SpooledRecord(call=other, turns=(SpooledTurn(0, 0, "user", "hi"),), final=True),
+        SpooledRecord(call=late, turns=(SpooledTurn(1, None, "assistant", "an answer"),), final=True, tail="t"),
+    )
+
+    def settle(**_: Any) -> None:
+        post_save.disconnect(settle, sender=Exchange)
+        machine.settle(late)
+
+    post_save.connect(settle, sender=Exchange, weak=False)
+    drain(machine.path, read=1)
+    drain(machine.path, read=1)
+
+    assert Thread.objects.get(exchanges__call=late).title == "first words"
+
+
+def test_a_dead_letter_is_delivered_when_its_cause_is_gone(machine: Machine) -> None:
+    call = machine.call(settled=False)
+    record = SpooledRecord(call=call, turns=(SpooledTurn(0, 0, "user", "at last"),), final=True)
+    letter = DeadLetter.objects.create(call=call, record={"body": record.body().decode()}, error="IntegrityError()")
+    before = replay([letter])
+    machine.settle(call)
+
+    after = replay([letter])
+
+    assert (before, after) == (0, 1)
+    assert Turn.objects.get(call=call).text == "at last"
+    assert not DeadLetter.objects.exists()
