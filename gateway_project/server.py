@@ -15,10 +15,13 @@ import sys
 from collections.abc import Iterator
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway_project import health
 
 logger = logging.getLogger("gateway_project.server")
+
+LAST_BYTES_SECONDS = 1.0
 
 
 class DrainingServer(uvicorn.Server):
@@ -48,7 +51,16 @@ class DrainingServer(uvicorn.Server):
             connection.shutdown()
         if (plane := health.plane()) is not None:
             await plane.drain(seconds=0 if self.force_exit else self._drain_seconds)
+        await self._let_go()
         await super().shutdown(sockets)
+
+    async def _let_go(self) -> None:
+        """Everything is settled: give clients a moment to take the last bytes, then drop those that do not read."""
+        if self.server_state.tasks:
+            await asyncio.wait(set(self.server_state.tasks), timeout=LAST_BYTES_SECONDS)
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, HttpToolsProtocol) and not connection.cycle.response_complete:
+                connection.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -68,7 +80,7 @@ def serve(*, sockets: list[socket.socket], parent: int | None) -> None:
     config = uvicorn.Config(
         "gateway_project.asgi:application",
         loop="uvloop",
-        http="httptools",
+        http=HttpToolsProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -80,7 +80,7 @@ def test_a_wrong_number_names_its_line_and_field(operator: Operator, example: st
         ("providers: [{name: p, base_url: 'ftp://x'}]",
          "1: providers[0].base_url: The address must start with https:// or http://."),
         (PROVIDER % "credentials: [{label: main}]",
-         "2: providers[0].credentials[0].secret_env: is required for a new credential, and for one whose provider has moved."),
+         "2: providers[0].credentials[0].secret_env: is required for a new credential, and for one whose provider has moved."),  # noqa: E501
         (PROVIDER % "credentials: [{label: main, secret_env: NONE_SUCH}]",
          "2: providers[0].credentials[0].secret_env: the environment variable NONE_SUCH is not set."),
         (PROVIDER % "credentials: [{label: main, secret_env: ODD_KEY}]",
