@@ -135,7 +135,14 @@ def _text(message: dict[str, Any]) -> str:
             text = part.get("text") or part.get("refusal")
             pieces.append(text if isinstance(text, str) else f"[{part['type']}]")
     pieces.extend(text for key in ("reasoning_content", "refusal") if (text := message.get(key)))
-    for call in message.get("tool_calls") or ():
-        function = call.get("function") or {}
-        pieces.append(f"[{function.get('name') or 'tool'}] {function.get('arguments') or ''}")
+    pieces.extend(_called(call) for call in message.get("tool_calls") or ())
+    if message.get("function_call"):
+        pieces.append(_called({"function": message["function_call"]}))
     return "\n".join(filter(None, pieces))
+
+
+def _called(call: dict[str, Any]) -> str:
+    """A tool call of either kind, with all the text that it hands over."""
+    function, custom = call.get("function") or {}, call.get("custom") or {}
+    name = function.get("name") or custom.get("name") or "tool"
+    return f"[{name}] " + "\n".join(filter(None, (function.get("arguments"), custom.get("input"))))

@@ -24,9 +24,16 @@ class Function(TypedDict):
     arguments: NotRequired[str | None]
 
 
+class CustomTool(TypedDict):
+    __pydantic_config__ = _LOOSE  # type: ignore[misc]
+    name: NotRequired[str | None]
+    input: NotRequired[str | None]
+
+
 class ToolCall(TypedDict):
     __pydantic_config__ = _LOOSE  # type: ignore[misc]
     function: NotRequired[Function | None]
+    custom: NotRequired[CustomTool | None]
 
 
 class ChatMessage(TypedDict):
@@ -36,6 +43,7 @@ class ChatMessage(TypedDict):
     refusal: NotRequired[str | None]
     reasoning_content: NotRequired[str | None]
     tool_calls: NotRequired[list[ToolCall] | None]
+    function_call: NotRequired[Function | None]
 
 
 class StreamOptions(TypedDict):

@@ -88,6 +88,7 @@ WRONG: list[tuple[str, Any, str]] = [
         [{"role": "assistant", "tool_calls": [{"function": {"arguments": {}}}]}],
         "messages[0].tool_calls[0].function.arguments",
     ),
+    ("messages", [{"role": "assistant", "function_call": {"arguments": 1}}], "messages[0].function_call.arguments"),
     *(("stream", value, "stream") for value in ("true", 1, [])),
     *(("stream_options", value, "stream_options") for value in (True, "x", [])),
     ("stream_options", {"include_usage": "yes"}, "stream_options.include_usage"),
@@ -252,7 +253,10 @@ TEXTS: list[tuple[dict[str, Any], str]] = [
     ({"content": "So", "tool_calls": [CALL, CALL]}, 'So\n[add] {"a": 1}\n[add] {"a": 1}'),
     ({"tool_calls": [{"type": "custom"}]}, "[tool] "),
     ({"tool_calls": [{"function": {"name": None, "arguments": None}}]}, "[tool] "),
-    ({"tool_calls": None, "refusal": None, "reasoning_content": None}, ""),
+    ({"tool_calls": [{"type": "custom", "custom": {"name": "run", "input": "my words"}}]}, "[run] my words"),
+    ({"tool_calls": [{**CALL, "custom": {"input": "my words"}}]}, '[add] {"a": 1}\nmy words'),
+    ({"content": None, "function_call": {"name": "add", "arguments": "my words"}}, "[add] my words"),
+    ({"tool_calls": None, "function_call": None, "refusal": None, "reasoning_content": None}, ""),
 ]
 
 
