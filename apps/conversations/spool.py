@@ -170,10 +170,11 @@ def transaction(file: sqlite3.Connection) -> Iterator[None]:
     file.execute("BEGIN IMMEDIATE")
     try:
         yield
+        file.execute("COMMIT")
     except BaseException:
-        file.execute("ROLLBACK")
+        if file.in_transaction:  # some errors have rolled it back already
+            file.execute("ROLLBACK")
         raise
-    file.execute("COMMIT")
 
 
 def oldest(path: Path) -> float | None:

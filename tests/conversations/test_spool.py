@@ -1,6 +1,7 @@
 """The spool: a file that keeps what was appended, whatever becomes of the process."""
 
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -171,6 +172,69 @@ def test_whoever_looks_at_a_new_spool_does_not_hinder_it(path: Path, number: int
 
     assert file.execute("SELECT call FROM records").fetchall() == [("call",)]
     file.close()
+
+
+# Trouble with the disk
+
+
+def test_what_could_not_be_written_is_written_once_it_can_be(
+    spool: Spool, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool.append(record("before"))
+    wait_until(lambda: calls_in(path) == ["before"])
+    file = connect(path)
+    file.execute("DROP TABLE records")
+
+    spool.append(record("refused"))
+    wait_until(lambda: "trying again" in caplog.text)
+    file.close()
+    spool.append(record("after"))
+
+    wait_until(lambda: calls_in(path) == ["refused", "after"])
+
+
+def test_a_file_that_cannot_be_opened_is_opened_once_it_can_be(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spool = Spool(path)
+    spool.append(record("call"))
+    path.rename(path.with_suffix(".away"))
+    path.mkdir()
+
+    spool.start()
+    wait_until(lambda: "Opening the spool failed" in caplog.text)
+    path.rmdir()
+    path.with_suffix(".away").rename(path)
+    spool.stop()
+
+    assert calls_in(path) == ["call"]
+
+
+def test_a_transaction_that_fails_leaves_nothing_behind(path: Path) -> None:
+    Spool(path)
+    file = connect(path)
+
+    with pytest.raises(RuntimeError), transaction(file):
+        file.execute("INSERT INTO records (call, body, at) VALUES ('a', x'', 0)")
+        raise RuntimeError
+
+    file.close()
+    assert calls_in(path) == []
+
+
+def test_a_commit_that_fails_does_not_hinder_the_next_transaction(path: Path) -> None:
+    Spool(path)
+    file = connect(path)
+    file.executescript(
+        "PRAGMA foreign_keys=ON; CREATE TABLE owners (id INTEGER PRIMARY KEY);"
+        "CREATE TABLE owned (owner INTEGER REFERENCES owners (id) DEFERRABLE INITIALLY DEFERRED);"
+    )
+
+    with pytest.raises(sqlite3.IntegrityError), transaction(file):
+        file.execute("INSERT INTO owned VALUES (1)")
+    with transaction(file):
+        file.execute("INSERT INTO records (call, body, at) VALUES ('a', x'', 0)")
+
+    file.close()
+    assert calls_in(path) == ["a"]
 
 
 # A process that dies
