@@ -76,7 +76,7 @@ class Plane:
         plane.spool.start()
         await asyncio.to_thread(refresh_all, plane.snapshots)
         plane._run(keep_fresh(plane.snapshots))
-        plane._run(keep_log_short())
+        plane._run(keep_log_short(plane.writer))
         plane._run(recovery.sweep_for_ever(plane.writer))
         plane._run(recovery.watch_pumps_for_ever(plane))
         plane._run(recovery.drain_if_nobody_does(plane.spool.path))

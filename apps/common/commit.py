@@ -31,7 +31,6 @@ BATCH = 512
 RETRY_SECONDS = 0.0002
 LOCK_SECONDS = 30.0
 LOG_SECONDS = 1.0
-MAX_LOG_PAGES = 50_000  # of the write-ahead log: 200 MB, which `keep_log_short` never lets it reach
 
 
 class StoreAway(Unavailable):
@@ -103,6 +102,7 @@ class Writer:
         self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._stopped = False
+        self._log_is_due = False
         self._gate = threading.Lock()  # between the last unit and the sentinel that ends the thread
         self._connection: Any  # a BaseDatabaseWrapper with its driver's exceptions
         self.batches = 0
@@ -144,7 +144,20 @@ class Writer:
         while (batch := self._next_batch()) is not None:
             self._commit(batch)
             _finish(batch)
+            if self._log_is_due:
+                self._start_log_over()
         self._connection.close()
+
+    def start_log_over(self) -> None:
+        """Have SQLite's write-ahead log start over after the next batch, now that most of it is in the database."""
+        self._log_is_due = True
+
+    def _start_log_over(self) -> None:
+        self._log_is_due = False
+        try:
+            self._connect().execute(_SHORTEN)
+        except DatabaseError as error:
+            logger.warning("The write-ahead log could not be started over: %s", error)
 
     def _next_batch(self) -> "list[_Unit] | None":
         first = self._queue.get()
@@ -216,7 +229,6 @@ class Writer:
             cursor = Cursor(self._connection)
             if is_new and self._connection.vendor == "sqlite":
                 cursor.execute("PRAGMA busy_timeout=0")
-                cursor.execute(f"PRAGMA wal_autocheckpoint={MAX_LOG_PAGES}")
         return cursor
 
     def _begin(self, cursor: Cursor) -> None:
@@ -287,23 +299,29 @@ def _resolve_all(units: list[_Unit]) -> None:
         unit.resolve()
 
 
-async def keep_log_short() -> None:
-    """Bring SQLite's write-ahead log into the database file every second, beside the writer instead of within it.
+async def keep_log_short(writer: Writer) -> None:
+    """Bring SQLite's write-ahead log into the database file every second, most of it beside the writer.
 
-    Left to itself, SQLite does so in whichever commit makes the log long, and that commit waits for the disk.
+    Left to itself, SQLite does all of it within whichever commit makes the log long, and that commit waits for the
+    disk. A thread does it while commits go on, and the writer only the little that has come since: then nothing is left
+    and the log starts over instead of growing.
     """
     while connections["default"].vendor == "sqlite":
         await asyncio.sleep(LOG_SECONDS)
         try:
             await asyncio.to_thread(_shorten_log)
+            writer.start_log_over()
         except DatabaseError as error:
             logger.warning("The write-ahead log could not be brought into the database: %s", error)
+
+
+_SHORTEN = "PRAGMA wal_checkpoint(PASSIVE)"
 
 
 def _shorten_log() -> None:
     connection = connections["default"]
     try:
         with connection.cursor() as cursor:
-            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            cursor.execute(_SHORTEN)
     finally:
         connection.close()

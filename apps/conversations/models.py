@@ -31,9 +31,14 @@ class Call(models.Model):
         OUT_OF_QUOTA = "out_of_quota", "Out of quota"
 
     id = models.CharField("request ID", max_length=32, primary_key=True)
-    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="calls")
-    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="calls", verbose_name="student")
-    api_key = models.ForeignKey(ApiKey, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    # No indexes of their own: the two below serve, and every index costs each call a page.
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="calls", db_index=False)
+    membership = models.ForeignKey(
+        Membership, on_delete=models.CASCADE, related_name="calls", verbose_name="student", db_index=False
+    )
+    api_key = models.ForeignKey(
+        ApiKey, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
     model = models.CharField(max_length=100)
     provider = models.CharField(max_length=60, blank=True)
     upstream_model = models.CharField(max_length=200, blank=True)
@@ -56,9 +61,10 @@ class Call(models.Model):
 
     class Meta:
         ordering = ("-id",)
+        # Ascending, read backwards: SQLite appends to a page where it would have to split it for descending ones.
         indexes = (
-            models.Index(fields=("course", "-id"), name="calls_of_a_course"),
-            models.Index(fields=("membership", "-id"), name="calls_of_a_student"),
+            models.Index(fields=("course", "id"), name="calls_of_a_course"),
+            models.Index(fields=("membership", "id"), name="calls_of_a_student"),
         )
 
     def __str__(self) -> str:
@@ -110,8 +116,8 @@ class Thread(models.Model):
         verbose_name = "conversation"
         ordering = ("-last_at", "-id")
         indexes = (
-            models.Index(fields=("course", "-last_at"), name="threads_of_a_course"),
-            models.Index(fields=("membership", "-last_at"), name="threads_of_a_student"),
+            models.Index(fields=("course", "last_at"), name="threads_of_a_course"),
+            models.Index(fields=("membership", "last_at"), name="threads_of_a_student"),
         )
 
     def __str__(self) -> str:

@@ -23,7 +23,8 @@ MAX_QUEUED = 20_000
 MAX_QUEUED_BYTES = 64 * 2**20
 BATCH = 256
 _SCHEMA = """
-    PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=16777216;
+    PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
+    PRAGMA journal_size_limit=16777216; PRAGMA wal_autocheckpoint=4000;
     CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY AUTOINCREMENT, call TEXT, body BLOB, at REAL);
 """
 
