@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import TypeVar
 
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from apps.accounts import keys
 from apps.accounts.models import TOPIC, ApiKey, Weekday
+from apps.common.commit import StoreAway
 from apps.common.errors import InvalidKey
 from apps.common.revisions import Snapshot
 
@@ -94,7 +95,7 @@ def _keep(kept: OrderedDict[str, T], digest: str, value: T) -> None:
 
 
 def find(digest: str) -> Principal | None:
-    """Read the principal of a digest from the database. Blocking: call it in a thread."""
+    """Read the principal of a digest from the database. Blocking: call it in a thread. Raises StoreAway."""
     try:
         row = (
             ApiKey.objects.select_related("membership__course")
@@ -102,6 +103,8 @@ def find(digest: str) -> Principal | None:
             .first()
         )
         return row and _principal(row)
+    except DatabaseError as error:
+        raise StoreAway from error
     finally:
         connection.close_if_unusable_or_obsolete()
 
