@@ -46,6 +46,7 @@ class _Answer:
     def __init__(self) -> None:
         self.usage: Tokens | None = None
         self.texts: dict[int, list[str]] = defaultdict(list)
+        self._said: list[str] = []
         self.text_bytes = 0
         self.is_finished = False
         self.is_done = False  # the last event of a stream has been seen
@@ -54,19 +55,27 @@ class _Answer:
         """The answer as people read it; several choices one below the other."""
         return "\n\n".join("".join(self.texts[index]) for index in sorted(self.texts))
 
+    def said(self) -> str:
+        """What the first choice will be recognised by when the client sends it again: its content and tool calls."""
+        return "".join(self._said)
+
     def _note_text(self, index: int, message: Any) -> None:
-        for key in ("content", "refusal", "reasoning_content"):
+        if text := message.get("content"):
+            self._add(index, text)
+        for key in ("refusal", "reasoning_content"):
             if text := message.get(key):
-                self._add(index, text)
+                self._add(index, text, said="")
         for call in message.get("tool_calls") or ():
             function = call.get("function") or {}
             if name := function.get("name"):
-                self._add(index, f"[{name}] ")
+                self._add(index, f"[{name}] ", said=name)
             if arguments := function.get("arguments"):
                 self._add(index, arguments)
 
-    def _add(self, index: int, text: Any) -> None:
+    def _add(self, index: int, text: Any, said: Any = None) -> None:
         if isinstance(text, str):
+            if index == 0:
+                self._said.append(text if said is None else str(said))
             self.texts[index].append(text)
             self.text_bytes += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 

@@ -45,7 +45,8 @@ def parse(raw: bytes, *, id: str, principal: Principal, catalogue: Catalogue) ->
         body=body,
         size=len(raw),
         messages=tuple(
-            Message(position, message["role"], _text(message)) for position, message in enumerate(body["messages"])
+            Message(position, message["role"], _text(message), _said(message))
+            for position, message in enumerate(body["messages"])
         ),
         is_stream=is_stream,
         wants_usage=is_stream and bool((body.get("stream_options") or {}).get("include_usage")),
@@ -139,6 +140,15 @@ def _text(message: dict[str, Any]) -> str:
     if message.get("function_call"):
         pieces.append(_called({"function": message["function_call"]}))
     return "\n".join(filter(None, pieces))
+
+
+def _said(message: dict[str, Any]) -> str | None:
+    """What an answer is recognised by when it comes back as history, as `metering` notes it when it is given."""
+    if message["role"] != "assistant" or message.keys() <= {"role", "content"}:
+        return None
+    content = _text({"content": message.get("content")})
+    functions = [call.get("function") or {} for call in message.get("tool_calls") or ()]
+    return content + "".join(f"{call.get('name') or ''}{call.get('arguments') or ''}" for call in functions)
 
 
 def _called(call: dict[str, Any]) -> str:

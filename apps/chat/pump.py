@@ -178,7 +178,8 @@ class Pump:
     async def _settle(self, reservation: Reservation, failure: GatewayError | None) -> None:
         """Spool the rest of the text, charge, and let a plain answer go."""
         texts = self._meter.texts
-        self._transcript.finish(*texts.values() if len(texts) == 1 else ([self._meter.text()] if texts else None,))
+        answer = [self._meter.text()] if len(texts) > 1 else next(iter(texts.values()), None)
+        self._transcript.finish(answer, said=self._meter.said())
         settled = await settle(self._plane, self._closed(reservation, failure))
         if failure is not None:
             failure.charged = settled.charged

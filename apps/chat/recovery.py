@@ -78,7 +78,8 @@ async def drain_if_nobody_does(path: Path) -> None:
         try:
             if await asyncio.to_thread(_is_neglected, path):
                 drained = await asyncio.to_thread(_drain)
-                logger.warning("No worker drains the spools; this process drained %d records", drained)
+                if drained:  # else what waits belongs to calls that are not settled yet
+                    logger.warning("No worker drains the spools; this process drained %d records", drained)
         except Exception:
             logger.exception("Draining the spools failed; trying again")
 

@@ -51,12 +51,15 @@ class Transcript:
         if self._is_kept and len(pieces) > self._pieces:
             self._append(SpooledRecord(call=self._call.id, turns=(*self._prompt(), *self._answer(pieces))))
 
-    def finish(self, answer: list[str] | None) -> None:
-        """Spool the rest, with the place in the conversation. `answer` is None if there was none."""
+    def finish(self, answer: list[str] | None, *, said: str | None = None) -> None:
+        """Spool the rest, with the place in the conversation. `answer` is None if there was none.
+
+        `said` is what the answer will be recognised by in later calls; None if that is all of it.
+        """
         if not self._is_kept:
             return
         place = self._locate()
-        whole = "".join(answer) if answer else ""
+        whole = said if said is not None else "".join(answer or ())
         tail = threads.extend(place.digest, "assistant", whole) if whole else ""
         turns = (*self._prompt(), *(self._answer(answer) if answer else ()))
         record = SpooledRecord(

@@ -8,6 +8,7 @@ import fcntl
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,17 +24,19 @@ from apps.conversations.spool import SpooledRecord
 logger = logging.getLogger(__name__)
 
 READ = 500
+ORPHANED = 24 * 3600.0  # seconds; no call takes nearly as long
 WRITE = 16  # rows in one transaction: draining must never stall a student's call
 TITLE_LENGTH = 120
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A record with its place in the spool file."""
+    """A record with its place in the spool file, and when it was written in seconds since the epoch."""
 
     id: int
     call: str
     body: bytes
+    at: float
 
 
 def drain_all(*, spools: Path, owners: Path) -> int:
@@ -80,7 +83,7 @@ def _batches(file: sqlite3.Connection, read: int) -> Iterator[list[_Waiting]]:
     last = 0
     while True:
         rows = file.execute(
-            "SELECT id, call, body FROM records WHERE id > ? ORDER BY id LIMIT ?", (last, read)
+            "SELECT id, call, body, at FROM records WHERE id > ? ORDER BY id LIMIT ?", (last, read)
         ).fetchall()
         if not rows:
             return
@@ -94,9 +97,18 @@ def _drain_batch(file: sqlite3.Connection, batch: Sequence[_Waiting], unsettled:
     known = {call.pk: call for call in calls}
     unsettled |= asked - known.keys()
     ready = [waiting for waiting in batch if waiting.call in known]
+    _give_up(file, [waiting for waiting in batch if waiting.call in unsettled and waiting.at < time.time() - ORPHANED])
     for start in range(0, len(ready), WRITE):
         _deliver(file, ready[start : start + WRITE], known)
     return len(ready)
+
+
+def _give_up(file: sqlite3.Connection, orphans: Sequence[_Waiting]) -> None:
+    """Put away what waits for a call that nobody will ever write down, such as one of a student deleted meanwhile."""
+    for waiting in orphans:
+        _bury(waiting, Call.DoesNotExist("No call with this id was ever recorded."))
+    with spool.transaction(file):
+        file.executemany("DELETE FROM records WHERE id = ?", [(waiting.id,) for waiting in orphans])
 
 
 def _deliver(file: sqlite3.Connection, batch: Sequence[_Waiting], calls: dict[str, Call]) -> None:

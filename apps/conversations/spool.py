@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 MAX_QUEUED = 20_000
 MAX_QUEUED_BYTES = 64 * 2**20
 BATCH = 256
+STOP_SECONDS = 10.0
 _SCHEMA = """
     PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
     PRAGMA journal_size_limit=16777216; PRAGMA wal_autocheckpoint=4000;
@@ -84,10 +85,14 @@ class Spool:
         self._thread.start()
 
     def stop(self) -> None:
-        """Commit what is queued and end. Appending afterwards is an error."""
+        """Commit what is queued and end. Appending afterwards is an error. Gives a broken disk a few seconds."""
         self._queue.put(None)
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(STOP_SECONDS)
+        if self._thread.is_alive():
+            logger.error(
+                "The spool could not be written before the end: about %d records are lost", self._queue.qsize()
+            )
 
     def append(self, record: SpooledRecord) -> None:
         """Queue a record. Raises SpoolFull when the disk has fallen hopelessly behind."""

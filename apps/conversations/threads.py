@@ -12,11 +12,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message reduced to what a person reads, at its position in the request."""
+    """A message reduced to what a person reads, at its position in the request.
+
+    `said` is the part by which it is recognised when clients send it again, as they leave out reasoning and refusals;
+    the text where None.
+    """
 
     position: int
     role: str
     text: str
+    said: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ def locate(messages: Sequence[Message], *, membership_id: int) -> Place:
     history = max((n + 1 for n, message in enumerate(messages) if message.role == "assistant"), default=0)
     digest, head = str(membership_id), ""
     for number, message in enumerate(messages, start=1):
-        digest = extend(digest, message.role, message.text)
+        digest = extend(digest, message.role, message.text if message.said is None else message.said)
         if number == history:
             head = digest
     return Place(head, history, digest)

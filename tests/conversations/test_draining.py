@@ -3,6 +3,7 @@
 import fcntl
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -55,11 +56,13 @@ class Machine:
             started_at=NOW + timedelta(minutes=self._calls),
         )
 
-    def spool(self, *records: SpooledRecord | bytes, call: str = "", path: Path | None = None) -> None:
+    def spool(
+        self, *records: SpooledRecord | bytes, call: str = "", path: Path | None = None, at: float | None = None
+    ) -> None:
         file = spool.connect(path or self.path)
         for record in records:
             name, body = (call, record) if isinstance(record, bytes) else (record.call, record.body())
-            file.execute("INSERT INTO records (call, body, at) VALUES (?, ?, 0)", (name, body))
+            file.execute("INSERT INTO records (call, body, at) VALUES (?, ?, ?)", (name, body, at or time.time()))
         file.close()
 
     def waiting(self, path: Path | None = None) -> list[str]:
@@ -489,3 +492,13 @@ def test_a_dead_letter_is_delivered_when_its_cause_is_gone(machine: Machine) -> 
     assert (before, after) == (0, 1)
     assert Turn.objects.get(call=call).text == "at last"
     assert not DeadLetter.objects.exists()
+
+
+def test_what_waits_for_a_call_that_never_was_becomes_a_dead_letter(machine: Machine) -> None:
+    call = machine.call(settled=False)
+    machine.spool(SpooledRecord(call=call, final=True), at=time.time() - 25 * 3600)
+
+    machine.drain_all()
+
+    assert DeadLetter.objects.get().call == call
+    assert not machine.path.exists()

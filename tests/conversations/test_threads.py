@@ -89,3 +89,12 @@ def test_a_digest_is_32_hexadecimal_characters(text: str) -> None:
 
     assert len(digest) == 32
     assert int(digest, 16) >= 0
+
+
+def test_an_answer_is_recognised_by_what_clients_send_again() -> None:
+    given = Message(1, "assistant", "thinking\nHi", said="Hi")
+    resent = Message(1, "assistant", "Hi")
+
+    places = [locate([Message(0, "user", "hello"), answer], membership_id=1) for answer in (given, resent)]
+
+    assert places[0].head == places[1].head

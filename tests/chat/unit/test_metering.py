@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from apps.chat import parsing
 from apps.chat.metering import MAX_ANSWER, MAX_EVENT, PlainMeter, StreamMeter
 from apps.providers.adapters import UpstreamBroken
 from apps.quotas.weights import Tokens
@@ -447,3 +448,21 @@ def test_a_plain_answer_is_read_or_refused(choices: list[Any], usage: Any) -> No
         return
 
     assert isinstance(meter.text(), str)
+
+
+def test_an_answer_with_tool_calls_is_recognised_when_the_client_sends_it_again() -> None:
+    deltas = [
+        {"role": "assistant", "content": "Let me"},
+        {"content": " see.", "reasoning_content": "hmm"},
+        {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "add", "arguments": '{"x":'}}]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": "1}"}}]},
+    ]
+    resent = {
+        "role": "assistant",
+        "content": "Let me see.",
+        "tool_calls": [{"id": "a", "type": "function", "function": {"name": "add", "arguments": '{"x":1}'}}],
+    }
+
+    meter = fed(*({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas))
+
+    assert meter.said() == parsing._said(resent)
