@@ -56,6 +56,7 @@ class Pump:
         self._halted: Halt | None = None
         self._reservation: Reservation | None = None
         self._opened: Opened | None = None
+        self._was_tried = False
         self._started = self._last_progress = time.monotonic()
         self._first_byte: float | None = None
         self._relayed_bytes: int | None = None
@@ -78,7 +79,7 @@ class Pump:
         """End the answer for a reason of ours, if it has not ended by then. The first reason counts."""
         if self._halted is None:
             self._halted = reason
-            if self._limit is not None:
+            if self._limit is not None and not self._limit.expired():
                 self._limit.reschedule(self._loop.time() + after)
 
     def check_stall(self, now: float, *, limit: float) -> None:
@@ -115,8 +116,11 @@ class Pump:
 
     async def _relay(self, reservation: Reservation) -> GatewayError | None:
         """Open the upstream and pass the answer on. The failure that ended it early, if one did."""
+        if self._halted is not None:
+            return self._halt_failure()  # nothing has been sent, and now nothing will be
+        self._was_tried = True
         try:
-            async with asyncio.timeout_at(self._deadline()) as self._limit:
+            async with asyncio.timeout(settings.REQUEST_TIMEOUT) as self._limit:
                 self._opened = await open_first(
                     self._call, self._plane.adapters, output=reservation.output, guidance=self._verdict.guidance
                 )
@@ -142,11 +146,6 @@ class Pump:
             if self._opened is not None:
                 self._opened.upstream.close()
         return None
-
-    def _deadline(self) -> float:
-        """When the answer has to end, on the loop's clock; a halt may have come before it began."""
-        seconds = {None: settings.REQUEST_TIMEOUT, "client_left": USAGE_GRACE}.get(self._halted, 0.0)
-        return self._loop.time() + seconds
 
     async def _pass_on(self, opened: Opened) -> None:
         async for chunk in opened.upstream.chunks():
@@ -197,7 +196,7 @@ class Pump:
             relayed_bytes=self._meter.text_bytes if self._relayed_bytes is None else self._relayed_bytes,
             ending=ending,
             error_code=failure.code if failure and ending == "failed" else "",
-            may_have_been_sent=self._opened is not None or self._halted == "client_left",
+            may_have_been_sent=self._opened is not None or (self._was_tried and self._halted == "client_left"),
             started_at=self._now,
             first_byte_ms=self._milliseconds(self._first_byte) if self._first_byte else None,
             duration_ms=self._milliseconds(time.monotonic()),

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from gateway_project.supervisor import Supervisor, bind
 
-STOP_MARGIN = 10.0
+STOP_MARGIN = 25.0  # to tell streams to end, settle them, flush the spool, and close connections
 
 
 class Command(BaseCommand):
