@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.streams import hold, resident_kb
+from bench.streams import Streams, hold, resident_kb
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -89,6 +89,8 @@ def _wrk(port: int, key: str, *, clients: int, seconds: int = SECONDS, stream: b
     output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     line = next(line for line in output.splitlines() if line.startswith("RESULT "))
     result: dict[str, float] = json.loads(line.removeprefix("RESULT "))
+    if result["bad"]:
+        sys.exit(f"{result['bad']:.0f} requests of {clients} clients failed: figures of failures are worth nothing.")
     return result
 
 
