@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.streams import Streams, hold, resident_kb
+from bench.streams import hold, resident_kb
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent

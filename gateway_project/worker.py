@@ -15,6 +15,7 @@ import warnings
 logger = logging.getLogger(__name__)
 
 THREADS = 4
+NICENESS = 10  # students' calls come first
 
 
 def main() -> None:
@@ -29,6 +30,7 @@ def main() -> None:
 
     # Celery warns root off because of pickled messages. Ours are JSON and never leave this process.
     warnings.filterwarnings("ignore", category=SecurityWarning)
+    os.nice(NICENESS)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

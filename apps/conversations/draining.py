@@ -14,19 +14,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.db import DatabaseError, OperationalError, transaction
+from django.db import DatabaseError, OperationalError
 
 from apps.common.owners import forget, is_alive
 from apps.conversations import spool
-from apps.conversations.models import Call, DeadLetter, Exchange, Thread, Turn
+from apps.conversations.models import Call, DeadLetter
+from apps.conversations.placing import plan
 from apps.conversations.spool import SpooledRecord
 
 logger = logging.getLogger(__name__)
 
 READ = 500
 ORPHANED = 24 * 3600.0  # seconds; no call takes nearly as long
-WRITE = 16  # rows in one transaction: draining must never stall a student's call
-TITLE_LENGTH = 120
+WRITE = 16  # records in one transaction: draining must never stall a student's call
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +117,7 @@ def _deliver(file: sqlite3.Connection, batch: Sequence[_Waiting], calls: dict[st
     A database that is away refuses nothing: OperationalError goes to the caller, and the records stay where they are.
     """
     try:
-        with transaction.atomic():
-            for waiting in batch:
-                _store(SpooledRecord.from_body(waiting.body), calls[waiting.call])
+        plan([SpooledRecord.from_body(waiting.body) for waiting in batch], calls).carry_out()
     except OperationalError:
         raise
     except (DatabaseError, ValueError, TypeError, KeyError) as error:
@@ -130,62 +128,6 @@ def _deliver(file: sqlite3.Connection, batch: Sequence[_Waiting], calls: dict[st
         _bury(batch[0], error)
     with spool.transaction(file):
         file.executemany("DELETE FROM records WHERE id = ?", [(waiting.id,) for waiting in batch])
-
-
-def _store(record: SpooledRecord, call: Call) -> None:
-    turns = [
-        Turn(call=call, seq=turn.seq, message=turn.message, role=turn.role, text=turn.text) for turn in record.turns
-    ]
-    Turn.objects.bulk_create(turns, ignore_conflicts=True)
-    if record.final:
-        _place(record, call)
-
-
-def _place(record: SpooledRecord, call: Call) -> None:
-    """Put the call into the conversation that it continues, or begin a new one; once, however often it is drained."""
-    placed = Exchange.objects.filter(call=call).first()
-    previous = _previous(record, call, placed)
-    if placed is None:
-        thread = _begin(record, call) if previous is None else _continue(previous.thread, call)
-        Exchange.objects.create(call=call, thread=thread, tail=record.tail)
-    if previous is not None:
-        _drop_history(record, call)
-
-
-def _previous(record: SpooledRecord, call: Call, placed: Exchange | None) -> Exchange | None:
-    """The latest call that ended where this one's history does, in the conversation where this one is already."""
-    if not record.head:
-        return None
-    same = Exchange.objects.filter(tail=record.head, thread__membership=call.membership_id).exclude(call=call)
-    if placed is not None:
-        same = same.filter(thread=placed.thread_id)
-    return same.select_related("thread").order_by("-call_id").first()
-
-
-def _begin(record: SpooledRecord, call: Call) -> Thread:
-    return Thread.objects.create(
-        course_id=call.course_id,
-        membership_id=call.membership_id,
-        title=_title(record, call),
-        started_at=call.started_at,
-        last_at=call.started_at,
-    )
-
-
-def _continue(thread: Thread, call: Call) -> Thread:
-    Thread.objects.filter(pk=thread.pk, last_at__lt=call.started_at).update(last_at=call.started_at)
-    return thread
-
-
-def _drop_history(record: SpooledRecord, call: Call) -> None:
-    """The conversation has these turns already: keep of this call only what is new."""
-    if record.history:
-        call.turns.filter(message__lt=record.history).delete()
-
-
-def _title(record: SpooledRecord, call: Call) -> str:
-    own = call.turns.filter(role="user").order_by("seq").values_list("text", flat=True).first()
-    return " ".join((own or "").split())[:TITLE_LENGTH]
 
 
 def _bury(waiting: _Waiting, error: Exception) -> None:
@@ -203,9 +145,9 @@ def replay(letters: Sequence[DeadLetter]) -> int:
 
 def _replay_one(letter: DeadLetter) -> bool:
     try:
-        with transaction.atomic():
-            _store(SpooledRecord.from_body(letter.record["body"].encode()), Call.objects.get(pk=letter.call))
-            letter.delete()
+        call = Call.objects.get(pk=letter.call)
+        plan([SpooledRecord.from_body(letter.record["body"].encode())], {call.pk: call}).carry_out()
+        letter.delete()
         return True
     except (DatabaseError, Call.DoesNotExist, ValueError, TypeError, KeyError) as error:
         DeadLetter.objects.filter(pk=letter.pk).update(error=repr(error)[:2000])
