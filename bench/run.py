@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.streams import hold, resident_kb
+from bench.streams import Streams, hold, resident_kb
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -96,11 +96,18 @@ def _wrk(port: int, key: str, *, clients: int, seconds: int = SECONDS, stream: b
 
 def _print(report: dict[str, Any]) -> None:
     for name, value in report.items():
-        if isinstance(value, dict):
-            value = (
-                f"{value['rps']:8.0f}/s   p50 {value['p50']:.2f} ms   p99 {value['p99']:.2f} ms   bad {value['bad']}"
-            )
-        print(f"{name:42} {value}")
+        print(f"{name:42} {_line(value)}")
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{value['rps']:7.0f}/s   p50 {value['p50']:6.2f} ms   p99 {value['p99']:6.2f} ms"
+    if isinstance(value, Streams):
+        return (
+            f"{value.complete} of {value.opened} complete, first byte p50 {value.first_byte_p50:.0f} ms,"
+            f" p95 {value.first_byte_p95:.0f} ms, {value.per_stream_kb:.0f} kB each"
+        )
+    return str(value)
 
 
 # The world
