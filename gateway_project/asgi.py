@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import warnings
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
@@ -20,6 +21,8 @@ from gateway_project.handler import DataPlaneHandler  # noqa: E402
 from gateway_project.wire import with_body_limit  # noqa: E402
 
 logger = logging.getLogger(__name__)
+# The admin's static files come in synchronous pieces, which a thread hands over; no one has to act on that.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 _data = DataPlaneHandler()
 DATA_PREFIXES = ("/v1/",) if settings.GATEWAY_ROLE != "control" else ()
 

@@ -2,8 +2,9 @@
 
 from django.conf import settings
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, path
-from django.views.generic import TemplateView
+from django.views.generic import RedirectView, TemplateView
 
 from gateway_project import health
 from gateway_project.api import urls as api_urls
@@ -16,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
 if settings.GATEWAY_ROLE != "data":
     urlpatterns += [
         path("", TemplateView.as_view(template_name="home.html"), name="home"),
+        path("favicon.ico", RedirectView.as_view(url=static("stoa/icon.svg"))),
         path("admin/", admin.site.urls),
     ]
 # Last: the API has a page of its own at its root, which answers 404 and would hide ours.
