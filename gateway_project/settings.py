@@ -131,6 +131,8 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "django.request": {"level": "ERROR"},
+        # Answered with 400; a stranger's header is no reason for a traceback in the log.
+        "django.security.DisallowedHost": {"handlers": [], "propagate": False},
         "celery": {"level": "WARNING"},
         "uvicorn": {"level": "WARNING"},
     },
