@@ -7,11 +7,11 @@ from datetime import datetime
 import orjson
 
 from apps.chat.parsing import ChatCall
-from apps.common.commit import Cursor
+from apps.common.cursor import Cursor
 from apps.conversations import calls
 from apps.conversations.calls import CallRow, HitRow, Record
 from apps.quotas import ledger
-from apps.quotas.ledger import Ended, Expire, Movement, Outcome
+from apps.quotas.movements import ADJUSTED, Ended, Expire, Movement, Outcome
 from apps.quotas.weights import Tokens, Weights
 
 
@@ -33,7 +33,7 @@ def apply(cursor: Cursor, units: Sequence[Unit]) -> list[Outcome]:
         outcome = outcomes.get(id(unit))
         if unit.record is None or (isinstance(outcome, Ended) and not outcome.changed):
             continue
-        is_late = isinstance(outcome, Ended) and outcome.state == ledger.ADJUSTED
+        is_late = isinstance(outcome, Ended) and outcome.state == ADJUSTED
         (corrected if is_late else records).append(unit.record)
     calls.insert(cursor, records)
     calls.correct(cursor, corrected)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from apps.chat.opening import Opened
 from apps.chat.reserving import Reservation
 from apps.common.errors import GatewayError
-from apps.quotas.ledger import Balance
+from apps.quotas.movements import Balance
 
 QUEUE_BLOCKS = 8
 LAST_WORD_SECONDS = 2.0

@@ -22,7 +22,7 @@ from apps.chat.pump import Pump
 from apps.chat.reserving import quota_headers
 from apps.common.errors import GatewayError, NotAllowed, RateLimited, Unavailable
 from apps.quotas import ledger
-from apps.quotas.ledger import Balance
+from apps.quotas.movements import Balance
 from apps.quotas.rates import Rate
 from apps.rules.rulebook import Verdict
 

@@ -13,9 +13,10 @@ from apps.chat import recovery
 from apps.chat.metering import Ratios
 from apps.chat.transcripts import KnownEnds
 from apps.common.clients import RelayClient, RelayLimits
-from apps.common.commit import Writer, keep_log_short
+from apps.common.commit import Writer
 from apps.common.owners import Owner
 from apps.common.revisions import Snapshot, keep_fresh, refresh_all
+from apps.common.sqlite_log import keep_log_short
 from apps.conversations.spool import Spool
 from apps.providers.adapters import Adapter
 from apps.providers.adapters.echo import EchoAdapter

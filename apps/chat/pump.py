@@ -25,7 +25,7 @@ from apps.chat.transcripts import Transcript
 from apps.common.errors import GatewayError, InternalError, Unavailable, UpstreamFailed
 from apps.providers.adapters import UpstreamBroken
 from apps.quotas.checkpoints import Checkpoint
-from apps.quotas.ledger import Balance
+from apps.quotas.movements import Balance
 from apps.quotas.weights import Tokens
 from apps.rules.rulebook import Verdict
 

@@ -12,7 +12,7 @@ from apps.chat import accounting, recording
 from apps.chat.accounting import Estimate, Unit
 from apps.chat.parsing import ChatCall
 from apps.common.errors import OutOfQuota
-from apps.quotas.ledger import Account, Balance, Held, Reserve, Short
+from apps.quotas.movements import Account, Balance, Held, Reserve, Short
 from apps.quotas.weeks import Week
 from apps.rules.rulebook import Verdict
 

@@ -24,7 +24,7 @@ from apps.chat.schemas import (
 )
 from apps.common.errors import NotFound
 from apps.providers.catalogue import Route
-from apps.quotas.ledger import Balance
+from apps.quotas.movements import Balance
 
 router = Router(tags=["Student API"])
 REFUSALS = {

@@ -15,7 +15,7 @@ from apps.chat.parsing import ChatCall
 from apps.chat.reserving import Reservation
 from apps.common.commit import StoreAway
 from apps.conversations.calls import Record
-from apps.quotas.ledger import Balance, Ended, Release, Settle
+from apps.quotas.movements import Balance, Ended, Release, Settle
 from apps.rules.rulebook import Verdict
 
 if TYPE_CHECKING:

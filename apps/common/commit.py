@@ -12,13 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 
+from apps.common.cursor import Cursor
 from apps.common.errors import Unavailable
 
 U = TypeVar("U")
@@ -30,7 +28,7 @@ logger = logging.getLogger(__name__)
 BATCH = 512
 RETRY_SECONDS = 0.0002
 LOCK_SECONDS = 30.0
-LOG_SECONDS = 1.0
+SHORTEN_LOG = "PRAGMA wal_checkpoint(PASSIVE)"
 
 
 class StoreAway(Unavailable):
@@ -38,53 +36,6 @@ class StoreAway(Unavailable):
         super().__init__(
             "quota_backend_unavailable", "The quota database is away for a moment; nothing was charged. Try again."
         )
-
-
-class Cursor:
-    """What functions of the writer get: the driver's own cursor, for SQL with `%s` placeholders on either database.
-
-    Django's cursor would rewrite every statement each time it runs; here that happens once for each.
-    """
-
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        self._cursor = connection.connection.cursor()
-        self._is_sqlite = connection.vendor == "sqlite"
-        self._operations = connection.ops
-        self.for_update = " FOR UPDATE" if connection.features.has_select_for_update else ""
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        self._cursor.execute(_question_marks(sql) if self._is_sqlite else sql, parameters)
-
-    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        self._cursor.executemany(_question_marks(sql) if self._is_sqlite else sql, rows)
-
-    def fetchone(self) -> Any:
-        return self._cursor.fetchone()
-
-    def fetchall(self) -> list[Any]:
-        rows: list[Any] = self._cursor.fetchall()
-        return rows
-
-    def instant(self, value: datetime | None) -> Any:
-        """An instant in the form in which the database stores it."""
-        return self._operations.adapt_datetimefield_value(value)
-
-    @staticmethod
-    def read_instant(value: datetime) -> datetime:
-        """An instant as it comes out of the database, in UTC: SQLite stores none of its time zone."""
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value
-
-
-@lru_cache(maxsize=4096)
-def _question_marks(sql: str) -> str:
-    return sql.replace("%s", "?")
-
-
-@lru_cache(maxsize=4096)
-def values(rows: int, columns: int) -> str:
-    """`(%s, %s), (%s, %s)`: the placeholders of so many rows. One statement for all of them lets go of the
-    interpreter once, where one for each would contend for it every time."""
-    return ", ".join([f"({', '.join(['%s'] * columns)})"] * rows)
 
 
 Apply = Callable[[Cursor, Sequence[U]], Sequence[R]]
@@ -155,7 +106,7 @@ class Writer:
     def _start_log_over(self) -> None:
         self._log_is_due = False
         try:
-            self._connect().execute(_SHORTEN)
+            self._connect().execute(SHORTEN_LOG)
         except DatabaseError as error:
             logger.warning("The write-ahead log could not be started over: %s", error)
 
@@ -297,31 +248,3 @@ def _finish(batch: list[_Unit]) -> None:
 def _resolve_all(units: list[_Unit]) -> None:
     for unit in units:
         unit.resolve()
-
-
-async def keep_log_short(writer: Writer) -> None:
-    """Bring SQLite's write-ahead log into the database file every second, most of it beside the writer.
-
-    Left to itself, SQLite does all of it within whichever commit makes the log long, and that commit waits for the
-    disk. A thread does it while commits go on, and the writer only the little that has come since: then nothing is left
-    and the log starts over instead of growing.
-    """
-    while connections["default"].vendor == "sqlite":
-        await asyncio.sleep(LOG_SECONDS)
-        try:
-            await asyncio.to_thread(_shorten_log)
-            writer.start_log_over()
-        except DatabaseError as error:
-            logger.warning("The write-ahead log could not be brought into the database: %s", error)
-
-
-_SHORTEN = "PRAGMA wal_checkpoint(PASSIVE)"
-
-
-def _shorten_log() -> None:
-    connection = connections["default"]
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(_SHORTEN)
-    finally:
-        connection.close()

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from apps.common.commit import Cursor, values
+from apps.common.cursor import Cursor, values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

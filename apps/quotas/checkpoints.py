@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from apps.common.commit import Cursor
+from apps.common.cursor import Cursor
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from datetime import datetime
 from apps.accounts.models import Weekday
 from apps.accounts.principals import Principal
 from apps.common.revisions import Snapshot
-from apps.quotas.ledger import Account
 from apps.quotas.models import TOPIC, Institution, QuotaPolicy
+from apps.quotas.movements import Account
 from apps.quotas.weeks import week_at
 
 

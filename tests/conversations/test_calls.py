@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from apps.accounts.models import Membership
-from apps.common.commit import Cursor, Writer
+from apps.common.commit import Writer
+from apps.common.cursor import Cursor
 from apps.common.ids import new_id
 from apps.conversations import calls
 from apps.conversations.calls import CallRow, HitRow, Record

@@ -10,10 +10,11 @@ from django.db.models import F, Sum
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps.common.commit import Cursor
+from apps.common.cursor import Cursor
 from apps.quotas.checkpoints import Checkpoint, write
-from apps.quotas.ledger import Account, Ended, Expire, Held, Movement, Outcome, Release, Reserve, Settle, Short, apply
+from apps.quotas.ledger import apply
 from apps.quotas.models import Hold, LedgerEntry, WeeklyUsage
+from apps.quotas.movements import Account, Ended, Expire, Held, Movement, Outcome, Release, Reserve, Settle, Short
 from apps.quotas.weeks import week_at
 
 pytestmark = pytest.mark.django_db

@@ -7,8 +7,8 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps.quotas.ledger import Account, Ended, Expire, Held, Movement, Release, Reserve, Settle, Short
 from apps.quotas.models import Hold, WeeklyUsage
+from apps.quotas.movements import Account, Ended, Expire, Held, Movement, Release, Reserve, Settle, Short
 from tests.quotas.test_ledger import STUDENT, checkpoint, drift, expire, move, release, reserve, settle
 
 pytestmark = pytest.mark.django_db

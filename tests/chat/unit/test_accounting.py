@@ -18,8 +18,8 @@ from apps.conversations.calls import CallRow, HitRow, Record
 from apps.conversations.models import Call, RuleHit
 from apps.quotas import checkpoints
 from apps.quotas.checkpoints import Checkpoint
-from apps.quotas.ledger import Account, Ended, Held, Release, Reserve, Settle, Short
 from apps.quotas.models import Hold
+from apps.quotas.movements import Account, Ended, Held, Release, Reserve, Settle, Short
 from apps.quotas.weeks import week_at
 from apps.quotas.weights import Tokens
 from apps.rules.models import Rule

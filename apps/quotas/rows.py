@@ -1,0 +1,141 @@
+"""The ledger's rows: read once before a batch is decided and written once after it, in SQL that SQLite and PostgreSQL
+share."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from apps.common.cursor import Cursor, values
+from apps.quotas.fold import Fold, HoldRow, Key, WeekRow, key_of
+from apps.quotas.movements import Account, Movement, Reserve
+
+
+def load(cursor: Cursor, movements: Sequence[Movement]) -> Fold:
+    accounts = {key_of(account): account for m in movements if isinstance(m, Reserve) for account in m.accounts}
+    holds = _load_holds(cursor, [m.hold for m in movements if not isinstance(m, Reserve)])
+    drawn_on = {usage_id for hold in holds.values() for usage_id in hold.usage_ids}
+    week_ids = {key: _week_ids[key] for key in accounts if key in _week_ids}
+    weeks = _load_weeks(cursor, {*drawn_on, *week_ids.values()})
+    for key, account in accounts.items():
+        known = weeks.get(week_ids.get(key, 0))
+        if known is None or known.key != key:
+            week = _find_week(cursor, account)
+            week_ids[key] = week.id
+            weeks.setdefault(week.id, week)
+    return Fold(weeks=weeks, week_ids=week_ids, holds=holds)
+
+
+def _load_holds(cursor: Cursor, ids: Sequence[str]) -> dict[str, HoldRow]:
+    if not ids:
+        return {}
+    cursor.execute(
+        "SELECT id, state, amount, floor, checkpoint, charged, identity, usage_ids FROM quotas_hold"
+        f" WHERE id IN {values(1, len(ids))} ORDER BY id{cursor.for_update}",
+        ids,
+    )
+    return {
+        row[0]: HoldRow(row[0], row[1], row[2], row[3], row[4], row[5] or 0, row[6], tuple(json.loads(row[7])))
+        for row in cursor.fetchall()
+    }
+
+
+# Ids of weeks by account. A week's row is never deleted, but the transaction that made one may have been rolled back
+# and its id given to another: an id counts only if its row is the account's. Bounded by being emptied.
+_week_ids: dict[Key, int] = {}
+_MAX_WEEK_IDS = 200_000
+
+
+def _load_weeks(cursor: Cursor, ids: Iterable[int]) -> dict[int, WeekRow]:
+    """Lock the weeks in the order of their ids, so that two writers never wait for each other."""
+    ordered = sorted(ids)
+    if not ordered:
+        return {}
+    cursor.execute(
+        "SELECT id, used, held, kind, account, starts_at FROM quotas_weeklyusage"
+        f" WHERE id IN {values(1, len(ordered))} ORDER BY id{cursor.for_update}",
+        ordered,
+    )
+    return {
+        id: WeekRow(id, used, held, (kind, account, cursor.read_instant(starts_at)))
+        for id, used, held, kind, account, starts_at in cursor.fetchall()
+    }
+
+
+def _find_week(cursor: Cursor, account: Account) -> WeekRow:
+    """The account's week; its row is made the first time that somebody draws on it."""
+    where = (account.kind, account.id, cursor.instant(account.week.starts_at))
+    cursor.execute(
+        "INSERT INTO quotas_weeklyusage (kind, account, starts_at, ends_at, used, held)"
+        " VALUES (%s, %s, %s, %s, 0, 0) ON CONFLICT DO NOTHING",
+        (*where, cursor.instant(account.week.ends_at)),
+    )
+    cursor.execute(
+        "SELECT id, used, held FROM quotas_weeklyusage"
+        f" WHERE kind = %s AND account = %s AND starts_at = %s{cursor.for_update}",
+        where,
+    )
+    id, used, held = cursor.fetchone()
+    week = WeekRow(id, used, held, key_of(account))
+    if len(_week_ids) >= _MAX_WEEK_IDS:
+        _week_ids.clear()
+    _week_ids[key_of(account)] = week.id
+    return week
+
+
+def store(cursor: Cursor, fold: Fold) -> None:
+    if not fold.entries:
+        return
+    stamps = {now: cursor.instant(now) for now in {entry[5] for entry in fold.entries}}
+    _update_weeks(cursor, fold)
+    _insert_holds(cursor, fold, stamps)
+    _end_holds(cursor, [hold for id, hold in fold.ended.items() if id not in fold.created], stamps)
+    cursor.execute(
+        "INSERT INTO quotas_ledgerentry (usage_id, hold, kind, held_delta, used_delta, at)"
+        f" VALUES {values(len(fold.entries), 6)}",
+        [value for entry in fold.entries for value in (*entry[:5], stamps[entry[5]])],
+    )
+
+
+def _update_weeks(cursor: Cursor, fold: Fold) -> None:
+    touched = [fold.weeks[usage_id] for usage_id in sorted({entry[0] for entry in fold.entries})]
+    cursor.execute(
+        f"WITH new (id, used, held) AS (VALUES {values(len(touched), 3)})"
+        " UPDATE quotas_weeklyusage SET used = new.used, held = new.held FROM new"
+        " WHERE quotas_weeklyusage.id = new.id",
+        [value for week in touched for value in (week.id, week.used, week.held)],
+    )
+
+
+def _insert_holds(cursor: Cursor, fold: Fold, stamps: dict[datetime, Any]) -> None:
+    if not fold.created:
+        return
+    flat: list[Any] = []
+    for id, made in fold.created.items():
+        hold = fold.holds[id]
+        ended_at = stamps[hold.resolved_at] if hold.resolved_at else None
+        flat += (
+            id, made.owner, hold.state, hold.amount, hold.floor, 0, hold.charged if ended_at else None,
+            json.dumps(hold.usage_ids), hold.identity, stamps[made.now], cursor.instant(made.expires_at), ended_at,
+        )  # fmt: skip
+    cursor.execute(
+        "INSERT INTO quotas_hold (id, owner, state, amount, floor, checkpoint, charged, usage_ids, identity,"
+        f" created_at, expires_at, resolved_at) VALUES {values(len(fold.created), 12)}",
+        flat,
+    )
+
+
+def _end_holds(cursor: Cursor, holds: Sequence[HoldRow], stamps: dict[datetime, Any]) -> None:
+    if not holds:
+        return
+    cursor.execute(
+        f"WITH new (id, state, charged, resolved_at) AS (VALUES {values(len(holds), 4)})"
+        " UPDATE quotas_hold SET state = new.state, charged = new.charged, resolved_at = new.resolved_at FROM new"
+        " WHERE quotas_hold.id = new.id",
+        [
+            value
+            for hold in holds
+            if hold.resolved_at is not None
+            for value in (hold.id, hold.state, hold.charged, stamps[hold.resolved_at])
+        ],
+    )
