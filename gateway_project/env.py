@@ -57,6 +57,9 @@ class Env(BaseSettings):
         ["127.0.0.1", "localhost", "[::1]"], description="Host names that the server answers to, comma separated."
     )
     max_request_size: int = Field(10 * 2**20, gt=0, description="Largest request body in bytes.")
+    receipt_timeout: float = Field(
+        10.0, gt=0, description="Seconds for a request's headers; after that its body must keep coming, 1 kB a second."
+    )
     connect_timeout: float = Field(3.0, gt=0, description="Seconds to connect to a provider.")
     first_byte_timeout: float = Field(
         60.0, gt=0, description="Seconds until a provider's first byte, where the provider sets none."

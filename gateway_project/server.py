@@ -15,9 +15,9 @@ import sys
 from collections.abc import Iterator
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway_project import health
+from gateway_project.protocol import BoundedProtocol
 
 logger = logging.getLogger("gateway_project.server")
 
@@ -59,7 +59,7 @@ class DrainingServer(uvicorn.Server):
         if self.server_state.tasks:
             await asyncio.wait(set(self.server_state.tasks), timeout=LAST_BYTES_SECONDS)
         for connection in list(self.server_state.connections):
-            if isinstance(connection, HttpToolsProtocol) and not connection.cycle.response_complete:
+            if isinstance(connection, BoundedProtocol) and connection.is_answering:
                 connection.transport.abort()
 
     @contextlib.contextmanager
@@ -80,7 +80,7 @@ def serve(*, sockets: list[socket.socket], parent: int | None) -> None:
     config = uvicorn.Config(
         "gateway_project.asgi:application",
         loop="uvloop",
-        http=HttpToolsProtocol,
+        http=BoundedProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -19,6 +19,7 @@ METRICS_TOKEN = ENV.metrics_token.get_secret_value()
 ALLOWED_HOSTS = ENV.allowed_hosts
 GATEWAY_ROLE = ENV.gateway_role
 MAX_REQUEST_SIZE = ENV.max_request_size
+RECEIPT_TIMEOUT = ENV.receipt_timeout
 CONNECT_TIMEOUT = ENV.connect_timeout
 FIRST_BYTE_TIMEOUT = ENV.first_byte_timeout
 STALL_TIMEOUT = ENV.stall_timeout
