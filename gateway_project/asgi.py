@@ -24,13 +24,13 @@ logger = logging.getLogger(__name__)
 # The admin's static files come in synchronous pieces, which a thread hands over; no one has to act on that.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 _data = DataPlaneHandler()
-DATA_PREFIXES = ("/v1/",) if settings.GATEWAY_ROLE != "control" else ()
+_SERVES_STUDENTS = settings.GATEWAY_ROLE != "control"
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
         await _lifespan(scope, receive, send)
-    elif scope["path"].startswith(DATA_PREFIXES):
+    elif _SERVES_STUDENTS and (scope["path"].startswith("/v1/") or scope["path"] == "/v1"):
         await _data(scope, receive, send)
     else:
         await with_body_limit(_control, scope, receive, send, limit=settings.MAX_REQUEST_SIZE)

@@ -91,3 +91,11 @@ def test_lengths_that_contradict_each_other_reach_nobody(world: World, lines: by
     )
 
     assert not received or received.startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1//chat/completions", "/v1/nothing"])
+def test_whatever_is_asked_under_the_base_url_is_answered_in_our_shape(world: World, path: str) -> None:
+    response = world.get(path)
+
+    assert response.status_code == 404
+    assert response.json()["error"]["code"] == "unknown_path"
