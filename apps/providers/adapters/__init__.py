@@ -1,8 +1,8 @@
 """Adapters: how a call is put to one kind of provider.
 
 An adapter opens an upstream: it sends the request and returns once the provider has accepted it. It raises
-UpstreamRefused with a reason that failover can act on; no provider's words go further than its `detail`, which is for
-staff and logs.
+UpstreamRefused with a reason that failover can act on. No provider's sentence goes any further, not even to the log:
+it may quote the student or our key. Identifiers may.
 """
 
 from collections.abc import AsyncIterator

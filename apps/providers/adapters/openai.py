@@ -81,13 +81,14 @@ async def _refusal(response: RelayResponse) -> UpstreamRefused:
     finally:
         response.close()
     status = response.status
-    detail = f"Answered {status}: {body[:500].decode(errors='replace')}"
+    code, param = _named(body)
+    # No more than this: providers quote the request, or part of our key, and the log is no place for either.
+    detail = f"Answered {status}" + "".join(f", {name}" for name in (code, param) if name)
     if status in (401, 402, 403):
         return UpstreamRefused("credential", detail=detail, status=status)
     if status == 429:
         return UpstreamRefused("rate", detail=detail, status=status)
     if status in (400, 404, 413, 415, 422):
-        code, param = _named(body)
         return UpstreamRefused("request", detail=detail, status=status, code=code, param=param)
     return UpstreamRefused("error", detail=detail, status=status)
 
