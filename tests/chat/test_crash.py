@@ -10,6 +10,7 @@ from typing import Any
 import openai
 import pytest
 
+from apps.conversations import spool
 from apps.conversations.models import Call, Turn
 from apps.quotas.models import Hold, WeeklyUsage
 from tests.chat.world import PROMPT, make_world, wait_until
@@ -47,6 +48,7 @@ def aftermath(
             for _ in range(30):
                 next(chunks)
             wait_until(lambda: Hold.objects.get().checkpoint > 0, what="A checkpoint")
+            wait_until(lambda: any(map(spool.oldest, (data_dir / "spool").glob("*.sqlite3"))), what="Spooled text")
             gateway.kill()
         before, audited = Hold.objects.get(), manage("audit_ledger", data_dir=data_dir)
         with start_gateway(data_dir) as gateway:
