@@ -1,11 +1,13 @@
 """Every setting that comes from the environment, with its type, default and meaning."""
 
+import ipaddress
 import json
 import os
 import secrets
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -37,6 +39,20 @@ class Env(BaseSettings):
     bind_address: str = Field("127.0.0.1", description="Address that the web server listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the web server listens on.")
     web_concurrency: int = Field(1, ge=1, le=64, description="Number of web processes.")
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="PostgreSQL, as `postgresql://user:password@host:port/name`. Unset: SQLite in the data directory.",
+    )
+    database_pool_max_size: int = Field(
+        10, ge=2, le=1000, description="Most pooled connections to PostgreSQL of each process; the ledger has one more."
+    )
+    database_pool_max_lifetime: float = Field(
+        3600.0, gt=0, description="Seconds after which a pooled connection to PostgreSQL is replaced."
+    )
+    redis_url: SecretStr = Field(
+        SecretStr(""),
+        description="Redis or Valkey, as `redis://host:port/0`: rate limits that all processes share, cache, sessions.",
+    )
     sqlite_synchronous: Literal["NORMAL", "FULL"] = Field(
         "NORMAL", description="`FULL` also survives a power cut, at a tenth of the speed."
     )
@@ -55,6 +71,17 @@ class Env(BaseSettings):
 
     allowed_hosts: CommaList = Field(
         ["127.0.0.1", "localhost", "[::1]"], description="Host names that the server answers to, comma separated."
+    )
+    trusted_proxies: CommaList = Field(
+        [],
+        description="Addresses or networks of reverse proxies whose `X-Forwarded-*` headers count, comma separated.",
+    )
+    cors_allowed_origins: CommaList = Field(
+        [],
+        description="Origins whose web pages may call the student API, such as `https://app.example.edu`.",
+    )
+    max_client_connections: int = Field(
+        10_000, gt=0, description="Most open connections from clients to each web process; beyond it they are refused."
     )
     max_request_size: int = Field(10 * 2**20, gt=0, description="Largest request body in bytes.")
     receipt_timeout: float = Field(
@@ -78,6 +105,42 @@ class Env(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and urlsplit(value.get_secret_value()).scheme not in ("postgresql", "postgres"):
+            raise ValueError("must begin with postgresql://; leave it unset for SQLite in the data directory.")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and urlsplit(value.get_secret_value()).scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("must begin with redis://, rediss:// or unix://.")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: list[str]) -> list[str]:
+        for network in value:
+            ipaddress.ip_network(network)
+        return value
+
+    @field_validator("cors_allowed_origins")
+    @classmethod
+    def _are_origins(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            parts = urlsplit(origin)
+            if (
+                parts.scheme not in ("http", "https")
+                or not parts.hostname
+                or origin != f"{parts.scheme}://{parts.netloc}"
+            ):
+                raise ValueError(f"{origin!r} is no origin: write scheme and host only, like https://app.example.edu")
+            if "*" in origin:
+                raise ValueError("origins are listed one by one; wildcards are refused.")
+        return value
 
     @model_validator(mode="after")
     def _production_is_strict(self) -> "Env":

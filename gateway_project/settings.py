@@ -3,6 +3,7 @@
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
+from gateway_project.databases import cache_and_sessions, database
 from gateway_project.env import BASE_DIR, load_env, make_data_dir
 
 ENV = load_env()
@@ -27,6 +28,9 @@ REQUEST_TIMEOUT = ENV.request_timeout
 POOL_TIMEOUT = ENV.pool_timeout
 MAX_CONNECTIONS = ENV.max_connections
 KEEPALIVE_EXPIRY = ENV.keepalive_expiry
+REDIS_URL = ENV.redis_url.get_secret_value()
+TRUSTED_PROXIES = ENV.trusted_proxies
+MAX_CLIENT_CONNECTIONS = ENV.max_client_connections
 SHUTDOWN_TIMEOUT = ENV.shutdown_timeout_seconds
 
 INSTALLED_APPS = [
@@ -81,22 +85,10 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": DATA_DIR / "stoa.sqlite3",
-        "OPTIONS": {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 30,
-            "init_command": (
-                f"PRAGMA journal_mode=WAL; PRAGMA synchronous={ENV.sqlite_synchronous};"
-                "PRAGMA cache_size=-20000; PRAGMA journal_size_limit=67108864;"
-                # Bringing the log into the database is what `keep_log_short` does; 200 MB is the backstop.
-                "PRAGMA wal_autocheckpoint=50000;"
-            ),
-        },
-    }
-}
+DATABASES = {"default": database(ENV, DATA_DIR)}
+CACHES, SESSION_ENGINE = cache_and_sessions(ENV)
+DJANGO_REDIS_IGNORE_EXCEPTIONS = True
+DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "accounts.User"
