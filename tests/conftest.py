@@ -7,7 +7,6 @@ A test that touches the database says so in one of two ways:
   flush follows: such a test makes its own course and looks only at what belongs to it.
 """
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from django.test.utils import setup_databases, teardown_databases
 
 from apps.accounts.models import Course, Membership
 from tests import factories
-from tests.live import Gateway, manage, own_data_dir, start_gateway
+from tests.live import Gateway, own_data_dir, pristine_data_dir, start_gateway
 from tests.provider_stub import ProviderStub
 
 
@@ -87,13 +86,10 @@ def gateway(django_db_setup: None) -> Iterator[Gateway]:
 
 
 @pytest.fixture(scope="session")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pristine(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data directory with an empty, migrated database, and the tests' own secrets."""
-    directory = tmp_path_factory.mktemp("pristine")
-    shutil.copy(settings.DATA_DIR / "secrets.json", directory)
-    migrated = manage("migrate", "--verbosity", "0", data_dir=directory)
-    assert migrated.returncode == 0, migrated.stderr
-    return directory
+    with pristine_data_dir(tmp_path_factory.mktemp("pristine")) as directory:
+        yield directory
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The real product as processes of its own, started as `make run` starts it."""
 
 import contextlib
+import hashlib
 import os
 import shutil
 import signal
@@ -11,8 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
+import psycopg
+from django.conf import settings
 from django.db import connection
 
 from gateway_project.env import BASE_DIR, Env
@@ -34,16 +38,68 @@ def manage(*arguments: str, data_dir: Path, **environment: str) -> subprocess.Co
 
 
 @contextlib.contextmanager
-def own_data_dir(pristine: Path, parent: Path) -> Iterator[Path]:
-    """A copy of a data directory, with whose database this thread's models work for a while."""
-    directory = Path(shutil.copytree(pristine, parent / "data"))
-    connection.close()
-    usual, connection.settings_dict["NAME"] = connection.settings_dict["NAME"], directory / "stoa.sqlite3"
-    try:
+def pristine_data_dir(directory: Path) -> Iterator[Path]:
+    """A data directory with the tests' own secrets and an empty, migrated database, to be copied."""
+    shutil.copy(settings.DATA_DIR / "secrets.json", directory)
+    with _database_of(directory):
+        migrated = manage("migrate", "--verbosity", "0", data_dir=directory)
+        assert migrated.returncode == 0, migrated.stderr
         yield directory
+
+
+@contextlib.contextmanager
+def own_data_dir(pristine: Path, parent: Path) -> Iterator[Path]:
+    """A copy of a pristine data directory, with whose database this thread's models work for a while."""
+    directory = Path(shutil.copytree(pristine, parent / "data"))
+    with _database_of(directory, template=pristine), _models_on(directory):
+        yield directory
+
+
+@contextlib.contextmanager
+def _database_of(directory: Path, *, template: Path | None = None) -> Iterator[None]:
+    """On PostgreSQL, make the directory's database, and drop it in the end. SQLite's is a file in the directory."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    name, source = _database_name(directory), _database_name(template) if template else "template1"
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as server:
+        server.execute(
+            f"CREATE DATABASE {name} TEMPLATE {_database_name(template) if template else 'template1'}".encode()
+        )
+        try:
+            yield
+        finally:
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@contextlib.contextmanager
+def _models_on(directory: Path) -> Iterator[None]:
+    connection.close()
+    usual = connection.settings_dict["NAME"]
+    connection.settings_dict["NAME"] = (
+        _database_name(directory) if connection.vendor == "postgresql" else directory / "stoa.sqlite3"
+    )
+    try:
+        yield
     finally:
         connection.close()
         connection.settings_dict["NAME"] = usual
+
+
+def _database_name(directory: Path) -> str:
+    """The run's database belongs to its data directory; a directory of a test's own has one of its own."""
+    if directory == settings.DATA_DIR:
+        return str(connection.settings_dict["NAME"])
+    return f"stoa_{hashlib.sha256(str(directory).encode()).hexdigest()[:16]}"
+
+
+def _database_url(directory: Path) -> dict[str, str]:
+    """What a process that works in this directory is to be told about the database."""
+    if connection.vendor != "postgresql":
+        return {}
+    return {
+        "DATABASE_URL": urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{_database_name(directory)}").geturl()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,4 +230,5 @@ def _environment(data_dir: Path, extra: dict[str, str]) -> dict[str, str]:
     """This process's environment without its settings, so that only `extra` decides."""
     ours = {"DJANGO_SETTINGS_MODULE", *(name.upper() for name in Env.model_fields)}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
-    return {**kept, "GATEWAY_ENV": "development", "GATEWAY_DATA_DIR": str(data_dir), **extra}
+    told = {"GATEWAY_ENV": "development", "GATEWAY_DATA_DIR": str(data_dir), **_database_url(data_dir)}
+    return {**kept, **told, **extra}

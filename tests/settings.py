@@ -1,4 +1,7 @@
-"""The project's settings in a data directory that lives as long as the run, whatever the caller's environment says."""
+"""The project's settings in a data directory that lives as long as the run, whatever the caller's environment says.
+
+DATABASE_URL alone counts: it names a PostgreSQL server on which the run makes databases of its own.
+"""
 
 import atexit
 import os
@@ -8,8 +11,10 @@ from pathlib import Path
 
 from gateway_project.env import Env
 
+_kept = {"DATABASE_URL"}
 for _name in Env.model_fields:
-    os.environ.pop(_name.upper(), None)
+    if _name.upper() not in _kept:
+        os.environ.pop(_name.upper(), None)
 _directory = Path(tempfile.mkdtemp(prefix="stoa-tests-"))
 atexit.register(shutil.rmtree, _directory, ignore_errors=True)
 os.environ["GATEWAY_ENV"] = "development"
@@ -18,8 +23,14 @@ os.environ["GATEWAY_DATA_DIR"] = str(_directory)
 from gateway_project.settings import *  # noqa: E402, F403
 from gateway_project.settings import DATABASES, LOGGING  # noqa: E402
 
-# The very file that a server in this data directory opens, so that tests and a real server see the same rows.
-DATABASES["default"]["TEST"] = {"NAME": DATABASES["default"]["NAME"]}
+_database = DATABASES["default"]
+if "postgresql" in _database["ENGINE"]:
+    # A pool would keep connections to a database that is to be dropped. The servers that tests start have theirs.
+    _database["OPTIONS"].pop("pool")
+    _database["TEST"] = {"NAME": f"stoa_test_{os.getpid()}"}
+else:
+    # The very file that a server in this data directory opens, so that tests and a real server see the same rows.
+    _database["TEST"] = {"NAME": _database["NAME"]}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 for _client in ("httpx", "httpx2"):
     LOGGING["loggers"][_client] = {"level": "WARNING"}
