@@ -61,11 +61,9 @@ def _database_of(directory: Path, *, template: Path | None = None) -> Iterator[N
     if connection.vendor != "postgresql":
         yield
         return
-    name, source = _database_name(directory), _database_name(template) if template else "template1"
+    name, origin = _database_name(directory), _database_name(template) if template else "template1"
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as server:
-        server.execute(
-            f"CREATE DATABASE {name} TEMPLATE {_database_name(template) if template else 'template1'}".encode()
-        )
+        server.execute(f"CREATE DATABASE {name} TEMPLATE {origin}".encode())
         try:
             yield
         finally:

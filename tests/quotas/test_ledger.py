@@ -296,7 +296,7 @@ def test_a_hold_may_begin_and_end_in_one_batch() -> None:
 def test_a_reservation_that_is_repeated_changes_nothing() -> None:
     move(reserve("a", 10))
 
-    with pytest.raises(Exception, match="(?i)unique"), transaction.atomic():
+    with pytest.raises(Exception, match=r"(?i)unique"), transaction.atomic():
         move(reserve("a", 10))
 
     assert totals(STUDENT) == (0, 10)
