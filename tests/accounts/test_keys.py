@@ -47,7 +47,19 @@ def test_noise_is_not_a_key(text: str) -> None:
     assert not keys.is_well_formed(keys.PREFIX + text)
 
 
-@pytest.mark.parametrize("text", ["", keys.PREFIX, KEY[:-1], KEY + "0", f" {KEY}", f"{KEY}\n", KEY.upper(), "ü" * 46])
+NEARLY = {
+    "nothing": "",
+    "the prefix": keys.PREFIX,
+    "one character less": KEY[:-1],
+    "one character more": KEY + "0",
+    "a space before": f" {KEY}",
+    "a line end behind": f"{KEY}\n",
+    "capitals": KEY.upper(),
+    "not ASCII": "ü" * keys.LENGTH,
+}
+
+
+@pytest.mark.parametrize("text", NEARLY.values(), ids=NEARLY.keys())
 def test_what_is_nearly_a_key_is_none(text: str) -> None:
     assert not keys.is_well_formed(text)
 

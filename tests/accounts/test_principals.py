@@ -42,7 +42,16 @@ async def test_a_key_tells_the_member_and_the_course(key: str) -> None:
     assert (principal.role, principal.is_open, principal.expires_at) == ("student", True, None)
 
 
-@pytest.mark.parametrize("text", [None, "", "sk-1234", "stoa_sk_", issue(pepper="another").text])
+NO_KEYS = {
+    "none": None,
+    "empty": "",
+    "somebody else's": "sk-1234",
+    "only the prefix": "stoa_sk_",
+    "never issued": issue(pepper="another").text,
+}
+
+
+@pytest.mark.parametrize("text", NO_KEYS.values(), ids=NO_KEYS.keys())
 async def test_what_is_no_key_of_ours_is_refused(text: str | None) -> None:
     assert await refuses(Principals(), text)
 
