@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, InterfaceError, OperationalError
 
 from apps.common.cursor import Cursor
 from apps.common.errors import Unavailable
+from apps.common.sessions import LOCK_SECONDS, CommitUnknown, Session, open_session
 
 U = TypeVar("U")
 R = TypeVar("R")
@@ -26,13 +27,16 @@ R = TypeVar("R")
 logger = logging.getLogger(__name__)
 
 BATCH = 512
-RETRY_SECONDS = 0.0002
-LOCK_SECONDS = 30.0
-SHORTEN_LOG = "PRAGMA wal_checkpoint(PASSIVE)"
+AWAY_SECONDS = 0.2
+WATCH_SECONDS = 0.5
 
 
 class StoreAway(Unavailable):
-    def __init__(self) -> None:
+    """The database cannot be written at the moment. `is_unknown`: it went away while it committed, so that the unit
+    may have been done after all."""
+
+    def __init__(self, *, is_unknown: bool = False) -> None:
+        self.is_unknown = is_unknown
         super().__init__(
             "quota_backend_unavailable", "The quota database is away for a moment; nothing was charged. Try again."
         )
@@ -44,18 +48,20 @@ Apply = Callable[[Cursor, Sequence[U]], Sequence[R]]
 class Writer:
     """One writer thread with its own connection to Django's default database.
 
-    `submit` is for the event loop, `call` for threads. A unit that raises fails alone: its neighbours commit.
-    After `stop`, which commits what is queued, units are refused with StoreAway.
+    `submit` is for the event loop, `call` for threads. A unit that raises, or that the database refuses, fails alone
+    with that error: its neighbours commit. While the database is away units fail with StoreAway, and the first that
+    comes after its return is done. After `stop`, which commits what is queued, units are refused with StoreAway.
+    On PostgreSQL the writer shows as long as it lives that the process `sign` does (see `apps.common.owners`).
     """
 
-    def __init__(self, *, name: str = "writer", lock_seconds: float = LOCK_SECONDS) -> None:
-        self._lock_seconds = lock_seconds
+    def __init__(self, *, name: str = "writer", lock_seconds: float = LOCK_SECONDS, sign: str | None = None) -> None:
+        self._lock_seconds, self._sign = lock_seconds, sign
         self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._stopped = False
         self._log_is_due = False
         self._gate = threading.Lock()  # between the last unit and the sentinel that ends the thread
-        self._connection: Any  # a BaseDatabaseWrapper with its driver's exceptions
+        self._away_until = 0.0
         self.batches = 0
         self.units = 0
 
@@ -91,24 +97,21 @@ class Writer:
         _finish([unit])
 
     def _run(self) -> None:
-        self._connection = connections["default"]
+        session = open_session(lock_seconds=self._lock_seconds, sign=self._sign)
+        done = threading.Event()
+        threading.Thread(target=_watch, args=(session, done), name="writer watch", daemon=True).start()
         while (batch := self._next_batch()) is not None:
-            self._commit(batch)
+            self._commit(session, batch)
             _finish(batch)
             if self._log_is_due:
-                self._start_log_over()
-        self._connection.close()
+                self._log_is_due = False
+                session.shorten_log()
+        done.set()
+        session.close()
 
     def start_log_over(self) -> None:
         """Have SQLite's write-ahead log start over after the next batch, now that most of it is in the database."""
         self._log_is_due = True
-
-    def _start_log_over(self) -> None:
-        self._log_is_due = False
-        try:
-            self._connect().execute(SHORTEN_LOG)
-        except DatabaseError as error:
-            logger.warning("The write-ahead log could not be started over: %s", error)
 
     def _next_batch(self) -> "list[_Unit] | None":
         first = self._queue.get()
@@ -126,93 +129,98 @@ class Writer:
             pass
         return batch
 
-    def _commit(self, batch: "list[_Unit]") -> None:
+    def _commit(self, session: Session, batch: "list[_Unit]", *, is_repeated: bool = False) -> None:
         self.batches += 1
         self.units += len(batch)
         try:
-            cursor = self._connect()
-            self._begin(cursor)
+            cursor = self._begin(session, batch)
         except DatabaseError as error:
-            self._fail(batch, error)
+            _fail(batch, error)
             return
         try:
-            self._transact(cursor, batch)
+            _transact(session, cursor, batch)
+        except CommitUnknown as error:
+            _fail(batch, error)
         except DatabaseError as error:
-            self._separate(batch, error)
+            if session.is_lost:
+                # Nothing was committed: a database that is back already does it now, one that is away says so at once.
+                self._fail_or_repeat(session, batch, error, is_repeated)
+            else:
+                self._separate(session, batch, error)
         except Exception as error:
             logger.exception("A unit of the writer failed")
-            self._separate(batch, error)
+            self._separate(session, batch, error)
 
-    def _separate(self, batch: "list[_Unit]", error: Exception) -> None:
-        """A batch failed as a whole: give each unit its own transaction, so that only the bad one fails."""
-        if len(batch) > 1:
-            for unit in batch:
-                self._commit([unit])
-            return
-        if isinstance(error, DatabaseError):
-            self._fail(batch, error)
-        else:
-            batch[0].error = error
-
-    def _fail(self, batch: "list[_Unit]", error: DatabaseError) -> None:
-        """The database is away or locked: nothing of the batch was done, and trying each alone would take as long."""
-        logger.error("The writer could not commit: %s", error)
-        self._connection.close()
-        for unit in batch:
-            unit.error = StoreAway()
-            unit.error.__cause__ = error
-
-    def _transact(self, cursor: Cursor, batch: "list[_Unit]") -> None:
-        with self._connection.wrap_database_errors:
-            try:
-                for apply, units in _by_function(batch).items():
-                    for unit, result in zip(units, apply(cursor, [u.work for u in units]), strict=True):
-                        unit.result = result
-                cursor.execute("COMMIT")
-            except BaseException:
-                self._rollback(cursor)
-                raise
-
-    def _connect(self) -> Cursor:
-        is_new = self._connection.connection is None
-        self._connection.ensure_connection()
-        with self._connection.wrap_database_errors:
-            cursor = Cursor(self._connection)
-            if is_new and self._connection.vendor == "sqlite":
-                cursor.execute("PRAGMA busy_timeout=0")
-        return cursor
-
-    def _begin(self, cursor: Cursor) -> None:
-        """Open the transaction, asking again every 0.2 ms while another process writes to the same SQLite file."""
-        begin = "BEGIN IMMEDIATE" if self._connection.vendor == "sqlite" else "BEGIN"
-        deadline = time.monotonic() + self._lock_seconds
-        while True:
-            try:
-                with self._connection.wrap_database_errors:
-                    cursor.execute(begin)
-                return
-            except DatabaseError as error:
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise
-            time.sleep(RETRY_SECONDS)
-
-    def _rollback(self, cursor: Cursor) -> None:
+    def _begin(self, session: Session, batch: "list[_Unit]") -> Cursor:
+        """A database that was away a moment ago is not asked again for each of those who wait."""
+        if time.monotonic() < self._away_until:
+            raise OperationalError("The database was away a moment ago.")
         try:
-            cursor.execute("ROLLBACK")
-        except self._connection.Database.Error:
-            logger.warning("Rolling back failed; the connection is replaced")
-            self._connection.close()
+            return session.begin(patient=not batch[0].is_separated)
+        except DatabaseError as error:
+            logger.error("The writer cannot reach the database: %s", error)
+            session.close()
+            self._away_until = time.monotonic() + AWAY_SECONDS
+            raise
+
+    def _fail_or_repeat(self, session: Session, batch: "list[_Unit]", error: Exception, is_repeated: bool) -> None:
+        session.close()
+        if is_repeated:
+            _fail(batch, error)
+        else:
+            self._commit(session, batch, is_repeated=True)
+
+    def _separate(self, session: Session, batch: "list[_Unit]", error: Exception) -> None:
+        """A batch failed as a whole: give each unit its own transaction, so that only the bad one fails."""
+        if len(batch) == 1:
+            _fail(batch, error)
+            return
+        for unit in batch:
+            unit.is_separated = True
+            self._commit(session, [unit])
+
+
+def _transact(session: Session, cursor: Cursor, batch: "list[_Unit]") -> None:
+    try:
+        with cursor.wrap_errors:
+            for apply, units in _by_function(batch).items():
+                for unit, result in zip(units, apply(cursor, [u.work for u in units]), strict=True):
+                    unit.result = result
+    except BaseException:
+        session.rollback()
+        raise
+    session.commit()
+
+
+def _fail(batch: "list[_Unit]", error: Exception) -> None:
+    """An error of the database's becomes StoreAway when waiting helps; what it refuses for good stays what it is."""
+    for unit in batch:
+        unit.error = StoreAway(is_unknown=isinstance(error, CommitUnknown)) if _is_passing(error) else error
+        if unit.error is not error:
+            unit.error.__cause__ = error
+    if _is_passing(error):
+        logger.error("The writer could not commit: %s", error)
+
+
+def _is_passing(error: Exception) -> bool:
+    return isinstance(error, OperationalError | InterfaceError)
+
+
+def _watch(session: Session, done: threading.Event) -> None:
+    while not done.wait(WATCH_SECONDS):
+        session.interrupt_if_stuck()
 
 
 class _Unit:
     """A queued piece of work and the future of whoever waits for it."""
 
-    __slots__ = ("apply", "error", "future", "loop", "result", "work")
+    __slots__ = ("apply", "error", "future", "is_separated", "loop", "result", "work")
 
     def __init__(self, apply: Any, work: Any, future: Any, loop: asyncio.AbstractEventLoop | None) -> None:
         self.apply, self.work, self.future, self.loop = apply, work, future, loop
         self.result: Any = None
         self.error: Exception | None = None
+        self.is_separated = False
 
     def resolve(self) -> None:
         if self.future.done():

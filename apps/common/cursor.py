@@ -16,15 +16,25 @@ class Cursor:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._cursor = connection.connection.cursor()
-        self._is_sqlite = connection.vendor == "sqlite"
+        self.is_sqlite = connection.vendor == "sqlite"
         self._operations = connection.ops
+        self.wrap_errors = connection.wrap_database_errors
         self.for_update = " FOR UPDATE" if connection.features.has_select_for_update else ""
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        self._cursor.execute(_question_marks(sql) if self._is_sqlite else sql, parameters)
+        self._cursor.execute(_question_marks(sql) if self.is_sqlite else sql, parameters)
 
     def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        self._cursor.executemany(_question_marks(sql) if self._is_sqlite else sql, rows)
+        self._cursor.executemany(_question_marks(sql) if self.is_sqlite else sql, rows)
+
+    def exclusively(self, lock: int) -> None:
+        """Until the transaction ends, have nobody else go past the same number. SQLite has one writer at a time."""
+        if not self.is_sqlite:
+            self.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
+
+    def next_result(self) -> None:
+        """Go on to the next of several statements that were executed together."""
+        self._cursor.nextset()
 
     def fetchone(self) -> Any:
         return self._cursor.fetchone()

@@ -26,6 +26,11 @@ class Owner:
         os.close(self._file)
 
 
+def lock_number(owner: str) -> int:
+    """The number of the advisory lock that stands for an owner on PostgreSQL."""
+    return int.from_bytes(bytes.fromhex(owner)[:8], signed=True)
+
+
 def is_alive(directory: Path, owner: str) -> bool:
     """True while the process that made this owner id lives. A missing file means that it has gone."""
     try:

@@ -5,7 +5,8 @@ import logging
 
 from django.db import DatabaseError, connections
 
-from apps.common.commit import SHORTEN_LOG, Writer
+from apps.common.commit import Writer
+from apps.common.sessions import SHORTEN_LOG
 
 logger = logging.getLogger(__name__)
 

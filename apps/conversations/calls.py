@@ -74,10 +74,11 @@ def insert(cursor: Cursor, records: Sequence[Record]) -> None:
     if not kept:
         return
     cursor.execute(
-        f"{_insert('conversations_call', _CALL_COLUMNS, len(kept))} ON CONFLICT (id) DO NOTHING",
+        f"{_insert('conversations_call', _CALL_COLUMNS, len(kept))} ON CONFLICT (id) DO NOTHING RETURNING id",
         [value for record in kept for value in _stored(cursor, record.call)],
     )
-    hits = [astuple(hit) for record in kept for hit in record.hits]
+    new = {row[0] for row in cursor.fetchall()}
+    hits = [astuple(hit) for record in kept if record.call.id in new for hit in record.hits]
     for start in range(0, len(hits), _HITS_AT_ONCE):
         batch = hits[start : start + _HITS_AT_ONCE]
         cursor.execute(

@@ -12,18 +12,23 @@ from apps.quotas.movements import Account, Movement, Reserve
 
 
 def load(cursor: Cursor, movements: Sequence[Movement]) -> Fold:
+    """Read and lock what the movements concern, in an order in which no two writers ever wait for each other.
+
+    Holds first, by id. Then missing weeks are made, by one writer at a time, which so far has locked no week. Then all
+    weeks are locked, by id.
+    """
     accounts = {key_of(account): account for m in movements if isinstance(m, Reserve) for account in m.accounts}
+    if len(_week_ids) + len(accounts) > _MAX_WEEK_IDS:
+        _week_ids.clear()
     holds = _load_holds(cursor, [m.hold for m in movements if not isinstance(m, Reserve)])
     drawn_on = {usage_id for hold in holds.values() for usage_id in hold.usage_ids}
-    week_ids = {key: _week_ids[key] for key in accounts if key in _week_ids}
-    weeks = _load_weeks(cursor, {*drawn_on, *week_ids.values()})
-    for key, account in accounts.items():
-        known = weeks.get(week_ids.get(key, 0))
-        if known is None or known.key != key:
-            week = _find_week(cursor, account)
-            week_ids[key] = week.id
-            weeks.setdefault(week.id, week)
-    return Fold(weeks=weeks, week_ids=week_ids, holds=holds)
+    _make_weeks(cursor, [account for key, account in accounts.items() if key not in _week_ids])
+    weeks = _load_weeks(cursor, {*drawn_on, *(_week_ids[key] for key in accounts)})
+    lost = [account for key, account in accounts.items() if _is_not(weeks.get(_week_ids[key]), key)]
+    if lost:  # made by a transaction that was rolled back, a moment ago and hardly ever
+        _make_weeks(cursor, lost)
+        weeks |= _load_weeks(cursor, {_week_ids[key_of(account)] for account in lost})
+    return Fold(weeks=weeks, week_ids={key: _week_ids[key] for key in accounts}, holds=holds)
 
 
 def _load_holds(cursor: Cursor, ids: Sequence[str]) -> dict[str, HoldRow]:
@@ -44,6 +49,7 @@ def _load_holds(cursor: Cursor, ids: Sequence[str]) -> dict[str, HoldRow]:
 # and its id given to another: an id counts only if its row is the account's. Bounded by being emptied.
 _week_ids: dict[Key, int] = {}
 _MAX_WEEK_IDS = 200_000
+_MAKING_WEEKS = 7_367_911  # the number of an advisory lock; any will do that nobody else uses
 
 
 def _load_weeks(cursor: Cursor, ids: Iterable[int]) -> dict[int, WeekRow]:
@@ -62,25 +68,24 @@ def _load_weeks(cursor: Cursor, ids: Iterable[int]) -> dict[int, WeekRow]:
     }
 
 
-def _find_week(cursor: Cursor, account: Account) -> WeekRow:
-    """The account's week; its row is made the first time that somebody draws on it."""
-    where = (account.kind, account.id, cursor.instant(account.week.starts_at))
-    cursor.execute(
-        "INSERT INTO quotas_weeklyusage (kind, account, starts_at, ends_at, used, held)"
-        " VALUES (%s, %s, %s, %s, 0, 0) ON CONFLICT DO NOTHING",
-        (*where, cursor.instant(account.week.ends_at)),
-    )
-    cursor.execute(
-        "SELECT id, used, held FROM quotas_weeklyusage"
-        f" WHERE kind = %s AND account = %s AND starts_at = %s{cursor.for_update}",
-        where,
-    )
-    id, used, held = cursor.fetchone()
-    week = WeekRow(id, used, held, key_of(account))
-    if len(_week_ids) >= _MAX_WEEK_IDS:
-        _week_ids.clear()
-    _week_ids[key_of(account)] = week.id
-    return week
+def _is_not(week: WeekRow | None, key: Key) -> bool:
+    return week is None or week.key != key
+
+
+def _make_weeks(cursor: Cursor, accounts: Sequence[Account]) -> None:
+    """Learn the ids of weeks; a week's row is made the first time that somebody draws on the account."""
+    if not accounts:
+        return
+    cursor.exclusively(_MAKING_WEEKS)
+    for account in accounts:
+        where = (account.kind, account.id, cursor.instant(account.week.starts_at))
+        cursor.execute(
+            "INSERT INTO quotas_weeklyusage (kind, account, starts_at, ends_at, used, held)"
+            " VALUES (%s, %s, %s, %s, 0, 0) ON CONFLICT DO NOTHING",
+            (*where, cursor.instant(account.week.ends_at)),
+        )
+        cursor.execute("SELECT id FROM quotas_weeklyusage WHERE kind = %s AND account = %s AND starts_at = %s", where)
+        _week_ids[key_of(account)] = cursor.fetchone()[0]
 
 
 def store(cursor: Cursor, fold: Fold) -> None:

@@ -1,0 +1,253 @@
+"""The connection that a group-commit writer works on: how a transaction begins and ends on each database.
+
+Two implementations, for SQLite and for PostgreSQL. `begin` and `commit` raise Django's database errors; after one of
+them nothing of the transaction has been done, unless it is `CommitUnknown`.
+"""
+
+import copy
+import logging
+import os
+import socket
+import threading
+import time
+from typing import Any, Protocol
+
+from django.db import DatabaseError, OperationalError, connections
+
+from apps.common.cursor import Cursor
+from apps.common.owners import lock_number
+
+logger = logging.getLogger(__name__)
+
+LOCK_SECONDS = 30.0
+RETRY_SECONDS = 0.0002
+SHORTEN_LOG = "PRAGMA wal_checkpoint(PASSIVE)"
+
+RESOLVE_SECONDS = 3.0
+STUCK_SECONDS = 5.0  # a statement may take two, a wait for a lock one: beyond this the network has swallowed it
+_LIMITS = "-c statement_timeout=2000 -c lock_timeout=1000 -c idle_in_transaction_session_timeout=10000"
+_SAME_BACKEND = "FROM pg_stat_activity WHERE pid = %s AND backend_start::text = %s"
+_SHORT_LOCK = "SET LOCAL lock_timeout = 20"
+
+
+class CommitUnknown(OperationalError):
+    """The database went away while it committed, and stays away: the transaction may or may not have been done."""
+
+
+class Session(Protocol):
+    """A connection of its own, used by one thread at a time; `interrupt_if_stuck` may come from any."""
+
+    def begin(self, *, patient: bool = True) -> Cursor:
+        """Open a transaction. Not patient: locks that others hold are hardly waited for."""
+
+    def commit(self) -> None: ...
+    def rollback(self) -> None: ...
+    def shorten_log(self) -> None: ...
+    def interrupt_if_stuck(self) -> None: ...
+    def close(self) -> None: ...
+
+    @property
+    def is_lost(self) -> bool:
+        """The connection broke in the middle of a transaction, which is therefore undone."""
+
+
+def open_session(*, lock_seconds: float = LOCK_SECONDS, sign: str | None = None) -> Session:
+    """The session for Django's default database. On PostgreSQL it holds a lock named after `sign` while it lasts."""
+    if connections["default"].vendor == "postgresql":
+        return PostgreSQLSession(sign=sign)
+    return SQLiteSession(lock_seconds=lock_seconds)
+
+
+class SQLiteSession:
+    def __init__(self, *, lock_seconds: float) -> None:
+        self._connection: Any = connections["default"]
+        self._lock_seconds = lock_seconds
+        self.is_lost = False
+
+    def begin(self, *, patient: bool = True) -> Cursor:
+        """Asks again every 0.2 ms while another process writes to the same file."""
+        cursor = self._connect()
+        deadline = time.monotonic() + self._lock_seconds
+        while True:
+            try:
+                with self._connection.wrap_database_errors:
+                    cursor.execute("BEGIN IMMEDIATE")
+                return cursor
+            except DatabaseError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(RETRY_SECONDS)
+
+    def commit(self) -> None:
+        with self._connection.wrap_database_errors:
+            self._cursor.execute("COMMIT")
+
+    def rollback(self) -> None:
+        try:
+            self._cursor.execute("ROLLBACK")
+        except self._connection.Database.Error:
+            logger.warning("Rolling back failed; the connection is replaced")
+            self._connection.close()
+
+    def shorten_log(self) -> None:
+        try:
+            self._connect().execute(SHORTEN_LOG)
+        except DatabaseError as error:
+            logger.warning("The write-ahead log could not be started over: %s", error)
+
+    def interrupt_if_stuck(self) -> None:
+        """No need: everything that SQLite waits for has a time limit."""
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _connect(self) -> Cursor:
+        is_new = self._connection.connection is None
+        self._connection.ensure_connection()
+        with self._connection.wrap_database_errors:
+            self._cursor = Cursor(self._connection)
+            if is_new:
+                self._cursor.execute("PRAGMA busy_timeout=0")
+        return self._cursor
+
+
+class PostgreSQLSession:
+    """Bounds every statement in time, and finds out what became of a commit that was cut off.
+
+    Each transaction asks for its number at its beginning; PostgreSQL can tell later whether that number was committed.
+    """
+
+    def __init__(self, *, sign: str | None) -> None:
+        usual = connections["default"]
+        settings = copy.deepcopy(usual.settings_dict)
+        settings["OPTIONS"].pop("pool", None)
+        settings["OPTIONS"] |= {
+            "options": f"{settings['OPTIONS'].get('options', '')} {_LIMITS}".strip(),
+            "tcp_user_timeout": 3000,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "application_name": "stoa-ledger",
+        }
+        self._connection: Any = type(usual)(settings, alias="ledger")
+        self._lock = lock_number(sign) if sign else None
+        self._transaction = ""
+        self._backend: tuple[int, str] | None = None
+        self._busy_since: float | None = None
+        self._gate = threading.Lock()  # the watcher must not shut a socket whose number is already somebody else's
+
+    @property
+    def is_lost(self) -> bool:
+        return self._connection.connection is None or bool(self._connection.connection.broken)
+
+    def begin(self, *, patient: bool = True) -> Cursor:
+        self._busy_since = time.monotonic()
+        try:
+            try:
+                return self._begin(patient)
+            except DatabaseError:
+                if not self._drop_lost():
+                    raise
+            return self._begin(patient)  # the connection was stale; a fresh one may well work
+        except BaseException:
+            self._busy_since = None
+            raise
+
+    def commit(self) -> None:
+        try:
+            with self._connection.wrap_database_errors:
+                self._cursor.execute("COMMIT")
+        except OperationalError as error:
+            if not self.is_lost:
+                raise
+            if not self._was_committed():
+                self.close()
+                raise
+            logger.warning("The connection broke while committing; the transaction is there: %s", error)
+        finally:
+            self._busy_since = None
+
+    def rollback(self) -> None:
+        self._busy_since = None
+        try:
+            with self._connection.wrap_database_errors:
+                self._cursor.execute("ROLLBACK")
+        except DatabaseError:
+            self.close()
+
+    def shorten_log(self) -> None:
+        """No need: PostgreSQL looks after its own log."""
+
+    def interrupt_if_stuck(self) -> None:
+        """Cut the connection of a transaction that has taken impossibly long: whoever waits for it gets an error."""
+        with self._gate:
+            since, driver = self._busy_since, self._connection.connection
+            if since is None or driver is None or time.monotonic() - since < STUCK_SECONDS:
+                return
+            self._busy_since = None
+            logger.error("The database does not answer; its connection is cut")
+            try:
+                with socket.socket(fileno=os.dup(driver.fileno())) as wire:
+                    wire.shutdown(socket.SHUT_RDWR)
+            except Exception:
+                logger.exception("Cutting the connection failed")
+
+    def close(self) -> None:
+        with self._gate:
+            self._connection.close()
+
+    def _begin(self, patient: bool) -> Cursor:
+        if self._connection.connection is None:
+            self._open()
+        with self._connection.wrap_database_errors:
+            self._cursor = Cursor(self._connection)
+            # One message for both, so that knowing the number costs no time on the wire.
+            self._cursor.execute("BEGIN; SELECT pg_current_xact_id()::text")
+            self._cursor.next_result()
+            self._transaction = self._cursor.fetchone()[0]
+            if not patient:
+                self._cursor.execute(_SHORT_LOCK)
+        return self._cursor
+
+    def _open(self) -> None:
+        previous, self._backend = self._backend, None
+        self._connection.ensure_connection()
+        with self._connection.wrap_database_errors:
+            cursor = Cursor(self._connection)
+            if previous is not None:
+                # Ours may live on there, in a transaction, and with our sign of life, until it notices that we left.
+                cursor.execute(f"SELECT pg_terminate_backend(pid) {_SAME_BACKEND}", previous)
+            cursor.execute("SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+            self._backend = cursor.fetchone()
+            if self._lock is not None:
+                cursor.execute("SELECT pg_advisory_lock(%s)", (self._lock,))
+
+    def _drop_lost(self) -> bool:
+        """Close the connection if it broke; False if it is sound, or was never there."""
+        if self._connection.connection is None or not self.is_lost:
+            return False
+        self.close()
+        return True
+
+    def _was_committed(self) -> bool:
+        """What became of the transaction whose COMMIT was cut off. Raises CommitUnknown if nobody can tell in time."""
+        self.close()
+        deadline = time.monotonic() + RESOLVE_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                status = self._status()
+                if status in ("committed", "aborted"):
+                    return status == "committed"
+            except DatabaseError:
+                self.close()
+            time.sleep(0.1)
+        raise CommitUnknown("The database went away while it committed.")
+
+    def _status(self) -> str | None:
+        if self._connection.connection is None:
+            self._open()
+        with self._connection.wrap_database_errors:
+            cursor = Cursor(self._connection)
+            cursor.execute("SELECT pg_xact_status(%s::xid8)", (self._transaction,))
+            status: str | None = cursor.fetchone()[0]
+        return status
