@@ -83,6 +83,9 @@ class Env(BaseSettings):
     max_client_connections: int = Field(
         10_000, gt=0, description="Most open connections from clients to each web process; beyond it they are refused."
     )
+    client_keepalive: float = Field(
+        65.0, gt=0, description="Seconds that an idle client connection is kept; a proxy in front should keep it less."
+    )
     max_request_size: int = Field(10 * 2**20, gt=0, description="Largest request body in bytes.")
     receipt_timeout: float = Field(
         10.0, gt=0, description="Seconds for a request's headers; after that its body must keep coming, 1 kB a second."

@@ -13,10 +13,11 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import uvicorn
 
-from gateway_project import health
+from gateway_project import descriptors, health
 from gateway_project.protocol import BoundedProtocol
 
 logger = logging.getLogger("gateway_project.server")
@@ -60,7 +61,7 @@ class DrainingServer(uvicorn.Server):
             await asyncio.wait(set(self.server_state.tasks), timeout=LAST_BYTES_SECONDS)
         for connection in list(self.server_state.connections):
             if isinstance(connection, BoundedProtocol) and connection.is_answering:
-                connection.transport.abort()
+                connection.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -77,10 +78,13 @@ def serve(*, sockets: list[socket.socket], parent: int | None) -> None:
     """Run one web process until it is told to stop."""
     from django.conf import settings
 
+    ceiling = descriptors.connection_ceiling(
+        wanted=settings.MAX_CLIENT_CONNECTIONS, descriptors=descriptors.raise_limit()
+    )
     config = uvicorn.Config(
         "gateway_project.asgi:application",
         loop="uvloop",
-        http=BoundedProtocol,
+        http=partial(BoundedProtocol, ceiling=ceiling),  # type: ignore[arg-type]  # called like a class
         ws="none",
         lifespan="on",
         log_config=None,
@@ -88,7 +92,7 @@ def serve(*, sockets: list[socket.socket], parent: int | None) -> None:
         server_header=False,
         proxy_headers=False,
         backlog=4096,
-        timeout_keep_alive=65,
+        timeout_keep_alive=settings.CLIENT_KEEPALIVE,  # type: ignore[arg-type]  # any number of seconds will do
         timeout_graceful_shutdown=5,
     )
     server = DrainingServer(config, parent=parent, drain_seconds=settings.SHUTDOWN_TIMEOUT)

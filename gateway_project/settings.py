@@ -32,6 +32,7 @@ REDIS_URL = ENV.redis_url.get_secret_value()
 TRUSTED_PROXIES = ENV.trusted_proxies
 MAX_CLIENT_CONNECTIONS = ENV.max_client_connections
 SHUTDOWN_TIMEOUT = ENV.shutdown_timeout_seconds
+CLIENT_KEEPALIVE = ENV.client_keepalive
 
 INSTALLED_APPS = [
     "gateway_project",

@@ -137,7 +137,7 @@ async def with_body_limit(application: Any, scope: Scope, receive: Any, send: An
 
 
 def _announced_length(scope: Scope) -> int:
-    announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    announced = next((value.strip() for name, value in scope["headers"] if name == b"content-length"), b"0")
     return int(announced) if announced.isdigit() else 0
 
 

@@ -1,5 +1,8 @@
 """The bounds of a request, asked of a running server byte by byte."""
 
+import contextlib
+import os
+import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -7,34 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from gateway_project.descriptors import connection_ceiling
+from tests.chat.world import wait_until
 from tests.live import Gateway, start_gateway
+from tests.server.raw import PATIENCE, answer, status
 
 LINE = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n"
 
 
-def answer(gateway: Gateway, *pieces: bytes, pause: float = 0.0, timeout: float = 5.0) -> bytes:
-    """What comes back until the server closes the connection; nothing if it closes it without a word."""
-    received = b""
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=timeout) as client:
-        try:
-            for piece in pieces:
-                client.sendall(piece)
-                time.sleep(pause)
-            while part := client.recv(65536):
-                received += part
-        except (ConnectionResetError, BrokenPipeError):
-            pass
-    return received
-
-
-def status(received: bytes) -> int:
-    return int(received.split(b" ", 2)[1]) if received else 0
-
-
 @pytest.fixture(scope="module")
 def hasty(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway that waits for half a second only."""
-    with start_gateway(pristine, RECEIPT_TIMEOUT="0.5") as gateway:
+    """A gateway that waits for half a second only, and keeps idle connections for three."""
+    with start_gateway(pristine, RECEIPT_TIMEOUT="0.5", CLIENT_KEEPALIVE="3") as gateway:
         yield gateway
         gateway.stop()
 
@@ -102,3 +89,110 @@ def test_a_connection_between_two_requests_may_rest(hasty: Gateway) -> None:
                 assert part, "The connection was closed."
                 received += part
             time.sleep(1)
+
+
+def test_what_comes_behind_a_body_is_bounded(gateway: Gateway) -> None:
+    """Trailers and the extensions of chunks, which no limit of bodies counts."""
+    chunked = b"POST /admin/login/ HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
+
+    for endless in (b"0\r\nx: ", b"2;"):
+        received = answer(gateway, chunked + b"2\r\n{}\r\n" + endless, *[b"y" * 30_000] * 4, pause=0.02)
+
+        assert status(received) in (431, 0)
+
+
+def test_a_trailer_is_no_header(gateway: Gateway) -> None:
+    chunked = b"POST /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+
+    received = answer(gateway, chunked + b"0\r\nauthorization: Bearer x\r\nhost: other\r\n\r\n")
+
+    assert status(received) == 401
+
+
+def test_too_many_requests_in_a_row_are_too_much(gateway: Gateway) -> None:
+    received = answer(gateway, (LINE + b"\r\n") * 1_000)
+
+    assert received.count(b"HTTP/1.1 200") < 1_000
+
+
+def test_an_idle_connection_is_closed_in_time(hasty: Gateway) -> None:
+    received = answer(hasty, LINE + b"\r\n", timeout=20)  # ends when the server closes, not when the client gives up
+
+    assert status(received) == 200
+
+
+@contextlib.contextmanager
+def connections(gateway: Gateway, number: int) -> Iterator[list[socket.socket]]:
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE))
+            for _ in range(number)
+        ]
+
+
+def is_served(gateway: Gateway) -> bool:
+    return status(answer(gateway, LINE + b"connection: close\r\n\r\n")) == 200
+
+
+def test_beyond_the_ceiling_a_connection_is_refused_at_once(pristine: Path) -> None:
+    with start_gateway(pristine, MAX_CLIENT_CONNECTIONS="20") as gateway:
+        with connections(gateway, 20):
+            wait_until(lambda: not is_served(gateway), what="A refusal")
+            received = answer(gateway)  # it does not even have to ask
+
+            assert received.startswith(b"HTTP/1.1 503 ")
+            assert b"retry-after: " in received
+            assert b"connection: close" in received
+
+        wait_until(lambda: is_served(gateway), what="Room for new connections")
+        gateway.stop()
+
+
+def test_descriptors_never_run_out_at_accepting(pristine: Path) -> None:
+    """A thousand clients, and 256 files for everything: some are refused, nothing breaks, and it is over when they go.
+
+    The limit of the supervisor goes over to the web process that it starts next.
+    """
+    with start_gateway(pristine) as gateway:
+        resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (256, 256))
+        gateway.kill_child("gateway_project.server")
+        wait_until(lambda: limit_of(gateway) == 256, what="A web process with a low limit")
+        gateway.wait_until_ready()
+
+        with connections(gateway, 1_000):
+            assert status(answer(gateway)) == 503
+            used = cpu_seconds(gateway)
+            time.sleep(1)
+            assert cpu_seconds(gateway) - used < 0.9, "It spins."
+
+        wait_until(lambda: is_served(gateway), what="Room for new connections")
+        assert "Too many open files" not in gateway.log.read_text()
+        gateway.stop()
+
+
+def web_process(gateway: Gateway) -> Path | None:
+    for pid in gateway.children():
+        process = Path(f"/proc/{pid}")
+        if b"gateway_project.server" in process.joinpath("cmdline").read_bytes():
+            return process
+    return None
+
+
+def limit_of(gateway: Gateway) -> int:
+    process = web_process(gateway)
+    return resource.prlimit(int(process.name), resource.RLIMIT_NOFILE)[0] if process else 0
+
+
+def cpu_seconds(gateway: Gateway) -> float:
+    process = web_process(gateway)
+    assert process is not None
+    fields = process.joinpath("stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "limit", "ceiling"),
+    [(10_000, 1_024, 480), (10_000, 65_536, 10_000), (100, 1_024, 100), (10_000, 256, 96), (10_000, 32, 1)],
+)
+def test_a_share_of_the_descriptors_is_left_to_others(wanted: int, limit: int, ceiling: int) -> None:
+    assert connection_ceiling(wanted=wanted, descriptors=limit) == ceiling

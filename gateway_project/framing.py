@@ -1,0 +1,81 @@
+"""What the head of a request must be like before anyone believes it. Pure.
+
+The parser has already refused what RFC 9112 forbids in the bytes: contradicting or odd lengths, folded lines, a space
+before the colon, bare CR, LF or NUL (`tests/server/test_framing.py` lists it all). What it lets through, and what two
+servers in a row could read in two ways, ends here: a request means one thing or it is refused.
+"""
+
+import re
+from functools import lru_cache
+
+Header = tuple[bytes, bytes]
+
+# A name, an IPv4 address or a bracketed IPv6 one, and a port: nothing else that a URL could hold.
+_HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
+_FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding"})
+
+
+class Malformed(Exception):
+    """A head that is refused. The message says why, and quotes nothing of it."""
+
+
+def checked(headers: list[Header], *, version: str, target: bytes, is_upgrade: bool) -> list[Header]:
+    """The headers that count, names in lower case as given. Raises Malformed.
+
+    Left out are names with an underscore, which Django cannot tell from those with a hyphen, and what Connection names,
+    which was meant for the hop that brought it here.
+    """
+    hosts, codings, connection, has_underscore, has_body = [], [], [], False, False
+    for name, value in headers:
+        if name == b"host":
+            hosts.append(value)
+        elif name == b"transfer-encoding":
+            codings.append(value)
+        elif name == b"content-length":
+            has_body = value.strip() != b"0"
+        elif name == b"connection":
+            connection.append(value)
+        has_underscore = has_underscore or b"_" in name
+    if version not in ("1.1", "1.0"):
+        raise Malformed("The version of HTTP must be 1.1 or 1.0.")
+    _check_host(hosts, version=version, target=target)
+    if codings:
+        _check_coding(codings, version=version)
+        has_body = True
+    if is_upgrade and has_body:
+        raise Malformed("A request that asks for an upgrade cannot have a body.")  # the parser would not see its end
+    named = _named(b",".join(connection))
+    if not named and not has_underscore:
+        return headers
+    return [(name, value) for name, value in headers if b"_" not in name and name not in named]
+
+
+def _check_host(hosts: list[bytes], *, version: str, target: bytes) -> None:
+    if len(hosts) != 1 and (hosts or version == "1.1"):
+        raise Malformed("There must be exactly one Host.")
+    if hosts and not _is_host(hosts[0]):
+        raise Malformed("The Host is none.")
+    if b"#" in target:
+        raise Malformed("The address has a fragment.")
+    if not target.startswith(b"/"):
+        absolute = _ABSOLUTE.match(target)
+        if absolute is None or absolute[1].lower() not in (host.strip().lower() for host in hosts):
+            raise Malformed("The address is not on this Host.")
+
+
+def _check_coding(codings: list[bytes], *, version: str) -> None:
+    if version == "1.0" or len(codings) > 1 or codings[0].strip().lower() != b"chunked":
+        raise Malformed("A body can only be chunked, in HTTP/1.1.")
+
+
+@lru_cache(maxsize=256)
+def _is_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value.strip()) is not None
+
+
+@lru_cache(maxsize=256)
+def _named(connection: bytes) -> frozenset[bytes]:
+    """What Connection names, apart from what it says of itself and from what the parser has already gone by."""
+    names = frozenset(name.strip().lower() for name in connection.split(b","))
+    return names - {b"close", b"keep-alive", b""} - _FRAMING
