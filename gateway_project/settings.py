@@ -19,6 +19,7 @@ SECRET_KEYS = [key.strip() for key in ENV.gateway_secret_keys.get_secret_value()
 METRICS_TOKEN = ENV.metrics_token.get_secret_value()
 ALLOWED_HOSTS = ENV.allowed_hosts
 GATEWAY_ROLE = ENV.gateway_role
+WEB_CONCURRENCY = ENV.web_concurrency
 MAX_REQUEST_SIZE = ENV.max_request_size
 RECEIPT_TIMEOUT = ENV.receipt_timeout
 CONNECT_TIMEOUT = ENV.connect_timeout

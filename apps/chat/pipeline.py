@@ -10,8 +10,10 @@ Each stage refuses by raising a GatewayError. Refusals happen before the first b
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from apps.accounts.principals import Principal
@@ -49,25 +51,19 @@ class Answer:
     pump: Pump
 
 
+@dataclass(frozen=True, slots=True)
 class Slot:
-    """A student's place among the concurrent requests. Released once, by whoever is the last to hold it."""
+    """The place of a request among the open ones, and its rate. Released by whoever is the last to hold it."""
 
-    def __init__(self, plane: "Plane", principal: Principal, rate: Rate | None) -> None:
-        self._rates, self._student = plane.rates, principal.membership_id
-        self._is_open = True
-        self.rate = rate
-
-    def release(self) -> None:
-        if self._is_open:
-            self._is_open = False
-            self._rates.leave(self._student)
+    rate: Rate | None
+    release: Callable[[], None]
 
 
 async def chat(plane: "Plane", arrival: Arrival) -> Answer:
     """Answer a chat completion request. Raises GatewayError with the student's quota in its headers."""
     slot = None
     try:
-        slot = admit(plane, arrival.principal)
+        slot = await admit(plane, arrival)
         pump, verdict = await _start(plane, arrival, slot)
         head = await _head_of(pump)
     except RateLimited:
@@ -82,21 +78,17 @@ async def chat(plane: "Plane", arrival: Arrival) -> Answer:
     return Answer(headers=_headers(head, verdict, slot.rate), body=head.body, pump=pump)
 
 
-def admit(plane: "Plane", principal: Principal) -> Slot:
+async def admit(plane: "Plane", arrival: Arrival) -> Slot:
     """Let a request in, or say why not: the cheapest refusals come first."""
+    principal = arrival.principal
     if plane.is_draining:
         raise Unavailable("shutting_down", "The gateway is restarting. Ask again in a moment.")
     if plane.spool.is_full:
         raise Unavailable("recording_unavailable", "Conversations cannot be recorded at the moment. Try again soon.")
     if not principal.is_open:
         raise NotAllowed("course_closed", f"The course {principal.course_slug} is closed. Ask your instructor.")
-    policy = plane.policies.current.of(principal.course_id)
-    rate = plane.rates.admit(
-        principal.membership_id,
-        per_minute=policy.student_requests_per_minute,
-        at_once=policy.student_concurrent_requests,
-    )
-    return Slot(plane, principal, rate)
+    rate = await plane.rates.admit(plane.policies.current.scopes(principal), id=arrival.id)
+    return Slot(rate, partial(plane.rates.release, arrival.id))
 
 
 async def _start(plane: "Plane", arrival: Arrival, slot: Slot) -> tuple[Pump, Verdict]:

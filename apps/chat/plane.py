@@ -24,6 +24,7 @@ from apps.providers.adapters.openai import OpenAIAdapter
 from apps.providers.catalogue import Catalogue, catalogue
 from apps.quotas.policies import Policies, policies
 from apps.quotas.rates import RateLimits
+from apps.quotas.rates_memory import MemoryRateLimits
 from apps.rules.rulebook import Rulebook, rulebooks
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Plane:
     policies: Snapshot[Policies] = field(default_factory=policies)
     rulebooks: Snapshot[Mapping[int, Rulebook | None]] = field(default_factory=rulebooks)
     catalogue: Snapshot[Catalogue] = field(default_factory=catalogue)
-    rates: RateLimits = field(default_factory=RateLimits)
+    rates: RateLimits = field(default_factory=MemoryRateLimits)
     ratios: Ratios = field(default_factory=Ratios)
     known_ends: KnownEnds = field(default_factory=KnownEnds)
     pumps: "set[Pump]" = field(default_factory=set)
@@ -72,6 +73,7 @@ class Plane:
             spool=Spool(settings.SPOOL_DIR / f"{owner.id}.sqlite3"),
             client=client,
             adapters={"openai": OpenAIAdapter(client), "echo": EchoAdapter()},
+            rates=MemoryRateLimits(processes=settings.WEB_CONCURRENCY),
         )
         plane.writer.start()
         plane.spool.start()
@@ -109,5 +111,6 @@ class Plane:
         await asyncio.gather(*self._loops, return_exceptions=True)
         await asyncio.to_thread(self.writer.stop)
         await asyncio.to_thread(self.spool.stop)
+        await self.rates.close()
         await self.client.close()
         self.owner.close()

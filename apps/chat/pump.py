@@ -103,6 +103,7 @@ class Pump:
         try:
             self._reservation = await reserve(self._plane, self._call, self._verdict, now=self._now)
             failure = await self._relay(self._reservation)
+            self._on_end()  # before the client sees the end, after which it may ask again at once
             await self._settle(self._reservation, failure)
         except GatewayError as error:
             failure = error

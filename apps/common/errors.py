@@ -129,12 +129,22 @@ class RateLimited(GatewayError):
     type = "requests"
     fixed_by = "you"
 
-    def __init__(self, message: str, *, wait: float, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        wait: float,
+        fixed_by: FixedBy | None = None,
+        headers: Mapping[str, str] | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
         milliseconds = max(1, int(wait * 1000 + 0.999))
         retry = {"retry-after": str(-(-milliseconds // 1000)), "retry-after-ms": str(milliseconds)}
         if wait > 60:
             retry = {"x-should-retry": "false"}
-        super().__init__("rate_limit_exceeded", message, headers={**(headers or {}), **retry})
+        super().__init__(
+            "rate_limit_exceeded", message, fixed_by=fixed_by, headers={**(headers or {}), **retry}, details=details
+        )
 
 
 class OutOfQuota(GatewayError):

@@ -23,7 +23,17 @@ LATEST = 200
 
 ALLOWANCE_FIELDSETS = (
     (None, {"fields": ("weekly_tokens", "student_weekly_tokens")}),
-    ("At once", {"fields": ("student_requests_per_minute", "student_concurrent_requests")}),
+    (
+        "Requests",
+        {
+            "fields": (
+                ("student_requests_per_minute", "student_concurrent_requests"),
+                ("course_requests_per_minute", "course_concurrent_requests"),
+                ("key_requests_per_minute", "key_concurrent_requests"),
+            ),
+            "description": "A request has to be within all of these limits; one that is refused counts for none.",
+        },
+    ),
     ("Answers", {"fields": ("default_output_tokens", "least_output_tokens")}),
 )
 

@@ -14,6 +14,16 @@ from apps.common.models import RevisedModel, RevisedQuerySet
 
 TOPIC = "policies"
 TOKENS_HELP = "Weighted tokens a week. Empty: no limit."
+PER_MINUTE_HELP = (
+    "Requests of {} in any 60 seconds; those that are too fast are told when to come again. Empty: no limit."
+)
+AT_ONCE_HELP = "Requests of {} that are being answered at the same time. Empty: no limit."
+
+
+def _limit(name: str, help_text: str) -> "models.PositiveIntegerField[int | None, int | None]":
+    return models.PositiveIntegerField(
+        name, null=True, blank=True, validators=[MinValueValidator(1)], help_text=help_text
+    )
 
 
 class Institution(RevisedModel):
@@ -62,12 +72,12 @@ class QuotaPolicy(RevisedModel):
         validators=[MinValueValidator(0)],
         help_text="Weighted tokens a week for each student.",
     )
-    student_requests_per_minute = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1)], help_text="For each student. Empty: no limit."
-    )
-    student_concurrent_requests = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1)], help_text="For each student. Empty: no limit."
-    )
+    key_requests_per_minute = _limit("each key, a minute", PER_MINUTE_HELP.format("each API key"))
+    key_concurrent_requests = _limit("each key, at once", AT_ONCE_HELP.format("each API key"))
+    student_requests_per_minute = _limit("each student, a minute", PER_MINUTE_HELP.format("each student"))
+    student_concurrent_requests = _limit("each student, at once", AT_ONCE_HELP.format("each student"))
+    course_requests_per_minute = _limit("course, a minute", PER_MINUTE_HELP.format("all students together"))
+    course_concurrent_requests = _limit("course, at once", AT_ONCE_HELP.format("all students together"))
     default_output_tokens = models.PositiveIntegerField(
         default=4096,
         validators=[MinValueValidator(1)],

@@ -9,6 +9,7 @@ from apps.accounts.principals import Principal
 from apps.common.revisions import Snapshot
 from apps.quotas.models import TOPIC, Institution, QuotaPolicy
 from apps.quotas.movements import Account
+from apps.quotas.rates import Scope
 from apps.quotas.weeks import week_at
 
 
@@ -18,8 +19,12 @@ class CoursePolicy:
 
     weekly_tokens: int | None = None
     student_weekly_tokens: int = 0
+    key_requests_per_minute: int | None = None
+    key_concurrent_requests: int | None = None
     student_requests_per_minute: int | None = None
     student_concurrent_requests: int | None = None
+    course_requests_per_minute: int | None = None
+    course_concurrent_requests: int | None = None
     default_output_tokens: int = 4096
     least_output_tokens: int = 64
 
@@ -51,6 +56,21 @@ class Policies:
             return (own, course)
         shared = week_at(now, timezone=self.institution.timezone, first_day=self.institution.first_day)
         return (own, course, Account("institution", 1, self.institution.weekly_tokens, shared))
+
+    def scopes(self, principal: Principal) -> tuple[Scope, ...]:
+        """Where the requests of this principal are counted: wherever there is a limit."""
+        policy = self.of(principal.course_id)
+        scopes = (
+            Scope("key", principal.key_id, policy.key_requests_per_minute, policy.key_concurrent_requests),
+            Scope(
+                "student",
+                principal.membership_id,
+                policy.student_requests_per_minute,
+                policy.student_concurrent_requests,
+            ),
+            Scope("course", principal.course_id, policy.course_requests_per_minute, policy.course_concurrent_requests),
+        )
+        return tuple(scope for scope in scopes if scope.is_limited)
 
 
 _NOTHING = CoursePolicy()

@@ -94,8 +94,12 @@ class CourseSection(Section):
     open: Flag = OMITTED
     weekly_tokens: TokensOrNone = OMITTED
     student_weekly_tokens: Tokens = OMITTED
+    key_requests_per_minute: CountOrNone = OMITTED
+    key_concurrent_requests: CountOrNone = OMITTED
     student_requests_per_minute: CountOrNone = OMITTED
     student_concurrent_requests: CountOrNone = OMITTED
+    course_requests_per_minute: CountOrNone = OMITTED
+    course_concurrent_requests: CountOrNone = OMITTED
     default_output_tokens: Count = OMITTED
     least_output_tokens: Count = OMITTED
     models: list[Name] = OMITTED

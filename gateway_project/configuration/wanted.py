@@ -19,8 +19,12 @@ COURSE_FIELDS = ("title", *WEEK_FIELDS, "is_open", "logging")
 POLICY_FIELDS = (
     "weekly_tokens",
     "student_weekly_tokens",
+    "key_requests_per_minute",
+    "key_concurrent_requests",
     "student_requests_per_minute",
     "student_concurrent_requests",
+    "course_requests_per_minute",
+    "course_concurrent_requests",
     "default_output_tokens",
     "least_output_tokens",
 )

@@ -3,6 +3,7 @@
 import openai
 import pytest
 
+from tests import factories
 from tests.chat.world import make_world
 from tests.live import Gateway
 from tests.provider_stub import ProviderStub
@@ -18,8 +19,29 @@ def test_more_requests_a_minute_than_allowed_have_to_wait(gateway: Gateway, stub
         assert statuses == [200, 200, 200]
         assert refused.status_code == 429
         assert refused.json()["error"]["code"] == "rate_limit_exceeded"
-        assert int(refused.headers.get("retry-after", 0)) <= 60
-        assert "retry-after" in refused.headers or refused.headers["x-should-retry"] == "false"
+        assert 0 < int(refused.headers["retry-after"]) <= 60
+        assert refused.headers["x-ratelimit-remaining-requests"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("scope", "sentence"),
+    [("key", "This API key may make 2 requests"), ("course", "Your course may make 2 requests")],
+)
+def test_keys_and_courses_have_limits_of_their_own(
+    gateway: Gateway, stub: ProviderStub, scope: str, sentence: str
+) -> None:
+    with make_world(gateway, stub, policy={f"{scope}_requests_per_minute": 2}) as world:
+        others_key = factories.make_key(
+            world.student if scope == "key" else factories.make_student(course=world.course)
+        )
+        admitted = [world.post().status_code for _ in range(2)]
+        refused = world.post()
+        other = world.post(key=others_key)
+
+        assert admitted == [200, 200]
+        assert refused.status_code == 429
+        assert refused.json()["error"]["message"].startswith(sentence)
+        assert other.status_code == (200 if scope == "key" else 429)
 
 
 def test_the_headers_count_down(gateway: Gateway, stub: ProviderStub) -> None:
@@ -64,6 +86,25 @@ def test_only_so_many_requests_may_be_open_at_once(gateway: Gateway, stub: Provi
         assert caught.value.code == "rate_limit_exceeded"
         assert caught.value.response.headers["retry-after"] == "1"
         assert world.ask().choices
+
+
+@pytest.mark.parametrize("limit", ["student_concurrent_requests", "course_concurrent_requests"])
+def test_a_request_that_fails_gives_its_place_back(gateway: Gateway, stub: ProviderStub, limit: str) -> None:
+    with make_world(gateway, stub, policy={limit: 1}, rules=[{}]) as world:
+        unreadable = world.post(content=b"{")
+        blocked = world.post(world.body("Solve my homework"))
+        stub.will(status=500)
+        failed = world.post()
+
+        assert [unreadable.status_code, blocked.status_code, failed.status_code] == [400, 400, 502]
+        assert world.ask().choices
+
+
+def test_who_asks_again_the_moment_an_answer_ends_is_not_told_to_wait(gateway: Gateway, stub: ProviderStub) -> None:
+    with make_world(gateway, stub, policy={"student_concurrent_requests": 1}) as world:
+        statuses = {world.post().status_code for _ in range(20)}
+
+        assert statuses == {200}
 
 
 def test_the_official_client_succeeds_after_the_wait(gateway: Gateway, stub: ProviderStub) -> None:

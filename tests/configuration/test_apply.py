@@ -80,6 +80,19 @@ def test_an_allowance_is_as_the_file_says(applied: Operator) -> None:
     assert (policy.student_requests_per_minute, policy.student_concurrent_requests) == (60, 8)
 
 
+@pytest.mark.parametrize("who", ["key", "student", "course"])
+def test_requests_are_limited_as_the_file_says(applied: Operator, example: str, who: str) -> None:
+    limits = {f"{who}_requests_per_minute": 90, f"{who}_concurrent_requests": 12}
+    text = "courses: [{slug: cs101, %s}]" % ", ".join(f"{name}: {limit}" for name, limit in limits.items())
+
+    applied.apply(text)
+    set_to = QuotaPolicy.objects.filter(course__slug="cs101").values(*limits).get()
+    applied.apply(text.replace("90", "null").replace("12", "null"))
+
+    assert set_to == limits
+    assert QuotaPolicy.objects.filter(course__slug="cs101").values(*limits).get() == dict.fromkeys(limits)
+
+
 def test_a_rule_is_as_the_file_says(applied: Operator) -> None:
     rule = Rule.objects.get(course__slug="cs101")
 

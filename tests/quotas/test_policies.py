@@ -78,8 +78,12 @@ def test_a_policy_is_loaded_with_all_that_it_says() -> None:
     values: dict[str, Any] = {
         "weekly_tokens": 9000,
         "student_weekly_tokens": 700,
+        "key_requests_per_minute": 30,
+        "key_concurrent_requests": 4,
         "student_requests_per_minute": 60,
         "student_concurrent_requests": 8,
+        "course_requests_per_minute": 600,
+        "course_concurrent_requests": 80,
         "default_output_tokens": 500,
         "least_output_tokens": 20,
     }
