@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
+# A process for each core, in any order; whoever is done first takes over tests from the others.
+IN_PARALLEL := -n auto --dist worksteal
 export GATEWAY_ENV ?= development
 
 .DEFAULT_GOAL := help
@@ -32,7 +34,7 @@ run: $(VENV)/.runtime ## Start Stoa on http://127.0.0.1:8000 (PORT=... for anoth
 
 test: $(VENV)/.dev ## Run the tests
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage run -m pytest $(or $(ARGS),$(IN_PARALLEL))
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report $(if $(ARGS),,--fail-under=85)
 

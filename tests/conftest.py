@@ -14,11 +14,20 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.test.utils import setup_databases, teardown_databases
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from apps.accounts.models import Course, Membership
 from tests import factories
 from tests.live import Gateway, own_data_dir, pristine_data_dir, start_gateway
 from tests.provider_stub import ProviderStub
+
+# No deadlines and no complaints of slowness: the machine may be busy with other things. The battery looks longer.
+hypothesis_settings.register_profile(
+    "suite", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.register_profile("battery", parent=hypothesis_settings.get_profile("suite"), max_examples=2_000)
+hypothesis_settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
