@@ -12,7 +12,7 @@ GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 
 class RequestIdMiddleware:
-    """Give every response of the control plane an `x-request-id`, as the data plane's handler does for its own."""
+    """Give every request of the control plane an id, and its response the `x-request-id`."""
 
     async_capable = True
     sync_capable = False
@@ -23,6 +23,7 @@ class RequestIdMiddleware:
             markcoroutinefunction(self)
 
     async def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request.request_id = new_id()  # type: ignore[attr-defined]
         response = await self.get_response(request)
-        response.headers["x-request-id"] = new_id()
+        response.headers["x-request-id"] = request.request_id  # type: ignore[attr-defined]
         return response

@@ -32,8 +32,8 @@ KEEPALIVE_EXPIRY = ENV.keepalive_expiry
 REDIS_URL = ENV.redis_url.get_secret_value()
 TRUSTED_PROXIES = ENV.trusted_proxies
 MAX_CLIENT_CONNECTIONS = ENV.max_client_connections
-SHUTDOWN_TIMEOUT = ENV.shutdown_timeout_seconds
 CLIENT_KEEPALIVE = ENV.client_keepalive
+SHUTDOWN_TIMEOUT = ENV.shutdown_timeout_seconds
 
 INSTALLED_APPS = [
     "gateway_project",
@@ -116,6 +116,33 @@ STATIC_URL = "/static/"
 # Files come straight from the packages that own them, so there is no collectstatic step to forget.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
+
+# These three need no place in INSTALLED_APPS: none of their templates, commands or models are used.
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.common.staff.StaffSession"],
+    "DEFAULT_PERMISSION_CLASSES": ["apps.common.staff.IsStaff"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apps.common.staff.AlwaysJSON",
+    "DEFAULT_PAGINATION_CLASS": "apps.common.pagination.NewestFirst",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_METADATA_CLASS": None,  # the OpenAPI document says it better
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "gateway_project.staff_errors.answer",
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Stoa staff API",
+    "VERSION": "1",
+    "DESCRIPTION": "What the admin shows, for programs. Staff find the rows of the courses in which they are staff.",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/staff",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "gateway_project.staff_api.describe_refusals",
+    ],
+}
 
 LOGGING = {
     "version": 1,

@@ -3,11 +3,14 @@
 from django.conf import settings
 from django.contrib import admin
 from django.templatetags.static import static
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView, TemplateView
 
 from gateway_project import health
 from gateway_project.api import urls as api_urls
+
+handler400 = "gateway_project.staff_errors.bad_request"
+handler500 = "gateway_project.staff_errors.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("health/live", health.live),
@@ -20,5 +23,6 @@ if settings.GATEWAY_ROLE != "data":
         path("favicon.ico", RedirectView.as_view(url=static("stoa/icon.svg"))),
         path("admin/", admin.site.urls),
     ]
+    urlpatterns += [path("", include("gateway_project.staff_api"))]
 # Last: the API has a page of its own at its root, which answers 404 and would hide ours.
 urlpatterns += [path("", api_urls)]

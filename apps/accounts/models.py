@@ -143,6 +143,18 @@ class MembershipQuerySet(RevisedQuerySet):
     def for_staff(self, user: Any) -> "MembershipQuerySet":
         return self.filter(course__in=Course.objects.for_staff(user))
 
+    def matching(self, words: str) -> "MembershipQuerySet":
+        """The members whom a search means: every word is part of the external id, the name or the e-mail address."""
+        members = self
+        for word in words.split():
+            members = members.filter(
+                Q(external_id__icontains=word)
+                | Q(user__email__icontains=word)
+                | Q(user__first_name__icontains=word)
+                | Q(user__last_name__icontains=word)
+            )
+        return members
+
 
 class Membership(RevisedModel):
     """A person in a course. The external id is what the university calls the person; it is unique within the course."""

@@ -1,9 +1,10 @@
-"""Every way in which Stoa refuses or fails a caller of the data plane, and the one body they are rendered to.
+"""Every way in which Stoa refuses or fails a caller of an API, and the one body they are rendered to.
 
 GatewayError
 ├── InvalidRequest          400  the request itself is wrong
 │   └── BlockedByRule       400  an instructor's rule refuses the prompt
 ├── InvalidKey              401  one body for every kind of bad key
+├── NotSignedIn             401  the staff API does not know who calls
 ├── NotAllowed              403  the course does not allow it
 ├── NotFound                404  no such model or path
 ├── MethodNotAllowed        405
@@ -95,6 +96,19 @@ class InvalidKey(GatewayError):
             "This API key is missing or not valid. Send your course's key as 'Authorization: Bearer stoa_sk_...'; "
             "if it used to work, ask your instructor for a new one.",
             headers={"www-authenticate": "Bearer"},
+        )
+
+
+class NotSignedIn(GatewayError):
+    status = 401
+    type = "invalid_request_error"
+    fixed_by = "you"
+
+    def __init__(self, *, scheme: str) -> None:
+        super().__init__(
+            "not_signed_in",
+            "Sign in to the admin first; the staff API takes its session.",
+            headers={"www-authenticate": scheme},
         )
 
 

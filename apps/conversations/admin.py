@@ -23,15 +23,13 @@ from apps.common.admin import CappedPaginator, Choice, OperatorOnly, Pages, Read
 from apps.common.display import NOTHING, badge, duration, moment, number
 from apps.common.ids import first_id
 from apps.conversations import draining
-from apps.conversations.models import Call, DeadLetter, RuleHit, Thread, Turn
+from apps.conversations.models import MOST_MEMBERS, Call, DeadLetter, RuleHit, Thread, Turn
 from apps.conversations.reading import STATUS_KINDS, exchanges, read
 from apps.conversations.spool import SpooledRecord
 from apps.providers.models import Model, Provider
 from apps.rules.models import Rule
 
 CALLS_ON_A_PAGE = 25
-MOST_STUDENTS = 500
-SHORTEST_ID = 6
 
 
 class Since(Choice):
@@ -139,19 +137,6 @@ class Readable(ReadOnly, CourseScoped):
         raise NotImplementedError
 
 
-def members_found(term: str, request: HttpRequest) -> Any:
-    """The members whom a search means. Few, so that the calls are found by index."""
-    members = Membership.objects.for_staff(request.user)
-    for word in term.split():
-        members = members.filter(
-            Q(external_id__icontains=word)
-            | Q(user__email__icontains=word)
-            | Q(user__first_name__icontains=word)
-            | Q(user__last_name__icontains=word)
-        )
-    return members
-
-
 @admin.register(Call)
 class CallAdmin(Readable):
     empty_text = "No calls yet. A student's first request appears here the moment it is answered or refused."
@@ -169,13 +154,9 @@ class CallAdmin(Readable):
         return super().get_queryset(request).prefetch_related("rule_hits")
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        term = search_term.strip().lower()
-        if not term:
+        if not search_term.strip():
             return queryset, False
-        found = Q(membership_id__in=list(members_found(term, request).values_list("pk", flat=True)[:MOST_STUDENTS]))
-        if len(term) >= SHORTEST_ID and all(character in "0123456789abcdef" for character in term):
-            found |= Q(pk__gte=term, pk__lt=term + "g")
-        return queryset.filter(found), False
+        return queryset.matching(search_term, members=Membership.objects.for_staff(request.user)), False
 
     def reading_context(self, request: HttpRequest, row: Call) -> dict[str, Any]:
         call = exchanges(Call.objects.filter(pk=row.pk)).select_related("api_key").get()
@@ -248,7 +229,8 @@ class ThreadAdmin(Readable):
         if not term:
             return queryset, False
         said = Turn.objects.filter(text__icontains=term).values("call__exchange__thread")
-        members = list(members_found(term, request).values_list("pk", flat=True)[:MOST_STUDENTS])
+        found = Membership.objects.for_staff(request.user).matching(term)
+        members = list(found.values_list("pk", flat=True)[:MOST_MEMBERS])
         return queryset.filter(Q(title__icontains=term) | Q(membership_id__in=members) | Q(pk__in=said)), False
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:

@@ -157,7 +157,7 @@ def _replay_one(letter: DeadLetter) -> bool:
 def _remove_if_done(path: Path, owners: Path) -> None:
     """Remove the spool of a process that has ended, once it is empty."""
     owner = path.stem
-    if is_alive(owners, owner) or spool.oldest(path) is not None:
+    if is_alive(owners, owner) or not spool.is_empty(path):
         return
     for end in ("", "-wal", "-shm"):
         path.with_name(path.name + end).unlink(missing_ok=True)

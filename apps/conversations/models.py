@@ -8,8 +8,11 @@ from typing import Any
 
 from django.db import models
 
-from apps.accounts.models import ApiKey, Course, Membership
+from apps.accounts.models import ApiKey, Course, Membership, MembershipQuerySet
 from apps.rules.models import Rule
+
+MOST_MEMBERS = 500
+SHORTEST_ID = 6
 
 
 class CallQuerySet(models.QuerySet["Call"]):
@@ -17,6 +20,17 @@ class CallQuerySet(models.QuerySet["Call"]):
         if user.is_active and user.is_superuser:
             return self
         return self.filter(course__in=Course.objects.for_staff(user))
+
+    def matching(self, term: str, *, members: MembershipQuerySet) -> "CallQuerySet":
+        """The calls that a search means: of some of these members, or with a request id that starts like this.
+
+        The members are counted out first, and not too many, so that the calls are found by index.
+        """
+        term = term.strip().lower()
+        found = models.Q(membership__in=list(members.matching(term).values_list("pk", flat=True)[:MOST_MEMBERS]))
+        if len(term) >= SHORTEST_ID and not set(term) - set("0123456789abcdef"):
+            found |= models.Q(pk__gte=term, pk__lt=term + "g")
+        return self.filter(found)
 
 
 class Call(models.Model):

@@ -1,7 +1,8 @@
-"""The spool: where the text of conversations waits, on disk, until it has reached the database.
+"""The spool: what waits, on disk, until it has reached the database: the text of conversations, and settlements.
 
 One SQLite file per web process. `append` only queues; a thread of its own commits what has queued in one transaction,
-so no answer ever waits for the disk. Records leave the file only after the database has committed them.
+so no answer ever waits for the disk. Records leave the file only after the database has committed them. Settlements
+come here while the database is away; whoever keeps one can wait until it is on disk.
 """
 
 import logging
@@ -11,7 +12,8 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +29,12 @@ _SCHEMA = """
     PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
     PRAGMA journal_size_limit=16777216; PRAGMA wal_autocheckpoint=4000;
     CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY AUTOINCREMENT, call TEXT, body BLOB, at REAL);
+    CREATE TABLE IF NOT EXISTS settlements (id INTEGER PRIMARY KEY AUTOINCREMENT, call TEXT, body BLOB, at REAL);
 """
+_INSERTS = {
+    table: f"INSERT INTO {table} (call, body, at) VALUES (?, ?, ?)"  # noqa: S608
+    for table in ("records", "settlements")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,15 @@ class SpoolFull(Exception):
     """More is waiting for the disk than may be kept in memory."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Item:
+    table: str
+    call: str
+    body: bytes
+    at: float
+    written: Future[None] | None = None
+
+
 class Spool:
     """The writing side, owned by one web process."""
 
@@ -76,7 +92,7 @@ class Spool:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _create(path)
         self.path = path
-        self._queue: queue.SimpleQueue[tuple[str, bytes, float] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         # Two counts, each written by one thread alone: one count for both would lose additions.
         self._appended_bytes = self._written_bytes = 0
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
@@ -100,7 +116,14 @@ class Spool:
         if self._queue.qsize() >= MAX_QUEUED or self.waiting_bytes + len(body) > MAX_QUEUED_BYTES:
             raise SpoolFull(f"{self._queue.qsize()} records wait for the disk.")
         self._appended_bytes += len(body)
-        self._queue.put((record.call, body, time.time()))
+        self._queue.put(_Item("records", record.call, body, time.time()))
+
+    def keep(self, *, call: str, settlement: bytes) -> Future[None]:
+        """Queue a settlement, which is never refused; the future ends when it is on disk."""
+        written: Future[None] = Future()
+        self._appended_bytes += len(settlement)
+        self._queue.put(_Item("settlements", call, settlement, time.time(), written))
+        return written
 
     @property
     def waiting_bytes(self) -> int:
@@ -116,11 +139,14 @@ class Spool:
         file = self._open()
         running = True
         while running:
-            batch: list[tuple[str, bytes, float]] = []
+            batch: list[_Item] = []
             running = self._fill(batch)
             while batch and not self._write(file, batch):
                 time.sleep(0.5)
-            self._written_bytes += sum(len(body) for _, body, _ in batch)
+            self._written_bytes += sum(len(item.body) for item in batch)
+            for item in batch:
+                if item.written is not None:
+                    item.written.set_result(None)
         file.close()
 
     def _open(self) -> sqlite3.Connection:
@@ -131,7 +157,7 @@ class Spool:
                 logger.exception("Opening the spool failed; trying again")
                 time.sleep(0.5)
 
-    def _fill(self, batch: list[tuple[str, bytes, float]]) -> bool:
+    def _fill(self, batch: list[_Item]) -> bool:
         """Wait for a record and take those behind it; False once `stop` was called."""
         item = self._queue.get()
         while item is not None:
@@ -144,10 +170,12 @@ class Spool:
                 return True
         return False
 
-    def _write(self, file: sqlite3.Connection, batch: Sequence[tuple[str, bytes, float]]) -> bool:
+    def _write(self, file: sqlite3.Connection, batch: Sequence[_Item]) -> bool:
         try:
             with transaction(file):
-                file.executemany("INSERT INTO records (call, body, at) VALUES (?, ?, ?)", batch)
+                for table, insert in _INSERTS.items():
+                    rows = [(item.call, item.body, item.at) for item in batch if item.table == table]
+                    file.executemany(insert, rows)
             return True
         except sqlite3.Error:
             logger.exception("Writing %d records to the spool failed; trying again", len(batch))
@@ -191,3 +219,34 @@ def oldest(path: Path) -> float | None:
         return row[0] if row else None
     finally:
         file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSettlement:
+    """A settlement with its place in the file."""
+
+    id: int
+    call: str
+    body: bytes
+
+
+def settlements(path: Path, *, after: int = 0, limit: int = 500) -> list[KeptSettlement]:
+    """Those that wait, in the order in which they were kept."""
+    with closing(connect(path)) as file:
+        rows = file.execute(
+            "SELECT id, call, body FROM settlements WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
+        ).fetchall()
+    return [KeptSettlement(*row) for row in rows]
+
+
+def remove_settlements(path: Path, ids: Sequence[int]) -> None:
+    """Those that the database has committed."""
+    with closing(connect(path)) as file, transaction(file):
+        file.executemany("DELETE FROM settlements WHERE id = ?", [(id,) for id in ids])
+
+
+def is_empty(path: Path) -> bool:
+    """True if nothing at all waits in the file."""
+    with closing(connect(path)) as file:
+        sql = "SELECT EXISTS (SELECT 1 FROM records) OR EXISTS (SELECT 1 FROM settlements)"
+        return not file.execute(sql).fetchone()[0]

@@ -1,0 +1,84 @@
+"""How calls are narrowed in the staff API.
+
+Courses, members and rules are looked up first, among those that the caller may see, so that the calls are found by an
+index of theirs. What belongs to others is found as little as what does not exist.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django_filters import rest_framework as filters
+
+from apps.accounts.models import Course, Membership
+from apps.common.ids import first_id
+from apps.conversations.models import Call, CallQuerySet, RuleHit
+from apps.rules.models import Rule
+
+BOOLEANS = ("true", "false")
+
+# An id is made when the headers have arrived and `started_at` stands once the body has: a slow body lies between.
+LONGEST_BODY = timedelta(hours=6)
+
+
+def one_of(values: Iterable[str]) -> dict[str, str]:
+    return {"invalid_choice": f"Choose one of {', '.join(values)}."}
+
+
+class CallFilter(filters.FilterSet):
+    course = filters.CharFilter(method="of_course", help_text="Short name of the course.")
+    member = filters.CharFilter(method="of_member", help_text="External ID of the student.")
+    model = filters.CharFilter(help_text="The model name that the student sent.")
+    status = filters.ChoiceFilter(
+        choices=Call.Status.choices, error_messages=one_of(Call.Status.values), help_text="What became of the call."
+    )
+    error_code = filters.CharFilter(help_text="Code of the refusal or failure that the student saw.")
+    rule = filters.CharFilter(method="with_rule", help_text="Name of a rule that was found in the prompt.")
+    stream = filters.TypedChoiceFilter(
+        field_name="is_stream",
+        choices=[(text, text) for text in BOOLEANS],
+        error_messages=one_of(BOOLEANS),
+        coerce=lambda text: text == "true",
+        help_text="Whether the answer was streamed.",
+    )
+    started_after = filters.IsoDateTimeFilter(
+        method="since", help_text="Started at this instant or later, such as 2026-09-01T08:00:00Z."
+    )
+    started_before = filters.IsoDateTimeFilter(
+        method="until", help_text="Started before this instant, such as 2026-09-02T08:00:00Z."
+    )
+    search = filters.CharFilter(
+        method="matching",
+        help_text="The start of a request ID, or parts of an external ID, a name or an e-mail address.",
+    )
+
+    def of_course(self, calls: CallQuerySet, name: str, value: str) -> CallQuerySet:
+        courses = Course.objects.for_staff(self._user).filter(slug=value)
+        return calls.filter(course__in=_keys(courses))
+
+    def of_member(self, calls: CallQuerySet, name: str, value: str) -> CallQuerySet:
+        members = Membership.objects.for_staff(self._user).filter(external_id=value)
+        return calls.filter(membership__in=_keys(members))
+
+    def with_rule(self, calls: CallQuerySet, name: str, value: str) -> CallQuerySet:
+        rules = Rule.objects.for_staff(self._user).filter(name=value)
+        if course := self.data.get("course"):
+            rules = rules.filter(course__slug=course)  # in other courses the same name has hits to no purpose
+        return calls.filter(pk__in=RuleHit.objects.filter(rule__in=_keys(rules)).values("call"))
+
+    def since(self, calls: CallQuerySet, name: str, value: datetime) -> CallQuerySet:
+        return calls.filter(pk__gte=first_id(value - LONGEST_BODY), started_at__gte=value)
+
+    def until(self, calls: CallQuerySet, name: str, value: datetime) -> CallQuerySet:
+        return calls.filter(pk__lt=first_id(value), started_at__lt=value)
+
+    def matching(self, calls: CallQuerySet, name: str, value: str) -> CallQuerySet:
+        return calls.matching(value, members=Membership.objects.for_staff(self._user))
+
+    @property
+    def _user(self) -> Any:
+        return self.request.user
+
+
+def _keys(rows: Any) -> list[int]:
+    return list(rows.values_list("pk", flat=True))
