@@ -7,6 +7,7 @@ from gateway_project.env import Env
 
 CONNECT_SECONDS = 2
 POOL_WAIT_SECONDS = 1.0  # a request that finds every connection taken is better told so than kept
+RECONNECT_SECONDS = 0.1
 REDIS_SECONDS = 0.5
 
 
@@ -57,6 +58,9 @@ def _postgresql(url: str, env: Env) -> dict[str, Any]:
                 "max_size": env.database_pool_max_size,
                 "max_lifetime": env.database_pool_max_lifetime,
                 "timeout": POOL_WAIT_SECONDS,
+                # Give up at once and let the next who needs one try again: the pool's own pauses between attempts
+                # grow to half a minute, and a server that is back would stay unused so long.
+                "reconnect_timeout": RECONNECT_SECONDS,
             },
         },
     }

@@ -69,7 +69,7 @@ class Plane:
         )
         plane = cls(
             owner=owner,
-            writer=Writer(name="ledger"),
+            writer=Writer(name="ledger", sign=owner.id),
             spool=Spool(settings.SPOOL_DIR / f"{owner.id}.sqlite3"),
             client=client,
             adapters={"openai": OpenAIAdapter(client), "echo": EchoAdapter()},
@@ -80,7 +80,7 @@ class Plane:
         await asyncio.to_thread(refresh_all, plane.snapshots)
         plane._run(keep_fresh(plane.snapshots))
         plane._run(keep_log_short(plane.writer))
-        plane._run(recovery.sweep_for_ever(plane.writer))
+        plane._run(recovery.sweep_for_ever(plane))
         plane._run(recovery.watch_pumps_for_ever(plane))
         plane._run(recovery.drain_if_nobody_does(plane.spool.path))
         return plane

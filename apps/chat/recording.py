@@ -5,10 +5,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from apps.chat import accounting
+from apps.chat import accounting, backlog
 from apps.chat.accounting import Unit
 from apps.chat.parsing import ChatCall
 from apps.chat.transcripts import Transcript
+from apps.common.commit import StoreAway
 from apps.common.errors import GatewayError
 from apps.conversations.calls import CallRow, HitRow, Record
 from apps.rules.rulebook import Verdict
@@ -61,4 +62,8 @@ async def refused(
     took = int((datetime.now(UTC) - now).total_seconds() * 1000)
     row = replace(row_of(call, now=now), status=status, error_code=error.code, duration_ms=took)
     Transcript(plane, call).finish(None)
-    await plane.writer.submit(accounting.apply, Unit(record=Record(row, hit_rows(call, verdict))))
+    unit = Unit(record=Record(row, hit_rows(call, verdict)))
+    try:
+        await plane.writer.submit(accounting.apply, unit)
+    except StoreAway:
+        await backlog.keep(plane.spool, unit, call=call.id)

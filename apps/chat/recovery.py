@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import connection
 
-from apps.chat import accounting
+from apps.chat import accounting, backlog
 from apps.common.commit import StoreAway, Writer
-from apps.common.owners import is_alive
+from apps.common.owners import LifeSigns
 from apps.conversations import spool
 from apps.conversations.draining import drain_all
 from apps.quotas import checkpoints
@@ -28,11 +28,13 @@ WATCH_SECONDS = 1.0
 UNDRAINED_SECONDS = 30.0
 
 
-async def sweep_for_ever(writer: Writer) -> None:
-    """Resolve the holds of dead owners and expired holds, soon after the start and then every second."""
+async def sweep_for_ever(plane: "Plane") -> None:
+    """Make up for what could not be settled, then resolve what dead owners left, at once and then every second."""
+    signs = LifeSigns(settings.OWNER_DIR, mine=plane.owner.id)
     while True:
         try:
-            while swept := await sweep(writer, now=datetime.now(UTC)):
+            await _make_up(plane)
+            while swept := await sweep(plane.writer, signs, now=datetime.now(UTC)):
                 logger.warning("Resolved %d holds that nobody answered for", swept)
         except StoreAway:
             pass  # the writer has logged it, and the next round asks again
@@ -41,10 +43,19 @@ async def sweep_for_ever(writer: Writer) -> None:
         await asyncio.sleep(SWEEP_SECONDS)
 
 
-async def sweep(writer: Writer, *, now: datetime) -> int:
+async def _make_up(plane: "Plane") -> None:
+    """Before the sweep, which would charge the holds of dead owners by their last checkpoint."""
+    made_up = await backlog.make_up(
+        plane.writer, spools=settings.SPOOL_DIR, owners=settings.OWNER_DIR, mine=plane.spool.path
+    )
+    if made_up:
+        logger.warning("The database is back: %d calls are settled now", made_up)
+
+
+async def sweep(writer: Writer, signs: LifeSigns, *, now: datetime) -> int:
     """One round; how many holds it resolved. Harmless when several processes do it at once."""
     owners = await writer.submit(checkpoints.owners, None)
-    dead = tuple(owner for owner in owners if not is_alive(settings.OWNER_DIR, owner))
+    dead = await writer.submit(signs.dead, owners) if owners else ()
     left = await writer.submit(checkpoints.left_behind, Left(dead, now))
     done = await asyncio.gather(*(writer.submit(accounting.expire, (hold, now)) for hold in left))
     return sum(done)

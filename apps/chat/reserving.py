@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
-from apps.chat import accounting, recording
+from apps.chat import accounting, backlog, recording
 from apps.chat.accounting import Estimate, Unit
 from apps.chat.parsing import ChatCall
+from apps.common.commit import StoreAway
 from apps.common.errors import OutOfQuota
-from apps.quotas.movements import Account, Balance, Held, Reserve, Short
+from apps.quotas.movements import Account, Balance, Held, Release, Reserve, Short
 from apps.quotas.weeks import Week
 from apps.rules.rulebook import Verdict
 
@@ -58,7 +59,12 @@ async def reserve(plane: "Plane", call: ChatCall, verdict: Verdict, *, now: date
         now=now,
         expires_at=now + timedelta(seconds=settings.REQUEST_TIMEOUT) + EXPIRY_MARGIN,
     )
-    outcome = await plane.writer.submit(accounting.apply, Unit(movement))
+    try:
+        outcome = await plane.writer.submit(accounting.apply, Unit(movement))
+    except StoreAway as error:
+        if error.is_unknown:  # the hold may be there, and then nobody would ever end it
+            await backlog.keep(plane.spool, Unit(Release(hold=call.id, now=now)), call=call.id)
+        raise
     if isinstance(outcome, Short):
         refused = out_of_quota(outcome, estimate)
         await recording.refused(plane, call, verdict, refused, status="out_of_quota", now=now)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from apps.chat import accounting, recording
+from apps.chat import accounting, backlog, recording
 from apps.chat.accounting import Unit, weights_of
 from apps.chat.charging import Charge, Ending, Seen, charge
 from apps.chat.metering import PlainMeter, StreamMeter
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RETRY_PAUSES = (0.1, 0.5, 2.0)
+RETRY_PAUSES = (0.1, 0.3)  # long enough for a database that restarts; beyond that the student should not wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +56,13 @@ class Settled:
 
 
 async def settle(plane: "Plane", closed: Closed) -> Settled:
-    """Charge and record. If the database stays away the hold is left to expire, at its last checkpoint."""
+    """Charge and record. While the database is away, what is to be charged and recorded is kept on disk instead."""
     cost = cost_of(plane, closed)
     _learn(plane, closed, cost)
     now = datetime.now(UTC)
     call = closed.call
     movement = Release(hold=call.id, now=now) if cost.is_free else Settle(hold=call.id, charge=cost.amount, now=now)
-    outcome = await _commit(plane, Unit(movement, record_of(closed, cost)))
+    outcome = await _commit(plane, Unit(movement, record_of(closed, cost)), call=call.id)
     held = closed.reservation.balances
     if not isinstance(outcome, Ended):
         return Settled(cost.amount, held)
@@ -70,13 +70,15 @@ async def settle(plane: "Plane", closed: Closed) -> Settled:
     return Settled(cost.amount, tuple(Balance(balance.account, used, held) for balance, (used, held) in after))
 
 
-async def _commit(plane: "Plane", unit: Unit) -> object:
+async def _commit(plane: "Plane", unit: Unit, *, call: str) -> object:
+    """The outcome, or None if the database is away and the unit is kept instead."""
     for pause in RETRY_PAUSES:
         try:
             return await plane.writer.submit(accounting.apply, unit)
         except StoreAway:
             await asyncio.sleep(pause)
-    logger.error("A call could not be settled, its hold will expire: %s", unit.record)
+    await backlog.keep(plane.spool, unit, call=call)
+    logger.warning("Call %s is settled as soon as the database is back", call)
     return None
 
 

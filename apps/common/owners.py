@@ -1,13 +1,22 @@
-"""Which processes are alive, told by locks that the kernel lets go when a process dies.
+"""Which processes are alive, told by locks that end with the process, whatever killed it and without any heartbeat.
 
-Every web process holds a lock on a file of its own in the data directory. Whoever can take that lock knows that its
-owner is dead, whatever killed it, at once and without any heartbeat.
+Every web process holds a lock on a file of its own in the data directory, which the kernel lets go. On PostgreSQL,
+whose clients may sit on other machines, its writer's connection also holds an advisory lock, which the server lets go.
 """
 
 import fcntl
+import hashlib
 import os
+import time
 import uuid
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from apps.common.cursor import Cursor
+
+MISSING_SECONDS = 3.0  # after a restart of the database, every living writer has connected again by then
 
 
 class Owner:
@@ -28,7 +37,7 @@ class Owner:
 
 def lock_number(owner: str) -> int:
     """The number of the advisory lock that stands for an owner on PostgreSQL."""
-    return int.from_bytes(bytes.fromhex(owner)[:8], signed=True)
+    return int.from_bytes(hashlib.blake2b(owner.encode(), digest_size=8).digest(), signed=True)
 
 
 def is_alive(directory: Path, owner: str) -> bool:
@@ -49,3 +58,35 @@ def is_alive(directory: Path, owner: str) -> bool:
 def forget(directory: Path, owner: str) -> None:
     """Remove what a dead owner left, once nothing refers to it any more."""
     (directory / f"{owner}.lock").unlink(missing_ok=True)
+
+
+class LifeSigns:
+    """Tells the ledger's writer which owners have died; `mine` is never among them.
+
+    With SQLite all owners are on this machine, and their files tell. With PostgreSQL their sessions do, and an owner
+    counts as dead once its lock has been missing for `MISSING_SECONDS`. `clock` gives monotonic seconds.
+    """
+
+    def __init__(self, directory: Path, *, mine: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._directory, self._mine, self._clock = directory, mine, clock
+        self._missing_since: dict[str, float] = {}
+
+    def dead(self, cursor: "Cursor", units: Sequence[Iterable[str]]) -> list[tuple[str, ...]]:
+        """A function for the writer: those of the given owners that have died, for each unit."""
+        return [tuple(sorted(self._dead(cursor, set(owners) - {self._mine}))) for owners in units]
+
+    def _dead(self, cursor: "Cursor", owners: set[str]) -> set[str]:
+        if cursor.is_sqlite:
+            return {owner for owner in owners if not is_alive(self._directory, owner)}
+        now, signed = self._clock(), _signed(cursor)
+        missing = {owner for owner in owners if lock_number(owner) not in signed}
+        self._missing_since = {owner: self._missing_since.get(owner, now) for owner in missing}
+        return {owner for owner, since in self._missing_since.items() if now - since >= MISSING_SECONDS}
+
+
+def _signed(cursor: "Cursor") -> set[int]:
+    cursor.execute(
+        "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted"
+        " AND objsubid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    return {row[0] for row in cursor.fetchall()}

@@ -1,0 +1,85 @@
+"""The backlog: settlements that the database could not take, kept in the spool and made up for once it is back.
+
+What is kept is a unit of accounting, under the id of its call. Applying one twice changes nothing, so one whose commit
+was cut off can be kept as well.
+"""
+
+import asyncio
+import logging
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from apps.chat import accounting
+from apps.chat.accounting import Unit
+from apps.common.commit import StoreAway, Writer
+from apps.common.owners import is_alive
+from apps.conversations import spool
+from apps.conversations.calls import CallRow, HitRow, Record
+from apps.conversations.spool import KeptSettlement, Spool
+from apps.quotas.movements import Release, Settle
+
+logger = logging.getLogger(__name__)
+
+_MOVEMENTS = {"settle": Settle, "release": Release}
+
+
+async def keep(spool: Spool, unit: Unit, *, call: str) -> None:
+    """Return once the unit is on disk; from then on it is only a matter of time until it is in the database."""
+    await asyncio.wrap_future(spool.keep(call=call, settlement=to_body(unit)))
+
+
+async def make_up(writer: Writer, *, spools: Path, owners: Path, mine: Path) -> int:
+    """Hand everything that is kept by this process, or by dead ones on this machine, to the writer; how much it took.
+
+    Raises StoreAway while the database is away; nothing is lost by that.
+    """
+    done = 0
+    for path in await asyncio.to_thread(_to_make_up, spools, owners, mine):
+        last = 0
+        while kept := await asyncio.to_thread(spool.settlements, path, after=last):
+            last = kept[-1].id
+            taken = await _apply(writer, kept)
+            await asyncio.to_thread(spool.remove_settlements, path, taken)
+            done += len(taken)
+    return done
+
+
+def _to_make_up(spools: Path, owners: Path, mine: Path) -> list[Path]:
+    found = [path for path in sorted(spools.glob("*.sqlite3")) if path == mine or not is_alive(owners, path.stem)]
+    return [path for path in found if spool.settlements(path, limit=1)]
+
+
+async def _apply(writer: Writer, kept: list[KeptSettlement]) -> list[int]:
+    """The ids of those that are in the database now. What it refuses for good stays in the file, and in the log."""
+    futures = [writer.submit(accounting.apply, from_body(one.body)) for one in kept]
+    outcomes = await asyncio.gather(*futures, return_exceptions=True)
+    for one, outcome in zip(kept, outcomes, strict=True):
+        if isinstance(outcome, StoreAway):
+            raise outcome
+        if isinstance(outcome, BaseException):
+            logger.error("The settlement of call %s was refused and stays in the spool: %r", one.call, outcome)
+    return [one.id for one, outcome in zip(kept, outcomes, strict=True) if not isinstance(outcome, BaseException)]
+
+
+def to_body(unit: Unit) -> bytes:
+    kind = next((name for name, movement in _MOVEMENTS.items() if isinstance(unit.movement, movement)), None)
+    return orjson.dumps({"kind": kind, "movement": unit.movement, "record": unit.record})
+
+
+def from_body(body: bytes) -> Unit:
+    """The unit that `to_body` was given. Raises ValueError, TypeError or KeyError for what is none."""
+    fields = orjson.loads(body)
+    movement = fields["movement"] and _MOVEMENTS[fields["kind"]](**_with_instant(fields["movement"], "now"))
+    return Unit(movement, fields["record"] and _record(fields["record"]))
+
+
+def _record(fields: dict[str, Any]) -> Record:
+    row = CallRow(**_with_instant(fields["call"], "started_at"))
+    return Record(row, tuple(HitRow(**hit) for hit in fields["hits"]))
+
+
+def _with_instant(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    return {**fields, name: datetime.fromisoformat(fields[name])}
