@@ -13,6 +13,7 @@ class Behaviour:
     """
 
     text: str = "Hello from the provider stub."
+    repeats_prompt: bool = False  # the answer begins with the last message, so that each is known by its own words
     reasoning: str = ""
     tool_calls: Sequence[Mapping[str, Any]] = ()
     usage: Mapping[str, Any] | None = None

@@ -7,6 +7,7 @@ import json
 import socket
 import struct
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from tests.provider_stub import answers
@@ -31,12 +32,13 @@ class Left(Exception):
     """The client closed the connection."""
 
 
-async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, stub: Stub) -> None:
+async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, stub: Stub, number: int) -> None:
     """Answer the requests of one connection, one after the other."""
     writer.transport.set_write_buffer_limits(high=0)
     try:
         while (exchange := await _read(reader)) is not None:
-            behaviour = stub.next_behaviour()
+            behaviour = _for(exchange, stub.next_behaviour())
+            exchange.connection = number
             stub.journal.append(exchange)
             try:
                 await _unless_left(reader, Answer(exchange, behaviour, writer, stub).send())
@@ -65,6 +67,13 @@ async def _read(reader: asyncio.StreamReader) -> Exchange | None:
         body = json.loads(raw)
     method, path, _ = first.split(" ")
     return Exchange(method=method, path=path, headers=headers, body=body, raw=raw)
+
+
+def _for(exchange: Exchange, behaviour: Behaviour) -> Behaviour:
+    """The behaviour with the prompt in its text, if it wants that."""
+    if not behaviour.repeats_prompt or not isinstance(exchange.body, dict):
+        return behaviour
+    return replace(behaviour, text=f"{exchange.messages[-1]['content']} {behaviour.text}")
 
 
 async def _unless_left(reader: asyncio.StreamReader, answering: Awaitable[None]) -> None:
@@ -171,6 +180,7 @@ class Answer:
     async def _write(self, content: bytes) -> None:
         self._writer.write(content)
         await self._writer.drain()
+        self._exchange.bytes_sent += len(content)
         await asyncio.sleep(0)
 
     def _head(self, headers: Mapping[str, str]) -> bytes:

@@ -23,6 +23,7 @@ class ProviderStub:
         self._script: deque[Behaviour] = deque()
         self._otherwise = Behaviour()
         self._paused = asyncio.Event()
+        self._accepted = 0
         self._connections: set[asyncio.Task[None]] = set()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="provider stub", daemon=True)
@@ -58,6 +59,11 @@ class ProviderStub:
     # The journal
 
     @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._connections)
+
+    @property
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
@@ -76,7 +82,7 @@ class ProviderStub:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0, backlog=1024)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stopping.wait()
@@ -86,7 +92,8 @@ class ProviderStub:
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = asyncio.ensure_future(http.converse(reader, writer, stub=self))
+        self._accepted += 1
+        connection = asyncio.ensure_future(http.converse(reader, writer, stub=self, number=self._accepted))
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
 

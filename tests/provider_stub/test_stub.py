@@ -35,6 +35,22 @@ def test_it_answers_and_remembers(stub: ProviderStub, client: openai.OpenAI) -> 
     assert stub.last.headers["authorization"] == "Bearer any"
 
 
+def test_its_journal_counts_requests_bytes_tokens_and_connections(stub: ProviderStub, client: openai.OpenAI) -> None:
+    for _ in range(2):
+        stream(client, extra_headers={"x-request-id": "abc"})
+
+    first, second = stub.journal
+    assert (first.call, first.text, first.tokens) == ("abc", "Hello from the provider stub.", 3 + 5)
+    assert first.connection == 1
+    assert first.bytes_sent == second.bytes_sent > len(first.text)
+
+
+def test_an_answer_may_begin_with_its_prompt(stub: ProviderStub, client: openai.OpenAI) -> None:
+    stub.will(repeats_prompt=True, text="Indeed.")
+
+    assert text_of(stream(client)) == "Say hello, please Indeed."
+
+
 def test_it_streams_with_usage_only_when_asked(client: openai.OpenAI) -> None:
     without = stream(client)
     with_usage = stream(client, stream_options={"include_usage": True})
