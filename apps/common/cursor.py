@@ -19,7 +19,8 @@ class Cursor:
         self.is_sqlite = connection.vendor == "sqlite"
         self._operations = connection.ops
         self.wrap_errors = connection.wrap_database_errors
-        self.for_update = " FOR UPDATE" if connection.features.has_select_for_update else ""
+        self.for_update = "" if self.is_sqlite else " FOR UPDATE"
+        self.keep = "" if self.is_sqlite else " FOR KEY SHARE"  # nobody deletes the row before we are done
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         self._cursor.execute(_question_marks(sql) if self.is_sqlite else sql, parameters)

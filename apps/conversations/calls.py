@@ -1,7 +1,7 @@
 """Calls as they are recorded: narrow rows, written in the transaction that settles them."""
 
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -39,7 +39,7 @@ class HitRow:
     """One row of RuleHit; the names are its columns."""
 
     call_id: str
-    rule_id: int
+    rule_id: int | None
     name: str
     action: str
     stage: str
@@ -58,54 +58,58 @@ class Record:
 
 _CALL_COLUMNS = tuple(field.name for field in fields(CallRow))
 _HIT_COLUMNS = tuple(field.name for field in fields(HitRow))
-_STARTED_AT = _CALL_COLUMNS.index("started_at")
+_STARTED_AT, _API_KEY = _CALL_COLUMNS.index("started_at"), _CALL_COLUMNS.index("api_key_id")
 _HITS_AT_ONCE = 1000  # databases take only so many values in one statement
-# What staff may delete while a call goes on: the call is written down all the same, without it.
-_DELETABLE = {"api_key_id": "accounts_apikey", "rule_id": "rules_rule"}
 
 
 def insert(cursor: Cursor, records: Sequence[Record]) -> None:
     """Write the records within the transaction of the cursor. A call that is there already stays as it is.
 
-    Calls of students who have been deleted in the meantime are left out.
+    Calls of students who have been deleted in the meantime are left out; keys and rules that have been are left empty.
     """
-    members = _existing_members(cursor, records)
+    members = _existing(cursor, "accounts_membership", [record.call.membership_id for record in records])
     kept = [record for record in records if record.call.membership_id in members]
     if not kept:
         return
+    keys = _existing(cursor, "accounts_apikey", [record.call.api_key_id for record in kept])
     cursor.execute(
         f"{_insert('conversations_call', _CALL_COLUMNS, len(kept))} ON CONFLICT (id) DO NOTHING RETURNING id",
-        [value for record in kept for value in _stored(cursor, record.call)],
+        [value for record in kept for value in _stored(cursor, record.call, keys)],
     )
     new = {row[0] for row in cursor.fetchall()}
-    hits = [astuple(hit) for record in kept if record.call.id in new for hit in record.hits]
-    for start in range(0, len(hits), _HITS_AT_ONCE):
-        batch = hits[start : start + _HITS_AT_ONCE]
+    _insert_hits(cursor, [hit for record in kept if record.call.id in new for hit in record.hits])
+
+
+def _insert_hits(cursor: Cursor, hits: Sequence[HitRow]) -> None:
+    rules = _existing(cursor, "rules_rule", [hit.rule_id for hit in hits])
+    rows = [astuple(hit if hit.rule_id in rules else replace(hit, rule_id=None)) for hit in hits]
+    for start in range(0, len(rows), _HITS_AT_ONCE):
+        batch = rows[start : start + _HITS_AT_ONCE]
         cursor.execute(
-            _insert("conversations_rulehit", _HIT_COLUMNS, len(batch)), [value for hit in batch for value in hit]
+            _insert("conversations_rulehit", _HIT_COLUMNS, len(batch)), [value for row in batch for value in row]
         )
 
 
 @lru_cache(maxsize=1024)
 def _insert(table: str, columns: tuple[str, ...], rows: int) -> str:
     names = ", ".join(f'"{name}"' for name in columns)
-    marks = ", ".join(
-        f"(SELECT id FROM {_DELETABLE[name]} WHERE id = %s)" if name in _DELETABLE else "%s" for name in columns
-    )
-    return f"INSERT INTO {table} ({names}) VALUES " + ", ".join([f"({marks})"] * rows)
+    return f"INSERT INTO {table} ({names}) VALUES {values(rows, len(columns))}"
 
 
-def _existing_members(cursor: Cursor, records: Sequence[Record]) -> set[int]:
-    wanted = list({record.call.membership_id for record in records})
+def _existing(cursor: Cursor, table: str, ids: Iterable[int | None]) -> set[int]:
+    """Those of the ids that there still are; they cannot be deleted before the transaction ends."""
+    wanted = sorted({id for id in ids if id is not None})
     if not wanted:
         return set()
-    cursor.execute(f"SELECT id FROM accounts_membership WHERE id IN {values(1, len(wanted))}", wanted)
+    cursor.execute(f"SELECT id FROM {table} WHERE id IN {values(1, len(wanted))} ORDER BY id{cursor.keep}", wanted)
     return {row[0] for row in cursor.fetchall()}
 
 
-def _stored(cursor: Cursor, row: CallRow) -> list[Any]:
+def _stored(cursor: Cursor, row: CallRow, keys: set[int]) -> list[Any]:
     columns = [getattr(row, name) for name in _CALL_COLUMNS]
     columns[_STARTED_AT] = cursor.instant(row.started_at)
+    if row.api_key_id not in keys:
+        columns[_API_KEY] = None
     return columns
 
 
