@@ -19,7 +19,7 @@ from django.db import DatabaseError, OperationalError
 from apps.common.owners import forget, is_alive
 from apps.conversations import spool
 from apps.conversations.models import Call, DeadLetter
-from apps.conversations.placing import plan
+from apps.conversations.placing import plan, storable
 from apps.conversations.spool import SpooledRecord
 
 logger = logging.getLogger(__name__)
@@ -134,7 +134,9 @@ def _bury(waiting: _Waiting, error: Exception) -> None:
     """Keep what the database refuses where staff can see it, and out of its neighbours' way."""
     logger.error("A record of call %s was refused and is now a dead letter: %s", waiting.call, error)
     DeadLetter.objects.create(
-        call=waiting.call, record={"body": waiting.body.decode(errors="replace")}, error=repr(error)[:2000]
+        call=waiting.call,
+        record={"body": storable(waiting.body.decode(errors="replace"))},
+        error=storable(repr(error))[:2000],
     )
 
 

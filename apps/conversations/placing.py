@@ -107,7 +107,7 @@ class _Planner:
         own = next((turn.text for turn in self._turns[call.pk] if turn.role == "user"), None)
         if own is None:
             own = call.turns.filter(role="user").order_by("seq").values_list("text", flat=True).first()
-        return " ".join((own or "").split())[:TITLE_LENGTH]
+        return " ".join(storable(own or "").split())[:TITLE_LENGTH]
 
 
 def _ends(heads: set[str]) -> defaultdict[_End, list[tuple[str, Thread]]]:
@@ -119,4 +119,9 @@ def _ends(heads: set[str]) -> defaultdict[_End, list[tuple[str, Thread]]]:
 
 
 def _turn(call: str, turn: SpooledTurn) -> Turn:
-    return Turn(call_id=call, seq=turn.seq, message=turn.message, role=turn.role, text=turn.text)
+    return Turn(call_id=call, seq=turn.seq, message=turn.message, role=turn.role, text=storable(turn.text))
+
+
+def storable(text: str) -> str:
+    """PostgreSQL stores every character but one."""
+    return text.replace("\0", "\ufffd")

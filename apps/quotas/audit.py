@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Sum
 from django.db.models.functions import Coalesce
 
@@ -46,7 +46,11 @@ class Audit:
 
 def audit() -> Audit:
     """Check the whole ledger as it stood at one instant."""
+    is_own = not connection.in_atomic_block
     with transaction.atomic():
+        if is_own and connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         drifts = (*_weeks(), *_holds())
         return Audit(
             weeks=WeeklyUsage.objects.count(),

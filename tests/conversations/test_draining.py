@@ -126,6 +126,16 @@ def test_what_was_said_reaches_the_database_and_leaves_the_spool(machine: Machin
     assert (drained, machine.waiting()) == (1, [])
 
 
+def test_a_character_that_no_database_stores_is_replaced(machine: Machine) -> None:
+    call = machine.call()
+    machine.spool(record_of(machine, call, "one\0two", answer="\0"))
+
+    drain(machine.path)
+
+    assert machine.texts(call) == ["one\ufffdtwo", "\ufffd"]
+    assert machine.thread(call).title == "one\ufffdtwo"
+
+
 def test_pieces_of_a_long_answer_are_all_kept_in_order(machine: Machine) -> None:
     call = machine.call()
     whole = record_of(machine, call, "Hello", answer="c")
@@ -356,6 +366,15 @@ def test_a_bad_record_becomes_a_dead_letter_and_its_neighbours_pass(machine: Mac
     assert letter.record == {"body": body.decode(errors="replace")}
     assert letter.error
     assert (machine.texts(before), machine.texts(after), machine.waiting()) == (["1", "2"], ["3", "4"], [])
+
+
+def test_a_bad_record_may_hold_what_no_database_stores(machine: Machine) -> None:
+    call = machine.call()
+    machine.spool(b"not \0 json", call=call)
+
+    drain(machine.path)
+
+    assert DeadLetter.objects.get(call=call).record == {"body": "not \ufffd json"}
 
 
 def test_a_bad_record_takes_no_other_record_of_its_call_along(machine: Machine) -> None:
