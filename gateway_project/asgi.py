@@ -1,5 +1,6 @@
 """The ASGI application: the data plane for /v1, the control plane for everything else, and the lifespan of both."""
 
+import asyncio
 import gc
 import logging
 import os
@@ -17,6 +18,8 @@ from django.urls import get_resolver  # noqa: E402
 
 from apps.chat.plane import Plane  # noqa: E402
 from gateway_project import health  # noqa: E402
+from gateway_project.databases import disconnect  # noqa: E402
+from gateway_project.forwarding import TrustedProxies  # noqa: E402
 from gateway_project.handler import DataPlaneHandler  # noqa: E402
 from gateway_project.wire import with_body_limit  # noqa: E402
 
@@ -24,13 +27,16 @@ logger = logging.getLogger(__name__)
 # The admin's static files come in synchronous pieces, which a thread hands over; no one has to act on that.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 _data = DataPlaneHandler()
+_proxies = TrustedProxies(settings.TRUSTED_PROXIES)
 _SERVES_STUDENTS = settings.GATEWAY_ROLE != "control"
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
         await _lifespan(scope, receive, send)
-    elif _SERVES_STUDENTS and (scope["path"].startswith("/v1/") or scope["path"] == "/v1"):
+        return
+    scope = _proxies.seen_through(scope)
+    if _SERVES_STUDENTS and (scope["path"].startswith("/v1/") or scope["path"] == "/v1"):
         await _data(scope, receive, send)
     else:
         await with_body_limit(_control, scope, receive, send, limit=settings.MAX_REQUEST_SIZE)
@@ -63,4 +69,5 @@ async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
     await receive()
     if plane is not None:
         await plane.close()
+    await asyncio.to_thread(disconnect)
     await send({"type": "lifespan.shutdown.complete"})

@@ -66,6 +66,16 @@ def _postgresql(url: str, env: Env) -> dict[str, Any]:
     }
 
 
+def disconnect() -> None:
+    """Close this thread's connection and the process's pool, which would hold the process up at its end."""
+    from django.db import connection
+
+    connection.close()
+    close_pool = getattr(connection, "close_pool", None)
+    if close_pool is not None:
+        close_pool()
+
+
 def cache_and_sessions(env: Env) -> tuple[dict[str, Any], str]:
     """Django's cache, and where sessions live: always in the database, with Redis in front if there is one, so that
     nobody is signed out when Redis goes away."""

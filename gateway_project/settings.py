@@ -31,6 +31,7 @@ MAX_CONNECTIONS = ENV.max_connections
 KEEPALIVE_EXPIRY = ENV.keepalive_expiry
 REDIS_URL = ENV.redis_url.get_secret_value()
 TRUSTED_PROXIES = ENV.trusted_proxies
+CORS_ALLOWED_ORIGINS = ENV.cors_allowed_origins
 MAX_CLIENT_CONNECTIONS = ENV.max_client_connections
 CLIENT_KEEPALIVE = ENV.client_keepalive
 SHUTDOWN_TIMEOUT = ENV.shutdown_timeout_seconds
@@ -147,7 +148,7 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "formatters": {"line": {"()": "gateway_project.logs.Line"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": ENV.log_level or ("WARNING" if ENV.is_production else "INFO")},
     "loggers": {
@@ -157,6 +158,7 @@ LOGGING = {
         "django.security.DisallowedHost": {"handlers": [], "propagate": False},
         "celery": {"level": "WARNING"},
         "uvicorn": {"level": "WARNING"},
+        "psycopg.pool": {"level": "ERROR"},  # that the database is away is said once: apps.common.outages
     },
 }
 

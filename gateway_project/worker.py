@@ -27,6 +27,7 @@ def main() -> None:
     from celery.platforms import SecurityWarning
 
     from gateway_project.celery import app
+    from gateway_project.databases import disconnect
 
     # Celery warns root off because of pickled messages. Ours are JSON and never leave this process.
     warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -49,6 +50,7 @@ def main() -> None:
     _wait(stop, parent=int(sys.argv[1]))
     beat.stop()
     worker.stop()
+    disconnect()
 
 
 def _wait(stop: threading.Event, *, parent: int) -> None:

@@ -18,6 +18,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 
 from apps.common.cursor import Cursor
 from apps.common.errors import Unavailable
+from apps.common.outages import database_outage
 from apps.common.sessions import LOCK_SECONDS, CommitUnknown, Session, open_session
 
 U = TypeVar("U")
@@ -156,9 +157,11 @@ class Writer:
         if time.monotonic() < self._away_until:
             raise OperationalError("The database was away a moment ago.")
         try:
-            return session.begin(patient=not batch[0].is_separated)
+            cursor = session.begin(patient=not batch[0].is_separated)
+            database_outage.ended()
+            return cursor
         except DatabaseError as error:
-            logger.error("The writer cannot reach the database: %s", error)
+            database_outage.began(error)
             session.close()
             self._away_until = time.monotonic() + AWAY_SECONDS
             raise
@@ -194,16 +197,14 @@ def _transact(session: Session, cursor: Cursor, batch: "list[_Unit]") -> None:
 
 def _fail(batch: "list[_Unit]", error: Exception) -> None:
     """An error of the database's becomes StoreAway when waiting helps; what it refuses for good stays what it is."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        for unit in batch:
+            unit.error = error
+        return
+    database_outage.began(error)
     for unit in batch:
-        unit.error = StoreAway(is_unknown=isinstance(error, CommitUnknown)) if _is_passing(error) else error
-        if unit.error is not error:
-            unit.error.__cause__ = error
-    if _is_passing(error):
-        logger.error("The writer could not commit: %s", error)
-
-
-def _is_passing(error: Exception) -> bool:
-    return isinstance(error, OperationalError | InterfaceError)
+        unit.error = StoreAway(is_unknown=isinstance(error, CommitUnknown))
+        unit.error.__cause__ = error
 
 
 def _watch(session: Session, done: threading.Event) -> None:

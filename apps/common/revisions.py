@@ -5,9 +5,10 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from django.db import connection
+from django.db import OperationalError, connection
 
 from apps.common.models import Revision
+from apps.common.outages import database_outage
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -63,5 +64,8 @@ async def keep_fresh(snapshots: Sequence[Snapshot[object]]) -> None:
         await asyncio.sleep(POLL_SECONDS)
         try:
             await asyncio.to_thread(refresh_all, snapshots)
+            database_outage.ended()
+        except OperationalError as error:
+            database_outage.began(error)
         except Exception:
             logger.exception("Looking for changes failed; asking again")

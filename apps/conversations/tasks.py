@@ -5,7 +5,9 @@ from typing import Any
 
 from celery import shared_task
 from django.conf import settings
+from django.db import OperationalError
 
+from apps.common.outages import database_outage
 from apps.conversations.draining import drain_all
 
 logger = logging.getLogger(__name__)
@@ -14,7 +16,12 @@ logger = logging.getLogger(__name__)
 @shared_task(ignore_result=True)
 def drain_spools(**kwargs: Any) -> int:
     """Bring what waits in this machine's spools into the database."""
-    drained = drain_all(spools=settings.SPOOL_DIR, owners=settings.OWNER_DIR)
+    try:
+        drained = drain_all(spools=settings.SPOOL_DIR, owners=settings.OWNER_DIR)
+    except OperationalError as error:
+        database_outage.began(error)  # nothing is lost: it stays in the spools
+        return 0
+    database_outage.ended()
     if drained:
         logger.info("Drained %d records", drained)
     return drained

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from gateway_project.databases import disconnect
 from gateway_project.supervisor import Supervisor, bind
 
 STOP_MARGIN = 25.0  # to tell streams to end, settle them, flush the spool, and close connections
@@ -22,6 +23,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if not env.is_production:
             self._prepare_demo(f"http://{_host(env.bind_address)}:{listener.getsockname()[1]}")
+        disconnect()
         supervisor = Supervisor(listener, grace=env.shutdown_timeout_seconds + STOP_MARGIN)
         for _ in range(env.web_concurrency):
             arguments = ["-m", "gateway_project.server", str(listener.fileno()), str(supervisor.parent_pipe)]
