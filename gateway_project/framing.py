@@ -54,7 +54,7 @@ def checked(headers: list[Header], *, version: str, target: bytes, is_upgrade: b
 def _check_host(hosts: list[bytes], *, version: str, target: bytes) -> None:
     if len(hosts) != 1 and (hosts or version == "1.1"):
         raise Malformed("There must be exactly one Host.")
-    if hosts and not _is_host(hosts[0]):
+    if hosts and not is_host(hosts[0]):
         raise Malformed("The Host is none.")
     if b"#" in target:
         raise Malformed("The address has a fragment.")
@@ -70,7 +70,7 @@ def _check_coding(codings: list[bytes], *, version: str) -> None:
 
 
 @lru_cache(maxsize=256)
-def _is_host(value: bytes) -> bool:
+def is_host(value: bytes) -> bool:
     return _HOST.fullmatch(value.strip()) is not None
 
 

@@ -20,9 +20,11 @@ from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
 from apps.chat.plane import Plane
+from apps.common import tracing
 from apps.common.errors import GatewayError, InternalError, MethodNotAllowed, NotFound, Unavailable
 from apps.common.ids import new_id
 from gateway_project import metrics
+from gateway_project.cors import Cors
 from gateway_project.wire import (
     ClientLeft,
     Scope,
@@ -45,14 +47,23 @@ class DataPlaneHandler:
 
     def __init__(self) -> None:
         self._body_limit: int = settings.MAX_REQUEST_SIZE
+        self._cors = Cors(settings.CORS_ALLOWED_ORIGINS)
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         started, request_id = time.perf_counter(), new_id()
         route, status = "unknown", 499
+        response: HttpResponseBase
         try:
-            request = _request(scope, request_id)
-            response = await self._respond(request, scope, receive)
-            route, status = _route_of(request), response.status_code
+            preflight = self._cors.preflight(scope["method"], scope["headers"])
+            if preflight is not None:
+                route, response = "preflight", HttpResponse(headers=preflight)
+            else:
+                request = _request(scope, request_id)
+                response = await self._respond(request, scope, receive)
+                route = _route_of(request)
+                for name, value in self._cors.headers(scope["headers"]).items():
+                    response.headers[name] = value
+            status = response.status_code
             await send_response(response, request_id, receive, send)
         except ClientLeft:
             logger.debug("The client of %s left", request_id)
@@ -91,6 +102,8 @@ def _request(scope: Scope, request_id: str) -> Any:
         # Nothing of ours reads the query, so one that is no UTF-8 is as good as none.
         request = DataRequest({**scope, "query_string": b""}, io.BytesIO())
     request.request_id = request_id
+    request.trace = tracing.continued(scope["headers"])
+    tracing.current.set(request.trace)
     return request
 
 

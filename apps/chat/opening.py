@@ -32,7 +32,7 @@ async def open_first(
     refused: list[UpstreamRefused] = []
     for candidate in plan(call.route, rng=_rng):
         body = outgoing_body(call, candidate, output=output, guidance=guidance)
-        outgoing = Outgoing(body=body, is_stream=call.is_stream, request_id=call.id)
+        outgoing = Outgoing(body=body, is_stream=call.is_stream, request_id=call.id, trace=call.trace)
         try:
             upstream = await adapters[candidate.target.adapter].open(candidate, outgoing)
             return Opened(upstream, candidate, len(refused) + 1)

@@ -1,6 +1,6 @@
 """From the bytes of a request to a call. Pure, but for the catalogue that is passed in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from apps.accounts.principals import Principal
 from apps.chat.schemas import CHAT_BODY
 from apps.common.errors import InvalidRequest, NotAllowed, NotFound
+from apps.common.tracing import Trace, begun
 from apps.conversations.threads import Message
 from apps.providers.catalogue import Catalogue, Route
 
@@ -29,9 +30,10 @@ class ChatCall:
     wants_usage: bool
     max_output: int | None
     choices: int
+    trace: Trace = field(default_factory=begun)
 
 
-def parse(raw: bytes, *, id: str, principal: Principal, catalogue: Catalogue) -> ChatCall:
+def parse(raw: bytes, *, id: str, principal: Principal, catalogue: Catalogue, trace: Trace | None = None) -> ChatCall:
     """Raises InvalidRequest, NotFound or NotAllowed."""
     body = _decode(raw)
     _check_shape(body)
@@ -52,6 +54,7 @@ def parse(raw: bytes, *, id: str, principal: Principal, catalogue: Catalogue) ->
         wants_usage=is_stream and bool((body.get("stream_options") or {}).get("include_usage")),
         max_output=max(caps, default=None),
         choices=body.get("n") or 1,
+        trace=trace or begun(),
     )
 
 

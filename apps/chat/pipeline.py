@@ -23,6 +23,7 @@ from apps.chat.parsing import parse
 from apps.chat.pump import Pump
 from apps.chat.reserving import quota_headers
 from apps.common.errors import GatewayError, NotAllowed, RateLimited, Unavailable
+from apps.common.tracing import Trace
 from apps.quotas import ledger
 from apps.quotas.movements import Balance
 from apps.quotas.rates import Rate
@@ -40,6 +41,7 @@ class Arrival:
     principal: Principal
     raw: bytes
     now: datetime
+    trace: Trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +96,8 @@ async def admit(plane: "Plane", arrival: Arrival) -> Slot:
 async def _start(plane: "Plane", arrival: Arrival, slot: Slot) -> tuple[Pump, Verdict]:
     """Parse, screen, and hand the call with its slot to a pump."""
     try:
-        call = parse(arrival.raw, id=arrival.id, principal=arrival.principal, catalogue=plane.catalogue.current)
+        catalogue = plane.catalogue.current
+        call = parse(arrival.raw, id=arrival.id, principal=arrival.principal, catalogue=catalogue, trace=arrival.trace)
         verdict = await screening.screen(call, plane.rulebooks.current)
         if (rule := verdict.block) is not None:
             refused = screening.refusal(rule, verdict, last=len(call.messages) - 1)

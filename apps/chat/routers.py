@@ -23,6 +23,7 @@ from apps.chat.schemas import (
     UsageWeek,
 )
 from apps.common.errors import NotFound
+from apps.common.tracing import Trace
 from apps.providers.catalogue import Route
 from apps.quotas.movements import Balance
 
@@ -46,6 +47,7 @@ class StudentRequest(HttpRequest):
     plane: Plane
     principal: Principal
     request_id: str
+    trace: Trace
     raw: bytes
 
 
@@ -56,7 +58,13 @@ class StudentRequest(HttpRequest):
     openapi_extra=CHAT_IN_OPENAPI,
 )
 async def chat_completions(request: StudentRequest) -> HttpResponseBase:
-    arrival = Arrival(id=request.request_id, principal=request.principal, raw=request.raw, now=datetime.now(UTC))
+    arrival = Arrival(
+        id=request.request_id,
+        principal=request.principal,
+        raw=request.raw,
+        now=datetime.now(UTC),
+        trace=request.trace,
+    )
     answer = await pipeline.chat(request.plane, arrival)
     if answer.body is not None:
         return HttpResponse(answer.body, content_type="application/json", headers=answer.headers)

@@ -6,9 +6,10 @@ it may quote the student or our key. Identifiers may.
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from apps.common.tracing import Trace, begun
 from apps.providers.routing import Candidate
 
 Reason = Literal["unreachable", "too_slow", "broken", "credential", "rate", "error", "request"]
@@ -42,6 +43,7 @@ class Outgoing:
     body: dict[str, Any]
     is_stream: bool
     request_id: str
+    trace: Trace = field(default_factory=begun)
 
 
 class Upstream(Protocol):

@@ -23,6 +23,7 @@ class OpenAIAdapter:
             "accept-encoding": "identity",
             "user-agent": "stoa",
             "x-request-id": outgoing.request_id,
+            **outgoing.trace.headers(),
         }
         if candidate.secret is not None:
             headers["authorization"] = f"Bearer {candidate.secret.text}"

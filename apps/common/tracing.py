@@ -1,0 +1,73 @@
+"""Trace context (W3C): one id that follows a request from the client's systems through ours to the provider's. Pure.
+
+It names a trace and nothing else: no student, course or key is in it.
+"""
+
+import re
+import secrets
+from collections.abc import Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+MAX_MEMBERS = 32
+MAX_STATE = 512
+
+_PARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_MEMBER = re.compile(
+    rb"[a-z0-9][a-z0-9_*/@-]{0,255}=[\x21-\x2b\x2d-\x3c\x3e-\x7e\x20]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
+)
+_SAMPLED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A trace that this request belongs to. `state` is what other systems carry along in it."""
+
+    id: str
+    is_sampled: bool = False
+    state: str = ""
+
+    def headers(self) -> dict[str, str]:
+        """What a request of ours within it carries: each call of this is a step of its own."""
+        headers = {"traceparent": f"00-{self.id}-{secrets.token_hex(8)}-{int(self.is_sampled):02x}"}
+        if self.state:
+            headers["tracestate"] = self.state
+        return headers
+
+
+# Whose request the running task works on: for log lines only. Tasks inherit it from the task that starts them.
+current: ContextVar[Trace | None] = ContextVar("trace", default=None)
+
+
+def begun() -> Trace:
+    return Trace(secrets.token_hex(16))
+
+
+def continued(headers: Iterable[tuple[bytes, bytes]]) -> Trace:
+    """The trace that the headers of a request name, names in lower case; a new one if they name none properly."""
+    parents, states = [], []
+    for name, value in headers:
+        if name == b"traceparent":
+            parents.append(value)
+        elif name == b"tracestate":
+            states.append(value)
+    found = _PARENT.fullmatch(parents[0].strip()) if len(parents) == 1 else None
+    if found is None or not _is_valid(*found.group(1, 2, 3, 5)):
+        return begun()
+    return Trace(found[2].decode(), bool(int(found[4], 16) & _SAMPLED), _bounded(states))
+
+
+def _is_valid(version: bytes, trace: bytes, span: bytes, rest: bytes | None) -> bool:
+    """Later versions may say more, this one may not; ids of zeros alone, and version ff, mean that there is none."""
+    return version != b"ff" and not (version == b"00" and rest) and bool(trace.strip(b"0") and span.strip(b"0"))
+
+
+def _bounded(states: list[bytes]) -> str:
+    """As many whole members as fit, the latest first, as they came. Nothing at all if one of them is malformed."""
+    members = [member.strip(b" \t") for member in b",".join(states).split(b",")]
+    kept = [member for member in members if member]
+    if len(kept) > MAX_MEMBERS or not all(map(_MEMBER.fullmatch, kept)):
+        return ""
+    while len(b",".join(kept)) > MAX_STATE:
+        kept.pop()
+    return b",".join(kept).decode()
