@@ -9,7 +9,7 @@ IN_PARALLEL := -n auto --dist worksteal
 export GATEWAY_ENV ?= development
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format docs lock bench clean
+.PHONY: help install run test browser check format docs lock bench clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,11 +32,14 @@ run: $(VENV)/.runtime ## Start Stoa on http://127.0.0.1:8000 (PORT=... for anoth
 	@$(MANAGE) migrate --verbosity 0
 	@exec $(MANAGE) run
 
-test: $(VENV)/.dev ## Run the tests
+test: $(VENV)/.dev browser ## Run the tests
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(or $(ARGS),$(IN_PARALLEL))
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report $(if $(ARGS),,--fail-under=85)
+
+browser: $(VENV)/.dev ## Find a browser for the tests; as root on Debian, install one if there is none
+	@$(BIN)/python -m tests.e2e.browser
 
 check: $(VENV)/.dev ## Check format, style, types, imports, migrations and docs
 	$(BIN)/ruff format --check .

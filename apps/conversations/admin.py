@@ -139,7 +139,7 @@ class Readable(ReadOnly, CourseScoped):
 
 @admin.register(Call)
 class CallAdmin(Readable):
-    empty_text = "No calls yet. A student's first request appears here the moment it is answered or refused."
+    empty_text = "A student's first request appears here the moment it is answered or refused."
     reading_template = "admin/conversations/call/page.html"
     list_display = ("when", "student", "about", "served", "shown_status", "tokens", "took", "rules")
     list_filter = (CourseFilter, ("status", ChoicesDropdownFilter), Since, RuleFilter, ModelFilter, ProviderFilter)
@@ -214,7 +214,7 @@ class CallAdmin(Readable):
 
 @admin.register(Thread)
 class ThreadAdmin(Readable):
-    empty_text = "No conversations yet. They appear here a moment after a student's first call, text and all."
+    empty_text = "They appear here a moment after a student's first call, text and all."
     reading_template = "admin/conversations/thread/page.html"
     list_display = ("about", "student", "course", "call_count", "hits", "last")
     list_filter = (CourseFilter, ThreadSince, ThreadRuleFilter)
@@ -279,7 +279,7 @@ class ThreadAdmin(Readable):
 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(OperatorOnly, Pages):
-    empty_text = "No dead letters: the database took everything. What it refuses would wait here."
+    empty_text = "The database took everything. What it refuses waits here."
     list_display = ("call", "error", "buried")
     search_fields = ("call", "error")
     search_help_text = "Request ID or error"

@@ -1,0 +1,47 @@
+"""What people do in the admin, step by step."""
+
+from typing import Any
+
+from openai import BadRequestError
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Installation
+from tests.e2e.pages import Watched
+
+
+def sign_in(watched: Watched, who: dict[str, str]) -> None:
+    page = watched.page
+    page.goto("/admin/")
+    page.get_by_label("Username").fill(who["username"])
+    page.get_by_label("Password").fill(who["password"])
+    watched.picture("sign-in")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Courses this week")).to_be_visible()
+
+
+def open_list(page: Page, title: str) -> None:
+    """From the sidebar, whose links begin with the name of their icon."""
+    page.get_by_role("navigation").get_by_role("link", name=f" {title}").click()
+
+
+def choose(page: Page, field: str, text: str) -> None:
+    """Pick a row in a field that completes what is typed."""
+    page.locator(f".field-{field} .select2-selection").click()
+    page.locator(".select2-results__option", has_text=text).click()
+
+
+def save(page: Page) -> None:
+    """Press the button, and wait until the list says so."""
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("successfully")).to_be_visible()
+
+
+def refusal(installation: Installation, prompt: str) -> Any:
+    """What a student with the official client reads instead of an answer; None if there is an answer."""
+    messages = [{"role": "user", "content": prompt}]
+    with installation.student() as student:
+        try:
+            student.chat.completions.create(model=installation.demo["model"], messages=messages)  # type: ignore[arg-type]
+        except BadRequestError as error:
+            return error.body
+    return None

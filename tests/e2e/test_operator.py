@@ -1,0 +1,72 @@
+"""What an operator sees to: providers and their secrets, calls, and what the database refused."""
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Installation
+from tests.e2e.pages import BROWSING, Watched
+from tests.e2e.steps import open_list, refusal, save, sign_in
+
+pytestmark = BROWSING
+SECRET = "sk-a-secret-that-is-shown-to-nobody"
+
+
+def test_a_secret_is_taken_and_never_shown(installation: Installation, watched: Watched) -> None:
+    page = watched.page
+    sign_in(watched, installation.demo["admin"])
+
+    open_list(page, "Providers")
+    page.get_by_role("table").get_by_role("link", name="echo").click()
+    page.get_by_role("link", name="Add another Credential").click()
+    page.locator("#id_credentials-0-label").fill("main")
+    page.locator("#id_credentials-0-secret").fill(SECRET)
+    watched.picture("typed")
+    save(page)
+    expect(page.get_by_role("row", name="echo")).to_contain_text("1 set")
+    watched.picture("listed")
+
+    page.get_by_role("table").get_by_role("link", name="echo").click()
+    expect(page.locator("#id_credentials-0-label")).to_have_value("main")
+    watched.picture("stored")
+    assert SECRET not in page.content()
+
+
+def test_calls_are_narrowed_to_the_refused(installation: Installation, watched: Watched) -> None:
+    page = watched.page
+    assert refusal(installation, "What is a monad?") is None
+    assert refusal(installation, "Solve my homework") is not None
+    sign_in(watched, installation.demo["admin"])
+
+    open_list(page, "Calls")
+    expect(page.get_by_role("row", name="Answered").first).to_be_visible()
+    watched.picture("all")
+    narrow(page, "status__exact", "Blocked by a rule")
+
+    expect(page.get_by_role("row", name="Blocked by a rule").first).to_contain_text("no-homework")
+    expect(page.get_by_role("row", name="Answered")).to_have_count(0)
+    watched.picture("blocked")
+
+
+def narrow(page: Page, parameter: str, choice: str) -> None:
+    """Choose one value of one filter in the drawer, and apply it."""
+    page.get_by_text("Filters").first.click()
+    page.locator(f"select[name={parameter}] + .select2").click()
+    page.locator(".select2-results__option", has_text=choice).click()
+    page.get_by_role("button", name="Apply Filters").click()
+
+
+def test_nothing_is_dead(installation: Installation, watched: Watched) -> None:
+    sign_in(watched, installation.demo["admin"])
+
+    open_list(watched.page, "Dead letters")
+
+    expect(watched.page.get_by_role("heading", name="No dead letters yet")).to_be_visible()
+
+
+def test_both_documentations_are_drawn(installation: Installation, watched: Watched) -> None:
+    for name, address, operation in (
+        ("student", "/docs", "/v1/chat/completions"),
+        ("staff", "/api/staff/docs", "/api/staff/calls"),
+    ):
+        watched.page.goto(address)
+        expect(watched.page.locator(f'[data-path="{operation}"]').first).to_be_visible()
+        watched.picture(name)
