@@ -25,6 +25,7 @@ from apps.providers.catalogue import Catalogue, catalogue
 from apps.quotas.policies import Policies, policies
 from apps.quotas.rates import RateLimits
 from apps.quotas.rates_memory import MemoryRateLimits
+from apps.quotas.rates_shared import open_rate_limits
 from apps.rules.rulebook import Rulebook, rulebooks
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Plane:
             spool=Spool(settings.SPOOL_DIR / f"{owner.id}.sqlite3"),
             client=client,
             adapters={"openai": OpenAIAdapter(client), "echo": EchoAdapter()},
-            rates=MemoryRateLimits(processes=settings.WEB_CONCURRENCY),
+            rates=await open_rate_limits(redis_url=settings.REDIS_URL, processes=settings.WEB_CONCURRENCY),
         )
         plane.writer.start()
         plane.spool.start()

@@ -1,14 +1,37 @@
 """The implementations that keep one contract each."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from apps.common.ids import new_id
 from apps.quotas.rates_memory import MemoryRateLimits
+from apps.quotas.rates_redis import RedisCounts
+from apps.quotas.rates_shared import SharedRateLimits
 from tests.contracts.rates import Clock, Limiter
+from tests.live import PATIENCE
+from tests.servers import Redis
 
 
-@pytest.fixture(params=["memory"])
-def limiter(request: pytest.FixtureRequest) -> Iterator[Limiter]:
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A Redis that nobody stops: the one that the environment names, or one of our own."""
+    if url := os.environ.get("REDIS_URL"):
+        yield url
+        return
+    with Redis() as server:
+        yield server.url()
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def limiter(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterator[Limiter]:
     clock = Clock()
-    yield Limiter(limits=MemoryRateLimits(clock=clock), clock=clock)
+    if request.param == "memory":
+        yield Limiter(limits=MemoryRateLimits(clock=clock), clock=clock)
+        return
+    counts = RedisCounts(redis_url, prefix=f"stoa:test:{new_id()}", clock=clock, patience=PATIENCE)
+    shared = SharedRateLimits(counts, MemoryRateLimits(clock=clock), processes=1, budget=PATIENCE)
+    yield Limiter(limits=shared, clock=clock, sync=shared.keep)
+    assert not shared.is_local
+    await shared.close()

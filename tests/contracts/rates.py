@@ -46,7 +46,7 @@ class Limiter:
 
     limits: RateLimits
     clock: Clock = field(default_factory=Clock)
-    sync: Callable[[], Awaitable[None]] = nothing
+    sync: Callable[[], Awaitable[object]] = nothing
 
     async def ask(self, *scopes: Scope) -> str | None:
         """Begin a request. Its id, or None if it was refused."""

@@ -13,7 +13,7 @@ STOP_MARGIN = 25.0  # to tell streams to end, settle them, flush the spool, and 
 
 class Command(BaseCommand):
     help = "Start the web processes and, with the in-memory broker, one Celery process. Ctrl-C stops all of it."
-    requires_system_checks = []
+    requires_system_checks = ["stoa"]  # those about this installation, quick ones
 
     def handle(self, *args: Any, **options: Any) -> None:
         env = settings.ENV

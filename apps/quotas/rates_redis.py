@@ -1,0 +1,115 @@
+"""Request limits counted in Redis, for all processes together: one script a request, in one atomic step.
+
+The time is Redis' own, so that no two processes disagree about it. A place among the open requests is a lease: its
+process renews it, and if the process dies it lapses.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from apps.common.ids import new_id
+from apps.quotas.rates import SECOND, WINDOW, Count, Scope
+
+LEASE = 30 * SECOND
+MAX_CONNECTIONS = 32
+SOCKET_SECONDS = 0.5  # the end of a command that nobody waits for any more
+BATCH = 500  # places a call: Redis does nothing else meanwhile
+
+Places = Mapping[str, Sequence[Scope]]
+_ADMIT = Path(__file__).with_name("rates_admit.lua").read_text()
+_KEEP = Path(__file__).with_name("rates_keep.lua").read_text()
+
+
+class CountsAway(Exception):
+    """Redis did not count: it is away, or in no state to."""
+
+
+class RedisCounts:
+    """The counts of all processes. Every method raises CountsAway, at the latest after a few times `patience`.
+
+    `clock` gives microseconds in place of Redis' own.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str = "stoa:rate",
+        clock: Callable[[], int] | None = None,
+        patience: float = SOCKET_SECONDS,
+    ) -> None:
+        pool: Any = BlockingConnectionPool.from_url(
+            url,
+            max_connections=MAX_CONNECTIONS,
+            timeout=patience,
+            socket_timeout=patience,
+            socket_connect_timeout=patience,
+            retry=Retry(NoBackoff(), 0),
+            # Connecting takes one round trip where the newer protocol takes three; there is a budget to keep.
+            protocol=2,
+            driver_info=None,
+        )
+        self._redis = Redis.from_pool(pool)
+        self._prefix, self._clock = prefix, clock
+        self._process = new_id()
+        self._admit = self._redis.register_script(_ADMIT)
+        self._keep = self._redis.register_script(_KEEP)
+
+    async def admit(self, scopes: Sequence[Scope], *, id: str) -> tuple[int, list[Count]]:
+        """Now, and how the scopes stood before the request, which is counted if `judge` admits it to these counts.
+
+        A request that is sent again counts once.
+        """
+        keys = [key for scope in scopes for key in (self._key(scope, "minute"), self._key(scope, "open"))]
+        limits = [limit or "" for _, _, *pair in scopes for limit in pair]
+        now, *numbers = await self._run(self._admit, keys, [id, self._now(), WINDOW, LEASE, *limits])
+        return now, [Count(*numbers[i : i + 4]) for i in range(0, len(numbers), 4)]
+
+    async def keep(self, *, left: Places, open: Places) -> int:
+        """Give back the places of those who left, and renew the leases of the others. How many processes count here."""
+        leaving, staying = iter(self._places(left)), iter(self._places(open))
+        while True:
+            back = list(islice(leaving, BATCH))
+            both = back + list(islice(staying, BATCH - len(back)))
+            keys = [f"{self._prefix}:processes", *(key for key, _ in both)]
+            arguments = [self._process, self._now(), LEASE, len(back), *(id for _, id in both)]
+            processes: int = await self._run(self._keep, keys, arguments)
+            if len(both) < BATCH:
+                return processes
+
+    async def ping(self) -> None:
+        try:
+            await self._redis.ping()
+        except (RedisError, OSError) as error:
+            raise CountsAway from error
+
+    async def aclose(self) -> None:
+        await self._redis.aclose()
+        await self._redis.connection_pool.aclose()
+
+    def _key(self, scope: Scope, what: str) -> str:
+        return f"{self._prefix}:{scope.kind}:{scope.id}:{what}"
+
+    def _places(self, requests: Places) -> list[tuple[str, str]]:
+        return [
+            (self._key(scope, "open"), id)
+            for id, scopes in requests.items()
+            for scope in scopes
+            if scope.at_once is not None
+        ]
+
+    def _now(self) -> int | str:
+        return "" if self._clock is None else self._clock()
+
+    async def _run(self, script: Any, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+        try:
+            return await script(keys, arguments)
+        except (RedisError, OSError) as error:
+            raise CountsAway from error

@@ -1,0 +1,187 @@
+"""Request limits over all processes: in Redis while it answers in time, in this process while it does not.
+
+A request waits for Redis at most `BUDGET`. After a few misses in a row nobody waits any more: this process admits its
+part of each limit by itself, and a loop of its own asks Redis once a second whether it is back. What Redis admits is
+recorded here too, so that a limit does not start anew when Redis goes.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from prometheus_client import Gauge
+
+from apps.common.breaker import Breaker
+from apps.quotas.rates import SECOND, Rate, RateLimits, Scope, judge
+from apps.quotas.rates_memory import MemoryRateLimits
+from apps.quotas.rates_redis import LEASE, CountsAway, RedisCounts
+
+logger = logging.getLogger(__name__)
+
+BUDGET = 0.025
+TICK = 0.25
+RENEW_SECONDS = LEASE / SECOND / 3
+LOCAL = Gauge("stoa_rate_limits_local", "1 while Redis is away and each process limits requests by itself.")
+
+
+async def open_rate_limits(*, redis_url: str, processes: int) -> RateLimits:
+    """The limits of this process: shared by all if there is a Redis, else one part of so many."""
+    if not redis_url:
+        return MemoryRateLimits(processes=processes)
+    limits = SharedRateLimits(RedisCounts(redis_url), MemoryRateLimits(), processes=processes)
+    await limits.open()
+    return limits
+
+
+class SharedRateLimits:
+    """Counts in `counts`, and in `local` as one of so many processes while `counts` is away."""
+
+    def __init__(self, counts: RedisCounts, local: MemoryRateLimits, *, processes: int, budget: float = BUDGET) -> None:
+        self._counts, self._local, self._budget = counts, local, budget
+        self._least = self._processes = processes
+        self._breaker = Breaker()
+        self._left: dict[str, tuple[float, Sequence[Scope]]] = {}
+        self._somebody_left = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this process counts by itself."""
+        return self._breaker.is_open
+
+    async def open(self) -> None:
+        """Connect, so that no request has to; a Redis that does not answer now is asked again later."""
+        LOCAL.set(0)
+        if not await self.keep():
+            self._note(opened=self._breaker.trip(_now()))
+        self._keeper = asyncio.create_task(self._keep_for_ever())
+
+    async def admit(self, scopes: Sequence[Scope], *, id: str) -> Rate | None:
+        if not scopes:
+            return None
+        try:
+            rate = await self._admit_together(scopes, id)
+        except CountsAway:
+            return self._local.admit_part(scopes, id=id, processes=self._processes)
+        self._local.record(scopes, id=id)
+        return rate
+
+    def release(self, id: str) -> None:
+        scopes = self._local.open.get(id, ())
+        self._local.release(id)
+        self._leave(id, scopes)
+
+    async def keep(self, *, renew: bool = True) -> bool:
+        """Tell Redis who left and, to renew, who is still here. False if it did not answer: they are told next time."""
+        left, self._left = self._left, {}
+        leaving = {id: scopes for id, (_, scopes) in left.items()}
+        staying = dict(self._local.open) if renew else {}
+        try:
+            processes = await self._counts.keep(left=leaving, open=staying)
+        except CountsAway:
+            self._left = left | self._left
+            self._note(opened=self._breaker.miss(_now()))
+            return False
+        self._processes = max(self._least, processes)
+        self._note(closed=self._breaker.hit())
+        return True
+
+    async def close(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._left and not self.is_local:
+            await self.keep(renew=False)
+        await self._counts.aclose()
+
+    async def _admit_together(self, scopes: Sequence[Scope], id: str) -> Rate | None:
+        """Raises CountsAway if Redis is away or too slow, and RateLimited."""
+        if self._breaker.is_open:
+            raise CountsAway
+        asking = asyncio.create_task(self._counts.admit(scopes, id=id))
+        try:
+            if not await self._in_time(asking):
+                raise CountsAway
+            now, counts = asking.result()
+        except (CountsAway, asyncio.CancelledError) as error:
+            # It may be counted all the same, later, and by then perhaps for nobody.
+            asking.add_done_callback(partial(self._came_late, id, scopes))
+            if isinstance(error, CountsAway):
+                self._note(opened=self._breaker.miss(_now()))
+            raise
+        self._note(closed=self._breaker.hit())
+        return judge(scopes, counts, now=now)
+
+    def _came_late(self, id: str, scopes: Sequence[Scope], asking: asyncio.Task[Any]) -> None:
+        _forget_failure(asking)
+        if id not in self._local.open:
+            self._leave(id, scopes)
+
+    def _leave(self, id: str, scopes: Sequence[Scope]) -> None:
+        if any(scope.at_once is not None for scope in scopes):
+            self._left[id] = (_now(), scopes)
+            self._somebody_left.set()
+
+    async def _keep_for_ever(self) -> None:
+        renewed = _now()
+        while True:
+            await self._somebody_left_or_tick()
+            try:
+                if self._breaker.is_open and not await self._is_back():
+                    continue
+                renew = self._breaker.is_open or _now() - renewed >= RENEW_SECONDS
+                if (renew or self._left) and await self.keep(renew=renew) and renew:
+                    renewed = _now()
+            except Exception:
+                logger.exception("Keeping the places of open requests failed; going on")
+
+    async def _somebody_left_or_tick(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TICK):
+                await self._somebody_left.wait()
+        self._somebody_left.clear()
+
+    async def _is_back(self) -> bool:
+        """Ask, if the breaker lets us: connect first, and then want an answer within the budget."""
+        if not self._breaker.allows(_now()):
+            return False
+        lapsed = _now() - LEASE / SECOND
+        self._left = {id: leaving for id, leaving in self._left.items() if leaving[0] > lapsed}
+        with contextlib.suppress(CountsAway):
+            await self._counts.ping()
+            asking = asyncio.create_task(self._counts.ping())
+            asking.add_done_callback(_forget_failure)
+            return await self._in_time(asking) and asking.exception() is None
+        return False
+
+    async def _in_time(self, asking: asyncio.Task[Any]) -> bool:
+        """Whether it has ended within the budget. A process that was itself late to look looks once more: what counts
+        is how long Redis took."""
+        deadline = _now() + self._budget
+        await asyncio.wait({asking}, timeout=self._budget)
+        if not asking.done() and _now() > deadline + self._budget / 5:
+            await asyncio.wait({asking}, timeout=self._budget)
+        return asking.done()
+
+    def _note(self, *, opened: bool = False, closed: bool = False) -> None:
+        """Say it once when it changes, not for each request."""
+        if opened:
+            LOCAL.set(1)
+            part = f"1/{self._processes} of each limit"
+            logger.warning("Redis does not answer in time; each process limits requests by itself, to %s", part)
+        elif closed:
+            LOCAL.set(0)
+            logger.warning("Redis answers again; all processes share the limits of requests")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _forget_failure(asking: asyncio.Task[Any]) -> None:
+    """Nobody waits for it any more."""
+    if not asking.cancelled():
+        asking.exception()

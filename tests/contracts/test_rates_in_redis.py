@@ -1,0 +1,162 @@
+"""What only Redis has to promise: leases, repetition, loss of what it knew, a clock that all processes share."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing
+
+import pytest
+import redis.asyncio
+
+from apps.common.errors import RateLimited
+from apps.common.ids import new_id
+from apps.quotas.rates import SECOND, Count, Scope, judge
+from apps.quotas.rates_redis import LEASE, CountsAway, RedisCounts
+from tests.contracts.rates import Clock, course, student
+from tests.live import PATIENCE
+from tests.servers import Redis
+
+Process = Callable[..., RedisCounts]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def process(redis_url: str, clock: Clock) -> AsyncIterator[Process]:
+    """Makes processes that count together. Their clock is Redis' own if it is told to be."""
+    prefix = f"stoa:test:{new_id()}"
+    async with AsyncExitStack() as stack:
+
+        def make(clock: Clock | None = clock) -> RedisCounts:
+            counts = RedisCounts(redis_url, prefix=prefix, clock=clock, patience=PATIENCE)
+            stack.push_async_callback(counts.aclose)
+            return counts
+
+        yield make
+
+
+async def admits(counts: RedisCounts, *scopes: Scope, id: str | None = None) -> bool:
+    now, standing = await counts.admit(scopes, id=id or new_id())
+    try:
+        judge(scopes, standing, now=now)
+    except RateLimited:
+        return False
+    return True
+
+
+async def often(counts: Sequence[RedisCounts], *scopes: Scope, times: int) -> int:
+    return sum([await admits(counts[number % len(counts)], *scopes) for number in range(times)])
+
+
+async def test_processes_share_the_limits(process: Process) -> None:
+    assert await often([process(), process(), process()], student(7, 100), course(None, 50), times=20) == 7
+
+
+async def test_a_request_that_is_sent_again_counts_once(process: Process) -> None:
+    counts, ada = process(), student(2, 2)
+
+    first = [await counts.admit((ada,), id="the-same") for _ in range(3)]
+
+    assert [standing for _, standing in first] == [[Count(0, 0, 0, 0)]] * 3
+    assert await often([counts], ada, times=3) == 1
+
+
+async def test_the_places_of_a_process_that_died_lapse_with_their_lease(process: Process, clock: Clock) -> None:
+    dead, alive, ada = process(), process(), student(None, 1)
+    await admits(dead, ada)
+
+    clock.advance(milliseconds=LEASE / 1000 - 1)
+    just_before = await admits(alive, ada)
+    clock.advance(milliseconds=1)
+
+    assert not just_before
+    assert await admits(alive, ada)
+
+
+async def test_renewing_very_many_places_keeps_all_of_them(process: Process, clock: Clock) -> None:
+    counts, together = process(), course(None, 1500)
+    places = {new_id(): (student(None, 1), together) for _ in range(1500)}
+    await counts.keep(left={}, open=places)
+
+    for _ in range(3):
+        clock.advance(milliseconds=LEASE / 2000)
+        await counts.keep(left={}, open=places)
+    still = await admits(counts, together)
+    await counts.keep(left=places, open={})
+
+    assert not still
+    assert await often([counts], together, times=1501) == 1500
+
+
+async def test_processes_are_counted_while_they_live(process: Process, clock: Clock) -> None:
+    first, second = process(), process()
+
+    together = [await first.keep(left={}, open={}), await second.keep(left={}, open={})]
+    clock.advance(milliseconds=LEASE / 1000)
+
+    assert together == [1, 2]
+    assert await first.keep(left={}, open={}) == 1
+
+
+async def test_after_a_flush_windows_start_anew_and_open_places_come_back(
+    process: Process, clock: Clock, redis_url: str
+) -> None:
+    counts, ada, open_ = process(), student(2, 3), {new_id(): (student(None, 1),)}
+    await counts.keep(left={}, open=open_)
+    await often([counts], ada, times=2)
+
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        await client.flushall()
+        await client.script_flush()
+    again = await often([counts], ada, times=3)
+    await counts.keep(left={}, open=open_)
+
+    assert again == 2
+    assert not await admits(counts, *next(iter(open_.values())))
+
+
+async def test_a_clock_that_is_set_back_locks_nobody_out(process: Process, clock: Clock) -> None:
+    counts, ada = process(), student(1, 1)
+    await admits(counts, ada)
+
+    clock.advance(milliseconds=-3_600_000)
+
+    assert await admits(counts, ada)
+
+
+async def test_time_is_the_servers(process: Process) -> None:
+    counts = process(None)
+
+    now, _ = await counts.admit((student(1),), id=new_id())
+
+    assert abs(now / SECOND - time.time()) < PATIENCE
+
+
+async def test_redis_forgets_by_itself_what_is_over(process: Process, redis_url: str) -> None:
+    counts, ada = process(), student(1, 1)
+    await admits(counts, ada)
+
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        keys = [key async for key in client.scan_iter(match=f"{counts._prefix}:*")]
+        lives = [await client.pttl(key) for key in keys]
+
+    assert len(keys) == 2
+    assert all(0 < life <= 60_000 for life in lives)
+
+
+async def test_a_redis_that_cannot_count_is_away() -> None:
+    """A replica whose primary is gone: it answers, but takes no writes."""
+    with Redis(replicaof="127.0.0.1 9") as server:
+        async with aclosing(RedisCounts(server.url(), patience=PATIENCE)) as counts:
+            with pytest.raises(CountsAway):
+                await counts.admit((student(1),), id=new_id())
+
+
+async def test_a_redis_that_is_not_there_is_away() -> None:
+    async with aclosing(RedisCounts("redis://127.0.0.1:9/0", patience=PATIENCE)) as counts:
+        with pytest.raises(CountsAway):
+            await counts.admit((student(1),), id=new_id())
+        with pytest.raises(CountsAway):
+            await counts.ping()

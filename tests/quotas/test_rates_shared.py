@@ -1,0 +1,252 @@
+"""Limits that processes share while Redis answers, and what holds while it does not: a real one, stopped and frozen."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from apps.common.errors import RateLimited
+from apps.common.ids import new_id
+from apps.quotas.rates import Scope
+from apps.quotas.rates_memory import MemoryRateLimits
+from apps.quotas.rates_redis import RedisCounts
+from apps.quotas.rates_shared import LOCAL, SharedRateLimits, open_rate_limits
+from tests.contracts.rates import course, student
+from tests.live import PATIENCE
+from tests.servers import Redis
+
+BUDGET = 2.0
+Opened = Callable[..., Awaitable[SharedRateLimits]]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Redis]:
+    with Redis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis(server: Redis) -> Iterator[Redis]:
+    """One that may be stopped and frozen; it runs again afterwards."""
+    yield server
+    server.kill()
+    server.start()
+
+
+@pytest.fixture
+async def opened(redis: Redis) -> AsyncIterator[Opened]:
+    """Makes limits as a web process has them, one of four. Their budget allows for a machine that is busy."""
+    async with AsyncExitStack() as stack:
+
+        async def make(processes: int = 4) -> SharedRateLimits:
+            counts = RedisCounts(redis.url(), patience=BUDGET)
+            limits = SharedRateLimits(counts, MemoryRateLimits(), processes=processes, budget=BUDGET)
+            stack.push_async_callback(limits.close)
+            await limits.open()
+            return limits
+
+        yield make
+
+
+async def ask(limits: SharedRateLimits, *scopes: Scope) -> str | None:
+    id = new_id()
+    try:
+        await limits.admit(scopes, id=id)
+    except RateLimited:
+        return None
+    return id
+
+
+async def often(limits: SharedRateLimits, *scopes: Scope, times: int) -> int:
+    return sum([await ask(limits, *scopes) is not None for _ in range(times)])
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110  # for a server, which sets no event
+            await asyncio.sleep(0.01)
+
+
+async def until_admitted(limits: SharedRateLimits, scope: Scope) -> str:
+    async with asyncio.timeout(PATIENCE):
+        while (id := await ask(limits, scope)) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return id
+
+
+async def asked_until_local(limits: SharedRateLimits) -> None:
+    """Ask until nobody waits for Redis any more."""
+    async with asyncio.timeout(PATIENCE):
+        while not limits.is_local:
+            await asyncio.gather(*(ask(limits, student(10)) for _ in range(5)))
+
+
+async def test_who_leaves_one_process_makes_room_in_the_other(opened: Opened) -> None:
+    here, there, ada = await opened(), await opened(), student(None, 1)
+    first = await ask(here, ada)
+    assert first is not None and await ask(there, ada) is None
+
+    here.release(first)
+
+    assert await until_admitted(there, ada)
+
+
+async def test_a_redis_that_is_away_from_the_start_leaves_each_process_its_part(opened: Opened, redis: Redis) -> None:
+    redis.stop()
+
+    limits = await opened()
+
+    assert limits.is_local
+    assert await often(limits, student(10), times=20) == 3  # a quarter of ten
+    assert await often(limits, student(None, 1), times=5) == 1  # at least one
+    assert LOCAL._value.get() == 1
+
+
+async def test_a_redis_that_stops_leaves_each_process_its_part(opened: Opened, redis: Redis) -> None:
+    limits = await opened()
+
+    redis.stop()
+    await asked_until_local(limits)
+
+    assert await often(limits, student(10, 100), course(10), times=20) == 3
+
+
+async def test_a_frozen_redis_holds_nobody_up_once_it_has_been_noticed(opened: Opened, redis: Redis) -> None:
+    limits = await opened()
+
+    redis.freeze()
+    await asked_until_local(limits)
+    started = time.monotonic()
+    admitted = await often(limits, student(10), times=1000)
+
+    assert admitted == 3
+    assert time.monotonic() - started < PATIENCE / 2  # a thousand budgets would take longer
+
+
+async def test_a_limit_does_not_start_anew_when_redis_goes(opened: Opened, redis: Redis) -> None:
+    limits, ada = await opened(), student(10)
+    assert await often(limits, ada, times=3) == 3
+
+    redis.stop()
+    await asked_until_local(limits)
+
+    assert await ask(limits, ada) is None
+
+
+@pytest.mark.parametrize("fault", ["stopped", "frozen"])
+async def test_it_recovers_by_itself(opened: Opened, redis: Redis, fault: str) -> None:
+    limits, other = await opened(), await opened()
+    (redis.stop if fault == "stopped" else redis.freeze)()
+    await asked_until_local(limits)
+    await asked_until_local(other)
+
+    await asyncio.to_thread(redis.start if fault == "stopped" else redis.resume)
+    await until(lambda: not limits.is_local and not other.is_local)
+
+    ada = student(10)
+    assert await often(limits, ada, times=4) + await often(other, ada, times=10) == 10
+    assert LOCAL._value.get() == 0
+
+
+async def test_requests_that_stayed_open_hold_their_places_again_after_a_restart(opened: Opened, redis: Redis) -> None:
+    limits, other, ada = await opened(), await opened(), student(None, 1)
+    first = await ask(limits, ada)
+    assert first is not None
+
+    redis.stop()
+    await asked_until_local(limits)
+    await asyncio.to_thread(redis.start)
+    await until(lambda: not limits.is_local)
+    elsewhere = await ask(other, ada)
+    limits.release(first)
+
+    assert elsewhere is None
+    assert await until_admitted(other, ada)
+
+
+async def test_places_that_were_given_back_while_redis_was_frozen_are_free_after_it(
+    opened: Opened, redis: Redis
+) -> None:
+    limits, other, ada = await opened(), await opened(), student(None, 1)
+    first = await ask(limits, ada)
+    assert first is not None
+
+    redis.freeze()
+    limits.release(first)
+    await asked_until_local(limits)
+    redis.resume()
+
+    assert await until_admitted(other, ada)
+
+
+async def test_a_request_whose_client_leaves_while_it_waits_for_redis_holds_no_place(
+    opened: Opened, redis: Redis
+) -> None:
+    limits, other, ada = await opened(), await opened(), student(None, 1)
+
+    redis.freeze()
+    asking = asyncio.create_task(limits.admit((ada,), id=new_id()))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    redis.resume()
+
+    assert asking.cancelled()
+    assert await until_admitted(other, ada)
+
+
+async def test_it_says_once_that_redis_went_and_once_that_it_came_back(
+    opened: Opened, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits = await opened()
+
+    redis.stop()
+    await asked_until_local(limits)
+    await often(limits, student(100), times=100)
+    await asyncio.to_thread(redis.start)
+    await until(lambda: not limits.is_local)
+
+    said = [record.message for record in caplog.records if record.name == "apps.quotas.rates_shared"]
+    assert said == [
+        "Redis does not answer in time; each process limits requests by itself, to 1/4 of each limit",
+        "Redis answers again; all processes share the limits of requests",
+    ]
+
+
+async def test_more_processes_than_this_machine_has_are_noticed(opened: Opened, redis: Redis) -> None:
+    several = [await opened(1) for _ in range(3)]
+    for limits in several:
+        await limits.keep()
+
+    redis.stop()
+    await asked_until_local(several[0])
+
+    assert await often(several[0], student(9), times=20) == 3
+
+
+async def test_the_last_to_leave_are_told_of_before_the_end(opened: Opened, redis: Redis) -> None:
+    limits, other, ada = await opened(), await opened(), student(None, 1)
+    first = await ask(limits, ada)
+    assert first is not None
+
+    limits.release(first)
+    await limits.close()
+
+    assert await ask(other, ada)
+
+
+async def test_without_a_redis_each_process_has_its_part() -> None:
+    limits = await open_rate_limits(redis_url="", processes=2)
+
+    assert isinstance(limits, MemoryRateLimits)
+    assert (await limits.admit((student(10),), id="a")) is not None
+    await limits.close()
+
+
+async def test_with_a_redis_all_processes_share(redis: Redis) -> None:
+    limits = await open_rate_limits(redis_url=redis.url(), processes=2)
+
+    assert isinstance(limits, SharedRateLimits)
+    await limits.close()
