@@ -88,8 +88,11 @@ def tess(course: Course) -> Membership:
 
 @pytest.fixture(scope="session")
 def gateway(django_db_setup: None) -> Iterator[Gateway]:
-    """A running Stoa on the tests' own database. It must end cleanly, whatever the tests did to it."""
-    with start_gateway(settings.DATA_DIR) as gateway:
+    """A running Stoa on the tests' own database. It must end cleanly, whatever the tests did to it.
+
+    It keeps idle connections to providers for two seconds only, so that one that is never closed is soon told apart.
+    """
+    with start_gateway(settings.DATA_DIR, KEEPALIVE_EXPIRY="2") as gateway:
         yield gateway
         gateway.stop()
 

@@ -15,7 +15,7 @@ from itertools import chain
 from apps.conversations.models import Call
 from apps.quotas.models import Hold, LedgerEntry, WeeklyUsage
 from tests.faults.footprint import Footprint
-from tests.faults.load import Transcript
+from tests.faults.load import MARK, Transcript
 from tests.provider_stub import Exchange
 
 CHECKPOINT_BYTES = 4096
@@ -63,8 +63,10 @@ class Evidence:
             found.setdefault(exchange.call, []).append(exchange)
         return found
 
-    def transcript(self, call: str) -> Transcript | None:
-        return next((said for said in self.transcripts if said.call == call), None)
+    @property
+    def heard(self) -> dict[str, Transcript]:
+        """What clients got, by call."""
+        return {said.call: said for said in self.transcripts if said.call}
 
 
 def one_record_each(evidence: Evidence) -> Findings:
@@ -111,7 +113,7 @@ def nothing_is_held(evidence: Evidence) -> Findings:
 
 def charges_are_true(evidence: Evidence) -> Findings:
     """C4: what the provider reported where it did, else the documented estimate."""
-    holds, exchanges = {hold.pk: hold for hold in evidence.holds}, evidence.exchanges
+    holds, exchanges, heard = {hold.pk: hold for hold in evidence.holds}, evidence.exchanges, evidence.heard
     for call in evidence.calls:
         hold = holds.get(call.pk)
         if hold is None:
@@ -119,7 +121,7 @@ def charges_are_true(evidence: Evidence) -> Findings:
         if call.charged != (hold.charged or 0):
             yield f"Call {call.pk} says it cost {call.charged}, its hold {hold.charged}."
         asked = exchanges.get(call.pk, [])
-        yield from _wrong_charge(call, hold, asked[-1] if asked else None, evidence.transcript(call.pk))
+        yield from _wrong_charge(call, hold, asked[-1] if asked else None, heard.get(call.pk))
 
 
 def _wrong_charge(call: Call, hold: Hold, asked: Exchange | None, said: Transcript | None) -> Findings:
@@ -148,9 +150,9 @@ def _tokens(usage: dict[str, int] | None) -> int | None:
 
 def text_is_kept(evidence: Evidence) -> Findings:
     """C5: what was relayed is what was written down, up to the last checkpoint when a process was killed."""
-    exchanges = evidence.exchanges
+    exchanges, heard = evidence.exchanges, evidence.heard
     for call in evidence.calls:
-        said, asked = evidence.transcript(call.pk), exchanges.get(call.pk)
+        said, asked = heard.get(call.pk), exchanges.get(call.pk)
         if said is None or said.status != 200:
             continue
         kept, relayed = evidence.answers.get(call.pk, ""), said.text
@@ -191,15 +193,13 @@ def secrets_stay_secret(evidence: Evidence) -> Findings:
     for secret in sorted({*evidence.secrets, *keys}):
         if secret in evidence.log:
             yield f"The log contains the secret {secret[:8]}…"
-    for prompt in sorted({said.prompt for said in evidence.transcripts}):
-        if prompt in evidence.log:
-            yield f"The log contains a student's words: “{prompt[:20]}…”"
-    prompts = {said.prompt for said in evidence.transcripts}
+    for mark in sorted(set(MARK.findall(evidence.log))):
+        yield f"The log contains words of a student: {mark}"
     for said in evidence.transcripts:
         seen = said.body.decode(errors="replace") + json.dumps(said.headers)
         if any(secret in seen for secret in chain(evidence.secrets, keys)):
             yield f"The answer to call {said.call} contains a secret."
-        if any(prompt in seen for prompt in prompts - {said.prompt} if prompt not in said.prompt):
+        if set(MARK.findall(seen)) - set(MARK.findall(said.prompt)):
             yield f"The answer to call {said.call} contains somebody else's words."
 
 

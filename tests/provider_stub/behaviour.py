@@ -29,6 +29,8 @@ class Behaviour:
 
     # In the middle of a stream
     chunk_delay: float = 0.0
+    usage_delay: float = 0.0  # between the last of the text and the usage
+    done_delay: float = 0.0  # between the usage and [DONE]
     pause_after: int | None = None  # until `ProviderStub.go_on`
     cut_after: int | None = None  # the connection breaks
     end_after: int | None = None  # the stream ends as if complete, without finish_reason, usage or [DONE]

@@ -6,6 +6,7 @@ import gzip
 import json
 import socket
 import struct
+import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
@@ -49,6 +50,7 @@ async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *
             except Cut:
                 return
             finally:
+                exchange.over_at = time.monotonic()
                 exchange.over.set()
     finally:
         writer.transport.abort()
@@ -143,9 +145,11 @@ class Answer:
         await self._event(answers.chunk(body, {"role": "assistant", "content": ""}))
         if await self._send_text(body):
             await self._event(answers.last_chunk(self._behaviour, body))
+            await asyncio.sleep(self._behaviour.usage_delay)
             if (body.get("stream_options") or {}).get("include_usage") and not self._behaviour.no_usage:
                 await self._event(answers.usage_chunk(self._behaviour, body))
                 self._exchange.usage = answers.usage(self._behaviour, body)
+            await asyncio.sleep(self._behaviour.done_delay)
             if not self._behaviour.no_done:
                 await self._event("[DONE]")
         await self._write(b"0\r\n\r\n")

@@ -21,6 +21,7 @@ class Exchange:
     finished: bool = False  # answered to the very end
     left: bool = False  # the client closed before that
     over: threading.Event = field(default_factory=threading.Event)
+    over_at: float = 0.0  # by the monotonic clock
 
     @property
     def call(self) -> str:
