@@ -14,6 +14,7 @@ from apps.accounts.models import TOPIC, ApiKey, Weekday
 from apps.common.commit import StoreAway
 from apps.common.errors import InvalidKey
 from apps.common.revisions import Snapshot
+from apps.common.zones import zone
 
 T = TypeVar("T")
 
@@ -51,6 +52,10 @@ class Principals:
         self._loading: dict[str, asyncio.Task[Principal | None]] = {}
         self._slots = asyncio.Semaphore(LOADERS)
         self._generation = 0
+
+    def knows(self, text: str | None) -> bool:
+        """Whether this key has been looked up before and is good, as far as can be told without asking anyone."""
+        return text is not None and keys.digest(text, pepper=self._pepper) in self._known
 
     async def authenticate(self, text: str | None, *, now: datetime) -> Principal:
         """The principal of a key. Raises InvalidKey, the same for every cause."""
@@ -111,6 +116,7 @@ def find(digest: str) -> Principal | None:
 
 def _principal(row: ApiKey) -> Principal:
     course = row.membership.course
+    zone(course.timezone)  # read from disk here, in a thread, rather than when the first request needs its week
     return Principal(
         key_id=row.pk,
         membership_id=row.membership_id,

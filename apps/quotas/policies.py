@@ -7,6 +7,7 @@ from datetime import datetime
 from apps.accounts.models import Weekday
 from apps.accounts.principals import Principal
 from apps.common.revisions import Snapshot
+from apps.common.zones import zone
 from apps.quotas.models import TOPIC, Institution, QuotaPolicy
 from apps.quotas.movements import Account
 from apps.quotas.rates import Scope
@@ -86,6 +87,7 @@ def load_policies() -> Policies:
 def _institution(row: Institution | None) -> InstitutionPolicy | None:
     if row is None:
         return None
+    zone(row.timezone)  # read from disk here, in a thread, rather than when the first request needs its week
     return InstitutionPolicy(
         timezone=row.timezone, first_day=Weekday(row.week_starts).number, weekly_tokens=row.weekly_tokens
     )

@@ -7,7 +7,8 @@ daylight saving time it has 167 or 169 hours (or, on Lord Howe Island, 167.5 or 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
+
+from apps.common.zones import zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Week:
 
 def week_at(now: datetime, *, timezone: str, first_day: int) -> Week:
     """The week that contains `now`. `first_day` counts from Monday = 0."""
-    today = now.astimezone(_zone(timezone)).date()
+    today = now.astimezone(zone(timezone)).date()
     return _week_from(today - timedelta(days=(today.weekday() - first_day) % 7), timezone)
 
 
@@ -32,9 +33,4 @@ def _week_from(first: date, timezone: str) -> Week:
 
 def _midnight(day: date, timezone: str) -> datetime:
     """The first instant of a local day. Where midnight is skipped, that is the instant of the jump."""
-    return datetime(day.year, day.month, day.day, tzinfo=_zone(timezone)).astimezone(UTC)
-
-
-@lru_cache(maxsize=256)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
+    return datetime(day.year, day.month, day.day, tzinfo=zone(timezone)).astimezone(UTC)
