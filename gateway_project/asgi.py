@@ -17,7 +17,7 @@ from django.conf import settings  # noqa: E402
 from django.urls import get_resolver  # noqa: E402
 
 from apps.chat.plane import Plane  # noqa: E402
-from gateway_project import health  # noqa: E402
+from gateway_project import health, metrics  # noqa: E402
 from gateway_project.databases import disconnect  # noqa: E402
 from gateway_project.forwarding import TrustedProxies  # noqa: E402
 from gateway_project.handler import DataPlaneHandler  # noqa: E402
@@ -59,6 +59,7 @@ async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
     try:
         if settings.GATEWAY_ROLE != "control":
             plane = scope["state"]["plane"] = await Plane.open()
+            metrics.watch(plane)
         health.watch(plane)
         _spare_the_collector()
         await send({"type": "lifespan.startup.complete"})

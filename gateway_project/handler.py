@@ -75,8 +75,9 @@ class DataPlaneHandler:
             plane: Plane | None = scope.get("state", {}).get("plane")
             if plane is None:
                 raise Unavailable("starting", "The gateway is starting. Try again in a moment.")
-            request.plane = plane
-            request.principal = await plane.principals.authenticate(presented_key(scope), now=datetime.now(UTC))
+            request.plane, key = plane, presented_key(scope)
+            plane.admission.check(lambda: plane.principals.knows(key))
+            request.principal = await plane.principals.authenticate(key, now=datetime.now(UTC))
             request.resolver_match = match = _resolve(scope["path"])
             request.raw = request._body = await read_body(scope, receive, limit=self._body_limit)
             view = match.func(request, *match.args, **match.kwargs)

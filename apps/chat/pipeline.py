@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from apps.accounts.principals import Principal
 from apps.chat import recording, screening
+from apps.chat.admission import Turn
 from apps.chat.outlet import Head
 from apps.chat.parsing import parse
 from apps.chat.pump import Pump
@@ -63,10 +64,10 @@ class Slot:
 
 async def chat(plane: "Plane", arrival: Arrival) -> Answer:
     """Answer a chat completion request. Raises GatewayError with the student's quota in its headers."""
-    slot = None
+    slot, turn = None, await plane.admission.turn()
     try:
         slot = await admit(plane, arrival)
-        pump, verdict = await _start(plane, arrival, slot)
+        pump, verdict = await _start(plane, arrival, slot, turn)
         head = await _head_of(pump)
     except RateLimited:
         raise
@@ -77,6 +78,8 @@ async def chat(plane: "Plane", arrival: Arrival) -> Answer:
         if slot is not None and slot.rate is not None:
             error.headers.update(slot.rate.headers())
         raise
+    finally:
+        turn.end()
     return Answer(headers=_headers(head, verdict, slot.rate), body=head.body, pump=pump)
 
 
@@ -93,7 +96,7 @@ async def admit(plane: "Plane", arrival: Arrival) -> Slot:
     return Slot(rate, partial(plane.rates.release, arrival.id))
 
 
-async def _start(plane: "Plane", arrival: Arrival, slot: Slot) -> tuple[Pump, Verdict]:
+async def _start(plane: "Plane", arrival: Arrival, slot: Slot, turn: Turn) -> tuple[Pump, Verdict]:
     """Parse, screen, and hand the call with its slot to a pump."""
     try:
         catalogue = plane.catalogue.current
@@ -103,7 +106,7 @@ async def _start(plane: "Plane", arrival: Arrival, slot: Slot) -> tuple[Pump, Ve
             refused = screening.refusal(rule, verdict, last=len(call.messages) - 1)
             await recording.refused(plane, call, verdict, refused, status="blocked", now=arrival.now)
             raise refused
-        pump = Pump(plane, call, verdict, now=arrival.now, on_end=slot.release)
+        pump = Pump(plane, call, verdict, now=arrival.now, on_reserved=turn.end, on_end=slot.release)
     except BaseException:
         slot.release()
         raise

@@ -10,6 +10,7 @@ from django.conf import settings
 
 from apps.accounts.principals import Principals
 from apps.chat import recovery
+from apps.chat.admission import Admission, watch_lag
 from apps.chat.metering import Ratios
 from apps.chat.transcripts import KnownEnds
 from apps.common.clients import RelayClient, RelayLimits
@@ -49,6 +50,7 @@ class Plane:
     policies: Snapshot[Policies] = field(default_factory=policies)
     rulebooks: Snapshot[Mapping[int, Rulebook | None]] = field(default_factory=rulebooks)
     catalogue: Snapshot[Catalogue] = field(default_factory=catalogue)
+    admission: Admission = field(default_factory=Admission)
     rates: RateLimits = field(default_factory=MemoryRateLimits)
     ratios: Ratios = field(default_factory=Ratios)
     known_ends: KnownEnds = field(default_factory=KnownEnds)
@@ -85,6 +87,7 @@ class Plane:
         plane._run(recovery.watch_pumps_for_ever(plane))
         plane._run(recovery.drain_if_nobody_does(plane.spool.path))
         return plane
+        plane._run(watch_lag(plane.admission.pressure))
 
     @property
     def snapshots(self) -> list[Snapshot[Any]]:

@@ -45,9 +45,17 @@ class Pump:
     """One live answer: `start` it once; its `outlet` is what the response reads."""
 
     def __init__(
-        self, plane: "Plane", call: ChatCall, verdict: Verdict, *, now: datetime, on_end: Callable[[], None]
+        self,
+        plane: "Plane",
+        call: ChatCall,
+        verdict: Verdict,
+        *,
+        now: datetime,
+        on_reserved: Callable[[], None],
+        on_end: Callable[[], None],
     ) -> None:
-        self._plane, self._call, self._verdict, self._now, self._on_end = plane, call, verdict, now, on_end
+        self._plane, self._call, self._verdict, self._now = plane, call, verdict, now
+        self._on_reserved, self._on_end = on_reserved, on_end
         self._loop = asyncio.get_running_loop()
         self._meter = StreamMeter(wants_usage=call.wants_usage) if call.is_stream else PlainMeter()
         self._transcript = Transcript(plane, call)
@@ -102,6 +110,7 @@ class Pump:
         failure: GatewayError | None = None
         try:
             self._reservation = await reserve(self._plane, self._call, self._verdict, now=self._now)
+            self._on_reserved()
             failure = await self._relay(self._reservation)
             self._on_end()  # before the client sees the end, after which it may ask again at once
             await self._settle(self._reservation, failure)

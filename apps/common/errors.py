@@ -13,7 +13,8 @@ GatewayError
 ├── OutOfQuota              429  the week is used up: repeating does not help
 ├── InternalError           500  our mistake
 ├── UpstreamFailed          502, 504  no provider could answer
-└── Unavailable             503  a part of Stoa is away or stopping
+├── Unavailable             503  a part of Stoa is away or stopping
+└── Overloaded              503  more is asked than can be answered
 """
 
 from collections.abc import Mapping
@@ -196,3 +197,16 @@ class Unavailable(GatewayError):
 
     def __init__(self, code: str, message: str, *, wait: int = 1) -> None:
         super().__init__(code, message, headers={"retry-after": str(wait)})
+
+
+class Overloaded(GatewayError):
+    """More comes in than can be answered in time. Says when to come back, which is not the same for everybody."""
+
+    status = 503
+
+    def __init__(self, *, wait_ms: int) -> None:
+        super().__init__(
+            "overloaded",
+            "More is asked at the moment than Stoa can answer. Ask again in a few seconds; nothing was charged.",
+            headers={"retry-after": str(-(-wait_ms // 1_000)), "retry-after-ms": str(wait_ms)},
+        )
