@@ -85,9 +85,9 @@ class Plane:
         plane._run(keep_log_short(plane.writer))
         plane._run(recovery.sweep_for_ever(plane))
         plane._run(recovery.watch_pumps_for_ever(plane))
+        plane._run(watch_lag(plane.admission.pressure))
         plane._run(recovery.drain_if_nobody_does(plane.spool.path))
         return plane
-        plane._run(watch_lag(plane.admission.pressure))
 
     @property
     def snapshots(self) -> list[Snapshot[Any]]:
