@@ -41,7 +41,9 @@ async def make_up(writer: Writer, *, spools: Path, owners: Path, mine: Path) -> 
         last = 0
         while kept := await asyncio.to_thread(spool.settlements, path, after=last):
             last = kept[-1].id
-            taken = await _apply(writer, kept)
+            refused = await _apply(writer, kept)
+            taken = [one.id for one in kept if one.id not in refused]
+            await asyncio.to_thread(spool.refuse_settlements, path, refused)
             await asyncio.to_thread(spool.remove_settlements, path, taken)
             done += len(taken)
     return done
@@ -53,15 +55,17 @@ def _to_make_up(spools: Path, owners: Path, mine: Path) -> list[Path]:
 
 
 async def _apply(writer: Writer, kept: list[KeptSettlement]) -> list[int]:
-    """The ids of those that are in the database now. What it refuses for good stays in the file, and in the log."""
+    """The ids of those that the database refused for good. Raises StoreAway."""
     futures = [writer.submit(accounting.apply, from_body(one.body)) for one in kept]
     outcomes = await asyncio.gather(*futures, return_exceptions=True)
+    refused = []
     for one, outcome in zip(kept, outcomes, strict=True):
         if isinstance(outcome, StoreAway):
             raise outcome
         if isinstance(outcome, BaseException):
             logger.error("The settlement of call %s was refused and stays in the spool: %r", one.call, outcome)
-    return [one.id for one, outcome in zip(kept, outcomes, strict=True) if not isinstance(outcome, BaseException)]
+            refused.append(one.id)
+    return refused
 
 
 def to_body(unit: Unit) -> bytes:

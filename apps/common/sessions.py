@@ -79,8 +79,12 @@ class SQLiteSession:
             time.sleep(RETRY_SECONDS)
 
     def commit(self) -> None:
-        with self._connection.wrap_database_errors:
-            self._cursor.execute("COMMIT")
+        try:
+            with self._connection.wrap_database_errors:
+                self._cursor.execute("COMMIT")
+        except BaseException:
+            self.rollback()  # a reference that leads nowhere, say, leaves the transaction open
+            raise
 
     def rollback(self) -> None:
         try:

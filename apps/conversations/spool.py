@@ -29,7 +29,9 @@ _SCHEMA = """
     PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;
     PRAGMA journal_size_limit=16777216; PRAGMA wal_autocheckpoint=4000;
     CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY AUTOINCREMENT, call TEXT, body BLOB, at REAL);
-    CREATE TABLE IF NOT EXISTS settlements (id INTEGER PRIMARY KEY AUTOINCREMENT, call TEXT, body BLOB, at REAL);
+    CREATE TABLE IF NOT EXISTS settlements (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, call TEXT, body BLOB, at REAL, is_refused INTEGER DEFAULT FALSE
+    );
 """
 _INSERTS = {
     table: f"INSERT INTO {table} (call, body, at) VALUES (?, ?, ?)"  # noqa: S608
@@ -231,10 +233,10 @@ class KeptSettlement:
 
 
 def settlements(path: Path, *, after: int = 0, limit: int = 500) -> list[KeptSettlement]:
-    """Those that wait, in the order in which they were kept."""
+    """Those that wait, in the order in which they were kept; without those that were refused."""
     with closing(connect(path)) as file:
         rows = file.execute(
-            "SELECT id, call, body FROM settlements WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
+            "SELECT id, call, body FROM settlements WHERE id > ? AND NOT is_refused ORDER BY id LIMIT ?", (after, limit)
         ).fetchall()
     return [KeptSettlement(*row) for row in rows]
 
@@ -243,6 +245,12 @@ def remove_settlements(path: Path, ids: Sequence[int]) -> None:
     """Those that the database has committed."""
     with closing(connect(path)) as file, transaction(file):
         file.executemany("DELETE FROM settlements WHERE id = ?", [(id,) for id in ids])
+
+
+def refuse_settlements(path: Path, ids: Sequence[int]) -> None:
+    """Those that the database will never take: they stay in the file for whoever looks into it."""
+    with closing(connect(path)) as file, transaction(file):
+        file.executemany("UPDATE settlements SET is_refused = TRUE WHERE id = ?", [(id,) for id in ids])
 
 
 def is_empty(path: Path) -> bool:

@@ -3,12 +3,14 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from apps.common.owners import Owner, forget, is_alive
+from apps.common.commit import Writer
+from apps.common.cursor import Cursor
+from apps.common.owners import MISSING_SECONDS, LifeSigns, Owner, forget, is_alive
 from gateway_project.env import BASE_DIR
 
 PROCESS = """
@@ -90,3 +92,53 @@ def test_a_dead_owner_can_be_forgotten_twice(tmp_path: Path, process: subprocess
     forget(tmp_path, owner)
 
     assert list(tmp_path.iterdir()) == []
+
+
+# As the ledger is told
+
+
+class Process:
+    """What another process shows of its life: its file, and on PostgreSQL its writer's session."""
+
+    def __init__(self, directory: Path) -> None:
+        self.owner = Owner(directory)
+        self.id = self.owner.id
+        self._writer = Writer(name="another process", sign=self.id)
+        self._writer.start()
+        self._writer.call(do_nothing, None)
+
+    def end(self) -> None:
+        self._writer.stop()
+        self.owner.close()
+
+
+def do_nothing(cursor: Cursor, units: Sequence[None]) -> list[None]:
+    return [None] * len(units)
+
+
+@pytest.fixture
+def writer(committed_db: None) -> Iterator[Writer]:
+    writer = Writer(name="test writer")
+    writer.start()
+    yield writer
+    writer.stop()
+
+
+def test_an_owner_that_lives_is_not_dead_and_one_that_ended_is(writer: Writer, tmp_path: Path) -> None:
+    now = [100.0]
+    signs = LifeSigns(tmp_path, mine="mine", clock=lambda: now[0])
+    process = Process(tmp_path)
+
+    while_it_lives = writer.call(signs.dead, (process.id,))
+    process.end()
+    writer.call(signs.dead, (process.id,))
+    now[0] += MISSING_SECONDS
+    afterwards = writer.call(signs.dead, (process.id,))
+
+    assert (while_it_lives, afterwards) == ((), (process.id,))
+
+
+def test_one_s_own_life_is_never_in_doubt(writer: Writer, tmp_path: Path) -> None:
+    signs = LifeSigns(tmp_path, mine="mine")
+
+    assert writer.call(signs.dead, ("mine",)) == ()

@@ -1,8 +1,6 @@
 """A movement of the ledger and the record of its call, in one transaction."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,23 +10,17 @@ from hypothesis import strategies as st
 from apps.accounts.models import ApiKey, Membership
 from apps.chat import accounting
 from apps.chat.accounting import Estimate, Unit
-from apps.common.commit import Writer
 from apps.common.ids import new_id
-from apps.conversations.calls import CallRow, HitRow, Record
+from apps.conversations.calls import Record
 from apps.conversations.models import Call, RuleHit
 from apps.quotas import checkpoints
 from apps.quotas.checkpoints import Checkpoint
 from apps.quotas.models import Hold
-from apps.quotas.movements import Account, Ended, Held, Release, Reserve, Settle, Short
-from apps.quotas.weeks import week_at
+from apps.quotas.movements import Ended, Release, Settle, Short
 from apps.quotas.weights import Tokens
 from apps.rules.models import Rule
-from tests import factories
+from tests.chat.unit.desk import LATER, NOW, Desk
 from tests.chat.unit.values import a_call, a_route
-
-NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
-LATER = NOW + timedelta(seconds=90)
-
 
 # Estimates
 
@@ -119,75 +111,6 @@ def test_a_hold_between_the_least_and_the_whole_pays_for_its_output(
 
 
 # Movements with records
-
-
-class Desk:
-    """One student whose calls are reserved, settled and recorded."""
-
-    def __init__(self, writer: Writer) -> None:
-        self.writer = writer
-        self.student = factories.make_student()
-        factories.make_key(self.student)
-        self.key = ApiKey.objects.get(membership=self.student)
-        self.rule = factories.make_rule(course=self.student.course)
-        week = week_at(NOW, timezone="UTC", first_day=0)
-        self.account = Account("student", self.student.pk, 1000, week)
-
-    def row(self, id: str, **overrides: Any) -> CallRow:
-        values = {
-            "id": id,
-            "course_id": self.student.course_id,
-            "membership_id": self.student.pk,
-            "api_key_id": self.key.pk,
-            "model": "model",
-            "is_stream": True,
-            "status": "answered",
-            "input_tokens": 30,
-            "started_at": NOW,
-        }
-        return CallRow(**{**values, **overrides})
-
-    def hit(self, id: str) -> HitRow:
-        rule = self.rule
-        return HitRow(call_id=id, rule_id=rule.pk, name="näme", action="block", stage="warn", message=0, start=1, end=4)
-
-    def record(self, id: str, *, hits: bool = False, **overrides: Any) -> Record:
-        return Record(self.row(id, **overrides), (self.hit(id),) if hits else ())
-
-    def reserve(self, amount: int = 100, *, hits: bool = False) -> str:
-        """A committed hold; its id is that of the call."""
-        id = new_id()
-        outcome = self.writer.call(accounting.apply, Unit(self.reservation(id, amount, hits=hits)))
-        assert isinstance(outcome, Held)
-        return id
-
-    def reservation(self, id: str, amount: int, *, hits: bool = False) -> Reserve:
-        return Reserve(
-            hold=id,
-            owner="owner",
-            accounts=(self.account,),
-            amount=amount,
-            least=amount,
-            floor=40,
-            identity=accounting.identity(self.row(id), [self.hit(id)] if hits else []),
-            now=NOW,
-            expires_at=LATER,
-        )
-
-    def settle(self, id: str, charge: int, *, hits: bool = False, **overrides: Any) -> Any:
-        record = self.record(id, hits=hits, charged=charge, **overrides)
-        return self.writer.call(accounting.apply, Unit(Settle(hold=id, charge=charge, now=LATER), record))
-
-    def expire(self, id: str) -> bool:
-        return self.writer.call(accounting.expire, (id, LATER))
-
-
-@pytest.fixture
-def desk(committed_db: None) -> Iterator[Desk]:
-    writer = Writer(name="accounting test")
-    writer.start()
-    yield Desk(writer)
-    writer.stop()
 
 
 def call_of(id: str) -> Call | None:
