@@ -54,8 +54,9 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/.dev ## Make docs/settings.md anew
+docs: $(VENV)/.dev ## Make docs/settings.md and the OpenAPI documents of tests/openapi anew
 	$(BIN)/python -m gateway_project.settings_page
+	$(BIN)/python -m tests.openapi
 
 lock: $(VENV)/.dev ## Compile requirements*.txt anew from requirements*.in
 	$(BIN)/pip install --quiet uv

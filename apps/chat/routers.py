@@ -35,8 +35,10 @@ REFUSALS = {
     404: ErrorOut,
     413: ErrorOut,
     429: ErrorOut,
+    500: ErrorOut,
     502: ErrorOut,
     503: ErrorOut,
+    504: ErrorOut,
 }
 WARN_FROM = 0.8
 

@@ -99,13 +99,13 @@ class UsageOut(Schema):
 
 
 class ErrorBody(Schema):
-    message: str
-    type: str
-    param: str | None
-    code: str
-    request_id: str
-    fixed_by: Literal["you", "instructor", "operator"]
-    charged: int
+    message: str = Field(description="A sentence that says what happened and what to do.")
+    type: str = Field(description="The kind of error, in OpenAI's words.")
+    param: str | None = Field(description="The part of the request that is wrong, if it is one part.")
+    code: str = Field(description="What happened, as a word for programs. It stays the same when the sentence changes.")
+    request_id: str = Field(description="Names this request in every log and to staff.")
+    fixed_by: Literal["you", "instructor", "operator"] = Field(description="Who can do something about it.")
+    charged: int = Field(description="Weighted tokens that it cost all the same.")
 
 
 class ErrorOut(Schema):

@@ -48,6 +48,11 @@ class NewestFirst(CursorPagination):
             raise invalid_parameter("cursor", NO_CURSOR)
         return cursor
 
+    def get_schema_operation_parameters(self, view: Any) -> list[Any]:
+        parameters = super().get_schema_operation_parameters(view)
+        size = {"type": "integer", "minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
+        return [{**one, "schema": size} if one["name"] == self.page_size_query_param else one for one in parameters]
+
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         link = {"type": ["string", "null"], "format": "uri"}
         return {

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 
 from apps.common.viewsets import StaffViewSet
 from apps.conversations.filters import CallFilter
@@ -12,7 +12,10 @@ from apps.conversations.serializers import CallSerializer
 
 @extend_schema_view(
     list=extend_schema(summary="The calls of the courses in which you are staff, newest first"),
-    retrieve=extend_schema(summary="One call"),
+    retrieve=extend_schema(
+        summary="One call",
+        parameters=[OpenApiParameter("id", str, OpenApiParameter.PATH, description="The request ID.")],
+    ),
 )
 class CallViewSet(StaffViewSet):
     """Who asked which model when, what became of it, and what it cost. The text is not part of it."""

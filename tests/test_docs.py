@@ -1,0 +1,83 @@
+"""What is written for people is true: settings, commands, and the names that the pages mention."""
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway_project import settings_page
+from gateway_project.env import BASE_DIR, Env
+
+MAKEFILE = (BASE_DIR / "Makefile").read_text()
+TARGETS = re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE)
+PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md")
+OTHERS = {"LAB_KEY", "ARGS", "STOA_BROWSER", "STOA_ARTEFACTS"}  # an example; variables of make and of the tests
+ENVIRONMENT = {*(name.upper() for name in Env.model_fields), *OTHERS}
+
+
+def sources() -> Iterator[ast.AST]:
+    for folder in ("gateway_project", "apps"):
+        for path in (BASE_DIR / folder).rglob("*.py"):
+            yield from ast.walk(ast.parse(path.read_text()))
+
+
+def test_the_page_of_settings_is_up_to_date() -> None:
+    assert settings_page.PAGE.read_text() == settings_page.page(), "Run: make docs"
+
+
+@pytest.mark.parametrize("name", Env.model_fields)
+def test_every_setting_is_explained_in_a_sentence(name: str) -> None:
+    description = Env.model_fields[name].description or ""
+
+    assert len(description) > 15 and description.endswith("."), description
+
+
+def test_every_setting_is_used() -> None:
+    """`ENV.port` in settings.py, or `env.port` in what settings.py calls."""
+    read = {
+        node.attr
+        for node in sources()
+        if isinstance(node, ast.Attribute) and "env" in ast.unparse(node.value).lower().split(".")
+    }
+
+    assert set(Env.model_fields) - read == {"gateway_env"}  # by way of `is_production`
+
+
+@pytest.mark.parametrize("target", sorted(set(TARGETS)))
+def test_make_tells_what_every_command_does(target: str) -> None:
+    told = subprocess.run(["make", "help"], cwd=BASE_DIR, capture_output=True, text=True, check=True).stdout
+
+    assert re.search(rf"^  make {target} +[A-Z]", told, re.MULTILINE), told
+
+
+def test_every_command_is_phony() -> None:
+    declared = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
+
+    assert declared and set(declared[1].split()) == set(TARGETS)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_names_only_settings_that_exist(page: str) -> None:
+    text = (BASE_DIR / page).read_text()
+
+    named = {name for name in re.findall(r"`([A-Z][A-Z_]{3,})[`=]|\b([A-Z][A-Z_]{3,})=", text) for name in name if name}
+
+    assert named <= ENVIRONMENT, named - ENVIRONMENT
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_names_only_commands_that_exist(page: str) -> None:
+    named = set(re.findall(r"`(?:[A-Z_]+=\S+ )?make ([a-z-]+)", (BASE_DIR / page).read_text()))
+
+    assert named <= set(TARGETS), named - set(TARGETS)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_between_pages_lead_somewhere(page: str) -> None:
+    place = (BASE_DIR / page).parent
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", (BASE_DIR / page).read_text())
+
+    assert [target for target in targets if not Path(place / target).exists()] == []
