@@ -1,0 +1,156 @@
+"""Who may call what: every address of the project stands in one table, and keeps to it.
+
+An address that is missing here fails the test. What each page of the admin lets whom do is in
+`tests/admin/test_who_may.py`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.urls import URLResolver, get_resolver
+
+from tests import factories
+from tests.admin.conftest import sign_in
+from tests.live import Gateway, start_gateway
+
+EVERYBODY, SCRAPERS, STUDENTS, STAFF = "everybody", "metrics token", "API key", "staff session"
+
+ROUTES = {
+    "": EVERYBODY,
+    "favicon.ico": EVERYBODY,
+    "health/live": EVERYBODY,
+    "health/ready": EVERYBODY,
+    "metrics": SCRAPERS,
+    "v1/chat/completions": STUDENTS,
+    "v1/models": STUDENTS,
+    "v1/models/<path:name>": STUDENTS,
+    "v1/usage": STUDENTS,
+    # In production, documentation is for staff; see the test below.
+    "docs": EVERYBODY,
+    "openapi.json": EVERYBODY,
+    "api/staff/docs": EVERYBODY,
+    "api/staff/openapi.json": EVERYBODY,
+    "api/staff/^calls$": STAFF,
+    "api/staff/^calls/(?P<pk>[0-9a-f]{32})$": STAFF,
+    "^api/staff(/.*)?$": STAFF,
+    "admin/login/": EVERYBODY,
+    "admin/logout/": EVERYBODY,
+    "admin/": STAFF,
+    "admin/search/": STAFF,
+    "admin/password_change/": STAFF,
+    "admin/password_change/done/": STAFF,
+    "admin/autocomplete/": STAFF,
+    "admin/jsi18n/": STAFF,
+    "admin/r/<path:content_type_id>/<path:object_id>/": STAFF,
+    "admin/^(?P<app_label>providers|quotas|rules|accounts|conversations)/$": STAFF,
+    "admin/(?P<url>.*)$": STAFF,
+    "admin/accounts/user/<id>/password/": STAFF,
+}
+PAGES = ("", "add/", *(f"<path:object_id>/{page}" for page in ("", "change/", "delete/", "history/")))
+ROUTES |= {
+    f"admin/{model._meta.app_label}/{model._meta.model_name}/{page}": STAFF
+    for model in admin.site._registry
+    for page in PAGES
+}
+EXAMPLES = {
+    "<path:name>": "echo",
+    "^calls$": "calls",
+    "^calls/(?P<pk>[0-9a-f]{32})$": f"calls/{'0' * 32}",
+    "^api/staff(/.*)?$": "api/staff/nothing",
+    "^(?P<app_label>providers|quotas|rules|accounts|conversations)/$": "rules/",
+    "(?P<url>.*)$": "nothing/",
+    "<path:content_type_id>": "1",
+    "<path:object_id>": "1",
+    "<id>": "1",
+}
+
+
+def routes(resolver: Any = None, prefix: str = "") -> Iterator[str]:
+    for pattern in (resolver or get_resolver()).url_patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern, route)
+        else:
+            yield route
+
+
+def address(route: str) -> str:
+    for part, example in EXAMPLES.items():
+        route = route.replace(part, example)
+    return f"/{route}"
+
+
+def of(audience: str) -> list[str]:
+    return sorted({address(route) for route, declared in ROUTES.items() if declared == audience})
+
+
+def is_closed(answer: Any) -> bool:
+    """Refused, or sent to sign in."""
+    to_sign_in = answer.status_code == 302 and answer.headers["location"].startswith("/admin/login/")
+    return to_sign_in or answer.status_code in (401, 403)
+
+
+def test_every_address_is_declared() -> None:
+    assert sorted(set(routes()) - set(ROUTES)) == [], "Declare in tests/test_routes.py who may call it."
+
+
+def test_every_declared_address_exists() -> None:
+    assert sorted(set(ROUTES) - set(routes())) == []
+
+
+def test_what_is_for_everybody_is_open(db: None) -> None:
+    client = Client()
+
+    assert [path for path in of(EVERYBODY) if is_closed(client.get(path))] == []
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_what_is_for_staff_is_closed_to_strangers_and_students(method: str, db: None) -> None:
+    student = factories.make_student()
+    clients = [
+        Client(),
+        sign_in(student.user),
+        Client(headers={"authorization": f"Bearer {factories.make_key(student)}"}),
+    ]
+
+    opened = [path for path in of(STAFF) for client in clients if not is_closed(getattr(client, method)(path))]
+
+    assert opened == []
+
+
+def test_what_is_for_staff_is_open_to_an_operator(db: None) -> None:
+    operator = sign_in(factories.make_operator())
+    lookup = {"app_label": "accounts", "model_name": "membership", "field_name": "course"}
+    # Not even operators add or delete what the gateway writes; that is in the other table.
+    paths = [path for path in of(STAFF) if not path.endswith(("/add/", "/delete/"))]
+
+    closed = [path for path in paths if is_closed(operator.get(path, lookup if "autocomplete" in path else {}))]
+
+    assert closed == []
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_is_for_students_takes_nothing_but_an_api_key(method: str, gateway: Gateway, committed_db: None) -> None:
+    operator = sign_in(factories.make_operator())
+    cookies = {"sessionid": operator.cookies["sessionid"].value}
+
+    statuses = {
+        path: httpx.request(method, f"{gateway.base_url}{path}", cookies=cookies).status_code for path in of(STUDENTS)
+    }
+
+    assert statuses == dict.fromkeys(of(STUDENTS), 401)
+
+
+def test_documentation_is_for_staff_in_production(data_dir: Path) -> None:
+    names = ("DJANGO_SECRET_KEY", "GATEWAY_KEY_PEPPER", "GATEWAY_SECRET_KEYS")
+    paths = ("/docs", "/openapi.json", "/api/staff/docs", "/api/staff/openapi.json")
+
+    with start_gateway(data_dir, GATEWAY_ENV="production", **dict.fromkeys(names, "x" * 32)) as gateway:
+        opened = [path for path in paths if not is_closed(httpx.get(f"{gateway.base_url}{path}"))]
+
+    assert opened == []
