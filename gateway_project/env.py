@@ -53,6 +53,9 @@ class Env(BaseSettings):
         SecretStr(""),
         description="Redis or Valkey, as `redis://host:port/0`: rate limits that all processes share, cache, sessions.",
     )
+    redis_timeout: float = Field(
+        0.025, gt=0, description="Seconds that a request waits for Redis; then its process counts by itself."
+    )
     sqlite_synchronous: Literal["NORMAL", "FULL"] = Field(
         "NORMAL", description="`FULL` also survives a power cut, at a tenth of the speed."
     )

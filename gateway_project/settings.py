@@ -30,6 +30,7 @@ POOL_TIMEOUT = ENV.pool_timeout
 MAX_CONNECTIONS = ENV.max_connections
 KEEPALIVE_EXPIRY = ENV.keepalive_expiry
 REDIS_URL = ENV.redis_url.get_secret_value()
+REDIS_TIMEOUT = ENV.redis_timeout
 TRUSTED_PROXIES = ENV.trusted_proxies
 CORS_ALLOWED_ORIGINS = ENV.cors_allowed_origins
 MAX_CLIENT_CONNECTIONS = ENV.max_client_connections

@@ -76,7 +76,9 @@ class Plane:
             spool=Spool(settings.SPOOL_DIR / f"{owner.id}.sqlite3"),
             client=client,
             adapters={"openai": OpenAIAdapter(client), "echo": EchoAdapter()},
-            rates=await open_rate_limits(redis_url=settings.REDIS_URL, processes=settings.WEB_CONCURRENCY),
+            rates=await open_rate_limits(
+                redis_url=settings.REDIS_URL, budget=settings.REDIS_TIMEOUT, processes=settings.WEB_CONCURRENCY
+            ),
         )
         plane.writer.start()
         plane.spool.start()

@@ -1,8 +1,8 @@
 """Request limits over all processes: in Redis while it answers in time, in this process while it does not.
 
-A request waits for Redis at most `BUDGET`. After a few misses in a row nobody waits any more: this process admits its
-part of each limit by itself, and a loop of its own asks Redis once a second whether it is back. What Redis admits is
-recorded here too, so that a limit does not start anew when Redis goes.
+A request waits for Redis within a small budget only. After a few misses in a row nobody waits any more: this process
+admits its part of each limit by itself, and a loop of its own asks Redis once a second whether it is back. What Redis
+admits is recorded here too, so that a limit does not start anew when Redis goes.
 """
 
 import asyncio
@@ -17,29 +17,32 @@ from prometheus_client import Gauge
 from apps.common.breaker import Breaker
 from apps.quotas.rates import SECOND, Rate, RateLimits, Scope, judge
 from apps.quotas.rates_memory import MemoryRateLimits
-from apps.quotas.rates_redis import LEASE, CountsAway, RedisCounts
+from apps.quotas.rates_redis import LEASE, SOCKET_SECONDS, CountsAway, RedisCounts
 
 logger = logging.getLogger(__name__)
 
-BUDGET = 0.025
 TICK = 0.25
 RENEW_SECONDS = LEASE / SECOND / 3
 LOCAL = Gauge("stoa_rate_limits_local", "1 while Redis is away and each process limits requests by itself.")
 
 
-async def open_rate_limits(*, redis_url: str, processes: int) -> RateLimits:
+async def open_rate_limits(*, redis_url: str, budget: float, processes: int) -> RateLimits:
     """The limits of this process: shared by all if there is a Redis, else one part of so many."""
     if not redis_url:
         return MemoryRateLimits(processes=processes)
-    limits = SharedRateLimits(RedisCounts(redis_url), MemoryRateLimits(), processes=processes)
+    counts = RedisCounts(redis_url, patience=max(budget, SOCKET_SECONDS))
+    limits = SharedRateLimits(counts, MemoryRateLimits(), processes=processes, budget=budget)
     await limits.open()
     return limits
 
 
 class SharedRateLimits:
-    """Counts in `counts`, and in `local` as one of so many processes while `counts` is away."""
+    """Counts in `counts`, and in `local` as one of so many processes while `counts` is away.
 
-    def __init__(self, counts: RedisCounts, local: MemoryRateLimits, *, processes: int, budget: float = BUDGET) -> None:
+    `budget` is how many seconds a request waits for `counts`.
+    """
+
+    def __init__(self, counts: RedisCounts, local: MemoryRateLimits, *, processes: int, budget: float) -> None:
         self._counts, self._local, self._budget = counts, local, budget
         self._least = self._processes = processes
         self._breaker = Breaker()

@@ -238,7 +238,7 @@ async def test_the_last_to_leave_are_told_of_before_the_end(opened: Opened, redi
 
 
 async def test_without_a_redis_each_process_has_its_part() -> None:
-    limits = await open_rate_limits(redis_url="", processes=2)
+    limits = await open_rate_limits(redis_url="", budget=BUDGET, processes=2)
 
     assert isinstance(limits, MemoryRateLimits)
     assert (await limits.admit((student(10),), id="a")) is not None
@@ -246,7 +246,7 @@ async def test_without_a_redis_each_process_has_its_part() -> None:
 
 
 async def test_with_a_redis_all_processes_share(redis: Redis) -> None:
-    limits = await open_rate_limits(redis_url=redis.url(), processes=2)
+    limits = await open_rate_limits(redis_url=redis.url(), budget=BUDGET, processes=2)
 
     assert isinstance(limits, SharedRateLimits)
     await limits.close()
