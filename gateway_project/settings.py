@@ -1,5 +1,6 @@
 """Django's settings, all derived from `env.py`."""
 
+from csp.constants import NONE, SELF
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
@@ -39,9 +40,9 @@ SHUTDOWN_TIMEOUT = ENV.shutdown_timeout_seconds
 
 INSTALLED_APPS = [
     "gateway_project",
-    "unfold",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    "gateway_project.apps.StoaAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -62,6 +63,7 @@ MIDDLEWARE = [
     "gateway_project.middleware.RequestIdMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "gateway_project.middleware.ContentPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -108,6 +110,19 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENV.is_production
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+# Sent with what came over TLS only; whether it did is known from the connection, or from a trusted proxy.
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if ENV.is_production else 0
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
 
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -150,13 +165,16 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "gateway_project.logs.Line"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        "nowhere": {"class": "logging.NullHandler"},
+    },
     "root": {"handlers": ["stderr"], "level": ENV.log_level or ("WARNING" if ENV.is_production else "INFO")},
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "django.request": {"level": "ERROR"},
         # Answered with 400; a stranger's header is no reason for a traceback in the log.
-        "django.security.DisallowedHost": {"handlers": [], "propagate": False},
+        "django.security.DisallowedHost": {"handlers": ["nowhere"], "propagate": False},
         "celery": {"level": "WARNING"},
         "uvicorn": {"level": "WARNING"},
         "psycopg.pool": {"level": "ERROR"},  # that the database is away is said once: apps.common.outages
@@ -186,7 +204,8 @@ UNFOLD = {
     "SITE_HEADER": "Stoa",
     "SITE_SYMBOL": "account_balance",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("stoa/icon.svg")}],
-    "STYLES": [lambda request: static("stoa/admin.css")],
+    "STYLES": [lambda request: static("stoa/theme.css"), lambda request: static("stoa/admin.css")],
+    "SCRIPTS": [lambda request: static("stoa/htmx.js")],
     "DASHBOARD_CALLBACK": "gateway_project.admin.dashboard",
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
