@@ -18,7 +18,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from apps.accounts.models import Course, Membership
-from tests import factories
+from tests import factories, probes
 from tests.live import Gateway, own_data_dir, pristine_data_dir, start_gateway
 from tests.provider_stub import ProviderStub
 
@@ -36,6 +36,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if marker is not None and marker.kwargs.get("transaction"):
             # A flush would pull the rows from under the running server, and set back the revisions it goes by.
             raise pytest.UsageError(f"{item.nodeid}: use the fixture committed_db instead of transaction=True.")
+
+
+class LoopLag:
+    """Prints at the end how late event loops were, over all processes that ran tests."""
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput["lags"] = (probes.seen.late, probes.seen.held)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        probes.seen.add(*getattr(node, "workeroutput", {}).get("lags", ([], [])))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if probes.seen.late:
+            terminalreporter.write_line(str(probes.seen))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(LoopLag())
 
 
 @pytest.fixture(scope="session")
