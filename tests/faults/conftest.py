@@ -18,6 +18,11 @@ BATTERY_SECONDS = 3600
 _lines = pytest.StashKey[list[str]]()
 
 
+def rounds_of(usual: int) -> int:
+    """How often to repeat a fault in the battery: as ROUNDS says, or the fault's own number."""
+    return int(os.environ.get("ROUNDS") or usual)
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
     """How much of a fault to run."""
@@ -28,8 +33,8 @@ class Scale:
         return battery if self.is_battery else share
 
     def rounds(self, *, battery: int) -> int:
-        """One in the suite; in the battery as many as ROUNDS says, or the fault's own number."""
-        return int(os.environ.get("ROUNDS") or battery) if self.is_battery else 1
+        """One in the suite."""
+        return rounds_of(battery) if self.is_battery else 1
 
 
 @pytest.fixture(
