@@ -6,10 +6,16 @@ BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
 # A process for each core, in any order; whoever is done first takes over tests from the others.
 IN_PARALLEL := -n auto --dist worksteal
+# What depends on the database, and runs over both.
+OVER_BOTH := tests/quotas tests/conversations tests/common tests/chat tests/contracts tests/faults
+# What must be covered to the last branch: the ledger, the pump and the pipeline.
+WHOLE := "apps/quotas/ledger.py,apps/quotas/fold.py,apps/quotas/rows.py,apps/quotas/checkpoints.py,apps/chat/pump.py,apps/chat/pipeline.py"
+# Where the property tests are.
+PROPERTIES := tests/quotas tests/rules tests/chat/unit tests/conversations tests/accounts/test_keys.py
 export GATEWAY_ENV ?= development
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test browser check format docs lock bench clean
+.PHONY: help install run test browser check format docs lock bench battery clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,11 +38,17 @@ run: $(VENV)/.runtime ## Start Stoa on http://127.0.0.1:8000 (PORT=... for anoth
 	@$(MANAGE) migrate --verbosity 0
 	@exec $(MANAGE) run
 
-test: $(VENV)/.dev browser ## Run the tests
+test: $(VENV)/.dev browser ## Run the tests, over SQLite and PostgreSQL (ARGS="tests/rules -x" runs some, over SQLite)
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(or $(ARGS),$(IN_PARALLEL))
+	env -u DATABASE_URL $(BIN)/coverage run -m pytest $(or $(ARGS),$(IN_PARALLEL))
+	$(if $(ARGS),,$(BIN)/python -m tests.servers $(BIN)/coverage run -m pytest $(IN_PARALLEL) $(OVER_BOTH))
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report $(if $(ARGS),,--fail-under=85)
+	$(if $(ARGS),,$(BIN)/coverage report --include=$(WHOLE) --fail-under=100)
+
+battery: $(VENV)/.dev ## Run the long faults (FAULT=F55 picks one, ROUNDS=100 repeats more) and long property tests
+	$(BIN)/pytest -m battery -p no:randomly tests/faults $(if $(FAULT),-k $(FAULT))
+	$(if $(FAULT),,$(BIN)/pytest --hypothesis-profile=battery $(IN_PARALLEL) $(PROPERTIES))
 
 browser: $(VENV)/.dev ## Find a browser for the tests; as root on Debian, install one if there is none
 	@$(BIN)/python -m tests.e2e.browser
