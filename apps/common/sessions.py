@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from django.db import DatabaseError, OperationalError, connections
 
-from apps.common.cursor import Cursor
+from apps.common.cursor import Cursor, cursor_on
 from apps.common.owners import lock_number
 
 logger = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ class SQLiteSession:
         is_new = self._connection.connection is None
         self._connection.ensure_connection()
         with self._connection.wrap_database_errors:
-            self._cursor = Cursor(self._connection)
+            self._cursor = cursor_on(self._connection)
             if is_new:
                 self._cursor.execute("PRAGMA busy_timeout=0")
         return self._cursor
@@ -204,7 +204,7 @@ class PostgreSQLSession:
         if self._connection.connection is None:
             self._open()
         with self._connection.wrap_database_errors:
-            self._cursor = Cursor(self._connection)
+            self._cursor = cursor_on(self._connection)
             # One message for both, so that knowing the number costs no time on the wire.
             self._cursor.execute("BEGIN; SELECT pg_current_xact_id()::text")
             self._cursor.next_result()
@@ -217,7 +217,7 @@ class PostgreSQLSession:
         previous, self._backend = self._backend, None
         self._connection.ensure_connection()
         with self._connection.wrap_database_errors:
-            cursor = Cursor(self._connection)
+            cursor = cursor_on(self._connection)
             if previous is not None:
                 # Ours may live on there, in a transaction, and with our sign of life, until it notices that we left.
                 cursor.execute(f"SELECT pg_terminate_backend(pid) {_SAME_BACKEND}", previous)
@@ -251,7 +251,7 @@ class PostgreSQLSession:
         if self._connection.connection is None:
             self._open()
         with self._connection.wrap_database_errors:
-            cursor = Cursor(self._connection)
+            cursor = cursor_on(self._connection)
             cursor.execute("SELECT pg_xact_status(%s::xid8)", (self._transaction,))
             status: str | None = cursor.fetchone()[0]
         return status

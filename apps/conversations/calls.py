@@ -1,12 +1,11 @@
 """Calls as they are recorded: narrow rows, written in the transaction that settles them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
-from functools import lru_cache
-from typing import Any
+from typing import Any, get_type_hints
 
-from apps.common.cursor import Cursor, values
+from apps.common.cursor import Cursor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +55,9 @@ class Record:
     hits: tuple[HitRow, ...] = ()
 
 
-_CALL_COLUMNS = tuple(field.name for field in fields(CallRow))
-_HIT_COLUMNS = tuple(field.name for field in fields(HitRow))
-_STARTED_AT, _API_KEY = _CALL_COLUMNS.index("started_at"), _CALL_COLUMNS.index("api_key_id")
-_HITS_AT_ONCE = 1000  # databases take only so many values in one statement
+_KINDS = {str: "text", int: "bigint", bool: "boolean", datetime: "timestamptz", int | None: "bigint"}
+_CALL_COLUMNS = {name: _KINDS[kind] for name, kind in get_type_hints(CallRow).items()}
+_HIT_COLUMNS = {name: _KINDS[kind] for name, kind in get_type_hints(HitRow).items()}
 
 
 def insert(cursor: Cursor, records: Sequence[Record]) -> None:
@@ -72,45 +70,29 @@ def insert(cursor: Cursor, records: Sequence[Record]) -> None:
     if not kept:
         return
     keys = _existing(cursor, "accounts_apikey", [record.call.api_key_id for record in kept])
-    cursor.execute(
-        f"{_insert('conversations_call', _CALL_COLUMNS, len(kept))} ON CONFLICT (id) DO NOTHING RETURNING id",
-        [value for record in kept for value in _stored(cursor, record.call, keys)],
-    )
-    new = {row[0] for row in cursor.fetchall()}
+    rows = [_stored(cursor, record.call, keys) for record in kept]
+    new = cursor.insert_new("conversations_call", _CALL_COLUMNS, rows)
     _insert_hits(cursor, [hit for record in kept if record.call.id in new for hit in record.hits])
 
 
 def _insert_hits(cursor: Cursor, hits: Sequence[HitRow]) -> None:
-    rules = _existing(cursor, "rules_rule", [hit.rule_id for hit in hits])
-    rows = [astuple(hit if hit.rule_id in rules else replace(hit, rule_id=None)) for hit in hits]
-    for start in range(0, len(rows), _HITS_AT_ONCE):
-        batch = rows[start : start + _HITS_AT_ONCE]
-        cursor.execute(
-            _insert("conversations_rulehit", _HIT_COLUMNS, len(batch)), [value for row in batch for value in row]
-        )
-
-
-@lru_cache(maxsize=1024)
-def _insert(table: str, columns: tuple[str, ...], rows: int) -> str:
-    names = ", ".join(f'"{name}"' for name in columns)
-    return f"INSERT INTO {table} ({names}) VALUES {values(rows, len(columns))}"
+    if hits:
+        rules = _existing(cursor, "rules_rule", [hit.rule_id for hit in hits])
+        rows = [astuple(hit if hit.rule_id in rules else replace(hit, rule_id=None)) for hit in hits]
+        cursor.insert("conversations_rulehit", _HIT_COLUMNS, rows)
 
 
 def _existing(cursor: Cursor, table: str, ids: Iterable[int | None]) -> set[int]:
     """Those of the ids that there still are; they cannot be deleted before the transaction ends."""
     wanted = sorted({id for id in ids if id is not None})
-    if not wanted:
-        return set()
-    cursor.execute(f"SELECT id FROM {table} WHERE id IN {values(1, len(wanted))} ORDER BY id{cursor.keep}", wanted)
-    return {row[0] for row in cursor.fetchall()}
+    return {row[0] for row in cursor.select("id", table, wanted, lock="FOR KEY SHARE")} if wanted else set()
 
 
 def _stored(cursor: Cursor, row: CallRow, keys: set[int]) -> list[Any]:
-    columns = [getattr(row, name) for name in _CALL_COLUMNS]
-    columns[_STARTED_AT] = cursor.instant(row.started_at)
-    if row.api_key_id not in keys:
-        columns[_API_KEY] = None
-    return columns
+    stored = {name: getattr(row, name) for name in _CALL_COLUMNS}
+    stored["started_at"] = cursor.instant(row.started_at)
+    stored["api_key_id"] = row.api_key_id if row.api_key_id in keys else None
+    return list(stored.values())
 
 
 def correct(cursor: Cursor, records: Sequence[Record]) -> None:

@@ -15,12 +15,14 @@ class Checkpoint:
     amount: int
 
 
+_CHECKPOINT = {"id": "text", "checkpoint": "bigint"}
+
+
 def write(cursor: Cursor, batches: Sequence[Sequence[Checkpoint]]) -> list[None]:
     """A function for the writer: note the progress of all open calls in one statement."""
-    cursor.executemany(
-        "UPDATE quotas_hold SET checkpoint = %s WHERE id = %s AND state = 'held'",
-        [(point.amount, point.hold) for batch in batches for point in batch],
-    )
+    points = {point.hold: point.amount for batch in batches for point in batch}
+    if points:
+        cursor.update("quotas_hold", _CHECKPOINT, list(points.items()), where="quotas_hold.state = 'held'")
     return [None] * len(batches)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from apps.common.cursor import Cursor, values
+from apps.common.cursor import Cursor
 from apps.quotas.fold import Fold, HoldRow, Key, WeekRow, key_of
 from apps.quotas.movements import Account, Movement, Reserve
 
@@ -34,14 +34,10 @@ def load(cursor: Cursor, movements: Sequence[Movement]) -> Fold:
 def _load_holds(cursor: Cursor, ids: Sequence[str]) -> dict[str, HoldRow]:
     if not ids:
         return {}
-    cursor.execute(
-        "SELECT id, state, amount, floor, checkpoint, charged, identity, usage_ids FROM quotas_hold"
-        f" WHERE id IN {values(1, len(ids))} ORDER BY id{cursor.for_update}",
-        ids,
-    )
+    columns = "id, state, amount, floor, checkpoint, charged, identity, usage_ids"
     return {
         row[0]: HoldRow(row[0], row[1], row[2], row[3], row[4], row[5] or 0, row[6], tuple(json.loads(row[7])))
-        for row in cursor.fetchall()
+        for row in cursor.select(columns, "quotas_hold", ids, lock="FOR UPDATE")
     }
 
 
@@ -54,17 +50,15 @@ _MAKING_WEEKS = 7_367_911  # the number of an advisory lock; any will do that no
 
 def _load_weeks(cursor: Cursor, ids: Iterable[int]) -> dict[int, WeekRow]:
     """Lock the weeks in the order of their ids, so that two writers never wait for each other."""
-    ordered = sorted(ids)
-    if not ordered:
+    wanted = sorted(ids)
+    if not wanted:
         return {}
-    cursor.execute(
-        "SELECT id, used, held, kind, account, starts_at FROM quotas_weeklyusage"
-        f" WHERE id IN {values(1, len(ordered))} ORDER BY id{cursor.for_update}",
-        ordered,
-    )
+    columns = "id, used, held, kind, account, starts_at"
     return {
         id: WeekRow(id, used, held, (kind, account, cursor.read_instant(starts_at)))
-        for id, used, held, kind, account, starts_at in cursor.fetchall()
+        for id, used, held, kind, account, starts_at in cursor.select(
+            columns, "quotas_weeklyusage", wanted, lock="FOR UPDATE"
+        )
     }
 
 
@@ -88,59 +82,42 @@ def _make_weeks(cursor: Cursor, accounts: Sequence[Account]) -> None:
         _week_ids[key_of(account)] = cursor.fetchone()[0]
 
 
+_ENTRY = {
+    "usage_id": "bigint", "hold": "text", "kind": "text", "held_delta": "bigint", "used_delta": "bigint",
+    "at": "timestamptz",
+}  # fmt: skip
+_WEEK = {"id": "bigint", "used": "bigint", "held": "bigint"}
+_NEW_HOLD = {
+    "id": "text", "owner": "text", "state": "text", "amount": "bigint", "floor": "bigint", "checkpoint": "bigint",
+    "charged": "bigint", "usage_ids": "text", "identity": "text", "created_at": "timestamptz",
+    "expires_at": "timestamptz", "resolved_at": "timestamptz",
+}  # fmt: skip
+_ENDED_HOLD = {"id": "text", "state": "text", "charged": "bigint", "resolved_at": "timestamptz"}
+
+
 def store(cursor: Cursor, fold: Fold) -> None:
     if not fold.entries:
         return
     stamps = {now: cursor.instant(now) for now in {entry[5] for entry in fold.entries}}
-    _update_weeks(cursor, fold)
-    _insert_holds(cursor, fold, stamps)
-    _end_holds(cursor, [hold for id, hold in fold.ended.items() if id not in fold.created], stamps)
-    cursor.execute(
-        "INSERT INTO quotas_ledgerentry (usage_id, hold, kind, held_delta, used_delta, at)"
-        f" VALUES {values(len(fold.entries), 6)}",
-        [value for entry in fold.entries for value in (*entry[:5], stamps[entry[5]])],
-    )
-
-
-def _update_weeks(cursor: Cursor, fold: Fold) -> None:
     touched = [fold.weeks[usage_id] for usage_id in sorted({entry[0] for entry in fold.entries})]
-    cursor.execute(
-        f"WITH new (id, used, held) AS (VALUES {values(len(touched), 3)})"
-        " UPDATE quotas_weeklyusage SET used = new.used, held = new.held FROM new"
-        " WHERE quotas_weeklyusage.id = new.id",
-        [value for week in touched for value in (week.id, week.used, week.held)],
-    )
+    cursor.update("quotas_weeklyusage", _WEEK, [(week.id, week.used, week.held) for week in touched])
+    if fold.created:
+        rows = [_new_hold(cursor, fold.holds[id], made, stamps) for id, made in fold.created.items()]
+        cursor.insert("quotas_hold", _NEW_HOLD, rows)
+    ended = [hold for id, hold in fold.ended.items() if id not in fold.created]
+    if ended:
+        cursor.update("quotas_hold", _ENDED_HOLD, [_ended_hold(hold, stamps) for hold in ended])
+    cursor.insert("quotas_ledgerentry", _ENTRY, [(*entry[:5], stamps[entry[5]]) for entry in fold.entries])
 
 
-def _insert_holds(cursor: Cursor, fold: Fold, stamps: dict[datetime, Any]) -> None:
-    if not fold.created:
-        return
-    flat: list[Any] = []
-    for id, made in fold.created.items():
-        hold = fold.holds[id]
-        ended_at = stamps[hold.resolved_at] if hold.resolved_at else None
-        flat += (
-            id, made.owner, hold.state, hold.amount, hold.floor, 0, hold.charged if ended_at else None,
-            json.dumps(hold.usage_ids), hold.identity, stamps[made.now], cursor.instant(made.expires_at), ended_at,
-        )  # fmt: skip
-    cursor.execute(
-        "INSERT INTO quotas_hold (id, owner, state, amount, floor, checkpoint, charged, usage_ids, identity,"
-        f" created_at, expires_at, resolved_at) VALUES {values(len(fold.created), 12)}",
-        flat,
-    )
+def _new_hold(cursor: Cursor, hold: HoldRow, made: Reserve, stamps: dict[datetime, Any]) -> tuple[Any, ...]:
+    ended_at = stamps[hold.resolved_at] if hold.resolved_at else None
+    return (
+        hold.id, made.owner, hold.state, hold.amount, hold.floor, 0, hold.charged if ended_at else None,
+        json.dumps(hold.usage_ids), hold.identity, stamps[made.now], cursor.instant(made.expires_at), ended_at,
+    )  # fmt: skip
 
 
-def _end_holds(cursor: Cursor, holds: Sequence[HoldRow], stamps: dict[datetime, Any]) -> None:
-    if not holds:
-        return
-    cursor.execute(
-        f"WITH new (id, state, charged, resolved_at) AS (VALUES {values(len(holds), 4)})"
-        " UPDATE quotas_hold SET state = new.state, charged = new.charged, resolved_at = new.resolved_at FROM new"
-        " WHERE quotas_hold.id = new.id",
-        [
-            value
-            for hold in holds
-            if hold.resolved_at is not None
-            for value in (hold.id, hold.state, hold.charged, stamps[hold.resolved_at])
-        ],
-    )
+def _ended_hold(hold: HoldRow, stamps: dict[datetime, Any]) -> tuple[Any, ...]:
+    assert hold.resolved_at is not None  # noqa: S101  # it has ended
+    return hold.id, hold.state, hold.charged, stamps[hold.resolved_at]

@@ -10,7 +10,7 @@ from django.db.models import F, Sum
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps.common.cursor import Cursor
+from apps.common.cursor import cursor_on
 from apps.quotas.checkpoints import Checkpoint, write
 from apps.quotas.ledger import apply
 from apps.quotas.models import Hold, LedgerEntry, WeeklyUsage
@@ -30,7 +30,7 @@ FREE = Account("institution", 1, None, WEEK)
 def move(*movements: Movement) -> list[Outcome]:
     """Apply the movements as one batch."""
     connection.ensure_connection()
-    return apply(Cursor(connection), movements)
+    return apply(cursor_on(connection), movements)
 
 
 def reserve(hold: str, amount: int, *accounts: Account, least: int | None = None, floor: int = 5) -> Reserve:
@@ -61,7 +61,7 @@ def expire(hold: str) -> Expire:
 
 def checkpoint(hold: str, amount: int) -> None:
     connection.ensure_connection()
-    write(Cursor(connection), [[Checkpoint(hold, amount)]])
+    write(cursor_on(connection), [[Checkpoint(hold, amount)]])
 
 
 def totals(account: Account) -> tuple[int, int]:
