@@ -5,6 +5,7 @@ between calls, so it ends with this package: tests that bring a loop of their ow
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,6 +63,6 @@ def browser(executable: Path, installation: Installation) -> Iterator[Browser]:
 
 @pytest.fixture
 def watched(browser: Browser, installation: Installation, request: pytest.FixtureRequest) -> Iterator[Watched]:
-    name = request.node.name.removeprefix("test_")
+    name = re.sub(r"\W+", "-", request.node.name.removeprefix("test_")).strip("-")
     with watched_page(browser, base_url=installation.gateway.base_url, name=name) as watched:
         yield watched
