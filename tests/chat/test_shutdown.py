@@ -1,163 +1,211 @@
-"""SIGTERM while answers stream."""
+"""SIGTERM while answers stream.
 
+Starting a gateway takes seconds, so each one that is told to stop proves several things.
+"""
+
+import contextlib
 import json
 import signal
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
 import pytest
 
+from apps.conversations.models import Call
+from apps.quotas.models import Hold, WeeklyUsage
 from tests.chat.world import World, make_world, text_of, wait_until
-from tests.live import Gateway, manage, start_gateway
+from tests.live import Gateway, manage, own_data_dir, start_gateway
 from tests.provider_stub import ProviderStub
 
 LONG = " ".join(f"word{number}" for number in range(40))
+STREAMS = 30
 
 
-@pytest.fixture
-def gateway(data_dir: Path) -> Iterator[Gateway]:
-    """A gateway of the test's own, that gives streams a second to end."""
-    with start_gateway(data_dir, SHUTDOWN_TIMEOUT_SECONDS="1") as gateway:
-        yield gateway
+@contextlib.contextmanager
+def a_world(
+    blocker: Any, pristine: Path, parent: Path, *, grace: int, **policy: Any
+) -> Iterator[tuple[World, ProviderStub]]:
+    """A world at a gateway of its own, which gives streams so many seconds to end."""
+    with (
+        blocker.unblock(),
+        own_data_dir(pristine, parent) as data_dir,
+        ProviderStub() as stub,
+        start_gateway(data_dir, SHUTDOWN_TIMEOUT_SECONDS=str(grace)) as gateway,
+        make_world(gateway, stub, **policy) as world,
+    ):
+        yield world, stub
 
 
-@pytest.fixture
-def world(gateway: Gateway, plain_stub: ProviderStub) -> Iterator[World]:
-    with make_world(gateway, plain_stub) as world:
-        yield world
-
-
-def is_refusing(world: World) -> bool:
+def is_refusing(gateway: Gateway) -> bool:
     try:
-        return httpx.get(f"{world.gateway.base_url}/health/ready", timeout=0.2).status_code != 200
+        return httpx.get(f"{gateway.base_url}/health/ready", timeout=0.2).status_code != 200
     except httpx.TransportError:
         return True
 
 
-def test_a_live_stream_comes_to_its_end(world: World, plain_stub: ProviderStub) -> None:
-    plain_stub.will(text=LONG, pause_after=5)
-    chunks = iter(world.stream())
-    read = [next(chunks)]
-
-    world.gateway.terminate()
-    wait_until(lambda: is_refusing(world), what="The end of accepting")
-    plain_stub.go_on()
-    read.extend(chunks)
-
-    assert text_of(read) == LONG
-    world.gateway.stop()
-    assert world.call().status == "answered"
+# There is time for everything
 
 
-def test_whoever_comes_while_it_drains_is_refused_at_once(world: World, plain_stub: ProviderStub) -> None:
-    plain_stub.will(text=LONG, pause_after=5)
-    chunks = iter(world.stream())
-    next(chunks)
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """What became of those who were there when a gateway with time to spare was told to stop."""
 
-    world.gateway.terminate()
-    wait_until(lambda: is_refusing(world))
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(world.gateway.base_url)
-
-    plain_stub.go_on()
-    assert text_of([*chunks]).endswith("word39")
+    streamed: str
+    plain: list[str | None]
+    newcomer: Exception | None
+    statuses: list[str]
+    exit_code: int
 
 
-def test_a_stream_that_takes_too_long_ends_with_an_error_and_is_charged(
-    world: World, plain_stub: ProviderStub, data_dir: Path
-) -> None:
-    plain_stub.will(text=LONG, pause_after=20)
-    chunks = iter(world.stream())
-    for _ in range(10):
-        next(chunks)
+@pytest.fixture(scope="module")
+def patience(
+    django_db_setup: None, django_db_blocker: Any, pristine: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Patience]:
+    parent = tmp_path_factory.mktemp("patience")
+    with (
+        a_world(django_db_blocker, pristine, parent, grace=60) as (world, stub),
+        httpx.Client(base_url=world.gateway.base_url) as idle,
+    ):
+        idle.get("/health/live")
+        stub.will(text=LONG, pause_after=5)
+        chunks = iter(world.stream())
+        read = [next(chunks)]
+        stub.will(delay=1.0)
+        answers: list[str | None] = []
+        asking = threading.Thread(target=lambda: answers.append(world.ask().choices[0].message.content))
+        asking.start()
+        stub.wait_until(lambda: len(stub.journal) == 2)
 
-    world.gateway.terminate()
-    with pytest.raises(openai.APIError) as caught:
-        list(chunks)
-    world.gateway.stop()
+        world.gateway.terminate()
+        wait_until(lambda: is_refusing(world.gateway), what="The end of accepting")
+        newcomer: Exception | None = None
+        try:
+            httpx.get(world.gateway.base_url)
+        except httpx.TransportError as error:
+            newcomer = error
+        stub.go_on()
+        read.extend(chunks)
+        asking.join(30)
+        world.gateway.stop()
 
-    assert caught.value.code == "shutting_down"
-    (hold,) = world.holds()
-    assert hold.state == "settled"
-    assert world.call().charged == hold.charged > 10
-    assert manage("audit_ledger", data_dir=data_dir).returncode == 0
-
-
-def test_many_streams_are_all_settled(world: World, plain_stub: ProviderStub) -> None:
-    plain_stub.always(text=LONG, pause_after=20)
-    streams = [iter(world.stream()) for _ in range(30)]
-    for stream in streams:
-        next(stream)
-
-    world.gateway.terminate()
-    codes = []
-    for stream in streams:
-        with pytest.raises(openai.APIError) as caught:
-            list(stream)
-        codes.append(caught.value.code)
-    world.gateway.stop()
-
-    assert codes == ["shutting_down"] * 30
-    assert {hold.state for hold in world.holds()} == {"settled"}
-    assert len(world.calls()) == 30
+        statuses = [call.status for call in world.calls()]
+        yield Patience(text_of(read), answers, newcomer, statuses, world.gateway.process.returncode)
 
 
-def test_a_client_that_reads_nothing_does_not_hold_it_up(world: World, plain_stub: ProviderStub) -> None:
-    plain_stub.will(text=" ".join(["x" * 10_000] * 2_000))
+def test_a_live_stream_comes_to_its_end(patience: Patience) -> None:
+    assert patience.streamed == LONG
+
+
+def test_plain_answers_on_their_way_arrive(patience: Patience) -> None:
+    assert patience.plain == ["Hello from the provider stub."]
+
+
+def test_whoever_comes_while_it_drains_is_refused_at_once(patience: Patience) -> None:
+    assert isinstance(patience.newcomer, httpx.ConnectError)
+
+
+def test_both_are_settled_as_answered(patience: Patience) -> None:
+    assert patience.statuses == ["answered", "answered"]
+
+
+def test_idle_keep_alive_connections_do_not_hold_it_up(patience: Patience) -> None:
+    assert patience.exit_code == 0
+
+
+# There is not
+
+
+@dataclass(frozen=True, slots=True)
+class Haste:
+    """What became of streams that could not end in time, and of a client that read nothing."""
+
+    codes: list[str | None]
+    holds: list[Hold]
+    calls: list[Call]
+    week: WeeklyUsage
+    exit_code: int
+    audit: int
+
+
+@pytest.fixture(scope="module")
+def haste(
+    django_db_setup: None, django_db_blocker: Any, pristine: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Haste]:
+    parent = tmp_path_factory.mktemp("haste")
+    policy = {"student_weekly_tokens": 10**9}
+    with a_world(django_db_blocker, pristine, parent, grace=1, policy=policy) as (world, stub):
+        stub.will(times=STREAMS, text=LONG, pause_after=20)
+        streams = [iter(world.stream()) for _ in range(STREAMS)]
+        for stream in streams:
+            for _ in range(10):
+                next(stream)
+        stub.will(text=" ".join(["x" * 10_000] * 2_000))
+        with socket.create_connection(("127.0.0.1", world.gateway.port), timeout=30) as deaf:
+            deaf.sendall(a_request(world))
+            assert deaf.recv(100).startswith(b"HTTP/1.1 200")
+
+            world.gateway.terminate()
+            codes = [code_of(stream) for stream in streams]
+            world.gateway.stop()
+
+        audit = manage("audit_ledger", data_dir=world.gateway.data_dir).returncode
+        yield Haste(codes, world.holds(), world.calls(), world.settled(), world.gateway.process.returncode, audit)
+
+
+def a_request(world: World) -> bytes:
     body = json.dumps(world.body(stream=True)).encode()
     head = (
         "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"Authorization: Bearer {world.key}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", world.gateway.port), timeout=10) as client:
-        client.sendall(head.encode() + body)
-        assert client.recv(100).startswith(b"HTTP/1.1 200")
+    return head.encode() + body
 
-        world.gateway.terminate()
-        status = world.gateway.process.wait(20)
+
+def code_of(stream: Iterator[Any]) -> str | None:
+    with pytest.raises(openai.APIError) as caught:
+        list(stream)
+    return caught.value.code
+
+
+def test_streams_that_take_too_long_end_with_an_error(haste: Haste) -> None:
+    assert haste.codes == ["shutting_down"] * STREAMS
+
+
+def test_they_are_charged_for_what_was_relayed(haste: Haste) -> None:
+    charges = {hold.pk: hold.charged for hold in haste.holds}
+
+    assert {hold.state for hold in haste.holds} == {"settled"}
+    assert len(haste.calls) == STREAMS + 1
+    assert all(call.charged == charges[call.pk] and call.charged > 10 for call in haste.calls)
+    assert haste.audit == 0
+
+
+def test_a_client_that_reads_nothing_does_not_hold_it_up(haste: Haste) -> None:
+    assert haste.exit_code == 0
+    assert haste.week.used == sum(call.charged for call in haste.calls)
+
+
+# And then
+
+
+def test_ctrl_c_is_as_clean_and_a_second_start_keeps_the_data(
+    django_db_blocker: Any, pristine: Path, tmp_path: Path
+) -> None:
+    with a_world(django_db_blocker, pristine, tmp_path, grace=1) as (world, _):
+        world.ask("one two three")
+        world.gateway.process.send_signal(signal.SIGINT)
+        status = world.gateway.process.wait(30)
+
+        with start_gateway(world.gateway.data_dir) as again:
+            headers = {"authorization": f"Bearer {world.key}"}
+            usage = httpx.get(f"{again.base_url}/v1/usage", headers=headers).json()
+            again.stop()
 
     assert status == 0
-    assert world.settled().used > 0
-
-
-def test_idle_keep_alive_connections_do_not_hold_it_up(world: World) -> None:
-    with httpx.Client(base_url=world.gateway.base_url) as client:
-        client.get("/health/live")
-
-        world.gateway.stop()
-
-
-def test_plain_answers_on_their_way_arrive(world: World, plain_stub: ProviderStub) -> None:
-    plain_stub.will(delay=0.5)
-    answers: list[str | None] = []
-    asking = threading.Thread(target=lambda: answers.append(world.ask().choices[0].message.content))
-    asking.start()
-    plain_stub.wait_until(lambda: plain_stub.journal)
-
-    world.gateway.stop()
-
-    asking.join(10)
-    assert answers == ["Hello from the provider stub."]
-
-
-def test_a_second_start_keeps_the_data(world: World, data_dir: Path) -> None:
-    world.ask("one two three")
-    world.gateway.stop()
-
-    with start_gateway(data_dir) as again:
-        usage = httpx.get(f"{again.base_url}/v1/usage", headers={"authorization": f"Bearer {world.key}"}).json()
-        again.stop()
-
     assert usage["used"] == 8
-
-
-def test_ctrl_c_is_as_clean(world: World) -> None:
-    world.ask()
-
-    world.gateway.process.send_signal(signal.SIGINT)
-
-    assert world.gateway.process.wait(20) == 0
