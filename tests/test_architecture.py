@@ -1,4 +1,7 @@
-"""Imports point down, as the contracts in pyproject.toml say."""
+"""Imports point down, as the contracts in pyproject.toml say, and few look at the clock."""
+
+import ast
+from pathlib import Path
 
 import pytest
 from importlinter.api import read_configuration
@@ -18,3 +21,46 @@ def test_the_contracts_are_kept(capsys: pytest.CaptureFixture[str]) -> None:
     status = lint_imports(config_filename=CONFIGURATION, no_cache=True, no_logo=True)
 
     assert status == EXIT_STATUS_SUCCESS, capsys.readouterr().out
+
+
+# Who may ask what time it is: whoever begins something. Everything else is told `now`, so that it can be asked about
+# any moment. `time.monotonic` measures how long something takes, and is free.
+MAY_READ_THE_CLOCK = {
+    "apps/accounts/admin.py": "pages and actions of staff",
+    "apps/accounts/management/commands/issue_key.py": "a command",
+    "apps/chat/recording.py": "how long a refused call took",
+    "apps/chat/recovery.py": "background loops",
+    "apps/chat/routers.py": "requests",
+    "apps/chat/settling.py": "the end of an answer, long after its request",
+    "apps/common/ids.py": "ids are in the order in which they are made",
+    "apps/conversations/admin.py": "pages of staff",
+    "apps/conversations/draining.py": "how old a record is that waits",
+    "apps/conversations/spool.py": "records are stamped when they are appended",
+    "apps/providers/adapters/echo.py": "a provider of our own stamps its answers",
+    "apps/providers/models.py": "a bulk change stamps rows as saving them would",
+    "apps/quotas/admin.py": "pages of staff",
+    "apps/rules/models.py": "a bulk change stamps rows as saving them would",
+    "gateway_project/admin.py": "pages of staff",
+    "gateway_project/handler.py": "requests",
+}
+CLOCKS = {"datetime.now", "datetime.utcnow", "date.today", "time.time", "time.time_ns", "timezone.now", "localdate"}
+
+
+def clocks_read_by(path: Path) -> set[str]:
+    """The clocks of this list that a module asks, or hands on to be asked."""
+    read = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name | ast.Attribute):
+            owner = node.value.id if isinstance(node.value, ast.Name) else node.value.attr
+            read.add(f"{owner}.{node.attr}")
+        elif isinstance(node, ast.Name):
+            read.add(node.id)
+    return read & CLOCKS
+
+
+def test_only_those_who_begin_something_read_the_clock() -> None:
+    modules = [path for app in ("apps", "gateway_project") for path in (BASE_DIR / app).rglob("*.py")]
+    ours = [path for path in modules if "migrations" not in path.parts]
+    readers = {str(path.relative_to(BASE_DIR)) for path in ours if clocks_read_by(path)}
+
+    assert readers == set(MAY_READ_THE_CLOCK)

@@ -13,7 +13,7 @@ import pytest
 from apps.conversations import spool
 from apps.conversations.models import Call, Turn
 from apps.quotas.models import Hold, WeeklyUsage
-from tests.chat.world import PROMPT, make_world, wait_until
+from tests.chat.world import PROMPT, World, make_world, wait_until
 from tests.live import manage, own_data_dir, start_gateway
 from tests.provider_stub import ProviderStub
 
@@ -93,37 +93,45 @@ def test_what_had_been_said_by_then_can_be_read(aftermath: Aftermath) -> None:
     assert "".join(text for _, text in answer) == " ".join(LONG.split()[:30])
 
 
-def test_a_web_process_that_dies_is_replaced_and_its_holds_resolved(data_dir: Path, plain_stub: ProviderStub) -> None:
-    plain_stub.will(text=LONG, pause_after=30)
-    with start_gateway(data_dir) as gateway, make_world(gateway, plain_stub) as world:
-        chunks = iter(world.stream())
-        next(chunks)
-
-        gateway.kill_child("gateway_project.server")
-
-        with pytest.raises(openai.APIConnectionError):
-            list(chunks)
-        assert world.settled().used > 0
-        gateway.wait_until_ready()
-        assert world.ask().choices[0].message.content
-        gateway.stop()
-
-
-def test_when_the_supervisor_dies_nothing_is_left_behind(data_dir: Path) -> None:
-    with start_gateway(data_dir) as gateway:
+@pytest.fixture(scope="module")
+def survivor(
+    django_db_setup: None, django_db_blocker: Any, pristine: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[World, ProviderStub]]:
+    """A world at a gateway whose processes are killed one at a time. Nothing that a test leaves there hurts another."""
+    with (
+        django_db_blocker.unblock(),
+        own_data_dir(pristine, tmp_path_factory.mktemp("survivor")) as data_dir,
+        ProviderStub() as stub,
+        start_gateway(data_dir) as gateway,
+        make_world(gateway, stub) as world,
+    ):
+        yield world, stub
         children = gateway.children()
-
         gateway.process.kill()
         gateway.process.wait()
+        wait_until(lambda: not gateway.running(children), what="The end of the orphans, when their supervisor dies,")
 
-        wait_until(lambda: not gateway.running(children), what="The end of the orphans")
+
+def test_a_web_process_that_dies_is_replaced_and_its_holds_resolved(survivor: tuple[World, ProviderStub]) -> None:
+    world, stub = survivor
+    stub.will(text=LONG, pause_after=30)
+    chunks = iter(world.stream())
+    next(chunks)
+
+    world.gateway.kill_child("gateway_project.server")
+
+    with pytest.raises(openai.APIConnectionError):
+        list(chunks)
+    assert world.settled().used > 0
+    world.gateway.wait_until_ready()
+    assert world.ask().choices[0].message.content
 
 
-def test_a_celery_process_that_dies_is_replaced_and_no_text_is_lost(data_dir: Path, plain_stub: ProviderStub) -> None:
-    with start_gateway(data_dir) as gateway, make_world(gateway, plain_stub) as world:
-        gateway.kill_child("gateway_project.worker")
-        for _ in range(5):
-            world.ask()
+def test_a_celery_process_that_dies_is_replaced_and_no_text_is_lost(survivor: tuple[World, ProviderStub]) -> None:
+    world, _ = survivor
 
-        wait_until(lambda: Turn.objects.filter(role="assistant").count() == 5, what="All of the text")
-        gateway.stop()
+    world.gateway.kill_child("gateway_project.worker")
+    asked = [world.ask("and this?") for _ in range(5)]
+
+    answers = Turn.objects.filter(role="assistant", call__turns__text="and this?")
+    wait_until(lambda: answers.count() == len(asked), what="All of the text")
