@@ -5,10 +5,14 @@ from collections.abc import Awaitable, Callable
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from csp.constants import SELF, UNSAFE_EVAL
 from csp.middleware import CSPMiddleware, PolicyParts
+from django.db import OperationalError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.utils.deprecation import MiddlewareMixin
 
 from apps.common.ids import new_id
+from apps.common.outages import database_outage
 
 GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
@@ -49,3 +53,15 @@ class ContentPolicyMiddleware(CSPMiddleware):
         response.headers["permissions-policy"] = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
         answered: HttpResponseBase = super().process_response(request, response)
         return answered
+
+
+class DatabaseAwayMiddleware(MiddlewareMixin):
+    """A page that needs a database which is away says so, and to come back, instead of looking broken."""
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
+        if not isinstance(error, OperationalError):
+            return None
+        database_outage.began(error)
+        page = render(request, "503.html", status=503)
+        page.headers["retry-after"] = "5"
+        return page

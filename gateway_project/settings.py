@@ -64,6 +64,7 @@ MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "gateway_project.middleware.ContentPolicyMiddleware",
+    "gateway_project.middleware.DatabaseAwayMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -155,6 +156,12 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/staff",
     "SERVE_INCLUDE_SCHEMA": False,
+    # Named here, or a second field called `status` would rename the first.
+    "ENUM_NAME_OVERRIDES": {
+        "CallStatus": "apps.conversations.models.Call.Status",
+        "RuleAction": "apps.rules.models.Rule.Action",
+        "RuleStage": "apps.rules.models.Rule.Stage",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "gateway_project.staff_api.describe_refusals",

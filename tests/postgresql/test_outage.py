@@ -82,7 +82,8 @@ def test_an_outage_costs_refusals_and_nothing_else(installation: Installation) -
         installation.server.kill()
 
         refused = installation.ask()
-        unready = installation.is_ready()
+        ready = installation.is_ready()
+        page = httpx.get(f"{installation.gateway.base_url}/admin/", cookies={"sessionid": "a" * 32}, timeout=PATIENCE)
         streamed = streaming.result()
 
     installation.server.start()
@@ -92,7 +93,8 @@ def test_an_outage_costs_refusals_and_nothing_else(installation: Installation) -
 
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "quota_backend_unavailable")
     assert refused.headers["retry-after"] == "1"
-    assert not unready
+    assert not ready
+    assert (page.status_code, "database is away" in page.text) == (503, True)
     assert streamed.text.rstrip().endswith("data: [DONE]")
     assert seconds < 5  # one, on a machine that has nothing else to do
     wait_until(lambda: installation.rows("SELECT count(*) FROM quotas_hold WHERE state = 'settled'") == [(3,)])
