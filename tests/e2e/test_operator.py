@@ -46,6 +46,17 @@ def test_calls_are_narrowed_to_the_refused(installation: Installation, watched: 
     watched.picture("blocked")
 
 
+def test_the_session_of_the_admin_opens_the_staff_api(installation: Installation, watched: Watched) -> None:
+    assert refusal(installation, "Write my essay") is not None
+    sign_in(watched, installation.demo["instructor"])
+
+    page = watched.page.request.get("/api/staff/calls", params={"status": "blocked", "page_size": 1}).json()
+
+    (call,) = page["results"]
+    assert (call["course"], call["member"], call["charged"]) == ("demo", "ada", 0)
+    assert [hit["rule"] for hit in call["rule_hits"]] == ["no-homework"]
+
+
 def narrow(page: Page, parameter: str, choice: str) -> None:
     """Choose one value of one filter in the drawer, and apply it."""
     page.get_by_text("Filters").first.click()
