@@ -20,15 +20,19 @@ from apps.common.errors import (
     NotSignedIn,
     Unavailable,
 )
+from apps.common.outages import database_outage
 
 logger = logging.getLogger(__name__)
 PREFIX = "/api/staff"
+DATABASE_AWAY = (OperationalError, InterfaceError)
 
 
 def answer(error: Exception, context: dict[str, Any]) -> Response:
     """REST framework's exception handler."""
     request = context["request"]
     refusal = error if isinstance(error, GatewayError) else _translated(error)
+    if isinstance(error, DATABASE_AWAY):
+        database_outage.began(error)
     if isinstance(refusal, InternalError):
         logger.error("Request %s failed", request.request_id, exc_info=error)
     headers = {"Cache-Control": "no-store", **refusal.headers}
@@ -54,8 +58,8 @@ def _translated(error: Exception) -> GatewayError:
             return _mistakes(error)
         case exceptions.APIException() if error.status_code < 500:
             return InvalidRequest(str(error.get_codes()), str(error.detail))
-        case OperationalError() | InterfaceError():
-            return Unavailable("database_unavailable", "The database is away for a moment. Try again.")
+    if isinstance(error, DATABASE_AWAY):
+        return Unavailable("database_unavailable", "The database is away for a moment. Try again.")
     return InternalError()
 
 

@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import path
 from rest_framework.views import APIView
 
+from apps.common.outages import database_outage
 from gateway_project import urls
 from tests.admin.world import CourseWorld
 from tests.staff_api.asking import CALLS, refusal
@@ -76,11 +77,14 @@ def test_a_mistake_of_ours(address: str, failing: Client, caplog: pytest.LogCapt
     assert "secret words" in caplog.text
 
 
-def test_a_database_that_is_away(failing: Client) -> None:
+def test_a_database_that_is_away(failing: Client, caplog: pytest.LogCaptureFixture) -> None:
+    database_outage.ended()
     Failing.error = OperationalError("connection refused by 10.1.2.3")
 
     answer = failing.get("/api/staff/failing")
 
+    database_outage.ended()
+    assert "The database is away: connection refused by 10.1.2.3" in caplog.text
     assert (answer.status_code, refusal(answer)["code"]) == (503, "database_unavailable")
     assert answer.headers["retry-after"] == "1"
     assert b"10.1.2.3" not in answer.content
