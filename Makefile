@@ -10,6 +10,7 @@ IN_PARALLEL := -n auto --dist worksteal
 OVER_BOTH := tests/quotas tests/conversations tests/common tests/chat tests/contracts tests/faults
 # What must be covered to the last branch: the ledger, the pump and the pipeline.
 WHOLE := "apps/quotas/ledger.py,apps/quotas/fold.py,apps/quotas/rows.py,apps/quotas/checkpoints.py,apps/chat/pump.py,apps/chat/pipeline.py"
+ON_POSTGRESQL := tests/faults/test_f19_postgresql.py tests/faults/test_f01_kill.py
 # Where the property tests are.
 PROPERTIES := tests/quotas tests/rules tests/chat/unit tests/conversations tests/accounts/test_keys.py
 export GATEWAY_ENV ?= development
@@ -47,7 +48,8 @@ test: $(VENV)/.dev browser ## Run the tests, over SQLite and PostgreSQL (ARGS="t
 	$(if $(ARGS),,$(BIN)/coverage report --include=$(WHOLE) --fail-under=100)
 
 battery: $(VENV)/.dev ## Run the long faults (FAULT=F55 picks one, ROUNDS=100 repeats more) and long property tests
-	$(BIN)/pytest -m battery -p no:randomly tests/faults $(if $(FAULT),-k $(FAULT))
+	env -u DATABASE_URL $(BIN)/pytest -m battery -p no:randomly tests/faults $(if $(FAULT),-k $(FAULT)) || test $$? = 5
+	$(BIN)/python -m tests.servers $(BIN)/pytest -m battery -p no:randomly $(ON_POSTGRESQL) $(if $(FAULT),-k $(FAULT)) || test $$? = 5
 	$(if $(FAULT),,$(BIN)/pytest --hypothesis-profile=battery $(IN_PARALLEL) $(PROPERTIES))
 
 browser: $(VENV)/.dev ## Find a browser for the tests; as root on Debian, install one if there is none

@@ -96,9 +96,12 @@ def _database_url(directory: Path) -> dict[str, str]:
     """What a process that works in this directory is to be told about the database."""
     if connection.vendor != "postgresql":
         return {}
-    return {
-        "DATABASE_URL": urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{_database_name(directory)}").geturl()
-    }
+    return {"DATABASE_URL": postgresql_url(directory)}
+
+
+def postgresql_url(directory: Path) -> str:
+    """Where the database of this data directory is. Over PostgreSQL only."""
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{_database_name(directory)}").geturl()
 
 
 @dataclass(eq=False, slots=True)
