@@ -21,7 +21,7 @@ from django.urls import Resolver404, ResolverMatch, get_resolver
 
 from apps.chat.plane import Plane
 from apps.common import tracing
-from apps.common.errors import GatewayError, InternalError, MethodNotAllowed, NotFound, Unavailable
+from apps.common.errors import GatewayError, InternalError, MethodNotAllowed, NotFound, Overloaded, Unavailable
 from apps.common.ids import new_id
 from gateway_project import metrics
 from gateway_project.cors import Cors
@@ -37,9 +37,15 @@ from gateway_project.wire import (
 
 logger = logging.getLogger(__name__)
 
+REST_SECONDS = 0.9  # less than any Retry-After
+
 
 class DataRequest(ASGIRequest):
     """A request of the student API; see `apps.chat.routers.StudentRequest` for what it carries."""
+
+
+class _Overloaded(HttpResponse):
+    """The answer to a client that is told to come back."""
 
 
 class DataPlaneHandler:
@@ -48,6 +54,8 @@ class DataPlaneHandler:
     def __init__(self) -> None:
         self._body_limit: int = settings.MAX_REQUEST_SIZE
         self._cors = Cors(settings.CORS_ALLOWED_ORIGINS)
+        # Whoever asks again at once, although told to wait, is not even read. A proxy asks for many, and never rests.
+        self._rest = 0.0 if settings.TRUSTED_PROXIES else REST_SECONDS
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         started, request_id = time.perf_counter(), new_id()
@@ -64,7 +72,8 @@ class DataPlaneHandler:
                 for name, value in self._cors.headers(scope["headers"]).items():
                     response.headers[name] = value
             status = response.status_code
-            await send_response(response, request_id, receive, send)
+            rest = self._rest if isinstance(response, _Overloaded) else 0.0
+            await send_response(response, request_id, receive, send, rest=rest)
         except ClientLeft:
             logger.debug("The client of %s left", request_id)
         finally:
@@ -128,7 +137,8 @@ def _wrong_method(scope: Scope, response: HttpResponseBase) -> MethodNotAllowed:
 
 
 def _error(error: GatewayError, request_id: str) -> HttpResponse:
-    return HttpResponse(
+    kind = _Overloaded if isinstance(error, Overloaded) else HttpResponse
+    return kind(
         error.json(request_id=request_id),
         status=error.status,
         content_type="application/json",

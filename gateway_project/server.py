@@ -44,13 +44,15 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if (plane := health.plane()) is not None:
+            plane.is_draining = True  # readiness fails before anything is closed
         for server in self.servers:
             server.close()
         for listener in sockets or []:
             listener.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
-        if (plane := health.plane()) is not None:
+        if plane is not None:
             await plane.drain(seconds=0 if self.force_exit else self._drain_seconds)
         await self._let_go()
         await super().shutdown(sockets)

@@ -86,7 +86,10 @@ async def unless_client_leaves(work: Coroutine[Any, Any, T], receive: Any) -> T:
             watcher.cancel()
 
 
-async def send_response(response: HttpResponseBase, request_id: str, receive: Any, send: Any) -> None:
+async def send_response(
+    response: HttpResponseBase, request_id: str, receive: Any, send: Any, *, rest: float = 0.0
+) -> None:
+    """Send it whole. During the `rest` that follows, whatever else the client asks on this connection waits unread."""
     headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.items()]
     headers.append((b"x-request-id", request_id.encode()))
     if isinstance(response, StreamedAnswer):
@@ -95,6 +98,10 @@ async def send_response(response: HttpResponseBase, request_id: str, receive: An
     body = response.content if isinstance(response, HttpResponse) else b""
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    if rest:
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        await asyncio.sleep(rest)
+        body = b""
     await send({"type": "http.response.body", "body": body})
 
 

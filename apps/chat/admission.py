@@ -35,6 +35,7 @@ class Pressure:
     def __init__(self) -> None:
         self._waiting = 0
         self._standing_since: float | None = None
+        self._short_until = 0.0
         self._lags: deque[float] = deque([0.0] * PROBES, maxlen=PROBES)
 
     def note_waiting(self, number: int, *, now: float) -> None:
@@ -44,6 +45,14 @@ class Pressure:
             self._standing_since = None
         elif self._standing_since is None:
             self._standing_since = now
+
+    def note_refusal(self, *, now: float) -> None:
+        """Somebody was told to come back. If patience was short, it stays so until nobody is for a while.
+
+        Otherwise a queue that is emptied by refusals would be taken for a burst, and fill up again.
+        """
+        if self.patience(now=now) == SHORT_PATIENCE:
+            self._short_until = now + PATIENCE
 
     def note_lag(self, seconds: float) -> None:
         self._lags.append(seconds)
@@ -55,7 +64,7 @@ class Pressure:
 
     def patience(self, *, now: float) -> float:
         """How long a call that comes now may wait for its turn."""
-        return SHORT_PATIENCE if self._stands_for(PATIENCE, now=now) else PATIENCE
+        return SHORT_PATIENCE if now < self._short_until or self._stands_for(PATIENCE, now=now) else PATIENCE
 
     def refuses(self, *, is_known: bool, now: float) -> bool:
         """Whether a request is better refused at once. Strangers go first: their key costs the database a question."""
@@ -101,6 +110,7 @@ class Admission:
         # The oldest has waited for longer than whoever comes now may: nobody's turn will come in time.
         is_hopeless = bool(self._waiting) and now - self._waiting[0][0] > self.pressure.patience(now=now)
         if is_hopeless or self.pressure.refuses(is_known=is_known(), now=now):
+            self.pressure.note_refusal(now=now)
             raise overloaded()
 
     async def turn(self) -> Turn:
@@ -117,6 +127,7 @@ class Admission:
                 await mine
         except TimeoutError:
             self._leave(mine)
+            self.pressure.note_refusal(now=self._clock())
             raise overloaded() from None
         except asyncio.CancelledError:
             self._leave(mine)

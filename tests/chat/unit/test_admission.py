@@ -55,6 +55,29 @@ def test_a_queue_that_was_empty_once_is_a_burst_again() -> None:
     assert pressure.patience(now=11.7) == PATIENCE
 
 
+def test_a_queue_that_refusals_have_emptied_is_none() -> None:
+    pressure = waiting_since(10.0)
+    pressure.note_refusal(now=11.5)
+    pressure.note_waiting(0, now=11.5)
+
+    assert pressure.patience(now=11.5 + PATIENCE / 2) == SHORT_PATIENCE
+
+
+def test_patience_returns_once_nobody_has_been_refused_for_a_while() -> None:
+    pressure = waiting_since(10.0)
+    pressure.note_refusal(now=11.5)
+    pressure.note_waiting(0, now=11.6)
+
+    assert pressure.patience(now=11.6 + PATIENCE) == PATIENCE
+
+
+def test_a_refusal_for_another_reason_makes_nobody_impatient() -> None:
+    pressure = waiting_since(10.0)
+    pressure.note_refusal(now=10.5)
+
+    assert pressure.patience(now=10.6) == PATIENCE
+
+
 def test_strangers_are_refused_before_students() -> None:
     pressure, now = waiting_since(10.0), 10.01 + PATIENCE / 2
 
