@@ -74,13 +74,13 @@ async def chat(plane: "Plane", arrival: Arrival) -> Answer:
     except GatewayError as error:
         if "x-quota-reset" not in error.headers:
             balances = await balances_of(plane, arrival.principal, now=arrival.now)
-            error.headers.update(quota_headers(balances))
+            error.headers.update(quota_headers(balances, now=arrival.now))
         if slot is not None and slot.rate is not None:
             error.headers.update(slot.rate.headers())
         raise
     finally:
         turn.end()
-    return Answer(headers=_headers(head, verdict, slot.rate), body=head.body, pump=pump)
+    return Answer(headers=_headers(head, verdict, slot.rate, now=arrival.now), body=head.body, pump=pump)
 
 
 async def admit(plane: "Plane", arrival: Arrival) -> Slot:
@@ -122,10 +122,10 @@ async def _head_of(pump: Pump) -> Head:
         raise
 
 
-def _headers(head: Head, verdict: Verdict, rate: Rate | None) -> dict[str, str]:
+def _headers(head: Head, verdict: Verdict, rate: Rate | None, *, now: datetime) -> dict[str, str]:
     """What the student learns beside the answer."""
     target = head.opened.candidate.target
-    headers = quota_headers(head.balances) | screening.headers(verdict) | (rate.headers() if rate else {})
+    headers = quota_headers(head.balances, now=now) | screening.headers(verdict) | (rate.headers() if rate else {})
     headers["x-gateway-provider"] = target.provider
     headers["x-gateway-model"] = target.upstream_model
     headers["x-gateway-attempts"] = str(head.opened.attempts)

@@ -14,6 +14,7 @@ from apps.chat.parsing import ChatCall
 from apps.common.commit import StoreAway
 from apps.common.errors import OutOfQuota
 from apps.quotas.movements import Account, Balance, Held, Release, Reserve, Short
+from apps.quotas.rates import duration
 from apps.quotas.weeks import Week
 from apps.rules.rulebook import Verdict
 
@@ -66,7 +67,7 @@ async def reserve(plane: "Plane", call: ChatCall, verdict: Verdict, *, now: date
             await backlog.keep(plane.spool, Unit(Release(hold=call.id, now=now)), call=call.id)
         raise
     if isinstance(outcome, Short):
-        refused = out_of_quota(outcome, estimate)
+        refused = out_of_quota(outcome, estimate, now=now)
         await recording.refused(plane, call, verdict, refused, status="out_of_quota", now=now)
         raise refused
     assert isinstance(outcome, Held)  # noqa: S101  # the ledger answers a reservation in these two ways
@@ -80,7 +81,7 @@ async def reserve(plane: "Plane", call: ChatCall, verdict: Verdict, *, now: date
     )
 
 
-def out_of_quota(short: Short, estimate: Estimate) -> OutOfQuota:
+def out_of_quota(short: Short, estimate: Estimate, *, now: datetime) -> OutOfQuota:
     """The refusal: which allowance is short, by how much, until when, and what helps."""
     account = short.account
     remaining = next(balance.remaining for balance in short.balances if balance.account == account) or 0
@@ -90,7 +91,7 @@ def out_of_quota(short: Short, estimate: Estimate) -> OutOfQuota:
         f"{name} has {remaining:,} of {account.limit or 0:,} tokens left and this request needs at least "
         f"{estimate.least:,}. It resets on {resets:%A %d %B at %H:%M} ({account.week.timezone}). "
         f"{_advice(account, estimate)}",
-        headers=quota_headers(short.balances),
+        headers=quota_headers(short.balances, now=now),
         details={
             "account": account.kind,
             "limit": account.limit,
@@ -107,20 +108,30 @@ def _advice(account: Account, estimate: Estimate) -> str:
     return "Wait until then, shorten the request, or ask your instructor for more."
 
 
-def quota_headers(balances: Sequence[Balance]) -> dict[str, str]:
-    """The student's own limit and reset, and what is left over all accounts."""
+def quota_headers(balances: Sequence[Balance], *, now: datetime) -> dict[str, str]:
+    """The student's own limit and reset, and what is left over all accounts.
+
+    The tightest of these allowances also goes by the names that OpenAI's clients know: it is the limit that they meet.
+    """
     own = balances[0].account
-    remaining = remaining_of(balances)
+    tightest = min((one for one in balances if one.remaining is not None), key=_remaining, default=balances[0])
     return {
         "x-quota-limit-tokens": str(own.limit or 0),
-        "x-quota-remaining-tokens": str(remaining),
+        "x-quota-remaining-tokens": str(remaining_of(balances)),
         "x-quota-reset": _rfc3339(own.week),
+        "x-ratelimit-limit-tokens": str(tightest.account.limit or 0),
+        "x-ratelimit-remaining-tokens": str(_remaining(tightest)),
+        "x-ratelimit-reset-tokens": duration((tightest.account.week.ends_at - now) // timedelta(microseconds=1)),
     }
 
 
 def remaining_of(balances: Sequence[Balance]) -> int:
     """What can still be reserved: the least over all limited accounts."""
     return min((left for balance in balances if (left := balance.remaining) is not None), default=0)
+
+
+def _remaining(balance: Balance) -> int:
+    return balance.remaining or 0
 
 
 def _rfc3339(week: Week) -> str:

@@ -1,5 +1,7 @@
 """Too fast, or too many at once."""
 
+import re
+
 import openai
 import pytest
 
@@ -59,6 +61,29 @@ def test_refusals_for_other_reasons_carry_the_headers_too(gateway: Gateway, stub
         assert refused.status_code == 400
         assert refused.headers["x-ratelimit-remaining-requests"] == "4"
         assert refused.headers["x-quota-remaining-tokens"] == refused.headers["x-quota-limit-tokens"]
+
+
+def test_the_tightest_allowance_goes_by_the_names_that_openai_uses(gateway: Gateway, stub: ProviderStub) -> None:
+    with make_world(gateway, stub, policy={"weekly_tokens": 5000, "student_weekly_tokens": 9000}) as world:
+        answered = world.post().headers
+        stub.will(status=500)
+        failed = world.post().headers
+
+        for headers in (answered, failed):
+            assert headers["x-ratelimit-limit-tokens"] == "5000"
+            assert headers["x-ratelimit-remaining-tokens"] == headers["x-quota-remaining-tokens"]
+            assert re.fullmatch(
+                r"\d{1,3}h\d{1,2}m[\d.]+s|\d{1,2}m[\d.]+s|[\d.]+m?s", headers["x-ratelimit-reset-tokens"]
+            )
+
+
+def test_a_used_up_week_says_so_by_the_same_names(gateway: Gateway, stub: ProviderStub) -> None:
+    with make_world(gateway, stub, policy={"student_weekly_tokens": 10}) as world:
+        refused = world.post()
+
+        assert refused.json()["error"]["code"] == "insufficient_quota"
+        assert refused.headers["x-ratelimit-limit-tokens"] == "10"
+        assert "retry-after" not in refused.headers
 
 
 def test_a_refusal_is_free_and_writes_no_record(gateway: Gateway, stub: ProviderStub) -> None:
