@@ -18,7 +18,7 @@ from apps.common.ids import new_id
 from apps.quotas.rates import SECOND, WINDOW, Count, Scope
 
 LEASE = 30 * SECOND
-MAX_CONNECTIONS = 32
+MAX_CONNECTIONS = 8
 SOCKET_SECONDS = 0.5  # the end of a command that nobody waits for any more
 BATCH = 500  # places a call: Redis does nothing else meanwhile
 
