@@ -8,7 +8,7 @@ from django.test import Client
 from apps.accounts.models import Membership
 from tests import factories
 from tests.admin.conftest import sign_in
-from tests.admin.world import CourseWorld
+from tests.admin.world import CourseWorld, make_call
 from tests.staff_api.asking import CALLS, found, page, refusal
 
 MISSING = "0" * 32
@@ -113,12 +113,17 @@ def test_no_filter_finds_a_foreign_call(instructor: Client, foreign: CourseWorld
     assert [query for query in queries if found(instructor, **query)] == []
 
 
-def test_a_cursor_of_somebody_else_opens_no_rows(instructor: Client, operator: Client, foreign: CourseWorld) -> None:
-    for _ in range(3):
-        factories.make_student(course=foreign.course)
-    next_page = page(operator, page_size=1)["next"]
+def test_a_cursor_of_somebody_else_opens_no_rows(
+    instructor: Client, operator: Client, world: CourseWorld, foreign: CourseWorld
+) -> None:
+    make_call(world.student)
+    older = page(operator, page_size=1)["next"].replace("page_size=1", "page_size=200")
 
-    assert foreign.call.pk not in [call["id"] for call in page(instructor, next_page)["results"]]
+    seen, leaked = (
+        foreign.call.pk in [call["id"] for call in page(client, older)["results"]] for client in (operator, instructor)
+    )
+
+    assert (seen, leaked) == (True, False)
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete", "options"])
