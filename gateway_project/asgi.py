@@ -56,10 +56,11 @@ async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
     """Open the plane before the first request, and close it after the last."""
     await receive()
     plane: Plane | None = None
+    showing: asyncio.Task[None] | None = None
     try:
         if settings.GATEWAY_ROLE != "control":
             plane = scope["state"]["plane"] = await Plane.open()
-            metrics.watch(plane)
+            showing = asyncio.create_task(metrics.show_for_ever(plane))
         health.watch(plane)
         _spare_the_collector()
         await send({"type": "lifespan.startup.complete"})
@@ -70,5 +71,7 @@ async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
     await receive()
     if plane is not None:
         await plane.close()
+    if showing is not None:
+        showing.cancel()
     await asyncio.to_thread(disconnect)
     await send({"type": "lifespan.shutdown.complete"})

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
+from gateway_project import metrics
+
 logger = logging.getLogger(__name__)
 
 LEAST_SECONDS = 1.0  # a process that dies sooner than this after its start is started again more slowly
@@ -49,6 +51,7 @@ class Child:
         elif (code := self.process.poll()) is not None:
             short = now - self.started < LEAST_SECONDS
             self.pause = min(MOST_PAUSE, max(0.5, self.pause * 2)) if short else 0.0
+            metrics.forget(self.process.pid)
             self.process, self.due = None, now + self.pause
             logger.error("The %s process ended with code %s; starting it again", self.name, code)
 

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from gateway_project import metrics
 from gateway_project.databases import disconnect
 from gateway_project.supervisor import Supervisor, bind
 
@@ -25,6 +26,8 @@ class Command(BaseCommand):
             self._prepare_demo(f"http://{_host(env.bind_address)}:{listener.getsockname()[1]}")
         disconnect()
         supervisor = Supervisor(listener, grace=env.shutdown_timeout_seconds + STOP_MARGIN)
+        if env.web_concurrency > 1:
+            metrics.share(settings.DATA_DIR / "metrics")
         for _ in range(env.web_concurrency):
             arguments = ["-m", "gateway_project.server", str(listener.fileno()), str(supervisor.parent_pipe)]
             supervisor.add("web", arguments, descriptors=(listener.fileno(),))
