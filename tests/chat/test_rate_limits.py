@@ -6,7 +6,7 @@ import openai
 import pytest
 
 from tests import factories
-from tests.chat.world import make_world
+from tests.chat.world import make_world, wait_until
 from tests.live import Gateway
 from tests.provider_stub import ProviderStub
 
@@ -123,6 +123,17 @@ def test_a_request_that_fails_gives_its_place_back(gateway: Gateway, stub: Provi
 
         assert [unreadable.status_code, blocked.status_code, failed.status_code] == [400, 400, 502]
         assert world.ask().choices
+
+
+def test_a_client_that_leaves_gives_its_place_back(gateway: Gateway, stub: ProviderStub) -> None:
+    stub.will(pause_after=1)
+    with make_world(gateway, stub, policy={"student_concurrent_requests": 1}) as world:
+        stream = world.stream()
+        next(iter(stream))
+
+        stream.close()
+
+        assert wait_until(lambda: world.post().status_code == 200, what="A free place")
 
 
 def test_who_asks_again_the_moment_an_answer_ends_is_not_told_to_wait(gateway: Gateway, stub: ProviderStub) -> None:
