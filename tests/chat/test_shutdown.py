@@ -24,7 +24,7 @@ from tests.live import Gateway, manage, own_data_dir, start_gateway
 from tests.provider_stub import ProviderStub
 
 LONG = " ".join(f"word{number}" for number in range(40))
-STREAMS = 30
+STREAMS = 50
 
 
 @contextlib.contextmanager
