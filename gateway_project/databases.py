@@ -82,11 +82,19 @@ def cache_and_sessions(env: Env) -> tuple[dict[str, Any], str]:
     url = env.redis_url.get_secret_value()
     if not url:
         return {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}, _SESSIONS_IN_DATABASE
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
     redis = {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": url,
         "KEY_PREFIX": "stoa",
-        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": REDIS_SECONDS, "SOCKET_TIMEOUT": REDIS_SECONDS},
+        "OPTIONS": {
+            "SOCKET_CONNECT_TIMEOUT": REDIS_SECONDS,
+            "SOCKET_TIMEOUT": REDIS_SECONDS,
+            # The driver would try ten times, with pauses, while somebody waits for a page.
+            "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},
+        },
     }
     return {"default": redis}, _SESSIONS_CACHED
 

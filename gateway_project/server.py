@@ -104,6 +104,8 @@ def serve(*, sockets: list[socket.socket], parent: int | None) -> None:
 def main() -> None:
     """Started by the supervisor as `python -m gateway_project.server SOCKET PIPE`, two inherited file descriptors."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
+    # For PostgreSQL, which commands such as `migrate` are to use without limits; the ledger's writer has narrower ones.
+    os.environ.setdefault("PGOPTIONS", "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000")
     import django
 
     django.setup()

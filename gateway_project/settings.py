@@ -94,8 +94,7 @@ TEMPLATES = [
 
 DATABASES = {"default": database(ENV, DATA_DIR)}
 CACHES, SESSION_ENGINE = cache_and_sessions(ENV)
-DJANGO_REDIS_IGNORE_EXCEPTIONS = True
-DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
+DJANGO_REDIS_IGNORE_EXCEPTIONS = True  # without it a cache has nothing; the limits of requests say that it is away
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "accounts.User"
