@@ -14,8 +14,8 @@ from gateway_project.env import BASE_DIR, Env
 MAKEFILE = (BASE_DIR / "Makefile").read_text()
 TARGETS = re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE)
 PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md")
-OTHERS = {"LAB_KEY", "ARGS", "STOA_BROWSER", "STOA_ARTEFACTS"}  # an example; variables of make and of the tests
-ENVIRONMENT = {*(name.upper() for name in Env.model_fields), *OTHERS}
+OTHERS = {"LAB_KEY", "STOA_BROWSER", "STOA_ARTEFACTS"}  # an example, and variables of the tests
+ENVIRONMENT = {*(name.upper() for name in Env.model_fields), *re.findall(r"\b[A-Z_]{3,}\b", MAKEFILE), *OTHERS}
 
 
 def sources() -> Iterator[ast.AST]:
