@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import connection
+
 from apps.accounts.models import Membership
 from apps.conversations.models import Call, Turn
 from apps.quotas.models import Hold, LedgerEntry, WeeklyUsage
@@ -86,17 +88,23 @@ class Scene:
             before=self.before,
             after=Footprint.of(self.gateway) if self.gateway.process.poll() is None else self.before,
             connections=self.stub.connections,
-            excuses=excuses or Excuses(),
+            excuses=excuses or Excuses(sockets=pooled()),
         )
 
     def findings(self, *, within: float = 30.0, **excuses: Any) -> list[str]:
         """What is wrong once the dust has settled: silent as soon as it can be, or what is left after so long."""
+        excuses.setdefault("sockets", pooled())
         deadline = time.monotonic() + within
         while found := findings(self.evidence(Excuses(**excuses))):
             if time.monotonic() > deadline:
                 return found
             time.sleep(0.2)
         return []
+
+
+def pooled() -> int:
+    """Connections to the database that a process may open when it needs them, and keep."""
+    return 11 if connection.vendor == "postgresql" else 0
 
 
 def _holds_of(calls: Iterable[str]) -> list[Hold]:

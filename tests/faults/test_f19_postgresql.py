@@ -74,7 +74,7 @@ def test_an_outage_of_half_a_minute_costs_refusals_only(
             wait_until(lambda: is_answering(scene), what="The first success after the return")
             back.append(time.monotonic() - returned)
         settled = time.monotonic()
-        findings = scene.findings(refusals=AWAY, within=60, sockets=10)
+        findings = scene.findings(refusals=AWAY, within=60)
         drained = time.monotonic() - settled
 
     refused = sum(said.end == "refused" for said in scene.transcripts)
@@ -120,7 +120,7 @@ def test_restarts_under_load_cost_errors_only_while_it_is_down(
     with linked(data_dir) as (scene, link):
         for _ in range(rounds):
             back.append(asyncio.run(restart_under_load(scene, link, down=chance.uniform(0.2, 1.0))))
-        findings = scene.findings(refusals=AWAY, within=60, sockets=10)
+        findings = scene.findings(refusals=AWAY, within=60)
 
     answered = sum(said.end == "done" for said in scene.transcripts)
     report(
@@ -155,7 +155,7 @@ def test_many_streams_live_on_few_connections(data_dir: Path, report: Callable[[
             scene.stub.always(repeats_prompt=True, text="word " * 100, chunk_delay=0.2)
             said = asyncio.run(stream_and_count(scene, link, streams, most))
             assert {one.end for one in said} == {"done"}
-        findings = scene.findings(within=60, sockets=POOL)
+        findings = scene.findings(within=60)
 
     report(
         f"F22 few connections: {streams} streams; at most {max(most)} connections to the database (goal 10); "

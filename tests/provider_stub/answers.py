@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from tests.provider_stub.behaviour import Behaviour
@@ -35,10 +36,11 @@ def plain(behaviour: Behaviour, body: dict[str, Any]) -> dict[str, Any]:
     return answer if behaviour.no_usage else {**answer, "usage": usage(behaviour, body)}
 
 
-def pieces(text: str) -> list[str]:
-    """The text a word at a time; joined, they are the text."""
+@lru_cache(maxsize=64)
+def pieces(text: str) -> tuple[str, ...]:
+    """The text a word at a time; joined, they are the text. Kept, since hundreds of streams may say the same."""
     words = text.split(" ")
-    return [word if position == 0 else f" {word}" for position, word in enumerate(words)] if text else []
+    return tuple(word if position == 0 else f" {word}" for position, word in enumerate(words)) if text else ()
 
 
 def deltas(behaviour: Behaviour) -> Iterator[dict[str, Any]]:
