@@ -49,6 +49,7 @@ class SharedRateLimits:
         self._left: dict[str, tuple[float, Sequence[Scope]]] = {}
         self._somebody_left = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
+        self._is_closing = False
 
     @property
     def is_local(self) -> bool:
@@ -93,9 +94,11 @@ class SharedRateLimits:
         return True
 
     async def close(self) -> None:
+        # The keeper ends by itself: before Python 3.12 a cancellation can be lost in the Redis client's `wait_for`.
+        self._is_closing = True
+        self._somebody_left.set()
         if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+            await self._keeper
         if self._left and not self.is_local:
             await self.keep(renew=False)
         await self._counts.aclose()
@@ -130,7 +133,7 @@ class SharedRateLimits:
 
     async def _keep_for_ever(self) -> None:
         renewed = _now()
-        while True:
+        while not self._is_closing:
             await self._somebody_left_or_tick()
             try:
                 if self._breaker.is_open and not await self._is_back():

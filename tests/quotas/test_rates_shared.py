@@ -237,6 +237,18 @@ async def test_the_last_to_leave_are_told_of_before_the_end(opened: Opened, redi
     assert await ask(other, ada)
 
 
+async def test_it_ends_in_the_middle_of_telling_who_left(opened: Opened) -> None:
+    for _ in range(20):
+        limits, ada = await opened(), student(None, 10)
+        first = await ask(limits, ada)
+        assert first is not None
+        limits.release(first)
+        await asyncio.sleep(0.0005)
+
+        async with asyncio.timeout(PATIENCE):
+            await limits.close()
+
+
 async def test_without_a_redis_each_process_has_its_part() -> None:
     limits = await open_rate_limits(redis_url="", budget=BUDGET, processes=2)
 
