@@ -52,9 +52,9 @@ def test_streams_end_by_themselves_or_with_an_event(
 
 
 def terminate_while_streaming(scene: Scene, streams: int, *, grace: float) -> tuple[list[Transcript], float, float]:
-    """Half of the streams end in time and half would take far longer. What they got, and two times after the signal:
+    """Half of the streams end in good time, half would take far longer. What they got, and two times after the signal:
     when nobody else could connect any more, and when all was over."""
-    short, long = (round(share * grace / CHUNK_SECONDS) for share in (0.5, 10))
+    short, long = (round(share * grace / CHUNK_SECONDS) for share in (0.2, 10))
     for words in (short, long):
         scene.stub.will(times=streams // 2, repeats_prompt=True, text="word " * words, chunk_delay=CHUNK_SECONDS)
     begun = len(scene.stub.journal)
