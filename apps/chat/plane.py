@@ -119,4 +119,4 @@ class Plane:
         await asyncio.to_thread(self.spool.stop)
         await self.rates.close()
         await self.client.close()
-        self.owner.close()
+        await asyncio.to_thread(self.owner.close)
