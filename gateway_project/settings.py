@@ -183,7 +183,7 @@ LOGGING = {
         "django.security.DisallowedHost": {"handlers": ["nowhere"], "propagate": False},
         "celery": {"level": "WARNING"},
         "uvicorn": {"level": "WARNING"},
-        "psycopg.pool": {"level": "ERROR"},  # that the database is away is said once: apps.common.outages
+        "psycopg": {"level": "ERROR"},  # that the database is away is said once: apps.common.outages
     },
 }
 

@@ -62,10 +62,6 @@ class Cursor(ABC):
         rows: list[Any] = self._cursor.fetchall()
         return rows
 
-    def next_result(self) -> None:
-        """Go on to the next of several statements that were executed together."""
-        self._cursor.nextset()
-
     def instant(self, value: datetime | None) -> Any:
         """An instant in the form in which the database stores it."""
         return self._operations.adapt_datetimefield_value(value)

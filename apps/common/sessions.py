@@ -4,6 +4,7 @@ Two implementations, for SQLite and for PostgreSQL. `begin` and `commit` raise D
 them nothing of the transaction has been done, unless it is `CommitUnknown`.
 """
 
+import contextlib
 import copy
 import logging
 import os
@@ -119,6 +120,7 @@ class PostgreSQLSession:
     """Bounds every statement in time, and finds out what became of a commit that was cut off.
 
     Each transaction asks for its number at its beginning; PostgreSQL can tell later whether that number was committed.
+    Statements go out in a pipeline: whatever reads nothing is waited for only together with the COMMIT.
     """
 
     def __init__(self, *, sign: str | None) -> None:
@@ -135,7 +137,7 @@ class PostgreSQLSession:
         }
         self._connection: Any = type(usual)(settings, alias="ledger")
         self._lock = lock_number(sign) if sign else None
-        self._transaction = ""
+        self._pipeline: Any = None
         self._backend: tuple[int, str] | None = None
         self._busy_since: float | None = None
         self._gate = threading.Lock()  # the watcher must not shut a socket whose number is already somebody else's
@@ -150,21 +152,27 @@ class PostgreSQLSession:
             try:
                 return self._begin(patient)
             except DatabaseError:
-                if not self._drop_lost():
+                if self._connection.connection is None or not self.is_lost:
                     raise
-            return self._begin(patient)  # the connection was stale; a fresh one may well work
+                self.close()  # it was stale; a fresh one may well work
+            return self._begin(patient)
         except BaseException:
             self._busy_since = None
             raise
 
     def commit(self) -> None:
+        transaction = None
         try:
             with self._connection.wrap_database_errors:
+                transaction = self._number.fetchone()[0]
                 self._cursor.execute("COMMIT")
-        except OperationalError as error:
+                self._leave_pipeline()
+        except DatabaseError as error:
             if not self.is_lost:
+                self.rollback()
                 raise
-            if not self._was_committed():
+            self.close()
+            if transaction is None or not self._was_committed(transaction):
                 self.close()
                 raise
             logger.warning("The connection broke while committing; the transaction is there: %s", error)
@@ -175,9 +183,17 @@ class PostgreSQLSession:
         self._busy_since = None
         try:
             with self._connection.wrap_database_errors:
-                self._cursor.execute("ROLLBACK")
+                with contextlib.suppress(self._connection.Database.Error):
+                    self._leave_pipeline()  # which raises what went wrong in it once more
+                cursor_on(self._connection).execute("ROLLBACK")
         except DatabaseError:
             self.close()
+
+    def _leave_pipeline(self) -> None:
+        """Wait until everything that was sent has been answered. Raises what went wrong."""
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline is not None:
+            pipeline.__exit__(None, None, None)
 
     def shorten_log(self) -> None:
         """No need: PostgreSQL looks after its own log."""
@@ -197,6 +213,7 @@ class PostgreSQLSession:
                 logger.exception("Cutting the connection failed")
 
     def close(self) -> None:
+        self._pipeline = None
         with self._gate:
             self._connection.close()
 
@@ -204,11 +221,11 @@ class PostgreSQLSession:
         if self._connection.connection is None:
             self._open()
         with self._connection.wrap_database_errors:
-            self._cursor = cursor_on(self._connection)
-            # One message for both, so that knowing the number costs no time on the wire.
-            self._cursor.execute("BEGIN; SELECT pg_current_xact_id()::text")
-            self._cursor.next_result()
-            self._transaction = self._cursor.fetchone()[0]
+            self._pipeline = self._connection.connection.pipeline()
+            self._pipeline.__enter__()
+            self._cursor, self._number = cursor_on(self._connection), cursor_on(self._connection)
+            self._cursor.execute("BEGIN")
+            self._number.execute("SELECT pg_current_xact_id()::text")
             if not patient:
                 self._cursor.execute(_SHORT_LOCK)
         return self._cursor
@@ -226,20 +243,12 @@ class PostgreSQLSession:
             if self._lock is not None:
                 cursor.execute("SELECT pg_advisory_lock(%s)", (self._lock,))
 
-    def _drop_lost(self) -> bool:
-        """Close the connection if it broke; False if it is sound, or was never there."""
-        if self._connection.connection is None or not self.is_lost:
-            return False
-        self.close()
-        return True
-
-    def _was_committed(self) -> bool:
+    def _was_committed(self, transaction: str) -> bool:
         """What became of the transaction whose COMMIT was cut off. Raises CommitUnknown if nobody can tell in time."""
-        self.close()
         deadline = time.monotonic() + RESOLVE_SECONDS
         while time.monotonic() < deadline:
             try:
-                status = self._status()
+                status = self._status(transaction)
                 if status in ("committed", "aborted"):
                     return status == "committed"
             except DatabaseError:
@@ -247,11 +256,11 @@ class PostgreSQLSession:
             time.sleep(0.1)
         raise CommitUnknown("The database went away while it committed.")
 
-    def _status(self) -> str | None:
+    def _status(self, transaction: str) -> str | None:
         if self._connection.connection is None:
             self._open()
         with self._connection.wrap_database_errors:
             cursor = cursor_on(self._connection)
-            cursor.execute("SELECT pg_xact_status(%s::xid8)", (self._transaction,))
+            cursor.execute("SELECT pg_xact_status(%s::xid8)", (transaction,))
             status: str | None = cursor.fetchone()[0]
         return status

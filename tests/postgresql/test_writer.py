@@ -24,7 +24,8 @@ def writer(link: Link) -> Iterator[Writer]:
 
 def add(cursor: Any, lines: Sequence[str]) -> list[str]:
     for line in lines:
-        cursor.execute("INSERT INTO lines (line) VALUES (%s)", [line])
+        cursor.execute("INSERT INTO lines (line) VALUES (%s) RETURNING id", [line])
+        cursor.fetchone()  # by now the server has done all that was sent
     return list(lines)
 
 
