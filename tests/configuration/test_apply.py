@@ -83,7 +83,7 @@ def test_an_allowance_is_as_the_file_says(applied: Operator) -> None:
 @pytest.mark.parametrize("who", ["key", "student", "course"])
 def test_requests_are_limited_as_the_file_says(applied: Operator, example: str, who: str) -> None:
     limits = {f"{who}_requests_per_minute": 90, f"{who}_concurrent_requests": 12}
-    text = "courses: [{slug: cs101, %s}]" % ", ".join(f"{name}: {limit}" for name, limit in limits.items())
+    text = "courses: [{{slug: cs101, {}}}]".format(", ".join(f"{name}: {limit}" for name, limit in limits.items()))
 
     applied.apply(text)
     set_to = QuotaPolicy.objects.filter(course__slug="cs101").values(*limits).get()
