@@ -10,6 +10,7 @@ Each stage refuses by raising a GatewayError. Refusals happen before the first b
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,7 @@ from apps.chat.outlet import Head
 from apps.chat.parsing import parse
 from apps.chat.pump import Pump
 from apps.chat.reserving import quota_headers
+from apps.common.commit import StoreAway
 from apps.common.errors import GatewayError, NotAllowed, RateLimited, Unavailable
 from apps.common.tracing import Trace
 from apps.quotas import ledger
@@ -73,8 +75,9 @@ async def chat(plane: "Plane", arrival: Arrival) -> Answer:
         raise
     except GatewayError as error:
         if "x-quota-reset" not in error.headers:
-            balances = await balances_of(plane, arrival.principal, now=arrival.now)
-            error.headers.update(quota_headers(balances, now=arrival.now))
+            with contextlib.suppress(StoreAway):  # the refusal is as true without them
+                balances = await balances_of(plane, arrival.principal, now=arrival.now)
+                error.headers.update(quota_headers(balances, now=arrival.now))
         if slot is not None and slot.rate is not None:
             error.headers.update(slot.rate.headers())
         raise

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.common.cursor import cursor_on
+from apps.quotas import rows
 from apps.quotas.checkpoints import Checkpoint, write
 from apps.quotas.ledger import apply
 from apps.quotas.models import Hold, LedgerEntry, WeeklyUsage
@@ -381,3 +382,13 @@ def test_holds_never_exceed_a_limit_and_never_go_below_nothing(story: list[Movem
     assert all(used >= 0 and held >= 0 for _, _, used, held in weeks)
     open_holds = sum(amount for _, state, amount, _, _ in holds if state == Hold.State.HELD)
     assert (sum(held for *_, held in weeks) == 0) == (open_holds == 0)
+
+
+def test_what_it_remembers_of_weeks_is_bounded() -> None:
+    move(reserve("a", 10))
+    strangers = {("student", -number, NOW): 0 for number in range(rows._MAX_WEEK_IDS)}
+    rows._week_ids.update(strangers)
+
+    move(reserve("b", 10))
+
+    assert len(rows._week_ids) <= 3

@@ -1,10 +1,15 @@
 """Fixtures of the chat path's stages."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
+from apps.chat.plane import Plane
+from apps.common.clients import RelayClient, RelayLimits
 from apps.common.commit import Writer
+from apps.common.owners import Owner
+from apps.conversations.spool import Spool
 from tests.chat.unit.desk import Desk
 
 
@@ -14,3 +19,16 @@ def desk(committed_db: None) -> Iterator[Desk]:
     writer.start()
     yield Desk(writer)
     writer.stop()
+
+
+@pytest.fixture
+async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
+    """A plane of which only the spool is at work."""
+    owner = Owner(tmp_path / "owners")
+    client = RelayClient(RelayLimits(connect_timeout=1, pool_timeout=1, keepalive_expiry=1, max_connections=1))
+    plane = Plane(owner=owner, writer=Writer(), spool=Spool(tmp_path / "spool.sqlite3"), client=client, adapters={})
+    plane.spool.start()
+    yield plane
+    plane.spool.stop()
+    await client.close()
+    owner.close()

@@ -1,32 +1,14 @@
 """The text of a call on its way to the spool."""
 
 import itertools
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from apps.chat.plane import Plane
 from apps.chat.transcripts import KnownEnds, Transcript
-from apps.common.clients import RelayClient, RelayLimits
-from apps.common.commit import Writer
-from apps.common.owners import Owner
 from apps.conversations import spool, threads
-from apps.conversations.spool import MAX_QUEUED_BYTES, Spool, SpooledRecord, SpooledTurn
+from apps.conversations.spool import MAX_QUEUED_BYTES, SpooledRecord, SpooledTurn
 from tests.chat.unit.values import a_call, a_principal
-
-
-@pytest.fixture
-async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
-    """A plane of which only the spool is at work."""
-    owner = Owner(tmp_path / "owners")
-    client = RelayClient(RelayLimits(connect_timeout=1, pool_timeout=1, keepalive_expiry=1, max_connections=1))
-    plane = Plane(owner=owner, writer=Writer(), spool=Spool(tmp_path / "spool.sqlite3"), client=client, adapters={})
-    plane.spool.start()
-    yield plane
-    plane.spool.stop()
-    await client.close()
-    owner.close()
 
 
 def spooled(plane: Plane) -> list[SpooledRecord]:
