@@ -94,6 +94,8 @@ class Supervisor:
                     process.kill()
             time.sleep(0.02)
         os.close(self._pipe)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # all is done; one that comes late must not make it look like a crash
 
 
 def bind(address: str, port: int) -> socket.socket:
