@@ -57,6 +57,7 @@ def _detector() -> BlockBuster:
     for function in detector.functions.values():
         # Django keeps a large upload to the control plane in a temporary file, and writes it where it stands.
         function.can_block_in("django/core/handlers/asgi.py", "read_body")
+        function.can_block_in("coverage/collector.py", "lock_data")
     return detector
 
 

@@ -76,6 +76,7 @@ async def test_the_headers_are_ours_and_no_others(
 
     headers = dict(stub.last.headers)
     assert headers.pop("host") and headers.pop("content-length")
+    assert headers.pop("traceparent").startswith("00-")
     assert headers == {
         "content-type": "application/json",
         "accept": accept,

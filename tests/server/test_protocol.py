@@ -173,8 +173,9 @@ def test_descriptors_never_run_out_at_accepting(pristine: Path) -> None:
 def web_process(gateway: Gateway) -> Path | None:
     for pid in gateway.children():
         process = Path(f"/proc/{pid}")
-        if b"gateway_project.server" in process.joinpath("cmdline").read_bytes():
-            return process
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it may have ended a moment ago
+            if b"gateway_project.server" in process.joinpath("cmdline").read_bytes():
+                return process
     return None
 
 

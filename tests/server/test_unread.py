@@ -77,4 +77,4 @@ def open_connections(gateway: Gateway) -> int:
     """Connections on the gateway's side that wait to be closed by it, for the client has gone."""
     address = f"0100007F:{gateway.port:04X}"
     with open("/proc/net/tcp") as table:
-        return sum(line.split()[1] == address and line.split()[3] in ("01", "08") for line in table)
+        return sum(line.split()[1] == address and line.split()[3] == "08" for line in table)
