@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from importlinter.api import read_configuration
 
 from gateway_project.env import BASE_DIR
