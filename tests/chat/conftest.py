@@ -7,11 +7,16 @@ test that needs one of its own calls `make_world`.
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 
 from tests.chat.pool import Ready, WorldPool
 from tests.chat.world import World
 from tests.live import Gateway
 from tests.provider_stub import ProviderStub
+
+
+if "postgresql" in settings.DATABASES["default"]["ENGINE"]:
+    collect_ignore = ["test_locked_database.py"]  # no other process can lock all of it
 
 
 @pytest.fixture(scope="session")
