@@ -14,7 +14,6 @@ from tests.chat.world import World
 from tests.live import Gateway
 from tests.provider_stub import ProviderStub
 
-
 if "postgresql" in settings.DATABASES["default"]["ENGINE"]:
     collect_ignore = ["test_locked_database.py"]  # no other process can lock all of it
 
