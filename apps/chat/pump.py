@@ -5,6 +5,7 @@ charges what is due and writes the call down: nothing depends on a generator bei
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -134,10 +135,11 @@ class Pump:
                 self._opened = await open_first(
                     self._call, self._plane.adapters, output=reservation.output, guidance=self._verdict.guidance
                 )
-                self._last_progress = time.monotonic()
-                if self._call.is_stream:
-                    self._begin(reservation.balances)
-                await self._pass_on(self._opened)
+                with contextlib.closing(self._opened.upstream):
+                    self._last_progress = time.monotonic()
+                    if self._call.is_stream:
+                        self._begin(reservation.balances)
+                    await self._pass_on(self._opened)
             self._meter.end()
         except TimeoutError:
             return None if self._meter.is_done else self._halt_failure()
@@ -153,8 +155,6 @@ class Pump:
             return InternalError()
         finally:
             self._limit = None
-            if self._opened is not None:
-                self._opened.upstream.close()
         return None
 
     async def _pass_on(self, opened: Opened) -> None:

@@ -21,8 +21,7 @@ _CHECKPOINT = {"id": "text", "checkpoint": "bigint"}
 def write(cursor: Cursor, batches: Sequence[Sequence[Checkpoint]]) -> list[None]:
     """A function for the writer: note the progress of all open calls in one statement."""
     points = {point.hold: point.amount for batch in batches for point in batch}
-    if points:
-        cursor.update("quotas_hold", _CHECKPOINT, list(points.items()), where="quotas_hold.state = 'held'")
+    cursor.update("quotas_hold", _CHECKPOINT, list(points.items()), where="quotas_hold.state = 'held'")
     return [None] * len(batches)
 
 
