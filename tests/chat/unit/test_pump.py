@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from apps.chat.parsing import ChatCall
 from apps.chat.plane import Plane
@@ -53,8 +54,13 @@ def pump_of(plane: Plane, call: ChatCall) -> Pump:
 
 
 async def state_of(call: ChatCall) -> str:
-    hold = await asyncio.to_thread(Hold.objects.get, pk=call.id)
-    return hold.state
+    def look() -> str:
+        try:
+            return Hold.objects.get(pk=call.id).state
+        finally:
+            connection.close()
+
+    return await asyncio.to_thread(look)
 
 
 async def test_a_client_that_left_before_anything_was_sent_costs_nothing(ledger: Plane, desk: Desk) -> None:
