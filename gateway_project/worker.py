@@ -10,6 +10,7 @@ import select
 import signal
 import sys
 import threading
+import time
 import warnings
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ def main() -> None:
     django.setup()
     from celery.beat import EmbeddedService
     from celery.platforms import SecurityWarning
+    from celery.worker.state import active_requests
 
     from gateway_project.celery import app
     from gateway_project.databases import disconnect
@@ -49,8 +51,8 @@ def main() -> None:
     beat.start()
     _wait(stop, parent=int(sys.argv[1]))
     beat.service.stop()
-    if worker.pool is not None:
-        worker.pool.on_stop()  # returns once the tasks that run have ended
+    while active_requests:  # tasks that run come to their end, and no new ones are sent
+        time.sleep(0.01)
     disconnect()
     logging.shutdown()
     os._exit(0)  # nothing is left to do, and Celery's own way out takes seconds
