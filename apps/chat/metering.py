@@ -220,7 +220,7 @@ class Ratios:
 
     START = 1 / 3
     _SHARE = 0.05
-    _LOWEST, _HIGHEST = 1 / 32, 1.0
+    _LOWEST, _HIGHEST = 1 / 8, 1.0  # no text has longer tokens: a provider that counts fewer must not make it cheap
 
     def __init__(self) -> None:
         self._by_model: dict[str, float] = {}

@@ -254,3 +254,12 @@ def test_a_wild_report_moves_an_estimate_only_a_little(tokens: int) -> None:
     ratios.learn("m", size=1000, tokens=tokens)
 
     assert 300 <= ratios.estimate("m", 1000) <= 370
+
+
+def test_no_provider_makes_text_cheaper_than_the_longest_tokens() -> None:
+    ratios = Ratios()
+
+    for _ in range(1000):
+        ratios.learn("m", size=1000, tokens=1)
+
+    assert ratios.estimate("m", 8000) >= 1000
