@@ -12,7 +12,7 @@ from apps.chat.reserving import Reservation
 from apps.common.errors import GatewayError
 from apps.quotas.movements import Balance
 
-QUEUE_BLOCKS = 8
+QUEUE_BYTES = 64 * 1024
 LAST_WORD_SECONDS = 2.0
 DONE = b"data: [DONE]\n\n"
 
@@ -33,7 +33,10 @@ class Outlet:
     def __init__(self, *, request_id: str) -> None:
         self._request_id = request_id
         self._head: asyncio.Future[Head] = asyncio.get_running_loop().create_future()
-        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(QUEUE_BLOCKS)
+        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._queued = 0
+        self._has_room = asyncio.Event()
+        self._has_room.set()
         self._is_abandoned = False
         self.is_sending = False
 
@@ -46,6 +49,9 @@ class Outlet:
     async def blocks(self) -> AsyncIterator[bytes]:
         """The events of a stream, whole ones only; at the end of it everything has been settled."""
         while (block := await self._queue.get()) is not None:
+            self._queued -= len(block)
+            if self._queued < QUEUE_BYTES:
+                self._has_room.set()
             yield block
 
     def abandon(self) -> None:
@@ -53,6 +59,7 @@ class Outlet:
         self._is_abandoned = True
         while not self._queue.empty():
             self._queue.get_nowait()
+        self._has_room.set()
 
     # The pump's side
 
@@ -65,8 +72,18 @@ class Outlet:
         if self._is_abandoned:
             return
         self.is_sending = True
-        await self._queue.put(block)
+        await self._add(block)
         self.is_sending = False
+
+    async def _add(self, block: bytes) -> None:
+        """Wait until what is queued is less than its bound: one block more than that is the most that waits."""
+        await self._has_room.wait()
+        if self._is_abandoned:
+            return
+        self._queue.put_nowait(block)
+        self._queued += len(block)
+        if self._queued >= QUEUE_BYTES:
+            self._has_room.clear()
 
     async def finish(self, failure: GatewayError | None) -> None:
         """Tell the client how it ended: the last thing it hears, after everything has been committed."""
@@ -80,8 +97,7 @@ class Outlet:
         last = DONE if failure is None else b"data: " + failure.json(request_id=self._request_id) + b"\n\n"
         try:
             async with asyncio.timeout(LAST_WORD_SECONDS):
-                await self._queue.put(last)
-                await self._queue.put(None)
+                await self._add(last)
         except TimeoutError:
             self.abandon()
-            await self._queue.put(None)
+        self._queue.put_nowait(None)

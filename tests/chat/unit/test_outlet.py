@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from apps.chat.opening import Opened
-from apps.chat.outlet import DONE, QUEUE_BLOCKS, Head, Outlet
+from apps.chat.outlet import DONE, QUEUE_BYTES, Head, Outlet
 from apps.chat.reserving import Reservation
 from apps.common.errors import Unavailable, UpstreamFailed
 from apps.providers.adapters import Outgoing
@@ -16,6 +16,8 @@ from apps.providers.routing import Candidate
 from tests.chat.unit.values import a_target
 
 SECONDS = 5.0
+FULL = 8  # blocks that fill the queue
+BLOCK = b"x" * (QUEUE_BYTES // FULL)
 FAILURE = UpstreamFailed("upstream_interrupted", "It broke off.", charged=7)
 
 
@@ -53,8 +55,8 @@ async def filled(outlet: Outlet) -> "asyncio.Task[None]":
     """Put in more than it holds; the task that waits to put in the rest."""
 
     async def put_all() -> None:
-        for number in range(QUEUE_BLOCKS + 1):
-            await outlet.put(b"%d" % number)
+        for number in range(FULL + 1):
+            await outlet.put(b"%d" % number + BLOCK)
 
     task = asyncio.create_task(put_all())
     await settle()
@@ -120,21 +122,21 @@ async def test_a_slow_client_keeps_the_pump_waiting(begun: Outlet) -> None:
     assert begun.is_sending
 
     reader = begun.blocks()
-    assert await anext(reader) == b"0"
+    assert await anext(reader) == b"0" + BLOCK
     await asyncio.wait_for(putting, SECONDS)
     assert not begun.is_sending
 
 
 async def test_the_last_word_waits_behind_the_blocks_of_a_slow_client(begun: Outlet) -> None:
-    for number in range(QUEUE_BLOCKS):
-        await begun.put(b"%d" % number)
+    for _ in range(FULL):
+        await begun.put(BLOCK)
     finishing = asyncio.create_task(begun.finish(None))
     await settle()
 
     read = await blocks_of(begun)
 
     await asyncio.wait_for(finishing, SECONDS)
-    assert (len(read), read[-1]) == (QUEUE_BLOCKS + 1, DONE)
+    assert (len(read), read[-1]) == (FULL + 1, DONE)
 
 
 async def test_a_failure_is_the_last_word_and_no_done_follows(begun: Outlet) -> None:
@@ -164,8 +166,8 @@ async def test_an_abandoned_outlet_never_keeps_the_pump_waiting(begun: Outlet) -
     begun.abandon()
 
     async with asyncio.timeout(SECONDS):
-        for _ in range(QUEUE_BLOCKS * 3):
-            await begun.put(b"x")
+        for _ in range(FULL * 3):
+            await begun.put(BLOCK)
         await begun.finish(None)
 
 
@@ -179,8 +181,8 @@ async def test_abandoning_frees_a_pump_that_waits(begun: Outlet) -> None:
 
 
 async def test_abandoning_frees_a_pump_that_waits_with_its_last_word(begun: Outlet) -> None:
-    for _ in range(QUEUE_BLOCKS):
-        await begun.put(b"x")
+    for _ in range(FULL):
+        await begun.put(BLOCK)
     finishing = asyncio.create_task(begun.finish(FAILURE))
     await settle()
 
@@ -202,8 +204,8 @@ async def test_what_is_put_in_after_abandoning_is_dropped(begun: Outlet) -> None
 
 
 async def test_a_client_that_stands_still_does_not_keep_the_last_word_for_ever(begun: Outlet) -> None:
-    for _ in range(QUEUE_BLOCKS):
-        await begun.put(b"x")
+    for _ in range(FULL):
+        await begun.put(BLOCK)
 
     await asyncio.wait_for(begun.finish(None), SECONDS)
 
