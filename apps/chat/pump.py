@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from django.conf import settings
 
 from apps.chat.accounting import weights_of
-from apps.chat.charging import Ending
+from apps.chat.charging import Ending, most_text
 from apps.chat.metering import PlainMeter, StreamMeter
 from apps.chat.opening import Opened, open_first
 from apps.chat.outlet import Head, Outlet
@@ -64,6 +64,7 @@ class Pump:
         self._limit: asyncio.Timeout | None = None
         self._halted: Halt | None = None
         self._reservation: Reservation | None = None
+        self._most_text = 0
         self._opened: Opened | None = None
         self._was_tried = False
         self._started = self._last_progress = time.monotonic()
@@ -130,6 +131,7 @@ class Pump:
         if self._halted is not None:
             return self._halt_failure()  # nothing has been sent, and now nothing will be
         self._was_tried = True
+        self._most_text = most_text(reservation.output * self._call.choices)
         try:
             async with asyncio.timeout(settings.REQUEST_TIMEOUT) as self._limit:
                 self._opened = await open_first(
@@ -171,11 +173,14 @@ class Pump:
 
     async def _metered(self, chunk: bytes) -> bytes:
         try:
-            return self._meter.feed(chunk)
+            block = self._meter.feed(chunk)
         except UpstreamBroken as error:
             if error.kept:
                 await self.outlet.put(error.kept)  # it is charged, so it is delivered
             raise
+        if self._meter.text_bytes > self._most_text:
+            raise UpstreamBroken(f"The answer is longer than {self._most_text} bytes, far beyond its output cap.")
+        return block
 
     def _halt_failure(self) -> GatewayError:
         if self._halted == "shutting_down":
