@@ -384,7 +384,7 @@ async def test_standing_still_is_told_from_going_on(upstream: ScriptedUpstream, 
 async def test_a_client_that_reads_no_more_is_told_from_a_provider_that_says_no_more(
     upstream: ScriptedUpstream, ledger: Plane, desk: Desk
 ) -> None:
-    upstream.say(*[piece("Hello")] * 20)
+    upstream.say(*[piece("Hello" * 1_000)] * 20)
     pump = streaming(ledger, desk)
     await pump.outlet.head()
     async with asyncio.timeout(SECONDS):
