@@ -244,13 +244,15 @@ def _entries(usage: WeeklyUsage) -> dict[str, Any]:
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(ReadByCourse):
     empty_text = "The ledger is empty. Every call appends what it holds and what it is charged."
-    list_display = ("moved_at", "kind", "who", "held", "used", "call")
+    list_display = ("moved_at", "kind", "who", "held", "used", "granted", "call", "actor", "note")
     list_filter = (EntryCourseFilter, ("kind", ChoicesDropdownFilter))
-    list_select_related = ("usage",)
+    list_select_related = ("usage", "actor")
     search_fields = ("hold",)
     search_help_text = "Request ID, or a student's external ID, name or e-mail"
-    fieldsets = ((None, {"fields": ("moved_at", "kind", "who", "held", "used", "call", "week")}),)
-    readonly_fields = ("moved_at", "who", "held", "used", "call", "week")
+    fieldsets = (
+        (None, {"fields": ("moved_at", "kind", "who", "held", "used", "granted", "call", "week", "actor", "note")}),
+    )
+    readonly_fields = ("moved_at", "who", "held", "used", "granted", "call", "week", "actor", "note")
     sortable_by = ("moved_at",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -276,9 +278,13 @@ class LedgerEntryAdmin(ReadByCourse):
     def used(self, entry: LedgerEntry) -> str:
         return signed(entry.used_delta)
 
+    @admin.display(description="granted")
+    def granted(self, entry: LedgerEntry) -> str:
+        return signed(entry.granted_delta)
+
     @admin.display(description="call")
-    def call(self, entry: LedgerEntry) -> SafeString:
-        return _call_link(entry.hold)
+    def call(self, entry: LedgerEntry) -> str:
+        return "" if entry.kind in LedgerEntry.BY_STAFF else _call_link(entry.hold)
 
     @admin.display(description="week")
     def week(self, entry: LedgerEntry) -> SafeString:

@@ -9,12 +9,13 @@ from operator import itemgetter
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, Sum
+from django.db.models import F, Q, Sum
 from django.db.models.functions import Coalesce
 
 from apps.quotas.models import Hold, LedgerEntry, WeeklyUsage
 
 BATCH = 2_000
+FIGURES = ("used", "held", "granted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def audit() -> Audit:
         if is_own and connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        drifts = (*_weeks(), *_holds())
+        drifts = (*_weeks(), *_holds(), *_strays())
         return Audit(
             weeks=WeeklyUsage.objects.count(),
             holds=Hold.objects.count(),
@@ -61,21 +62,21 @@ def audit() -> Audit:
 
 
 def _weeks() -> Iterator[Drift]:
-    """Used and held of a week are the sums of its entries."""
-    sums = WeeklyUsage.objects.annotate(
-        proven_used=Coalesce(Sum("entries__used_delta"), 0), proven_held=Coalesce(Sum("entries__held_delta"), 0)
-    ).exclude(used=F("proven_used"), held=F("proven_held"))
-    for row in sums.values("kind", "account", "starts_at", "used", "held", "proven_used", "proven_held"):
+    """Used, held and granted of a week are the sums of its entries."""
+    proven = {f"proven_{figure}": Coalesce(Sum(f"entries__{figure}_delta"), 0) for figure in FIGURES}
+    sums = WeeklyUsage.objects.annotate(**proven).exclude(**{figure: F(f"proven_{figure}") for figure in FIGURES})
+    for row in sums.values("kind", "account", "starts_at", *FIGURES, *proven):
         name = f"{row['kind']} {row['account']}, week of {row['starts_at']:%Y-%m-%d}"
-        yield from _compare(f"{name}, used", row["used"], row["proven_used"])
-        yield from _compare(f"{name}, held", row["held"], row["proven_held"])
+        for figure in FIGURES:
+            yield from _compare(f"{name}, {figure}", row[figure], row[f"proven_{figure}"])
 
 
 def _holds() -> Iterator[Drift]:
     """On each of its weeks, a hold moved what its state says: its amount while held, what it charged afterwards."""
     holds = Hold.objects.order_by("pk").only("pk", "state", "amount", "charged", "usage_ids")
     moved = (
-        LedgerEntry.objects.order_by("hold", "usage")
+        LedgerEntry.objects.exclude(kind__in=LedgerEntry.BY_STAFF)
+        .order_by("hold", "usage")
         .values("hold", "usage")
         .annotate(held=Sum("held_delta"), used=Sum("used_delta"))
     )
@@ -89,6 +90,13 @@ def _holds() -> Iterator[Drift]:
         found = list(rows)
         hold = next((row for _, kind, row in found if kind == 0), None)
         yield from _check_hold(call, hold, {row["usage"]: row for _, kind, row in found if kind == 1})
+
+
+def _strays() -> Iterator[Drift]:
+    """Only calls hold tokens, and only staff grant them."""
+    by_staff = Q(kind__in=LedgerEntry.BY_STAFF)
+    for entry in LedgerEntry.objects.filter(by_staff & ~Q(held_delta=0) | ~by_staff & ~Q(granted_delta=0)).iterator():
+        yield Drift(f"Entry {entry.pk} ({entry}), what it may not move", entry.held_delta or entry.granted_delta, 0)
 
 
 def _check_hold(call: str, hold: Hold | None, moved: dict[int, Any]) -> Iterator[Drift]:

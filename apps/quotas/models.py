@@ -5,6 +5,7 @@ The ledger's tables are written by `ledger.py` alone, in SQL; here they are desc
 
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -125,6 +126,7 @@ class WeeklyUsage(models.Model):
     ends_at = models.DateTimeField()
     used = models.BigIntegerField(default=0)
     held = models.BigIntegerField(default=0)
+    granted = models.BigIntegerField(default=0, db_default=0, help_text="Added to the limit by staff, for this week.")
 
     objects = WeeklyUsageQuerySet.as_manager()
 
@@ -136,6 +138,7 @@ class WeeklyUsage(models.Model):
             models.UniqueConstraint(fields=("kind", "account", "starts_at"), name="one_row_per_account_and_week"),
             models.CheckConstraint(condition=Q(used__gte=0), name="used_is_not_negative"),
             models.CheckConstraint(condition=Q(held__gte=0), name="held_is_not_negative"),
+            models.CheckConstraint(condition=Q(granted__gte=0), name="granted_is_not_negative"),
             models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="week_ends_after_it_starts"),
         )
 
@@ -191,14 +194,33 @@ class LedgerEntry(models.Model):
         RELEASE = "release", "Released"
         EXPIRE = "expire", "Charged after a crash"
         ADJUST = "adjust", "Adjusted after a crash"
+        EXCESS = "excess", "Charged beyond what was held"
+        GRANT = "grant", "Granted by staff"
+        CORRECT = "correct", "Corrected by staff"
+        CHANGE = "change", "Limit changed"
+
+    BY_STAFF: ClassVar[tuple[Kind, ...]] = (Kind.GRANT, Kind.CORRECT, Kind.CHANGE)
 
     # The unique constraint below begins with the week and serves as its index: every index costs each call a page.
     usage = models.ForeignKey(WeeklyUsage, on_delete=models.PROTECT, related_name="entries", db_index=False)
-    hold = models.CharField("call", max_length=32)
+    hold = models.CharField("call", max_length=40, help_text="The call, or the id of what staff did.")
     kind = models.CharField(max_length=8, choices=Kind.choices)
     held_delta = models.BigIntegerField("held")
     used_delta = models.BigIntegerField("used")
     at = models.DateTimeField()
+    # Calls leave these three to the database: their statement does not name them.
+    granted_delta = models.BigIntegerField("granted", default=0, db_default=0)
+    note = models.TextField("reason", blank=True, default="", db_default="")
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+        verbose_name="by",
+    )
 
     objects = LedgerEntryQuerySet.as_manager()
 
@@ -208,6 +230,8 @@ class LedgerEntry(models.Model):
         constraints = (
             models.UniqueConstraint(fields=("usage", "hold", "kind"), name="one_entry_per_movement_and_account"),
         )
+        # For the removal of a user. The entries of calls are not in it.
+        indexes = (models.Index(fields=("actor",), name="entries_by_staff", condition=Q(actor__isnull=False)),)
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.hold}"

@@ -40,6 +40,17 @@ def move_entries(hold: str) -> None:
     WeeklyUsage.objects.filter(pk=other.pk).update(used=used)
 
 
+def give_itself(hold: str) -> None:
+    LedgerEntry.objects.filter(hold=hold, usage__kind="student", kind="settle").update(granted_delta=5)
+    WeeklyUsage.objects.filter(kind="student").update(granted=5)
+
+
+def hold_by_staff() -> None:
+    week = WeeklyUsage.objects.get(kind="student")
+    week.entries.create(hold="grant-1", kind="grant", held_delta=5, used_delta=0, at=week.starts_at)
+    WeeklyUsage.objects.filter(pk=week.pk).update(held=F("held") + 5)
+
+
 TAMPERINGS: dict[str, Callable[[], object]] = {
     "used tokens that nobody used": lambda: WeeklyUsage.objects.filter(kind="student").update(used=F("used") + 1),
     "used tokens that vanished": lambda: WeeklyUsage.objects.filter(kind="course").update(used=F("used") - 1),
@@ -54,6 +65,9 @@ TAMPERINGS: dict[str, Callable[[], object]] = {
     "a call that somebody else pays for": lambda: move_entries("settled"),
     "a week that has no entries": lambda: LedgerEntry.objects.filter(usage__kind="course").delete(),
     "a released hold that charged": lambda: Hold.objects.filter(id="released").update(charged=3),
+    "granted tokens that nobody granted": lambda: WeeklyUsage.objects.filter(kind="student").update(granted=1),
+    "a call that granted itself tokens": lambda: give_itself("settled"),
+    "staff who hold tokens": lambda: hold_by_staff(),
     "a hold that never ended": lambda: Hold.objects.filter(id="released").update(state="held"),
 }
 

@@ -187,7 +187,7 @@ def test_settling_replaces_the_hold_by_the_true_amount() -> None:
 
     (outcome,) = move(settle("a", 25))
 
-    assert outcome == Ended("settled", 25, True, "{}", ((25, 0), (25, 0)))
+    assert outcome == Ended("settled", 25, True, "{}", ((25, 0, 0), (25, 0, 0)))
     assert Hold.objects.get(id="a").resolved_at == LATER
 
 
@@ -252,8 +252,8 @@ def test_a_zombie_adjusts_the_charge_once() -> None:
 
     first, second = move(settle("a", 40)), move(settle("a", 99))
 
-    assert first == [Ended("adjusted", 40, True, "{}", ((40, 0), (40, 0)))]
-    assert second == [Ended("adjusted", 40, False, "{}", ((40, 0), (40, 0)))]
+    assert first == [Ended("adjusted", 40, True, "{}", ((40, 0, 0), (40, 0, 0)))]
+    assert second == [Ended("adjusted", 40, False, "{}", ((40, 0, 0), (40, 0, 0)))]
 
 
 def test_a_zombie_may_also_give_back() -> None:
@@ -389,6 +389,6 @@ def test_what_it_remembers_of_weeks_is_bounded() -> None:
     strangers = {("student", -number, NOW): 0 for number in range(rows._MAX_WEEK_IDS)}
     rows._week_ids.update(strangers)
 
-    move(reserve("b", 10))
+    move(reserve("b", 10, replace(STUDENT, id=77)))
 
     assert len(rows._week_ids) <= 3
