@@ -17,7 +17,7 @@ from apps.accounts.models import Course, Membership
 from apps.accounts.scoping import CourseFilter, CourseScoped, CourseScoping, seen_courses
 from apps.common.admin import CappedPaginator, Choice, OperatorOnly, Pages, ReadOnly, is_operator
 from apps.common.display import badge, moment, number, share, signed
-from apps.quotas.models import Hold, Institution, LedgerEntry, QuotaPolicy, WeeklyUsage
+from apps.quotas.models import BY_STAFF, Hold, Institution, LedgerEntry, QuotaPolicy, WeeklyUsage
 
 LATEST = 200
 
@@ -284,7 +284,7 @@ class LedgerEntryAdmin(ReadByCourse):
 
     @admin.display(description="call")
     def call(self, entry: LedgerEntry) -> str:
-        return "" if entry.kind in LedgerEntry.BY_STAFF else _call_link(entry.hold)
+        return "" if entry.kind in BY_STAFF else _call_link(entry.hold)
 
     @admin.display(description="week")
     def week(self, entry: LedgerEntry) -> SafeString:

@@ -93,20 +93,19 @@ def decide(fold: Fold, movement: Movement) -> Outcome:
         return None
     changed = _end(fold, hold, movement)
     weeks = [fold.weeks[usage_id] for usage_id in hold.usage_ids]
-    totals = tuple((week.used, week.held, week.granted) for week in weeks)
+    totals = tuple([(week.used, week.held, week.granted) for week in weeks])
     return Ended(hold.state, hold.charged, changed, hold.identity, totals)
 
 
 def _reserve(fold: Fold, movement: Reserve) -> Held | Short:
     weeks = [fold.weeks[fold.week_ids[key_of(account)]] for account in movement.accounts]
-    balances = _balances(movement.accounts, weeks)
     amount = movement.amount
-    for balance in balances:
-        remaining = balance.remaining
-        if remaining is not None and remaining < amount:
-            if remaining < movement.least:
-                return Short(balance.account, balances)
-            amount = remaining
+    for account, week in zip(movement.accounts, weeks, strict=True):
+        remaining = amount if account.limit is None else account.limit + week.granted - week.used - week.held
+        if remaining < amount:
+            amount = max(0, remaining)
+            if amount < movement.least:
+                return Short(account, _balances(movement.accounts, weeks))
     hold = HoldRow(
         id=movement.hold,
         state=HELD,
@@ -124,19 +123,24 @@ def _reserve(fold: Fold, movement: Reserve) -> Held | Short:
 
 
 def _balances(accounts: tuple[Account, ...], weeks: list[WeekRow]) -> tuple[Balance, ...]:
-    return tuple(week.balance(account) for account, week in zip(accounts, weeks, strict=True))
+    return tuple([week.balance(account) for account, week in zip(accounts, weeks, strict=True)])
 
 
 def _end(fold: Fold, hold: HoldRow, movement: Settle | Release | Expire) -> bool:
-    """Make the movement if the hold's state allows it."""
+    """Make the movement if the hold's state allows it. What is charged beyond the hold is an entry of its own."""
     if hold.state == HELD:
         state, kind, charge = _ending(hold, movement)
-        fold.move(hold, kind, held=-hold.amount, used=charge, now=movement.now)
+        fold.move(hold, kind, held=-hold.amount, used=min(charge, hold.amount), now=movement.now)
+        excess = max(0, charge - hold.amount)
     elif hold.state == EXPIRED and isinstance(movement, Settle):
         state, charge = ADJUSTED, movement.charge
-        fold.move(hold, "adjust", held=0, used=charge - hold.charged, now=movement.now)
+        within = min(charge, hold.amount) - min(hold.charged, hold.amount)
+        fold.move(hold, "adjust", held=0, used=within, now=movement.now)
+        excess = max(0, charge - hold.amount) - max(0, hold.charged - hold.amount)
     else:
         return False
+    if excess:
+        fold.move(hold, "excess", held=0, used=excess, now=movement.now)
     hold.state, hold.charged, hold.resolved_at = state, charge, movement.now
     fold.ended[hold.id] = hold
     return True

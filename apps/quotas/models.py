@@ -185,6 +185,9 @@ class LedgerEntryQuerySet(models.QuerySet["LedgerEntry"]):
         return self.filter(usage__in=WeeklyUsage.objects.for_staff(user))
 
 
+BY_STAFF = ("grant", "correct", "change")  # kinds of entries
+
+
 class LedgerEntry(models.Model):
     """One movement on one account. Appended, never changed: the sum of a week's entries is its WeeklyUsage."""
 
@@ -199,16 +202,16 @@ class LedgerEntry(models.Model):
         CORRECT = "correct", "Corrected by staff"
         CHANGE = "change", "Limit changed"
 
-    BY_STAFF: ClassVar[tuple[Kind, ...]] = (Kind.GRANT, Kind.CORRECT, Kind.CHANGE)
-
-    # The unique constraint below begins with the week and serves as its index: every index costs each call a page.
-    usage = models.ForeignKey(WeeklyUsage, on_delete=models.PROTECT, related_name="entries", db_index=False)
+    # Its week is locked while an entry is written, so that the database need not look for it once more. The index costs
+    # each call a page for each student; there is no other that calls pay for: what keeps a hold from ending twice is
+    # its own row, and the audit proves it.
+    usage = models.ForeignKey(WeeklyUsage, on_delete=models.PROTECT, related_name="entries", db_constraint=False)
     hold = models.CharField("call", max_length=40, help_text="The call, or the id of what staff did.")
     kind = models.CharField(max_length=8, choices=Kind.choices)
     held_delta = models.BigIntegerField("held")
     used_delta = models.BigIntegerField("used")
     at = models.DateTimeField()
-    # Calls leave these three to the database: their statement does not name them.
+    # The statement of calls does not name these three.
     granted_delta = models.BigIntegerField("granted", default=0, db_default=0)
     note = models.TextField("reason", blank=True, default="", db_default="")
     actor = models.ForeignKey(
@@ -228,7 +231,9 @@ class LedgerEntry(models.Model):
         verbose_name_plural = "ledger entries"
         ordering = ("-id",)
         constraints = (
-            models.UniqueConstraint(fields=("usage", "hold", "kind"), name="one_entry_per_movement_and_account"),
+            models.UniqueConstraint(
+                fields=("usage", "hold", "kind"), name="staff_movements_count_once", condition=Q(kind__in=BY_STAFF)
+            ),
         )
         # For the removal of a user. The entries of calls are not in it.
         indexes = (models.Index(fields=("actor",), name="entries_by_staff", condition=Q(actor__isnull=False)),)

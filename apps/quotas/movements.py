@@ -1,7 +1,11 @@
-"""What can be asked of the ledger, and what it answers. Pure values."""
+"""What can be asked of the ledger, and what it answers. Pure values.
+
+What is made for every call is a named tuple, which takes a third of the time that a frozen dataclass takes.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from apps.quotas.weeks import Week
 
@@ -18,8 +22,7 @@ class Account:
     week: Week
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(NamedTuple):
     """What an account had used and held when the movement was applied, that movement included."""
 
     account: Account
@@ -129,8 +132,7 @@ StaffMovement = Grant | Correct | Note
 Movement = HoldMovement | StaffMovement
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """The reservation stands. `balances` are in the order of the accounts."""
 
     amount: int
@@ -145,8 +147,7 @@ class Short:
     balances: tuple[Balance, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """How the hold stands now. `changed` is False if the movement came too late and did nothing.
 
     `totals` are used, held and granted of the weeks drawn on, in the order of the accounts.

@@ -1,10 +1,11 @@
 """The ledger's rows: read once before a batch is decided and written once after it, in SQL that SQLite and PostgreSQL
 share."""
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
+
+import orjson
 
 from apps.common.cursor import Cursor
 from apps.quotas.fold import Fold, HoldRow, Key, Mark, WeekRow, key_of
@@ -44,7 +45,7 @@ def _load_holds(cursor: Cursor, ids: Sequence[str]) -> dict[str, HoldRow]:
         return {}
     columns = "id, state, amount, floor, checkpoint, charged, identity, usage_ids"
     return {
-        row[0]: HoldRow(row[0], row[1], row[2], row[3], row[4], row[5] or 0, row[6], tuple(json.loads(row[7])))
+        row[0]: HoldRow(row[0], row[1], row[2], row[3], row[4], row[5] or 0, row[6], tuple(orjson.loads(row[7])))
         for row in cursor.select(columns, "quotas_hold", ids, lock="FOR UPDATE")
     }
 
@@ -53,10 +54,12 @@ def _load_booked(cursor: Cursor, wanted: Iterable[tuple[int, str]]) -> set[Mark]
     """Which movements by staff are in the ledger already. Their weeks are locked, so that the answer stays true."""
     found: set[Mark] = set()
     for one in wanted:
-        cursor.execute("SELECT usage_id, hold, kind FROM quotas_ledgerentry WHERE usage_id = %s AND hold = %s", one)
+        cursor.execute(f"SELECT usage_id, hold, kind {_BY_STAFF} AND usage_id = %s AND hold = %s", one)
         found.update(cursor.fetchall())
     return found
 
+
+_BY_STAFF = "FROM quotas_ledgerentry WHERE kind IN ('grant', 'correct', 'change')"
 
 # Ids of weeks by account. A week's row is never deleted, but the transaction that made one may have been rolled back
 # and its id given to another: an id counts only if its row is the account's. Bounded by being emptied.
@@ -131,7 +134,9 @@ def store(cursor: Cursor, fold: Fold) -> None:
     ended = [hold for id, hold in fold.ended.items() if id not in fold.created]
     if ended:
         cursor.update("quotas_hold", _ENDED_HOLD, [_ended_hold(hold, stamps) for hold in ended])
-    entries: list[tuple[Any, ...]] = [(*entry[:5], stamps[entry[5]]) for entry in fold.entries]
+    entries: list[tuple[Any, ...]] = [
+        (usage_id, hold, kind, held, used, stamps[at]) for usage_id, hold, kind, held, used, at in fold.entries
+    ]
     if not fold.reasons:
         cursor.insert("quotas_ledgerentry", _ENTRY, entries)
         return
@@ -142,9 +147,10 @@ def store(cursor: Cursor, fold: Fold) -> None:
 
 def _new_hold(cursor: Cursor, hold: HoldRow, made: Reserve, stamps: dict[datetime, Any]) -> tuple[Any, ...]:
     ended_at = stamps[hold.resolved_at] if hold.resolved_at else None
+    usage_ids = orjson.dumps(hold.usage_ids).decode()
     return (
         hold.id, made.owner, hold.state, hold.amount, hold.floor, 0, hold.charged if ended_at else None,
-        json.dumps(hold.usage_ids), hold.identity, stamps[made.now], cursor.instant(made.expires_at), ended_at,
+        usage_ids, hold.identity, stamps[made.now], cursor.instant(made.expires_at), ended_at,
     )  # fmt: skip
 
 

@@ -199,6 +199,49 @@ def test_settling_may_charge_more_than_was_held() -> None:
     assert totals(STUDENT) == (130, 0)
 
 
+def entries(hold: str) -> list[tuple[str, int, int]]:
+    """What the call moved on the student's week after its hold."""
+    rows = LedgerEntry.objects.filter(hold=hold, usage__kind="student").exclude(kind="hold").order_by("id")
+    return list(rows.values_list("kind", "held_delta", "used_delta"))
+
+
+@pytest.mark.parametrize(
+    ("movements", "moved"),
+    [
+        ([settle("a", 60)], [("settle", -60, 60)]),
+        ([settle("a", 61)], [("settle", -60, 60), ("excess", 0, 1)]),
+        ([expire("a"), settle("a", 90)], [("expire", -60, 5), ("adjust", 0, 55), ("excess", 0, 30)]),
+    ],
+)
+def test_what_is_charged_beyond_the_hold_is_an_entry_of_its_own(
+    movements: list[Movement], moved: list[tuple[str, int, int]]
+) -> None:
+    move(reserve("a", 60))
+
+    move(*movements)
+
+    assert entries("a") == moved
+
+
+@pytest.mark.parametrize(
+    ("charge", "moved"),
+    [
+        (100, [("adjust", 0, 0), ("excess", 0, 10)]),
+        (70, [("adjust", 0, 0), ("excess", 0, -20)]),
+        (40, [("adjust", 0, -20), ("excess", 0, -30)]),
+        (90, [("adjust", 0, 0)]),
+    ],
+)
+def test_a_zombie_adjusts_the_excess_as_well(charge: int, moved: list[tuple[str, int, int]]) -> None:
+    move(reserve("a", 60))
+    checkpoint("a", 90)
+    move(expire("a"))
+
+    move(settle("a", charge))
+
+    assert entries("a") == [("expire", -60, 60), ("excess", 0, 30), *moved]
+
+
 def test_releasing_gives_all_of_it_back() -> None:
     move(reserve("a", 60))
 
