@@ -76,13 +76,13 @@ class MemoryRateLimits:
             self._logs[scope[:2]].open -= 1
 
     async def take(self, scopes: Sequence[TokenScope], *, id: str, amount: int) -> TokenRate | None:
-        return self.take_part(scopes, id=id, amount=amount, processes=self._processes)
-
-    def take_part(self, scopes: Sequence[TokenScope], *, id: str, amount: int, processes: int) -> TokenRate | None:
-        """Count tokens as one of so many processes, which has its part of each limit. Raises TokensLimited."""
         if not scopes:
             return None
         check_size(scopes, amount=amount)
+        return self.take_part(scopes, id=id, amount=amount, processes=self._processes)
+
+    def take_part(self, scopes: Sequence[TokenScope], *, id: str, amount: int, processes: int) -> TokenRate:
+        """Count tokens as one of so many processes, which has its part of each limit. Raises TokensLimited."""
         now = self._clock()
         logs = [self._log(scope, now) for scope in scopes]
         counts = []

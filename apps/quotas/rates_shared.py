@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 from prometheus_client import Gauge
 
 from apps.common.breaker import Breaker
+from apps.common.errors import TokensLimited
 from apps.quotas.rates import SECOND, WINDOW, Rate, RateLimits, Scope, judge
 from apps.quotas.rates_memory import MemoryRateLimits
 from apps.quotas.rates_redis import LEASE, SOCKET_SECONDS, CountsAway, RedisCounts
@@ -54,6 +55,8 @@ class SharedRateLimits:
         self._breaker = Breaker()
         self._left: dict[str, tuple[float, Sequence[Scope]]] = {}
         self._costs: dict[str, tuple[float, Sequence[TokenScope], int]] = {}
+        self._are_costs_told = asyncio.Event()
+        self._are_costs_told.set()
         self._somebody_left = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._is_closing = False
@@ -91,12 +94,10 @@ class SharedRateLimits:
         if not scopes:
             return None
         check_size(scopes, amount=amount)
-        ask, late = partial(self._counts.take, scopes, id=id, amount=amount), partial(self._took_late, id, scopes)
         try:
-            now, counts = await self._ask(ask, late=late)
+            rate = await self._take_together(scopes, id, amount)
         except CountsAway:
             return self._local.take_part(scopes, id=id, amount=amount, processes=self._processes)
-        rate = judge_tokens(scopes, counts, amount=amount, now=now)
         self._local.record_tokens(scopes, id=id, amount=amount)
         return rate
 
@@ -113,13 +114,15 @@ class SharedRateLimits:
         leaving = {id: scopes for id, (_, scopes) in left.items()}
         staying = dict(self._local.open) if renew else {}
         try:
-            processes = await self._counts.keep(left=leaving, open=staying)
+            if renew or left:
+                self._processes = max(self._least, await self._counts.keep(left=leaving, open=staying))
             await self._counts.correct({id: (scopes, amount) for id, (_, scopes, amount) in costs.items()})
         except CountsAway:
             self._left, self._costs = left | self._left, costs | self._costs
             self._note(opened=self._breaker.miss(_now()))
             return False
-        self._processes = max(self._least, processes)
+        if not self._costs:
+            self._are_costs_told.set()
         self._note(closed=self._breaker.hit())
         return True
 
@@ -132,6 +135,23 @@ class SharedRateLimits:
         if (self._left or self._costs) and not self.is_local:
             await self.keep(renew=False)
         await self._counts.aclose()
+
+    async def _take_together(self, scopes: Sequence[TokenScope], id: str, amount: int) -> TokenRate:
+        """Raises CountsAway and TokensLimited."""
+        ask, late = partial(self._counts.take, scopes, id=id, amount=amount), partial(self._took_late, id, scopes)
+        knows_all = self._are_costs_told.is_set()
+        now, counts = await self._ask(ask, late=late)
+        try:
+            return judge_tokens(scopes, counts, amount=amount, now=now)
+        except TokensLimited:
+            if knows_all:
+                raise
+        # An answer has just ended and left room of which Redis did not know yet: its client may ask again at once.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._budget):
+                await self._are_costs_told.wait()
+        now, counts = await self._ask(ask, late=late)
+        return judge_tokens(scopes, counts, amount=amount, now=now)
 
     async def _ask(self, ask: Callable[[], Coroutine[Any, Any, T]], *, late: Callable[[asyncio.Task[T]], None]) -> T:
         """Raises CountsAway if Redis is away or too slow. It may count all the same, later: `late` is called then."""
@@ -162,6 +182,7 @@ class SharedRateLimits:
 
     def _tell_cost(self, id: str, scopes: Sequence[TokenScope], amount: int) -> None:
         self._costs[id] = (_now(), scopes, amount)
+        self._are_costs_told.clear()
         self._somebody_left.set()
 
     def _leave(self, id: str, scopes: Sequence[Scope]) -> None:

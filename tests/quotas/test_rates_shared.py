@@ -354,3 +354,12 @@ async def test_the_last_costs_are_told_before_the_end(opened: Opened) -> None:
     await limits.close()
 
     assert await take(other, 990, ada)
+
+
+async def test_who_asks_again_the_moment_a_call_ends_is_not_told_to_wait(opened: Opened) -> None:
+    limits, ada = await opened(), tokens_of_student(1000)
+
+    for _ in range(20):
+        id = await take(limits, 900, ada)
+        assert id is not None
+        limits.correct((ada,), id=id, amount=5)
