@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from django.conf import settings
 
+from apps.chat import pacing
 from apps.chat.accounting import weights_of
 from apps.chat.charging import Ending
 from apps.chat.metering import PlainMeter, StreamMeter
@@ -190,8 +191,10 @@ class Pump:
         answer = [self._meter.text()] if len(texts) > 1 else next(iter(texts.values()), None)
         self._transcript.finish(answer, said=self._meter.said())
         settled = await settle(self._plane, self._closed(reservation, failure))
+        pacing.correct(self._plane, self._call, reservation.pace, amount=settled.charged)
         if failure is not None:
             failure.charged = settled.charged
+            failure.headers.update(reservation.pace.headers())
         elif not self._call.is_stream:
             self._begin(settled.balances)
 

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
-from apps.chat import accounting, backlog, recording
+from apps.chat import accounting, backlog, pacing, recording
 from apps.chat.accounting import Estimate, Unit
+from apps.chat.pacing import Pace
 from apps.chat.parsing import ChatCall
 from apps.common.commit import StoreAway
 from apps.common.errors import OutOfQuota
@@ -35,12 +36,13 @@ class Reservation:
     output: int
     is_capped: bool
     balances: tuple[Balance, ...]
+    pace: Pace = pacing.NONE
 
 
 async def reserve(plane: "Plane", call: ChatCall, verdict: Verdict, *, now: datetime) -> Reservation:
-    """Hold what the call may cost. Raises OutOfQuota, after having recorded that, or StoreAway."""
-    policies = plane.policies.current
-    policy = policies.of(call.principal.course_id)
+    """Hold what the call may cost, if its tokens fit into the minute. Raises TokensLimited, OutOfQuota, after having
+    recorded that, or StoreAway."""
+    policy = plane.policies.current.of(call.principal.course_id)
     likely = plane.ratios.estimate(call.route.name, call.size)
     estimate = Estimate.of(
         call,
@@ -48,11 +50,22 @@ async def reserve(plane: "Plane", call: ChatCall, verdict: Verdict, *, now: date
         default_output=policy.default_output_tokens,
         least_output=policy.least_output_tokens,
     )
+    pace = await pacing.take(plane, call, amount=estimate.amount)
+    try:
+        return await _hold(plane, call, verdict, estimate, pace, likely=likely, now=now)
+    except BaseException:
+        pacing.correct(plane, call, pace, amount=0)
+        raise
+
+
+async def _hold(
+    plane: "Plane", call: ChatCall, verdict: Verdict, estimate: Estimate, pace: Pace, *, likely: int, now: datetime
+) -> Reservation:
     row, hits = recording.row_of(call, now=now, input_tokens=likely), recording.hit_rows(call, verdict)
     movement = Reserve(
         hold=call.id,
         owner=plane.owner.id,
-        accounts=policies.accounts(call.principal, now=now),
+        accounts=plane.policies.current.accounts(call.principal, now=now),
         amount=estimate.amount,
         least=estimate.least,
         floor=estimate.floor,
@@ -78,6 +91,7 @@ async def reserve(plane: "Plane", call: ChatCall, verdict: Verdict, *, now: date
         output=estimate.output_within(outcome.amount, call),
         is_capped=outcome.amount < estimate.amount,
         balances=outcome.balances,
+        pace=pace,
     )
 
 

@@ -27,11 +27,13 @@ ALLOWANCE_FIELDSETS = (
         "Requests",
         {
             "fields": (
-                ("student_requests_per_minute", "student_concurrent_requests"),
-                ("course_requests_per_minute", "course_concurrent_requests"),
-                ("key_requests_per_minute", "key_concurrent_requests"),
+                ("student_requests_per_minute", "student_concurrent_requests", "student_tokens_per_minute"),
+                ("course_requests_per_minute", "course_concurrent_requests", "course_tokens_per_minute"),
+                ("key_requests_per_minute", "key_concurrent_requests", "key_tokens_per_minute"),
             ),
-            "description": "A request has to be within all of these limits; one that is refused counts for none.",
+            "description": "A request has to be within all of these limits; one that is refused counts for none. "
+            "Tokens are looked at last, once the size of a request is known: one that is refused for them has counted "
+            "as a request.",
         },
     ),
     ("Answers", {"fields": ("default_output_tokens", "least_output_tokens")}),

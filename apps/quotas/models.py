@@ -18,6 +18,10 @@ TOKENS_HELP = "Weighted tokens a week. Empty: no limit."
 PER_MINUTE_HELP = (
     "Requests of {} in any 60 seconds; those that are too fast are told when to come again. Empty: no limit."
 )
+TOKENS_PER_MINUTE_HELP = (
+    "Weighted tokens that calls of {} may take in any 60 seconds. A call counts with what it may cost at most, until "
+    "it ends and that is known. Empty: no limit."
+)
 AT_ONCE_HELP = "Requests of {} that are being answered at the same time. Empty: no limit."
 
 
@@ -79,6 +83,9 @@ class QuotaPolicy(RevisedModel):
     student_concurrent_requests = _limit("each student, at once", AT_ONCE_HELP.format("each student"))
     course_requests_per_minute = _limit("course, a minute", PER_MINUTE_HELP.format("all students together"))
     course_concurrent_requests = _limit("course, at once", AT_ONCE_HELP.format("all students together"))
+    key_tokens_per_minute = _limit("each key, tokens a minute", TOKENS_PER_MINUTE_HELP.format("each API key"))
+    student_tokens_per_minute = _limit("each student, tokens a minute", TOKENS_PER_MINUTE_HELP.format("each student"))
+    course_tokens_per_minute = _limit("course, tokens a minute", TOKENS_PER_MINUTE_HELP.format("all students together"))
     default_output_tokens = models.PositiveIntegerField(
         default=4096,
         validators=[MinValueValidator(1)],

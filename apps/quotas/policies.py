@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from apps.accounts.models import Weekday
 from apps.accounts.principals import Principal
@@ -11,6 +12,7 @@ from apps.common.zones import zone
 from apps.quotas.models import TOPIC, Institution, QuotaPolicy
 from apps.quotas.movements import Account
 from apps.quotas.rates import Scope
+from apps.quotas.rates_tokens import TokenScope
 from apps.quotas.weeks import week_at
 
 
@@ -26,6 +28,9 @@ class CoursePolicy:
     student_concurrent_requests: int | None = None
     course_requests_per_minute: int | None = None
     course_concurrent_requests: int | None = None
+    key_tokens_per_minute: int | None = None
+    student_tokens_per_minute: int | None = None
+    course_tokens_per_minute: int | None = None
     default_output_tokens: int = 4096
     least_output_tokens: int = 64
 
@@ -72,6 +77,16 @@ class Policies:
             Scope("course", principal.course_id, policy.course_requests_per_minute, policy.course_concurrent_requests),
         )
         return tuple(scope for scope in scopes if scope.is_limited)
+
+    def token_scopes(self, principal: Principal) -> tuple[TokenScope, ...]:
+        """Where the tokens of this principal are counted by the minute: wherever there is a limit."""
+        policy = self.of(principal.course_id)
+        limits: tuple[tuple[Literal["key", "student", "course"], int, int | None], ...] = (
+            ("key", principal.key_id, policy.key_tokens_per_minute),
+            ("student", principal.membership_id, policy.student_tokens_per_minute),
+            ("course", principal.course_id, policy.course_tokens_per_minute),
+        )
+        return tuple(TokenScope(kind, id, limit) for kind, id, limit in limits if limit is not None)
 
 
 _NOTHING = CoursePolicy()
