@@ -31,6 +31,7 @@ class Principal:
     course_id: int
     course_slug: str
     role: str
+    joined_at: datetime
     expires_at: datetime | None
     is_open: bool
     logging: str
@@ -123,6 +124,7 @@ def _principal(row: ApiKey) -> Principal:
         course_id=course.pk,
         course_slug=course.slug,
         role=row.membership.role,
+        joined_at=row.membership.created_at,
         expires_at=row.expires_at,
         is_open=course.is_open,
         logging=course.logging,

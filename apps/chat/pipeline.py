@@ -131,6 +131,8 @@ def _headers(head: Head, verdict: Verdict, rate: Rate | None, *, now: datetime) 
     headers["x-gateway-provider"] = target.provider
     headers["x-gateway-model"] = target.upstream_model
     headers["x-gateway-attempts"] = str(head.opened.attempts)
+    if head.reservation.turned is not None:
+        headers["x-quota-fallback"] = head.reservation.turned.model
     if head.reservation.is_capped:
         headers["x-quota-capped-output-tokens"] = str(head.reservation.output)
     return headers

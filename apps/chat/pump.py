@@ -112,6 +112,7 @@ class Pump:
         failure: GatewayError | None = None
         try:
             self._reservation = await reserve(self._plane, self._call, self._verdict, now=self._now)
+            self._call = self._reservation.turned or self._call
             self._on_reserved()
             failure = await self._relay(self._reservation)
             self._on_end()  # before the client sees the end, after which it may ask again at once

@@ -176,8 +176,21 @@ class OutOfQuota(GatewayError):
     type = "insufficient_quota"
     fixed_by = "instructor"
 
-    def __init__(self, message: str, *, headers: Mapping[str, str], details: Mapping[str, Any]) -> None:
-        super().__init__("insufficient_quota", message, headers={**headers, "x-should-retry": "false"}, details=details)
+    def __init__(
+        self,
+        message: str,
+        *,
+        headers: Mapping[str, str],
+        details: Mapping[str, Any],
+        fixed_by: FixedBy | None = None,
+    ) -> None:
+        super().__init__(
+            "insufficient_quota",
+            message,
+            fixed_by=fixed_by,
+            headers={**headers, "x-should-retry": "false"},
+            details=details,
+        )
 
 
 class InternalError(GatewayError):

@@ -6,15 +6,33 @@ The ledger's tables are written by `ledger.py` alone, in SQL; here they are desc
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 
 from apps.accounts.models import Course, Membership, Weekday, validate_timezone
 from apps.common.models import RevisedModel, RevisedQuerySet
+from apps.quotas.allowances import Boost, Override, RoleAllowance
+from apps.quotas.columns import TOKENS_HELP, TOPIC
+from apps.quotas.columns import limit as _limit
+from apps.quotas.limits import FULL, PRO_RATA
+from apps.quotas.requests import AllowanceRequest
 
-TOPIC = "policies"
-TOKENS_HELP = "Weighted tokens a week. Empty: no limit."
+__all__ = [
+    "BY_STAFF",
+    "TOPIC",
+    "AllowanceRequest",
+    "Boost",
+    "Hold",
+    "Institution",
+    "LedgerEntry",
+    "Override",
+    "QuotaPolicy",
+    "RoleAllowance",
+    "WeeklyUsage",
+]
+
 PER_MINUTE_HELP = (
     "Requests of {} in any 60 seconds; those that are too fast are told when to come again. Empty: no limit."
 )
@@ -23,12 +41,6 @@ TOKENS_PER_MINUTE_HELP = (
     "it ends and that is known. Empty: no limit."
 )
 AT_ONCE_HELP = "Requests of {} that are being answered at the same time. Empty: no limit."
-
-
-def _limit(name: str, help_text: str) -> "models.PositiveIntegerField[int | None, int | None]":
-    return models.PositiveIntegerField(
-        name, null=True, blank=True, validators=[MinValueValidator(1)], help_text=help_text
-    )
 
 
 class Institution(RevisedModel):
@@ -60,6 +72,14 @@ class QuotaPolicyQuerySet(RevisedQuerySet):
 
 class QuotaPolicy(RevisedModel):
     """What a course and each of its students may use. A course without one refuses every call."""
+
+    class LateJoiners(models.TextChoices):
+        FULL = FULL, "The whole allowance"
+        PRO_RATA = PRO_RATA, "The share of the week that is left"
+
+    class AfterExhaustion(models.TextChoices):
+        REFUSE = "refuse", "Refuse until the week turns"
+        FALLBACK = "fallback", "Answer with a cheaper model, within an allowance of its own"
 
     topic: ClassVar[str] = TOPIC
 
@@ -96,6 +116,31 @@ class QuotaPolicy(RevisedModel):
         validators=[MinValueValidator(1)],
         help_text="Refuse rather than answer when fewer tokens than these would be left for the answer.",
     )
+    late_joiners = models.CharField(
+        max_length=8,
+        choices=LateJoiners.choices,
+        default=LateJoiners.FULL,
+        help_text="What members get in the week in which they join.",
+    )
+    after_exhaustion = models.CharField(
+        "when it is used up",
+        max_length=8,
+        choices=AfterExhaustion.choices,
+        default=AfterExhaustion.REFUSE,
+        help_text="What becomes of requests once a student's own week is used up.",
+    )
+    fallback_model = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="The model that answers then, by name. It has to be among the models of the course.",
+    )
+    fallback_student_weekly_tokens = models.BigIntegerField(
+        "each student, of the fallback model",
+        default=0,
+        validators=[MinValueValidator(0)],
+        help_text="Weighted tokens a week for each student beside the usual ones, for the fallback model only.",
+    )
 
     objects = QuotaPolicyQuerySet.as_manager()
 
@@ -106,6 +151,10 @@ class QuotaPolicy(RevisedModel):
     def __str__(self) -> str:
         return f"Allowance of {self.course}"
 
+    def clean(self) -> None:
+        if self.after_exhaustion == self.AfterExhaustion.FALLBACK and not self.fallback_model:
+            raise ValidationError({"fallback_model": "name the model that answers once a week is used up."})
+
 
 class WeeklyUsageQuerySet(models.QuerySet["WeeklyUsage"]):
     def for_staff(self, user: Any) -> "WeeklyUsageQuerySet":
@@ -115,7 +164,7 @@ class WeeklyUsageQuerySet(models.QuerySet["WeeklyUsage"]):
         students = Membership.objects.filter(course__in=courses)
         return self.filter(
             Q(kind=WeeklyUsage.Kind.COURSE, account__in=courses.values("id"))
-            | Q(kind=WeeklyUsage.Kind.STUDENT, account__in=students.values("id"))
+            | Q(kind__in=WeeklyUsage.OF_STUDENTS, account__in=students.values("id"))
         )
 
 
@@ -126,6 +175,10 @@ class WeeklyUsage(models.Model):
         STUDENT = "student", "Student in a course"
         COURSE = "course", "Course"
         INSTITUTION = "institution", "Institution"
+        FALLBACK = "fallback", "Student, fallback model"
+
+    # Whose account is a membership.
+    OF_STUDENTS: ClassVar[tuple[str, ...]] = ("student", "fallback")
 
     kind = models.CharField(max_length=12, choices=Kind.choices)
     account = models.BigIntegerField(help_text="Id of the membership, course or institution.")
