@@ -17,9 +17,11 @@ from apps.accounts.models import Course, Membership
 from apps.accounts.scoping import CourseFilter, CourseScoped, CourseScoping, seen_courses
 from apps.common.admin import CappedPaginator, Choice, OperatorOnly, Pages, ReadOnly, is_operator
 from apps.common.display import badge, moment, number, share, signed
+from apps.quotas import allowances_admin as allowances_admin  # registers its pages
 from apps.quotas.models import BY_STAFF, Hold, Institution, LedgerEntry, QuotaPolicy, WeeklyUsage
 
 LATEST = 200
+FALLBACK_FIELDS = ("fallback_model", "fallback_student_weekly_tokens")
 
 ALLOWANCE_FIELDSETS = (
     (None, {"fields": ("weekly_tokens", "student_weekly_tokens")}),
@@ -37,6 +39,7 @@ ALLOWANCE_FIELDSETS = (
         },
     ),
     ("Answers", {"fields": ("default_output_tokens", "least_output_tokens")}),
+    ("Joining and running out", {"fields": ("late_joiners", "after_exhaustion", *FALLBACK_FIELDS)}),
 )
 
 
@@ -56,8 +59,9 @@ class InstitutionAdmin(OperatorOnly, Pages):
         return super().changelist_view(request, extra_context)
 
 
-@admin.register(QuotaPolicy)
 class QuotaPolicyAdmin(CourseScoped):
+    """Registered above, where names of models can be checked."""
+
     empty_text = "Give a course an allowance. A course without one refuses every call."
     list_display = ("course", "weekly", "each", "student_requests_per_minute", "student_concurrent_requests")
     list_filter = (CourseFilter,)
@@ -122,7 +126,7 @@ class EntryCourseFilter(AccountCourseFilter):
 def _of(path: str, *, courses: Any, students: Any) -> Q:
     kind, account = f"{path}kind", f"{path}account__in"
     return Q(**{kind: WeeklyUsage.Kind.COURSE, account: courses}) | Q(
-        **{kind: WeeklyUsage.Kind.STUDENT, account: students}
+        **{f"{kind}__in": WeeklyUsage.OF_STUDENTS, account: students}
     )
 
 
@@ -192,7 +196,7 @@ def _owner(account: str, kind: str) -> Case:
     )
     name = Concat(*parts, output_field=CharField())
     return Case(
-        When(**{kind: WeeklyUsage.Kind.STUDENT}, then=Subquery(member.values_list(name)[:1])),
+        When(**{f"{kind}__in": WeeklyUsage.OF_STUDENTS}, then=Subquery(member.values_list(name)[:1])),
         When(
             **{kind: WeeklyUsage.Kind.COURSE},
             then=Subquery(Course.objects.filter(pk=OuterRef(account)).values("title")[:1]),
@@ -206,7 +210,9 @@ def _limit() -> Case:
     """The limit as it stands now; None is no limit."""
     of_student = QuotaPolicy.objects.filter(course__memberships=OuterRef("account")).values("student_weekly_tokens")
     of_course = QuotaPolicy.objects.filter(course=OuterRef("account")).values("weekly_tokens")
+    of_fallback = of_student.values("fallback_student_weekly_tokens")
     return Case(
+        When(kind=WeeklyUsage.Kind.FALLBACK, then=Subquery(of_fallback[:1])),
         When(kind=WeeklyUsage.Kind.STUDENT, then=Subquery(of_student[:1])),
         When(kind=WeeklyUsage.Kind.COURSE, then=Subquery(of_course[:1])),
         default=Subquery(Institution.objects.values("weekly_tokens")[:1]),
