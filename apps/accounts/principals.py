@@ -3,7 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from django.conf import settings
@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 MAX_KEPT = 50_000
 LOADERS = 4
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +32,12 @@ class Principal:
     course_id: int
     course_slug: str
     role: str
-    joined_at: datetime
     expires_at: datetime | None
     is_open: bool
     logging: str
     timezone: str
     first_day: int
+    joined_at: datetime = LONG_AGO
 
 
 class Principals:

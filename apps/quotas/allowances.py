@@ -182,7 +182,7 @@ class Boost(Decision):
 
     @property
     def shown_factor(self) -> str:
-        return format(self.factor.normalize(), "f")
+        return format(Decimal(self.factor).normalize(), "f")
 
     @property
     def owner(self) -> Owner:
