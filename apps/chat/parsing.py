@@ -1,6 +1,6 @@
 """From the bytes of a request to a call. Pure, but for the catalogue that is passed in."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -31,6 +31,16 @@ class ChatCall:
     max_output: int | None
     choices: int
     trace: Trace = field(default_factory=begun)
+    asked_for: str = ""
+
+    @property
+    def model(self) -> str:
+        """The model that the student named, also when another one answers."""
+        return self.asked_for or self.route.name
+
+    def turned_to(self, route: Route) -> "ChatCall":
+        """The same call, for another model."""
+        return replace(self, route=route, asked_for=self.model)
 
 
 def parse(raw: bytes, *, id: str, principal: Principal, catalogue: Catalogue, trace: Trace | None = None) -> ChatCall:

@@ -71,13 +71,11 @@ async def chat(plane: "Plane", arrival: Arrival) -> Answer:
         slot = await admit(plane, arrival)
         pump, verdict = await _start(plane, arrival, slot, turn)
         head = await _head_of(pump)
-    except RateLimited:
-        raise
     except GatewayError as error:
-        if "x-quota-reset" not in error.headers:
+        if not isinstance(error, RateLimited) and "x-quota-reset" not in error.headers:
             with contextlib.suppress(StoreAway):  # the refusal is as true without them
                 balances = await balances_of(plane, arrival.principal, now=arrival.now)
-                error.headers.update(quota_headers(balances, now=arrival.now))
+                error.headers = quota_headers(balances, now=arrival.now) | error.headers
         if slot is not None and slot.rate is not None:
             error.headers.update(slot.rate.headers())
         raise
@@ -129,9 +127,12 @@ def _headers(head: Head, verdict: Verdict, rate: Rate | None, *, now: datetime) 
     """What the student learns beside the answer."""
     target = head.opened.candidate.target
     headers = quota_headers(head.balances, now=now) | screening.headers(verdict) | (rate.headers() if rate else {})
+    headers.update(head.reservation.pace.headers())
     headers["x-gateway-provider"] = target.provider
     headers["x-gateway-model"] = target.upstream_model
     headers["x-gateway-attempts"] = str(head.opened.attempts)
+    if head.reservation.turned is not None:
+        headers["x-quota-fallback"] = head.reservation.turned.model
     if head.reservation.is_capped:
         headers["x-quota-capped-output-tokens"] = str(head.reservation.output)
     return headers

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from django.conf import settings
 
+from apps.chat import pacing
 from apps.chat.accounting import weights_of
 from apps.chat.charging import Ending, most_text
 from apps.chat.metering import PlainMeter, StreamMeter
@@ -113,6 +114,7 @@ class Pump:
         failure: GatewayError | None = None
         try:
             self._reservation = await reserve(self._plane, self._call, self._verdict, now=self._now)
+            self._call = self._reservation.turned or self._call
             self._on_reserved()
             failure = await self._relay(self._reservation)
             self._on_end()  # before the client sees the end, after which it may ask again at once
@@ -196,8 +198,10 @@ class Pump:
         answer = [self._meter.text()] if len(texts) > 1 else next(iter(texts.values()), None)
         self._transcript.finish(answer, said=self._meter.said())
         settled = await settle(self._plane, self._closed(reservation, failure))
+        pacing.correct(self._plane, self._call, reservation.pace, amount=settled.charged)
         if failure is not None:
             failure.charged = settled.charged
+            failure.headers.update(reservation.pace.headers())
         elif not self._call.is_stream:
             self._begin(settled.balances)
 

@@ -67,7 +67,7 @@ async def settle(plane: "Plane", closed: Closed) -> Settled:
     if not isinstance(outcome, Ended):
         return Settled(cost.amount, held)
     after = zip(held, outcome.totals, strict=True)
-    return Settled(cost.amount, tuple(Balance(balance.account, used, held) for balance, (used, held) in after))
+    return Settled(cost.amount, tuple(Balance(balance.account, *totals) for balance, totals in after))
 
 
 async def _commit(plane: "Plane", unit: Unit, *, call: str) -> object:

@@ -100,6 +100,9 @@ class CourseSection(Section):
     student_concurrent_requests: CountOrNone = OMITTED
     course_requests_per_minute: CountOrNone = OMITTED
     course_concurrent_requests: CountOrNone = OMITTED
+    key_tokens_per_minute: CountOrNone = OMITTED
+    student_tokens_per_minute: CountOrNone = OMITTED
+    course_tokens_per_minute: CountOrNone = OMITTED
     default_output_tokens: Count = OMITTED
     least_output_tokens: Count = OMITTED
     models: list[Name] = OMITTED
