@@ -55,6 +55,7 @@ class Pump:
         on_reserved: Callable[[], None],
         on_end: Callable[[], None],
     ) -> None:
+        self.id = call.id
         self._plane, self._call, self._verdict, self._now = plane, call, verdict, now
         self._on_reserved, self._on_end = on_reserved, on_end
         self._loop = asyncio.get_running_loop()
