@@ -40,7 +40,7 @@ async def begun(outlet: Outlet) -> Outlet:
 
 async def blocks_of(outlet: Outlet) -> list[bytes]:
     async with asyncio.timeout(SECONDS):
-        return [block async for block in outlet.blocks()]
+        return [block async for block in outlet.reader.blocks()]
 
 
 async def settle() -> None:
@@ -119,7 +119,7 @@ async def test_a_slow_client_keeps_the_pump_waiting(begun: Outlet) -> None:
     assert not putting.done()
     assert begun.is_sending
 
-    reader = begun.blocks()
+    reader = begun.reader.blocks()
     assert await anext(reader) == b"0"
     await asyncio.wait_for(putting, SECONDS)
     assert not begun.is_sending
@@ -194,7 +194,7 @@ async def test_what_is_put_in_after_abandoning_is_dropped(begun: Outlet) -> None
     begun.abandon()
     await begun.put(b"after")
 
-    reading = asyncio.create_task(anext(begun.blocks()))
+    reading = asyncio.create_task(anext(begun.reader.blocks()))
     await settle()
 
     assert not reading.done()

@@ -90,7 +90,7 @@ async def read(pump: Pump, *, blocks: int = 10**6) -> list[bytes]:
     found: list[bytes] = []
     async with asyncio.timeout(SECONDS):
         await pump.outlet.head()
-        async for block in pump.outlet.blocks():
+        async for block in pump.outlet.reader.blocks():
             found.append(block)
             if len(found) == blocks:
                 break
