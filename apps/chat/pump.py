@@ -111,8 +111,9 @@ class Pump:
     def join(self) -> Reader:
         """Go on for a client that comes back. Only if it `can_be_joined`."""
         self._halted = self._relayed_bytes = None
-        if self._limit is not None and not self._meter.is_done:
-            self._limit.reschedule(self._deadline)
+        if self._limit is not None:
+            is_over = self._meter.is_done
+            self._limit.reschedule(self._loop.time() + CLEAN_END_GRACE if is_over else self._deadline)
         return self.outlet.take_over()
 
     # For whoever watches
