@@ -5,10 +5,12 @@ What students see of it is tested through HTTP.
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+from django.db import connection
 
 from apps.accounts.principals import Principal
 from apps.chat import pipeline
@@ -26,7 +28,18 @@ from tests.chat.unit.desk import Desk
 from tests.chat.unit.upstreams import DONE, FINISH, ScriptedAdapter, ScriptedUpstream, completion, piece
 from tests.chat.unit.values import a_principal
 
+T = TypeVar("T")
 SECONDS = 20.0  # a bound for a busy machine; nothing here takes long
+
+
+async def in_thread(write: Callable[[], T]) -> T:
+    def write_and_close() -> T:
+        try:
+            return write()
+        finally:
+            connection.close()
+
+    return await asyncio.to_thread(write_and_close)
 
 
 @pytest.fixture
@@ -37,7 +50,7 @@ async def model(ledger: Plane, desk: Desk) -> str:
         provider = factories.make_provider()
         return factories.make_model(provider, course=desk.student.course).name
 
-    name = await asyncio.to_thread(make)
+    name = await in_thread(make)
     await asyncio.to_thread(refresh_all, ledger.snapshots)
     return name
 
@@ -154,7 +167,7 @@ async def test_one_request_too_many_is_refused_and_says_when_to_come_back(
     def limit() -> None:
         QuotaPolicy.objects.filter(course=desk.student.course).update(student_requests_per_minute=1)
 
-    await asyncio.to_thread(limit)
+    await in_thread(limit)
     await asyncio.to_thread(refresh_all, ledger.snapshots)
     with pytest.raises(NotFound) as first:
         await ask(ledger, arrival(desk, "another-model"))
