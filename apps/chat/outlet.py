@@ -5,7 +5,7 @@ An outlet that keeps its blocks lets another client take the answer over, from i
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from apps.chat.opening import Opened
@@ -32,14 +32,14 @@ class Head:
 class Reader:
     """One client at an answer: what had passed before it came, and a bounded queue behind that."""
 
-    def __init__(self, earlier: Iterable[bytes] = ()) -> None:
-        self._earlier = tuple(earlier)
+    def __init__(self, earlier: bytes = b"") -> None:
+        self._earlier = earlier
         self.queue: asyncio.Queue[bytes | None] = asyncio.Queue(QUEUE_BLOCKS)
 
     async def blocks(self) -> AsyncIterator[bytes]:
         """The events of a stream, whole ones only; at the end of it everything has been settled."""
-        for earlier in self._earlier:
-            yield earlier
+        if self._earlier:
+            yield self._earlier
         while (block := await self.queue.get()) is not None:
             yield block
 
@@ -61,8 +61,7 @@ class Outlet:
         self._request_id = request_id
         self._head: asyncio.Future[Head] = asyncio.get_running_loop().create_future()
         self._is_abandoned = False
-        self._kept: list[bytes] | None = [] if keeps else None
-        self._kept_bytes = 0
+        self._kept: bytearray | None = bytearray() if keeps else None  # in one piece: of small ones, half is overhead
         self.reader = Reader()
         self.is_sending = False
 
@@ -78,9 +77,13 @@ class Outlet:
         self.reader.drain()
 
     @property
-    def kept(self) -> list[bytes] | None:
+    def is_kept(self) -> bool:
+        return self._kept is not None
+
+    @property
+    def kept(self) -> bytes | None:
         """All blocks so far, or None if they are not kept or have become too many."""
-        return self._kept
+        return bytes(self._kept) if self._kept is not None else None
 
     def take_over(self) -> Reader:
         """Give the answer to another reader, from its first block on. Only for an outlet whose blocks are kept."""
@@ -88,7 +91,7 @@ class Outlet:
             superseded = Conflict("superseded", "A repeat of this request has taken its answer over. Read that one.")
             self.reader.dismiss(self._event(superseded))
         self._is_abandoned = False
-        self.reader = Reader(self._kept or ())
+        self.reader = Reader(self.kept or b"")
         return self.reader
 
     # The pump's side
@@ -108,9 +111,8 @@ class Outlet:
 
     def _keep(self, block: bytes) -> None:
         if self._kept is not None:
-            self._kept.append(block)
-            self._kept_bytes += len(block)
-            if self._kept_bytes > ANSWER_BYTES:
+            self._kept += block
+            if len(self._kept) > ANSWER_BYTES:
                 self._kept = None
 
     async def finish(self, failure: GatewayError | None) -> None:

@@ -106,7 +106,7 @@ class Pump:
     def can_be_joined(self) -> bool:
         """Whether the answer can still be given whole to somebody else."""
         is_ending = self._has_failed or (self._limit is not None and self._limit.expired())
-        return not is_ending and self._halted in (None, "client_left") and self.outlet.kept is not None
+        return not is_ending and self._halted in (None, "client_left") and self.outlet.is_kept
 
     def join(self) -> Reader:
         """Go on for a client that comes back. Only if it `can_be_joined`."""
@@ -263,7 +263,7 @@ class Pump:
         return Kept(claim.id, self.id, await answers.seal(answer, claim=claim.id) if answer is not None else "")
 
     def _answer(self) -> StoredAnswer | None:
-        return answers.answer_of(self._head(()), self.verdict, call=self.id, blocks=self.outlet.kept)
+        return answers.answer_of(self._head(()), self.verdict, call=self.id, events=self.outlet.kept)
 
     def _ending(self, failure: GatewayError | None) -> Ending:
         if failure is None:

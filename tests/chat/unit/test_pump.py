@@ -556,7 +556,7 @@ async def test_to_come_back_after_the_last_event_does_not_keep_the_provider(
 
     pump.join()
 
-    assert await read(pump) == [piece("Hello"), FINISH, DONE]
+    assert b"".join(await read(pump)) == piece("Hello") + FINISH + DONE
     await ended(pump)
 
 
