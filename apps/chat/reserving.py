@@ -11,6 +11,7 @@ from django.conf import settings
 from apps.chat import accounting, backlog, recording
 from apps.chat.accounting import Estimate, Unit
 from apps.chat.claims import Kept
+from apps.chat.estimates import text_bytes
 from apps.chat.parsing import ChatCall
 from apps.chat.repeats import Claim, Taken
 from apps.common.commit import StoreAway
@@ -48,11 +49,12 @@ async def reserve(
     """
     policies = plane.policies.current
     policy = policies.of(call.principal.course_id)
-    likely = plane.ratios.estimate(call.route.name, call.size)
+    likely = plane.ratios.estimate(call.route.name, text_bytes(call.size, verdict.guidance)) + call.media_tokens
     estimate = Estimate.of(
         call,
         input=likely,
         default_output=policy.default_output_tokens,
+        most_output=policy.max_output_tokens,
         least_output=policy.least_output_tokens,
     )
     row, hits = recording.row_of(call, now=now, input_tokens=likely), recording.hit_rows(call, verdict)

@@ -34,7 +34,7 @@ ALLOWANCE_FIELDSETS = (
             "description": "A request has to be within all of these limits; one that is refused counts for none.",
         },
     ),
-    ("Answers", {"fields": ("default_output_tokens", "least_output_tokens")}),
+    ("Answers", {"fields": ("default_output_tokens", "max_output_tokens", "least_output_tokens")}),
 )
 
 

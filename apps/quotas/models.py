@@ -88,6 +88,12 @@ class QuotaPolicy(RevisedModel):
         validators=[MinValueValidator(1)],
         help_text="Refuse rather than answer when fewer tokens than these would be left for the answer.",
     )
+    max_output_tokens = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="No answer is longer, whatever a request asks for. Empty: only the model's own limit holds.",
+    )
 
     objects = QuotaPolicyQuerySet.as_manager()
 

@@ -28,6 +28,7 @@ class CoursePolicy:
     course_concurrent_requests: int | None = None
     default_output_tokens: int = 4096
     least_output_tokens: int = 64
+    max_output_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

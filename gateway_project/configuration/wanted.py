@@ -27,6 +27,7 @@ POLICY_FIELDS = (
     "course_concurrent_requests",
     "default_output_tokens",
     "least_output_tokens",
+    "max_output_tokens",
 )
 RULE_FIELDS = ("pattern", "direction", "action", "stage", "priority", "message", "guidance")
 
