@@ -9,9 +9,12 @@ from django.conf import settings
 
 from apps.chat import accounting, backlog, pacing, recording
 from apps.chat.accounting import Estimate, Unit
+from apps.chat.claims import Kept
+from apps.chat.estimates import text_bytes
 from apps.chat.pacing import Pace
 from apps.chat.parsing import ChatCall
 from apps.chat.refusing import Refused, out_of_quota
+from apps.chat.repeats import Claim, Taken
 from apps.common.commit import StoreAway
 from apps.quotas.movements import Account, Balance, Held, Release, Reserve, Short
 from apps.quotas.rates import duration
@@ -42,16 +45,20 @@ class Reservation:
     turned: ChatCall | None = None
 
 
-async def reserve(plane: "Plane", call: ChatCall, verdict: Verdict, *, now: datetime) -> Reservation:
+async def reserve(
+    plane: "Plane", call: ChatCall, verdict: Verdict, *, now: datetime, claim: Claim | None = None
+) -> Reservation:
     """Hold what the call may cost, if its tokens fit into the minute. When the student's own week is used up and the
-    course has a fallback model, hold it for that one. Raises TokensLimited, OutOfQuota, after having recorded that, or
-    StoreAway."""
+    course has a fallback model, hold it for that one. With a claim on an Idempotency-Key, only if nobody else has it.
+
+    Raises TokensLimited, OutOfQuota, after having recorded that, StoreAway, or what `repeats.Taken` says.
+    """
     policies = plane.policies.current
     accounts = policies.accounts(call.principal, now=now)
-    outcome = await _attempt(plane, call, verdict, accounts, now=now)
+    outcome = await _attempt(plane, call, verdict, accounts, now=now, claim=claim)
     if isinstance(outcome, Refused) and (turned := _turned(plane, call, outcome)) is not None:
         others = policies.fallback_accounts(accounts, course_id=call.principal.course_id)
-        second = await _attempt(plane, turned, verdict, others, now=now)
+        second = await _attempt(plane, turned, verdict, others, now=now, claim=claim)
         if isinstance(second, Reservation):
             return replace(second, turned=turned)
         outcome = replace(outcome, fallback=second)
@@ -76,20 +83,27 @@ def _turned(plane: "Plane", call: ChatCall, refused: Refused) -> ChatCall | None
 
 
 async def _attempt(
-    plane: "Plane", call: ChatCall, verdict: Verdict, accounts: tuple[Account, ...], *, now: datetime
+    plane: "Plane",
+    call: ChatCall,
+    verdict: Verdict,
+    accounts: tuple[Account, ...],
+    *,
+    now: datetime,
+    claim: Claim | None,
 ) -> "Reservation | Refused":
-    """Hold what this model may cost on these accounts, all or none. Raises TokensLimited or StoreAway."""
+    """Hold what this model may cost on these accounts, all or none. Raises what `reserve` does but for OutOfQuota."""
     policy = plane.policies.current.of(call.principal.course_id)
-    likely = plane.ratios.estimate(call.route.name, call.size)
+    likely = plane.ratios.estimate(call.route.name, text_bytes(call.size, verdict.guidance)) + call.media_tokens
     estimate = Estimate.of(
         call,
         input=likely,
         default_output=policy.default_output_tokens,
+        most_output=policy.max_output_tokens,
         least_output=policy.least_output_tokens,
     )
     pace = await pacing.take(plane, call, amount=estimate.amount)
     try:
-        outcome = await _hold(plane, call, verdict, accounts, estimate, likely=likely, now=now)
+        outcome = await _hold(plane, call, verdict, accounts, estimate, likely=likely, now=now, claim=claim)
     except BaseException:
         pacing.correct(plane, call, pace, amount=0)
         raise
@@ -116,6 +130,7 @@ async def _hold(
     *,
     likely: int,
     now: datetime,
+    claim: Claim | None,
 ) -> Held | Short:
     row, hits = recording.row_of(call, now=now, input_tokens=likely), recording.hit_rows(call, verdict)
     movement = Reserve(
@@ -130,11 +145,14 @@ async def _hold(
         expires_at=now + timedelta(seconds=settings.REQUEST_TIMEOUT) + EXPIRY_MARGIN,
     )
     try:
-        outcome = await plane.writer.submit(accounting.apply, Unit(movement))
+        outcome = await plane.writer.submit(accounting.apply, Unit(movement, claim=claim))
     except StoreAway as error:
         if error.is_unknown:  # the hold may be there, and then nobody would ever end it
-            await backlog.keep(plane.spool, Unit(Release(hold=call.id, now=now)), call=call.id)
+            kept = Kept(claim.id, call.id, None) if claim is not None else None
+            await backlog.keep(plane.spool, Unit(Release(hold=call.id, now=now), kept=kept), call=call.id)
         raise
+    if isinstance(outcome, Taken) and claim is not None:
+        raise outcome.refusal(claim) or outcome.in_flight()
     assert isinstance(outcome, Held | Short)  # noqa: S101  # the ledger answers a reservation in these two ways
     return outcome
 

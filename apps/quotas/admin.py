@@ -39,7 +39,7 @@ ALLOWANCE_FIELDSETS = (
             "as a request.",
         },
     ),
-    ("Answers", {"fields": ("default_output_tokens", "least_output_tokens")}),
+    ("Answers", {"fields": ("default_output_tokens", "max_output_tokens", "least_output_tokens")}),
     ("Joining and running out", {"fields": ("late_joiners", "after_exhaustion", *FALLBACK_FIELDS)}),
 )
 

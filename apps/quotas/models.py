@@ -116,6 +116,12 @@ class QuotaPolicy(RevisedModel):
         validators=[MinValueValidator(1)],
         help_text="Refuse rather than answer when fewer tokens than these would be left for the answer.",
     )
+    max_output_tokens = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="No answer is longer, whatever a request asks for. Empty: only the model's own limit holds.",
+    )
     late_joiners = models.CharField(
         max_length=8,
         choices=LateJoiners.choices,

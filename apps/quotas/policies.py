@@ -40,6 +40,7 @@ class CoursePolicy:
     course_tokens_per_minute: int | None = None
     default_output_tokens: int = 4096
     least_output_tokens: int = 64
+    max_output_tokens: int | None = None
     late_joiners: str = FULL
     after_exhaustion: str = REFUSE
     fallback_model: str = ""

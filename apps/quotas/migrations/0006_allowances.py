@@ -11,8 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0001_initial'),
-        ('quotas', '0003_tokens_per_minute'),
-        ('quotas', '0004_excess'),
+        ('quotas', '0005_tokens_per_minute'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
