@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from apps.chat.opening import Opened
 from apps.chat.repeats import ANSWER_BYTES
 from apps.chat.reserving import Reservation
-from apps.common.errors import Conflict, GatewayError
+from apps.common.errors import Conflict, GatewayError, InvalidRequest
 from apps.quotas.movements import Balance
 
 QUEUE_BYTES = 64 * 1024
@@ -57,6 +57,18 @@ class Reader:
         if self._queued >= QUEUE_BYTES:
             self._has_room.clear()
 
+    async def put_last(self, block: bytes) -> None:
+        """Like `put`, but only while something is taken now and then. Raises TimeoutError."""
+        while not self._has_room.is_set():
+            waiting = self._queued
+            try:
+                async with asyncio.timeout(LAST_WORD_SECONDS):
+                    await self._has_room.wait()
+            except TimeoutError:
+                if self._queued == waiting:
+                    raise
+        self._queue.put_nowait(block)
+
     def end(self) -> None:
         """No block follows."""
         self._queue.put_nowait(None)
@@ -73,6 +85,13 @@ class Reader:
         self.drain()
         self._queue.put_nowait(last)
         self.end()
+
+
+class ClientStalled(InvalidRequest):
+    def __init__(self, *, charged: int) -> None:
+        super().__init__(
+            "client_stalled", "You stopped reading, so the rest of the answer was dropped. Ask again.", charged=charged
+        )
 
 
 class Outlet:
@@ -136,8 +155,11 @@ class Outlet:
             if len(self._kept) > ANSWER_BYTES:
                 self._kept = None
 
-    async def finish(self, failure: GatewayError | None) -> None:
-        """Tell the client how it ended: the last thing it hears, after everything has been committed."""
+    async def finish(self, failure: GatewayError | None, *, charged: int = 0) -> None:
+        """Tell the client how it ended: the last thing it hears, after everything has been committed.
+
+        One that has stopped reading hears of that instead, for what waited for it is dropped: never a clean end.
+        """
         if not self._head.done():
             if failure is not None:
                 self._head.set_exception(failure)
@@ -147,11 +169,11 @@ class Outlet:
             return
         last = DONE if failure is None else self._event(failure)
         try:
-            async with asyncio.timeout(LAST_WORD_SECONDS):
-                await self.reader.put(last)
+            await self.reader.put_last(last)
+            self.reader.end()
         except TimeoutError:
-            self.abandon()
-        self.reader.end()
+            self._is_abandoned = True
+            self.reader.dismiss(self._event(ClientStalled(charged=charged)))
 
     def _event(self, failure: GatewayError) -> bytes:
         return b"data: " + failure.json(request_id=self._request_id) + b"\n\n"

@@ -71,7 +71,7 @@ class Pump:
         self._deadline: float | None = None
         self._halted: Halt | None = None
         self._reservation: Reservation | None = None
-        self._most_text = 0
+        self._most_text = self._charged = 0
         self._opened: Opened | None = None
         self._was_tried = self._has_failed = False
         self._started = self._last_progress = time.monotonic()
@@ -162,7 +162,7 @@ class Pump:
             if self.repeatable.digest is not None:
                 answer = self._answer() if failure is None else None
                 self._plane.retries.end(self.repeatable.digest, self, answer, now=time.monotonic())
-            await self.outlet.finish(failure)
+            await self.outlet.finish(failure, charged=self._charged)
             self._plane.pumps.discard(self)
             self._on_end()
 
@@ -236,6 +236,7 @@ class Pump:
         answer = [self._meter.text()] if len(texts) > 1 else next(iter(texts.values()), None)
         self._transcript.finish(answer, said=self._meter.said())
         settled = await settle(self._plane, self._closed(reservation, failure), kept=await self._kept(failure))
+        self._charged = settled.charged
         pacing.correct(self._plane, self._call, reservation.pace, amount=settled.charged)
         if failure is not None:
             failure.charged = settled.charged

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from apps.chat import outlet as outlet_module
 from apps.chat.opening import Opened
 from apps.chat.outlet import DONE, QUEUE_BYTES, Head, Outlet
 from apps.chat.repeats import ANSWER_BYTES
@@ -208,9 +209,27 @@ async def test_a_client_that_stands_still_does_not_keep_the_last_word_for_ever(b
     for _ in range(FULL):
         await begun.put(BLOCK)
 
-    await asyncio.wait_for(begun.finish(None), SECONDS)
+    await asyncio.wait_for(begun.finish(None, charged=7), SECONDS)
 
-    assert DONE not in await blocks_of(begun)
+    (last,) = await blocks_of(begun)
+    error: dict[str, Any] = json.loads(last.removeprefix(b"data: "))["error"]
+    assert (error["code"], error["charged"]) == ("client_stalled", 7)
+
+
+async def test_a_client_that_reads_slowly_gets_all_of_it(begun: Outlet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outlet_module, "LAST_WORD_SECONDS", 0.05)
+    blocks = [*[BLOCK] * (FULL - 1), BLOCK * FULL * 2]  # there is room again only after the last of them
+    for block in blocks:
+        await begun.put(block)
+    finishing = asyncio.create_task(begun.finish(None))
+    read = []
+
+    async for block in begun.reader.blocks():
+        read.append(block)
+        await asyncio.sleep(0.03)
+
+    await asyncio.wait_for(finishing, SECONDS)
+    assert read == [*blocks, DONE]
 
 
 # Another reader
