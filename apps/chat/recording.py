@@ -50,6 +50,7 @@ def hit_rows(call: ChatCall, verdict: Verdict) -> tuple[HitRow, ...]:
             message=hit.part,
             start=hit.start,
             end=hit.end,
+            version=hit.rule.version,
         )
         for hit in verdict.hits
     )

@@ -7,7 +7,7 @@ from typing import Any
 from apps.chat.parsing import ChatCall
 from apps.common.errors import BlockedByRule, Unavailable
 from apps.rules.engine import EngineFailed
-from apps.rules.rulebook import NO_RULES, CompiledRule, Rulebook, Verdict
+from apps.rules.rulebook import ALL_COURSES, NO_RULES, CompiledRule, Rulebook, Verdict
 
 THREAD_ABOVE = 32_768  # characters; shorter texts take less time than handing them to a thread
 
@@ -19,9 +19,11 @@ class RulesUnavailable(Unavailable):
         )
 
 
-async def screen(call: ChatCall, books: Mapping[int, Rulebook | None]) -> Verdict:
+async def screen(call: ChatCall, books: Mapping[int | None, Rulebook | None]) -> Verdict:
     """What the course's rules say of the prompt. Raises RulesUnavailable rather than let anything pass unchecked."""
-    course = call.principal.course_id
+    course: int | None = call.principal.course_id
+    if course not in books:
+        course = ALL_COURSES
     if course not in books:
         return NO_RULES
     book = books[course]

@@ -62,7 +62,7 @@ class RuleFilter(Choice):
 
     def options(self, request: HttpRequest) -> list[tuple[int, str]]:
         rules = Rule.objects.for_staff(request.user).select_related("course")
-        return [(rule.pk, f"{rule.name} ({rule.course.slug})") for rule in rules]
+        return [(rule.pk, f"{rule.name} ({rule.place})") for rule in rules]
 
     def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
         return queryset.filter(pk__in=RuleHit.objects.filter(rule=int(value)).values("call"))

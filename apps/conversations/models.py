@@ -95,11 +95,13 @@ class RuleHit(models.Model):
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="rule_hits")
     rule = models.ForeignKey(Rule, on_delete=models.SET_NULL, null=True, blank=True, related_name="hits")
     name = models.CharField(max_length=60)
-    action = models.CharField(max_length=5, choices=Rule.Action.choices)
+    action = models.CharField(max_length=6, choices=Rule.Action.choices)
     stage = models.CharField(max_length=7, choices=Rule.Stage.choices)
     message = models.PositiveIntegerField(help_text="Position of the message in the request, from 0.")
     start = models.PositiveIntegerField(help_text="Where the match starts in the text of that message.")
     end = models.PositiveIntegerField()
+    version = models.PositiveIntegerField(default=0, db_default=0, help_text="Of the rule, at that time.")
+    direction = models.CharField(max_length=6, default="prompt", db_default="prompt", help_text="prompt or answer.")
 
     class Meta:
         ordering = ("id",)

@@ -51,6 +51,9 @@ class RuleAdmin(CourseScoped):
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).annotate(hit_total=Count("hits"))
 
+    def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
+        obj.signed(by=request.user).save()
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
         return fieldsets if obj is None else (*fieldsets, ("So far", {"fields": ("hits", "updated")}))
@@ -96,7 +99,9 @@ class RuleAdmin(CourseScoped):
 
     def _move(self, request: HttpRequest, queryset: QuerySet[Any], stage: Rule.Stage) -> None:
         rules = Rule.objects.filter(pk__in=self.changeable(request, queryset).values("pk"))
-        self.message_user(request, f"{rules.move(stage)} moved to “{stage.label}”. Live within two seconds.")
+        self.message_user(
+            request, f"{rules.move(stage, by=request.user)} moved to “{stage.label}”. Live within two seconds."
+        )
 
 
 class RuleInline(CourseScoping, StackedInline):

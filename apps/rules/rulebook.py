@@ -3,11 +3,14 @@
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any
 
 from apps.common.revisions import Snapshot
 from apps.rules import engine
-from apps.rules.models import TOPIC, Rule
+from apps.rules.models import TOPIC, Rule, RuleException, RuleSettings
+from apps.rules.schedules import ALWAYS, Schedule
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +27,18 @@ class CompiledRule:
     priority: int
     message: str
     guidance: str
+    direction: str = "prompt"  # prompt, answer or both
+    replacement: str = "[redacted]"
+    checksum: str = ""
+    assignment: str = ""  # blank: whatever the call says that it is for
+    schedule: Schedule = ALWAYS
+    version: int = 0
+    is_institutional: bool = False
+    exceptions: frozenset[str] = frozenset()  # matched texts, folded, that do not count
+
+    def is_active(self, *, now: datetime, timezone: str, assignment: str) -> bool:
+        """Whether the rule holds at this instant, on the clock of the course, for a call of this assignment tag."""
+        return self.assignment in ("", assignment) and self.schedule.covers(now, timezone=timezone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +79,18 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
-    """The rules of one course that are not drafts, compiled together."""
+    """The rules of one course that are not drafts, compiled together.
+
+    `lets_pass` is the course's wish for the case that the engine fails: answer unchecked instead of refusing.
+    """
 
     rules: tuple[CompiledRule, ...]
     matcher: engine.Matcher
+    lets_pass: bool = False
 
     @classmethod
-    def of(cls, rules: Sequence[CompiledRule]) -> "Rulebook":
-        return cls(tuple(rules), engine.Matcher([rule.pattern for rule in rules]))
+    def of(cls, rules: Sequence[CompiledRule], *, lets_pass: bool = False) -> "Rulebook":
+        return cls(tuple(rules), engine.Matcher([rule.pattern for rule in rules]), lets_pass)
 
     def screen(self, parts: Sequence[str]) -> Verdict:
         """Look for every rule in every part. CPU-bound; long texts belong in a thread. Raises engine.EngineFailed.
@@ -92,38 +111,79 @@ class Rulebook:
 NO_RULES = Verdict()
 
 
+ALL_COURSES = None  # the key of the rulebook of courses that have no rules of their own
+
+
 @dataclass(slots=True)
 class Rulebooks:
     """Loads the rulebooks of all courses. One that does not compile stays as it was, and says so in the log.
 
     If there is no previous one it becomes None: the course has rules that cannot be looked at, so nothing may pass.
+    The institution's rules are part of every book, and are the book under ALL_COURSES.
     """
 
-    books: Mapping[int, Rulebook | None] = field(default_factory=dict)
+    books: Mapping[int | None, Rulebook | None] = field(default_factory=dict)
 
-    def load(self) -> Mapping[int, Rulebook | None]:
+    def load(self) -> Mapping[int | None, Rulebook | None]:
         by_course = defaultdict(list)
         for course_id, rule in _active():
             by_course[course_id].append(rule)
-        self.books = {course_id: self._compile(course_id, rules) for course_id, rules in by_course.items()}
+        everywhere = by_course.get(ALL_COURSES, [])
+        lenient = frozenset() if everywhere else _lenient_courses()
+        self.books = {
+            course_id: self._compile(
+                course_id, rules if course_id is ALL_COURSES else _merged(everywhere, rules), course_id in lenient
+            )
+            for course_id, rules in by_course.items()
+        }
         return self.books
 
-    def _compile(self, course_id: int, rules: Sequence[CompiledRule]) -> Rulebook | None:
+    def _compile(self, course_id: int | None, rules: Sequence[CompiledRule], lets_pass: bool) -> Rulebook | None:
         previous = self.books.get(course_id)
-        if previous is not None and previous.rules == tuple(rules):
+        if previous is not None and (previous.rules, previous.lets_pass) == (tuple(rules), lets_pass):
             return previous
         try:
-            return Rulebook.of(rules)
+            return Rulebook.of(rules, lets_pass=lets_pass)
         except Exception:
             logger.exception("The rules of course %s do not compile; the previous ones stay in force", course_id)
-            return previous
+            return Rulebook.of((), lets_pass=True) if previous is None and lets_pass else previous
 
 
-def _active() -> list[tuple[int, CompiledRule]]:
-    fields = tuple(CompiledRule.__dataclass_fields__)
+def _merged(everywhere: Sequence[CompiledRule], own: Sequence[CompiledRule]) -> list[CompiledRule]:
+    return sorted([*everywhere, *own], key=lambda rule: (-rule.priority, not rule.is_institutional, rule.name))
+
+
+def _lenient_courses() -> frozenset[int]:
+    """The courses that would rather answer unchecked than not at all. An institution's rule overrules them."""
+    lenient = RuleSettings.objects.filter(on_failure=RuleSettings.OnFailure.LET_PASS)
+    return frozenset(lenient.values_list("course_id", flat=True))
+
+
+_SCHEDULE = tuple(column.name for column in fields(Schedule))
+_OWN = tuple(
+    column.name for column in fields(CompiledRule) if column.name not in ("schedule", "is_institutional", "exceptions")
+)
+
+
+def _active() -> list[tuple[int | None, CompiledRule]]:
+    exceptions = defaultdict(set)
+    for rule_id, text in RuleException.objects.values_list("rule_id", "text"):
+        exceptions[rule_id].add(text)
     rows = Rule.objects.exclude(stage=Rule.Stage.DRAFT).order_by("course", "-priority", "name")
-    return [(row.pop("course_id"), CompiledRule(**row)) for row in rows.values("course_id", *fields)]
+    return [
+        (row["course_id"], _compiled(row, frozenset(exceptions.get(row["id"], ()))))
+        for row in rows.values("course_id", *_OWN, *_SCHEDULE)
+    ]
 
 
-def rulebooks() -> Snapshot[Mapping[int, Rulebook | None]]:
+def _compiled(row: Mapping[str, Any], exceptions: frozenset[str]) -> CompiledRule:
+    return CompiledRule(
+        **{name: row[name] for name in _OWN},
+        schedule=Schedule(**{name: row[name] for name in _SCHEDULE}),
+        is_institutional=row["course_id"] is None,
+        exceptions=exceptions,
+    )
+
+
+def rulebooks() -> Snapshot[Mapping[int | None, Rulebook | None]]:
     return Snapshot(TOPIC, Rulebooks().load)
