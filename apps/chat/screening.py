@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from apps.chat import appealing
 from apps.chat.parsing import ChatCall
 from apps.common.errors import BlockedByRule, Unavailable
 from apps.rules.engine import EngineFailed
@@ -48,7 +49,7 @@ def refusal(rule: CompiledRule, verdict: Verdict, *, last: int) -> BlockedByRule
         message,
         param="messages",
         headers=headers(verdict) | {"x-should-retry": "false"},
-        details={"rules": list(verdict.announced)},
+        details={"rules": list(verdict.announced), "appeal": appealing.HOW},
     )
 
 

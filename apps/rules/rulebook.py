@@ -9,6 +9,7 @@ from typing import Any
 
 from apps.common.revisions import Snapshot
 from apps.rules import engine
+from apps.rules.exceptions import counts
 from apps.rules.models import TOPIC, Rule, RuleException, RuleSettings
 from apps.rules.schedules import ALWAYS, Schedule
 
@@ -102,7 +103,10 @@ class Rulebook:
         for number in reversed(range(len(parts))):
             for position in self.matcher.found(parts[number]):
                 if left[position]:
-                    spans = self.matcher.spans(position, parts[number])[: left[position]]
+                    exceptions = self.rules[position].exceptions
+                    found = self.matcher.spans(position, parts[number])
+                    spans = [span for span in found if counts(parts[number][span.start : span.end], exceptions)]
+                    spans = spans[: left[position]]
                     left[position] -= len(spans)
                     hits.extend(Hit(self.rules[position], number, span.start, span.end) for span in spans)
         return Verdict(tuple(sorted(hits, key=lambda hit: hit.part)))
