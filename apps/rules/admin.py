@@ -37,8 +37,7 @@ THEN = (
     "Then",
     {
         "fields": ("action", "message", "guidance", "replacement", "priority"),
-        "description": "A blocking rule needs the message, a guiding rule the guidance, a redacting rule the "
-        "replacement. Students never see the pattern.",
+        "description": "Students never see the pattern.",
     },
 )
 WEEKLY = ("weekdays", ("from_time", "until_time"))
@@ -56,6 +55,11 @@ class RuleAdmin(Workbench):
     autocomplete_fields = ("course",)
     actions = ("enforce", "observe", "switch_off", "copy")
     readonly_fields = ("hits", "updated")
+    conditional_fields = {
+        "message": "action == 'block'",
+        "guidance": "action == 'guide'",
+        "replacement": "action == 'redact'",
+    }
     list_before_template = "admin/rules/rule/list_head.html"
     change_form_outer_before_template = "admin/rules/rule/head.html"
     change_form_outer_after_template = "admin/rules/rule/foot.html"
@@ -67,7 +71,7 @@ class RuleAdmin(Workbench):
         (
             "In force",
             {
-                "fields": ("assignment", ("starts_at", "ends_at"), *WEEKLY),
+                "fields": ("assignment", "starts_at", "ends_at", *WEEKLY),
                 "description": "Leave empty what does not limit it. All times are those of the course’s clock.",
             },
         ),

@@ -16,7 +16,8 @@ class WeekdaysField(forms.MultipleChoiceField):
     """Days as boxes to tick, stored as digits."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(choices=WEEKDAYS, widget=forms.CheckboxSelectMultiple, required=False, **options)
+        boxes = forms.CheckboxSelectMultiple(attrs={"class": "stoa-days"})
+        super().__init__(choices=WEEKDAYS, widget=boxes, required=False, **options)
 
     def prepare_value(self, value: Any) -> list[str]:
         return list(value or ())
@@ -34,6 +35,12 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Rule
         fields = "__all__"
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name in ("message", "guidance", "examples_match", "examples_no_match"):
+            if name in self.fields:
+                self.fields[name].widget.attrs["rows"] = 4
 
 
 class TryForm(forms.Form):

@@ -81,7 +81,6 @@ class Rule(RevisedModel):
         null=True,
         blank=True,
         related_name="rules",
-        help_text="None: a rule of the institution, in force in every course.",
     )
     name = models.SlugField(max_length=60, help_text="Short name, unique in the course, such as no-homework.")
     pattern = models.CharField(

@@ -122,6 +122,8 @@ class Workbench(CourseScoped):
         rule = self._seen(request, pk) if pk is not None else self._new(request)
         form = TryForm(request.POST or None, initial={"pattern": rule.pattern})
         context: dict[str, Any] = {"form": form, "rule": rule, "is_stored": pk is not None}
+        if pk is not None:
+            context["original"] = rule
         if form.is_valid():
             rule.pattern = form.cleaned_data["pattern"]
             context |= _tried(rule, form.cleaned_data["text"])

@@ -115,7 +115,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='rule',
             name='course',
-            field=models.ForeignKey(blank=True, help_text='None: a rule of the institution, in force in every course.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='rules', to='accounts.course'),
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='rules', to='accounts.course'),
         ),
         migrations.AlterField(
             model_name='rule',
