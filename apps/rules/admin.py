@@ -56,7 +56,7 @@ class RuleAdmin(Workbench):
     actions = ("enforce", "observe", "switch_off", "copy")
     readonly_fields = ("hits", "updated")
     conditional_fields = {
-        "message": "action == 'block'",
+        "message": "action != 'guide'",
         "guidance": "action == 'guide'",
         "replacement": "action == 'redact'",
     }

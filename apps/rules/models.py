@@ -112,7 +112,9 @@ class Rule(RevisedModel):
     until_time = models.TimeField("until hour", null=True, blank=True, help_text="May lie after midnight.")
     priority = models.SmallIntegerField(default=0, help_text="Of several blocking rules, the highest speaks.")
     message = models.TextField(
-        blank=True, max_length=1000, help_text="Block: the sentence that the student reads. Plain text."
+        blank=True,
+        max_length=1000,
+        help_text="The sentence that the student reads. A blocking rule needs one; others send it along as a notice.",
     )
     guidance = models.TextField(
         blank=True, max_length=4000, help_text="Guide: what the model is told, as a system message of its own."

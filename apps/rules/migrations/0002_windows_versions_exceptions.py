@@ -119,6 +119,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AlterField(
             model_name='rule',
+            name='message',
+            field=models.TextField(blank=True, help_text='The sentence that the student reads. A blocking rule needs one; others send it along as a notice.', max_length=1000),
+        ),
+        migrations.AlterField(
+            model_name='rule',
             name='direction',
             field=models.CharField(choices=[('prompt', 'What students send'), ('answer', 'What the model answers'), ('both', 'Both')], default='prompt', max_length=6),
         ),
