@@ -46,7 +46,9 @@ WEEKLY = ("weekdays", ("from_time", "until_time"))
 @admin.register(Rule)
 class RuleAdmin(Workbench):
     form = RuleForm
-    empty_text = "Write a rule: a pattern, and the sentence that students read when it blocks. Let it observe first."
+    empty_text = (
+        "Start from a ready rule, above, or write one: a pattern, and the sentence that students read when it blocks."
+    )
     list_display = ("name", "place", "does", "shown_stage", "shown_pattern", "hit_count", "updated")
     list_filter = (CourseFilter, ("action", ChoicesDropdownFilter), ("stage", ChoicesDropdownFilter))
     list_select_related = ("course",)

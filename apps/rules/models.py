@@ -12,6 +12,7 @@ from django.utils import timezone
 from apps.accounts.models import Course
 from apps.common.models import RevisedModel, RevisedQuerySet
 from apps.rules import engine, validation
+from apps.rules.library import ReadyRule
 from apps.rules.schedules import Schedule
 from apps.rules.versions import Difference, differences, stored_form, summary
 
@@ -175,11 +176,44 @@ class Rule(RevisedModel):
     def __str__(self) -> str:
         return self.name
 
+    # Factories
+
+    @classmethod
+    def from_library(cls, ready: ReadyRule, *, course: Course, by: Any) -> "Rule":
+        """A ready rule with its examples as a rule of a course that observes. Raises ValidationError."""
+        if cls.objects.filter(course=course, name=ready.slug).exists():
+            raise ValidationError(f"{course} already has a rule called {ready.slug}.")
+        rule = cls(
+            course=course,
+            name=ready.slug,
+            pattern=ready.pattern,
+            checksum=ready.checksum,
+            direction=ready.direction,
+            action=ready.action,
+            stage=cls.Stage.OBSERVE,
+            message=ready.message,
+            guidance=ready.guidance,
+            replacement=ready.replacement or DEFAULT_REPLACEMENT,
+            examples_match="\n".join(ready.matches),
+            examples_no_match="\n".join(ready.misses),
+        )
+        rule.full_clean()
+        rule.signed(by=by, note=f"from the ready rules: {ready.title}"[:200]).save()
+        return rule
+
     # Mutators
 
     def clean(self) -> None:
-        if errors := validation.complaints(self):
+        if errors := validation.complaints(self, others=self._others()):
             raise ValidationError(errors)
+
+    def _others(self) -> list[str] | None:
+        """The patterns beside which this one has to find its place; None if it has found it already."""
+        rules = Rule._base_manager.all()
+        if self.pk is not None and rules.filter(pk=self.pk, pattern=self.pattern).exists():
+            return None
+        beside = rules.filter(Q(course=self.course_id) | Q(course=None)).exclude(pk=self.pk)
+        return list(beside.values_list("pattern", flat=True))
 
     def signed(self, *, by: Any, note: str = "") -> "Rule":
         """This rule, whose next version names this author and how it came about."""

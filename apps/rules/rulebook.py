@@ -9,6 +9,7 @@ from typing import Any
 
 from apps.common.revisions import Snapshot
 from apps.rules import engine
+from apps.rules.checksums import CHECKSUMS
 from apps.rules.exceptions import counts
 from apps.rules.models import TOPIC, Rule, RuleException, RuleSettings
 from apps.rules.schedules import ALWAYS, Schedule
@@ -91,7 +92,7 @@ class Rulebook:
 
     @classmethod
     def of(cls, rules: Sequence[CompiledRule], *, lets_pass: bool = False) -> "Rulebook":
-        return cls(tuple(rules), engine.Matcher([rule.pattern for rule in rules]), lets_pass)
+        return cls(tuple(rules), matcher_of(rules), lets_pass)
 
     def screen(self, parts: Sequence[str]) -> Verdict:
         """Look for every rule in every part. CPU-bound; long texts belong in a thread. Raises engine.EngineFailed.
@@ -113,6 +114,11 @@ class Rulebook:
 
 
 NO_RULES = Verdict()
+
+
+def matcher_of(rules: Sequence[CompiledRule]) -> engine.Matcher:
+    validators = [CHECKSUMS[rule.checksum] if rule.checksum else None for rule in rules]
+    return engine.Matcher([rule.pattern for rule in rules], validators)
 
 
 ALL_COURSES = None  # the key of the rulebook of courses that have no rules of their own

@@ -1,6 +1,7 @@
 """The instructor's workbench: what a rule's page offers beyond its form. Every address is scoped as the rule itself."""
 
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,7 +15,8 @@ from django.utils import timezone
 from apps.accounts.models import Course
 from apps.accounts.scoping import CourseScoped
 from apps.rules import engine, stages
-from apps.rules.forms import CopyForm, TryForm
+from apps.rules.forms import AddForm, CopyForm, TryForm
+from apps.rules.library import LIBRARY
 from apps.rules.models import Rule, RuleQuerySet, RuleVersion
 from apps.rules.trying import Trial, try_out
 
@@ -32,6 +34,7 @@ class Workbench(CourseScoped):
             return pattern
 
         own: list[URLPattern] = [
+            view("library/", self.library_view, "library"),
             view("try/", self.try_view, "try_new"),
             view("<int:pk>/try/", self.try_view, "try"),
             view("<int:pk>/stage/", self.stage_view, "stage"),
@@ -131,6 +134,39 @@ class Workbench(CourseScoped):
         is_part = request.headers.get("hx-request") == "true"
         template = "admin/rules/rule/trial.html" if is_part else "admin/rules/rule/try.html"
         return self._page(request, template, context)
+
+    # Ready rules
+
+    def library_view(self, request: HttpRequest) -> HttpResponse:
+        """What there is to start from, by group; posting one makes it a rule of a course, in observe."""
+        if not self.has_module_permission(request):
+            raise PermissionDenied
+        courses = Course.objects.for_instructor(request.user)
+        form = AddForm(request.POST or None, courses=courses)
+        if request.method == "POST":
+            if not self.has_add_permission(request):
+                raise PermissionDenied
+            if form.is_valid():
+                return self._added(request, form)
+        context = {
+            "groups": [(group, list(rules)) for group, rules in groupby(LIBRARY, key=lambda ready: ready.group)],
+            "courses": courses,
+            "form": form,
+            "title": "Ready rules",
+        }
+        return self._page(request, "admin/rules/rule/library.html", context)
+
+    def _added(self, request: HttpRequest, form: AddForm) -> HttpResponse:
+        ready, course = form.cleaned_data["rule"], form.cleaned_data["course"]
+        try:
+            rule = Rule.from_library(ready, course=course, by=request.user)
+        except ValidationError as error:
+            self.message_user(request, " ".join(error.messages), messages.WARNING)
+            return HttpResponseRedirect(reverse("admin:rules_rule_library"))
+        self.message_user(
+            request, f"{ready.title}: added to {course}. It observes; students notice nothing yet.", messages.SUCCESS
+        )
+        return _to(rule)
 
     # Copies
 

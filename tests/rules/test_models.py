@@ -10,6 +10,8 @@ from apps.rules.engine import MAX_PATTERN_LENGTH
 from apps.rules.models import Rule
 from tests import factories
 
+pytestmark = pytest.mark.django_db
+
 
 def a_rule(**fields: Any) -> Rule:
     return Rule(**{"name": "rule", "pattern": "homework", "message": "Ask for a hint.", **fields})
@@ -82,7 +84,6 @@ def test_all_mistakes_are_named_at_once() -> None:
 # Moving between stages
 
 
-@pytest.mark.django_db
 def test_rules_are_moved_to_a_stage_and_those_elsewhere_are_counted(course: Course) -> None:
     for stage in (Rule.Stage.DRAFT, Rule.Stage.WARN, Rule.Stage.ENFORCE):
         factories.make_rule(course=course, stage=stage)
@@ -93,14 +94,12 @@ def test_rules_are_moved_to_a_stage_and_those_elsewhere_are_counted(course: Cour
     assert set(Rule.objects.filter(course=course).values_list("stage", flat=True)) == {"enforce"}
 
 
-@pytest.mark.django_db
 def test_two_courses_may_have_rules_of_one_name(course: Course) -> None:
     factories.make_rule(course=course, name="no-homework")
 
     factories.make_rule(name="no-homework")
 
 
-@pytest.mark.django_db
 def test_one_course_may_not_have_two_rules_of_one_name(course: Course) -> None:
     factories.make_rule(course=course, name="no-homework")
 
