@@ -1,7 +1,6 @@
 """The instructor's workbench: what a rule's page offers beyond its form. Every address is scoped as the rule itself."""
 
 from collections.abc import Callable
-from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,6 +20,7 @@ from apps.rules.models import Rule, RuleQuerySet, RuleVersion
 from apps.rules.trying import Trial, try_out
 
 MOST_VERSIONS = 30
+_GROUPS = tuple(dict.fromkeys(ready.group for ready in LIBRARY))
 PAGE = "admin:rules_rule_change"
 
 
@@ -149,7 +149,7 @@ class Workbench(CourseScoped):
             if form.is_valid():
                 return self._added(request, form)
         context = {
-            "groups": [(group, list(rules)) for group, rules in groupby(LIBRARY, key=lambda ready: ready.group)],
+            "groups": {group: [ready for ready in LIBRARY if ready.group == group] for group in _GROUPS}.items(),
             "courses": courses,
             "form": form,
             "title": "Ready rules",
