@@ -38,7 +38,8 @@ class DecisionForm(forms.Form):
         max_length=5000,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
         label="Words that are fine",
-        help_text="One a line. If the rule finds exactly these again, it does not count, whatever the case of letters.",
+        help_text="One a line. If the rule finds exactly these again, it does not count, whatever the case of letters. "
+        "If it is meant to find them elsewhere, change its pattern instead.",
     )
     answer = forms.CharField(
         required=False,
