@@ -20,7 +20,7 @@ from apps.conversations.models import Call, DeadLetter, RuleHit, Thread
 from apps.providers.admin import CourseModelInline
 from apps.quotas.admin import AllowanceInline
 from apps.quotas.models import Hold, Institution, LedgerEntry, QuotaPolicy, WeeklyUsage
-from apps.rules.admin import RuleInline
+from apps.rules.admin import RuleInline, RuleSettingsInline
 from apps.rules.models import Rule
 
 RECENT = 8
@@ -63,7 +63,7 @@ class CourseAdmin(CourseScoped):
     list_filter = (("is_open", BooleanRadioFilter), ("logging", ChoicesDropdownFilter))
     search_fields = ("slug", "title")
     search_help_text = "Title or short name"
-    inlines = (AllowanceInline, RuleInline, CourseModelInline, MemberInline)
+    inlines = (AllowanceInline, RuleInline, RuleSettingsInline, CourseModelInline, MemberInline)
     readonly_fields = ("week",)
     prepopulated_fields = {"slug": ("title",)}
 
@@ -105,6 +105,13 @@ class CourseAdmin(CourseScoped):
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
         return [inline for inline in self.inlines if obj is not None or inline is not MemberInline]
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """A rule that is changed here has a version with an author, as everywhere."""
+        if formset.model is Rule:
+            for row in formset.forms:
+                row.instance.signed(by=request.user)
+        super().save_formset(request, form, formset, change)
 
     @admin.display(description="course", ordering="title")
     def title_shown(self, course: Course) -> str:

@@ -43,7 +43,9 @@ MAY_READ_THE_CLOCK = {
     "apps/providers/adapters/echo.py": "a provider of our own stamps its answers",
     "apps/providers/models.py": "a bulk change stamps rows as saving them would",
     "apps/quotas/admin.py": "pages of staff",
-    "apps/rules/models.py": "a bulk change stamps rows as saving them would",
+    "apps/rules/admin.py": "pages of staff",
+    "apps/rules/models.py": "versions are stamped when they are made, whoever makes them",
+    "apps/rules/workbench.py": "pages of staff",
     "gateway_project/admin.py": "pages of staff",
     "gateway_project/handler.py": "requests",
 }

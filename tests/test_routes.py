@@ -50,6 +50,11 @@ ROUTES = {
     "admin/^(?P<app_label>providers|quotas|rules|accounts|conversations)/$": STAFF,
     "admin/(?P<url>.*)$": STAFF,
     "admin/accounts/user/<id>/password/": STAFF,
+    "admin/rules/rule/try/": STAFF,
+    "admin/rules/rule/<int:pk>/try/": STAFF,
+    "admin/rules/rule/<int:pk>/stage/": STAFF,
+    "admin/rules/rule/<int:pk>/versions/<int:number>/": STAFF,
+    "admin/rules/rule/<int:pk>/exceptions/<int:exception>/": STAFF,
 }
 PAGES = ("", "add/", *(f"<path:object_id>/{page}" for page in ("", "change/", "delete/", "history/")))
 ROUTES |= {
@@ -67,6 +72,9 @@ EXAMPLES = {
     "<path:content_type_id>": "1",
     "<path:object_id>": "1",
     "<id>": "1",
+    "<int:pk>": "1",
+    "<int:number>": "1",
+    "<int:exception>": "1",
 }
 
 

@@ -203,6 +203,19 @@ class Rule(RevisedModel):
         self.full_clean()
         self.signed(by=by, note=f"back to version {version.number}").save()
 
+    def copy_to(self, course: Course, *, by: Any, stage: str) -> "Rule":
+        """The same rule in another course. Its dates stay behind: they are those of this term.
+
+        Raises ValidationError if that course has a rule of this name: none is ever replaced.
+        """
+        if Rule.objects.filter(course=course, name=self.name).exists():
+            raise ValidationError(f"{course.slug} already has a rule called {self.name}; that one was left as it is.")
+        values = {name: getattr(self, name) for name in VERSIONED if name not in ("starts_at", "ends_at", "stage")}
+        copy = Rule(course=course, stage=stage, **values)
+        copy.full_clean()
+        copy.signed(by=by, note=f"copied from {self.place}/{self.name}").save()
+        return copy
+
     # Properties
 
     @property
@@ -222,8 +235,8 @@ class Rule(RevisedModel):
     @property
     def stage_before_draft(self) -> str:
         """The stage in which the rule was before it was switched off; to observe is where one that never was begins."""
-        stages = self.versions.order_by("-number").values_list("fields__stage", flat=True)
-        return next((stage for stage in stages if stage != self.Stage.DRAFT), self.Stage.OBSERVE)
+        last = self.versions.exclude(fields__stage=self.Stage.DRAFT).order_by("-number").first()
+        return str(last.fields["stage"]) if last else self.Stage.OBSERVE
 
 
 VERSIONED = (

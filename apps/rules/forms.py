@@ -1,0 +1,69 @@
+"""Forms of the instructor's workbench."""
+
+from typing import Any
+
+from django import forms
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+from apps.accounts.models import Course, Weekday
+from apps.rules.models import Rule
+from apps.rules.trying import LONGEST_TEXT
+
+WEEKDAYS = [(str(day.number), day.label) for day in Weekday]
+
+
+class WeekdaysField(forms.MultipleChoiceField):
+    """Days as boxes to tick, stored as digits."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(choices=WEEKDAYS, widget=forms.CheckboxSelectMultiple, required=False, **options)
+
+    def prepare_value(self, value: Any) -> list[str]:
+        return list(value or ())
+
+    def clean(self, value: Any) -> str:
+        return "".join(sorted(super().clean(value)))
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return "".join(initial or ()) != "".join(sorted(data or ()))
+
+
+class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
+    weekdays = WeekdaysField(label="Days", help_text="None ticked: every day.")
+
+    class Meta:
+        model = Rule
+        fields = "__all__"
+
+
+class TryForm(forms.Form):
+    """A pattern and a text. Nothing of it is stored."""
+
+    pattern = forms.CharField(
+        max_length=Rule._meta.get_field("pattern").max_length,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Change it here as you like; the rule itself stays as it is.",
+    )
+    text = forms.CharField(
+        max_length=LONGEST_TEXT,
+        strip=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 8, "autofocus": True}),
+        label="Text to look through",
+        help_text=f"Paste what a student might send: up to {LONGEST_TEXT:,} characters. It is not stored.",
+    )
+
+
+class CopyForm(forms.Form):
+    """Where rules are copied to, and in which stage they begin there."""
+
+    course = forms.ModelChoiceField(queryset=Course.objects.none(), widget=UnfoldAdminSelectWidget, label="Into")
+    stage = forms.ChoiceField(
+        choices=[(Rule.Stage.OBSERVE.value, "Observe first: other students, other words"), ("same", "The same stage")],
+        initial=Rule.Stage.OBSERVE.value,
+        widget=UnfoldAdminSelectWidget,
+        label="There they begin with",
+    )
+
+    def __init__(self, *args: Any, courses: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["course"].queryset = courses  # type: ignore[attr-defined]
