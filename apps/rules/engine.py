@@ -86,12 +86,12 @@ class Matcher:
             return self._found_singly(text)
         return sorted(position - 1 for position in matched if position)
 
-    def spans(self, position: int, text: str) -> list[Span]:
-        """Where one pattern occurs, at most MAX_SPANS times."""
+    def spans(self, position: int, text: str, *, start: int = 0, most: int = MAX_SPANS) -> list[Span]:
+        """Where one pattern occurs from `start` on, at most so many times. What is before it counts as context."""
         spans = []
-        for match in self._single[position].finditer(text):
+        for match in self._single[position].finditer(text, start):
             spans.append(Span(match.start(), match.end()))
-            if len(spans) == MAX_SPANS:
+            if len(spans) == most:
                 break
         return spans
 
