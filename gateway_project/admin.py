@@ -16,7 +16,7 @@ from apps.accounts.models import Course, Membership
 from apps.accounts.scoping import CourseScoped, CourseScoping, seen_courses
 from apps.common.admin import is_operator
 from apps.common.display import badge, share
-from apps.conversations.models import Call, DeadLetter, RuleHit, Thread
+from apps.conversations.models import Appeal, Call, DeadLetter, RuleHit, Thread
 from apps.providers.admin import CourseModelInline
 from apps.quotas.admin import AllowanceInline
 from apps.quotas.models import Hold, Institution, LedgerEntry, QuotaPolicy, WeeklyUsage
@@ -161,7 +161,10 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, Any], ...]], ...] = (
             ("Rules", "gavel", Rule),
         ),
     ),
-    ("Conversations", (("Conversations", "forum", Thread), ("Calls", "receipt_long", Call))),
+    (
+        "Conversations",
+        (("Conversations", "forum", Thread), ("Calls", "receipt_long", Call), ("Appeals", "balance", Appeal)),
+    ),
     (
         "Accounting",
         (
@@ -216,6 +219,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "threads": threads.select_related("course", "membership__user")[:RECENT],
         "hits": _latest_hits(request),
         "base_url": request.build_absolute_uri("/v1"),
+        "appeals": Appeal.objects.for_staff(request.user).open().count(),
         "dead_letters": DeadLetter.objects.count() if is_operator(request) else 0,
     }
 

@@ -38,6 +38,7 @@ MAY_READ_THE_CLOCK = {
     "apps/chat/settling.py": "the end of an answer, long after its request",
     "apps/common/ids.py": "ids are in the order in which they are made",
     "apps/conversations/admin.py": "pages of staff",
+    "apps/conversations/appeals_admin.py": "pages of staff",
     "apps/conversations/draining.py": "how old a record is that waits",
     "apps/conversations/spool.py": "records are stamped when they are appended",
     "apps/providers/adapters/echo.py": "a provider of our own stamps its answers",

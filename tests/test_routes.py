@@ -30,6 +30,7 @@ ROUTES = {
     "v1/models": STUDENTS,
     "v1/models/<path:name>": STUDENTS,
     "v1/usage": STUDENTS,
+    "v1/rules/appeals": STUDENTS,
     # In production, documentation is for staff; see the test below.
     "docs": EVERYBODY,
     "openapi.json": EVERYBODY,

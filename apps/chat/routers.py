@@ -5,17 +5,20 @@ from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from ninja import Router
+from ninja import Router, Status
 
 from apps.accounts.principals import Principal
-from apps.chat import pipeline
+from apps.chat import appealing, pipeline
 from apps.chat.pipeline import Arrival
 from apps.chat.plane import Plane
 from apps.chat.reserving import remaining_of
 from apps.chat.responses import StreamedAnswer
 from apps.chat.schemas import (
+    APPEAL_IN_OPENAPI,
     CHAT_IN_OPENAPI,
     AccountUsage,
+    AppealOut,
+    AppealsOut,
     ErrorOut,
     ModelOut,
     ModelsOut,
@@ -24,6 +27,7 @@ from apps.chat.schemas import (
 )
 from apps.common.errors import NotFound
 from apps.common.tracing import Trace
+from apps.conversations.appeals import Told
 from apps.providers.catalogue import Route
 from apps.quotas.movements import Balance
 
@@ -94,6 +98,37 @@ async def usage(request: StudentRequest) -> UsageOut:
     now = datetime.now(UTC)
     balances = await pipeline.balances_of(request.plane, request.principal, now=now)
     return _usage(request.principal, balances)
+
+
+@router.post(
+    "/rules/appeals",
+    response={201: AppealOut, **REFUSALS},
+    summary="Tell the instructor that a rule was wrong about a request",
+    openapi_extra=APPEAL_IN_OPENAPI,
+)
+async def appeal(request: StudentRequest) -> Status[AppealOut]:
+    filed = await appealing.file(request.plane, request.principal, request.raw, now=datetime.now(UTC))
+    return Status(201, _appeal(filed))
+
+
+@router.get("/rules/appeals", response={200: AppealsOut, **REFUSALS}, summary="One's appeals, and what became of them")
+async def list_appeals(request: StudentRequest) -> AppealsOut:
+    return AppealsOut(data=[_appeal(one) for one in await appealing.told(request.plane, request.principal)])
+
+
+def _appeal(told: Told) -> AppealOut:
+    return AppealOut(
+        request_id=told.call_id,
+        reason=told.reason,
+        state=told.state,  # type: ignore[arg-type]  # the database holds no other
+        answer=told.answer,
+        created_at=_instant(told.created_at),
+        decided_at=_instant(told.decided_at) if told.decided_at else None,
+    )
+
+
+def _instant(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _model(route: Route) -> ModelOut:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from apps.chat import looking
+from apps.chat import appealing, looking
 from apps.chat.looking import RulesUnavailable
 from apps.chat.parsing import ChatCall
 from apps.chat.redaction import Redacted, redact
@@ -118,7 +118,7 @@ def refusal(rule: CompiledRule, verdict: Verdict, *, last: int) -> BlockedByRule
         message,
         param="messages",
         headers=headers(verdict, last=last) | {"x-should-retry": "false"},
-        details={"rules": list(verdict.announced)},
+        details={"rules": list(verdict.announced), "appeal": appealing.HOW},
     )
 
 

@@ -4,11 +4,12 @@ Calls are narrow and written with the settlement, in SQL, by `calls.py`. Text is
 spool, in tables of its own.
 """
 
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar
 
 from django.db import models
 
-from apps.accounts.models import ApiKey, Course, Membership, MembershipQuerySet
+from apps.accounts.models import ApiKey, Course, Membership, MembershipQuerySet, User
 from apps.rules.models import Rule
 
 MOST_MEMBERS = 500
@@ -108,6 +109,55 @@ class RuleHit(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class AppealQuerySet(models.QuerySet["Appeal"]):
+    def for_staff(self, user: Any) -> "AppealQuerySet":
+        if user.is_active and user.is_superuser:
+            return self
+        return self.filter(call__course__in=Course.objects.for_staff(user))
+
+    def open(self) -> "AppealQuerySet":
+        return self.filter(state=Appeal.State.OPEN)
+
+
+class Appeal(models.Model):
+    """A student's “this was wrongly blocked”. Students write it by way of `appeals.py`, staff decide it once."""
+
+    LONGEST: ClassVar[int] = 1000
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        ACCEPTED = "accepted"
+        DECLINED = "declined"
+
+    call = models.OneToOneField(Call, on_delete=models.CASCADE, related_name="appeal")
+    rule = models.ForeignKey(Rule, on_delete=models.SET_NULL, null=True, blank=True, related_name="appeals")
+    rule_name = models.CharField("rule", max_length=60, blank=True)
+    rule_version = models.PositiveIntegerField(default=0)
+    reason = models.TextField(max_length=LONGEST)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.OPEN)
+    answer = models.TextField(blank=True, max_length=LONGEST)
+    created_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decided_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+
+    objects = AppealQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = (models.Index(fields=("state", "id"), name="appeals_by_state"),)
+
+    def __str__(self) -> str:
+        return f"Appeal against {self.rule_name or 'a rule'}"
+
+    def decide(self, state: "Appeal.State", *, by: User, answer: str, now: datetime) -> bool:
+        """Decide an open appeal; False if somebody else did."""
+        decided = {"state": state, "answer": answer, "decided_by": by, "decided_at": now}
+        if not Appeal.objects.open().filter(pk=self.pk).update(**decided):
+            return False
+        self.refresh_from_db()
+        return True
 
 
 class ThreadQuerySet(models.QuerySet["Thread"]):

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from apps.common.revisions import Snapshot
-from apps.rules import engine
+from apps.rules import engine, exceptions
 from apps.rules.models import TOPIC, Rule, RuleException, RuleSettings
 from apps.rules.schedules import ALWAYS, Schedule
 
@@ -52,7 +52,7 @@ class CompiledRule:
 
     def counts(self, text: str) -> bool:
         """Whether a match of this text is a hit, and not one of the rule's exceptions."""
-        return True
+        return exceptions.counts(text, self.exceptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +148,7 @@ class Rulebook:
         hits: list[Hit] = []
         left = [MOST_REDACTED if rule.redacts else engine.MAX_SPANS for rule in self.rules]
         for number in reversed(range(len(parts))):
-            for hit in self.found(parts[number], part=number, occasion=occasion, most=left):
-                hits.append(hit)
+            hits += self.found(parts[number], part=number, occasion=occasion, most=left)
         return Verdict(tuple(sorted(hits, key=lambda hit: hit.part)))
 
     def found(

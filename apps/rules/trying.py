@@ -87,3 +87,10 @@ def _pieces(text: str, spans: Iterable[tuple[int, int]], *, replacement: str | N
         last = end
     if last < len(text):
         yield Piece(text[last:], False)
+
+
+def undone_example(rule: Any, *, exceptions: Iterable[str]) -> str:
+    """An example that must be found and no longer would be with these exceptions, or nothing."""
+    book = Rulebook.of([as_compiled(rule, exceptions=frozenset(exceptions))])
+    found = (line for _, line in examples.lines(rule.examples_match) if not book.screen([line]).hits)
+    return next(found, "")

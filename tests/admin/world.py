@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from apps.accounts.models import ApiKey, Course, Membership
 from apps.common.ids import new_id
-from apps.conversations.models import Call, Exchange, RuleHit, Thread, Turn
+from apps.conversations.models import Appeal, Call, Exchange, RuleHit, Thread, Turn
 from apps.quotas.models import LedgerEntry, QuotaPolicy, WeeklyUsage
 from apps.rules.models import Rule
 from tests import factories
@@ -27,6 +27,7 @@ class CourseWorld:
     thread: Thread
     call: Call
     week: WeeklyUsage
+    appeal: Appeal
 
     def row(self, model: type[Model]) -> Model:
         """This course's row of a model."""
@@ -40,12 +41,13 @@ class CourseWorld:
             Call: self.call,
             WeeklyUsage: self.week,
             LedgerEntry: self.week.entries.first,
+            Appeal: self.appeal,
         }
         row = rows[model]
         return row() if callable(row) else row
 
 
-COURSE_MODELS = (Course, Membership, ApiKey, QuotaPolicy, Rule, Thread, Call, WeeklyUsage, LedgerEntry)
+COURSE_MODELS = (Course, Membership, ApiKey, QuotaPolicy, Rule, Thread, Call, WeeklyUsage, LedgerEntry, Appeal)
 CHANGED_BY_INSTRUCTORS = (Course, Membership, ApiKey, QuotaPolicy, Rule)
 READ_ONLY = (Thread, Call, WeeklyUsage, LedgerEntry)
 ALL_MODELS = tuple(admin.site._registry)
@@ -61,7 +63,8 @@ def make_world() -> CourseWorld:
     thread = make_thread(student, title=f"Thread of {course.slug}")
     call = make_call(student, thread=thread, prompt=PROMPT, answer="What have you tried?")
     make_hit(call, rule, "solve my homework")
-    return CourseWorld(course, student, key_text, rule, thread, call, week)
+    appeal = make_appeal(call, rule)
+    return CourseWorld(course, student, key_text, rule, thread, call, week, appeal)
 
 
 def make_thread(member: Membership, **overrides: Any) -> Thread:
@@ -102,6 +105,11 @@ def make_hit(call: Call, rule: Rule, found: str, **overrides: Any) -> RuleHit:
     start = call.turns.get(message=0).text.index(found)
     values = {"name": rule.name, "action": rule.action, "stage": rule.stage, "message": 0}
     return RuleHit.objects.create(call=call, rule=rule, start=start, end=start + len(found), **{**values, **overrides})
+
+
+def make_appeal(call: Call, rule: Rule, **overrides: Any) -> Appeal:
+    values = {"rule_name": rule.name, "rule_version": rule.version, "reason": "It was about home economics."}
+    return Appeal.objects.create(call=call, rule=rule, created_at=datetime.now(UTC), **{**values, **overrides})
 
 
 def list_of(model: type[Model]) -> str:

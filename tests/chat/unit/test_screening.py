@@ -109,7 +109,8 @@ def test_a_refusal_names_rules_by_id_alone() -> None:
 
     error = refusal(BLOCK, verdict((BLOCK, 0), (other, 0)), last=0)
 
-    assert error.details == {"rules": [1, 7]}
+    assert error.details["rules"] == [1, 7]
+    assert "secret-name" not in error.json(request_id="x").decode()
     assert error.headers == {"x-gateway-rules": "1,7", "x-should-retry": "false"}
     assert b"secret-name" not in error.json(request_id="r")
 
