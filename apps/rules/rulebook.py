@@ -9,6 +9,7 @@ from typing import Any
 
 from apps.common.revisions import Snapshot
 from apps.rules import engine, exceptions
+from apps.rules.checksums import CHECKSUMS
 from apps.rules.models import TOPIC, Rule, RuleException, RuleSettings
 from apps.rules.schedules import ALWAYS, Schedule
 
@@ -137,7 +138,8 @@ class Rulebook:
 
     @classmethod
     def of(cls, rules: Sequence[CompiledRule], *, lets_pass: bool = False) -> "Rulebook":
-        return cls(tuple(rules), engine.Matcher([rule.pattern for rule in rules]), lets_pass)
+        validators = [CHECKSUMS.get(rule.checksum) for rule in rules]
+        return cls(tuple(rules), engine.Matcher([rule.pattern for rule in rules], validators), lets_pass)
 
     def screen(self, parts: Sequence[str], *, occasion: Occasion | None = None) -> Verdict:
         """Look for every rule in every part; on an occasion, for those that concern it. Raises engine.EngineFailed.
@@ -158,10 +160,11 @@ class Rulebook:
 
         What is found is taken off `most`. Raises engine.EngineFailed.
         """
-        for position in self.matcher.found(text):
+        folded = engine.fold(text)
+        for position in self.matcher.found(folded):
             rule = self.rules[position]
             if (occasion is None or occasion.concerns(rule)) and (most[position] or rule.redacts):
-                spans = self._spans(position, text, start)
+                spans = self._spans(position, folded, start)
                 if rule.redacts and len(spans) > most[position]:
                     raise engine.EngineFailed("There is more to redact than can be redacted.")
                 spans = spans[: most[position]]
@@ -169,11 +172,11 @@ class Rulebook:
                 for span in spans:
                     yield Hit(rule, part, span.start, span.end)
 
-    def _spans(self, position: int, text: str, start: int) -> list[engine.Span]:
+    def _spans(self, position: int, text: engine.Folded, start: int) -> list[engine.Span]:
         rule = self.rules[position]
-        most = MOST_REDACTED + 1 if rule.redacts or rule.exceptions or rule.checksum else engine.MAX_SPANS
+        most = MOST_REDACTED + 1 if rule.redacts or rule.exceptions else engine.MAX_SPANS
         spans = self.matcher.spans(position, text, start=start, most=most)
-        return [span for span in spans if rule.counts(text[span.start : span.end])]
+        return [span for span in spans if rule.counts(text.original[span.start : span.end])]
 
 
 NO_RULES = Verdict()
