@@ -1,7 +1,7 @@
 """Looking: where the work of rules is done, how long it may take, and what happens if it fails.
 
-Short texts are looked at on the loop, which takes less time than handing them to a thread. All else goes to a few threads,
-whose number is bounded, as a thread cannot be stopped: one that is late keeps its place until it is done.
+Short texts are looked at on the loop, which takes less time than handing them to a thread. All else goes to a few
+threads, whose number is bounded, as a thread cannot be stopped: one that is late keeps its place until it is done.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ T = TypeVar("T")
 THREADS = 4
 DEADLINE = 0.1  # seconds of work, for each direction of a call
 PATIENCE = 2.0  # seconds that work waits for a thread; beyond that there is too much of it
-# What is looked at on the loop: bytes, and bytes times rules. Either takes less than 2 ms (docs/rules.md has the figures).
+# What is looked at on the loop: bytes, and bytes times rules. Either takes less than 2 ms.
 THREAD_ABOVE = 32_768
 THREAD_ABOVE_PRODUCT = 4_000_000
 
@@ -56,17 +56,16 @@ async def run(work: Callable[[], T], *, size: int, book: Rulebook, call: str) ->
     Raises RulesUnavailable if the engine fails or the work takes too long.
     """
     try:
-        return work() if is_short(size, book) else await _in_thread(work)
+        return work() if is_short(size, book) else await in_thread(work)
     except (EngineFailed, TimeoutError) as error:
         if not book.lets_pass:
-            UNCHECKED.labels(outcome="refused").inc()
-            raise RulesUnavailable from error
-        logger.error("Call %s goes on unchecked, as its course wishes: %s", call, error or "it took too long")
-        UNCHECKED.labels(outcome="let_pass").inc()
+            raise refused() from error
+        let_pass(call, error)
         return None
 
 
-async def _in_thread(work: Callable[[], T]) -> T:
+async def in_thread(work: Callable[[], T], *, deadline: float | None = DEADLINE) -> T:
+    """Raises TimeoutError; the thread then works on, and nobody hears of the outcome."""
     loop = asyncio.get_running_loop()
     places = _places.setdefault(loop, asyncio.Semaphore(THREADS))
     async with asyncio.timeout(PATIENCE):
@@ -79,5 +78,16 @@ async def _in_thread(work: Callable[[], T]) -> T:
             done.exception()  # nobody may be waiting for it any more
 
     future.add_done_callback(end)
-    async with asyncio.timeout(DEADLINE):
+    async with asyncio.timeout(deadline):
         return await asyncio.shield(future)
+
+
+def refused() -> RulesUnavailable:
+    UNCHECKED.labels(outcome="refused").inc()
+    return RulesUnavailable()
+
+
+def let_pass(call: str, error: Exception) -> None:
+    """Say that something goes on unchecked, as its course wishes."""
+    logger.error("Call %s goes on unchecked, as its course wishes: %s", call, str(error) or "it took too long")
+    UNCHECKED.labels(outcome="let_pass").inc()

@@ -73,10 +73,10 @@ class AnswerText:
 
 
 def runs(message: Any) -> Iterator[tuple[Path, Any, Any]]:
-    """What is recorded of a message: where in it it stands, the text, and what of it comes back as history if not all."""
+    """What is recorded of a message: its place in it, the text, and what of that comes back as history if not all."""
     if text := message.get("content"):
         yield ("content",), text, None
-    for key in ("refusal", "reasoning_content"):
+    for key in ("refusal", "reasoning_content" if message.get("reasoning_content") else "reasoning"):
         if text := message.get(key):
             yield (key,), text, ""
     for number, call in enumerate(message.get("tool_calls") or ()):
@@ -86,6 +86,19 @@ def runs(message: Any) -> Iterator[tuple[Path, Any, Any]]:
                 yield ("tool_calls", number, kind, "name"), f"[{name}] ", name
             if text := called.get(given):
                 yield ("tool_calls", number, kind, given), text, None
+    if called := message.get("function_call"):
+        yield ("function_call", "name"), f"[{called.get('name') or ''}] " if called.get("name") else "", ""
+        yield ("function_call", "arguments"), called.get("arguments"), ""
+
+
+def place_of(message: Any, path: Path) -> int | None:
+    """Where in what is recorded of a message stands what the message holds at a path; None if it is not recorded."""
+    place = 0
+    for where, text, _ in runs(message):
+        if where == path:
+            return place + (path[-1] == "name")
+        place += len(text) if isinstance(text, str) else 0
+    return None
 
 
 class _Answer(AnswerText):

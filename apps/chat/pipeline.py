@@ -30,7 +30,7 @@ from apps.common.tracing import Trace
 from apps.quotas import ledger
 from apps.quotas.movements import Balance
 from apps.quotas.rates import Rate
-from apps.rules.rulebook import Occasion, Verdict
+from apps.rules.rulebook import Occasion
 
 if TYPE_CHECKING:
     from apps.chat.plane import Plane
@@ -84,7 +84,7 @@ async def chat(plane: "Plane", arrival: Arrival) -> Answer:
         raise
     finally:
         turn.end()
-    return Answer(headers=_headers(head, pump.verdict, slot.rate, now=arrival.now), body=head.body, pump=pump)
+    return Answer(headers=_headers(head, pump, slot.rate, now=arrival.now), body=head.body, pump=pump)
 
 
 async def admit(plane: "Plane", arrival: Arrival) -> Slot:
@@ -133,10 +133,11 @@ async def _head_of(pump: Pump) -> Head:
         raise
 
 
-def _headers(head: Head, verdict: Verdict, rate: Rate | None, *, now: datetime) -> dict[str, str]:
+def _headers(head: Head, pump: Pump, rate: Rate | None, *, now: datetime) -> dict[str, str]:
     """What the student learns beside the answer."""
     target = head.opened.candidate.target
-    headers = quota_headers(head.balances, now=now) | screening.headers(verdict, last=head.last_message) | (rate.headers() if rate else {})
+    headers = quota_headers(head.balances, now=now) | (rate.headers() if rate else {})
+    headers |= screening.headers(pump.verdict, last=pump.last_message)
     headers["x-gateway-provider"] = target.provider
     headers["x-gateway-model"] = target.upstream_model
     headers["x-gateway-attempts"] = str(head.opened.attempts)

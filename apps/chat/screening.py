@@ -1,7 +1,7 @@
 """Rules at work on a prompt: the verdict, what is left of the prompt, the refusal, and what the student is told."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -74,7 +74,16 @@ def look(book: Rulebook, call: ChatCall, occasion: Occasion) -> Screened:
 def _found(book: Rulebook, call: ChatCall, surfaces: Sequence[Surface], occasion: Occasion) -> list[Hit]:
     """Every hit; its part is the number of its surface."""
     hits = list(book.screen([surface.text for surface in surfaces], occasion=occasion).hits)
-    for view in views(surfaces, call.body["messages"]):
+    messages = call.body["messages"]
+
+    def speaker(surface: Surface) -> Hashable:
+        """The user over several messages; anybody else message by message."""
+        if surface.message == BESIDE or surface.is_fixed or surface.path[2] != "content":
+            return None
+        role = messages[surface.message]["role"]
+        return role if role == "user" else (role, surface.message)
+
+    for view in views(surfaces, speaker):
         for hit in book.found(view.text, occasion=occasion, most=[MOST_REDACTED] * len(book.rules)):
             hits += [Hit(hit.rule, *place) for place in view.places(hit.start, hit.end)]
     return hits

@@ -1,8 +1,9 @@
 """Surfaces: every text that a request carries, and where it stands. Pure.
 
 Whatever is a string in a request is a surface, known field or not, for a model may get to read it: so are the names of
-properties that no protocol has given. Left out are what names a kind of thing ("type", "role"), the model, and media that
-are no text. Each way of asking has an entry in DIALECTS; tests hold every address and every kind of surface against it.
+properties that no protocol has given. Left out are what names a kind of thing ("type", "role"), the model, and media
+that are no text. Each way of asking has an entry in DIALECTS; tests hold every address and every kind of surface
+against it.
 """
 
 import binascii
@@ -18,20 +19,22 @@ BESIDE = -1  # the message of what stands beside the messages
 _KIND = re.compile(r"[a-z][a-z0-9_.-]{0,59}")
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.+-]+=[\w.+-]+)*;base64,([A-Za-z0-9+/_=-]*)")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
-_MEDIA = (("input_audio", "data"), ("file", "file_data"))
+_MEDIA = (("input_audio", "data"), ("file", "file_data"), ("audio", "data"))
 _JSON = ("arguments", "input")
 
 # Names that protocols give to their properties. Any other name is somebody's own words.
-_GIVEN = frozenset(
-    "model messages role content name type text refusal reasoning_content reasoning tool_calls tool_call_id function"
-    " arguments custom input function_call id index image_url url detail input_audio data format file file_data file_id"
-    " filename audio stream stream_options include_usage max_tokens max_completion_tokens n temperature top_p stop seed"
-    " user metadata tools functions tool_choice parallel_tool_calls response_format json_schema schema strict description"
-    " parameters properties required items enum anyOf allOf oneOf not additionalProperties definitions const default"
-    " examples title pattern minimum maximum minLength maxLength minItems maxItems uniqueItems grammar syntax definition"
-    " prediction modalities voice presence_penalty frequency_penalty logit_bias logprobs top_logprobs service_tier store"
-    " reasoning_effort verbosity web_search_options safety_identifier prompt_cache_key cache_control $ref $defs".split()
-)
+_GIVEN_NAMES = """
+    model messages role content name type text refusal reasoning_content reasoning tool_calls tool_call_id function
+    arguments custom input function_call id index image_url url detail input_audio data format file file_data
+    file_id filename audio stream stream_options include_usage max_tokens max_completion_tokens n temperature top_p
+    stop seed user metadata tools functions tool_choice parallel_tool_calls response_format json_schema schema
+    strict description parameters properties required items enum anyOf allOf oneOf not additionalProperties
+    definitions const default examples title pattern minimum maximum minLength maxLength minItems maxItems
+    uniqueItems grammar syntax definition prediction modalities voice presence_penalty frequency_penalty logit_bias
+    logprobs top_logprobs service_tier store reasoning_effort verbosity web_search_options safety_identifier
+    prompt_cache_key cache_control $ref $defs
+"""
+_GIVEN = frozenset(_GIVEN_NAMES.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +99,29 @@ def _name(key: str, path: Path, message: int) -> Surface:
 
 
 def _leaf(value: str, path: Path, message: int) -> Iterator[Surface]:
-    last = path[-1]
-    if last in ("type", "role") and _KIND.fullmatch(value):
+    if path[-1] in ("type", "role") and _KIND.fullmatch(value):
         return
-    if value.startswith("data:") and (url := _DATA_URL.fullmatch(value)):
-        attached = _attached(url[2], url[1] or "text/plain")
-    elif path[-2:] in _MEDIA and _BASE64.fullmatch(value):
-        attached = _attached(value, "audio" if last == "data" else "")
-    else:
-        yield Surface(message, path, value, is_json=last in _JSON or (value[0] in "{[" and "\\" in value))
-        return
-    if attached:
-        yield Surface(message, path, attached, is_fixed=True)
+    if not is_media(value, path):
+        yield Surface(message, path, value, is_json=is_read_as_json(value, path))
+    elif text := _attached(value, path):
+        yield Surface(message, path, text, is_fixed=True)
 
 
-def _attached(data: str, kind: str) -> str:
+def is_read_as_json(value: str, path: Path) -> bool:
+    return path[-1] in _JSON or (value[0] in "{[" and "\\" in value)
+
+
+def is_media(value: str, path: Path) -> bool:
+    """Whether this is a file in letters rather than words."""
+    if value.startswith("data:"):
+        return _DATA_URL.fullmatch(value) is not None
+    return path[-2:] in _MEDIA and _BASE64.fullmatch(value) is not None
+
+
+def _attached(value: str, path: Path) -> str:
     """The text of an attached file that is one. Pictures, sound and printed documents are not looked into."""
+    url = _DATA_URL.fullmatch(value)
+    kind, data = (url[1] or "text/plain", url[2]) if url else ("audio" if path[-1] == "data" else "", value)
     if kind.startswith(("image", "audio", "video")) and not kind.endswith("xml"):
         return ""
     try:

@@ -1,7 +1,7 @@
-"""How a message reads: the text of it that is recorded, shown to people, and by which a conversation is recognised. Pure.
+"""How a message reads: its text as it is recorded, shown, and recognised when it comes again as history. Pure.
 
-A text is laid out in runs. A run that stands somewhere in the message knows where, so that what a rule found there can be
-pointed at in the text.
+A text is laid out in runs. A run that stands somewhere in the message knows where, so that what a rule found there can
+be pointed at in the text.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,14 +1,13 @@
 """Views: surfaces as somebody else may read them, so that what is cut apart or written in code is found. Pure.
 
-Parts of a message, and messages of the user that follow one another, also read as one text; strings within JSON also read
-as what they stand for. What is found in a view is found in the surfaces that it is made of.
+Parts of a message, and messages of the user that follow one another, also read as one text; strings within JSON also
+read as what they stand for. What is found in a view is found in the surfaces that it is made of.
 """
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from apps.chat.surfaces import Surface
 
@@ -63,8 +62,9 @@ def _within(piece: Piece, start: int, end: int) -> tuple[int, int, int] | None:
     return piece.surface, piece.start + first, piece.start + last
 
 
-def views(surfaces: Sequence[Surface], messages: Sequence[Mapping[str, Any]]) -> Iterator[View]:
-    for run in _runs(surfaces, messages):
+def views(surfaces: Sequence[Surface], speaker: Callable[[Surface], Hashable]) -> Iterator[View]:
+    """Surfaces in a row that have the same speaker read as one text; those without one are passed over."""
+    for run in _runs(surfaces, speaker):
         for seam in SEAMS:
             yield _joined(run, surfaces, seam)
     for number, surface in enumerate(surfaces):
@@ -72,19 +72,18 @@ def views(surfaces: Sequence[Surface], messages: Sequence[Mapping[str, Any]]) ->
             yield _decoded(number, surface.text)
 
 
-def _runs(surfaces: Sequence[Surface], messages: Sequence[Mapping[str, Any]]) -> Iterator[list[int]]:
-    """The texts that somebody says without another coming between: numbers of surfaces. One alone makes no run."""
+def _runs(surfaces: Sequence[Surface], speaker: Callable[[Surface], Hashable]) -> Iterator[list[int]]:
+    """Numbers of surfaces. One alone makes no run."""
     run: list[int] = []
-    speaker: tuple[str, int] | None = None
+    speaking: Hashable = None
     for number, surface in enumerate(surfaces):
-        if surface.message < 0 or surface.is_fixed or surface.path[2] != "content":
+        now = speaker(surface)
+        if now is None:
             continue
-        role = messages[surface.message]["role"]
-        now = (role, 0 if role == "user" else surface.message)
-        if now != speaker:
+        if now != speaking:
             if len(run) > 1:
                 yield run
-            run, speaker = [], now
+            run, speaking = [], now
         run.append(number)
     if len(run) > 1:
         yield run

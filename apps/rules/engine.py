@@ -112,9 +112,7 @@ class Matcher:
         candidates = {*self._candidates(folded.original), *self._candidates(folded.text)}
         return [position for position in sorted(candidates) if self._is_valid(position, folded)]
 
-    def spans(
-        self, position: int, text: str | Folded, *, start: int = 0, most: int = MAX_SPANS
-    ) -> list[Span]:
+    def spans(self, position: int, text: str | Folded, *, start: int = 0, most: int = MAX_SPANS) -> list[Span]:
         """Where in the original text one pattern occurs from `start` on, at most so many times, in order.
 
         What is before `start` counts as context.
