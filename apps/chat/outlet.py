@@ -62,11 +62,19 @@ class Outlet:
 
     async def put(self, block: bytes) -> None:
         """Hand over a block; waits while the client is slower than the provider."""
-        if self._is_abandoned:
+        if self._is_abandoned or not block:
             return
         self.is_sending = True
         await self._queue.put(block)
         self.is_sending = False
+
+    async def put_last(self, block: bytes) -> None:
+        """Hand over a block at the end, when nobody watches any more over a client that takes nothing."""
+        try:
+            async with asyncio.timeout(LAST_WORD_SECONDS):
+                await self.put(block)
+        except TimeoutError:
+            self.abandon()
 
     async def finish(self, failure: GatewayError | None) -> None:
         """Tell the client how it ended: the last thing it hears, after everything has been committed."""

@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from apps.accounts.principals import Principal
-from apps.chat import recording, screening
+from apps.chat import guarding, recording, screening
 from apps.chat.admission import Turn
 from apps.chat.outlet import Head
 from apps.chat.parsing import parse
@@ -30,7 +30,7 @@ from apps.common.tracing import Trace
 from apps.quotas import ledger
 from apps.quotas.movements import Balance
 from apps.quotas.rates import Rate
-from apps.rules.rulebook import Verdict
+from apps.rules.rulebook import Occasion
 
 if TYPE_CHECKING:
     from apps.chat.plane import Plane
@@ -45,6 +45,7 @@ class Arrival:
     raw: bytes
     now: datetime
     trace: Trace
+    assignment: str = ""  # what the caller says that it is for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ async def chat(plane: "Plane", arrival: Arrival) -> Answer:
     slot, turn = None, await plane.admission.turn()
     try:
         slot = await admit(plane, arrival)
-        pump, verdict = await _start(plane, arrival, slot, turn)
+        pump = await _start(plane, arrival, slot, turn)
         head = await _head_of(pump)
     except RateLimited:
         raise
@@ -83,7 +84,7 @@ async def chat(plane: "Plane", arrival: Arrival) -> Answer:
         raise
     finally:
         turn.end()
-    return Answer(headers=_headers(head, verdict, slot.rate, now=arrival.now), body=head.body, pump=pump)
+    return Answer(headers=_headers(head, pump, slot.rate, now=arrival.now), body=head.body, pump=pump)
 
 
 async def admit(plane: "Plane", arrival: Arrival) -> Slot:
@@ -99,22 +100,29 @@ async def admit(plane: "Plane", arrival: Arrival) -> Slot:
     return Slot(rate, partial(plane.rates.release, arrival.id))
 
 
-async def _start(plane: "Plane", arrival: Arrival, slot: Slot, turn: Turn) -> tuple[Pump, Verdict]:
+async def _start(plane: "Plane", arrival: Arrival, slot: Slot, turn: Turn) -> Pump:
     """Parse, screen, and hand the call with its slot to a pump."""
     try:
         catalogue = plane.catalogue.current
         call = parse(arrival.raw, id=arrival.id, principal=arrival.principal, catalogue=catalogue, trace=arrival.trace)
-        verdict = await screening.screen(call, plane.rulebooks.current)
+        screened = await screening.screen(call, plane.rulebooks.current, occasion=_occasion(arrival, "prompt"))
+        call, verdict = screened.call, screened.verdict  # from here on nobody sees what was redacted
         if (rule := verdict.block) is not None:
             refused = screening.refusal(rule, verdict, last=len(call.messages) - 1)
             await recording.refused(plane, call, verdict, refused, status="blocked", now=arrival.now)
             raise refused
-        pump = Pump(plane, call, verdict, now=arrival.now, on_reserved=turn.end, on_end=slot.release)
+        guard = guarding.guard_of(call, screened.book, occasion=_occasion(arrival, "answer"))
+        pump = Pump(plane, call, verdict, now=arrival.now, guard=guard, on_reserved=turn.end, on_end=slot.release)
     except BaseException:
         slot.release()
         raise
     pump.start()
-    return pump, verdict
+    return pump
+
+
+def _occasion(arrival: Arrival, direction: str) -> Occasion:
+    timezone = arrival.principal.timezone
+    return Occasion(direction=direction, now=arrival.now, timezone=timezone, assignment=arrival.assignment)
 
 
 async def _head_of(pump: Pump) -> Head:
@@ -125,10 +133,11 @@ async def _head_of(pump: Pump) -> Head:
         raise
 
 
-def _headers(head: Head, verdict: Verdict, rate: Rate | None, *, now: datetime) -> dict[str, str]:
+def _headers(head: Head, pump: Pump, rate: Rate | None, *, now: datetime) -> dict[str, str]:
     """What the student learns beside the answer."""
     target = head.opened.candidate.target
-    headers = quota_headers(head.balances, now=now) | screening.headers(verdict) | (rate.headers() if rate else {})
+    headers = quota_headers(head.balances, now=now) | (rate.headers() if rate else {})
+    headers |= screening.headers(pump.verdict, last=pump.last_message)
     headers["x-gateway-provider"] = target.provider
     headers["x-gateway-model"] = target.upstream_model
     headers["x-gateway-attempts"] = str(head.opened.attempts)

@@ -45,6 +45,7 @@ REFUSALS = {
     504: ErrorOut,
 }
 WARN_FROM = 0.8
+MAX_ASSIGNMENT = 60
 
 
 class StudentRequest(HttpRequest):
@@ -70,6 +71,7 @@ async def chat_completions(request: StudentRequest) -> HttpResponseBase:
         raw=request.raw,
         now=datetime.now(UTC),
         trace=request.trace,
+        assignment=request.headers.get("x-assignment", "")[:MAX_ASSIGNMENT],
     )
     answer = await pipeline.chat(request.plane, arrival)
     if answer.body is not None:

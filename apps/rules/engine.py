@@ -5,6 +5,7 @@ by one. Every set carries a sentinel pattern that matches any text: RE2's Python
 "nothing matched" and for "the engine gave up", and a filter that cannot tell the two apart lets everything through.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -111,19 +112,23 @@ class Matcher:
         candidates = {*self._candidates(folded.original), *self._candidates(folded.text)}
         return [position for position in sorted(candidates) if self._is_valid(position, folded)]
 
-    def spans(self, position: int, text: str | Folded) -> list[Span]:
-        """Where in the original text one pattern occurs, at most MAX_SPANS times, in order."""
+    def spans(self, position: int, text: str | Folded, *, start: int = 0, most: int = MAX_SPANS) -> list[Span]:
+        """Where in the original text one pattern occurs from `start` on, at most so many times, in order.
+
+        What is before `start` counts as context.
+        """
         folded = fold(text) if isinstance(text, str) else text
-        raw = self._matches(position, folded.original)
-        unfolded = (folded.span(span.start, span.end) for span in self._matches(position, folded.text))
-        return _merged([*islice(raw, MAX_SPANS), *islice(unfolded, MAX_SPANS)])[:MAX_SPANS]
+        raw = self._matches(position, folded.original, start)
+        beyond = bisect_left(range(len(folded.text)), start, key=folded.origin) if start else 0
+        unfolded = (folded.span(span.start, span.end) for span in self._matches(position, folded.text, beyond))
+        return _merged([*islice(raw, most), *islice(unfolded, most)])[:most]
 
     def _is_valid(self, position: int, folded: Folded) -> bool:
         return self._validators[position] is None or bool(self.spans(position, folded))
 
-    def _matches(self, position: int, text: str) -> Iterator[Span]:
+    def _matches(self, position: int, text: str, start: int = 0) -> Iterator[Span]:
         valid = self._validators[position]
-        for match in self._single[position].finditer(text):
+        for match in self._single[position].finditer(text, start):
             if valid is None or valid(match.group()):
                 yield Span(match.start(), match.end())
 
