@@ -138,8 +138,8 @@ def found_texts(appeal: Appeal) -> list[str]:
     for turn in appeal.call.turns.order_by("seq"):
         turns[turn.message] = turns.get(turn.message, "") + turn.text
     texts = [
-        turns.get(hit.message, "")[hit.start : hit.end]
-        for hit in hits.exclude(action=Rule.Action.REDACT).filter(direction="prompt")
+        turns.get(None if hit.direction == "answer" else hit.message, "")[hit.start : hit.end]
+        for hit in hits.exclude(action=Rule.Action.REDACT)
     ]
     return list(dict.fromkeys(text for text in texts if text.strip()))[:MOST_TEXTS]
 

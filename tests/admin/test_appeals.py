@@ -180,3 +180,9 @@ def test_the_list_takes_as_many_queries_for_many_as_for_one(
 
     with django_assert_max_num_queries(11):
         instructor.get(list_of(Appeal))
+
+
+def test_words_of_an_answer_are_taken_from_the_answer(world: CourseWorld) -> None:
+    RuleHit.objects.update(direction="answer", message=1, start=0, end=len("What have you"))
+
+    assert appeals.found_texts(world.appeal) == ["What have you"]
