@@ -128,8 +128,7 @@ class Workbench(CourseScoped):
         if pk is not None:
             context["original"] = rule
         if form.is_valid():
-            rule.pattern = form.cleaned_data["pattern"]
-            context |= _tried(rule, form.cleaned_data["text"])
+            context |= _tried(rule, form.cleaned_data["pattern"], form.cleaned_data["text"])
         context["title"] = f"Try {rule.name}" if pk is not None else "Try a pattern"
         is_part = request.headers.get("hx-request") == "true"
         template = "admin/rules/rule/trial.html" if is_part else "admin/rules/rule/try.html"
@@ -214,9 +213,13 @@ class Workbench(CourseScoped):
         return TemplateResponse(request, template, {**shared, **context})
 
 
-def _tried(rule: Rule, text: str) -> dict[str, Trial | str]:
+def _tried(rule: Rule, pattern: str, text: str) -> dict[str, Trial | str]:
+    """A pattern that is not the rule's has to be one that could be saved."""
     exceptions = rule.exceptions.values_list("text", flat=True) if rule.pk else ()
     try:
+        if pattern != rule.pattern:
+            engine.admit(pattern)
+        rule.pattern = pattern
         return {"trial": try_out(rule, text, exceptions=exceptions)}
     except (engine.BadPattern, engine.EngineFailed) as error:
         return {"problem": str(error)}

@@ -186,3 +186,17 @@ def test_words_of_an_answer_are_taken_from_the_answer(world: CourseWorld) -> Non
     RuleHit.objects.update(direction="answer", message=1, start=0, end=len("What have you"))
 
     assert appeals.found_texts(world.appeal) == ["What have you"]
+
+
+def test_only_operators_except_anything_from_a_rule_of_the_institution(
+    instructor: Client, operator: Client, world: CourseWorld
+) -> None:
+    Rule.objects.filter(pk=world.rule.pk).update(course=None)
+    assert world.rule.pattern not in text_of(instructor.get(page_of(world.appeal)))
+
+    page = decide(instructor, world.appeal, "accept", texts="solve my homework")
+    assert "only operators" in text_of(page)
+    assert exceptions(world) == []
+
+    decide(operator, world.appeal, "accept", texts="solve my homework")
+    assert exceptions(world) == ["solve my homework"]

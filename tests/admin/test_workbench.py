@@ -478,6 +478,15 @@ def test_instructors_do_not_see_the_institutions_rules(instructor: Client, world
     assert rule.name not in text_of(instructor.get(list_of(Rule)))
 
 
+def test_deleting_a_rule_keeps_its_hits_and_appeals(instructor: Client, world: CourseWorld) -> None:
+    instructor.post(page_of(world.rule, "delete"), {"post": "yes"})
+
+    hit = world.call.rule_hits.get()
+    world.appeal.refresh_from_db()
+    assert (hit.rule, hit.name) == (None, world.rule.name)
+    assert (world.appeal.rule, world.appeal.rule_name) == (None, world.rule.name)
+
+
 # Whose rules
 
 
