@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from apps.chat.looking import THREAD_ABOVE, RulesUnavailable
-from apps.chat.screening import Screened, headers, refusal, with_guidance
-from apps.chat.screening import screen as screened
 from apps.chat.parsing import ChatCall
+from apps.chat.screening import headers, refusal, with_guidance
+from apps.chat.screening import screen as screened
 from apps.rules.engine import EngineFailed, Folded, Matcher, Span
 from apps.rules.rulebook import NO_RULES, CompiledRule, Hit, Occasion, Rulebook, Verdict
 from tests.chat.unit.values import NOW, a_call, a_principal, a_rule
