@@ -108,15 +108,18 @@ class Matcher:
     def found(self, text: str | Folded) -> list[int]:
         """The positions of the patterns that occur in the text or its folded copy, ascending. Raises EngineFailed."""
         folded = fold(text) if isinstance(text, str) else text
-        candidates = {*self._candidates(folded.original), *self._candidates(folded.text)}
+        candidates = {position for view in folded.views for position in self._candidates(view.text)}
         return [position for position in sorted(candidates) if self._is_valid(position, folded)]
 
     def spans(self, position: int, text: str | Folded) -> list[Span]:
         """Where in the original text one pattern occurs, at most MAX_SPANS times, in order."""
         folded = fold(text) if isinstance(text, str) else text
-        raw = self._matches(position, folded.original)
-        unfolded = (folded.span(span.start, span.end) for span in self._matches(position, folded.text))
-        return _merged([*islice(raw, MAX_SPANS), *islice(unfolded, MAX_SPANS)])[:MAX_SPANS]
+        spans = [
+            view.span(match.start, match.end)
+            for view in folded.views
+            for match in islice(self._matches(position, view.text), MAX_SPANS)
+        ]
+        return _merged(spans)[:MAX_SPANS]
 
     def _is_valid(self, position: int, folded: Folded) -> bool:
         return self._validators[position] is None or bool(self.spans(position, folded))
