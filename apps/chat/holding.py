@@ -102,9 +102,9 @@ class Channel:
 
 
 def _horizon(window: str, margin: int) -> int:
-    """The place from which on a match might still begin, as seen in the text and in its folded copy."""
-    folded = engine.fold(window)
-    return min(len(window) - margin, folded.origin(max(0, len(folded.text) - margin)))
+    """The place from which on a match might still begin, as seen in the text and in each of its folded copies."""
+    views = engine.fold(window).views
+    return min(view.origin(max(0, len(view.text) - margin)) for view in views)
 
 
 def _released(window: str, base: int, end: int, made: Sequence[Cut], hits: Sequence[Hit]) -> Released:
