@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import orjson
 
 from apps.chat import appealing, looking
-from apps.chat.examining import Examined, answer_surfaces, examine
+from apps.chat.examining import LABELS, Examined, answer_surfaces, examine
 from apps.chat.holding import Channel, Net, Released
 from apps.chat.metering import BETWEEN_CHOICES, AnswerText, data_of, index_of, joined
 from apps.chat.parsing import ChatCall
@@ -35,6 +35,7 @@ FLOWING = ("content", "refusal", "reasoning_content", "reasoning")
 _CALLS = ("tool_calls", "function_call")
 TRAIL = 512  # characters of what was looked at as it came, in which a match may have begun
 _ENDS = re.compile(rb'"finish_reason"\s*:\s*"')
+_FRAME = LABELS | {"created"}
 _ACTIONS = ("block", "redact")
 _Channels = defaultdict[tuple[int, str], Channel]
 
@@ -155,13 +156,13 @@ class Guard:
         beside = self._atoms(-1, beside)
         if not choices:
             made = orjson.dumps({**beside, **{key: payload[key] for key in ("choices", "usage") if key in payload}})
-            if not any(self._open()):
+            if next(self._open(), None) is None:
                 return [b"data: " + made]
             self._late.append(b"data: " + made)
             return []
         before: list[bytes] = []
         kept = [left for choice in choices if (left := self._choice(choice, before)) is not None]
-        if kept or payload.get("usage"):
+        if kept or payload.get("usage") or not beside.keys() <= _FRAME:
             before.append(_event_of({**payload, **beside, "choices": kept}))
         return before
 

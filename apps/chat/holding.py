@@ -27,7 +27,7 @@ class Net:
     width: int | None
     call: str = ""
 
-    def hits(self, text: str, *, start: int = 0) -> list[Hit]:
+    def hits(self, text: str | engine.Folded, *, start: int = 0) -> list[Hit]:
         """Raises EngineFailed, unless the course would rather go unchecked."""
         most = [MOST_REDACTED] * len(self.book.rules)
         try:
@@ -70,11 +70,12 @@ class Channel:
             return Released()
         base = len(self._context)
         window = "".join((self._context, *self._pieces))
-        horizon = len(window) if final else _horizon(window, (width or 0) + MARGIN)
+        folded = engine.fold(window)
+        horizon = len(window) if final else _horizon(folded, (width or 0) + MARGIN)
         if horizon <= base:
             self._wait(width or 0)
             return Released()
-        hits = self._net.hits(window, start=base)
+        hits = self._net.hits(folded, start=base)
         block = blocking([hit for hit in hits if hit.start < horizon])
         made = cuts(hit for hit in hits if hit.rule.redacts)
         if block is not None:
@@ -101,10 +102,9 @@ class Channel:
         self._due = self.size + self.size // 2 if self.size > usual else 0
 
 
-def _horizon(window: str, margin: int) -> int:
-    """The place from which on a match might still begin, as seen in the text and in its folded copy."""
-    folded = engine.fold(window)
-    return min(len(window) - margin, folded.origin(max(0, len(folded.text) - margin)))
+def _horizon(folded: engine.Folded, margin: int) -> int:
+    """The place from which on a match might still begin, as seen in the text and in each of its folded copies."""
+    return min(view.origin(max(0, len(view.text) - margin)) for view in folded.views)
 
 
 def _released(window: str, base: int, end: int, made: Sequence[Cut], hits: Sequence[Hit]) -> Released:

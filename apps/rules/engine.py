@@ -12,7 +12,7 @@ from itertools import islice
 
 import re2
 
-from apps.rules.folding import Folded, Span, fold
+from apps.rules.folding import Folded, Span, View, fold
 
 __all__ = ["BadPattern", "Cost", "EngineFailed", "Folded", "Matcher", "Span", "admit", "check", "fold", "width"]
 
@@ -109,7 +109,7 @@ class Matcher:
     def found(self, text: str | Folded) -> list[int]:
         """The positions of the patterns that occur in the text or its folded copy, ascending. Raises EngineFailed."""
         folded = fold(text) if isinstance(text, str) else text
-        candidates = {*self._candidates(folded.original), *self._candidates(folded.text)}
+        candidates = {position for view in folded.views for position in self._candidates(view.text)}
         return [position for position in sorted(candidates) if self._is_valid(position, folded)]
 
     def spans(self, position: int, text: str | Folded, *, start: int = 0, most: int = MAX_SPANS) -> list[Span]:
@@ -118,10 +118,12 @@ class Matcher:
         What is before `start` counts as context.
         """
         folded = fold(text) if isinstance(text, str) else text
-        raw = self._matches(position, folded.original, start)
-        beyond = bisect_left(range(len(folded.text)), start, key=folded.origin) if start else 0
-        unfolded = (folded.span(span.start, span.end) for span in self._matches(position, folded.text, beyond))
-        return _merged([*islice(raw, most), *islice(unfolded, most)])[:most]
+        spans = [
+            view.span(match.start, match.end)
+            for view in folded.views
+            for match in islice(self._matches(position, view.text, _place(view, start)), most)
+        ]
+        return _merged(spans)[:most]
 
     def _is_valid(self, position: int, folded: Folded) -> bool:
         return self._validators[position] is None or bool(self.spans(position, folded))
@@ -143,6 +145,11 @@ class Matcher:
             return [position for position, pattern in enumerate(self._single) if pattern.search(text) is not None]
         except re2.error as error:
             raise EngineFailed("The rule engine could not search the text.") from error
+
+
+def _place(view: View, start: int) -> int:
+    """The first character of a view that comes from `start` of the original or later."""
+    return bisect_left(range(len(view.text)), start, key=view.origin) if start else 0
 
 
 def _merged(spans: list[Span]) -> list[Span]:

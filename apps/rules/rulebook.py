@@ -154,13 +154,19 @@ class Rulebook:
         return Verdict(tuple(sorted(hits, key=lambda hit: hit.part)))
 
     def found(
-        self, text: str, *, part: int = 0, occasion: Occasion | None = None, start: int = 0, most: list[int]
+        self,
+        text: str | engine.Folded,
+        *,
+        part: int = 0,
+        occasion: Occasion | None = None,
+        start: int = 0,
+        most: list[int],
     ) -> Iterator[Hit]:
         """The hits in one text that begin at `start` or later, and of each rule no more than `most` of its position.
 
         What is found is taken off `most`. Raises engine.EngineFailed.
         """
-        folded = engine.fold(text)
+        folded = engine.fold(text) if isinstance(text, str) else text
         for position in self.matcher.found(folded):
             rule = self.rules[position]
             if (occasion is None or occasion.concerns(rule)) and (most[position] or rule.redacts):
