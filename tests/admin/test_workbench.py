@@ -259,6 +259,14 @@ def test_it_says_what_would_happen(
     assert shows in page
 
 
+def test_a_disguised_match_is_marked_where_it_stands_and_shown_unfolded(instructor: Client, world: CourseWorld) -> None:
+    page = text_of(tried(instructor, world.rule, "Now s\u043elve my h\u043emework!"))  # with Cyrillic letters
+
+    assert '<mark class="stoa-hit">s\u043elve my h\u043emework</mark>' in page
+    assert "disguised" in page
+    assert "Now solve my homework!" in page
+
+
 def test_a_text_in_which_nothing_is_found_passes(instructor: Client, world: CourseWorld) -> None:
     page = text_of(tried(instructor, world.rule, "What is a monad?"))
 
