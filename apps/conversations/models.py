@@ -136,6 +136,8 @@ class Appeal(models.Model):
         DECLINED = "declined"
 
     call = models.OneToOneField(Call, on_delete=models.CASCADE, related_name="appeal")
+    # As the call has it: a student's appeals are found by the index below, however many others appeal.
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="appeals", db_index=False)
     rule = models.ForeignKey(Rule, on_delete=models.SET_NULL, null=True, blank=True, related_name="appeals")
     rule_name = models.CharField("rule", max_length=60, blank=True)
     rule_version = models.PositiveIntegerField(default=0)
@@ -150,7 +152,10 @@ class Appeal(models.Model):
 
     class Meta:
         ordering = ("-id",)
-        indexes = (models.Index(fields=("state", "id"), name="appeals_by_state"),)
+        indexes = (
+            models.Index(fields=("state", "id"), name="appeals_by_state"),
+            models.Index(fields=("membership", "id"), name="appeals_of_a_student"),
+        )
 
     def __str__(self) -> str:
         return f"Appeal against {self.rule_name or 'a rule'}"

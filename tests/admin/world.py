@@ -108,8 +108,13 @@ def make_hit(call: Call, rule: Rule, found: str, **overrides: Any) -> RuleHit:
 
 
 def make_appeal(call: Call, rule: Rule, **overrides: Any) -> Appeal:
-    values = {"rule_name": rule.name, "rule_version": rule.version, "reason": "It was about home economics."}
-    return Appeal.objects.create(call=call, rule=rule, created_at=datetime.now(UTC), **{**values, **overrides})
+    values: dict[str, Any] = {
+        "rule_name": rule.name,
+        "rule_version": rule.version,
+        "reason": "It was about home economics.",
+    }
+    values |= {"membership": call.membership, "created_at": datetime.now(UTC)}
+    return Appeal.objects.create(call=call, rule=rule, **{**values, **overrides})
 
 
 def list_of(model: type[Model]) -> str:
