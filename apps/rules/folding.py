@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from apps.rules.folds import ASCII, MARKED, PLAIN, SHARED, Range, Step, is_plain
+from apps.rules.wide import count, spell_text
 
 PIECE = 16_384  # characters
 _LOOK_BACK = 2_048  # how far from its limit a piece may end in order to end well
@@ -52,6 +53,16 @@ class Piece:
             return [(place, place + 1) for place in range(self.at, self.at + self.length)]
         return [(self.at + start, self.at + end) for start, end in ranges]
 
+    def range(self, start: int, end: int) -> Range:
+        """What of the original became the folded characters from `start` to `end`, or to the end of the piece."""
+        end = min(end, len(self.text))
+        if not self.history:
+            return self.at + start, self.at + end
+        if all(step.keeps_order for step, _ in self.history):
+            return self.ranges[start][0], self.ranges[end - 1][1]
+        ranges = self.ranges[start:end]
+        return min(begin for begin, _ in ranges), max(finish for _, finish in ranges)
+
 
 def _composed(first: list[Range] | None, second: list[Range]) -> list[Range]:
     if first is None:
@@ -73,20 +84,44 @@ class View:
         """Where in the original the character number `index` comes from; the original's length for the end."""
         if index >= len(self.text):
             return sum(piece.length for piece in self.pieces)
-        return self._range(index)[0]
+        return self.span(index, index + 1).start
 
     def span(self, start: int, end: int) -> Span:
         """What of the original became `text[start:end]`."""
         if start >= end:
             return Span(self.origin(start), self.origin(start))
-        if all(not piece.history for piece in self.pieces):
-            return Span(start, end)
-        ranges = [self._range(index) for index in range(start, end)]
-        return Span(min(first for first, _ in ranges), max(last for _, last in ranges))
+        first, last = (bisect_right(self._offsets, index) - 1 for index in (start, end - 1))
+        ranges = [
+            self.pieces[number].range(max(0, start - self._offsets[number]), end - self._offsets[number])
+            for number in range(first, last + 1)
+            if self.pieces[number].text
+        ]
+        return Span(min(begin for begin, _ in ranges), max(finish for _, finish in ranges))
 
-    def _range(self, index: int) -> Range:
-        number = bisect_right(self._offsets, index) - 1
-        return self.pieces[number].ranges[index - self._offsets[number]]
+    @cached_property
+    def is_ascii(self) -> bool:
+        return self.text.isascii()
+
+    @cached_property
+    def haystack(self) -> bytes:
+        """What RE2 is given: the text, spelled out unless it is all ASCII. A lone surrogate becomes a question mark."""
+        if self.is_ascii:
+            return self.text.encode()
+        return b"".join(spell_text(part).encode(errors="replace") for part in self._parts())
+
+    def _parts(self) -> Iterator[str]:
+        for at in range(0, len(self.text), PIECE):
+            yield self.text[at : at + PIECE]
+            time.sleep(0)
+
+    def place(self, index: int) -> int:
+        """Where in the haystack a character begins."""
+        before = self.text[:index]
+        return len(before if self.is_ascii else spell_text(before).encode(errors="replace"))
+
+    def count(self, start: int, end: int) -> int:
+        """How many characters a stretch of the haystack stands for."""
+        return end - start if self.is_ascii else count(self.haystack[start:end])
 
     @cached_property
     def _offsets(self) -> list[int]:
