@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from apps.rules.folds import ASCII, MARKED, PLAIN, SHARED, Range, Step, is_plain
+from apps.rules.wide import count, spell_text
 
 PIECE = 16_384  # characters
 _LOOK_BACK = 2_048  # how far from its limit a piece may end in order to end well
@@ -83,6 +84,31 @@ class View:
             return Span(start, end)
         ranges = [self._range(index) for index in range(start, end)]
         return Span(min(first for first, _ in ranges), max(last for _, last in ranges))
+
+    @cached_property
+    def is_ascii(self) -> bool:
+        return self.text.isascii()
+
+    @cached_property
+    def haystack(self) -> bytes:
+        """What RE2 is given: the text, spelled out unless it is all ASCII. A lone surrogate becomes a question mark."""
+        if self.is_ascii:
+            return self.text.encode()
+        return b"".join(spell_text(part).encode(errors="replace") for part in self._parts())
+
+    def _parts(self) -> Iterator[str]:
+        for at in range(0, len(self.text), PIECE):
+            yield self.text[at : at + PIECE]
+            time.sleep(0)
+
+    def place(self, index: int) -> int:
+        """Where in the haystack a character begins."""
+        before = self.text[:index]
+        return len(before if self.is_ascii else spell_text(before).encode(errors="replace"))
+
+    def count(self, start: int, end: int) -> int:
+        """How many characters a stretch of the haystack stands for."""
+        return end - start if self.is_ascii else count(self.haystack[start:end])
 
     def _range(self, index: int) -> Range:
         number = bisect_right(self._offsets, index) - 1
