@@ -51,6 +51,7 @@ ROUTES = {
     "admin/^(?P<app_label>providers|quotas|rules|accounts|conversations)/$": STAFF,
     "admin/(?P<url>.*)$": STAFF,
     "admin/accounts/user/<id>/password/": STAFF,
+    "admin/rules/rule/library/": STAFF,
     "admin/rules/rule/try/": STAFF,
     "admin/rules/rule/<int:pk>/try/": STAFF,
     "admin/rules/rule/<int:pk>/stage/": STAFF,

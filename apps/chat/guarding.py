@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from apps.chat import looking
+from apps.chat import appealing, looking
 from apps.chat.examining import LABELS, Examined, answer_surfaces, examine
 from apps.chat.holding import Channel, Net, Released
 from apps.chat.metering import BETWEEN_CHOICES, AnswerText, data_of, index_of, joined
@@ -48,7 +48,7 @@ class AnswerBlocked(BlockedByRule):
             "content_policy_violation",
             rule.message or "Your course's rules do not let this answer pass.",
             headers={"x-should-retry": "false", "x-gateway-rules": str(rule.id)},
-            details={"rules": [rule.id]},
+            details={"rules": [rule.id], "appeal": appealing.HOW},
         )
 
 

@@ -133,16 +133,13 @@ def _told(cursor: Cursor, membership_id: int) -> list[Told]:
 
 def found_texts(appeal: Appeal) -> list[str]:
     """The words that the rule had found, each once, as far as the conversation was recorded with its text."""
-    hits = list(RuleHit.objects.filter(call=appeal.call_id, stage=Rule.Stage.ENFORCE))
-    if any(hit.action == Rule.Action.REDACT for hit in hits):
-        return []
+    hits = RuleHit.objects.filter(call=appeal.call_id, rule=appeal.rule_id, stage=Rule.Stage.ENFORCE)
     turns: dict[int | None, str] = {}
     for turn in appeal.call.turns.order_by("seq"):
         turns[turn.message] = turns.get(turn.message, "") + turn.text
     texts = [
-        turns.get(hit.message, "")[hit.start : hit.end]
-        for hit in hits
-        if hit.rule_id == appeal.rule_id and hit.direction == "prompt"
+        turns.get(None if hit.direction == "answer" else hit.message, "")[hit.start : hit.end]
+        for hit in hits.exclude(action=Rule.Action.REDACT)
     ]
     return list(dict.fromkeys(text for text in texts if text.strip()))[:MOST_TEXTS]
 

@@ -110,6 +110,10 @@ class RuleHit(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def is_in(self, message: int | None) -> bool:
+        """Whether it was found in this message of the request; None is the answer."""
+        return message is None if self.direction == "answer" else self.message == message
+
 
 class AppealQuerySet(models.QuerySet["Appeal"]):
     def for_staff(self, user: Any) -> "AppealQuerySet":

@@ -91,7 +91,7 @@ def _passages(turns: Sequence[Turn], hits: Sequence[RuleHit], longest: int | Non
     for (message, role), group in groupby(turns, key=lambda turn: (turn.message, turn.role)):
         text = "".join(turn.text for turn in group)
         shown = text if longest is None else text[:longest]
-        found = [(hit.start, hit.end, hit.name) for hit in hits if message is not None and hit.message == message]
+        found = [(hit.start, hit.end, hit.name) for hit in hits if hit.is_in(message)]
         yield Passage(role, message is None, tuple(mark(shown, found)), left_out=len(text) - len(shown))
 
 

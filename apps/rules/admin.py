@@ -29,7 +29,7 @@ ACTION_KINDS = {"block": "bad", "redact": "warning"}
 PATTERN = (
     "Finds",
     {
-        "fields": (("direction", "checksum"), "pattern", ("examples_match", "examples_no_match")),
+        "fields": ("direction", "pattern", "checksum", ("examples_match", "examples_no_match")),
         "description": "Examples are checked whenever the rule is saved.",
     },
 )
@@ -37,8 +37,7 @@ THEN = (
     "Then",
     {
         "fields": ("action", "message", "guidance", "replacement", "priority"),
-        "description": "A blocking rule needs the message, a guiding rule the guidance, a redacting rule the "
-        "replacement. Students never see the pattern.",
+        "description": "Students never see the pattern.",
     },
 )
 WEEKLY = ("weekdays", ("from_time", "until_time"))
@@ -47,7 +46,9 @@ WEEKLY = ("weekdays", ("from_time", "until_time"))
 @admin.register(Rule)
 class RuleAdmin(Workbench):
     form = RuleForm
-    empty_text = "Write a rule: a pattern, and the sentence that students read when it blocks. Let it observe first."
+    empty_text = (
+        "Start from a ready rule, above, or write one: a pattern, and the sentence that students read when it blocks."
+    )
     list_display = ("name", "place", "does", "shown_stage", "shown_pattern", "hit_count", "updated")
     list_filter = (CourseFilter, ("action", ChoicesDropdownFilter), ("stage", ChoicesDropdownFilter))
     list_select_related = ("course",)
@@ -56,6 +57,11 @@ class RuleAdmin(Workbench):
     autocomplete_fields = ("course",)
     actions = ("enforce", "observe", "switch_off", "copy")
     readonly_fields = ("hits", "updated")
+    conditional_fields = {
+        "message": "action != 'guide'",
+        "guidance": "action == 'guide'",
+        "replacement": "action == 'redact'",
+    }
     list_before_template = "admin/rules/rule/list_head.html"
     change_form_outer_before_template = "admin/rules/rule/head.html"
     change_form_outer_after_template = "admin/rules/rule/foot.html"
@@ -67,7 +73,7 @@ class RuleAdmin(Workbench):
         (
             "In force",
             {
-                "fields": ("assignment", ("starts_at", "ends_at"), *WEEKLY),
+                "fields": ("assignment", "starts_at", "ends_at", *WEEKLY),
                 "description": "Leave empty what does not limit it. All times are those of the course’s clock.",
             },
         ),

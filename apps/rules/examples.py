@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from apps.rules import engine
+from apps.rules.checksums import CHECKSUMS
 
 MOST_LINES = 50
 LONGEST_LINE = 500
@@ -30,9 +31,9 @@ def lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, line.strip()
 
 
-def tried(pattern: str, *, match: str, no_match: str) -> list[Example]:
+def tried(pattern: str, *, checksum: str = "", match: str, no_match: str) -> list[Example]:
     """Every example with what the pattern makes of it. The pattern must have passed `engine.check`."""
-    matcher = engine.Matcher([pattern])
+    matcher = engine.Matcher([pattern], [CHECKSUMS.get(checksum)])
     return [
         Example(number, line, should_match, bool(matcher.found(line)))
         for should_match, text in ((True, match), (False, no_match))

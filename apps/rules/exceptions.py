@@ -1,9 +1,11 @@
 """Exceptions: texts that a rule finds and that are fine all the same. Pure."""
 
+from apps.rules.folding import fold
+
 
 def folded(text: str) -> str:
-    """How an exception is compared: letter case and the amount of white space make no difference."""
-    return " ".join(text.split()).casefold()
+    """How an exception is compared: as the engine folds, and without regard to letter case and white space."""
+    return " ".join(fold(text).text.split()).casefold()
 
 
 def counts(text: str, exceptions: frozenset[str]) -> bool:

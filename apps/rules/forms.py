@@ -6,6 +6,8 @@ from django import forms
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from apps.accounts.models import Course, Weekday
+from apps.rules.checksums import CHECKSUMS
+from apps.rules.library import LIBRARY
 from apps.rules.models import Rule
 from apps.rules.trying import LONGEST_TEXT
 
@@ -16,7 +18,8 @@ class WeekdaysField(forms.MultipleChoiceField):
     """Days as boxes to tick, stored as digits."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(choices=WEEKDAYS, widget=forms.CheckboxSelectMultiple, required=False, **options)
+        boxes = forms.CheckboxSelectMultiple(attrs={"class": "stoa-days"})
+        super().__init__(choices=WEEKDAYS, widget=boxes, required=False, **options)
 
     def prepare_value(self, value: Any) -> list[str]:
         return list(value or ())
@@ -30,10 +33,23 @@ class WeekdaysField(forms.MultipleChoiceField):
 
 class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
     weekdays = WeekdaysField(label="Days", help_text="None ticked: every day.")
+    checksum = forms.ChoiceField(
+        choices=[("", "Not checked"), *((name, name) for name in CHECKSUMS)],
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+        label="Check digits",
+        help_text="Count only what has right check digits, such as card numbers.",
+    )
 
     class Meta:
         model = Rule
         fields = "__all__"
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name in ("message", "guidance", "examples_match", "examples_no_match"):
+            if name in self.fields:
+                self.fields[name].widget.attrs["rows"] = 4
 
 
 class TryForm(forms.Form):
@@ -51,6 +67,20 @@ class TryForm(forms.Form):
         label="Text to look through",
         help_text=f"Paste what a student might send: up to {LONGEST_TEXT:,} characters. It is not stored.",
     )
+
+
+class AddForm(forms.Form):
+    """One ready rule, and the course that is to have it."""
+
+    rule = forms.TypedChoiceField(
+        choices=[(ready.slug, ready.title) for ready in LIBRARY],
+        coerce={ready.slug: ready for ready in LIBRARY}.__getitem__,
+    )
+    course = forms.ModelChoiceField(queryset=Course.objects.none())
+
+    def __init__(self, *args: Any, courses: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["course"].queryset = courses  # type: ignore[attr-defined]
 
 
 class CopyForm(forms.Form):

@@ -12,6 +12,7 @@ from django.utils import timezone
 from apps.accounts.models import Course
 from apps.common.models import RevisedModel, RevisedQuerySet
 from apps.rules import engine, validation
+from apps.rules.library import ReadyRule
 from apps.rules.schedules import Schedule
 from apps.rules.versions import Difference, differences, stored_form, summary
 
@@ -81,7 +82,6 @@ class Rule(RevisedModel):
         null=True,
         blank=True,
         related_name="rules",
-        help_text="None: a rule of the institution, in force in every course.",
     )
     name = models.SlugField(max_length=60, help_text="Short name, unique in the course, such as no-homework.")
     pattern = models.CharField(
@@ -113,7 +113,9 @@ class Rule(RevisedModel):
     until_time = models.TimeField("until hour", null=True, blank=True, help_text="May lie after midnight.")
     priority = models.SmallIntegerField(default=0, help_text="Of several blocking rules, the highest speaks.")
     message = models.TextField(
-        blank=True, max_length=1000, help_text="Block: the sentence that the student reads. Plain text."
+        blank=True,
+        max_length=1000,
+        help_text="The sentence that the student reads. A blocking rule needs one; others send it along as a notice.",
     )
     guidance = models.TextField(
         blank=True, max_length=4000, help_text="Guide: what the model is told, as a system message of its own."
@@ -174,11 +176,44 @@ class Rule(RevisedModel):
     def __str__(self) -> str:
         return self.name
 
+    # Factories
+
+    @classmethod
+    def from_library(cls, ready: ReadyRule, *, course: Course, by: Any) -> "Rule":
+        """A ready rule with its examples as a rule of a course that observes. Raises ValidationError."""
+        if cls.objects.filter(course=course, name=ready.slug).exists():
+            raise ValidationError(f"{course} already has a rule called {ready.slug}.")
+        rule = cls(
+            course=course,
+            name=ready.slug,
+            pattern=ready.pattern,
+            checksum=ready.checksum,
+            direction=ready.direction,
+            action=ready.action,
+            stage=cls.Stage.OBSERVE,
+            message=ready.message,
+            guidance=ready.guidance,
+            replacement=ready.replacement or DEFAULT_REPLACEMENT,
+            examples_match="\n".join(ready.matches),
+            examples_no_match="\n".join(ready.misses),
+        )
+        rule.full_clean()
+        rule.signed(by=by, note=f"from the ready rules: {ready.title}"[:200]).save()
+        return rule
+
     # Mutators
 
     def clean(self) -> None:
-        if errors := validation.complaints(self):
+        if errors := validation.complaints(self, others=self._others()):
             raise ValidationError(errors)
+
+    def _others(self) -> list[str] | None:
+        """The patterns beside which this one has to find its place; None if it has found it already."""
+        rules = Rule._base_manager.all()
+        if self.pk is not None and rules.filter(pk=self.pk, pattern=self.pattern).exists():
+            return None
+        beside = rules.filter(Q(course=self.course_id) | Q(course=None)).exclude(pk=self.pk)
+        return list(beside.values_list("pattern", flat=True))
 
     def signed(self, *, by: Any, note: str = "") -> "Rule":
         """This rule, whose next version names this author and how it came about."""

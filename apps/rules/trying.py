@@ -6,6 +6,7 @@ from typing import Any
 
 from apps.rules import engine, examples
 from apps.rules.examples import Example
+from apps.rules.folding import Folded, fold
 from apps.rules.rulebook import CompiledRule, Hit, Rulebook
 
 LONGEST_TEXT = 20_000
@@ -28,6 +29,8 @@ class Trial:
     matches: int
     redacted: tuple[Piece, ...]
     examples: tuple[Example, ...]
+    is_disguised: bool  # it was found only in the folded copy
+    folded: str  # that copy, if it is another text; else nothing
 
     @property
     def wrong_examples(self) -> int:
@@ -38,13 +41,26 @@ def try_out(rule: Any, text: str, *, exceptions: Iterable[str] = ()) -> Trial:
     """What a rule, stored or not, makes of a text. Raises engine.BadPattern and engine.EngineFailed."""
     engine.check(rule.pattern)
     compiled = as_compiled(rule, exceptions=frozenset(exceptions))
-    spans = list(_merged(Rulebook.of([compiled]).screen([text]).hits))
+    book, folded = Rulebook.of([compiled]), fold(text)
+    spans = list(_merged(book.screen([text]).hits))
     return Trial(
         pieces=tuple(_pieces(text, spans, replacement=None)),
         matches=len(spans),
         redacted=tuple(_pieces(text, spans, replacement=rule.replacement)),
-        examples=tuple(examples.tried(rule.pattern, match=rule.examples_match, no_match=rule.examples_no_match)),
+        examples=tuple(
+            examples.tried(
+                rule.pattern, checksum=rule.checksum, match=rule.examples_match, no_match=rule.examples_no_match
+            )
+        ),
+        is_disguised=bool(spans) and not book.matcher.found(_as_written(folded)),
+        folded=folded.text if folded.text != text else "",
     )
+
+
+def _as_written(folded: Folded) -> Folded:
+    """The text without its folded copies."""
+    raw = next(view for view in folded.views if view.text == folded.original)
+    return Folded(folded.original, (raw,), raw)
 
 
 def as_compiled(rule: Any, *, exceptions: frozenset[str]) -> CompiledRule:

@@ -1,34 +1,47 @@
 """What is wrong with a rule, in sentences for whoever writes it. Pure but for the rule that it looks at."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from apps.rules import engine, examples
+from apps.rules.checksums import CHECKSUMS
 from apps.rules.examples import Example
 
 if TYPE_CHECKING:
     from apps.rules.models import Rule
 
 
-def complaints(rule: "Rule") -> dict[str, str]:
-    """Sentences by field; none if the rule is sound."""
-    return _of_the_pattern(rule) | _of_the_action(rule) | _of_the_schedule(rule)
+MOST_RULES = 1000  # of one course, with those of the institution
 
 
-def _of_the_pattern(rule: "Rule") -> dict[str, str]:
-    found = {
+def complaints(rule: "Rule", *, others: Sequence[str] | None) -> dict[str, str]:
+    """Sentences by field; none if the rule is sound.
+
+    `others` are the patterns that are looked for together with this one; None if they were when this one was saved.
+    """
+    return _of_the_pattern(rule, others) | _of_the_action(rule) | _of_the_schedule(rule)
+
+
+def _of_the_pattern(rule: "Rule", others: Sequence[str] | None) -> dict[str, str]:
+    if others is not None and len(others) >= MOST_RULES:
+        return {"pattern": f"The course has {len(others)} rules already; at most {MOST_RULES} are looked for."}
+    found = {} if rule.checksum in ("", *CHECKSUMS) else {"checksum": f"Choose one of {', '.join(CHECKSUMS)}."}
+    found |= {
         name: sentence
         for name in ("examples_match", "examples_no_match")
         if (sentence := examples.too_much(getattr(rule, name)))
     }
     try:
-        engine.check(rule.pattern)
+        engine.check(rule.pattern) if others is None else engine.admit(rule.pattern, others)
     except engine.BadPattern as error:
         return {"pattern": str(error)} | found
     return found or _of_the_examples(rule)
 
 
 def _of_the_examples(rule: "Rule") -> dict[str, str]:
-    tried = examples.tried(rule.pattern, match=rule.examples_match, no_match=rule.examples_no_match)
+    tried = examples.tried(
+        rule.pattern, checksum=rule.checksum, match=rule.examples_match, no_match=rule.examples_no_match
+    )
     wrong: dict[str, str] = {}
     for example in tried:
         if not example.is_right:

@@ -14,11 +14,13 @@ from django.utils import timezone
 from apps.accounts.models import Course
 from apps.accounts.scoping import CourseScoped
 from apps.rules import engine, stages
-from apps.rules.forms import CopyForm, TryForm
+from apps.rules.forms import AddForm, CopyForm, TryForm
+from apps.rules.library import LIBRARY
 from apps.rules.models import Rule, RuleQuerySet, RuleVersion
 from apps.rules.trying import Trial, try_out
 
 MOST_VERSIONS = 30
+_GROUPS = tuple(dict.fromkeys(ready.group for ready in LIBRARY))
 PAGE = "admin:rules_rule_change"
 
 
@@ -32,6 +34,7 @@ class Workbench(CourseScoped):
             return pattern
 
         own: list[URLPattern] = [
+            view("library/", self.library_view, "library"),
             view("try/", self.try_view, "try_new"),
             view("<int:pk>/try/", self.try_view, "try"),
             view("<int:pk>/stage/", self.stage_view, "stage"),
@@ -122,13 +125,47 @@ class Workbench(CourseScoped):
         rule = self._seen(request, pk) if pk is not None else self._new(request)
         form = TryForm(request.POST or None, initial={"pattern": rule.pattern})
         context: dict[str, Any] = {"form": form, "rule": rule, "is_stored": pk is not None}
+        if pk is not None:
+            context["original"] = rule
         if form.is_valid():
-            rule.pattern = form.cleaned_data["pattern"]
-            context |= _tried(rule, form.cleaned_data["text"])
+            context |= _tried(rule, form.cleaned_data["pattern"], form.cleaned_data["text"])
         context["title"] = f"Try {rule.name}" if pk is not None else "Try a pattern"
         is_part = request.headers.get("hx-request") == "true"
         template = "admin/rules/rule/trial.html" if is_part else "admin/rules/rule/try.html"
         return self._page(request, template, context)
+
+    # Ready rules
+
+    def library_view(self, request: HttpRequest) -> HttpResponse:
+        """What there is to start from, by group; posting one makes it a rule of a course, in observe."""
+        if not self.has_module_permission(request):
+            raise PermissionDenied
+        courses = Course.objects.for_instructor(request.user)
+        form = AddForm(request.POST or None, courses=courses)
+        if request.method == "POST":
+            if not self.has_add_permission(request):
+                raise PermissionDenied
+            if form.is_valid():
+                return self._added(request, form)
+        context = {
+            "groups": {group: [ready for ready in LIBRARY if ready.group == group] for group in _GROUPS}.items(),
+            "courses": courses,
+            "form": form,
+            "title": "Ready rules",
+        }
+        return self._page(request, "admin/rules/rule/library.html", context)
+
+    def _added(self, request: HttpRequest, form: AddForm) -> HttpResponse:
+        ready, course = form.cleaned_data["rule"], form.cleaned_data["course"]
+        try:
+            rule = Rule.from_library(ready, course=course, by=request.user)
+        except ValidationError as error:
+            self.message_user(request, " ".join(error.messages), messages.WARNING)
+            return HttpResponseRedirect(reverse("admin:rules_rule_library"))
+        self.message_user(
+            request, f"{ready.title}: added to {course}. It observes; students notice nothing yet.", messages.SUCCESS
+        )
+        return _to(rule)
 
     # Copies
 
@@ -176,9 +213,13 @@ class Workbench(CourseScoped):
         return TemplateResponse(request, template, {**shared, **context})
 
 
-def _tried(rule: Rule, text: str) -> dict[str, Trial | str]:
+def _tried(rule: Rule, pattern: str, text: str) -> dict[str, Trial | str]:
+    """A pattern that is not the rule's has to be one that could be saved."""
     exceptions = rule.exceptions.values_list("text", flat=True) if rule.pk else ()
     try:
+        if pattern != rule.pattern:
+            engine.admit(pattern)
+        rule.pattern = pattern
         return {"trial": try_out(rule, text, exceptions=exceptions)}
     except (engine.BadPattern, engine.EngineFailed) as error:
         return {"problem": str(error)}

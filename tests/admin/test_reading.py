@@ -290,3 +290,12 @@ def test_a_thread_whose_calls_are_gone_still_opens(instructor: Client, world: Co
     Exchange.objects.all().delete()
 
     assert "have been removed" in text(instructor, world.thread)
+
+
+def test_what_was_found_in_an_answer_is_marked_there(instructor: Client, world: CourseWorld) -> None:
+    world.call.rule_hits.update(direction="answer", message=1, start=0, end=len("What have you"))
+
+    page = instructor.get(page_of(world.call)).content.decode()
+
+    assert ">What have you</mark>" in page
+    assert ">solve my homework</mark>" not in page

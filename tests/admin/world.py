@@ -103,7 +103,7 @@ def make_call(
 def make_hit(call: Call, rule: Rule, found: str, **overrides: Any) -> RuleHit:
     """A hit of the rule on `found` in the call's first message."""
     start = call.turns.get(message=0).text.index(found)
-    values = {"name": rule.name, "action": rule.action, "stage": rule.stage, "message": 0}
+    values = {"name": rule.name, "version": rule.version, "action": rule.action, "stage": rule.stage, "message": 0}
     return RuleHit.objects.create(call=call, rule=rule, start=start, end=start + len(found), **{**values, **overrides})
 
 

@@ -115,7 +115,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='rule',
             name='course',
-            field=models.ForeignKey(blank=True, help_text='None: a rule of the institution, in force in every course.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='rules', to='accounts.course'),
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='rules', to='accounts.course'),
+        ),
+        migrations.AlterField(
+            model_name='rule',
+            name='message',
+            field=models.TextField(blank=True, help_text='The sentence that the student reads. A blocking rule needs one; others send it along as a notice.', max_length=1000),
         ),
         migrations.AlterField(
             model_name='rule',
