@@ -68,7 +68,9 @@ def look(book: Rulebook, call: ChatCall, occasion: Occasion) -> Screened:
     left = redact(call.body, surfaces, hits)
     if left.body is not call.body:
         call = replace(call, body=left.body, messages=messages_of(left.body))
-    return Screened(call, Verdict(_recorded(hits, surfaces, left, call.body["messages"]), left.stuck), book)
+    messages = call.body["messages"]
+    recorded = _recorded(hits, surfaces, left, messages)
+    return Screened(call, Verdict(recorded, left.stuck, last=len(messages) - 1), book)
 
 
 def _found(book: Rulebook, call: ChatCall, surfaces: Sequence[Surface], occasion: Occasion) -> list[Hit]:
@@ -126,18 +128,18 @@ def refusal(rule: CompiledRule, verdict: Verdict, *, last: int) -> BlockedByRule
         "content_policy_violation",
         message,
         param="messages",
-        headers=headers(verdict, last=last) | {"x-should-retry": "false"},
+        headers=headers(verdict) | {"x-should-retry": "false"},
         details={"rules": list(verdict.announced), "appeal": appealing.HOW},
     )
 
 
-def headers(verdict: Verdict, *, last: int = 0) -> dict[str, str]:
+def headers(verdict: Verdict) -> dict[str, str]:
     """Which rules the student is told about, by id, and what they have to say where they did not refuse."""
     rules = verdict.told
     if not rules:
         return {}
     named = {"x-gateway-rules": ",".join(str(rule.id) for rule in rules)}
-    notices = [_notice(rule, verdict, last=last) for rule in rules if _notices(rule)]
+    notices = [_notice(rule, verdict) for rule in rules if _notices(rule)]
     notice = quote(" | ".join(dict.fromkeys(notices))[:MAX_NOTICE], safe=_SAFE)
     return named | ({"x-gateway-notice": notice} if notice else {})
 
@@ -149,11 +151,11 @@ def _notices(rule: CompiledRule) -> bool:
     return rule.action in ("redact", "flag") and bool(rule.message)
 
 
-def _notice(rule: CompiledRule, verdict: Verdict, *, last: int) -> str:
+def _notice(rule: CompiledRule, verdict: Verdict) -> str:
     would = "A rule of your course would have" if rule.stage == "warn" else "A rule of your course has"
     done = "refused this request." if rule.action == "block" else "replaced a part of this request."
     message = " ".join(rule.message.split()) or f"{would} {done}"
-    return f"{message} ({EARLIER})" if _is_earlier(rule, verdict, last=last) else message
+    return f"{message} ({EARLIER})" if _is_earlier(rule, verdict, last=verdict.last) else message
 
 
 def _is_earlier(rule: CompiledRule, verdict: Verdict, *, last: int) -> bool:
