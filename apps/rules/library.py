@@ -153,8 +153,8 @@ LIBRARY = (
         ),
         action="guide",
         guidance=(
-            "The student asks for a bare answer. Do not give the final answer or complete code. Ask what they have tried, "
-            "give one hint towards the next step, and let them do it."
+            "The student asks for a bare answer. Do not give the final answer or complete code. Ask what they have "
+            "tried, give one hint towards the next step, and let them do it."
         ),
         matches=(
             "Just give me the final answer",
@@ -331,8 +331,8 @@ LIBRARY = (
         group=EXAMS,
         title="Exam codes",
         purpose=(
-            "A template: print a code such as EXAM-QRTZ-07 on the paper, put its form into the pattern and let the rule "
-            "be in force during the exam. Capitals count: notes about exam-prep pass."
+            "A template: print a code such as EXAM-QRTZ-07 on the paper, put its form into the pattern and let the "
+            "rule be in force during the exam. Capitals count: notes about exam-prep pass."
         ),
         pattern=r"\bEXAM-[A-Z]{4}-\d{2}\b",
         action="block",
@@ -381,9 +381,9 @@ LIBRARY = (
         ),
         action="guide",
         guidance=(
-            "The student may be in distress. Answer warmly and without judgement, say that they are not alone, and point to "
-            "people who can help at once: the emergency number (112 in Europe, 911 or 988 in the US), and the student "
-            "health service of their university. Do not diagnose, and do not continue with the coursework unless they wish."
+            "The student may be in distress. Answer warmly and without judgement, say that they are not alone, and point "
+            "to people who can help at once: the emergency number (112 in Europe, 911 or 988 in the US), and the student "
+            "health service of their university. Do not diagnose, and go on with the coursework only if they wish."
         ),
         matches=("Sometimes I want to die.", "I keep thinking about ending my life", "haluan kuolla"),
         misses=(
