@@ -10,13 +10,15 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
+from typing import Any
 
 import re2
 
-from apps.rules import patterns
+from apps.rules import literals
 from apps.rules.admission import MAX_PATTERN_LENGTH, Cost, TooCostly, admit, check
 from apps.rules.folding import Folded, Span, View, fold
-from apps.rules.patterns import BadPattern
+from apps.rules.patterns import BadPattern, Node, parse, shortest
+from apps.rules.patterns import width as widest
 from apps.rules.searching import compiled, compiled_set
 from apps.rules.wide import spell_pattern
 
@@ -51,7 +53,7 @@ def width(pattern: str) -> int | None:
     A boundary or an anchor at the end of a match is decided by the character that follows. In a text that goes on, a
     match that reaches to the end so far may still turn out to be none.
     """
-    return patterns.width(patterns.parse(pattern))
+    return widest(parse(pattern))
 
 
 class Matcher:
@@ -62,16 +64,23 @@ class Matcher:
 
         Raises re2.error or BadPattern if a pattern is wrong, re2.error if the set needs too much memory.
         """
-        self._native = _Searcher(patterns)
-        self._spelled = _Searcher([_spelled(pattern) for pattern in patterns])
+        trees = [_parsed(pattern) for pattern in patterns]
+        needs = [literals.required(tree) for tree in trees]
+        self._index = literals.Index(needs)
+        self._empty = {position for position, tree in enumerate(trees) if not shortest(tree)}
+        others = [position for position, words in enumerate(needs) if not words]
+        self._native = _Searcher(patterns.__getitem__, others)
+        self._spelled = _Searcher(lambda position: spell_pattern(trees[position]), others)
         self._validators = tuple(validators) or (None,) * len(patterns)
 
     def found(self, text: str | Folded) -> list[int]:
         """The positions of the patterns that occur in the text or a folded copy, ascending. Raises EngineFailed."""
         folded = fold(text) if isinstance(text, str) else text
         candidates: set[int] = set()
-        for view in folded.views:
-            candidates.update(self._searcher(view).candidates(view.haystack))
+        for view, likely in zip(folded.views, self._index.candidates([v.text for v in folded.views]), strict=True):
+            searcher = self._searcher(view)
+            candidates.update(searcher.found(view))
+            candidates.update(searcher.confirmed([p for p in likely if p not in candidates], view))
         return [position for position in sorted(candidates) if self._counts(position, folded)]
 
     def spans(self, position: int, text: str | Folded, *, start: int = 0, most: int = MAX_SPANS) -> list[Span]:
@@ -88,9 +97,10 @@ class Matcher:
         return _merged(spans)[:most]
 
     def _counts(self, position: int, folded: Folded) -> bool:
-        """A validator has the last word."""
-        valid = self._validators[position]
-        return valid is None or any(next(self._matches(position, view), None) for view in folded.views)
+        """A validator has the last word, and a place that holds nothing is no match."""
+        if self._validators[position] is None and position not in self._empty:
+            return True
+        return any(next(self._matches(position, view), None) for view in folded.views)
 
     def _searcher(self, view: View) -> "_Searcher":
         return self._native if view.is_ascii else self._spelled
@@ -103,29 +113,41 @@ class Matcher:
 
 
 class _Searcher:
-    """The patterns as they are written for one kind of text."""
+    """The patterns as they are written for one kind of text. Those of `together` are looked for in one pass."""
 
-    def __init__(self, patterns: Sequence[str]) -> None:
-        self._patterns = tuple(patterns)
-        self._set = compiled_set(patterns)
+    def __init__(self, write: Callable[[int], str], together: Sequence[int]) -> None:
+        self._write = write
+        self._together = tuple(together)
+        self._set = compiled_set([write(position) for position in together])
+        self._compiled: dict[int, Any] = {}
 
-    def candidates(self, haystack: bytes) -> list[int]:
-        """The patterns that match, in one pass."""
-        matched = self._set.Match(haystack)
+    def _single(self, position: int) -> Any:
+        """Compiled when it is needed first: most never are."""
+        single = self._compiled.get(position)
+        if single is None:
+            single = self._compiled[position] = compiled(self._write(position))
+        return single
+
+    def found(self, view: View) -> list[int]:
+        """Those of `together` that match."""
+        if not self._together:
+            return []
+        matched = self._set.Match(view.haystack)
         if not matched or 0 not in matched:
-            return self._singly(haystack)
-        return [position - 1 for position in matched if position]
+            return self.confirmed(self._together, view)
+        return [self._together[number - 1] for number in matched if number]
 
-    def _singly(self, haystack: bytes) -> list[int]:
+    def confirmed(self, positions: Sequence[int], view: View) -> list[int]:
+        """Those of these that match, looked for one by one."""
         try:
-            return [number for number, pattern in enumerate(self._patterns) if compiled(pattern).search(haystack)]
+            return [position for position in positions if self._single(position).search(view.haystack) is not None]
         except re2.error as error:
             raise EngineFailed("The rule engine could not search the text.") from error
 
     def matches(self, position: int, view: View, start: int) -> Iterator[Span]:
         """Where one pattern matches, in characters of the view. Places that hold nothing are left out."""
         at, place = view.place(start), start
-        for match in compiled(self._patterns[position]).finditer(view.haystack, at):
+        for match in self._single(position).finditer(view.haystack, at):
             first, last = match.span()
             if first < last:
                 begin = place + view.count(at, first)
@@ -135,8 +157,9 @@ class _Searcher:
 
 
 @lru_cache(maxsize=4096)
-def _spelled(pattern: str) -> str:
-    return spell_pattern(patterns.parse(pattern))
+def _parsed(pattern: str) -> Node:
+    compiled(pattern)  # only what RE2 accepts can be parsed
+    return parse(pattern)
 
 
 def _place(view: View, start: int) -> int:

@@ -53,6 +53,16 @@ class Piece:
             return [(place, place + 1) for place in range(self.at, self.at + self.length)]
         return [(self.at + start, self.at + end) for start, end in ranges]
 
+    def range(self, start: int, end: int) -> Range:
+        """What of the original became the folded characters from `start` to `end`, or to the end of the piece."""
+        end = min(end, len(self.text))
+        if not self.history:
+            return self.at + start, self.at + end
+        if all(step.keeps_order for step, _ in self.history):
+            return self.ranges[start][0], self.ranges[end - 1][1]
+        ranges = self.ranges[start:end]
+        return min(begin for begin, _ in ranges), max(finish for _, finish in ranges)
+
 
 def _composed(first: list[Range] | None, second: list[Range]) -> list[Range]:
     if first is None:
@@ -74,16 +84,19 @@ class View:
         """Where in the original the character number `index` comes from; the original's length for the end."""
         if index >= len(self.text):
             return sum(piece.length for piece in self.pieces)
-        return self._range(index)[0]
+        return self.span(index, index + 1).start
 
     def span(self, start: int, end: int) -> Span:
         """What of the original became `text[start:end]`."""
         if start >= end:
             return Span(self.origin(start), self.origin(start))
-        if all(not piece.history for piece in self.pieces):
-            return Span(start, end)
-        ranges = [self._range(index) for index in range(start, end)]
-        return Span(min(first for first, _ in ranges), max(last for _, last in ranges))
+        first, last = (bisect_right(self._offsets, index) - 1 for index in (start, end - 1))
+        ranges = [
+            self.pieces[number].range(max(0, start - self._offsets[number]), end - self._offsets[number])
+            for number in range(first, last + 1)
+            if self.pieces[number].text
+        ]
+        return Span(min(begin for begin, _ in ranges), max(finish for _, finish in ranges))
 
     @cached_property
     def is_ascii(self) -> bool:
@@ -109,10 +122,6 @@ class View:
     def count(self, start: int, end: int) -> int:
         """How many characters a stretch of the haystack stands for."""
         return end - start if self.is_ascii else count(self.haystack[start:end])
-
-    def _range(self, index: int) -> Range:
-        number = bisect_right(self._offsets, index) - 1
-        return self.pieces[number].ranges[index - self._offsets[number]]
 
     @cached_property
     def _offsets(self) -> list[int]:

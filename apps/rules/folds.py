@@ -28,6 +28,8 @@ MAX_MARKS = 30  # of combining characters in a row: putting them in order takes 
 
 
 class Step(Protocol):
+    keeps_order: bool
+
     def __call__(self, text: str) -> str: ...
 
     def trace(self, text: str) -> list[Range]:
@@ -36,6 +38,8 @@ class Step(Protocol):
 
 class Spelling:
     """Replaces single characters."""
+
+    keeps_order = True
 
     def __init__(self, table: Mapping[str, str]) -> None:
         self._table = table
@@ -59,7 +63,13 @@ class Rewriting:
     """Replaces what a pattern matches."""
 
     def __init__(
-        self, pattern: str, new: Callable[[str], str], places: Callable[[str], Sequence[int]], *, hint: str
+        self,
+        pattern: str,
+        new: Callable[[str], str],
+        places: Callable[[str], Sequence[int]],
+        *,
+        hint: str,
+        keeps_order: bool = True,
     ) -> None:
         """What `new` makes of a match comes, character by character, from those `places` in the match.
 
@@ -69,6 +79,7 @@ class Rewriting:
         self._new = new
         self._places = places
         self._hint = re2.compile(hint)
+        self.keeps_order = keeps_order
 
     def __call__(self, text: str) -> str:
         if self._hint.search(text) is None:
@@ -88,6 +99,8 @@ class Rewriting:
 
 class Normalising:
     """Brings characters and their combining marks into a normal form."""
+
+    keeps_order = True
 
     def __init__(self, normal: Callable[[str], str]) -> None:
         self._normal = normal
@@ -143,6 +156,8 @@ class Collapsing:
 
     A line that is wrapped goes on; a paragraph ends.
     """
+
+    keeps_order = True
 
     _RUN = re.compile(r"\s+")
     _OTHERS = "\t\r\x0b\x0c\x1c\x1d\x1e\x1f"
@@ -279,13 +294,14 @@ controls = Rewriting(
     "[\x00-\x08\x0e-\x1b\x7f]+", lambda controls: "", lambda controls: (), hint="[\x00-\x08\x0e-\x1b\x7f]"
 )
 turned_round = Rewriting(
-    f"{_OVERRIDE[0]}[^{_OVERRIDE}\n]*{_OVERRIDE[1]}?", _reversed, _reversed_places, hint=_OVERRIDE[0]
+    f"{_OVERRIDE[0]}[^{_OVERRIDE}\n]*{_OVERRIDE[1]}?", _reversed, _reversed_places, hint=_OVERRIDE[0], keeps_order=False
 )
 upright = Rewriting(
     rf"[a-z]*[{_FLIPPED}][a-z]*[{_FLIPPED}][a-z{_FLIPPED}]*(?:[ ,.!?'][a-z{_FLIPPED}]+)*",
     _upright,
     lambda flipped: range(len(flipped) - 1, -1, -1),
     hint=f"[{_FLIPPED}][a-z]*[{_FLIPPED}]",
+    keeps_order=False,
 )
 one_script = Rewriting(
     r"\w+",
