@@ -126,7 +126,7 @@ class Guard:
     async def _run(self, work: Callable[[], T], *, size: int) -> T:
         """A course that would rather go unchecked has no deadline here: an answer that was begun is to be ended."""
         try:
-            if looking.is_short(size, self._book):
+            if size <= looking.SHORT:
                 return work()
             self._is_away = True  # if nobody hears of the outcome, the thread may still be at work on all this
             done = await looking.in_thread(

@@ -1,7 +1,7 @@
 """Rules at work on a prompt: the verdict, what is left of the prompt, the refusal, and what the student is told."""
 
 import logging
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -12,9 +12,9 @@ from apps.chat.parsing import ChatCall
 from apps.chat.redaction import Redacted, redact
 from apps.chat.surfaces import BESIDE, DIALECTS, Surface
 from apps.chat.texts import messages_of, offset
-from apps.chat.views import views
+from apps.chat.views import View, views
 from apps.common.errors import BlockedByRule
-from apps.rules.engine import MAX_SPANS
+from apps.rules.engine import MAX_SPANS, EngineFailed
 from apps.rules.redaction import moved
 from apps.rules.rulebook import (
     ALL_COURSES,
@@ -55,25 +55,51 @@ async def screen(call: ChatCall, books: Mapping[int | None, Rulebook | None], *,
     book = books[course]
     if book is None:
         raise RulesUnavailable
-    looked = await looking.run(lambda: look(book, call, occasion), size=call.size, book=book, call=call.id)
+    if call.size <= looking.THREAD_ABOVE and _finds_nothing(book, call):
+        return Screened(call, NO_RULES, book)
+    looked = await looking.run(lambda: look(book, call, occasion), book=book, call=call.id)
     return looked if looked is not None else Screened(call, NO_RULES, book)
+
+
+def _finds_nothing(book: Rulebook, call: ChatCall) -> bool:
+    """Whether a glance is enough, as it nearly always is. If not, or if it takes too long, it is to be looked at."""
+    surfaces = _surfaces(call)
+    texts = [surface.text for surface in surfaces]
+    texts += [view.text for view in _views(surfaces, call)]
+    try:
+        return looking.is_short(texts) and not any(book.matcher.found(text) for text in texts)
+    except EngineFailed:
+        return False
 
 
 def look(book: Rulebook, call: ChatCall, occasion: Occasion) -> Screened:
     """CPU-bound. Raises EngineFailed."""
-    surfaces = DIALECTS["/chat/completions"].surfaces(call.body)
+    surfaces = _surfaces(call)
     hits = _found(book, call, surfaces, occasion)
     if not hits:
         return Screened(call, NO_RULES, book)
     left = redact(call.body, surfaces, hits)
     if left.body is not call.body:
         call = replace(call, body=left.body, messages=messages_of(left.body))
-    return Screened(call, Verdict(_recorded(hits, surfaces, left, call.body["messages"]), left.stuck), book)
+    messages = call.body["messages"]
+    recorded = _recorded(hits, surfaces, left, messages)
+    return Screened(call, Verdict(recorded, left.stuck, last=len(messages) - 1), book)
 
 
 def _found(book: Rulebook, call: ChatCall, surfaces: Sequence[Surface], occasion: Occasion) -> list[Hit]:
     """Every hit; its part is the number of its surface."""
     hits = list(book.screen([surface.text for surface in surfaces], occasion=occasion).hits)
+    for view in _views(surfaces, call):
+        for hit in book.found(view.text, occasion=occasion, most=[MOST_REDACTED] * len(book.rules)):
+            hits += [Hit(hit.rule, *place) for place in view.places(hit.start, hit.end)]
+    return hits
+
+
+def _surfaces(call: ChatCall) -> list[Surface]:
+    return DIALECTS["/chat/completions"].surfaces(call.body)
+
+
+def _views(surfaces: Sequence[Surface], call: ChatCall) -> Iterator[View]:
     messages = call.body["messages"]
 
     def speaker(surface: Surface) -> Hashable:
@@ -83,10 +109,7 @@ def _found(book: Rulebook, call: ChatCall, surfaces: Sequence[Surface], occasion
         role = messages[surface.message]["role"]
         return role if role == "user" else (role, surface.message)
 
-    for view in views(surfaces, speaker):
-        for hit in book.found(view.text, occasion=occasion, most=[MOST_REDACTED] * len(book.rules)):
-            hits += [Hit(hit.rule, *place) for place in view.places(hit.start, hit.end)]
-    return hits
+    return views(surfaces, speaker)
 
 
 def _recorded(
@@ -126,18 +149,18 @@ def refusal(rule: CompiledRule, verdict: Verdict, *, last: int) -> BlockedByRule
         "content_policy_violation",
         message,
         param="messages",
-        headers=headers(verdict, last=last) | {"x-should-retry": "false"},
+        headers=headers(verdict) | {"x-should-retry": "false"},
         details={"rules": list(verdict.announced), "appeal": appealing.HOW},
     )
 
 
-def headers(verdict: Verdict, *, last: int = 0) -> dict[str, str]:
+def headers(verdict: Verdict) -> dict[str, str]:
     """Which rules the student is told about, by id, and what they have to say where they did not refuse."""
     rules = verdict.told
     if not rules:
         return {}
     named = {"x-gateway-rules": ",".join(str(rule.id) for rule in rules)}
-    notices = [_notice(rule, verdict, last=last) for rule in rules if _notices(rule)]
+    notices = [_notice(rule, verdict) for rule in rules if _notices(rule)]
     notice = quote(" | ".join(dict.fromkeys(notices))[:MAX_NOTICE], safe=_SAFE)
     return named | ({"x-gateway-notice": notice} if notice else {})
 
@@ -149,11 +172,11 @@ def _notices(rule: CompiledRule) -> bool:
     return rule.action in ("redact", "flag") and bool(rule.message)
 
 
-def _notice(rule: CompiledRule, verdict: Verdict, *, last: int) -> str:
+def _notice(rule: CompiledRule, verdict: Verdict) -> str:
     would = "A rule of your course would have" if rule.stage == "warn" else "A rule of your course has"
     done = "refused this request." if rule.action == "block" else "replaced a part of this request."
     message = " ".join(rule.message.split()) or f"{would} {done}"
-    return f"{message} ({EARLIER})" if _is_earlier(rule, verdict, last=last) else message
+    return f"{message} ({EARLIER})" if _is_earlier(rule, verdict, last=verdict.last) else message
 
 
 def _is_earlier(rule: CompiledRule, verdict: Verdict, *, last: int) -> bool:

@@ -86,11 +86,13 @@ class Hit:
 class Verdict:
     """What the rules say: every hit for the record, and of the enforced rules what is to be done.
 
-    `stuck` are enforced rules that should have redacted and could not: they refuse what they could not change.
+    `stuck` are enforced rules that should have redacted and could not: they refuse what they could not change. `last`
+    is the number of the part that is new; those before it may have been sent earlier.
     """
 
     hits: tuple[Hit, ...] = ()
     stuck: tuple[CompiledRule, ...] = ()
+    last: int = 0
 
     @property
     def block(self) -> CompiledRule | None:
