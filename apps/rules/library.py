@@ -393,17 +393,4 @@ LIBRARY = (
             "I cut the paper myself.",
         ),
     ),
-    ReadyRule(
-        slug="homework-for-me",
-        group="Homework",
-        title="“Do my homework for me”",
-        purpose="Refuses requests to do a whole piece of homework. Questions about a step of it pass.",
-        pattern=r"(?i)\b(?:please|just|can\s+you|could\s+you)\s+(?:do|solve|complete|finish|write)\s+"
-        r"(?:all\s+(?:of\s+)?)?(?:my|this|the)\s+(?:whole\s+|entire\s+)?"
-        r"(?:home\s?work|assignment|problem\s+set|exercise\s+sheet|worksheet)\b",
-        action="block",
-        message="Ask about the step where you are stuck and say what you have tried; nobody learns from finished homework.",
-        matches=("Please solve this worksheet.", "Could you do my whole homework?"),
-        misses=("I want to do my homework alone.", "Can you explain the second step of my homework?"),
-    ),
 )
