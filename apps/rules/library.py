@@ -381,9 +381,9 @@ LIBRARY = (
         ),
         action="guide",
         guidance=(
-            "The student may be in distress. Answer warmly and without judgement, say that they are not alone, and point "
-            "to people who can help at once: the emergency number (112 in Europe, 911 or 988 in the US), and the student "
-            "health service of their university. Do not diagnose, and go on with the coursework only if they wish."
+            "The student may be in distress. Answer warmly and without judgement, say that they are not alone, and "
+            "point to people who can help at once: the emergency number (112 in Europe, 911 or 988 in the US), and the "
+            "student health service of their university. Do not diagnose; go on with coursework only if they wish."
         ),
         matches=("Sometimes I want to die.", "I keep thinking about ending my life", "haluan kuolla"),
         misses=(
