@@ -123,11 +123,18 @@ class Normalising:
 _JOINING = r"[\pM\x{ff9e}\x{ff9f}]"
 
 
+_EVERYTHING = "".join(map(chr, [*range(0x80, 0xD800), *range(0xE000, 0x20000), *range(0xE0000, 0xE01F0)]))
+
+
 @cache
 def _marks() -> str:
     """All of them, as ranges for Python's `re`, which does not know classes."""
-    everything = "".join(map(chr, [*range(0x80, 0xD800), *range(0xE000, 0x20000), *range(0xE0000, 0xE01F0)]))
-    return "".join(f"{run.group()[0]}-{run.group()[-1]}" for run in re2.finditer(_JOINING + "+", everything))
+    return "".join(f"{run.group()[0]}-{run.group()[-1]}" for run in re2.finditer(_JOINING + "+", _EVERYTHING))
+
+
+def _digits() -> dict[str, str]:
+    """The digits of all scripts."""
+    return {c: str(unicodedata.decimal(c)) for c in _EVERYTHING if c.isdecimal()}
 
 
 @cache
@@ -321,7 +328,7 @@ MARKED: tuple[Step, ...] = (collapsed,)
 PLAIN: tuple[Step, ...] = (
     upright,
     Normalising(_bare),
-    Spelling(_LATIN | LIGATURES | PUNCTUATION),
+    Spelling(_LATIN | LIGATURES | PUNCTUATION | _digits()),
     one_script,
     set_apart,
     collapsed,

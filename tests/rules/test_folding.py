@@ -32,7 +32,7 @@ TRICKS = st.sampled_from(
 )
 TEXTS = st.lists(TRICKS | st.characters(exclude_categories=["Cs"]), max_size=40).map("".join)
 
-# Without what is read in the light of the letters around it: words of several scripts, upside-down and reversed letters.
+# Without what is read in the light of the letters around it: mixed scripts, upside-down and reversed letters.
 STEADY = TEXTS.map(lambda text: text.translate(dict.fromkeys(map(ord, "аеорсухαεοɐǝɯʞ\u202e"))))
 
 
@@ -93,6 +93,7 @@ def originals(text: str) -> list[str]:
         ("e\x00x", "ex"),
         ("𝓼𝓸𝓵𝓿𝓮", "solve"),
         ("₁²", "12"),
+        ("٤۱१", "411"),
         ("", ""),
     ],
 )
