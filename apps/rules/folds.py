@@ -317,7 +317,7 @@ one_script = Rewriting(
     hint=rf"[A-Za-z][\w\x80-\x{{10ffff}}]*[{_ALL_LOOKALIKES}]|[{_ALL_LOOKALIKES}][\w\x80-\x{{10ffff}}]*[A-Za-z]",
 )
 set_apart = Rewriting(
-    rf"(?<!\w){_LETTER}(?:{_BETWEEN}{_LETTER}){{3,}}(?!\w)",
+    rf"(?<!\w){_LETTER}({_BETWEEN}){_LETTER}(?:\1{_LETTER}){{2,}}(?!\w)",
     lambda letters: letters[::2],
     lambda letters: range(0, len(letters), 2),
     hint=rf"(?:^|[^A-Za-z0-9])[A-Za-z\x80-\x{{10ffff}}](?:{_BETWEEN}[A-Za-z\x80-\x{{10ffff}}]){{3}}",

@@ -38,7 +38,7 @@ LIBRARY = (
         title="Do my homework (English)",
         purpose="Stops requests to do a whole piece of work. A student who rewords the request gets through.",
         pattern=(
-            r"(?i)(?:^|[.!?:;,]\s*|\b(?:please|pls|just|you|you to|lets|let's)\s+)"
+            r"(?i)(?:^\s*|[^\w\s'-]\s*|\s['-]+\s*|\b(?:please|pls|just|you|you to|lets|let's)\s+)"
             r"(?:solve|do|finish|complete|write|answer)\s+(?:up\s+)?(?:all\s+)?(?:of\s+)?(?:me\s+)?"
             r"(?:my|this|these|our|the|a|an)\s+(?:whole\s+|entire\s+|\w+\s+)?"
             r"(?:homeworks?|assignments?|essays?|problem sets?|coursework|worksheets?|lab reports?|take-home exam)\b"
@@ -50,6 +50,7 @@ LIBRARY = (
             "Could you please do my math homework for me?",
             "I need you to write the essay about Rome by 8 pm.",
             "Here it is: finish this problem set",
+            "\u201cSolve my homework\u201d, said my friend",
         ),
         misses=(
             "How do I do my homework without getting distracted?",

@@ -68,7 +68,7 @@ def originals(text: str) -> list[str]:
         ("ʞɹoʍǝɯoɥ ʎɯ ǝʌlos", "solve my homework"),
         ("h o m e", "home"),
         ("h.o.m.e", "home"),
-        ("h-o-m-e w_o_r_k", "homework"),
+        ("h-o-m-e w_o_r_k", "home work"),
         ("a b c", "a b c"),  # three letters are notation
         ("1 2 3 4 5", "1 2 3 4 5"),
         ("solve  \t my", "solve my"),
