@@ -18,7 +18,7 @@ from apps.accounts.models import Course, Membership
 from apps.accounts.scoping import CourseScoped, CourseScoping, seen_courses
 from apps.common.admin import is_operator
 from apps.common.display import badge, share
-from apps.conversations.models import Call, DeadLetter, RuleHit, Thread
+from apps.conversations.models import Appeal, Call, DeadLetter, RuleHit, Thread
 from apps.providers.admin import CourseModelInline
 from apps.providers.models import Model
 from apps.quotas.admin import AllowanceInline, QuotaPolicyAdmin
@@ -33,7 +33,7 @@ from apps.quotas.models import (
     RoleAllowance,
     WeeklyUsage,
 )
-from apps.rules.admin import RuleInline
+from apps.rules.admin import RuleInline, RuleSettingsInline
 from apps.rules.models import Rule
 
 RECENT = 8
@@ -95,7 +95,7 @@ class CourseAdmin(CourseScoped):
     list_filter = (("is_open", BooleanRadioFilter), ("logging", ChoicesDropdownFilter))
     search_fields = ("slug", "title")
     search_help_text = "Title or short name"
-    inlines = (CheckedAllowanceInline, RuleInline, CourseModelInline, MemberInline)
+    inlines = (CheckedAllowanceInline, RuleInline, RuleSettingsInline, CourseModelInline, MemberInline)
     readonly_fields = ("week",)
     prepopulated_fields = {"slug": ("title",)}
 
@@ -137,6 +137,13 @@ class CourseAdmin(CourseScoped):
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
         return [inline for inline in self.inlines if obj is not None or inline is not MemberInline]
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """A rule that is changed here has a version with an author, as everywhere."""
+        if formset.model is Rule:
+            for row in formset.forms:
+                row.instance.signed(by=request.user)
+        super().save_formset(request, form, formset, change)
 
     @admin.display(description="course", ordering="title")
     def title_shown(self, course: Course) -> str:
@@ -190,7 +197,10 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, Any], ...]], ...] = (
             ("Rules", "gavel", Rule),
         ),
     ),
-    ("Conversations", (("Conversations", "forum", Thread), ("Calls", "receipt_long", Call))),
+    (
+        "Conversations",
+        (("Conversations", "forum", Thread), ("Calls", "receipt_long", Call), ("Appeals", "balance", Appeal)),
+    ),
     (
         "Accounting",
         (
@@ -245,6 +255,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "threads": threads.select_related("course", "membership__user")[:RECENT],
         "hits": _latest_hits(request),
         "base_url": request.build_absolute_uri("/v1"),
+        "appeals": Appeal.objects.for_staff(request.user).open().count(),
         "dead_letters": DeadLetter.objects.count() if is_operator(request) else 0,
     }
 

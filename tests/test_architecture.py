@@ -38,6 +38,7 @@ MAY_READ_THE_CLOCK = {
     "apps/chat/settling.py": "the end of an answer, long after its request",
     "apps/common/ids.py": "ids are in the order in which they are made",
     "apps/conversations/admin.py": "pages of staff",
+    "apps/conversations/appeals_admin.py": "pages of staff",
     "apps/conversations/draining.py": "how old a record is that waits",
     "apps/conversations/spool.py": "records are stamped when they are appended",
     "apps/providers/adapters/echo.py": "a provider of our own stamps its answers",
@@ -45,7 +46,9 @@ MAY_READ_THE_CLOCK = {
     "apps/quotas/admin.py": "pages of staff",
     "apps/quotas/admin_requests.py": "pages of staff",
     "apps/quotas/pages.py": "pages of staff",
-    "apps/rules/models.py": "a bulk change stamps rows as saving them would",
+    "apps/rules/admin.py": "pages of staff",
+    "apps/rules/models.py": "versions are stamped when they are made, whoever makes them",
+    "apps/rules/workbench.py": "pages of staff",
     "gateway_project/admin.py": "pages of staff",
     "gateway_project/handler.py": "requests",
 }

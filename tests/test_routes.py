@@ -31,6 +31,7 @@ ROUTES = {
     "v1/models/<path:name>": STUDENTS,
     "v1/usage": STUDENTS,
     "v1/usage/requests": STUDENTS,
+    "v1/rules/appeals": STUDENTS,
     # In production, documentation is for staff; see the test below.
     "docs": EVERYBODY,
     "openapi.json": EVERYBODY,
@@ -51,6 +52,12 @@ ROUTES = {
     "admin/^(?P<app_label>providers|quotas|rules|accounts|conversations)/$": STAFF,
     "admin/(?P<url>.*)$": STAFF,
     "admin/accounts/user/<id>/password/": STAFF,
+    "admin/rules/rule/library/": STAFF,
+    "admin/rules/rule/try/": STAFF,
+    "admin/rules/rule/<int:pk>/try/": STAFF,
+    "admin/rules/rule/<int:pk>/stage/": STAFF,
+    "admin/rules/rule/<int:pk>/versions/<int:number>/": STAFF,
+    "admin/rules/rule/<int:pk>/exceptions/<int:exception>/": STAFF,
 }
 QUOTAS = (
     "quotapolicy/course/<int:course_id>/",
@@ -85,6 +92,9 @@ EXAMPLES = {
     "<int:boost_id>": "1",
     "<int:request_id>": "1",
     "<slug:action>": "grant",
+    "<int:pk>": "1",
+    "<int:number>": "1",
+    "<int:exception>": "1",
 }
 
 

@@ -35,12 +35,13 @@ class CourseScoping:
 
     course_path: ClassVar[str] = "course"
 
-    def course_id(self, row: Any) -> int:
+    def course_id(self, row: Any) -> int | None:
+        """None: the row belongs to no course, and so to operators only."""
         if isinstance(row, Course):
             return int(row.pk)
         for name in self.course_path.split("__"):
             row = getattr(row, f"{name}_id") if name == "course" else getattr(row, name)
-        return int(row)
+        return None if row is None else int(row)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return is_operator(request) or bool(seen_courses(request))

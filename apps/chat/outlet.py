@@ -5,6 +5,7 @@ An outlet that keeps its blocks lets another client take the answer over, from i
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -52,22 +53,25 @@ class Reader:
     async def put(self, block: bytes) -> None:
         """Wait until what is queued is less than its bound: one block more than that is the most that waits."""
         await self._has_room.wait()
+        self._add(block)
+
+    async def put_last(self, block: bytes) -> bool:
+        """Like `put`, but only as long as something is taken now and then; False, and it is dropped, if nothing is."""
+        while not self._has_room.is_set():
+            waiting = self._queued
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORD_SECONDS):
+                    await self._has_room.wait()
+            if self._queued == waiting:
+                return False
+        self._add(block)
+        return True
+
+    def _add(self, block: bytes) -> None:
         self._queue.put_nowait(block)
         self._queued += len(block)
         if self._queued >= QUEUE_BYTES:
             self._has_room.clear()
-
-    async def put_last(self, block: bytes) -> None:
-        """Like `put`, but only while something is taken now and then. Raises TimeoutError."""
-        while not self._has_room.is_set():
-            waiting = self._queued
-            try:
-                async with asyncio.timeout(LAST_WORD_SECONDS):
-                    await self._has_room.wait()
-            except TimeoutError:
-                if self._queued == waiting:
-                    raise
-        self._queue.put_nowait(block)
 
     def end(self) -> None:
         """No block follows."""
@@ -100,7 +104,7 @@ class Outlet:
     def __init__(self, *, request_id: str, keeps: bool = False) -> None:
         self._request_id = request_id
         self._head: asyncio.Future[Head] = asyncio.get_running_loop().create_future()
-        self._is_abandoned = False
+        self._is_abandoned = self._is_stalled = False
         self._kept: bytearray | None = bytearray() if keeps else None  # in one piece: of small ones, half is overhead
         self.reader = Reader()
         self.is_sending = False
@@ -130,7 +134,7 @@ class Outlet:
         if not self._is_abandoned:
             superseded = Conflict("superseded", "A repeat of this request has taken its answer over. Read that one.")
             self.reader.dismiss(self._event(superseded))
-        self._is_abandoned = False
+        self._is_abandoned = self._is_stalled = False
         self.reader = Reader(self.kept or b"")
         return self.reader
 
@@ -142,12 +146,20 @@ class Outlet:
 
     async def put(self, block: bytes) -> None:
         """Hand over a block; waits while the client is slower than the provider."""
-        self._keep(block)
-        if self._is_abandoned:
+        if block:
+            self._keep(block)
+        if self._is_abandoned or not block:
             return
         self.is_sending = True
         await self.reader.put(block)
         self.is_sending = False
+
+    async def put_last(self, block: bytes) -> None:
+        """Hand over a block at the end, when nobody watches any more over a client that takes nothing."""
+        if block:
+            self._keep(block)
+        if block and not self._is_abandoned:
+            self._is_stalled = not await self.reader.put_last(block)  # `finish` will say so
 
     def _keep(self, block: bytes) -> None:
         if self._kept is not None:
@@ -168,12 +180,11 @@ class Outlet:
         if self._is_abandoned or self._head.result().body is not None:
             return
         last = DONE if failure is None else self._event(failure)
-        try:
-            await self.reader.put_last(last)
+        if not self._is_stalled and await self.reader.put_last(last):
             self.reader.end()
-        except TimeoutError:
-            self._is_abandoned = True
-            self.reader.dismiss(self._event(ClientStalled(charged=charged)))
+            return
+        self._is_abandoned = True
+        self.reader.dismiss(self._event(ClientStalled(charged=charged)))
 
     def _event(self, failure: GatewayError) -> bytes:
         return b"data: " + failure.json(request_id=self._request_id) + b"\n\n"

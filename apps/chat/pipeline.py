@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from apps.accounts.principals import Principal
-from apps.chat import answers, recording, repeating, repeats, screening
+from apps.chat import answers, guarding, recording, repeating, repeats, screening
 from apps.chat.admission import Turn
 from apps.chat.answers import StoredAnswer
 from apps.chat.outlet import Reader
@@ -32,6 +32,7 @@ from apps.common.tracing import Trace
 from apps.quotas import ledger
 from apps.quotas.movements import Balance
 from apps.quotas.rates import Rate
+from apps.rules.rulebook import Occasion
 
 if TYPE_CHECKING:
     from apps.chat.plane import Plane
@@ -46,6 +47,7 @@ class Arrival:
     raw: bytes
     now: datetime
     trace: Trace
+    assignment: str = ""  # what the caller says that it is for
     attempt: Attempt = FIRST
 
 
@@ -144,7 +146,8 @@ async def _start(plane: "Plane", arrival: Arrival, slot: Slot, turn: Turn, repea
     try:
         catalogue = plane.catalogue.current
         call = parse(arrival.raw, id=arrival.id, principal=arrival.principal, catalogue=catalogue, trace=arrival.trace)
-        verdict = await screening.screen(call, plane.rulebooks.current)
+        screened = await screening.screen(call, plane.rulebooks.current, occasion=_occasion(arrival, "prompt"))
+        call, verdict = screened.call, screened.verdict  # from here on nobody sees what was redacted
         if (rule := verdict.block) is not None:
             refused = screening.refusal(rule, verdict, last=len(call.messages) - 1)
             await recording.refused(plane, call, verdict, refused, status="blocked", now=arrival.now)
@@ -154,6 +157,7 @@ async def _start(plane: "Plane", arrival: Arrival, slot: Slot, turn: Turn, repea
             call,
             verdict,
             now=arrival.now,
+            guard=guarding.guard_of(call, screened.book, occasion=_occasion(arrival, "answer")),
             on_reserved=turn.end,
             on_end=slot.release,
             repeatable=repeatable,
@@ -163,6 +167,11 @@ async def _start(plane: "Plane", arrival: Arrival, slot: Slot, turn: Turn, repea
         raise
     pump.start()
     return pump
+
+
+def _occasion(arrival: Arrival, direction: str) -> Occasion:
+    timezone = arrival.principal.timezone
+    return Occasion(direction=direction, now=arrival.now, timezone=timezone, assignment=arrival.assignment)
 
 
 async def _answer(pump: Pump, reader: Reader, rate: Rate | None, *, now: datetime) -> Answer:

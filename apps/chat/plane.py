@@ -48,7 +48,7 @@ class Plane:
     adapters: Mapping[str, Adapter]
     principals: Principals = field(default_factory=Principals)
     policies: Snapshot[Policies] = field(default_factory=policies)
-    rulebooks: Snapshot[Mapping[int, Rulebook | None]] = field(default_factory=rulebooks)
+    rulebooks: Snapshot[Mapping[int | None, Rulebook | None]] = field(default_factory=rulebooks)
     catalogue: Snapshot[Catalogue] = field(default_factory=catalogue)
     admission: Admission = field(default_factory=Admission)
     rates: Limits = field(default_factory=MemoryRateLimits)

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -19,7 +20,8 @@ from apps.chat.accounting import weights_of
 from apps.chat.answers import StoredAnswer
 from apps.chat.charging import Ending, most_text
 from apps.chat.claims import Kept
-from apps.chat.metering import PlainMeter, StreamMeter
+from apps.chat.guarding import Guard
+from apps.chat.metering import AnswerText, PlainMeter, StreamMeter
 from apps.chat.opening import Opened, open_first
 from apps.chat.outlet import Head, Outlet, Reader
 from apps.chat.parsing import ChatCall
@@ -27,7 +29,7 @@ from apps.chat.repeats import ONCE, Repeatable
 from apps.chat.reserving import Reservation, reserve
 from apps.chat.settling import Closed, settle
 from apps.chat.transcripts import Transcript
-from apps.common.errors import GatewayError, InternalError, Unavailable, UpstreamFailed
+from apps.common.errors import BlockedByRule, GatewayError, InternalError, Unavailable, UpstreamFailed
 from apps.providers.adapters import UpstreamBroken
 from apps.quotas.checkpoints import Checkpoint
 from apps.quotas.movements import Balance
@@ -41,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 USAGE_GRACE = 2.0
 CLEAN_END_GRACE = 0.25
+INTERRUPTED = "upstream_interrupted"
 
 Halt = Literal["client_left", "client_stalled", "provider_stalled", "shutting_down"]
 _NO_ANSWER_NEEDED = ("client_left", "client_stalled")
@@ -56,6 +59,7 @@ class Pump:
         verdict: Verdict,
         *,
         now: datetime,
+        guard: Guard | None = None,
         on_reserved: Callable[[], None],
         on_end: Callable[[], None],
         repeatable: Repeatable = ONCE,
@@ -65,6 +69,8 @@ class Pump:
         self._on_reserved, self._on_end = on_reserved, on_end
         self._loop = asyncio.get_running_loop()
         self._meter = StreamMeter(wants_usage=call.wants_usage) if call.is_stream else PlainMeter()
+        self._guard, self._cleared = guard, b""
+        self._heard: AnswerText = guard.heard if guard else self._meter
         self._transcript = Transcript(plane, call)
         self.outlet = Outlet(request_id=call.id, keeps=bool(repeatable))
         self._limit: asyncio.Timeout | None = None
@@ -134,8 +140,8 @@ class Pump:
         """What the answer would be charged if this process died now; spools the text up to here on the way."""
         if self._reservation is None or self._opened is None:
             return None
-        if len(self._meter.texts) == 1:
-            self._transcript.checkpoint(*self._meter.texts.values())
+        if len(self._heard.texts) == 1:
+            self._transcript.checkpoint(*self._heard.texts.values())
         relayed = self._plane.ratios.estimate(self._call.route.name, self._meter.text_bytes)
         tokens = self._meter.usage or Tokens(input=self._reservation.input_estimate, output=relayed)
         return Checkpoint(self._call.id, weights_of(self._call).weigh(tokens))
@@ -150,6 +156,8 @@ class Pump:
             self._call = self._reservation.turned or self._call
             self._on_reserved()
             failure = await self._relay(self._reservation)
+            if self._guard is not None:
+                failure = await self._clear(self._guard, failure)
             self._has_failed = failure is not None
             self._on_end()  # before the client sees the end, after which it may ask again at once
             await self._settle(self._reservation, failure)
@@ -188,9 +196,7 @@ class Pump:
             return None if self._meter.is_done else self._halt_failure()
         except UpstreamBroken as error:
             logger.warning("Call %s: the answer broke off: %s", self._call.id, error)
-            return UpstreamFailed(
-                "upstream_interrupted", "The provider broke off in the middle of its answer. Ask again."
-            )
+            return UpstreamFailed(INTERRUPTED, "The provider broke off in the middle of its answer. Ask again.")
         except GatewayError as error:
             return error
         except Exception:
@@ -217,11 +223,27 @@ class Pump:
             block = self._meter.feed(chunk)
         except UpstreamBroken as error:
             if error.kept:
-                await self.outlet.put(error.kept)  # it is charged, so it is delivered
+                await self.outlet.put(await self._guarded(error.kept))  # it is charged, so it is delivered
             raise
         if self._meter.text_bytes > self._most_text:
             raise UpstreamBroken(f"The answer is longer than {self._most_text} bytes, far beyond its output cap.")
-        return block
+        return await self._guarded(block)
+
+    async def _guarded(self, block: bytes) -> bytes:
+        return await self._guard.feed(block) if block and self._guard is not None else block
+
+    async def _clear(self, guard: Guard, failure: GatewayError | None) -> GatewayError | None:
+        """Let go what the guard may let go at the end, and have the rest recorded. The failure that there is then."""
+        try:
+            if failure is None and isinstance(self._meter, PlainMeter):
+                self._cleared = await guard.whole(self._meter.body())
+            elif failure is None or failure.code == INTERRUPTED:
+                await self.outlet.put_last(await guard.end())
+        except GatewayError as error:
+            failure = error
+        guard.give_up()
+        self.verdict = replace(self.verdict, hits=(*self.verdict.hits, *guard.hits()))
+        return failure
 
     def _halt_failure(self) -> GatewayError:
         if self._halted == "shutting_down":
@@ -232,9 +254,9 @@ class Pump:
 
     async def _settle(self, reservation: Reservation, failure: GatewayError | None) -> None:
         """Spool the rest of the text, charge, and let a plain answer go."""
-        texts = self._meter.texts
-        answer = [self._meter.text()] if len(texts) > 1 else next(iter(texts.values()), None)
-        self._transcript.finish(answer, said=self._meter.said())
+        texts = self._heard.texts
+        answer = [self._heard.text()] if len(texts) > 1 else next(iter(texts.values()), None)
+        self._transcript.finish(answer, said=self._heard.said())
         settled = await settle(self._plane, self._closed(reservation, failure), kept=await self._kept(failure))
         self._charged = settled.charged
         pacing.correct(self._plane, self._call, reservation.pace, amount=settled.charged)
@@ -254,7 +276,7 @@ class Pump:
             meter=self._meter,
             relayed_bytes=self._meter.text_bytes if self._relayed_bytes is None else self._relayed_bytes,
             ending=ending,
-            error_code=failure.code if failure and ending == "failed" else "",
+            error_code=failure.code if failure and ending in ("failed", "blocked") else "",
             may_have_been_sent=self._opened is not None or (self._was_tried and self._halted == "client_left"),
             started_at=self._now,
             first_byte_ms=self._milliseconds(self._first_byte) if self._first_byte else None,
@@ -277,6 +299,8 @@ class Pump:
     def _ending(self, failure: GatewayError | None) -> Ending:
         if failure is None:
             return "answered"
+        if isinstance(failure, BlockedByRule):
+            return "blocked"
         return "left" if self._halted in _NO_ANSWER_NEEDED else "failed"
 
     def _milliseconds(self, instant: float) -> int:
@@ -288,5 +312,5 @@ class Pump:
 
     def _head(self, balances: tuple[Balance, ...]) -> Head:
         assert self._opened is not None and self._reservation is not None  # noqa: S101  # only then it begins
-        body = self._meter.body() if isinstance(self._meter, PlainMeter) else None
+        body = self._cleared or self._meter.body() if isinstance(self._meter, PlainMeter) else None
         return Head(self._opened, self._reservation, balances, body)

@@ -50,6 +50,8 @@ def hit_rows(call: ChatCall, verdict: Verdict) -> tuple[HitRow, ...]:
             message=hit.part,
             start=hit.start,
             end=hit.end,
+            version=hit.rule.version,
+            direction=hit.direction,
         )
         for hit in verdict.hits
     )

@@ -7,16 +7,19 @@ from django.http.response import HttpResponseBase
 from ninja import Router, Status
 
 from apps.accounts.principals import Principal
-from apps.chat import pipeline, requesting
+from apps.chat import appealing, pipeline, requesting
 from apps.chat.pipeline import Arrival
 from apps.chat.plane import Plane
 from apps.chat.repeats import attempt_of
 from apps.chat.responses import StreamedAnswer
 from apps.chat.schemas import (
+    APPEAL_IN_OPENAPI,
     CHAT_IN_OPENAPI,
     REQUEST_IN_OPENAPI,
     AllowanceRequestOut,
     AllowanceRequestsOut,
+    AppealOut,
+    AppealsOut,
     ErrorOut,
     ModelOut,
     ModelsOut,
@@ -26,6 +29,7 @@ from apps.chat.usage import request as request_out
 from apps.chat.usage import usage as usage_of
 from apps.common.errors import NotFound
 from apps.common.tracing import Trace
+from apps.conversations.appeals import Told
 from apps.providers.catalogue import Route
 
 router = Router(tags=["Student API"])
@@ -42,6 +46,7 @@ REFUSALS = {
     503: ErrorOut,
     504: ErrorOut,
 }
+MAX_ASSIGNMENT = 60
 
 
 class StudentRequest(HttpRequest):
@@ -67,6 +72,7 @@ async def chat_completions(request: StudentRequest) -> HttpResponseBase:
         raw=request.raw,
         now=datetime.now(UTC),
         trace=request.trace,
+        assignment=request.headers.get("x-assignment", "")[:MAX_ASSIGNMENT],
         attempt=attempt_of(request.META),
     )
     answer = await pipeline.chat(request.plane, arrival)
@@ -113,6 +119,37 @@ async def ask_for_more(request: StudentRequest) -> Status[AllowanceRequestOut]:
 async def list_requests(request: StudentRequest) -> AllowanceRequestsOut:
     asked = await requesting.told(request.plane, request.principal)
     return AllowanceRequestsOut(data=[request_out(told) for told in asked])
+
+
+@router.post(
+    "/rules/appeals",
+    response={201: AppealOut, **REFUSALS},
+    summary="Tell the instructor that a rule was wrong about a request",
+    openapi_extra=APPEAL_IN_OPENAPI,
+)
+async def appeal(request: StudentRequest) -> Status[AppealOut]:
+    filed = await appealing.file(request.plane, request.principal, request.raw, now=datetime.now(UTC))
+    return Status(201, _appeal(filed))
+
+
+@router.get("/rules/appeals", response={200: AppealsOut, **REFUSALS}, summary="One's appeals, and what became of them")
+async def list_appeals(request: StudentRequest) -> AppealsOut:
+    return AppealsOut(data=[_appeal(one) for one in await appealing.told(request.plane, request.principal)])
+
+
+def _appeal(told: Told) -> AppealOut:
+    return AppealOut(
+        request_id=told.call_id,
+        reason=told.reason,
+        state=told.state,  # type: ignore[arg-type]  # the database holds no other
+        answer=told.answer,
+        created_at=_instant(told.created_at),
+        decided_at=_instant(told.decided_at) if told.decided_at else None,
+    )
+
+
+def _instant(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _model(route: Route) -> ModelOut:

@@ -200,6 +200,29 @@ class UsageOut(Schema):
     requests: list[AllowanceRequestOut] = Field(description="One's requests for more, newest first, at most 20.")
 
 
+class AppealIn(Schema):
+    """Against a refusal, or a redaction, of a request of one's own."""
+
+    request_id: str = Field(max_length=32, description="Of the refused request, as its error body and headers name it.")
+    reason: str = Field(min_length=1, max_length=1000, description="Why this is fine; the instructor reads it.")
+
+
+class AppealOut(Schema):
+    """An appeal, and what became of it."""
+
+    request_id: str
+    reason: str
+    state: Literal["open", "accepted", "declined"]
+    answer: str = Field(description="What the instructor says; empty while the appeal is open.")
+    created_at: str
+    decided_at: str | None
+
+
+class AppealsOut(Schema):
+    object: Literal["list"] = "list"
+    data: list[AppealOut] = Field(description="Newest first, at most 100.")
+
+
 class ErrorBody(Schema):
     message: str = Field(description="A sentence that says what happened and what to do.")
     type: str = Field(description="The kind of error, in OpenAI's words.")
@@ -229,6 +252,11 @@ class ModelsOut(Schema):
     object: Literal["list"] = "list"
     data: list[ModelOut]
 
+
+# Read by hand, as every body of the data plane is: an error has the one shape.
+APPEAL_IN_OPENAPI: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": AppealIn.model_json_schema()}}}
+}
 
 CHAT_SCHEMA: dict[str, Any] = CHAT_BODY.json_schema(ref_template="#/components/schemas/{model}")
 CHAT_PARTS: dict[str, Any] = CHAT_SCHEMA.pop("$defs", {})  # what the schema refers to

@@ -89,8 +89,8 @@ async def _commit(plane: "Plane", unit: Unit, *, call: str) -> object:
 
 def cost_of(plane: "Plane", closed: Closed) -> Charge:
     relayed = plane.ratios.estimate(closed.call.route.name, closed.relayed_bytes) if closed.relayed_bytes else 0
-    # Of a plain answer that did not end well nothing has reached the student.
-    reached = relayed if closed.call.is_stream or closed.ending == "answered" else 0
+    # Of a plain answer that did not end well nothing has reached the student; one that a rule stopped had ended well.
+    reached = relayed if closed.call.is_stream or closed.ending in ("answered", "blocked") else 0
     seen = Seen(
         ending=closed.ending,
         was_sent=closed.may_have_been_sent,

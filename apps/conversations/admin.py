@@ -23,7 +23,8 @@ from apps.common.admin import CappedPaginator, Choice, OperatorOnly, Pages, Read
 from apps.common.display import NOTHING, badge, duration, moment, number
 from apps.common.ids import first_id
 from apps.conversations import draining
-from apps.conversations.models import MOST_MEMBERS, Call, DeadLetter, RuleHit, Thread, Turn
+from apps.conversations.appeals_admin import AppealAdmin
+from apps.conversations.models import MOST_MEMBERS, Appeal, Call, DeadLetter, RuleHit, Thread, Turn
 from apps.conversations.reading import STATUS_KINDS, exchanges, read
 from apps.conversations.spool import SpooledRecord
 from apps.providers.models import Model, Provider
@@ -62,7 +63,7 @@ class RuleFilter(Choice):
 
     def options(self, request: HttpRequest) -> list[tuple[int, str]]:
         rules = Rule.objects.for_staff(request.user).select_related("course")
-        return [(rule.pk, f"{rule.name} ({rule.course.slug})") for rule in rules]
+        return [(rule.pk, f"{rule.name} ({rule.place})") for rule in rules]
 
     def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
         return queryset.filter(pk__in=RuleHit.objects.filter(rule=int(value)).values("call"))
@@ -312,3 +313,7 @@ class DeadLetterAdmin(OperatorOnly, Pages):
             return format_html("{}", "The record cannot be read.")
         rows = ((turn.role, turn.text) for turn in record.turns)
         return format_html_join("", '<p class="stoa-plain"><b>{}</b> {}</p>', rows)
+
+
+# Its page stands in a module of its own, and is registered with these.
+admin.site.register(Appeal, AppealAdmin)

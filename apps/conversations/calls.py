@@ -45,6 +45,8 @@ class HitRow:
     message: int
     start: int
     end: int
+    version: int = 0
+    direction: str = "prompt"
 
 
 @dataclass(frozen=True, slots=True)

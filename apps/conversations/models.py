@@ -4,11 +4,12 @@ Calls are narrow and written with the settlement, in SQL, by `calls.py`. Text is
 spool, in tables of its own.
 """
 
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar
 
 from django.db import models
 
-from apps.accounts.models import ApiKey, Course, Membership, MembershipQuerySet
+from apps.accounts.models import ApiKey, Course, Membership, MembershipQuerySet, User
 from apps.rules.models import Rule
 
 MOST_MEMBERS = 500
@@ -95,17 +96,77 @@ class RuleHit(models.Model):
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="rule_hits")
     rule = models.ForeignKey(Rule, on_delete=models.SET_NULL, null=True, blank=True, related_name="hits")
     name = models.CharField(max_length=60)
-    action = models.CharField(max_length=5, choices=Rule.Action.choices)
+    action = models.CharField(max_length=6, choices=Rule.Action.choices)
     stage = models.CharField(max_length=7, choices=Rule.Stage.choices)
     message = models.PositiveIntegerField(help_text="Position of the message in the request, from 0.")
     start = models.PositiveIntegerField(help_text="Where the match starts in the text of that message.")
     end = models.PositiveIntegerField()
+    version = models.PositiveIntegerField(default=0, db_default=0, help_text="Of the rule, at that time.")
+    direction = models.CharField(max_length=6, default="prompt", db_default="prompt", help_text="prompt or answer.")
 
     class Meta:
         ordering = ("id",)
 
     def __str__(self) -> str:
         return self.name
+
+    def is_in(self, message: int | None) -> bool:
+        """Whether it was found in this message of the request; None is the answer."""
+        return message is None if self.direction == "answer" else self.message == message
+
+
+class AppealQuerySet(models.QuerySet["Appeal"]):
+    def for_staff(self, user: Any) -> "AppealQuerySet":
+        if user.is_active and user.is_superuser:
+            return self
+        return self.filter(call__course__in=Course.objects.for_staff(user))
+
+    def open(self) -> "AppealQuerySet":
+        return self.filter(state=Appeal.State.OPEN)
+
+
+class Appeal(models.Model):
+    """A student's “this was wrongly blocked”. Students write it by way of `appeals.py`, staff decide it once."""
+
+    LONGEST: ClassVar[int] = 1000
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        ACCEPTED = "accepted"
+        DECLINED = "declined"
+
+    call = models.OneToOneField(Call, on_delete=models.CASCADE, related_name="appeal")
+    # As the call has it: a student's appeals are found by the index below, however many others appeal.
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="appeals", db_index=False)
+    rule = models.ForeignKey(Rule, on_delete=models.SET_NULL, null=True, blank=True, related_name="appeals")
+    rule_name = models.CharField("rule", max_length=60, blank=True)
+    rule_version = models.PositiveIntegerField(default=0)
+    reason = models.TextField(max_length=LONGEST)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.OPEN)
+    answer = models.TextField(blank=True, max_length=LONGEST)
+    created_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decided_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+
+    objects = AppealQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = (
+            models.Index(fields=("state", "id"), name="appeals_by_state"),
+            models.Index(fields=("membership", "id"), name="appeals_of_a_student"),
+        )
+
+    def __str__(self) -> str:
+        return f"Appeal against {self.rule_name or 'a rule'}"
+
+    def decide(self, state: "Appeal.State", *, by: User, answer: str, now: datetime) -> bool:
+        """Decide an open appeal; False if somebody else did."""
+        decided = {"state": state, "answer": answer, "decided_by": by, "decided_at": now}
+        if not Appeal.objects.open().filter(pk=self.pk).update(**decided):
+            return False
+        self.refresh_from_db()
+        return True
 
 
 class ThreadQuerySet(models.QuerySet["Thread"]):

@@ -1,37 +1,73 @@
-"""What may be said: rules."""
+"""What may be said: rules, their versions, and the exceptions to them."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
+from django.db.models import F, Q
 from django.utils import timezone
 
 from apps.accounts.models import Course
 from apps.common.models import RevisedModel, RevisedQuerySet
-from apps.rules import engine
+from apps.rules import engine, validation
+from apps.rules.library import ReadyRule
+from apps.rules.schedules import Schedule
+from apps.rules.versions import Difference, differences, stored_form, summary
 
 TOPIC = "rulebook"
+DEFAULT_REPLACEMENT = "[redacted]"
 
 
 class RuleQuerySet(RevisedQuerySet):
+    """Bulk writes make versions as single ones do."""
+
     def for_staff(self, user: Any) -> "RuleQuerySet":
+        """The rules of the user's courses; for operators those of the institution too."""
+        if user.is_active and user.is_staff and user.is_superuser:
+            return self
         return self.filter(course__in=Course.objects.for_staff(user))
 
-    def move(self, stage: "Rule.Stage") -> int:
+    def move(self, stage: "Rule.Stage", *, by: Any = None) -> int:
         """Move all to a stage; how many were elsewhere."""
-        return self.exclude(stage=stage).update(stage=stage, updated_at=timezone.now())
+        with transaction.atomic():
+            rules = list(self.exclude(stage=stage))
+            for rule in rules:
+                rule.move(stage, by=by)
+        return len(rules)
+
+    def update(self, **values: Any) -> int:
+        with transaction.atomic():
+            rules = list(self)
+            updated = super().update(**values)
+            RuleVersion.record(rules)
+        return updated
+
+    def bulk_create(self, objs: Any, *args: Any, **options: Any) -> list[Any]:
+        with transaction.atomic():
+            created = super().bulk_create(objs, *args, **options)
+            RuleVersion.record(created)
+        return created
 
 
 class Rule(RevisedModel):
-    """One pattern, and what happens to a prompt in which it is found."""
+    """One pattern, where and when it is looked for, and what happens when it is found.
+
+    Saving makes a version, whoever saves: see `signed`.
+    """
 
     topic: ClassVar[str] = TOPIC
 
     class Direction(models.TextChoices):
         PROMPT = "prompt", "What students send"
+        ANSWER = "answer", "What the model answers"
+        BOTH = "both", "Both"
 
     class Action(models.TextChoices):
         BLOCK = "block", "Block: refuse with the message"
+        REDACT = "redact", "Redact: replace what was found, then go on"
+        FLAG = "flag", "Flag: mark the call for staff"
         GUIDE = "guide", "Guide: add the guidance and answer"
 
     class Stage(models.TextChoices):
@@ -40,42 +76,325 @@ class Rule(RevisedModel):
         WARN = "warn", "Warn: records, and tells the student in a header"
         ENFORCE = "enforce", "Enforce: acts"
 
-    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="rules")
+    course = models.ForeignKey(
+        Course,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="rules",
+    )
     name = models.SlugField(max_length=60, help_text="Short name, unique in the course, such as no-homework.")
     pattern = models.CharField(
         max_length=engine.MAX_PATTERN_LENGTH,
         help_text="A regular expression in RE2 syntax. (?i) at the start ignores case.",
     )
+    checksum = models.CharField(
+        max_length=30,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Only count matches whose check digits are right, such as of card numbers.",
+    )
     direction = models.CharField(max_length=6, choices=Direction.choices, default=Direction.PROMPT)
-    action = models.CharField(max_length=5, choices=Action.choices, default=Action.BLOCK)
+    action = models.CharField(max_length=6, choices=Action.choices, default=Action.BLOCK)
     stage = models.CharField(max_length=7, choices=Stage.choices, default=Stage.DRAFT)
+    assignment = models.SlugField(
+        "assignment tag",
+        max_length=60,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Only calls that carry this tag. Blank: every call.",
+    )
+    starts_at = models.DateTimeField("from", null=True, blank=True)
+    ends_at = models.DateTimeField("until", null=True, blank=True)
+    weekdays = models.CharField(max_length=7, blank=True, default="", db_default="", help_text="Blank: every day.")
+    from_time = models.TimeField("from hour", null=True, blank=True, help_text="On the clock of the course.")
+    until_time = models.TimeField("until hour", null=True, blank=True, help_text="May lie after midnight.")
     priority = models.SmallIntegerField(default=0, help_text="Of several blocking rules, the highest speaks.")
     message = models.TextField(
-        blank=True, max_length=1000, help_text="Block: the sentence that the student reads. Plain text."
+        blank=True,
+        max_length=1000,
+        help_text="The sentence that the student reads. A blocking rule needs one; others send it along as a notice.",
     )
     guidance = models.TextField(
         blank=True, max_length=4000, help_text="Guide: what the model is told, as a system message of its own."
     )
+    replacement = models.CharField(
+        max_length=100,
+        blank=True,
+        default=DEFAULT_REPLACEMENT,
+        db_default=DEFAULT_REPLACEMENT,
+        help_text="Redact: what stands in place of the match. Plain text.",
+    )
+    examples_match = models.TextField(
+        "must be found",
+        blank=True,
+        default="",
+        db_default="",
+        max_length=10_000,
+        help_text="Sentences that the rule is for, one a line.",
+    )
+    examples_no_match = models.TextField(
+        "must not be found",
+        blank=True,
+        default="",
+        db_default="",
+        max_length=10_000,
+        help_text="Innocent sentences, one a line.",
+    )
+    version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
     objects = RuleQuerySet.as_manager()
 
+    # Who makes the next version, and by what way; see `signed`.
+    _author: Any = None
+    _note: str = ""
+
     class Meta:
         ordering = ("course", "-priority", "name")
-        constraints = (models.UniqueConstraint(fields=("course", "name"), name="one_rule_per_name_and_course"),)
+        constraints = (
+            models.UniqueConstraint(fields=("course", "name"), name="one_rule_per_name_and_course"),
+            models.UniqueConstraint(
+                fields=("name",), condition=Q(course=None), name="one_rule_per_name_in_the_institution"
+            ),
+            models.CheckConstraint(condition=~Q(action="block") | ~Q(message=""), name="blocking_rules_say_why"),
+            models.CheckConstraint(
+                condition=~Q(action="guide") | (Q(direction="prompt") & ~Q(guidance="")),
+                name="guiding_rules_have_guidance_and_look_at_prompts",
+            ),
+            models.CheckConstraint(
+                condition=~Q(action="redact") | ~Q(replacement=""), name="redacting_rules_have_a_replacement"
+            ),
+            models.CheckConstraint(
+                condition=Q(starts_at=None) | Q(ends_at=None) | Q(starts_at__lt=F("ends_at")),
+                name="rules_end_after_they_start",
+            ),
+        )
 
     def __str__(self) -> str:
         return self.name
 
+    # Factories
+
+    @classmethod
+    def from_library(cls, ready: ReadyRule, *, course: Course, by: Any) -> "Rule":
+        """A ready rule with its examples as a rule of a course that observes. Raises ValidationError."""
+        if cls.objects.filter(course=course, name=ready.slug).exists():
+            raise ValidationError(f"{course} already has a rule called {ready.slug}.")
+        rule = cls(
+            course=course,
+            name=ready.slug,
+            pattern=ready.pattern,
+            checksum=ready.checksum,
+            direction=ready.direction,
+            action=ready.action,
+            stage=cls.Stage.OBSERVE,
+            message=ready.message,
+            guidance=ready.guidance,
+            replacement=ready.replacement or DEFAULT_REPLACEMENT,
+            examples_match="\n".join(ready.matches),
+            examples_no_match="\n".join(ready.misses),
+        )
+        rule.full_clean()
+        rule.signed(by=by, note=f"from the ready rules: {ready.title}"[:200]).save()
+        return rule
+
+    # Mutators
+
     def clean(self) -> None:
-        errors = {}
-        try:
-            engine.check(self.pattern)
-        except engine.BadPattern as error:
-            errors["pattern"] = str(error)
-        if self.action == self.Action.BLOCK and not self.message.strip():
-            errors["message"] = "Write the sentence that the student reads when this rule blocks."
-        if self.action == self.Action.GUIDE and not self.guidance.strip():
-            errors["guidance"] = "Write what the model is told when this rule matches."
-        if errors:
+        if errors := validation.complaints(self, others=self._others()):
             raise ValidationError(errors)
+
+    def _others(self) -> list[str] | None:
+        """The patterns beside which this one has to find its place; None if it has found it already."""
+        rules = Rule._base_manager.all()
+        if self.pk is not None and rules.filter(pk=self.pk, pattern=self.pattern).exists():
+            return None
+        beside = rules.filter(Q(course=self.course_id) | Q(course=None)).exclude(pk=self.pk)
+        return list(beside.values_list("pattern", flat=True))
+
+    def signed(self, *, by: Any, note: str = "") -> "Rule":
+        """This rule, whose next version names this author and how it came about."""
+        self._author, self._note = by, note
+        return self
+
+    def save(self, *args: Any, **options: Any) -> None:
+        with transaction.atomic():
+            super().save(*args, **options)
+            RuleVersion.record([self], by=self._author, note=self._note)
+        self._author, self._note = None, ""
+
+    def move(self, stage: "Rule.Stage | str", *, by: Any = None, note: str = "") -> None:
+        self.stage = stage
+        self.signed(by=by, note=note).save(update_fields=["stage", "updated_at"])
+
+    def restore(self, version: "RuleVersion", *, by: Any) -> None:
+        """Make the rule what it was. Raises ValidationError if that can no longer be."""
+        for name, value in version.fields.items():
+            column: Any = self._meta.get_field(name)
+            setattr(self, name, column.to_python(value))
+        self.full_clean()
+        self.signed(by=by, note=f"back to version {version.number}").save()
+
+    def copy_to(self, course: Course, *, by: Any, stage: str) -> "Rule":
+        """The same rule in another course. Its dates stay behind: they are those of this term.
+
+        Raises ValidationError if that course has a rule of this name: none is ever replaced.
+        """
+        if Rule.objects.filter(course=course, name=self.name).exists():
+            raise ValidationError(f"{course.slug} already has a rule called {self.name}; that one was left as it is.")
+        values = {name: getattr(self, name) for name in VERSIONED if name not in ("starts_at", "ends_at", "stage")}
+        copy = Rule(course=course, stage=stage, **values)
+        copy.full_clean()
+        copy.signed(by=by, note=f"copied from {self.place}/{self.name}").save()
+        return copy
+
+    # Properties
+
+    @property
+    def place(self) -> str:
+        return self.course.slug if self.course else "institution"
+
+    @property
+    def schedule(self) -> Schedule:
+        return Schedule(
+            starts_at=self.starts_at,
+            ends_at=self.ends_at,
+            weekdays=self.weekdays,
+            from_time=self.from_time,
+            until_time=self.until_time,
+        )
+
+    @property
+    def stage_before_draft(self) -> str:
+        """The stage in which the rule was before it was switched off; to observe is where one that never was begins."""
+        last = self.versions.exclude(fields__stage=self.Stage.DRAFT).order_by("-number").first()
+        return str(last.fields["stage"]) if last else self.Stage.OBSERVE
+
+
+VERSIONED = (
+    "name",
+    "pattern",
+    "checksum",
+    "direction",
+    "action",
+    "stage",
+    "assignment",
+    "starts_at",
+    "ends_at",
+    "weekdays",
+    "from_time",
+    "until_time",
+    "priority",
+    "message",
+    "guidance",
+    "replacement",
+    "examples_match",
+    "examples_no_match",
+)
+
+
+class RuleVersion(models.Model):
+    """A rule as it was saved at some instant, who did that, and what was different from the version before."""
+
+    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    at = models.DateTimeField()
+    note = models.CharField(max_length=200, blank=True)
+    fields = models.JSONField()
+    summary = models.CharField(max_length=500)
+
+    class Meta:
+        ordering = ("-number",)
+        constraints = (models.UniqueConstraint(fields=("rule", "number"), name="one_version_per_rule_and_number"),)
+
+    def __str__(self) -> str:
+        return f"version {self.number}"
+
+    @classmethod
+    def record(cls, rules: list[Rule], *, by: Any = None, note: str = "", now: datetime | None = None) -> None:
+        """Write down what has changed of these rules since their last versions, within the caller's transaction."""
+        ids = [rule.pk for rule in rules]
+        stored = {row["pk"]: row for row in Rule._base_manager.filter(pk__in=ids).values("pk", "version", *VERSIONED)}
+        before = {last.rule_id: last.fields for last in cls.objects.filter(rule__in=ids, number=F("rule__version"))}
+        made: list[Any] = []
+        for rule in rules:
+            row = stored.get(rule.pk)
+            after = row and stored_form({name: row[name] for name in VERSIONED})
+            if row and after and after != before.get(rule.pk):
+                rule.version = row["version"] + 1
+                changed = summary(before.get(rule.pk), after)
+                made.append(
+                    cls(
+                        rule=rule,
+                        number=rule.version,
+                        author=by,
+                        at=now or timezone.now(),
+                        note=note,
+                        fields=after,
+                        summary=changed,
+                    )
+                )
+        cls.objects.bulk_create(made)
+        Rule._base_manager.filter(pk__in=[version.rule_id for version in made]).update(version=F("version") + 1)
+
+    def differences(self, before: "RuleVersion | None") -> list[Difference]:
+        return differences(before.fields if before else None, self.fields)
+
+
+class RuleException(RevisedModel):
+    """A text that a rule finds and that is fine all the same. The text is folded as the rule engine folds."""
+
+    topic: ClassVar[str] = TOPIC
+    LONGEST: ClassVar[int] = 500
+
+    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="exceptions")
+    text = models.CharField(max_length=LONGEST)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    reason = models.CharField(max_length=1000, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = RevisedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name = "exception"
+        constraints = (models.UniqueConstraint(fields=("rule", "text"), name="one_exception_per_rule_and_text"),)
+
+    def __str__(self) -> str:
+        return self.text[:60]
+
+
+class RuleSettings(RevisedModel):
+    """What a course wants of its rules as a whole."""
+
+    topic: ClassVar[str] = TOPIC
+
+    class OnFailure(models.TextChoices):
+        BLOCK = "block", "Refuse: nothing is answered that was not checked"
+        LET_PASS = "let_pass", "Let pass: answer unchecked rather than not at all"
+
+    course = models.OneToOneField(Course, on_delete=models.CASCADE, related_name="rule_settings")
+    on_failure = models.CharField(
+        "if rules cannot be checked",
+        max_length=8,
+        choices=OnFailure.choices,
+        default=OnFailure.BLOCK,
+        help_text="The rule engine failing is rare. Rules of the institution are never let pass unchecked.",
+    )
+
+    objects = RevisedQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "rule settings"
+        verbose_name_plural = "rule settings"
+
+    def __str__(self) -> str:
+        return self.get_on_failure_display()

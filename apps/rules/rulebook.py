@@ -2,14 +2,20 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any
 
 from apps.common.revisions import Snapshot
-from apps.rules import engine
-from apps.rules.models import TOPIC, Rule
+from apps.rules import engine, exceptions
+from apps.rules.checksums import CHECKSUMS
+from apps.rules.models import TOPIC, Rule, RuleException, RuleSettings
+from apps.rules.schedules import ALWAYS, Schedule
 
 logger = logging.getLogger(__name__)
+
+MOST_REDACTED = 10_000  # places in one call; more are refused, for no one waits for that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +30,45 @@ class CompiledRule:
     priority: int
     message: str
     guidance: str
+    direction: str = "prompt"  # prompt, answer or both
+    replacement: str = "[redacted]"
+    checksum: str = ""
+    assignment: str = ""  # blank: whatever the call says that it is for
+    schedule: Schedule = ALWAYS
+    version: int = 0
+    is_institutional: bool = False
+    exceptions: frozenset[str] = frozenset()  # matched texts, folded, that do not count
+
+    def is_active(self, *, now: datetime, timezone: str, assignment: str) -> bool:
+        """Whether the rule holds at this instant, on the clock of the course, for a call of this assignment tag."""
+        return self.assignment in ("", assignment) and self.schedule.covers(now, timezone=timezone)
+
+    @property
+    def acts(self) -> bool:
+        return self.stage == "enforce"
+
+    @property
+    def redacts(self) -> bool:
+        return self.action == "redact" and self.stage == "enforce"
+
+    def counts(self, text: str) -> bool:
+        """Whether a match of this text is a hit, and not one of the rule's exceptions."""
+        return exceptions.counts(text, self.exceptions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occasion:
+    """When and for what a text is looked at: rules that do not concern it are as good as none."""
+
+    direction: str  # prompt or answer
+    now: datetime
+    timezone: str
+    assignment: str = ""
+
+    def concerns(self, rule: CompiledRule) -> bool:
+        return rule.direction in (self.direction, "both") and rule.is_active(
+            now=self.now, timezone=self.timezone, assignment=self.assignment
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +79,26 @@ class Hit:
     part: int
     start: int
     end: int
+    direction: str = "prompt"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the rules say: every hit for the record, and of the enforced rules what is to be done."""
+    """What the rules say: every hit for the record, and of the enforced rules what is to be done.
+
+    `stuck` are enforced rules that should have redacted and could not: they refuse what they could not change. `last`
+    is the number of the part that is new; those before it may have been sent earlier.
+    """
 
     hits: tuple[Hit, ...] = ()
+    stuck: tuple[CompiledRule, ...] = ()
+    last: int = 0
 
     @property
     def block(self) -> CompiledRule | None:
         """The rule that refuses the prompt: of several the one with the highest priority."""
-        return max(self._enforced("block"), key=lambda rule: rule.priority, default=None)
+        blocking = self._enforced("block") or self.stuck
+        return max(blocking, key=lambda rule: rule.priority, default=None)
 
     @property
     def guidance(self) -> tuple[str, ...]:
@@ -54,42 +107,90 @@ class Verdict:
         return tuple(dict.fromkeys(rule.guidance for rule in rules))
 
     @property
+    def told(self) -> tuple[CompiledRule, ...]:
+        """The rules that the student is told about, each once."""
+        shown = {hit.rule.id: hit.rule for hit in self.hits if hit.rule.stage in ("warn", "enforce")}
+        return tuple(shown.values())
+
+    @property
     def announced(self) -> tuple[int, ...]:
         """Ids of the rules that the student is told about."""
-        return tuple(dict.fromkeys(hit.rule.id for hit in self.hits if hit.rule.stage in ("warn", "enforce")))
+        return tuple(rule.id for rule in self.told)
 
     def _enforced(self, action: str) -> list[CompiledRule]:
-        return [hit.rule for hit in self.hits if hit.rule.stage == "enforce" and hit.rule.action == action]
+        return [hit.rule for hit in self.hits if hit.rule.acts and hit.rule.action == action]
 
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
-    """The rules of one course that are not drafts, compiled together."""
+    """The rules of one course that are not drafts, compiled together.
+
+    `lets_pass` is the course's wish for the case that the engine fails: answer unchecked instead of refusing.
+    `answering` are the positions of the rules that look at answers.
+    """
 
     rules: tuple[CompiledRule, ...]
     matcher: engine.Matcher
+    lets_pass: bool = False
+    answering: tuple[int, ...] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        answering = tuple(n for n, rule in enumerate(self.rules) if rule.direction != "prompt")
+        object.__setattr__(self, "answering", answering)
 
     @classmethod
-    def of(cls, rules: Sequence[CompiledRule]) -> "Rulebook":
-        return cls(tuple(rules), engine.Matcher([rule.pattern for rule in rules]))
+    def of(cls, rules: Sequence[CompiledRule], *, lets_pass: bool = False) -> "Rulebook":
+        validators = [CHECKSUMS.get(rule.checksum) for rule in rules]
+        return cls(tuple(rules), engine.Matcher([rule.pattern for rule in rules], validators), lets_pass)
 
-    def screen(self, parts: Sequence[str]) -> Verdict:
-        """Look for every rule in every part. CPU-bound; long texts belong in a thread. Raises engine.EngineFailed.
+    def screen(self, parts: Sequence[str], *, occasion: Occasion | None = None) -> Verdict:
+        """Look for every rule in every part; on an occasion, for those that concern it. Raises engine.EngineFailed.
 
-        A rule has at most MAX_SPANS hits, those in the latest parts: each is recorded, and histories grow long.
+        CPU-bound; long texts belong in a thread. A rule has at most MAX_SPANS hits, those in the latest parts: each is
+        recorded, and histories grow long. Rules that redact have all of theirs, since nothing of them may be left.
         """
         hits: list[Hit] = []
-        left = [engine.MAX_SPANS] * len(self.rules)
+        left = [MOST_REDACTED if rule.redacts else engine.MAX_SPANS for rule in self.rules]
         for number in reversed(range(len(parts))):
-            for position in self.matcher.found(parts[number]):
-                if left[position]:
-                    spans = self.matcher.spans(position, parts[number])[: left[position]]
-                    left[position] -= len(spans)
-                    hits.extend(Hit(self.rules[position], number, span.start, span.end) for span in spans)
+            hits += self.found(parts[number], part=number, occasion=occasion, most=left)
         return Verdict(tuple(sorted(hits, key=lambda hit: hit.part)))
+
+    def found(
+        self,
+        text: str | engine.Folded,
+        *,
+        part: int = 0,
+        occasion: Occasion | None = None,
+        start: int = 0,
+        most: list[int],
+    ) -> Iterator[Hit]:
+        """The hits in one text that begin at `start` or later, and of each rule no more than `most` of its position.
+
+        What is found is taken off `most`. Raises engine.EngineFailed.
+        """
+        folded = engine.fold(text) if isinstance(text, str) else text
+        for position in self.matcher.found(folded):
+            rule = self.rules[position]
+            if (occasion is None or occasion.concerns(rule)) and (most[position] or rule.redacts):
+                spans = self._spans(position, folded, start)
+                if rule.redacts and len(spans) > most[position]:
+                    raise engine.EngineFailed("There is more to redact than can be redacted.")
+                spans = spans[: most[position]]
+                most[position] -= len(spans)
+                for span in spans:
+                    yield Hit(rule, part, span.start, span.end)
+
+    def _spans(self, position: int, text: engine.Folded, start: int) -> list[engine.Span]:
+        rule = self.rules[position]
+        most = MOST_REDACTED + 1 if rule.redacts or rule.exceptions else engine.MAX_SPANS
+        spans = self.matcher.spans(position, text, start=start, most=most)
+        return [span for span in spans if rule.counts(text.original[span.start : span.end])]
 
 
 NO_RULES = Verdict()
+
+
+ALL_COURSES = None  # the key of the rulebook of courses that have no rules of their own
 
 
 @dataclass(slots=True)
@@ -97,33 +198,71 @@ class Rulebooks:
     """Loads the rulebooks of all courses. One that does not compile stays as it was, and says so in the log.
 
     If there is no previous one it becomes None: the course has rules that cannot be looked at, so nothing may pass.
+    The institution's rules are part of every book, and are the book under ALL_COURSES.
     """
 
-    books: Mapping[int, Rulebook | None] = field(default_factory=dict)
+    books: Mapping[int | None, Rulebook | None] = field(default_factory=dict)
 
-    def load(self) -> Mapping[int, Rulebook | None]:
+    def load(self) -> Mapping[int | None, Rulebook | None]:
         by_course = defaultdict(list)
         for course_id, rule in _active():
             by_course[course_id].append(rule)
-        self.books = {course_id: self._compile(course_id, rules) for course_id, rules in by_course.items()}
+        everywhere = by_course.get(ALL_COURSES, [])
+        lenient = frozenset() if everywhere else _lenient_courses()
+        self.books = {
+            course_id: self._compile(
+                course_id, rules if course_id is ALL_COURSES else _merged(everywhere, rules), course_id in lenient
+            )
+            for course_id, rules in by_course.items()
+        }
         return self.books
 
-    def _compile(self, course_id: int, rules: Sequence[CompiledRule]) -> Rulebook | None:
+    def _compile(self, course_id: int | None, rules: Sequence[CompiledRule], lets_pass: bool) -> Rulebook | None:
         previous = self.books.get(course_id)
-        if previous is not None and previous.rules == tuple(rules):
+        if previous is not None and (previous.rules, previous.lets_pass) == (tuple(rules), lets_pass):
             return previous
         try:
-            return Rulebook.of(rules)
+            return Rulebook.of(rules, lets_pass=lets_pass)
         except Exception:
             logger.exception("The rules of course %s do not compile; the previous ones stay in force", course_id)
-            return previous
+            return Rulebook.of((), lets_pass=True) if previous is None and lets_pass else previous
 
 
-def _active() -> list[tuple[int, CompiledRule]]:
-    fields = tuple(CompiledRule.__dataclass_fields__)
+def _merged(everywhere: Sequence[CompiledRule], own: Sequence[CompiledRule]) -> list[CompiledRule]:
+    return sorted([*everywhere, *own], key=lambda rule: (-rule.priority, not rule.is_institutional, rule.name))
+
+
+def _lenient_courses() -> frozenset[int]:
+    """The courses that would rather answer unchecked than not at all. An institution's rule overrules them."""
+    lenient = RuleSettings.objects.filter(on_failure=RuleSettings.OnFailure.LET_PASS)
+    return frozenset(lenient.values_list("course_id", flat=True))
+
+
+_SCHEDULE = tuple(column.name for column in fields(Schedule))
+_OWN = tuple(
+    column.name for column in fields(CompiledRule) if column.name not in ("schedule", "is_institutional", "exceptions")
+)
+
+
+def _active() -> list[tuple[int | None, CompiledRule]]:
+    exceptions = defaultdict(set)
+    for rule_id, text in RuleException.objects.values_list("rule_id", "text"):
+        exceptions[rule_id].add(text)
     rows = Rule.objects.exclude(stage=Rule.Stage.DRAFT).order_by("course", "-priority", "name")
-    return [(row.pop("course_id"), CompiledRule(**row)) for row in rows.values("course_id", *fields)]
+    return [
+        (row["course_id"], _compiled(row, frozenset(exceptions.get(row["id"], ()))))
+        for row in rows.values("course_id", *_OWN, *_SCHEDULE)
+    ]
 
 
-def rulebooks() -> Snapshot[Mapping[int, Rulebook | None]]:
+def _compiled(row: Mapping[str, Any], exceptions: frozenset[str]) -> CompiledRule:
+    return CompiledRule(
+        **{name: row[name] for name in _OWN},
+        schedule=Schedule(**{name: row[name] for name in _SCHEDULE}),
+        is_institutional=row["course_id"] is None,
+        exceptions=exceptions,
+    )
+
+
+def rulebooks() -> Snapshot[Mapping[int | None, Rulebook | None]]:
     return Snapshot(TOPIC, Rulebooks().load)

@@ -1,7 +1,9 @@
 """The kinds of values that a configuration file can hold. Each says in a sentence what it expects."""
 
 import math
+import re
 from collections.abc import Callable
+from datetime import datetime, time
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -9,7 +11,10 @@ from django.db.models import TextChoices
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
+from apps.accounts.models import Weekday
+
 LARGEST = 2**63 - 1
+_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _YES = frozenset({"true", "yes", "on"})
 _NO = frozenset({"false", "no", "off"})
 
@@ -82,6 +87,40 @@ def _seconds(value: object) -> float:
     return number
 
 
+def _instant(value: object) -> datetime:
+    """An instant for everybody: a time without its offset would mean another one on every clock."""
+    try:
+        instant = datetime.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        instant = datetime.min
+    if instant.tzinfo is None:
+        raise wrong("must be an instant with its offset, such as 2026-12-01T09:00:00+02:00.")
+    return instant
+
+
+def _clock(value: object) -> time:
+    if not (isinstance(value, str) and _CLOCK.fullmatch(value)):
+        raise wrong("must be a time of day such as 09:30, in quotes.")
+    return time.fromisoformat(value)
+
+
+def _days(value: object) -> str:
+    days = {day.value: str(day.number) for day in Weekday}
+    named = [name.lower() if isinstance(name, str) else "" for name in value] if isinstance(value, list) else [""]
+    if not all(name in days for name in named):
+        raise wrong(f"must be a list of days: {', '.join(days)}.")
+    return "".join(sorted({days[name] for name in named}))
+
+
+def _lines(value: object) -> str:
+    if not isinstance(value, list):
+        raise wrong("must be a list of texts.")
+    texts = [_name(text) for text in value]
+    if any(len(text.splitlines()) > 1 for text in texts):
+        raise wrong("must be a list of texts of one line each.")
+    return "\n".join(texts)
+
+
 def choice(choices: type[TextChoices]) -> Any:
     """One of the choices, in any case."""
 
@@ -108,4 +147,8 @@ CountOrNone = Annotated[int | None, _or_null(_whole(1, 2**31 - 1))]
 Priority = Annotated[int, BeforeValidator(_whole(0, 2**15 - 1))]
 SignedPriority = Annotated[int, BeforeValidator(_integer(-(2**15), 2**15 - 1))]
 Weight = Annotated[Decimal, BeforeValidator(_weight)]
+InstantOrNone = Annotated[datetime | None, _or_null(_instant)]
+ClockOrNone = Annotated[time | None, _or_null(_clock)]
+Days = Annotated[str, BeforeValidator(_days)]
+Lines = Annotated[str, BeforeValidator(_lines)]
 SecondsOrNone = Annotated[float | None, _or_null(_seconds)]

@@ -12,10 +12,16 @@ from django.db import models
 from apps.accounts.models import Course, Membership, User
 from apps.providers.models import CourseModel, Credential, Deployment, Model, Provider
 from apps.quotas.models import Institution, QuotaPolicy
-from apps.rules.models import Rule
+from apps.rules.models import Rule, RuleSettings
 
 # What the file calls differently from the table.
-FILE_NAMES = {"is_enabled": "enabled", "is_open": "open", "is_active": "active", "user__username": "person"}
+FILE_NAMES = {
+    "is_enabled": "enabled",
+    "is_open": "open",
+    "is_active": "active",
+    "on_failure": "rules_on_failure",
+    "user__username": "person",
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,10 @@ COURSE = Kind(Course, ("slug",), "course {slug}")
 POLICY = Kind(QuotaPolicy, ("course__slug",), "course {course__slug}", new="allowance of course {course__slug}")
 ALLOWED = Kind(CourseModel, ("course__slug", "model__name"), "model {model__name} in course {course__slug}")
 RULE = Kind(Rule, ("course__slug", "name"), "rule {course__slug}/{name}")
+INSTITUTION_RULE = Kind(Rule, ("course", "name"), "rule {name} of the institution")
+RULE_SETTINGS = Kind(
+    RuleSettings, ("course__slug",), "course {course__slug}", new="rule settings of course {course__slug}"
+)
 PERSON = Kind(User, ("username",), "person {username}")
 MEMBER = Kind(Membership, ("course__slug", "external_id"), "member {course__slug}/{external_id}")
 

@@ -6,11 +6,15 @@ from pydantic import BaseModel, ConfigDict
 
 from apps.accounts.models import Course, Role, Weekday
 from apps.providers.models import Provider
-from apps.rules.models import Rule
+from apps.rules.models import Rule, RuleSettings
 from gateway_project.configuration.fields import (
+    ClockOrNone,
     Count,
     CountOrNone,
+    Days,
     Flag,
+    InstantOrNone,
+    Lines,
     Name,
     Priority,
     SecondsOrNone,
@@ -76,6 +80,16 @@ class RuleSection(Section):
     priority: SignedPriority = OMITTED
     message: Text = OMITTED
     guidance: Text = OMITTED
+    replacement: Text = OMITTED
+    checksum: Text = OMITTED
+    assignment: Text = OMITTED
+    starts_at: InstantOrNone = OMITTED
+    ends_at: InstantOrNone = OMITTED
+    weekdays: Days = OMITTED
+    from_time: ClockOrNone = OMITTED
+    until_time: ClockOrNone = OMITTED
+    examples_match: Lines = OMITTED
+    examples_no_match: Lines = OMITTED
 
 
 class MemberSection(Section):
@@ -109,6 +123,7 @@ class CourseSection(Section):
     models: list[Name] = OMITTED
     logging: Annotated[str, choice(Course.Logging)] = OMITTED
     rules: list[RuleSection] = OMITTED
+    rules_on_failure: Annotated[str, choice(RuleSettings.OnFailure)] = OMITTED
     members: list[MemberSection] = OMITTED
 
 
@@ -116,6 +131,7 @@ class InstitutionSection(Section):
     timezone: Name = OMITTED
     week_starts: Annotated[str, choice(Weekday)] = OMITTED
     weekly_tokens: TokensOrNone = OMITTED
+    rules: list[RuleSection] = OMITTED
 
 
 class File(Section):

@@ -7,7 +7,14 @@ from typing import Any
 from gateway_project.configuration import kinds
 from gateway_project.configuration.kinds import FILE_NAMES, Kind
 from gateway_project.configuration.mistakes import Path
-from gateway_project.configuration.schema import CourseSection, File, ModelSection, ProviderSection, Section
+from gateway_project.configuration.schema import (
+    CourseSection,
+    File,
+    InstitutionSection,
+    ModelSection,
+    ProviderSection,
+    Section,
+)
 
 PROVIDER_FIELDS = ("adapter", "base_url", "timeout_seconds", "allow_private_network", "output_cap", "is_enabled")
 CREDENTIAL_FIELDS = ("weight", "is_enabled")
@@ -32,7 +39,25 @@ POLICY_FIELDS = (
     "least_output_tokens",
     "max_output_tokens",
 )
-RULE_FIELDS = ("pattern", "direction", "action", "stage", "priority", "message", "guidance")
+RULE_FIELDS = (
+    "pattern",
+    "direction",
+    "action",
+    "stage",
+    "priority",
+    "message",
+    "guidance",
+    "replacement",
+    "checksum",
+    "assignment",
+    "starts_at",
+    "ends_at",
+    "weekdays",
+    "from_time",
+    "until_time",
+    "examples_match",
+    "examples_no_match",
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +84,7 @@ def rows(file: File) -> Iterator[Row]:
     if file.institution is not None:
         values = _given(file.institution, (*WEEK_FIELDS, "weekly_tokens"))
         yield Row(kinds.INSTITUTION, {"id": 1}, values, ("institution",))
+        yield from _rules(kinds.INSTITUTION_RULE, {"course": None}, file.institution, ("institution",))
     for position, provider in enumerate(file.providers or ()):
         yield from _provider(provider, ("providers", position))
     for position, model in enumerate(file.models or ()):
@@ -93,9 +119,16 @@ def _course(course: CourseSection, path: Path) -> Iterator[Row]:
     yield Row(kinds.POLICY, within, _given(course, POLICY_FIELDS), path)
     for position, name in enumerate(course.models or ()):
         yield Row(kinds.ALLOWED, {**within, "model__name": name}, {}, (*path, "models", position))
-    for position, rule in enumerate(course.rules or ()):
-        key = {**within, "name": rule.name}
-        yield Row(kinds.RULE, key, _given(rule, RULE_FIELDS), (*path, "rules", position))
+    if settings := _given(course, ("on_failure",)):
+        yield Row(kinds.RULE_SETTINGS, within, settings, path)
+    yield from _rules(kinds.RULE, within, course, path)
+
+
+def _rules(
+    kind: Kind, within: Mapping[str, Any], section: CourseSection | InstitutionSection, path: Path
+) -> Iterator[Row]:
+    for position, rule in enumerate(section.rules or ()):
+        yield Row(kind, {**within, "name": rule.name}, _given(rule, RULE_FIELDS), (*path, "rules", position))
 
 
 def _given(section: Section, fields: tuple[str, ...]) -> dict[str, Any]:
@@ -105,6 +138,8 @@ def _given(section: Section, fields: tuple[str, ...]) -> dict[str, Any]:
 
 def lists(file: File) -> Iterator[Listed]:
     """The lists that the file gives, inner ones first. Members are not among them: they are never deleted."""
+    if file.institution is not None and file.institution.rules is not None:
+        yield Listed(kinds.INSTITUTION_RULE, {"course": None})
     for course in file.courses or ():
         within = {"course__slug": course.slug}
         if course.rules is not None:

@@ -32,12 +32,14 @@ def course_form(world: CourseWorld, **overrides: Any) -> dict[str, Any]:
         "rules-INITIAL_FORMS": 1,
         "rules-0-id": rule.pk,
         "rules-0-course": world.course.pk,
+        "rule_settings-TOTAL_FORMS": 0,
+        "rule_settings-INITIAL_FORMS": 0,
         "allowed_models-TOTAL_FORMS": 0,
         "allowed_models-INITIAL_FORMS": 0,
         "memberships-TOTAL_FORMS": 0,
         "memberships-INITIAL_FORMS": 0,
     }
-    form |= {f"rules-0-{name}": getattr(rule, name) for name in ("name", "stage", "action", "pattern", "message")}
+    form |= {f"rules-0-{name}": getattr(rule, name) for name in ("name", "action", "pattern", "message")}
     return {**form, **overrides}
 
 
@@ -55,10 +57,10 @@ def test_an_instructor_changes_the_weekly_allowance(instructor: Client, world: C
 def test_an_instructor_changes_a_rule(instructor: Client, world: CourseWorld) -> None:
     before = Revision.objects.get(topic="rulebook").number
 
-    save(instructor, world, **{"rules-0-stage": "observe"})
+    save(instructor, world, **{"rules-0-message": "Ask what you do not understand."})
 
     world.rule.refresh_from_db()
-    assert world.rule.stage == Rule.Stage.OBSERVE
+    assert world.rule.message == "Ask what you do not understand."
     assert Revision.objects.get(topic="rulebook").number > before
 
 
@@ -126,7 +128,7 @@ def test_an_operator_adds_a_course_with_its_allowance(operator: Client) -> None:
     values = {"title": "New", "slug": "new", "is_open": "on", "logging": "full"}
     policy = {"student_weekly_tokens": 7, "default_output_tokens": 8, "least_output_tokens": 1}
     form: dict[str, Any] = {**values, "timezone": "Europe/Helsinki", "week_starts": "monday"}
-    for prefix, total in (("quota_policy", 1), ("rules", 0), ("allowed_models", 0)):
+    for prefix, total in (("quota_policy", 1), ("rules", 0), ("rule_settings", 0), ("allowed_models", 0)):
         form |= {f"{prefix}-TOTAL_FORMS": total, f"{prefix}-INITIAL_FORMS": 0}
 
     operator.post(add_page(Course), form | {f"quota_policy-0-{name}": value for name, value in policy.items()})

@@ -10,7 +10,7 @@ from django.db.models import Model
 from django.test import Client
 
 from apps.accounts.models import ApiKey, Course, Membership, User
-from apps.conversations.models import Call, DeadLetter, Thread
+from apps.conversations.models import Appeal, Call, DeadLetter, Thread
 from apps.providers.models import Model as ProviderModel
 from apps.providers.models import Provider
 from apps.quotas.models import (
@@ -70,6 +70,8 @@ TABLE: dict[type[Model], May] = {
     AllowanceRequest: WRITTEN,
     Rule: SETTINGS,
     Thread: WRITTEN,
+    # Students write them; instructors decide them.
+    Appeal: May(list=ANY_READER, add=NOBODY, read=READERS, change=INSTRUCTORS, delete=NOBODY),
     Call: WRITTEN,
     WeeklyUsage: WRITTEN,
     LedgerEntry: WRITTEN,

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from apps.accounts.models import ApiKey, Course, Membership
 from apps.common.ids import new_id
-from apps.conversations.models import Call, Exchange, RuleHit, Thread, Turn
+from apps.conversations.models import Appeal, Call, Exchange, RuleHit, Thread, Turn
 from apps.quotas.models import (
     AllowanceRequest,
     Boost,
@@ -35,6 +35,7 @@ class CourseWorld:
     thread: Thread
     call: Call
     week: WeeklyUsage
+    appeal: Appeal
 
     def row(self, model: type[Model]) -> Model:
         """This course's row of a model."""
@@ -52,6 +53,7 @@ class CourseWorld:
             Boost: self.course.boosts.first,
             Override: self.student.overrides.first,
             AllowanceRequest: self.student.allowance_requests.first,
+            Appeal: self.appeal,
         }
         row = rows[model]
         return row() if callable(row) else row
@@ -59,7 +61,7 @@ class CourseWorld:
 
 CHANGED_BY_INSTRUCTORS = (Course, Membership, ApiKey, QuotaPolicy, RoleAllowance, Rule)
 READ_ONLY = (Thread, Call, WeeklyUsage, LedgerEntry, Boost, Override, AllowanceRequest)
-COURSE_MODELS = (*CHANGED_BY_INSTRUCTORS, *READ_ONLY)
+COURSE_MODELS = (*CHANGED_BY_INSTRUCTORS, *READ_ONLY, Appeal)
 ALL_MODELS = tuple(admin.site._registry)
 OPERATOR_MODELS = tuple(model for model in ALL_MODELS if model not in COURSE_MODELS)
 
@@ -74,7 +76,8 @@ def make_world() -> CourseWorld:
     call = make_call(student, thread=thread, prompt=PROMPT, answer="What have you tried?")
     make_hit(call, rule, "solve my homework")
     make_allowances(student)
-    return CourseWorld(course, student, key_text, rule, thread, call, week)
+    appeal = make_appeal(call, rule)
+    return CourseWorld(course, student, key_text, rule, thread, call, week, appeal)
 
 
 def make_allowances(student: Membership) -> None:
@@ -121,8 +124,18 @@ def make_call(
 def make_hit(call: Call, rule: Rule, found: str, **overrides: Any) -> RuleHit:
     """A hit of the rule on `found` in the call's first message."""
     start = call.turns.get(message=0).text.index(found)
-    values = {"name": rule.name, "action": rule.action, "stage": rule.stage, "message": 0}
+    values = {"name": rule.name, "version": rule.version, "action": rule.action, "stage": rule.stage, "message": 0}
     return RuleHit.objects.create(call=call, rule=rule, start=start, end=start + len(found), **{**values, **overrides})
+
+
+def make_appeal(call: Call, rule: Rule, **overrides: Any) -> Appeal:
+    values: dict[str, Any] = {
+        "rule_name": rule.name,
+        "rule_version": rule.version,
+        "reason": "It was about home economics.",
+    }
+    values |= {"membership": call.membership, "created_at": datetime.now(UTC)}
+    return Appeal.objects.create(call=call, rule=rule, **{**values, **overrides})
 
 
 def list_of(model: type[Model]) -> str:

@@ -190,6 +190,7 @@ def test_a_rule_is_loaded_with_all_that_it_says(course: Course) -> None:
         priority=3,
         message=rule.message,
         guidance="Hint.",
+        version=1,
     )
 
 

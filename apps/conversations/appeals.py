@@ -1,0 +1,181 @@
+"""Appeals: “this was wrongly blocked”. Students file and read them through the writer; staff accept or decline.
+
+Accepting makes exceptions to the rule, of the words that it had found. They come from the recorded conversation and
+are for staff only. What was redacted is recorded nowhere, so nothing can be excepted from it by a click.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from apps.accounts.models import User
+from apps.common.cursor import Cursor
+from apps.conversations.models import Appeal, RuleHit
+from apps.rules.exceptions import folded
+from apps.rules.models import Rule, RuleException
+from apps.rules.trying import undone_example
+
+MOST_OPEN = 50  # of one student
+MOST_READ = 100
+MOST_TEXTS = 10
+
+NO_SUCH_CALL, NOT_REFUSED, APPEALED, TOO_MANY = "no such call", "not refused", "appealed", "too many"
+EXCEPTED = "You were right: your instructor has made an exception. Send it again."
+ACCEPTED = "You were right, says your instructor."
+DECLINED = "Your instructor has looked at it and keeps the rule as it is."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAppeal:
+    """What a student says of a call of theirs."""
+
+    membership_id: int
+    call_id: str
+    reason: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An appeal as its student sees it."""
+
+    call_id: str
+    reason: str
+    state: str
+    answer: str
+    created_at: datetime
+    decided_at: datetime | None
+
+
+# For the writer
+
+
+def file(cursor: Cursor, appeals: Sequence[NewAppeal]) -> list[str]:
+    """A function for the writer: file each appeal; why it could not be, or nothing."""
+    return [_file(cursor, appeal) for appeal in appeals]
+
+
+def _file(cursor: Cursor, appeal: NewAppeal) -> str:
+    cursor.execute(
+        "SELECT status FROM conversations_call WHERE id = %s AND membership_id = %s",
+        (appeal.call_id, appeal.membership_id),
+    )
+    call = cursor.fetchone()
+    if call is None:
+        return NO_SUCH_CALL
+    hit = _speaking(cursor, appeal.call_id)
+    if hit is None and call[0] != "blocked":
+        return NOT_REFUSED
+    if _open_ones(cursor, appeal.membership_id) >= MOST_OPEN:
+        return TOO_MANY
+    rule_id, name, version = hit or (None, "", 0)
+    cursor.execute(
+        "INSERT INTO conversations_appeal"
+        " (call_id, membership_id, rule_id, rule_name, rule_version, reason, state, answer, created_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, 'open', '', %s) ON CONFLICT (call_id) DO NOTHING RETURNING id",
+        (appeal.call_id, appeal.membership_id, rule_id, name, version, appeal.reason, cursor.instant(appeal.now)),
+    )
+    return "" if cursor.fetchone() else APPEALED
+
+
+def _speaking(cursor: Cursor, call_id: str) -> Any:
+    """The rule that refused or redacted: of several blocking ones the highest, as for students."""
+    cursor.execute(
+        "SELECT hit.rule_id, hit.name, hit.version FROM conversations_rulehit hit"
+        " LEFT JOIN rules_rule rule ON rule.id = hit.rule_id"
+        " WHERE hit.call_id = %s AND hit.stage = 'enforce' AND hit.action IN ('block', 'redact')"
+        " ORDER BY CASE hit.action WHEN 'block' THEN 0 ELSE 1 END, COALESCE(rule.priority, 0) DESC, hit.id LIMIT 1",
+        (call_id,),
+    )
+    return cursor.fetchone()
+
+
+def _open_ones(cursor: Cursor, membership_id: int) -> int:
+    cursor.execute(
+        "SELECT COUNT(*) FROM conversations_appeal WHERE membership_id = %s AND state = 'open'", (membership_id,)
+    )
+    return int(cursor.fetchone()[0])
+
+
+def told(cursor: Cursor, members: Sequence[int]) -> list[tuple[Told, ...]]:
+    """A function for the writer: the latest appeals of each member, newest first."""
+    return [tuple(_told(cursor, member)) for member in members]
+
+
+def _told(cursor: Cursor, membership_id: int) -> list[Told]:
+    cursor.execute(
+        "SELECT call_id, reason, state, answer, created_at, decided_at FROM conversations_appeal"
+        " WHERE membership_id = %s ORDER BY id DESC LIMIT %s",
+        (membership_id, MOST_READ),
+    )
+    return [
+        Told(
+            call_id=call,
+            reason=reason,
+            state=state,
+            answer=answer,
+            created_at=cursor.read_instant(created),
+            decided_at=decided and cursor.read_instant(decided),
+        )
+        for call, reason, state, answer, created, decided in cursor.fetchall()
+    ]
+
+
+# For staff
+
+
+def found_texts(appeal: Appeal) -> list[str]:
+    """The words that the rule had found, each once, as far as the conversation was recorded with its text."""
+    hits = RuleHit.objects.filter(call=appeal.call_id, rule=appeal.rule_id, stage=Rule.Stage.ENFORCE)
+    turns: dict[int | None, str] = {}
+    for turn in appeal.call.turns.order_by("seq"):
+        turns[turn.message] = turns.get(turn.message, "") + turn.text
+    texts = [
+        turns.get(None if hit.direction == "answer" else hit.message, "")[hit.start : hit.end]
+        for hit in hits.exclude(action=Rule.Action.REDACT)
+    ]
+    return list(dict.fromkeys(text for text in texts if text.strip()))[:MOST_TEXTS]
+
+
+def accept(appeal: Appeal, *, by: User, texts: Sequence[str], now: datetime, answer: str = "") -> int | None:
+    """Accept an open appeal and except these texts from its rule; how many exceptions that made.
+
+    None if somebody has decided it meanwhile. Raises ValidationError if an exception would undo the rule.
+    """
+    rule = appeal.rule
+    wanted = [text for text in dict.fromkeys(map(folded, texts)) if text] if rule else []
+    if rule and wanted:
+        _check(rule, wanted)
+    with transaction.atomic():
+        if not appeal.decide(
+            Appeal.State.ACCEPTED, by=by, answer=answer or (EXCEPTED if wanted else ACCEPTED), now=now
+        ):
+            return None
+        made = [
+            RuleException.objects.get_or_create(
+                rule=rule,
+                text=text,
+                defaults={"author": by, "reason": f"Appeal {appeal.call_id}: {appeal.reason}"[:1000]},
+            )
+            for text in wanted
+        ]
+    return sum(is_new for _, is_new in made)
+
+
+def decline(appeal: Appeal, *, by: User, now: datetime, answer: str = "") -> bool:
+    return appeal.decide(Appeal.State.DECLINED, by=by, answer=answer or DECLINED, now=now)
+
+
+def _check(rule: Rule, texts: Sequence[str]) -> None:
+    if any(len(text) > RuleException.LONGEST for text in texts):
+        raise ValidationError(f"Words longer than {RuleException.LONGEST} characters cannot be excepted.")
+    kept = rule.exceptions.values_list("text", flat=True)
+    if example := undone_example(rule, exceptions=[*kept, *texts]):
+        raise ValidationError(
+            f"That would undo {rule.name}: “{example}”, an example that must be found, would no longer be. "
+            "Change the pattern instead, or decline."
+        )

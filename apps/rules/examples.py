@@ -1,0 +1,50 @@
+"""Examples that a rule carries: sentences in which it must be found, and near ones in which it must not. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from apps.rules import engine
+from apps.rules.checksums import CHECKSUMS
+
+MOST_LINES = 50
+LONGEST_LINE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One line, where it stands in its field (from 1), and whether the rule was found in it as it should."""
+
+    line: int
+    text: str
+    should_match: bool
+    matches: bool
+
+    @property
+    def is_right(self) -> bool:
+        return self.matches == self.should_match
+
+
+def lines(text: str) -> Iterator[tuple[int, str]]:
+    """The lines that are not blank, with their numbers from 1."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            yield number, line.strip()
+
+
+def tried(pattern: str, *, checksum: str = "", match: str, no_match: str) -> list[Example]:
+    """Every example with what the pattern makes of it. The pattern must have passed `engine.check`."""
+    matcher = engine.Matcher([pattern], [CHECKSUMS.get(checksum)])
+    return [
+        Example(number, line, should_match, bool(matcher.found(line)))
+        for should_match, text in ((True, match), (False, no_match))
+        for number, line in lines(text)
+    ]
+
+
+def too_much(text: str) -> str:
+    """Why these are too many or too long lines, or nothing."""
+    found = list(lines(text))
+    if len(found) > MOST_LINES:
+        return f"These are {len(found)} examples; at most {MOST_LINES} are kept."
+    long = next((number for number, line in found if len(line) > LONGEST_LINE), None)
+    return f"Line {long} is longer than {LONGEST_LINE} characters." if long else ""

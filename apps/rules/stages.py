@@ -1,0 +1,85 @@
+"""The way of a rule from draft to enforced: what each stage means, what comes next, and what was found on the way."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from apps.accounts.models import Course
+from apps.common.ids import first_id
+from apps.rules.models import Rule
+
+ASKS_ABOVE = 0.2  # of a week's calls: a blocking rule that is found so often is seldom meant
+FEW_CALLS = 10  # say nothing about a rule
+LOOKS_BACK = timedelta(days=7)
+
+MEANINGS: dict[str, str] = {
+    Rule.Stage.DRAFT: "Does nothing. Nobody notices it, and nothing is recorded.",
+    Rule.Stage.OBSERVE: "Records what it finds. Students notice nothing: read the hits and see whether it errs.",
+    Rule.Stage.WARN: "Records, and gives students a notice beside the answer. Nothing is refused yet.",
+    Rule.Stage.ENFORCE: "Acts on every call in which it is found.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage of the way, as seen from where the rule stands."""
+
+    stage: str
+    title: str
+    meaning: str
+    is_current: bool
+    is_passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Of so many calls, in so many the rule was found."""
+
+    found: int
+    calls: int
+
+    @property
+    def percent(self) -> int:
+        return round(100 * self.found / self.calls) if self.calls else 0
+
+    @property
+    def is_much(self) -> bool:
+        return self.calls >= FEW_CALLS and self.found > ASKS_ABOVE * self.calls
+
+
+def steps(rule: Rule) -> list[Step]:
+    order = list(Rule.Stage)
+    at = order.index(Rule.Stage(rule.stage))
+    return [
+        Step(stage.value, stage.name.capitalize(), MEANINGS[stage], number == at, number < at)
+        for number, stage in enumerate(order)
+    ]
+
+
+def following(rule: Rule) -> Rule.Stage | None:
+    """The next stage; none after the last."""
+    order = list(Rule.Stage)
+    at = order.index(Rule.Stage(rule.stage))
+    return order[at + 1] if at + 1 < len(order) else None
+
+
+def hits_in_this_stage(rule: Any) -> int:
+    """How often the rule was found since it came to where it stands."""
+    before = rule.versions.exclude(fields__stage=rule.stage).order_by("-number").values_list("number", flat=True)
+    return int(rule.hits.filter(version__gt=before.first() or 0).count())
+
+
+def recent_rate(rule: Any, *, now: datetime) -> Rate:
+    """In how many of the last week's calls of its course the rule was found."""
+    since = first_id(now - LOOKS_BACK)
+    courses = Course.objects.all() if rule.course_id is None else Course.objects.filter(pk=rule.course_id)
+    found = rule.hits.filter(call__gte=since).values("call").distinct().count()
+    return Rate(found=found, calls=courses.filter(calls__pk__gte=since).count())
+
+
+def needs_confirmation(rule: Rule, stage: str, *, now: datetime) -> Rate | None:
+    """How often a rule was found that would block too much if it were moved to this stage; else none."""
+    if stage != Rule.Stage.ENFORCE or rule.action != Rule.Action.BLOCK or rule.stage == stage:
+        return None
+    rate = recent_rate(rule, now=now)
+    return rate if rate.is_much else None

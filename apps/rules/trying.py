@@ -1,0 +1,112 @@
+"""Trying a rule on a text, with the same search that the data plane makes, and nothing stored."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from apps.rules import engine, examples
+from apps.rules.examples import Example
+from apps.rules.folding import Folded, fold
+from apps.rules.rulebook import CompiledRule, Hit, Rulebook
+
+LONGEST_TEXT = 20_000
+_HERE = "enforce"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of the text that was tried."""
+
+    text: str
+    is_match: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What a rule makes of a text: where it is found, and what would be left of the text if it is redacted."""
+
+    pieces: tuple[Piece, ...]
+    matches: int
+    redacted: tuple[Piece, ...]
+    examples: tuple[Example, ...]
+    is_disguised: bool  # it was found only in the folded copy
+    folded: str  # that copy, if it is another text; else nothing
+
+    @property
+    def wrong_examples(self) -> int:
+        return sum(not example.is_right for example in self.examples)
+
+
+def try_out(rule: Any, text: str, *, exceptions: Iterable[str] = ()) -> Trial:
+    """What a rule, stored or not, makes of a text. Raises engine.BadPattern and engine.EngineFailed."""
+    engine.check(rule.pattern)
+    compiled = as_compiled(rule, exceptions=frozenset(exceptions))
+    book, folded = Rulebook.of([compiled]), fold(text)
+    spans = list(_merged(book.screen([text]).hits))
+    return Trial(
+        pieces=tuple(_pieces(text, spans, replacement=None)),
+        matches=len(spans),
+        redacted=tuple(_pieces(text, spans, replacement=rule.replacement)),
+        examples=tuple(
+            examples.tried(
+                rule.pattern, checksum=rule.checksum, match=rule.examples_match, no_match=rule.examples_no_match
+            )
+        ),
+        is_disguised=bool(spans) and not book.matcher.found(_as_written(folded)),
+        folded=folded.text if folded.text != text else "",
+    )
+
+
+def _as_written(folded: Folded) -> Folded:
+    """The text without its folded copies."""
+    raw = next(view for view in folded.views if view.text == folded.original)
+    return Folded(folded.original, (raw,), raw)
+
+
+def as_compiled(rule: Any, *, exceptions: frozenset[str]) -> CompiledRule:
+    """The rule as the data plane would have it, were it enforced now and everywhere."""
+    return CompiledRule(
+        id=rule.pk or 0,
+        name=rule.name,
+        pattern=rule.pattern,
+        action=rule.action,
+        stage=_HERE,
+        priority=rule.priority,
+        message=rule.message,
+        guidance=rule.guidance,
+        direction=rule.direction,
+        replacement=rule.replacement,
+        checksum=rule.checksum,
+        exceptions=exceptions,
+    )
+
+
+def _merged(hits: Iterable[Hit]) -> Iterator[tuple[int, int]]:
+    """The places of the hits, in order; those that overlap are one."""
+    start = end = -1
+    for hit in sorted(hits, key=lambda hit: (hit.start, hit.end)):
+        if hit.start >= end:
+            if end >= 0:
+                yield start, end
+            start, end = hit.start, hit.end
+        end = max(end, hit.end)
+    if end >= 0:
+        yield start, end
+
+
+def _pieces(text: str, spans: Iterable[tuple[int, int]], *, replacement: str | None) -> Iterator[Piece]:
+    last = 0
+    for start, end in spans:
+        if start > last:
+            yield Piece(text[last:start], False)
+        yield Piece(text[start:end] if replacement is None else replacement, True)
+        last = end
+    if last < len(text):
+        yield Piece(text[last:], False)
+
+
+def undone_example(rule: Any, *, exceptions: Iterable[str]) -> str:
+    """An example that must be found and no longer would be with these exceptions, or nothing."""
+    book = Rulebook.of([as_compiled(rule, exceptions=frozenset(exceptions))])
+    found = (line for _, line in examples.lines(rule.examples_match) if not book.screen([line]).hits)
+    return next(found, "")

@@ -1,0 +1,81 @@
+"""What is wrong with a rule, in sentences for whoever writes it. Pure but for the rule that it looks at."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from apps.rules import engine, examples
+from apps.rules.checksums import CHECKSUMS
+from apps.rules.examples import Example
+
+if TYPE_CHECKING:
+    from apps.rules.models import Rule
+
+
+MOST_RULES = 1000  # of one course, with those of the institution
+
+
+def complaints(rule: "Rule", *, others: Sequence[str] | None) -> dict[str, str]:
+    """Sentences by field; none if the rule is sound.
+
+    `others` are the patterns that are looked for together with this one; None if they were when this one was saved.
+    """
+    return _of_the_pattern(rule, others) | _of_the_action(rule) | _of_the_schedule(rule)
+
+
+def _of_the_pattern(rule: "Rule", others: Sequence[str] | None) -> dict[str, str]:
+    if others is not None and len(others) >= MOST_RULES:
+        return {"pattern": f"The course has {len(others)} rules already; at most {MOST_RULES} are looked for."}
+    found = {} if rule.checksum in ("", *CHECKSUMS) else {"checksum": f"Choose one of {', '.join(CHECKSUMS)}."}
+    found |= {
+        name: sentence
+        for name in ("examples_match", "examples_no_match")
+        if (sentence := examples.too_much(getattr(rule, name)))
+    }
+    try:
+        engine.check(rule.pattern) if others is None else engine.admit(rule.pattern, others)
+    except engine.BadPattern as error:
+        return {"pattern": str(error)} | found
+    return found or _of_the_examples(rule)
+
+
+def _of_the_examples(rule: "Rule") -> dict[str, str]:
+    tried = examples.tried(
+        rule.pattern, checksum=rule.checksum, match=rule.examples_match, no_match=rule.examples_no_match
+    )
+    wrong: dict[str, str] = {}
+    for example in tried:
+        if not example.is_right:
+            wrong.setdefault("examples_match" if example.should_match else "examples_no_match", _wrong(example))
+    return wrong
+
+
+def _wrong(example: Example) -> str:
+    does = "does not find" if example.should_match else "finds"
+    should = "it should" if example.should_match else "it should not"
+    return f"Line {example.line}: the pattern {does} “{example.text[:80]}”, and {should}."
+
+
+def _of_the_action(rule: "Rule") -> dict[str, str]:
+    if rule.action == rule.Action.BLOCK and not rule.message.strip():
+        return {"message": "Write the sentence that the student reads when this rule blocks."}
+    if rule.action == rule.Action.REDACT and not rule.replacement.strip():
+        return {"replacement": "Write what stands in place of what was found, such as [redacted]."}
+    if rule.action != rule.Action.GUIDE:
+        return {}
+    found = {}
+    if not rule.guidance.strip():
+        found["guidance"] = "Write what the model is told when this rule matches."
+    if rule.direction != rule.Direction.PROMPT:
+        found["direction"] = "Guidance is given before the model answers, so a guiding rule looks at prompts only."
+    return found
+
+
+def _of_the_schedule(rule: "Rule") -> dict[str, str]:
+    found = {}
+    if rule.starts_at and rule.ends_at and rule.starts_at >= rule.ends_at:
+        found["ends_at"] = "The end must be after the start."
+    if rule.from_time is not None and rule.from_time == rule.until_time:
+        found["until_time"] = "The hours begin and end at the same time. Leave both empty for the whole day."
+    if set(rule.weekdays) - set("0123456"):
+        found["weekdays"] = "Days are digits from 0 (Monday) to 6 (Sunday)."
+    return found
