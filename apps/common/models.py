@@ -113,8 +113,8 @@ class JobQuerySet(models.QuerySet["Job"]):
 class Job(models.Model):
     """Long work, done by a worker. The row is all there is of it: a message to a worker is only a nudge.
 
-    What it works on stands in `params` as ids, and the result holds ids and numbers: text stays where it can be deleted.
-    Author and course are ids too, for foreign keys point down. `subject` is what a page finds its own jobs by.
+    What it works on stands in `params` as ids, and the result holds ids and numbers: text stays where people find and
+    delete it. Author and course are ids too, for foreign keys point down. `subject` is what a page finds its jobs by.
     """
 
     MOST_ATTEMPTS: ClassVar[int] = 3
