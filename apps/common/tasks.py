@@ -1,6 +1,7 @@
 """Background work on jobs."""
 
 import logging
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,7 +27,11 @@ def forget_jobs(**kwargs: Any) -> int:
 
 
 def nudge() -> None:
-    """Have a worker look for jobs now. The row is there whatever becomes of the message, so nothing is raised."""
+    """Have a worker look for jobs now. Nobody waits for the message, and the row is there whatever becomes of it."""
+    threading.Thread(target=_send, name="nudge", daemon=True).start()
+
+
+def _send() -> None:
     try:
         run_jobs.apply_async(expires=5, retry=False)
     except Exception as error:
