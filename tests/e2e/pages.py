@@ -37,8 +37,12 @@ class Watched:
 
     def picture(self, step: str) -> None:
         """Keep what the page looks like, for people."""
+        self.page.screenshot(path=self.path(step))
+
+    def path(self, step: str) -> Path:
+        """Where a picture of this step goes."""
         ARTEFACTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=ARTEFACTS / f"{self.name}-{step}.png")
+        return ARTEFACTS / f"{self.name}-{step}.png"
 
     def _note(self, is_trouble: bool, text: str) -> None:
         if is_trouble:
