@@ -8,6 +8,7 @@ WIDTH, HEIGHT = 720, 160
 FOOT = 22  # room for the dates
 HEAD = 14  # room for the highest number
 GAP = 0.22  # of a day's width, between two bars
+WIDEST = 40.0
 MOST_LABELS = 8
 
 
@@ -95,7 +96,8 @@ def _day(
         if count:
             height = max(1.0, room * count / highest)
             base -= height
-            left, width = x + step * GAP / 2, step * (1 - GAP)
+            width = min(step * (1 - GAP), WIDEST)
+            left = x + (step - width) / 2
             segments.append(Segment(name, round(left, 2), round(base, 2), round(width, 2), round(height, 2)))
     said = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True) if count)
     return Day(
