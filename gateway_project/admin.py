@@ -217,6 +217,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, Any], ...]], ...] = (
             ("Users", "manage_accounts", "accounts.User"),
             ("Institution", "account_balance", Institution),
             ("Dead letters", "mail_off", DeadLetter),
+            ("Jobs", "pending_actions", "common.Job"),
         ),
     ),
 )

@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.test import Client
 
 from apps.accounts.models import ApiKey, Course, Membership, User
+from apps.common.models import Job
 from apps.conversations.models import Appeal, Call, DeadLetter, Thread
 from apps.providers.models import Model as ProviderModel
 from apps.providers.models import Provider
@@ -81,6 +82,8 @@ TABLE: dict[type[Model], May] = {
     # There is one, and it is here already.
     Institution: May(list=OPERATORS, add=NOBODY, read=OPERATORS, change=OPERATORS, delete=OPERATORS),
     DeadLetter: May(list=OPERATORS, add=NOBODY, read=OPERATORS, change=NOBODY, delete=OPERATORS),
+    # Whoever asked for one sees how far it is: tests/admin/test_jobs.py.
+    Job: May(list=OPERATORS, add=NOBODY, read=OPERATORS, change=NOBODY, delete=NOBODY),
     Hold: May(list=OPERATORS, add=NOBODY, read=OPERATORS, change=NOBODY, delete=NOBODY),
 }
 
