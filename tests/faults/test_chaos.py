@@ -1,7 +1,7 @@
 """Chaos: for a while, anything breaks at any moment under load, and afterwards not a token is off.
 
 Web processes are killed, terminated and frozen, the provider fails in every way; over PostgreSQL, the database and
-Redis are cut off, delayed, killed and started again as well. `CHAOS_SEED` repeats a plan, `CHAOS_SECONDS` says how long.
+Redis are cut off, delayed, killed and started again as well. `CHAOS_SEED` repeats a plan; `CHAOS_SECONDS` is how long.
 The log of what was done is printed, and kept as `chaos-….log` among the artefacts.
 """
 
