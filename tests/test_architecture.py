@@ -43,6 +43,8 @@ MAY_READ_THE_CLOCK = {
     "apps/providers/adapters/echo.py": "a provider of our own stamps its answers",
     "apps/providers/models.py": "a bulk change stamps rows as saving them would",
     "apps/quotas/admin.py": "pages of staff",
+    "apps/quotas/admin_requests.py": "pages of staff",
+    "apps/quotas/pages.py": "pages of staff",
     "apps/rules/models.py": "a bulk change stamps rows as saving them would",
     "gateway_project/admin.py": "pages of staff",
     "gateway_project/handler.py": "requests",

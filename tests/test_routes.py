@@ -30,6 +30,7 @@ ROUTES = {
     "v1/models": STUDENTS,
     "v1/models/<path:name>": STUDENTS,
     "v1/usage": STUDENTS,
+    "v1/usage/requests": STUDENTS,
     # In production, documentation is for staff; see the test below.
     "docs": EVERYBODY,
     "openapi.json": EVERYBODY,
@@ -51,6 +52,18 @@ ROUTES = {
     "admin/(?P<url>.*)$": STAFF,
     "admin/accounts/user/<id>/password/": STAFF,
 }
+QUOTAS = (
+    "quotapolicy/course/<int:course_id>/",
+    "quotapolicy/course/<int:course_id>/export/",
+    "quotapolicy/course/<int:course_id>/boosts/",
+    "quotapolicy/course/<int:course_id>/<slug:action>/",
+    "quotapolicy/boost/<int:boost_id>/end/",
+    "quotapolicy/student/<int:member_id>/",
+    "quotapolicy/student/<int:member_id>/export/",
+    "allowancerequest/<int:request_id>/grant/",
+    "allowancerequest/<int:request_id>/decline/",
+)
+ROUTES |= {f"admin/quotas/{page}": STAFF for page in QUOTAS}
 PAGES = ("", "add/", *(f"<path:object_id>/{page}" for page in ("", "change/", "delete/", "history/")))
 ROUTES |= {
     f"admin/{model._meta.app_label}/{model._meta.model_name}/{page}": STAFF
@@ -67,6 +80,11 @@ EXAMPLES = {
     "<path:content_type_id>": "1",
     "<path:object_id>": "1",
     "<id>": "1",
+    "<int:course_id>": "1",
+    "<int:member_id>": "1",
+    "<int:boost_id>": "1",
+    "<int:request_id>": "1",
+    "<slug:action>": "grant",
 }
 
 

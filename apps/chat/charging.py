@@ -12,6 +12,7 @@ from apps.quotas.weights import Tokens, Weights
 
 Ending = Literal["answered", "left", "failed"]
 ABSURD = 4  # times what was held: more than that is not believed
+BYTES_A_TOKEN = 8  # no text has longer tokens on average; `metering.Ratios` counts no fewer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,11 @@ def charge(seen: Seen, weights: Weights) -> Charge:
     if seen.reported and weights.weigh(seen.reported) >= weights.weigh(estimated):
         return _bounded(seen, weights, seen.reported, is_estimated=False)
     return _bounded(seen, weights, estimated, is_estimated=True)
+
+
+def most_text(output: int) -> int:
+    """The bytes after which an answer is stopped that may have so many output tokens: nobody would pay for more."""
+    return ABSURD * BYTES_A_TOKEN * output
 
 
 def _bounded(seen: Seen, weights: Weights, tokens: Tokens, *, is_estimated: bool) -> Charge:

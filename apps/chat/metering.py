@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 
 import orjson
 
+from apps.chat.charging import BYTES_A_TOKEN
 from apps.providers.adapters import UpstreamBroken
 from apps.quotas.weights import Tokens
 
@@ -220,7 +221,10 @@ class Ratios:
 
     START = 1 / 3
     _SHARE = 0.05
-    _LOWEST, _HIGHEST = 1 / 8, 1.0  # no text has longer tokens: a provider that counts fewer must not make it cheap
+    _LOWEST, _HIGHEST = (
+        1 / BYTES_A_TOKEN,
+        1.0,
+    )  # no text has longer tokens: a provider that counts fewer must not make it cheap
 
     def __init__(self) -> None:
         self._by_model: dict[str, float] = {}

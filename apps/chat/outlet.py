@@ -1,6 +1,7 @@
 """The outlet: where a pump leaves its answer and the response takes it.
 
 It outlives the client: once nobody reads any more, whatever is put in is dropped, and the pump is never kept waiting.
+An outlet that keeps its blocks lets another client take the answer over, from its first block on.
 """
 
 import asyncio
@@ -8,11 +9,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from apps.chat.opening import Opened
+from apps.chat.repeats import ANSWER_BYTES
 from apps.chat.reserving import Reservation
-from apps.common.errors import GatewayError
+from apps.common.errors import Conflict, GatewayError
 from apps.quotas.movements import Balance
 
-QUEUE_BLOCKS = 8
+QUEUE_BYTES = 64 * 1024
 LAST_WORD_SECONDS = 2.0
 DONE = b"data: [DONE]\n\n"
 
@@ -27,14 +29,61 @@ class Head:
     body: bytes | None
 
 
-class Outlet:
-    """A head, and for streams a bounded queue of blocks behind it."""
+class Reader:
+    """One client at an answer: what had passed before it came, and a bounded queue behind that."""
 
-    def __init__(self, *, request_id: str) -> None:
+    def __init__(self, earlier: bytes = b"") -> None:
+        self._earlier = earlier
+        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._queued = 0
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """The events of a stream, whole ones only; at the end of it everything has been settled."""
+        if self._earlier:
+            yield self._earlier
+        while (block := await self._queue.get()) is not None:
+            self._queued -= len(block)
+            if self._queued < QUEUE_BYTES:
+                self._has_room.set()
+            yield block
+
+    async def put(self, block: bytes) -> None:
+        """Wait until what is queued is less than its bound: one block more than that is the most that waits."""
+        await self._has_room.wait()
+        self._queue.put_nowait(block)
+        self._queued += len(block)
+        if self._queued >= QUEUE_BYTES:
+            self._has_room.clear()
+
+    def end(self) -> None:
+        """No block follows."""
+        self._queue.put_nowait(None)
+
+    def drain(self) -> None:
+        """Forget what waits; from now on there is room."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._queued = 0
+        self._has_room.set()
+
+    def dismiss(self, last: bytes) -> None:
+        """Have it read one block more and no other."""
+        self.drain()
+        self._queue.put_nowait(last)
+        self.end()
+
+
+class Outlet:
+    """A head, and for streams a reader of the blocks behind it. `keeps`: the answer may be asked for again."""
+
+    def __init__(self, *, request_id: str, keeps: bool = False) -> None:
         self._request_id = request_id
         self._head: asyncio.Future[Head] = asyncio.get_running_loop().create_future()
-        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(QUEUE_BLOCKS)
         self._is_abandoned = False
+        self._kept: bytearray | None = bytearray() if keeps else None  # in one piece: of small ones, half is overhead
+        self.reader = Reader()
         self.is_sending = False
 
     # The response's side
@@ -43,16 +92,28 @@ class Outlet:
         """Wait until the answer begins. Raises the GatewayError that came instead."""
         return await asyncio.shield(self._head)
 
-    async def blocks(self) -> AsyncIterator[bytes]:
-        """The events of a stream, whole ones only; at the end of it everything has been settled."""
-        while (block := await self._queue.get()) is not None:
-            yield block
-
     def abandon(self) -> None:
         """Nobody reads any more."""
         self._is_abandoned = True
-        while not self._queue.empty():
-            self._queue.get_nowait()
+        self.reader.drain()
+
+    @property
+    def is_kept(self) -> bool:
+        return self._kept is not None
+
+    @property
+    def kept(self) -> bytes | None:
+        """All blocks so far, or None if they are not kept or have become too many."""
+        return bytes(self._kept) if self._kept is not None else None
+
+    def take_over(self) -> Reader:
+        """Give the answer to another reader, from its first block on. Only for an outlet whose blocks are kept."""
+        if not self._is_abandoned:
+            superseded = Conflict("superseded", "A repeat of this request has taken its answer over. Read that one.")
+            self.reader.dismiss(self._event(superseded))
+        self._is_abandoned = False
+        self.reader = Reader(self.kept or b"")
+        return self.reader
 
     # The pump's side
 
@@ -62,11 +123,18 @@ class Outlet:
 
     async def put(self, block: bytes) -> None:
         """Hand over a block; waits while the client is slower than the provider."""
+        self._keep(block)
         if self._is_abandoned:
             return
         self.is_sending = True
-        await self._queue.put(block)
+        await self.reader.put(block)
         self.is_sending = False
+
+    def _keep(self, block: bytes) -> None:
+        if self._kept is not None:
+            self._kept += block
+            if len(self._kept) > ANSWER_BYTES:
+                self._kept = None
 
     async def finish(self, failure: GatewayError | None) -> None:
         """Tell the client how it ended: the last thing it hears, after everything has been committed."""
@@ -77,11 +145,13 @@ class Outlet:
             return
         if self._is_abandoned or self._head.result().body is not None:
             return
-        last = DONE if failure is None else b"data: " + failure.json(request_id=self._request_id) + b"\n\n"
+        last = DONE if failure is None else self._event(failure)
         try:
             async with asyncio.timeout(LAST_WORD_SECONDS):
-                await self._queue.put(last)
-                await self._queue.put(None)
+                await self.reader.put(last)
         except TimeoutError:
             self.abandon()
-            await self._queue.put(None)
+        self.reader.end()
+
+    def _event(self, failure: GatewayError) -> bytes:
+        return b"data: " + failure.json(request_id=self._request_id) + b"\n\n"

@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Literal
 
 from django.conf import settings
 
-from apps.chat import pacing
+from apps.chat import answers, pacing
 from apps.chat.accounting import weights_of
-from apps.chat.charging import Ending
+from apps.chat.answers import StoredAnswer
+from apps.chat.charging import Ending, most_text
+from apps.chat.claims import Kept
 from apps.chat.metering import PlainMeter, StreamMeter
 from apps.chat.opening import Opened, open_first
-from apps.chat.outlet import Head, Outlet
+from apps.chat.outlet import Head, Outlet, Reader
 from apps.chat.parsing import ChatCall
+from apps.chat.repeats import ONCE, Repeatable
 from apps.chat.reserving import Reservation, reserve
 from apps.chat.settling import Closed, settle
 from apps.chat.transcripts import Transcript
@@ -55,18 +58,22 @@ class Pump:
         now: datetime,
         on_reserved: Callable[[], None],
         on_end: Callable[[], None],
+        repeatable: Repeatable = ONCE,
     ) -> None:
-        self._plane, self._call, self._verdict, self._now = plane, call, verdict, now
+        self.id, self.verdict, self.repeatable = call.id, verdict, repeatable
+        self._plane, self._call, self._now = plane, call, now
         self._on_reserved, self._on_end = on_reserved, on_end
         self._loop = asyncio.get_running_loop()
         self._meter = StreamMeter(wants_usage=call.wants_usage) if call.is_stream else PlainMeter()
         self._transcript = Transcript(plane, call)
-        self.outlet = Outlet(request_id=call.id)
+        self.outlet = Outlet(request_id=call.id, keeps=bool(repeatable))
         self._limit: asyncio.Timeout | None = None
+        self._deadline: float | None = None
         self._halted: Halt | None = None
         self._reservation: Reservation | None = None
+        self._most_text = 0
         self._opened: Opened | None = None
-        self._was_tried = False
+        self._was_tried = self._has_failed = False
         self._started = self._last_progress = time.monotonic()
         self._first_byte: float | None = None
         self._relayed_bytes: int | None = None
@@ -75,13 +82,40 @@ class Pump:
 
     def start(self) -> None:
         self._plane.pumps.add(self)
+        if self.repeatable.digest is not None:
+            self._plane.retries.begin(self.repeatable.digest, self)
         self.task = self._loop.create_task(self._run())
 
-    def client_left(self) -> None:
-        """Nobody reads any more: wait a moment for the usage, then stop the provider."""
-        self.halt("client_left", after=USAGE_GRACE)
-        self._relayed_bytes = self._meter.text_bytes
+    def client_left(self, reader: Reader | None = None) -> None:
+        """Nobody reads any more: wait a moment for the usage, then stop the provider.
+
+        Whoever sent an Idempotency-Key comes back for the answer, so that one goes on to its end.
+        """
+        if reader is not None and reader is not self.outlet.reader:
+            return  # another one has taken over
         self.outlet.abandon()
+        if self.repeatable.claim is None:
+            self.halt("client_left", after=USAGE_GRACE)
+            self._relayed_bytes = self._meter.text_bytes
+
+    @property
+    def is_deserted(self) -> bool:
+        """The client has gone, and the provider will be stopped unless somebody takes over."""
+        return self._halted == "client_left"
+
+    @property
+    def can_be_joined(self) -> bool:
+        """Whether the answer can still be given whole to somebody else."""
+        is_ending = self._has_failed or (self._limit is not None and self._limit.expired())
+        return not is_ending and self._halted in (None, "client_left") and self.outlet.is_kept
+
+    def join(self) -> Reader:
+        """Go on for a client that comes back. Only if it `can_be_joined`."""
+        self._halted = self._relayed_bytes = None
+        if self._limit is not None:
+            is_over = self._meter.is_done
+            self._limit.reschedule(self._loop.time() + CLEAN_END_GRACE if is_over else self._deadline)
+        return self.outlet.take_over()
 
     # For whoever watches
 
@@ -111,9 +145,12 @@ class Pump:
     async def _run(self) -> None:
         failure: GatewayError | None = None
         try:
-            self._reservation = await reserve(self._plane, self._call, self._verdict, now=self._now)
+            claim = self.repeatable.claim
+            self._reservation = await reserve(self._plane, self._call, self.verdict, now=self._now, claim=claim)
+            self._call = self._reservation.turned or self._call
             self._on_reserved()
             failure = await self._relay(self._reservation)
+            self._has_failed = failure is not None
             self._on_end()  # before the client sees the end, after which it may ask again at once
             await self._settle(self._reservation, failure)
         except GatewayError as error:
@@ -122,6 +159,9 @@ class Pump:
             logger.exception("Call %s ended in an error of ours", self._call.id)
             failure = InternalError()
         finally:
+            if self.repeatable.digest is not None:
+                answer = self._answer() if failure is None else None
+                self._plane.retries.end(self.repeatable.digest, self, answer, now=time.monotonic())
             await self.outlet.finish(failure)
             self._plane.pumps.discard(self)
             self._on_end()
@@ -131,10 +171,12 @@ class Pump:
         if self._halted is not None:
             return self._halt_failure()  # nothing has been sent, and now nothing will be
         self._was_tried = True
+        self._most_text = most_text(reservation.output * self._call.choices)
         try:
             async with asyncio.timeout(settings.REQUEST_TIMEOUT) as self._limit:
+                self._deadline = self._limit.when()
                 self._opened = await open_first(
-                    self._call, self._plane.adapters, output=reservation.output, guidance=self._verdict.guidance
+                    self._call, self._plane.adapters, output=reservation.output, guidance=self.verdict.guidance
                 )
                 with contextlib.closing(self._opened.upstream):
                     self._last_progress = time.monotonic()
@@ -172,11 +214,14 @@ class Pump:
 
     async def _metered(self, chunk: bytes) -> bytes:
         try:
-            return self._meter.feed(chunk)
+            block = self._meter.feed(chunk)
         except UpstreamBroken as error:
             if error.kept:
                 await self.outlet.put(error.kept)  # it is charged, so it is delivered
             raise
+        if self._meter.text_bytes > self._most_text:
+            raise UpstreamBroken(f"The answer is longer than {self._most_text} bytes, far beyond its output cap.")
+        return block
 
     def _halt_failure(self) -> GatewayError:
         if self._halted == "shutting_down":
@@ -190,7 +235,7 @@ class Pump:
         texts = self._meter.texts
         answer = [self._meter.text()] if len(texts) > 1 else next(iter(texts.values()), None)
         self._transcript.finish(answer, said=self._meter.said())
-        settled = await settle(self._plane, self._closed(reservation, failure))
+        settled = await settle(self._plane, self._closed(reservation, failure), kept=await self._kept(failure))
         pacing.correct(self._plane, self._call, reservation.pace, amount=settled.charged)
         if failure is not None:
             failure.charged = settled.charged
@@ -202,7 +247,7 @@ class Pump:
         ending = self._ending(failure)
         return Closed(
             call=self._call,
-            verdict=self._verdict,
+            verdict=self.verdict,
             reservation=reservation,
             opened=self._opened,
             meter=self._meter,
@@ -215,6 +260,19 @@ class Pump:
             duration_ms=self._milliseconds(time.monotonic()),
         )
 
+    async def _kept(self, failure: GatewayError | None) -> Kept | None:
+        """What becomes of the call's claim, if it has one: only an answer that came to its end is kept."""
+        claim = self.repeatable.claim
+        if claim is None:
+            return None
+        if failure is not None:
+            return Kept(claim.id, self.id, None)
+        answer = self._answer()
+        return Kept(claim.id, self.id, await answers.seal(answer, claim=claim.id) if answer is not None else "")
+
+    def _answer(self) -> StoredAnswer | None:
+        return answers.answer_of(self._head(()), self.verdict, call=self.id, events=self.outlet.kept)
+
     def _ending(self, failure: GatewayError | None) -> Ending:
         if failure is None:
             return "answered"
@@ -225,6 +283,9 @@ class Pump:
 
     def _begin(self, balances: tuple[Balance, ...]) -> None:
         """Let the response start."""
+        self.outlet.begin(self._head(balances))
+
+    def _head(self, balances: tuple[Balance, ...]) -> Head:
         assert self._opened is not None and self._reservation is not None  # noqa: S101  # only then it begins
         body = self._meter.body() if isinstance(self._meter, PlainMeter) else None
-        self.outlet.begin(Head(self._opened, self._reservation, balances, body))
+        return Head(self._opened, self._reservation, balances, body)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from apps.chat import accounting, backlog, recording
 from apps.chat.accounting import Unit, weights_of
 from apps.chat.charging import Charge, Ending, Seen, charge
+from apps.chat.claims import Kept
+from apps.chat.estimates import text_bytes
 from apps.chat.metering import PlainMeter, StreamMeter
 from apps.chat.opening import Opened
 from apps.chat.parsing import ChatCall
@@ -55,19 +57,22 @@ class Settled:
     balances: tuple[Balance, ...]
 
 
-async def settle(plane: "Plane", closed: Closed) -> Settled:
-    """Charge and record. While the database is away, what is to be charged and recorded is kept on disk instead."""
+async def settle(plane: "Plane", closed: Closed, *, kept: Kept | None = None) -> Settled:
+    """Charge and record. While the database is away, what is to be charged and recorded is kept on disk instead.
+
+    `kept`: what becomes of the claim of a call that carried an Idempotency-Key.
+    """
     cost = cost_of(plane, closed)
     _learn(plane, closed, cost)
     now = datetime.now(UTC)
     call = closed.call
     movement = Release(hold=call.id, now=now) if cost.is_free else Settle(hold=call.id, charge=cost.amount, now=now)
-    outcome = await _commit(plane, Unit(movement, record_of(closed, cost)), call=call.id)
+    outcome = await _commit(plane, Unit(movement, record_of(closed, cost), kept=kept), call=call.id)
     held = closed.reservation.balances
     if not isinstance(outcome, Ended):
         return Settled(cost.amount, held)
     after = zip(held, outcome.totals, strict=True)
-    return Settled(cost.amount, tuple(Balance(balance.account, used, held) for balance, (used, held) in after))
+    return Settled(cost.amount, tuple(Balance(balance.account, *totals) for balance, totals in after))
 
 
 async def _commit(plane: "Plane", unit: Unit, *, call: str) -> object:
@@ -98,9 +103,11 @@ def cost_of(plane: "Plane", closed: Closed) -> Charge:
 
 
 def _learn(plane: "Plane", closed: Closed, cost: Charge) -> None:
-    """Let the provider's own count of the prompt improve the next estimates."""
-    if closed.meter.usage is not None and not cost.is_estimated and not cost.is_free:
-        plane.ratios.learn(closed.call.route.name, size=closed.call.size, tokens=closed.meter.usage.input)
+    """Let the provider's own count of the prompt improve the next estimates. One with images tells nothing of text."""
+    if closed.meter.usage is None or cost.is_estimated or cost.is_free or closed.call.media_tokens:
+        return
+    size = text_bytes(closed.call.size, closed.verdict.guidance)
+    plane.ratios.learn(closed.call.route.name, size=size, tokens=closed.meter.usage.input)
 
 
 def record_of(closed: Closed, cost: Charge) -> Record:

@@ -8,6 +8,7 @@ GatewayError
 ├── NotAllowed              403  the course does not allow it
 ├── NotFound                404  no such model or path
 ├── MethodNotAllowed        405
+├── Conflict                409  the same is being done at the moment: wait and repeat
 ├── BodyTooLarge            413
 ├── RateLimited             429  too fast: wait and repeat
 │   └── TokensLimited       429  too many tokens in too short a time
@@ -132,6 +133,14 @@ class MethodNotAllowed(GatewayError):
     fixed_by = "you"
 
 
+class Conflict(GatewayError):
+    """The official clients repeat a 409 by themselves, so it is for what a repeat brings to a good end."""
+
+    status = 409
+    type = "invalid_request_error"
+    fixed_by = "you"
+
+
 class BodyTooLarge(GatewayError):
     status = 413
     type = "invalid_request_error"
@@ -176,8 +185,21 @@ class OutOfQuota(GatewayError):
     type = "insufficient_quota"
     fixed_by = "instructor"
 
-    def __init__(self, message: str, *, headers: Mapping[str, str], details: Mapping[str, Any]) -> None:
-        super().__init__("insufficient_quota", message, headers={**headers, "x-should-retry": "false"}, details=details)
+    def __init__(
+        self,
+        message: str,
+        *,
+        headers: Mapping[str, str],
+        details: Mapping[str, Any],
+        fixed_by: FixedBy | None = None,
+    ) -> None:
+        super().__init__(
+            "insufficient_quota",
+            message,
+            fixed_by=fixed_by,
+            headers={**headers, "x-should-retry": "false"},
+            details=details,
+        )
 
 
 class InternalError(GatewayError):

@@ -105,6 +105,7 @@ class CourseSection(Section):
     course_tokens_per_minute: CountOrNone = OMITTED
     default_output_tokens: Count = OMITTED
     least_output_tokens: Count = OMITTED
+    max_output_tokens: CountOrNone = OMITTED
     models: list[Name] = OMITTED
     logging: Annotated[str, choice(Course.Logging)] = OMITTED
     rules: list[RuleSection] = OMITTED

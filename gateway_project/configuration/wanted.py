@@ -30,6 +30,7 @@ POLICY_FIELDS = (
     "course_tokens_per_minute",
     "default_output_tokens",
     "least_output_tokens",
+    "max_output_tokens",
 )
 RULE_FIELDS = ("pattern", "direction", "action", "stage", "priority", "message", "guidance")
 

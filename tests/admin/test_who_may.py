@@ -13,7 +13,17 @@ from apps.accounts.models import ApiKey, Course, Membership, User
 from apps.conversations.models import Call, DeadLetter, Thread
 from apps.providers.models import Model as ProviderModel
 from apps.providers.models import Provider
-from apps.quotas.models import Hold, Institution, LedgerEntry, QuotaPolicy, WeeklyUsage
+from apps.quotas.models import (
+    AllowanceRequest,
+    Boost,
+    Hold,
+    Institution,
+    LedgerEntry,
+    Override,
+    QuotaPolicy,
+    RoleAllowance,
+    WeeklyUsage,
+)
 from apps.rules.models import Rule
 from tests import factories
 from tests.admin.conftest import sign_in
@@ -46,6 +56,7 @@ class May:
 
 SETTINGS = May(list=ANY_READER, add=ANY_INSTRUCTOR, read=READERS, change=INSTRUCTORS, delete=INSTRUCTORS)
 WRITTEN = May(list=ANY_READER, add=NOBODY, read=READERS, change=NOBODY, delete=NOBODY)
+DECIDED = May(list=ANY_READER, add=ANY_INSTRUCTOR, read=READERS, change=NOBODY, delete=NOBODY)
 OPERATION = May(list=OPERATORS, add=OPERATORS, read=OPERATORS, change=OPERATORS, delete=OPERATORS)
 
 TABLE: dict[type[Model], May] = {
@@ -53,6 +64,10 @@ TABLE: dict[type[Model], May] = {
     Membership: SETTINGS,
     ApiKey: SETTINGS,
     QuotaPolicy: SETTINGS,
+    RoleAllowance: SETTINGS,
+    Boost: DECIDED,
+    Override: DECIDED,
+    AllowanceRequest: WRITTEN,
     Rule: SETTINGS,
     Thread: WRITTEN,
     Call: WRITTEN,

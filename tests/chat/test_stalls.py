@@ -14,6 +14,7 @@ from tests.chat.world import World, make_world, wait_until
 from tests.live import own_data_dir, start_gateway
 from tests.provider_stub import ProviderStub
 
+GENEROUS = {"student_weekly_tokens": 10**9, "default_output_tokens": 10**6}
 LONG = " ".join(["x" * 10_000] * 2_000)
 
 
@@ -27,7 +28,7 @@ def impatient(
         own_data_dir(pristine, tmp_path_factory.mktemp("impatient")) as data_dir,
         ProviderStub() as stub,
         start_gateway(data_dir, STALL_TIMEOUT="1", REQUEST_TIMEOUT="3", SHUTDOWN_TIMEOUT_SECONDS="1") as gateway,
-        make_world(gateway, stub, policy={"student_weekly_tokens": 10**9}) as world,
+        make_world(gateway, stub, policy=GENEROUS, model={"max_output_tokens": 10**6}) as world,
     ):
         yield world, stub
         gateway.stop()
@@ -76,7 +77,10 @@ def test_a_client_that_reads_nothing_frees_its_provider(world: World, stub: Prov
         f"Authorization: Bearer {world.key}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
 
-    with socket.create_connection(("127.0.0.1", world.gateway.port), timeout=10) as client:
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)  # or the kernel takes in all that nobody reads
+        client.settimeout(10)
+        client.connect(("127.0.0.1", world.gateway.port))
         client.sendall(head.encode() + body)
         client.recv(100)
         asked = stub.last

@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import json
 import re
+import socket
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -112,7 +113,7 @@ async def ask(
     writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(patience):
-            reader, writer = await asyncio.open_connection("127.0.0.1", student.port)
+            reader, writer = await _connect(student.port, is_slow=pause is not None)
             writer.write(request(student, prompt, stream=stream, **options))
             await _read_head(reader, said)
             said.end = "cut"  # unless better is seen
@@ -135,6 +136,20 @@ async def ask(
         if writer is not None:
             writer.transport.abort()
     return said
+
+
+async def _connect(port: int, *, is_slow: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection; a slow client's takes in little ahead of it, or its kernel would read megabytes on its behalf."""
+    connection = socket.socket()
+    connection.setblocking(False)
+    if is_slow:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
+    try:
+        await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
+        return await asyncio.open_connection(sock=connection)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def request(student: Student, prompt: str, *, stream: bool = True, **options: Any) -> bytes:

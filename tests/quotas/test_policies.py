@@ -90,6 +90,7 @@ def test_a_policy_is_loaded_with_all_that_it_says() -> None:
         "course_tokens_per_minute": 30_000,
         "default_output_tokens": 500,
         "least_output_tokens": 20,
+        "max_output_tokens": 2000,
     }
     course = factories.make_course(allowance=None)
     QuotaPolicy.objects.create(course=course, **values)

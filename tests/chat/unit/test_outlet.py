@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from apps.chat.opening import Opened
-from apps.chat.outlet import DONE, QUEUE_BLOCKS, Head, Outlet
+from apps.chat.outlet import DONE, QUEUE_BYTES, Head, Outlet
+from apps.chat.repeats import ANSWER_BYTES
 from apps.chat.reserving import Reservation
 from apps.common.errors import Unavailable, UpstreamFailed
 from apps.providers.adapters import Outgoing
@@ -16,6 +17,8 @@ from apps.providers.routing import Candidate
 from tests.chat.unit.values import a_target
 
 SECONDS = 5.0
+FULL = 8  # blocks that fill the queue
+BLOCK = b"x" * (QUEUE_BYTES // FULL)
 FAILURE = UpstreamFailed("upstream_interrupted", "It broke off.", charged=7)
 
 
@@ -40,7 +43,7 @@ async def begun(outlet: Outlet) -> Outlet:
 
 async def blocks_of(outlet: Outlet) -> list[bytes]:
     async with asyncio.timeout(SECONDS):
-        return [block async for block in outlet.blocks()]
+        return [block async for block in outlet.reader.blocks()]
 
 
 async def settle() -> None:
@@ -53,8 +56,8 @@ async def filled(outlet: Outlet) -> "asyncio.Task[None]":
     """Put in more than it holds; the task that waits to put in the rest."""
 
     async def put_all() -> None:
-        for number in range(QUEUE_BLOCKS + 1):
-            await outlet.put(b"%d" % number)
+        for number in range(FULL + 1):
+            await outlet.put(b"%d" % number + BLOCK)
 
     task = asyncio.create_task(put_all())
     await settle()
@@ -119,22 +122,22 @@ async def test_a_slow_client_keeps_the_pump_waiting(begun: Outlet) -> None:
     assert not putting.done()
     assert begun.is_sending
 
-    reader = begun.blocks()
-    assert await anext(reader) == b"0"
+    reader = begun.reader.blocks()
+    assert await anext(reader) == b"0" + BLOCK
     await asyncio.wait_for(putting, SECONDS)
     assert not begun.is_sending
 
 
 async def test_the_last_word_waits_behind_the_blocks_of_a_slow_client(begun: Outlet) -> None:
-    for number in range(QUEUE_BLOCKS):
-        await begun.put(b"%d" % number)
+    for _ in range(FULL):
+        await begun.put(BLOCK)
     finishing = asyncio.create_task(begun.finish(None))
     await settle()
 
     read = await blocks_of(begun)
 
     await asyncio.wait_for(finishing, SECONDS)
-    assert (len(read), read[-1]) == (QUEUE_BLOCKS + 1, DONE)
+    assert (len(read), read[-1]) == (FULL + 1, DONE)
 
 
 async def test_a_failure_is_the_last_word_and_no_done_follows(begun: Outlet) -> None:
@@ -164,8 +167,8 @@ async def test_an_abandoned_outlet_never_keeps_the_pump_waiting(begun: Outlet) -
     begun.abandon()
 
     async with asyncio.timeout(SECONDS):
-        for _ in range(QUEUE_BLOCKS * 3):
-            await begun.put(b"x")
+        for _ in range(FULL * 3):
+            await begun.put(BLOCK)
         await begun.finish(None)
 
 
@@ -179,8 +182,8 @@ async def test_abandoning_frees_a_pump_that_waits(begun: Outlet) -> None:
 
 
 async def test_abandoning_frees_a_pump_that_waits_with_its_last_word(begun: Outlet) -> None:
-    for _ in range(QUEUE_BLOCKS):
-        await begun.put(b"x")
+    for _ in range(FULL):
+        await begun.put(BLOCK)
     finishing = asyncio.create_task(begun.finish(FAILURE))
     await settle()
 
@@ -194,7 +197,7 @@ async def test_what_is_put_in_after_abandoning_is_dropped(begun: Outlet) -> None
     begun.abandon()
     await begun.put(b"after")
 
-    reading = asyncio.create_task(anext(begun.blocks()))
+    reading = asyncio.create_task(anext(begun.reader.blocks()))
     await settle()
 
     assert not reading.done()
@@ -202,9 +205,73 @@ async def test_what_is_put_in_after_abandoning_is_dropped(begun: Outlet) -> None
 
 
 async def test_a_client_that_stands_still_does_not_keep_the_last_word_for_ever(begun: Outlet) -> None:
-    for _ in range(QUEUE_BLOCKS):
-        await begun.put(b"x")
+    for _ in range(FULL):
+        await begun.put(BLOCK)
 
     await asyncio.wait_for(begun.finish(None), SECONDS)
 
     assert DONE not in await blocks_of(begun)
+
+
+# Another reader
+
+
+@pytest.fixture
+async def kept() -> Outlet:
+    """A stream whose blocks are kept, and whose answer has begun."""
+    outlet = Outlet(request_id="r", keeps=True)
+    outlet.begin(a_head())
+    return outlet
+
+
+async def test_who_takes_over_reads_from_the_first_block(kept: Outlet) -> None:
+    for block in (b"1", b"2"):
+        await kept.put(block)
+    kept.abandon()
+    await kept.put(b"3")
+
+    reader = kept.take_over()
+    await kept.put(b"4")
+    await kept.finish(None)
+
+    assert [block async for block in reader.blocks()] == [b"123", b"4", DONE]
+
+
+async def test_who_was_reading_is_told(kept: Outlet) -> None:
+    first = kept.reader
+    await kept.put(b"1")
+
+    kept.take_over()
+
+    (last,) = [block async for block in first.blocks()]
+    error = json.loads(last.removeprefix(b"data: "))["error"]
+    assert (error["code"], error["request_id"]) == ("superseded", "r")
+
+
+async def test_a_pump_that_waited_for_a_slow_client_goes_on_for_the_next(kept: Outlet) -> None:
+    putting = await filled(kept)
+    first = kept.reader
+
+    second = kept.take_over()
+    await asyncio.wait_for(putting, SECONDS)
+    await kept.finish(None)
+
+    assert len([block async for block in first.blocks()]) == 1
+    assert [block async for block in second.blocks()] == [b"".join(b"%d" % n + BLOCK for n in range(FULL + 1)), DONE]
+
+
+async def test_no_more_is_kept_than_a_bound(kept: Outlet) -> None:
+    kept.abandon()
+    await kept.put(b"x" * ANSWER_BYTES)
+    at_the_bound = kept.is_kept
+
+    await kept.put(b"x")
+    await kept.put(b"x")
+
+    assert (at_the_bound, kept.is_kept, kept.kept) == (True, False, None)
+
+
+async def test_most_answers_are_not_kept(begun: Outlet) -> None:
+    await begun.put(b"1")
+
+    assert begun.kept is None

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('quotas', '0002_key_and_course_limits'),
+        ('quotas', '0004_excess'),
     ]
 
     operations = [
