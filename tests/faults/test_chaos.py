@@ -168,8 +168,9 @@ async def student(scene: Scene, number: int, chance: random.Random, over: asynci
     while not over.is_set():
         prompt, stream = new_prompt(), chance.random() < 0.7
         leave = is_after(chance.randrange(1, 15)) if chance.random() < 0.2 else None
-        for _ in range(3):
-            (said,) = scene.add([await ask(scene.student(number), prompt, stream=stream, leave=leave, max_tokens=64)])
+        for attempt in range(3):
+            asking = ask(scene.student(number), prompt, stream=stream, leave=leave, attempt=attempt, max_tokens=64)
+            (said,) = scene.add([await asking])
             if said.end in ("done", "whole", "left"):
                 break
             await asyncio.sleep(pause_after(said, chance))
@@ -254,7 +255,7 @@ def lower_the_limit(hold: Hold, week: WeeklyUsage) -> None:
     ("wrong", "told"),
     [
         (charge_twice, "used: stored"),
-        (charge_twice_with_an_entry, "charged on week"),
+        (charge_twice_with_an_entry, "used on week"),
         (lose_the_end_of_a_hold, "holds are open"),
         (lower_the_limit, "used of 1"),
     ],
