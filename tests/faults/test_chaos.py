@@ -105,6 +105,7 @@ def models_at(server: PostgreSQL) -> Iterator[None]:
         ours.update(usual)
 
 
+@pytest.mark.timeout(1200)  # on a busy machine; it waits for nothing as long as that
 def test_whatever_breaks_the_accounts_are_right(
     data_dir: Path, scale: Scale, report: Callable[[str], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,8 +130,9 @@ def test_whatever_breaks_the_accounts_are_right(
         wait_until(lambda: all(map(is_answering, (calm, tight))) and len(web_processes(there.gateway)) == 2, seconds=60)
         log.say("quiet, and answering")
         wrong = judge(calm, tight, cuts=True, unanswered=True, refusals=REFUSALS, sockets=4 * pooled() + 40, files=60)
+        log.say(f"judge: {wrong or 'silent'}")
         audited = manage("audit_ledger", data_dir=data_dir, **there.environment)
-        log.say(f"audit_ledger: {audited.stdout.strip()}; judge: {wrong or 'silent'}")
+        log.say(f"audit_ledger: {audited.stdout.strip()}")
         there.gateway.stop()
         log.say("stopped")
 
