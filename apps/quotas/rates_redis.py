@@ -23,6 +23,9 @@ MAX_CONNECTIONS = 8
 SOCKET_SECONDS = 0.5  # the end of a command that nobody waits for any more
 BATCH = 500  # places a call: Redis does nothing else meanwhile
 
+# uvloop says RuntimeError where a connection was reset between the client's look at it and its writing.
+_AWAY = (RedisError, OSError, RuntimeError)
+
 Places = Mapping[str, Sequence[Scope]]
 Corrections = Mapping[str, tuple[Sequence[TokenScope], int]]
 _ADMIT, _KEEP, _TAKE, _CORRECT = (
@@ -107,7 +110,7 @@ class RedisCounts:
     async def ping(self) -> None:
         try:
             await self._redis.ping()
-        except (RedisError, OSError) as error:
+        except _AWAY as error:
             raise CountsAway from error
 
     async def aclose(self) -> None:
@@ -134,5 +137,5 @@ class RedisCounts:
     async def _run(self, script: Any, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         try:
             return await script(keys, arguments)
-        except (RedisError, OSError) as error:
+        except _AWAY as error:
             raise CountsAway from error

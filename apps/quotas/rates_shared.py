@@ -8,7 +8,7 @@ back. What Redis admits is recorded here too, so that a limit does not start ane
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -55,6 +55,7 @@ class SharedRateLimits:
         self._breaker = Breaker()
         self._left: dict[str, tuple[float, Sequence[Scope]]] = {}
         self._costs: dict[str, tuple[float, Sequence[TokenScope], int]] = {}
+        self._telling: Collection[str] = ()
         self._are_costs_told = asyncio.Event()
         self._are_costs_told.set()
         self._somebody_left = asyncio.Event()
@@ -94,6 +95,10 @@ class SharedRateLimits:
         if not scopes:
             return None
         check_size(scopes, amount=amount)
+        if not self.is_local and (
+            id in self._costs or id in self._telling
+        ):  # it took and gave back before: that comes first
+            await self._until_costs_are_told()
         try:
             rate = await self._take_together(scopes, id, amount)
         except CountsAway:
@@ -111,6 +116,7 @@ class SharedRateLimits:
         it is told next time."""
         left, self._left = self._left, {}
         costs, self._costs = self._costs, {}
+        self._telling = costs
         leaving = {id: scopes for id, (_, scopes) in left.items()}
         staying = dict(self._local.open) if renew else {}
         try:
@@ -121,6 +127,8 @@ class SharedRateLimits:
             self._left, self._costs = left | self._left, costs | self._costs
             self._note(opened=self._breaker.miss(_now()))
             return False
+        finally:
+            self._telling = ()
         if not self._costs:
             self._are_costs_told.set()
         self._note(closed=self._breaker.hit())
@@ -147,11 +155,15 @@ class SharedRateLimits:
             if knows_all:
                 raise
         # An answer has just ended and left room of which Redis did not know yet: its client may ask again at once.
+        await self._until_costs_are_told()
+        now, counts = await self._ask(ask, late=late)
+        return judge_tokens(scopes, counts, amount=amount, now=now)
+
+    async def _until_costs_are_told(self) -> None:
+        """Or the budget is spent."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._budget):
                 await self._are_costs_told.wait()
-        now, counts = await self._ask(ask, late=late)
-        return judge_tokens(scopes, counts, amount=amount, now=now)
 
     async def _ask(self, ask: Callable[[], Coroutine[Any, Any, T]], *, late: Callable[[asyncio.Task[T]], None]) -> T:
         """Raises CountsAway if Redis is away or too slow. It may count all the same, later: `late` is called then."""

@@ -1,11 +1,14 @@
 """What only Redis has to promise: leases, repetition, loss of what it knew, a clock that all processes share."""
 
+import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 
 import pytest
 import redis.asyncio
+import uvloop
 
 from apps.common.errors import RateLimited
 from apps.common.ids import new_id
@@ -13,6 +16,7 @@ from apps.quotas.rates import SECOND, Count, Scope, judge
 from apps.quotas.rates_redis import LEASE, CountsAway, RedisCounts
 from apps.quotas.rates_tokens import TokenScope, judge_tokens
 from tests.contracts.rates import Clock, course, student, tokens_of_course, tokens_of_student
+from tests.faults.link import Link
 from tests.live import PATIENCE
 from tests.servers import Redis
 
@@ -161,6 +165,33 @@ async def test_a_redis_that_is_not_there_is_away() -> None:
             await counts.admit((student(1),), id=new_id())
         with pytest.raises(CountsAway):
             await counts.ping()
+
+
+def test_a_redis_whose_connections_are_reset_is_away_also_on_the_loop_of_the_product() -> None:
+    """uvloop answers a write to a connection that has just been reset with an error of its own."""
+
+    async def ask_while_they_are_reset(port: int, reset: Callable[[], None]) -> None:
+        over = asyncio.Event()
+        async with aclosing(RedisCounts(f"redis://127.0.0.1:{port}/0", patience=PATIENCE)) as counts:
+
+            async def ask_on(number: int) -> None:
+                while not over.is_set():
+                    with contextlib.suppress(CountsAway):
+                        await counts.admit((student(10**6),), id=f"{number}")
+
+            asking = asyncio.gather(*map(ask_on, range(8)))
+            for _ in range(50):
+                await asyncio.sleep(0.01)
+                await asyncio.to_thread(reset)
+            over.set()
+            await asking
+
+    with (
+        Redis() as server,
+        Link(("127.0.0.1", server.port)) as link,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(ask_while_they_are_reset(link.port, link.reset_all))
 
 
 # Tokens

@@ -36,6 +36,7 @@ class Excuses:
     lost_bytes: int = CHECKPOINT_BYTES  # of an answer, when its process was killed
     attempts: float = MOST_CALLS
     sockets: int = 0  # of a pool that fills as it is needed
+    files: int = SPARE_FILES
 
 
 @dataclass(slots=True, kw_only=True)
@@ -182,7 +183,7 @@ def nothing_stays_open(evidence: Evidence) -> Findings:
     before, after = evidence.before, evidence.after
     if after.sockets > before.sockets + evidence.excuses.sockets:
         yield f"{after.sockets - before.sockets} more sockets are open than before."
-    if after.files > before.files + SPARE_FILES:
+    if after.files > before.files + evidence.excuses.files:
         yield f"{after.files - before.files} more files are open than before."
     if evidence.connections:
         yield f"Providers still have {evidence.connections} connections open."

@@ -63,7 +63,8 @@ class Transcript:
 
     @property
     def call(self) -> str:
-        return self.headers.get("x-request-id", "")
+        """The one whose answer it is, which for a repeated request may be that of another attempt."""
+        return self.headers.get("x-gateway-replayed") or self.headers.get("x-request-id", "")
 
     @property
     def events(self) -> list[str]:
@@ -105,16 +106,20 @@ async def ask(
     leave: Callable[[Transcript], bool] | None = None,
     pause: Callable[[Transcript], float] | None = None,
     patience: float = PATIENCE,
+    attempt: int = 0,
     **options: Any,
 ) -> Transcript:
-    """Ask once, on a connection of its own. `leave`: whether to go, asked after each piece. Cancelled, it goes too."""
+    """Ask once, on a connection of its own. `leave`: whether to go, asked after each piece. Cancelled, it goes too.
+
+    `attempt` is how often it has been asked before, which official clients say.
+    """
     prompt = prompt or new_prompt()
     said = Transcript(prompt, stream, student.key, started=time.monotonic())
     writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(patience):
             reader, writer = await _connect(student.port, is_slow=pause is not None)
-            writer.write(request(student, prompt, stream=stream, **options))
+            writer.write(request(student, prompt, stream=stream, attempt=attempt, **options))
             await _read_head(reader, said)
             said.end = "cut"  # unless better is seen
             async for piece in _pieces(reader, said):
@@ -152,13 +157,14 @@ async def _connect(port: int, *, is_slow: bool) -> tuple[asyncio.StreamReader, a
         raise
 
 
-def request(student: Student, prompt: str, *, stream: bool = True, **options: Any) -> bytes:
+def request(student: Student, prompt: str, *, stream: bool = True, attempt: int = 0, **options: Any) -> bytes:
     """The bytes of a chat completion request."""
     asked = {"model": student.model, "messages": [{"role": "user", "content": prompt}], "stream": stream, **options}
     body = json.dumps(asked).encode()
     head = (
         "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        f"Authorization: Bearer {student.key}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Authorization: Bearer {student.key}\r\nContent-Length: {len(body)}\r\n"
+        f"X-Stainless-Retry-Count: {attempt}\r\n\r\n"
     )
     return head.encode() + body
 

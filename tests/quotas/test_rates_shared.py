@@ -363,3 +363,17 @@ async def test_who_asks_again_the_moment_a_call_ends_is_not_told_to_wait(opened:
         id = await take(limits, 900, ada)
         assert id is not None
         limits.correct((ada,), id=id, amount=5)
+
+
+async def test_a_call_that_gave_its_tokens_back_may_take_others_at_once(opened: Opened) -> None:
+    """As one that turns to a cheaper model does."""
+    limits, other = await opened(), await opened()
+
+    for _ in range(20):
+        ada, id = tokens_of_student(1000), new_id()
+        await limits.take((ada,), id=id, amount=900)
+        limits.correct((ada,), id=id, amount=0)
+        await limits.take((ada,), id=id, amount=600)
+        await limits.keep()
+
+        assert await take(other, 401, ada) is None
