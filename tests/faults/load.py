@@ -52,6 +52,7 @@ class Transcript:
     prompt: str
     is_stream: bool
     key: str
+    repeat_key: str = ""  # the Idempotency-Key that went along
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytearray = field(default_factory=bytearray)  # without the framing
@@ -62,7 +63,8 @@ class Transcript:
 
     @property
     def call(self) -> str:
-        return self.headers.get("x-request-id", "")
+        """Whose answer it got: that of an earlier request, if it was a repeat."""
+        return self.headers.get("x-gateway-replayed") or self.headers.get("x-request-id", "")
 
     @property
     def events(self) -> list[str]:
@@ -104,16 +106,17 @@ async def ask(
     leave: Callable[[Transcript], bool] | None = None,
     pause: Callable[[Transcript], float] | None = None,
     patience: float = PATIENCE,
+    repeat_key: str = "",
     **options: Any,
 ) -> Transcript:
     """Ask once, on a connection of its own. `leave`: whether to go, asked after each piece. Cancelled, it goes too."""
     prompt = prompt or new_prompt()
-    said = Transcript(prompt, stream, student.key, started=time.monotonic())
+    said = Transcript(prompt, stream, student.key, repeat_key, started=time.monotonic())
     writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(patience):
             reader, writer = await asyncio.open_connection("127.0.0.1", student.port)
-            writer.write(request(student, prompt, stream=stream, **options))
+            writer.write(request(student, prompt, stream=stream, repeat_key=repeat_key, **options))
             await _read_head(reader, said)
             said.end = "cut"  # unless better is seen
             async for piece in _pieces(reader, said):
@@ -137,14 +140,15 @@ async def ask(
     return said
 
 
-def request(student: Student, prompt: str, *, stream: bool = True, **options: Any) -> bytes:
+def request(student: Student, prompt: str, *, stream: bool = True, repeat_key: str = "", **options: Any) -> bytes:
     """The bytes of a chat completion request."""
     asked = {"model": student.model, "messages": [{"role": "user", "content": prompt}], "stream": stream, **options}
     body = json.dumps(asked).encode()
     head = (
         "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        f"Authorization: Bearer {student.key}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Authorization: Bearer {student.key}\r\nContent-Length: {len(body)}\r\n"
     )
+    head += f"Idempotency-Key: {repeat_key}\r\n\r\n" if repeat_key else "\r\n"
     return head.encode() + body
 
 
