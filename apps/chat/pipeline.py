@@ -1,7 +1,8 @@
 """The chat path, from a key that has been checked to an answer that is on its way.
 
     authenticate (the handler, before the body is read) -> Principal
-    admit    -> a slot: course open, rate and concurrency within bounds
+    earlier  -> the answer, if this request repeats one that was answered
+    admit    -> a slot: rate and concurrency within bounds
     parse    -> ChatCall
     screen   -> Verdict
     pump     -> a task of its own: reserve, route, open, relay and meter, settle and record

@@ -143,8 +143,10 @@ class Pump:
         if len(self._heard.texts) == 1:
             self._transcript.checkpoint(*self._heard.texts.values())
         relayed = self._plane.ratios.estimate(self._call.route.name, self._meter.text_bytes)
-        tokens = self._meter.usage or Tokens(input=self._reservation.input_estimate, output=relayed)
-        return Checkpoint(self._call.id, weights_of(self._call).weigh(tokens))
+        possible = [self._meter.usage] if self._meter.usage is not None else []
+        if not self._meter.is_usage_final:
+            possible.append(Tokens(input=self._reservation.input_estimate, output=relayed))
+        return Checkpoint(self._call.id, max(map(weights_of(self._call).weigh, possible)))
 
     # The life of an answer
 

@@ -263,6 +263,16 @@ CHAT_PARTS: dict[str, Any] = CHAT_SCHEMA.pop("$defs", {})  # what the schema ref
 
 # Chat completions in the OpenAPI document; the pipeline validates the body, after the cheaper refusals.
 CHAT_IN_OPENAPI: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "A name of your own for this request. Sent again within a day, it is not carried out again: "
+            "the answer is the first one's, and costs nothing.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+        }
+    ],
     "requestBody": {"required": True, "content": {"application/json": {"schema": CHAT_SCHEMA}}},
     "responses": {
         200: {

@@ -98,6 +98,7 @@ def cost_of(plane: "Plane", closed: Closed) -> Charge:
         input_estimate=closed.reservation.input_estimate,
         relayed_estimate=reached,
         held=closed.reservation.amount,
+        is_final=closed.meter.is_usage_final,
     )
     return charge(seen, weights_of(closed.call))
 

@@ -168,8 +168,16 @@ def text_is_kept(evidence: Evidence) -> Findings:
 
 
 def nobody_was_asked_twice(evidence: Evidence) -> Findings:
-    """C6: a provider is asked as often as the call says, and over all hardly more than once a call."""
+    """C6: a provider is asked as often as the call says, over all hardly more than once a call, and for one
+    Idempotency-Key by one call."""
     exchanges = evidence.exchanges
+    answered: dict[tuple[str, str], set[str]] = {}
+    for said in evidence.transcripts:
+        if said.repeat_key and said.end in ("done", "whole"):
+            answered.setdefault((said.key, said.repeat_key), set()).add(said.call)
+    for (_, key), calls in sorted(answered.items()):
+        if len(calls) > 1:
+            yield f"The Idempotency-Key {key} was answered by {len(calls)} calls."
     for call in evidence.calls:
         times = len(exchanges.get(call.pk, ()))
         if call.status == "answered" and times != call.attempts:

@@ -53,6 +53,7 @@ class Transcript:
     prompt: str
     is_stream: bool
     key: str
+    repeat_key: str = ""  # the Idempotency-Key that went along
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytearray = field(default_factory=bytearray)  # without the framing
@@ -107,6 +108,7 @@ async def ask(
     pause: Callable[[Transcript], float] | None = None,
     patience: float = PATIENCE,
     attempt: int = 0,
+    repeat_key: str = "",
     **options: Any,
 ) -> Transcript:
     """Ask once, on a connection of its own. `leave`: whether to go, asked after each piece. Cancelled, it goes too.
@@ -114,12 +116,12 @@ async def ask(
     `attempt` is how often it has been asked before, which official clients say.
     """
     prompt = prompt or new_prompt()
-    said = Transcript(prompt, stream, student.key, started=time.monotonic())
+    said = Transcript(prompt, stream, student.key, repeat_key, started=time.monotonic())
     writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(patience):
             reader, writer = await _connect(student.port, is_slow=pause is not None)
-            writer.write(request(student, prompt, stream=stream, attempt=attempt, **options))
+            writer.write(request(student, prompt, stream=stream, attempt=attempt, repeat_key=repeat_key, **options))
             await _read_head(reader, said)
             said.end = "cut"  # unless better is seen
             async for piece in _pieces(reader, said):
@@ -157,15 +159,18 @@ async def _connect(port: int, *, is_slow: bool) -> tuple[asyncio.StreamReader, a
         raise
 
 
-def request(student: Student, prompt: str, *, stream: bool = True, attempt: int = 0, **options: Any) -> bytes:
+def request(
+    student: Student, prompt: str, *, stream: bool = True, attempt: int = 0, repeat_key: str = "", **options: Any
+) -> bytes:
     """The bytes of a chat completion request."""
     asked = {"model": student.model, "messages": [{"role": "user", "content": prompt}], "stream": stream, **options}
     body = json.dumps(asked).encode()
     head = (
         "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"Authorization: Bearer {student.key}\r\nContent-Length: {len(body)}\r\n"
-        f"X-Stainless-Retry-Count: {attempt}\r\n\r\n"
+        f"X-Stainless-Retry-Count: {attempt}\r\n"
     )
+    head += f"Idempotency-Key: {repeat_key}\r\n\r\n" if repeat_key else "\r\n"
     return head.encode() + body
 
 

@@ -302,7 +302,7 @@ def test_a_student_who_is_deleted_leaves_no_hold_behind(desk: Desk) -> None:
 
 
 def test_one_whose_course_is_gone_does_not_hinder_neighbours(desk: Desk) -> None:
-    other = Desk(desk.writer)
+    other = Desk(desk.writer, owner=desk.owner)
     call, gone = desk.reserve(), other.reserve()
     other.student.course.delete()
 
