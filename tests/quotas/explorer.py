@@ -5,8 +5,8 @@ sweepers expire what dead ones held; the week ends; staff change a limit. Whatev
 arrive for it (duplicates, reports that were overtaken, sweeps by a stale list) is tried on it at once. `explore`
 returns the shortest way to a broken promise, if there is one.
 
-So that it takes seconds, calls are interchangeable, processes are too, and a call for which nothing can come any more is
-remembered by what it was charged alone.
+So that it takes seconds, calls are interchangeable, processes are too, and a call for which nothing can come any more
+is remembered by what it was charged alone.
 """
 
 from collections.abc import Callable, Iterator
@@ -84,6 +84,7 @@ def explore(design: Design, *, calls: int) -> Found:
     """Breadth first, so that the way to a mistake is a shortest one."""
     first = World((Call(),) * calls, (ALIVE, ALIVE), ((0, 0),) * 4, 0, LIMIT)
     seen: dict[World, tuple[World, str] | None] = {first: None}
+    met = {first}  # as they came, before those that are alike are taken for one
     steps, frontier = _Steps(design), [first]
     while frontier:
         following: list[World] = []
@@ -91,6 +92,9 @@ def explore(design: Design, *, calls: int) -> Found:
             name = ""
             try:
                 for name, after in steps.of(world):
+                    if after in met:
+                        continue
+                    met.add(after)
                     _check(after, design)
                     same = _canonical(after)
                     if same not in seen:
@@ -253,13 +257,16 @@ def fold_of(world: World, call: Call) -> Fold:
 
 def _check(world: World, design: Design) -> None:
     """What is promised in every state."""
+    due = [[0, 0], [0, 0]]
+    for call in world.calls:
+        due[call.week][0] += _owed(call)
+        due[call.week][1] += call.amount if call.state == "held" else 0
     for id, (used, held) in enumerate(world.sums):
-        own = [call for call in world.calls if (call.state or call.at == "past") and call.week == id // 2]
         if used < 0 or held < 0:
             raise Broken("less than nothing is used or held")
-        if held != sum(call.amount for call in own if call.state == "held"):
+        if held != due[id // 2][1]:
             raise Broken("what is held is not what open calls hold")
-        if used != sum(_owed(call) for call in own):
+        if used != due[id // 2][0]:
             raise Broken("what is used is not what the calls of that week owe")
     for call in world.calls:
         if call.at == "sent" and not call.state:
@@ -278,7 +285,7 @@ def _owed(call: Call) -> int:
     """What was reported, however late; nothing if it was never sent and given back in time; else at least the floor."""
     if call.at == "past":
         return call.charged
-    if not call.by:
+    if not call.by or not call.state:
         return 0
     if call.said > 0:
         return call.said
