@@ -82,6 +82,32 @@ class Fold:
             week.used += used
             self.entries.append((usage_id, hold.id, kind, held, used, now))
 
+    def forgive(self, hold: HoldRow, *, now: datetime) -> None:
+        """Staff may have refunded what is now adjusted to less: they gave more than there was, and nothing is used."""
+        for usage_id in hold.usage_ids:
+            week = self.weeks[usage_id]
+            if week.used < 0:
+                self.explain(week, hold.id, "correct", used=-week.used, granted=0, reason=(_REFUNDED, None), now=now)
+
+    def explain(
+        self,
+        week: WeekRow,
+        id: str,
+        kind: str,
+        *,
+        used: int,
+        granted: int,
+        reason: tuple[str, int | None],
+        now: datetime,
+    ) -> None:
+        week.used += used
+        week.granted += granted
+        self.reasons[len(self.entries)] = (granted, *reason)
+        self.entries.append((week.id, id, kind, 0, used, now))
+
+
+_REFUNDED = "Refunded before the call was known to have cost less."
+
 
 def decide(fold: Fold, movement: Movement) -> Outcome:
     if isinstance(movement, Reserve):
@@ -141,6 +167,8 @@ def _end(fold: Fold, hold: HoldRow, movement: Settle | Release | Expire) -> bool
         return False
     if excess:
         fold.move(hold, "excess", held=0, used=excess, now=movement.now)
+    if state == ADJUSTED:
+        fold.forgive(hold, now=movement.now)
     hold.state, hold.charged, hold.resolved_at = state, charge, movement.now
     fold.ended[hold.id] = hold
     return True
@@ -160,11 +188,9 @@ def _book(fold: Fold, movement: StaffMovement) -> Booked:
     mark = (week.id, movement.id, kind)
     if mark in fold.booked:
         return Booked(week.balance(movement.account), 0, False)
-    week.used += used
-    week.granted += granted
+    reason = (movement.note, movement.actor)
+    fold.explain(week, movement.id, kind, used=used, granted=granted, reason=reason, now=movement.now)
     fold.booked.add(mark)
-    fold.reasons[len(fold.entries)] = (granted, movement.note, movement.actor)
-    fold.entries.append((week.id, movement.id, kind, 0, used, movement.now))
     return Booked(week.balance(movement.account), used + granted, True)
 
 
