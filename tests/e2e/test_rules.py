@@ -116,6 +116,7 @@ def test_an_appeal_is_heard(installation: Installation, watched: Watched) -> Non
     sign_in(watched, installation.demo["instructor"])
 
     page.get_by_role("link", name="1 appeal").click()
+    expect(page.get_by_role("row", name=appeal["reason"])).to_contain_text("no-homework")
     watched.picture("queue")
     page.get_by_role("table").get_by_role("link", name=appeal["reason"]).click()
     wait_until(lambda: is_recorded(watched), what="The text of the call")
