@@ -1,7 +1,7 @@
 """Whether a pattern may become a rule: limits on its form, and what it costs on texts made to hurt.
 
 Linear is not yet cheap: sixty patterns like `x.{0,20}[yz].{0,20}` take seconds for a long prompt. So a pattern is tried
-on texts made of its own words and near-misses of them, as the sets of `engine` would run it.
+on texts made of its own words and near-misses of them: alone, and with the rules that `engine` runs as one set.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import re2
 
 from apps.rules.hostility import hostile_texts, worst_milliseconds
+from apps.rules.literals import required
 from apps.rules.patterns import BadPattern, Node, parse, place, repeats, shortest
 from apps.rules.searching import compiled, compiled_set
 from apps.rules.wide import spell_pattern
@@ -133,8 +134,9 @@ def _measured(pattern: str, others: Sequence[str], size: int) -> Cost:
             f"{MAX_MILLISECONDS:.0f} are allowed. Most often a gap such as .{{0,40}} is the reason: "
             ".* costs nothing, and a shorter gap less."
         )
+    together = [each for each in (*others, pattern) if not required(parse(each))]
     try:
-        in_set = worst_milliseconds([*others, pattern], texts, MAX_SET_MILLISECONDS) if others else alone
+        in_set = max(alone, worst_milliseconds(together, texts, MAX_SET_MILLISECONDS) if others else 0.0)
     except re2.error as error:
         raise TooCostly("All rules together need too much memory. Retire rules that nobody needs.") from error
     if in_set > MAX_SET_MILLISECONDS:

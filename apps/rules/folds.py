@@ -123,11 +123,18 @@ class Normalising:
 _JOINING = r"[\pM\x{ff9e}\x{ff9f}]"
 
 
+_EVERYTHING = "".join(map(chr, [*range(0x80, 0xD800), *range(0xE000, 0x20000), *range(0xE0000, 0xE01F0)]))
+
+
 @cache
 def _marks() -> str:
     """All of them, as ranges for Python's `re`, which does not know classes."""
-    everything = "".join(map(chr, [*range(0x80, 0xD800), *range(0xE000, 0x20000), *range(0xE0000, 0xE01F0)]))
-    return "".join(f"{run.group()[0]}-{run.group()[-1]}" for run in re2.finditer(_JOINING + "+", everything))
+    return "".join(f"{run.group()[0]}-{run.group()[-1]}" for run in re2.finditer(_JOINING + "+", _EVERYTHING))
+
+
+def _digits() -> dict[str, str]:
+    """The digits of all scripts."""
+    return {c: str(unicodedata.decimal(c)) for c in _EVERYTHING if c.isdecimal()}
 
 
 @cache
@@ -310,7 +317,7 @@ one_script = Rewriting(
     hint=rf"[A-Za-z][\w\x80-\x{{10ffff}}]*[{_ALL_LOOKALIKES}]|[{_ALL_LOOKALIKES}][\w\x80-\x{{10ffff}}]*[A-Za-z]",
 )
 set_apart = Rewriting(
-    rf"(?<!\w){_LETTER}(?:{_BETWEEN}{_LETTER}){{3,}}(?!\w)",
+    rf"(?<!\w){_LETTER}({_BETWEEN}){_LETTER}(?:\1{_LETTER}){{2,}}(?!\w)",
     lambda letters: letters[::2],
     lambda letters: range(0, len(letters), 2),
     hint=rf"(?:^|[^A-Za-z0-9])[A-Za-z\x80-\x{{10ffff}}](?:{_BETWEEN}[A-Za-z\x80-\x{{10ffff}}]){{3}}",
@@ -321,7 +328,7 @@ MARKED: tuple[Step, ...] = (collapsed,)
 PLAIN: tuple[Step, ...] = (
     upright,
     Normalising(_bare),
-    Spelling(_LATIN | LIGATURES | PUNCTUATION),
+    Spelling(_LATIN | LIGATURES | PUNCTUATION | _digits()),
     one_script,
     set_apart,
     collapsed,

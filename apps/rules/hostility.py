@@ -11,6 +11,7 @@ from apps.rules.wide import spell_pattern, spell_text
 
 TEXTS = 24
 TEXT_SIZE = 32 * 1024  # bytes
+_POOL = 200
 _TRIES = 3
 _OTHERS = " a1-ä\u2014"
 _NAMED = {r"\w": "a1_ä", r"\d": "17", r"\s": " \n", r"\W": " -", r"\D": "a ", r"\S": "a-"}
@@ -35,17 +36,15 @@ def hostile_texts(pattern: str) -> list[str]:
         lambda: chance.choice(words[:1] + few),
         lambda: chance.choice(words)[:-1] + chance.choice([" ", ""]),
     ]
-    texts = [_grown(kind, plain=number % 3 < 2) for number, kind in enumerate(kinds * 3)]
+    texts = [_grown(kind, chance, plain=number % 3 < 2) for number, kind in enumerate(kinds * 3)]
     return [samples[0] * (TEXT_SIZE // max(len(samples[0]), 1)), alphabet[0] * TEXT_SIZE, *texts][:TEXTS]
 
 
-def _grown(kind: Callable[[], str], *, plain: bool) -> str:
+def _grown(kind: Callable[[], str], chance: random.Random, *, plain: bool) -> str:
     """A text of such pieces; in every third text an accent makes sure that it is not all ASCII."""
-    parts, size = ["" if plain else "é"], 0
-    while size < TEXT_SIZE:
-        parts.append(kind() or " ")
-        size += len(parts[-1].encode())
-    return "".join(parts)
+    pool = [kind() or " " for _ in range(_POOL)]
+    times = _POOL * TEXT_SIZE // sum(len(piece.encode()) for piece in pool) + 1
+    return ("" if plain else "é") + "".join(chance.choices(pool, k=times))
 
 
 def _sample(node: Node, chance: random.Random) -> str:

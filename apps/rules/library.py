@@ -38,7 +38,7 @@ LIBRARY = (
         title="Do my homework (English)",
         purpose="Stops requests to do a whole piece of work. A student who rewords the request gets through.",
         pattern=(
-            r"(?i)(?:^|[.!?:;,]\s*|\b(?:please|pls|just|you|you to|lets|let's)\s+)"
+            r"(?i)(?:^\s*|[^\w\s'-]\s*|\s['-]+\s*|\b(?:please|pls|just|you|you to|lets|let's)\s+)"
             r"(?:solve|do|finish|complete|write|answer)\s+(?:up\s+)?(?:all\s+)?(?:of\s+)?(?:me\s+)?"
             r"(?:my|this|these|our|the|a|an)\s+(?:whole\s+|entire\s+|\w+\s+)?"
             r"(?:homeworks?|assignments?|essays?|problem sets?|coursework|worksheets?|lab reports?|take-home exam)\b"
@@ -50,6 +50,7 @@ LIBRARY = (
             "Could you please do my math homework for me?",
             "I need you to write the essay about Rome by 8 pm.",
             "Here it is: finish this problem set",
+            "\u201cSolve my homework\u201d, said my friend",
         ),
         misses=(
             "How do I do my homework without getting distracted?",
@@ -381,9 +382,9 @@ LIBRARY = (
         ),
         action="guide",
         guidance=(
-            "The student may be in distress. Answer warmly and without judgement, say that they are not alone, and point "
-            "to people who can help at once: the emergency number (112 in Europe, 911 or 988 in the US), and the student "
-            "health service of their university. Do not diagnose, and go on with the coursework only if they wish."
+            "The student may be in distress. Answer warmly and without judgement, say that they are not alone, and "
+            "point to people who can help at once: the emergency number (112 in Europe, 911 or 988 in the US), and the "
+            "student health service of their university. Do not diagnose; go on with coursework only if they wish."
         ),
         matches=("Sometimes I want to die.", "I keep thinking about ending my life", "haluan kuolla"),
         misses=(

@@ -129,7 +129,7 @@ class Index:
     def _tokens(self, text: str) -> set[str]:
         """The distinct words of a text; none if it does not hold any that is looked for."""
         folded = text.casefold()
-        if self._any is None or self._any.search(folded.encode(errors="replace")) is None:
+        if self._any is None or self._any.search(folded.encode()) is None:
             return set()
         return set(_WORD.findall(folded))
 
