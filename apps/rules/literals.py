@@ -123,8 +123,11 @@ class Index:
             fresh = self._tokens(text) - seen
             seen |= fresh
             present |= self._present(fresh) if fresh else set()
-            found.append([n for n, sets in self._requirements if not any(present.isdisjoint(words) for words in sets)])
+            found.append(self._met(present) if present else [])
         return found
+
+    def _met(self, present: set[Word]) -> list[int]:
+        return [n for n, sets in self._requirements if not any(present.isdisjoint(words) for words in sets)]
 
     def _tokens(self, text: str) -> set[str]:
         """The distinct words of a text; none if it does not hold any that is looked for."""
