@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-_MAY_SEND = frozenset({"authorization", "content-type", "x-api-key", "traceparent", "tracestate"})
+_MAY_SEND = frozenset({"authorization", "content-type", "idempotency-key", "x-api-key", "traceparent", "tracestate"})
 _MAY_SEND_LIKE = "x-stainless-"  # what the official clients tell about themselves
 _VARY = "Origin"
 

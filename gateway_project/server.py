@@ -101,6 +101,10 @@ def serve(*, sockets: list[socket.socket], parent: int | None) -> None:
     server.run(sockets=sockets)
 
 
+# How long a thread of ours, such as one that looks at a long prompt, may keep the event loop from going on.
+SWITCH_SECONDS = 0.001
+
+
 def main() -> None:
     """Started by the supervisor as `python -m gateway_project.server SOCKET PIPE`, two inherited file descriptors."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
@@ -109,6 +113,7 @@ def main() -> None:
     import django
 
     django.setup()
+    sys.setswitchinterval(SWITCH_SECONDS)
     listener, parent = (int(argument) for argument in sys.argv[1:3])
     serve(sockets=[socket.socket(fileno=listener)], parent=parent)
 

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 LEAST_SECONDS = 1.0  # a process that dies sooner than this after its start is started again more slowly
 MOST_PAUSE = 30.0
+SEND_BUFFER = 128 * 1024  # what the kernel may keep for a client that does not read; it would keep megabytes
 
 
 @dataclass(slots=True)
@@ -103,6 +104,7 @@ def bind(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # connections inherit it
     try:
         listener.bind((address, port))
     except OSError as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 from apps.accounts.models import ApiKey, Course, Membership, Role, User
 from apps.common.ids import new_id
+from apps.conversations.models import Call
 from apps.providers.models import CourseModel, Credential, Deployment, Model, Provider
 from apps.quotas.models import Hold, LedgerEntry, QuotaPolicy, WeeklyUsage
 from apps.rules.models import Rule
@@ -183,3 +184,11 @@ def make_deployment(model: Model, provider: Provider, **overrides: Any) -> Deplo
 
 def allow(model: Model, *, course: Course) -> None:
     CourseModel.objects.create(course=course, model=model)
+
+
+# What was said
+
+
+def make_call(member: Membership, **overrides: Any) -> Call:
+    values = {"id": new_id(), "course": member.course, "membership": member, "model": "model", "status": "answered"}
+    return Call.objects.create(**{**values, "started_at": datetime.now(UTC), **overrides})

@@ -6,26 +6,35 @@ from datetime import datetime
 
 import orjson
 
+from apps.chat import claims
+from apps.chat.claims import Kept
 from apps.chat.parsing import ChatCall
+from apps.chat.repeats import Claim, Taken
 from apps.common.cursor import Cursor
 from apps.conversations import calls
 from apps.conversations.calls import CallRow, HitRow, Record
 from apps.quotas import ledger
-from apps.quotas.movements import ADJUSTED, Ended, Expire, Movement, Outcome
+from apps.quotas.movements import ADJUSTED, Ended, Expire, Held, Movement, Outcome
 from apps.quotas.weights import Tokens, Weights
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A movement, a record, or both. The record of a movement that comes too late is dropped with it."""
+    """A movement, a record, or both. The record of a movement that comes too late is dropped with it.
+
+    `claim`: only if it can be had is the movement made, a reservation; else the outcome is Taken. `kept` ends a claim.
+    """
 
     movement: Movement | None = None
     record: Record | None = None
+    claim: Claim | None = None
+    kept: Kept | None = None
 
 
-def apply(cursor: Cursor, units: Sequence[Unit]) -> list[Outcome]:
-    """A function for the writer: the ledger's batch first, then the records of what it changed."""
-    moving = [unit for unit in units if unit.movement is not None]
+def apply(cursor: Cursor, units: Sequence[Unit]) -> list[Outcome | Taken]:
+    """A function for the writer: claims, then the ledger's batch, then the records of what it changed."""
+    taken = _claim(cursor, units)
+    moving = [unit for unit in units if unit.movement is not None and id(unit) not in taken]
     outcomes = dict(zip(map(id, moving), ledger.apply(cursor, [u.movement for u in moving if u.movement]), strict=True))
     records: list[Record] = []
     corrected: list[Record] = []
@@ -37,7 +46,22 @@ def apply(cursor: Cursor, units: Sequence[Unit]) -> list[Outcome]:
         (corrected if is_late else records).append(unit.record)
     calls.insert(cursor, records)
     calls.correct(cursor, corrected)
-    return [outcomes.get(id(unit)) for unit in units]
+    _end_claims(cursor, units, outcomes)
+    return [taken.get(id(unit)) or outcomes.get(id(unit)) for unit in units]
+
+
+def _claim(cursor: Cursor, units: Sequence[Unit]) -> dict[int, Taken]:
+    """Make the claims there are; by unit, those that could not be had."""
+    wanted = [unit.claim for unit in units if unit.claim is not None]
+    taken = claims.take(cursor, wanted) if wanted else {}
+    return {id(unit): taken[unit.claim.call] for unit in units if unit.claim is not None and unit.claim.call in taken}
+
+
+def _end_claims(cursor: Cursor, units: Sequence[Unit], outcomes: dict[int, Outcome]) -> None:
+    """End those that are over, and take back those whose reservation was refused."""
+    claims.end(cursor, [unit.kept for unit in units if unit.kept is not None])
+    made = [unit for unit in units if unit.claim is not None and id(unit) in outcomes]
+    claims.drop(cursor, [u.claim.call for u in made if u.claim and not isinstance(outcomes[id(u)], Held)])
 
 
 def expire(cursor: Cursor, units: Sequence[tuple[str, datetime]]) -> list[bool]:
@@ -50,6 +74,7 @@ def expire(cursor: Cursor, units: Sequence[tuple[str, datetime]]) -> list[bool]:
         if changed and isinstance(outcome, Ended)
     ]
     calls.insert(cursor, records)
+    claims.drop(cursor, [hold for (hold, _), changed in zip(units, done, strict=True) if changed])
     return done
 
 

@@ -14,6 +14,7 @@ import orjson
 
 from apps.chat import accounting
 from apps.chat.accounting import Unit
+from apps.chat.claims import Kept
 from apps.common.commit import StoreAway, Writer
 from apps.common.owners import is_alive
 from apps.conversations import spool
@@ -70,14 +71,15 @@ async def _apply(writer: Writer, kept: list[KeptSettlement]) -> list[int]:
 
 def to_body(unit: Unit) -> bytes:
     kind = next((name for name, movement in _MOVEMENTS.items() if isinstance(unit.movement, movement)), None)
-    return orjson.dumps({"kind": kind, "movement": unit.movement, "record": unit.record})
+    return orjson.dumps({"kind": kind, "movement": unit.movement, "record": unit.record, "kept": unit.kept})
 
 
 def from_body(body: bytes) -> Unit:
     """The unit that `to_body` was given. Raises ValueError, TypeError or KeyError for what is none."""
     fields = orjson.loads(body)
     movement = fields["movement"] and _MOVEMENTS[fields["kind"]](**_with_instant(fields["movement"], "now"))
-    return Unit(movement, fields["record"] and _record(fields["record"]))
+    kept = fields.get("kept")  # which what an older version of Stoa wrote has not
+    return Unit(movement, fields["record"] and _record(fields["record"]), kept=kept and Kept(**kept))
 
 
 def _record(fields: dict[str, Any]) -> Record:

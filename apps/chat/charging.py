@@ -2,7 +2,8 @@
 
 Usage that the provider reports counts as it is, explicit zeros included. Where none came, the charge is our estimate
 of the prompt and of the text that was relayed. A student who leaves pays the larger of the two; a provider that fails
-before anything reached the student costs nothing.
+before anything reached the student costs nothing. An answer that a rule stops was generated, and costs as if it had not
+been stopped there.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Literal
 
 from apps.quotas.weights import Tokens, Weights
 
-Ending = Literal["answered", "left", "failed"]
+Ending = Literal["answered", "left", "failed", "blocked"]
 ABSURD = 4  # times what was held: more than that is not believed
 
 
@@ -43,7 +44,7 @@ def charge(seen: Seen, weights: Weights) -> Charge:
     if not seen.was_sent:
         return FREE
     estimated = Tokens(input=seen.input_estimate, output=seen.relayed_estimate)
-    if seen.ending == "answered":
+    if seen.ending in ("answered", "blocked"):
         return _bounded(seen, weights, seen.reported or estimated, is_estimated=seen.reported is None)
     if seen.ending == "failed" and not seen.relayed_estimate:
         return FREE

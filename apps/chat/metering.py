@@ -6,15 +6,18 @@ are relayed as they were, those that are no valid JSON are dropped, since client
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any, TypeGuard
 
 import orjson
 
+from apps.chat.texts import Path
 from apps.providers.adapters import UpstreamBroken
 from apps.quotas.weights import Tokens
 
 MAX_EVENT = 8 * 2**20
 MAX_ANSWER = 64 * 2**20
+BETWEEN_CHOICES = "\n\n"
 _MAX_COUNT = 2**40
 
 
@@ -34,43 +37,32 @@ def _is_count(value: Any) -> TypeGuard[int]:
     return type(value) is int and 0 <= value <= _MAX_COUNT
 
 
-def _index(choice: dict[str, Any]) -> int:
+def index_of(choice: dict[str, Any]) -> int:
     """Which of several answers a piece belongs to; what is no number is the first, so that no text is lost."""
     index = choice.get("index")
     return index if isinstance(index, int) else 0
 
 
-class _Answer:
-    """What is known of an answer so far."""
+class AnswerText:
+    """The text of an answer so far, of each of its choices, as it is recorded."""
 
     def __init__(self) -> None:
-        self.usage: Tokens | None = None
         self.texts: dict[int, list[str]] = defaultdict(list)
         self._said: list[str] = []
         self.text_bytes = 0
-        self.is_finished = False
-        self.is_done = False  # the last event of a stream has been seen
 
     def text(self) -> str:
         """The answer as people read it; several choices one below the other."""
-        return "\n\n".join("".join(self.texts[index]) for index in sorted(self.texts))
+        return BETWEEN_CHOICES.join("".join(self.texts[index]) for index in sorted(self.texts))
 
     def said(self) -> str:
         """What the first choice will be recognised by when the client sends it again: its content and tool calls."""
         return "".join(self._said)
 
-    def _note_text(self, index: int, message: Any) -> None:
-        if text := message.get("content"):
-            self._add(index, text)
-        for key in ("refusal", "reasoning_content"):
-            if text := message.get(key):
-                self._add(index, text, said="")
-        for call in message.get("tool_calls") or ():
-            function = call.get("function") or {}
-            if name := function.get("name"):
-                self._add(index, f"[{name}] ", said=name)
-            if arguments := function.get("arguments"):
-                self._add(index, arguments)
+    def note(self, index: int, message: Any) -> None:
+        """Take down what a message, or a piece of one, adds to a choice."""
+        for _, text, said in runs(message):
+            self._add(index, text, said)
 
     def _add(self, index: int, text: Any, said: Any = None) -> None:
         if isinstance(text, str):
@@ -78,6 +70,45 @@ class _Answer:
                 self._said.append(text if said is None else str(said))
             self.texts[index].append(text)
             self.text_bytes += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def runs(message: Any) -> Iterator[tuple[Path, Any, Any]]:
+    """What is recorded of a message: its place in it, the text, and what of that comes back as history if not all."""
+    if text := message.get("content"):
+        yield ("content",), text, None
+    for key in ("refusal", "reasoning_content" if message.get("reasoning_content") else "reasoning"):
+        if text := message.get(key):
+            yield (key,), text, ""
+    for number, call in enumerate(message.get("tool_calls") or ()):
+        for kind, given in (("function", "arguments"), ("custom", "input")):
+            called = call.get(kind) or {}
+            if name := called.get("name"):
+                yield ("tool_calls", number, kind, "name"), f"[{name}] ", name
+            if text := called.get(given):
+                yield ("tool_calls", number, kind, given), text, None
+    if called := message.get("function_call"):
+        yield ("function_call", "name"), f"[{called.get('name') or ''}] " if called.get("name") else "", ""
+        yield ("function_call", "arguments"), called.get("arguments"), ""
+
+
+def place_of(message: Any, path: Path) -> int | None:
+    """Where in what is recorded of a message stands what the message holds at a path; None if it is not recorded."""
+    place = 0
+    for where, text, _ in runs(message):
+        if where == path:
+            return place + (path[-1] == "name")
+        place += len(text) if isinstance(text, str) else 0
+    return None
+
+
+class _Answer(AnswerText):
+    """What is known of an answer so far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.usage: Tokens | None = None
+        self.is_finished = False
+        self.is_done = False  # the last event of a stream has been seen
 
 
 class StreamMeter(_Answer):
@@ -104,9 +135,9 @@ class StreamMeter(_Answer):
                 if not self.is_done and self._keep(event):
                     kept.append(event)
         except UpstreamBroken as error:
-            error.kept = _joined(kept)
+            error.kept = joined(kept)
             raise
-        return _joined(kept)
+        return joined(kept)
 
     def _split(self, chunk: bytes) -> list[bytes]:
         """The events that this chunk makes whole. Pieces are joined only then: a long event may come in many."""
@@ -133,7 +164,7 @@ class StreamMeter(_Answer):
         return piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in piece else piece
 
     def _keep(self, event: bytes) -> bool:
-        data = event[6:] if event.startswith(b"data: ") and b"\n" not in event else _data(event)
+        data = data_of(event)
         if data is None:
             return event.startswith(b":")
         if data.startswith(b"[DONE]"):
@@ -153,7 +184,7 @@ class StreamMeter(_Answer):
         for choice in choices:
             delta = choice.get("delta")
             if delta:
-                self._note_delta(_index(choice), delta)
+                self._note_delta(index_of(choice), delta)
             if choice.get("finish_reason"):
                 self.is_finished = True
         if usage := payload.get("usage"):
@@ -166,7 +197,7 @@ class StreamMeter(_Answer):
         if text and len(delta) == 1:
             self._add(index, text)
         else:
-            self._note_text(index, delta)
+            self.note(index, delta)
 
     def end(self) -> None:
         """The provider closed the stream. Raises UpstreamBroken if it did so before the answer was finished."""
@@ -174,12 +205,14 @@ class StreamMeter(_Answer):
             raise UpstreamBroken("The stream ended without a finish reason.")
 
 
-def _joined(events: list[bytes]) -> bytes:
+def joined(events: list[bytes]) -> bytes:
     return b"\n\n".join(events) + b"\n\n" if events else b""
 
 
-def _data(event: bytes) -> bytes | None:
+def data_of(event: bytes) -> bytes | None:
     """The data of an event: its data lines, joined; None if it has none."""
+    if event.startswith(b"data: ") and b"\n" not in event:
+        return event[6:]
     lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
     return b"\n".join(lines) if lines else None
 
@@ -206,7 +239,7 @@ class PlainMeter(_Answer):
             payload = orjson.loads(self.body())
             self.usage = read_usage(payload.get("usage"))
             for choice in payload["choices"]:
-                self._note_text(_index(choice), choice["message"])
+                self.note(index_of(choice), choice["message"])
         except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
             raise UpstreamBroken("The answer is not a chat completion.") from error
         self.is_finished = True

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from apps.accounts.principals import Principal
 from apps.chat.schemas import CHAT_BODY
+from apps.chat.texts import messages_of
 from apps.common.errors import InvalidRequest, NotAllowed, NotFound
 from apps.common.tracing import Trace, begun
 from apps.conversations.threads import Message
@@ -46,10 +47,7 @@ def parse(raw: bytes, *, id: str, principal: Principal, catalogue: Catalogue, tr
         route=route,
         body=body,
         size=len(raw),
-        messages=tuple(
-            Message(position, message["role"], _text(message), _said(message))
-            for position, message in enumerate(body["messages"])
-        ),
+        messages=messages_of(body),
         is_stream=is_stream,
         wants_usage=is_stream and bool((body.get("stream_options") or {}).get("include_usage")),
         max_output=max(caps, default=None),
@@ -126,36 +124,3 @@ def _route(name: str, principal: Principal, catalogue: Catalogue) -> Route:
             "model_not_allowed", f"Your course does not allow '{name}'. It allows: {allowed}.", param="model"
         )
     return route
-
-
-def _text(message: dict[str, Any]) -> str:
-    """Everything in a message that is text, as rules see it and people read it."""
-    content = message.get("content")
-    if isinstance(content, str) and len(message) == 2:
-        return content
-    pieces = [content] if isinstance(content, str) else []
-    if isinstance(content, list):
-        for part in content:
-            text = part.get("text") or part.get("refusal")
-            pieces.append(text if isinstance(text, str) else f"[{part['type']}]")
-    pieces.extend(text for key in ("reasoning_content", "refusal") if (text := message.get(key)))
-    pieces.extend(_called(call) for call in message.get("tool_calls") or ())
-    if message.get("function_call"):
-        pieces.append(_called({"function": message["function_call"]}))
-    return "\n".join(filter(None, pieces))
-
-
-def _said(message: dict[str, Any]) -> str | None:
-    """What an answer is recognised by when it comes back as history, as `metering` notes it when it is given."""
-    if message["role"] != "assistant" or message.keys() <= {"role", "content"}:
-        return None
-    content = _text({"content": message.get("content")})
-    functions = [call.get("function") or {} for call in message.get("tool_calls") or ()]
-    return content + "".join(f"{call.get('name') or ''}{call.get('arguments') or ''}" for call in functions)
-
-
-def _called(call: dict[str, Any]) -> str:
-    """A tool call of either kind, with all the text that it hands over."""
-    function, custom = call.get("function") or {}, call.get("custom") or {}
-    name = function.get("name") or custom.get("name") or "tool"
-    return f"[{name}] " + "\n".join(filter(None, (function.get("arguments"), custom.get("input"))))

@@ -10,19 +10,21 @@ Each stage refuses by raising a GatewayError. Refusals happen before the first b
 """
 
 import asyncio
-import contextlib
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from apps.accounts.principals import Principal
-from apps.chat import recording, screening
+from apps.chat import answers, guarding, recording, repeating, repeats, screening
 from apps.chat.admission import Turn
-from apps.chat.outlet import Head
+from apps.chat.answers import StoredAnswer
+from apps.chat.outlet import Reader
 from apps.chat.parsing import parse
 from apps.chat.pump import Pump
+from apps.chat.repeats import FIRST, Attempt, Repeatable
 from apps.chat.reserving import quota_headers
 from apps.common.commit import StoreAway
 from apps.common.errors import GatewayError, NotAllowed, RateLimited, Unavailable
@@ -30,7 +32,7 @@ from apps.common.tracing import Trace
 from apps.quotas import ledger
 from apps.quotas.movements import Balance
 from apps.quotas.rates import Rate
-from apps.rules.rulebook import Verdict
+from apps.rules.rulebook import Occasion
 
 if TYPE_CHECKING:
     from apps.chat.plane import Plane
@@ -45,15 +47,21 @@ class Arrival:
     raw: bytes
     now: datetime
     trace: Trace
+    assignment: str = ""  # what the caller says that it is for
+    attempt: Attempt = FIRST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What goes out: headers, and a whole body or, if that is None, the blocks of the pump's stream."""
+    """What goes out: headers, and a whole body or, if that is None, the blocks of a stream.
+
+    `on_disconnect` is to be called if the client leaves before their end.
+    """
 
     headers: dict[str, str]
     body: bytes | None
-    pump: Pump
+    blocks: AsyncIterator[bytes]
+    on_disconnect: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,75 +74,117 @@ class Slot:
 
 async def chat(plane: "Plane", arrival: Arrival) -> Answer:
     """Answer a chat completion request. Raises GatewayError with the student's quota in its headers."""
-    slot, turn = None, await plane.admission.turn()
+    slot, turn, once = None, await plane.admission.turn(), _repeatable(arrival)
     try:
+        refuse_if_closed(plane, arrival.principal)
+        if (found := await repeating.earlier(plane, arrival.attempt, once)) is not None:
+            return await _again(plane, arrival, found, turn)
         slot = await admit(plane, arrival)
-        pump, verdict = await _start(plane, arrival, slot, turn)
-        head = await _head_of(pump)
-    except RateLimited:
-        raise
+        pump = await _start(plane, arrival, slot, turn, once)
+        return await _answer(pump, pump.outlet.reader, slot.rate, now=arrival.now)
     except GatewayError as error:
-        if "x-quota-reset" not in error.headers:
-            with contextlib.suppress(StoreAway):  # the refusal is as true without them
-                balances = await balances_of(plane, arrival.principal, now=arrival.now)
-                error.headers.update(quota_headers(balances, now=arrival.now))
+        if once.digest is not None:
+            plane.retries.note_refusal(once.digest, error, now=time.monotonic())
+        if not isinstance(error, RateLimited) and "x-quota-reset" not in error.headers:
+            error.headers.update(await _quota_now(plane, arrival))
         if slot is not None and slot.rate is not None:
             error.headers.update(slot.rate.headers())
         raise
     finally:
         turn.end()
-    return Answer(headers=_headers(head, verdict, slot.rate, now=arrival.now), body=head.body, pump=pump)
 
 
-async def admit(plane: "Plane", arrival: Arrival) -> Slot:
-    """Let a request in, or say why not: the cheapest refusals come first."""
+def _repeatable(arrival: Arrival) -> Repeatable:
     principal = arrival.principal
+    return repeats.repeatable(
+        arrival.attempt,
+        arrival.raw,
+        call=arrival.id,
+        key_id=principal.key_id,
+        membership_id=principal.membership_id,
+        now=arrival.now,
+    )
+
+
+async def _again(plane: "Plane", arrival: Arrival, found: StoredAnswer | Pump, turn: Turn) -> Answer:
+    """Give the answer of an earlier request."""
+    if isinstance(found, StoredAnswer):
+        headers = await _quota_now(plane, arrival) | found.headers | {repeating.REPLAYED: found.call}
+        body = None if found.is_stream else found.content
+        return Answer(headers=headers, body=body, blocks=found.blocks(), on_disconnect=lambda: None)
+    turn.end()  # it only waits from here on
+    answer = await _answer(found, found.join(), None, now=arrival.now)
+    answer.headers[repeating.REPLAYED] = found.id
+    return answer
+
+
+async def _quota_now(plane: "Plane", arrival: Arrival) -> dict[str, str]:
+    try:
+        return quota_headers(await balances_of(plane, arrival.principal, now=arrival.now), now=arrival.now)
+    except StoreAway:
+        return {}  # a refusal or an answer is as true without them
+
+
+def refuse_if_closed(plane: "Plane", principal: Principal) -> None:
+    """The refusals that cost nothing come first."""
     if plane.is_draining:
         raise Unavailable("shutting_down", "The gateway is restarting. Ask again in a moment.")
     if plane.spool.is_full:
         raise Unavailable("recording_unavailable", "Conversations cannot be recorded at the moment. Try again soon.")
     if not principal.is_open:
         raise NotAllowed("course_closed", f"The course {principal.course_slug} is closed. Ask your instructor.")
-    rate = await plane.rates.admit(plane.policies.current.scopes(principal), id=arrival.id)
+
+
+async def admit(plane: "Plane", arrival: Arrival) -> Slot:
+    """Let a request in, or say why not."""
+    rate = await plane.rates.admit(plane.policies.current.scopes(arrival.principal), id=arrival.id)
     return Slot(rate, partial(plane.rates.release, arrival.id))
 
 
-async def _start(plane: "Plane", arrival: Arrival, slot: Slot, turn: Turn) -> tuple[Pump, Verdict]:
+async def _start(plane: "Plane", arrival: Arrival, slot: Slot, turn: Turn, repeatable: Repeatable) -> Pump:
     """Parse, screen, and hand the call with its slot to a pump."""
     try:
         catalogue = plane.catalogue.current
         call = parse(arrival.raw, id=arrival.id, principal=arrival.principal, catalogue=catalogue, trace=arrival.trace)
-        verdict = await screening.screen(call, plane.rulebooks.current)
+        screened = await screening.screen(call, plane.rulebooks.current, occasion=_occasion(arrival, "prompt"))
+        call, verdict = screened.call, screened.verdict  # from here on nobody sees what was redacted
         if (rule := verdict.block) is not None:
             refused = screening.refusal(rule, verdict, last=len(call.messages) - 1)
             await recording.refused(plane, call, verdict, refused, status="blocked", now=arrival.now)
             raise refused
-        pump = Pump(plane, call, verdict, now=arrival.now, on_reserved=turn.end, on_end=slot.release)
+        pump = Pump(
+            plane,
+            call,
+            verdict,
+            now=arrival.now,
+            guard=guarding.guard_of(call, screened.book, occasion=_occasion(arrival, "answer")),
+            on_reserved=turn.end,
+            on_end=slot.release,
+            repeatable=repeatable,
+        )
     except BaseException:
         slot.release()
         raise
     pump.start()
-    return pump, verdict
+    return pump
 
 
-async def _head_of(pump: Pump) -> Head:
+def _occasion(arrival: Arrival, direction: str) -> Occasion:
+    timezone = arrival.principal.timezone
+    return Occasion(direction=direction, now=arrival.now, timezone=timezone, assignment=arrival.assignment)
+
+
+async def _answer(pump: Pump, reader: Reader, rate: Rate | None, *, now: datetime) -> Answer:
+    """Wait until the pump has one, and give it to the reader."""
+    on_disconnect = partial(pump.client_left, reader)
     try:
-        return await pump.outlet.head()
+        head = await pump.outlet.head()
     except asyncio.CancelledError:
-        pump.client_left()
+        on_disconnect()
         raise
-
-
-def _headers(head: Head, verdict: Verdict, rate: Rate | None, *, now: datetime) -> dict[str, str]:
-    """What the student learns beside the answer."""
-    target = head.opened.candidate.target
-    headers = quota_headers(head.balances, now=now) | screening.headers(verdict) | (rate.headers() if rate else {})
-    headers["x-gateway-provider"] = target.provider
-    headers["x-gateway-model"] = target.upstream_model
-    headers["x-gateway-attempts"] = str(head.opened.attempts)
-    if head.reservation.is_capped:
-        headers["x-quota-capped-output-tokens"] = str(head.reservation.output)
-    return headers
+    headers = quota_headers(head.balances, now=now) | (rate.headers() if rate else {})
+    headers |= answers.headers_of(head, pump.verdict)
+    return Answer(headers=headers, body=head.body, blocks=reader.blocks(), on_disconnect=on_disconnect)
 
 
 async def balances_of(plane: "Plane", principal: Principal, *, now: datetime) -> tuple[Balance, ...]:

@@ -12,6 +12,7 @@ from apps.accounts.principals import Principals
 from apps.chat import recovery
 from apps.chat.admission import Admission, watch_lag
 from apps.chat.metering import Ratios
+from apps.chat.retries import Retries
 from apps.chat.transcripts import KnownEnds
 from apps.common.clients import RelayClient, RelayLimits
 from apps.common.commit import Writer
@@ -54,6 +55,7 @@ class Plane:
     rates: RateLimits = field(default_factory=MemoryRateLimits)
     ratios: Ratios = field(default_factory=Ratios)
     known_ends: KnownEnds = field(default_factory=KnownEnds)
+    retries: Retries = field(default_factory=Retries)
     pumps: "set[Pump]" = field(default_factory=set)
     is_draining: bool = False
     _loops: list[asyncio.Task[None]] = field(default_factory=list)
@@ -87,6 +89,7 @@ class Plane:
         plane._run(keep_log_short(plane.writer))
         plane._run(recovery.sweep_for_ever(plane))
         plane._run(recovery.watch_pumps_for_ever(plane))
+        plane._run(recovery.forget_repeats_for_ever(plane))
         plane._run(watch_lag(plane.admission.pressure))
         plane._run(recovery.drain_if_nobody_does(plane.spool.path))
         return plane

@@ -9,21 +9,27 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from django.conf import settings
 
+from apps.chat import answers
 from apps.chat.accounting import weights_of
+from apps.chat.answers import StoredAnswer
 from apps.chat.charging import Ending
-from apps.chat.metering import PlainMeter, StreamMeter
+from apps.chat.claims import Kept
+from apps.chat.guarding import Guard
+from apps.chat.metering import AnswerText, PlainMeter, StreamMeter
 from apps.chat.opening import Opened, open_first
-from apps.chat.outlet import Head, Outlet
+from apps.chat.outlet import Head, Outlet, Reader
 from apps.chat.parsing import ChatCall
+from apps.chat.repeats import ONCE, Repeatable
 from apps.chat.reserving import Reservation, reserve
 from apps.chat.settling import Closed, settle
 from apps.chat.transcripts import Transcript
-from apps.common.errors import GatewayError, InternalError, Unavailable, UpstreamFailed
+from apps.common.errors import BlockedByRule, GatewayError, InternalError, Unavailable, UpstreamFailed
 from apps.providers.adapters import UpstreamBroken
 from apps.quotas.checkpoints import Checkpoint
 from apps.quotas.movements import Balance
@@ -37,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 USAGE_GRACE = 2.0
 CLEAN_END_GRACE = 0.25
+INTERRUPTED = "upstream_interrupted"
 
 Halt = Literal["client_left", "client_stalled", "provider_stalled", "shutting_down"]
 _NO_ANSWER_NEEDED = ("client_left", "client_stalled")
@@ -52,20 +59,26 @@ class Pump:
         verdict: Verdict,
         *,
         now: datetime,
+        guard: Guard | None = None,
         on_reserved: Callable[[], None],
         on_end: Callable[[], None],
+        repeatable: Repeatable = ONCE,
     ) -> None:
-        self._plane, self._call, self._verdict, self._now = plane, call, verdict, now
+        self.id, self.verdict, self.repeatable = call.id, verdict, repeatable
+        self._plane, self._call, self._now = plane, call, now
         self._on_reserved, self._on_end = on_reserved, on_end
         self._loop = asyncio.get_running_loop()
         self._meter = StreamMeter(wants_usage=call.wants_usage) if call.is_stream else PlainMeter()
+        self._guard, self._cleared = guard, b""
+        self._heard: AnswerText = guard.heard if guard else self._meter
         self._transcript = Transcript(plane, call)
-        self.outlet = Outlet(request_id=call.id)
+        self.outlet = Outlet(request_id=call.id, keeps=bool(repeatable))
         self._limit: asyncio.Timeout | None = None
+        self._deadline: float | None = None
         self._halted: Halt | None = None
         self._reservation: Reservation | None = None
         self._opened: Opened | None = None
-        self._was_tried = False
+        self._was_tried = self._has_failed = False
         self._started = self._last_progress = time.monotonic()
         self._first_byte: float | None = None
         self._relayed_bytes: int | None = None
@@ -74,13 +87,40 @@ class Pump:
 
     def start(self) -> None:
         self._plane.pumps.add(self)
+        if self.repeatable.digest is not None:
+            self._plane.retries.begin(self.repeatable.digest, self)
         self.task = self._loop.create_task(self._run())
 
-    def client_left(self) -> None:
-        """Nobody reads any more: wait a moment for the usage, then stop the provider."""
-        self.halt("client_left", after=USAGE_GRACE)
-        self._relayed_bytes = self._meter.text_bytes
+    def client_left(self, reader: Reader | None = None) -> None:
+        """Nobody reads any more: wait a moment for the usage, then stop the provider.
+
+        Whoever sent an Idempotency-Key comes back for the answer, so that one goes on to its end.
+        """
+        if reader is not None and reader is not self.outlet.reader:
+            return  # another one has taken over
         self.outlet.abandon()
+        if self.repeatable.claim is None:
+            self.halt("client_left", after=USAGE_GRACE)
+            self._relayed_bytes = self._meter.text_bytes
+
+    @property
+    def is_deserted(self) -> bool:
+        """The client has gone, and the provider will be stopped unless somebody takes over."""
+        return self._halted == "client_left"
+
+    @property
+    def can_be_joined(self) -> bool:
+        """Whether the answer can still be given whole to somebody else."""
+        is_ending = self._has_failed or (self._limit is not None and self._limit.expired())
+        return not is_ending and self._halted in (None, "client_left") and self.outlet.kept is not None
+
+    def join(self) -> Reader:
+        """Go on for a client that comes back. Only if it `can_be_joined`."""
+        self._halted = self._relayed_bytes = None
+        if self._limit is not None:
+            is_over = self._meter.is_done
+            self._limit.reschedule(self._loop.time() + CLEAN_END_GRACE if is_over else self._deadline)
+        return self.outlet.take_over()
 
     # For whoever watches
 
@@ -99,8 +139,8 @@ class Pump:
         """What the answer would be charged if this process died now; spools the text up to here on the way."""
         if self._reservation is None or self._opened is None:
             return None
-        if len(self._meter.texts) == 1:
-            self._transcript.checkpoint(*self._meter.texts.values())
+        if len(self._heard.texts) == 1:
+            self._transcript.checkpoint(*self._heard.texts.values())
         relayed = self._plane.ratios.estimate(self._call.route.name, self._meter.text_bytes)
         tokens = self._meter.usage or Tokens(input=self._reservation.input_estimate, output=relayed)
         return Checkpoint(self._call.id, weights_of(self._call).weigh(tokens))
@@ -110,9 +150,13 @@ class Pump:
     async def _run(self) -> None:
         failure: GatewayError | None = None
         try:
-            self._reservation = await reserve(self._plane, self._call, self._verdict, now=self._now)
+            claim = self.repeatable.claim
+            self._reservation = await reserve(self._plane, self._call, self.verdict, now=self._now, claim=claim)
             self._on_reserved()
             failure = await self._relay(self._reservation)
+            if self._guard is not None:
+                failure = await self._clear(self._guard, failure)
+            self._has_failed = failure is not None
             self._on_end()  # before the client sees the end, after which it may ask again at once
             await self._settle(self._reservation, failure)
         except GatewayError as error:
@@ -121,6 +165,9 @@ class Pump:
             logger.exception("Call %s ended in an error of ours", self._call.id)
             failure = InternalError()
         finally:
+            if self.repeatable.digest is not None:
+                answer = self._answer() if failure is None else None
+                self._plane.retries.end(self.repeatable.digest, self, answer, now=time.monotonic())
             await self.outlet.finish(failure)
             self._plane.pumps.discard(self)
             self._on_end()
@@ -132,8 +179,9 @@ class Pump:
         self._was_tried = True
         try:
             async with asyncio.timeout(settings.REQUEST_TIMEOUT) as self._limit:
+                self._deadline = self._limit.when()
                 self._opened = await open_first(
-                    self._call, self._plane.adapters, output=reservation.output, guidance=self._verdict.guidance
+                    self._call, self._plane.adapters, output=reservation.output, guidance=self.verdict.guidance
                 )
                 with contextlib.closing(self._opened.upstream):
                     self._last_progress = time.monotonic()
@@ -145,9 +193,7 @@ class Pump:
             return None if self._meter.is_done else self._halt_failure()
         except UpstreamBroken as error:
             logger.warning("Call %s: the answer broke off: %s", self._call.id, error)
-            return UpstreamFailed(
-                "upstream_interrupted", "The provider broke off in the middle of its answer. Ask again."
-            )
+            return UpstreamFailed(INTERRUPTED, "The provider broke off in the middle of its answer. Ask again.")
         except GatewayError as error:
             return error
         except Exception:
@@ -171,11 +217,27 @@ class Pump:
 
     async def _metered(self, chunk: bytes) -> bytes:
         try:
-            return self._meter.feed(chunk)
+            return await self._guarded(self._meter.feed(chunk))
         except UpstreamBroken as error:
             if error.kept:
-                await self.outlet.put(error.kept)  # it is charged, so it is delivered
+                await self.outlet.put(await self._guarded(error.kept))  # it is charged, so it is delivered
             raise
+
+    async def _guarded(self, block: bytes) -> bytes:
+        return await self._guard.feed(block) if block and self._guard is not None else block
+
+    async def _clear(self, guard: Guard, failure: GatewayError | None) -> GatewayError | None:
+        """Let go what the guard may let go at the end, and have the rest recorded. The failure that there is then."""
+        try:
+            if failure is None and isinstance(self._meter, PlainMeter):
+                self._cleared = await guard.whole(self._meter.body())
+            elif failure is None or failure.code == INTERRUPTED:
+                await self.outlet.put_last(await guard.end())
+        except GatewayError as error:
+            failure = error
+        guard.give_up()
+        self.verdict = replace(self.verdict, hits=(*self.verdict.hits, *guard.hits()))
+        return failure
 
     def _halt_failure(self) -> GatewayError:
         if self._halted == "shutting_down":
@@ -186,10 +248,10 @@ class Pump:
 
     async def _settle(self, reservation: Reservation, failure: GatewayError | None) -> None:
         """Spool the rest of the text, charge, and let a plain answer go."""
-        texts = self._meter.texts
-        answer = [self._meter.text()] if len(texts) > 1 else next(iter(texts.values()), None)
-        self._transcript.finish(answer, said=self._meter.said())
-        settled = await settle(self._plane, self._closed(reservation, failure))
+        texts = self._heard.texts
+        answer = [self._heard.text()] if len(texts) > 1 else next(iter(texts.values()), None)
+        self._transcript.finish(answer, said=self._heard.said())
+        settled = await settle(self._plane, self._closed(reservation, failure), kept=await self._kept(failure))
         if failure is not None:
             failure.charged = settled.charged
         elif not self._call.is_stream:
@@ -199,22 +261,37 @@ class Pump:
         ending = self._ending(failure)
         return Closed(
             call=self._call,
-            verdict=self._verdict,
+            verdict=self.verdict,
             reservation=reservation,
             opened=self._opened,
             meter=self._meter,
             relayed_bytes=self._meter.text_bytes if self._relayed_bytes is None else self._relayed_bytes,
             ending=ending,
-            error_code=failure.code if failure and ending == "failed" else "",
+            error_code=failure.code if failure and ending in ("failed", "blocked") else "",
             may_have_been_sent=self._opened is not None or (self._was_tried and self._halted == "client_left"),
             started_at=self._now,
             first_byte_ms=self._milliseconds(self._first_byte) if self._first_byte else None,
             duration_ms=self._milliseconds(time.monotonic()),
         )
 
+    async def _kept(self, failure: GatewayError | None) -> Kept | None:
+        """What becomes of the call's claim, if it has one: only an answer that came to its end is kept."""
+        claim = self.repeatable.claim
+        if claim is None:
+            return None
+        if failure is not None:
+            return Kept(claim.id, self.id, None)
+        answer = self._answer()
+        return Kept(claim.id, self.id, await answers.seal(answer, claim=claim.id) if answer is not None else "")
+
+    def _answer(self) -> StoredAnswer | None:
+        return answers.answer_of(self._head(()), self.verdict, call=self.id, blocks=self.outlet.kept)
+
     def _ending(self, failure: GatewayError | None) -> Ending:
         if failure is None:
             return "answered"
+        if isinstance(failure, BlockedByRule):
+            return "blocked"
         return "left" if self._halted in _NO_ANSWER_NEEDED else "failed"
 
     def _milliseconds(self, instant: float) -> int:
@@ -222,6 +299,9 @@ class Pump:
 
     def _begin(self, balances: tuple[Balance, ...]) -> None:
         """Let the response start."""
+        self.outlet.begin(self._head(balances))
+
+    def _head(self, balances: tuple[Balance, ...]) -> Head:
         assert self._opened is not None and self._reservation is not None  # noqa: S101  # only then it begins
-        body = self._meter.body() if isinstance(self._meter, PlainMeter) else None
-        self.outlet.begin(Head(self._opened, self._reservation, balances, body))
+        body = self._cleared or self._meter.body() if isinstance(self._meter, PlainMeter) else None
+        return Head(self._opened, self._reservation, balances, body)

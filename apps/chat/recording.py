@@ -51,6 +51,7 @@ def hit_rows(call: ChatCall, verdict: Verdict) -> tuple[HitRow, ...]:
             start=hit.start,
             end=hit.end,
             version=hit.rule.version,
+            direction=hit.direction,
         )
         for hit in verdict.hits
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import connection
 
-from apps.chat import accounting, backlog
+from apps.chat import accounting, backlog, claims
 from apps.common.commit import StoreAway, Writer
 from apps.common.owners import LifeSigns
 from apps.conversations import spool
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 1.0
 WATCH_SECONDS = 1.0
+FORGET_SECONDS = 5.0
+FORGET_KEPT_SECONDS = 60.0
 UNDRAINED_SECONDS = 30.0
 
 
@@ -80,6 +82,23 @@ async def watch_pumps(plane: "Plane") -> None:
         pump.check_stall(now, limit=settings.STALL_TIMEOUT)
     if points:
         await plane.writer.submit(checkpoints.write, points)
+
+
+async def forget_repeats_for_ever(plane: "Plane") -> None:
+    """Forget the answers that nobody may ask for again: every few seconds those in memory, now and then those kept."""
+    due = 0.0
+    while True:
+        await asyncio.sleep(FORGET_SECONDS)
+        try:
+            plane.retries.forget_old(now=(now := time.monotonic()))
+            if now >= due:
+                due = now + FORGET_KEPT_SECONDS
+                while await plane.writer.submit(claims.forget, datetime.now(UTC)) == claims.FORGET_AT_ONCE:
+                    pass
+        except StoreAway:
+            pass
+        except Exception:
+            logger.exception("Forgetting answers failed; trying again")
 
 
 async def drain_if_nobody_does(path: Path) -> None:

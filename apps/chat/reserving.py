@@ -10,7 +10,9 @@ from django.conf import settings
 
 from apps.chat import accounting, backlog, recording
 from apps.chat.accounting import Estimate, Unit
+from apps.chat.claims import Kept
 from apps.chat.parsing import ChatCall
+from apps.chat.repeats import Claim, Taken
 from apps.common.commit import StoreAway
 from apps.common.errors import OutOfQuota
 from apps.quotas.movements import Account, Balance, Held, Release, Reserve, Short
@@ -37,8 +39,13 @@ class Reservation:
     balances: tuple[Balance, ...]
 
 
-async def reserve(plane: "Plane", call: ChatCall, verdict: Verdict, *, now: datetime) -> Reservation:
-    """Hold what the call may cost. Raises OutOfQuota, after having recorded that, or StoreAway."""
+async def reserve(
+    plane: "Plane", call: ChatCall, verdict: Verdict, *, now: datetime, claim: Claim | None = None
+) -> Reservation:
+    """Hold what the call may cost. Raises OutOfQuota, after having recorded that, or StoreAway.
+
+    With a claim on an Idempotency-Key, only if nobody else has it. Raises what `repeats.Taken` says.
+    """
     policies = plane.policies.current
     policy = policies.of(call.principal.course_id)
     likely = plane.ratios.estimate(call.route.name, call.size)
@@ -61,11 +68,14 @@ async def reserve(plane: "Plane", call: ChatCall, verdict: Verdict, *, now: date
         expires_at=now + timedelta(seconds=settings.REQUEST_TIMEOUT) + EXPIRY_MARGIN,
     )
     try:
-        outcome = await plane.writer.submit(accounting.apply, Unit(movement))
+        outcome = await plane.writer.submit(accounting.apply, Unit(movement, claim=claim))
     except StoreAway as error:
         if error.is_unknown:  # the hold may be there, and then nobody would ever end it
-            await backlog.keep(plane.spool, Unit(Release(hold=call.id, now=now)), call=call.id)
+            kept = Kept(claim.id, call.id, None) if claim is not None else None
+            await backlog.keep(plane.spool, Unit(Release(hold=call.id, now=now), kept=kept), call=call.id)
         raise
+    if isinstance(outcome, Taken) and claim is not None:
+        raise outcome.refusal(claim) or outcome.in_flight()
     if isinstance(outcome, Short):
         refused = out_of_quota(outcome, estimate, now=now)
         await recording.refused(plane, call, verdict, refused, status="out_of_quota", now=now)

@@ -11,6 +11,7 @@ from apps.accounts.principals import Principal
 from apps.chat import appealing, pipeline
 from apps.chat.pipeline import Arrival
 from apps.chat.plane import Plane
+from apps.chat.repeats import attempt_of
 from apps.chat.reserving import remaining_of
 from apps.chat.responses import StreamedAnswer
 from apps.chat.schemas import (
@@ -37,6 +38,7 @@ REFUSALS = {
     401: ErrorOut,
     403: ErrorOut,
     404: ErrorOut,
+    409: ErrorOut,
     413: ErrorOut,
     429: ErrorOut,
     500: ErrorOut,
@@ -45,6 +47,7 @@ REFUSALS = {
     504: ErrorOut,
 }
 WARN_FROM = 0.8
+MAX_ASSIGNMENT = 60
 
 
 class StudentRequest(HttpRequest):
@@ -70,11 +73,13 @@ async def chat_completions(request: StudentRequest) -> HttpResponseBase:
         raw=request.raw,
         now=datetime.now(UTC),
         trace=request.trace,
+        assignment=request.headers.get("x-assignment", "")[:MAX_ASSIGNMENT],
+        attempt=attempt_of(request.META),
     )
     answer = await pipeline.chat(request.plane, arrival)
     if answer.body is not None:
         return HttpResponse(answer.body, content_type="application/json", headers=answer.headers)
-    return StreamedAnswer(answer.pump.outlet.blocks(), headers=answer.headers, on_disconnect=answer.pump.client_left)
+    return StreamedAnswer(answer.blocks, headers=answer.headers, on_disconnect=answer.on_disconnect)
 
 
 @router.get("/models", response={200: ModelsOut, **REFUSALS}, summary="The models that the course allows")

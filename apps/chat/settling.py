@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from apps.chat import accounting, backlog, recording
 from apps.chat.accounting import Unit, weights_of
 from apps.chat.charging import Charge, Ending, Seen, charge
+from apps.chat.claims import Kept
 from apps.chat.metering import PlainMeter, StreamMeter
 from apps.chat.opening import Opened
 from apps.chat.parsing import ChatCall
@@ -55,14 +56,17 @@ class Settled:
     balances: tuple[Balance, ...]
 
 
-async def settle(plane: "Plane", closed: Closed) -> Settled:
-    """Charge and record. While the database is away, what is to be charged and recorded is kept on disk instead."""
+async def settle(plane: "Plane", closed: Closed, *, kept: Kept | None = None) -> Settled:
+    """Charge and record. While the database is away, what is to be charged and recorded is kept on disk instead.
+
+    `kept`: what becomes of the claim of a call that carried an Idempotency-Key.
+    """
     cost = cost_of(plane, closed)
     _learn(plane, closed, cost)
     now = datetime.now(UTC)
     call = closed.call
     movement = Release(hold=call.id, now=now) if cost.is_free else Settle(hold=call.id, charge=cost.amount, now=now)
-    outcome = await _commit(plane, Unit(movement, record_of(closed, cost)), call=call.id)
+    outcome = await _commit(plane, Unit(movement, record_of(closed, cost), kept=kept), call=call.id)
     held = closed.reservation.balances
     if not isinstance(outcome, Ended):
         return Settled(cost.amount, held)
@@ -84,8 +88,8 @@ async def _commit(plane: "Plane", unit: Unit, *, call: str) -> object:
 
 def cost_of(plane: "Plane", closed: Closed) -> Charge:
     relayed = plane.ratios.estimate(closed.call.route.name, closed.relayed_bytes) if closed.relayed_bytes else 0
-    # Of a plain answer that did not end well nothing has reached the student.
-    reached = relayed if closed.call.is_stream or closed.ending == "answered" else 0
+    # Of a plain answer that did not end well nothing has reached the student; one that a rule stopped had ended well.
+    reached = relayed if closed.call.is_stream or closed.ending in ("answered", "blocked") else 0
     seen = Seen(
         ending=closed.ending,
         was_sent=closed.may_have_been_sent,

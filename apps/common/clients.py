@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from apps.common.addresses import public_socket
+from apps.common.addresses import any_socket, public_socket
 
 
 class RelayError(Exception):
@@ -79,7 +79,7 @@ class RelayClient:
         connector = aiohttp.TCPConnector(
             limit=self._limits.max_connections,
             keepalive_timeout=self._limits.keepalive_expiry,
-            socket_factory=public_socket if guarded else None,
+            socket_factory=public_socket if guarded else any_socket,
             ttl_dns_cache=30,
         )
         return aiohttp.ClientSession(

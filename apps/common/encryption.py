@@ -28,20 +28,29 @@ def _key_id(key: bytes) -> str:
 
 def encrypt(plain: str, *, place: str, keys: Sequence[str]) -> str:
     """Encrypt with the newest (first) of the keys."""
-    key, nonce = _key(keys[0]), os.urandom(12)
-    key_id = _key_id(key)
-    sealed = AESGCM(key).encrypt(nonce, plain.encode(), f"{place}:{key_id}".encode())
-    return ":".join(("v1", key_id, _text(nonce), _text(sealed)))
+    return seal(plain.encode(), place=place, keys=keys)
 
 
 def decrypt(stored: str, *, place: str, keys: Sequence[str]) -> str:
     """Open a stored secret. Raises CannotDecrypt."""
+    return unseal(stored, place=place, keys=keys).decode()
+
+
+def seal(plain: bytes, *, place: str, keys: Sequence[str]) -> str:
+    key, nonce = _key(keys[0]), os.urandom(12)
+    key_id = _key_id(key)
+    sealed = AESGCM(key).encrypt(nonce, plain, f"{place}:{key_id}".encode())
+    return ":".join(("v1", key_id, _text(nonce), _text(sealed)))
+
+
+def unseal(stored: str, *, place: str, keys: Sequence[str]) -> bytes:
+    """Raises CannotDecrypt."""
     try:
         version, key_id, nonce, sealed = stored.split(":")
         key = next(key for key in map(_key, keys) if _key_id(key) == key_id)
         if version != "v1":
             raise CannotDecrypt("The secret is stored in an unknown form.")
-        return AESGCM(key).decrypt(_bytes(nonce), _bytes(sealed), f"{place}:{key_id}".encode()).decode()
+        return AESGCM(key).decrypt(_bytes(nonce), _bytes(sealed), f"{place}:{key_id}".encode())
     except (ValueError, StopIteration, InvalidTag) as error:
         raise CannotDecrypt("The secret does not open with the keys in GATEWAY_SECRET_KEYS.") from error
 

@@ -8,6 +8,7 @@ GatewayError
 ├── NotAllowed              403  the course does not allow it
 ├── NotFound                404  no such model or path
 ├── MethodNotAllowed        405
+├── Conflict                409  the same is being done at the moment: wait and repeat
 ├── BodyTooLarge            413
 ├── RateLimited             429  too fast: wait and repeat
 ├── OutOfQuota              429  the week is used up: repeating does not help
@@ -127,6 +128,14 @@ class NotFound(GatewayError):
 
 class MethodNotAllowed(GatewayError):
     status = 405
+    type = "invalid_request_error"
+    fixed_by = "you"
+
+
+class Conflict(GatewayError):
+    """The official clients repeat a 409 by themselves, so it is for what a repeat brings to a good end."""
+
+    status = 409
     type = "invalid_request_error"
     fixed_by = "you"
 

@@ -18,6 +18,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from apps.accounts.scoping import CourseFilter, CourseScoped
+from apps.common.admin import is_operator
 from apps.common.display import NOTHING, badge, moment
 from apps.conversations import appeals
 from apps.conversations.models import Appeal, Call
@@ -38,7 +39,8 @@ class DecisionForm(forms.Form):
         max_length=5000,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
         label="Words that are fine",
-        help_text="One a line. If the rule finds exactly these again, it does not count, whatever the case of letters.",
+        help_text="One a line. If the rule finds exactly these again, it does not count, whatever the case of letters. "
+        "If it is meant to find them elsewhere, change its pattern instead.",
     )
     answer = forms.CharField(
         required=False,
@@ -101,6 +103,7 @@ class AppealAdmin(CourseScoped):
             "form": form,
             "reading": read(call, now=now),
             "may_change": self.has_change_permission(request, appeal),
+            "owns_rule": _owns_rule(request, appeal),
         }
         with timezone.override(zoneinfo.ZoneInfo(call.course.timezone)):
             return TemplateResponse(request, "admin/conversations/appeal/page.html", context).render()
@@ -121,6 +124,13 @@ class AppealAdmin(CourseScoped):
         return self.changeable(request, queryset).filter(state=Appeal.State.OPEN).select_related("rule", "call")
 
     def _accepted(self, request: Any, appeal: Appeal, texts: list[str], *, answer: str = "") -> bool:
+        if not _owns_rule(request, appeal):
+            self.message_user(
+                request,
+                f"Not accepted. {appeal.rule_name} is a rule of the institution: only operators make exceptions to it.",
+                messages.ERROR,
+            )
+            return False
         try:
             made = appeals.accept(appeal, by=request.user, texts=texts, answer=answer, now=timezone.now())
         except ValidationError as error:
@@ -159,7 +169,7 @@ class AppealAdmin(CourseScoped):
 
     @admin.display(description="rule", ordering="rule_name")
     def against(self, appeal: Appeal) -> Any:
-        if appeal.rule is None:
+        if appeal.rule is None or appeal.rule.course_id is None:
             return appeal.rule_name or NOTHING
         address = reverse("admin:rules_rule_change", args=[appeal.rule.pk])
         return format_html(
@@ -176,3 +186,8 @@ class AppealAdmin(CourseScoped):
     @admin.display(description="since (UTC)", ordering="id")
     def when(self, appeal: Appeal) -> str:
         return moment(appeal.created_at)
+
+
+def _owns_rule(request: HttpRequest, appeal: Appeal) -> bool:
+    """Rules of the institution are the operators', patterns and exceptions included."""
+    return appeal.rule is None or appeal.rule.course_id is not None or is_operator(request)

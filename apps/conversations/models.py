@@ -128,6 +128,10 @@ class RuleHit(models.Model):
             return DONE[self.action]
         return "warned" if self.stage == Rule.Stage.WARN else "observed"
 
+    def is_in(self, message: int | None) -> bool:
+        """Whether it was found in this message of the request; None is the answer."""
+        return message is None if self.direction == "answer" else self.message == message
+
 
 class AppealQuerySet(models.QuerySet["Appeal"]):
     def for_staff(self, user: Any) -> "AppealQuerySet":
@@ -150,6 +154,8 @@ class Appeal(models.Model):
         DECLINED = "declined"
 
     call = models.OneToOneField(Call, on_delete=models.CASCADE, related_name="appeal")
+    # As the call has it: a student's appeals are found by the index below, however many others appeal.
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="appeals", db_index=False)
     rule = models.ForeignKey(Rule, on_delete=models.SET_NULL, null=True, blank=True, related_name="appeals")
     rule_name = models.CharField("rule", max_length=60, blank=True)
     rule_version = models.PositiveIntegerField(default=0)
@@ -164,7 +170,10 @@ class Appeal(models.Model):
 
     class Meta:
         ordering = ("-id",)
-        indexes = (models.Index(fields=("state", "id"), name="appeals_by_state"),)
+        indexes = (
+            models.Index(fields=("state", "id"), name="appeals_by_state"),
+            models.Index(fields=("membership", "id"), name="appeals_of_a_student"),
+        )
 
     def __str__(self) -> str:
         return f"Appeal against {self.rule_name or 'a rule'}"

@@ -91,7 +91,7 @@ def _passages(turns: Sequence[Turn], hits: Sequence[RuleHit], longest: int | Non
     for (message, role), group in groupby(turns, key=lambda turn: (turn.message, turn.role)):
         text = "".join(turn.text for turn in group)
         shown = text if longest is None else text[:longest]
-        found = [(hit.start, hit.end, hit.name) for hit in hits if message is not None and hit.message == message]
+        found = [(hit.start, hit.end, hit.name) for hit in hits if hit.is_in(message)]
         yield Passage(role, message is None, tuple(mark(shown, found)), left_out=len(text) - len(shown))
 
 
@@ -127,12 +127,19 @@ def _note(call: Call, hits: Sequence[RuleHit]) -> str:
 
 
 def _refusal(hits: Sequence[RuleHit]) -> str:
-    blocking = [hit for hit in hits if hit.action == Rule.Action.BLOCK and hit.stage == Rule.Stage.ENFORCE]
+    """Of a prompt, or of an answer that a provider had given."""
+    enforced = [hit for hit in hits if hit.stage == Rule.Stage.ENFORCE]
+    blocking = [hit for hit in enforced if hit.action == Rule.Action.BLOCK] or [
+        hit for hit in enforced if hit.action == Rule.Action.REDACT
+    ]
+    what, then = "Refused", "Nothing was sent to a provider."
+    if of_answer := [hit for hit in blocking if hit.direction == "answer"]:
+        what, then, blocking = "The answer was stopped", "It had been generated, so it is charged.", of_answer
     if not blocking:
-        return "Refused by a rule. Nothing was sent to a provider."
+        return f"{what} by a rule. {then}"
     speaking = max(blocking, key=lambda hit: hit.rule.priority if hit.rule else 0)
     said = f" The student read: “{speaking.rule.message}”" if speaking.rule and speaking.rule.message else ""
-    return f"Refused by the rule {speaking.name}. Nothing was sent to a provider.{said}"
+    return f"{what} by the rule {speaking.name}. {then}{said}"
 
 
 def _why_no_text(call: Call, *, now: datetime) -> str:

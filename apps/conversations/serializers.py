@@ -14,7 +14,7 @@ class RuleHitSerializer(serializers.ModelSerializer[RuleHit]):
 
     class Meta:
         model = RuleHit
-        fields = ("rule", "action", "stage", "message", "start", "end")
+        fields = ("rule", "version", "action", "stage", "direction", "message", "start", "end")
         read_only_fields = fields
 
 

@@ -29,7 +29,7 @@ ACTION_KINDS = {"block": "bad", "redact": "warning"}
 PATTERN = (
     "Finds",
     {
-        "fields": (("direction", "checksum"), "pattern", ("examples_match", "examples_no_match")),
+        "fields": ("direction", "pattern", "checksum", ("examples_match", "examples_no_match")),
         "description": "Examples are checked whenever the rule is saved.",
     },
 )

@@ -1,150 +1,177 @@
 """The rule engine: RE2, so every match takes time linear in the text.
 
-Pure: no Django, no I/O. A set finds which patterns occur in a text in one pass; the few that do are then located one
-by one. Every set carries a sentinel pattern that matches any text: RE2's Python binding answers `None` both for
+Pure: no Django, no I/O. A rule is looked for in the raw text and in its folded copies (`folding`), and `\\b`, `\\w`,
+`\\d` and `\\s` mean Unicode (`wide`). A set finds which patterns occur in a text in one pass; the few that do are then
+located one by one. Every set carries a sentinel that matches any text: RE2's Python binding answers `None` both for
 "nothing matched" and for "the engine gave up", and a filter that cannot tell the two apart lets everything through.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
+from typing import Any
 
 import re2
 
-from apps.rules.folding import Folded, Span, fold
+from apps.rules import literals
+from apps.rules.admission import MAX_PATTERN_LENGTH, Cost, TooCostly, admit, check
+from apps.rules.folding import Folded, Span, View, fold
+from apps.rules.patterns import BadPattern, Node, parse, shortest
+from apps.rules.patterns import width as widest
+from apps.rules.searching import compiled, compiled_set
+from apps.rules.wide import spell_pattern
 
-__all__ = ["BadPattern", "Cost", "EngineFailed", "Folded", "Matcher", "Span", "admit", "check", "fold", "width"]
+__all__ = [
+    "MAX_PATTERN_LENGTH",
+    "MAX_SPANS",
+    "BadPattern",
+    "Cost",
+    "EngineFailed",
+    "Folded",
+    "Matcher",
+    "Span",
+    "TooCostly",
+    "Validator",
+    "admit",
+    "check",
+    "fold",
+    "width",
+]
 
-Validator = Callable[[str], bool]
-
-MAX_PATTERN_LENGTH = 500
-MAX_MEMORY = 32 * 2**20
 MAX_SPANS = 20
-_SENTINEL = r"\z"
-
-
-class BadPattern(ValueError):
-    """A pattern that RE2 cannot run. The message says why, for the person who wrote it."""
+Validator = Callable[[str], bool]
 
 
 class EngineFailed(Exception):
     """The engine gave up on a text. Whoever asked must treat the text as not checked."""
 
 
-class TooCostly(BadPattern):
-    """A pattern that RE2 runs in linear time, and still too slowly."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What a pattern costs: RE2's instructions, and milliseconds on the worst hostile text of 32 kB that we made."""
-
-    size: int
-    milliseconds: float
-
-
-def _options() -> re2.Options:
-    options = re2.Options()
-    options.max_mem = MAX_MEMORY
-    options.log_errors = False
-    return options
-
-
-def check(pattern: str) -> None:
-    """Raise BadPattern unless the pattern can be part of a set."""
-    if not pattern:
-        raise BadPattern("Write a pattern.")
-    if len(pattern) > MAX_PATTERN_LENGTH:
-        raise BadPattern(f"The pattern has {len(pattern)} characters; at most {MAX_PATTERN_LENGTH} are allowed.")
-    try:
-        compiled = re2.compile(pattern, _options())
-        Matcher([pattern])
-    except re2.error as error:
-        raise BadPattern(_explain(error)) from error
-    except (UnicodeError, ValueError) as error:
-        raise BadPattern(f"The pattern contains characters that cannot be matched: {error}") from error
-    if compiled.search("") is not None:
-        raise BadPattern("The pattern matches the empty text, so it would match every prompt. Make some part required.")
-
-
-def _explain(error: re2.error) -> str:
-    reason = error.args[0] if error.args else "unknown reason"
-    words = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
-    hint = ""
-    if "(?" in words:
-        hint = " Look-ahead and look-behind are not available: they can make a match take forever."
-    elif "escape" in words:
-        hint = " Back-references such as \\1 are not available: they can make a match take forever."
-    return f"This pattern cannot be run: {words}.{hint}"
-
-
 def width(pattern: str) -> int | None:
-    """The longest match in characters of the folded copy; None if there is no limit."""
-    return None
+    """The longest match in characters of a folded copy; None if there is no limit.
 
-
-def admit(pattern: str, others: Sequence[str] = ()) -> Cost:
-    """Raise BadPattern or TooCostly unless the pattern can join the others in one set. Takes up to a second."""
-    check(pattern)
-    return Cost(size=re2.compile(pattern, _options()).programsize, milliseconds=0.0)
+    A boundary or an anchor at the end of a match is decided by the character that follows. In a text that goes on, a
+    match that reaches to the end so far may still turn out to be none.
+    """
+    return widest(parse(pattern))
 
 
 class Matcher:
     """A compiled, immutable set of patterns. Matching is thread-safe and lets other threads run."""
 
     def __init__(self, patterns: Sequence[str], validators: Sequence[Validator | None] = ()) -> None:
-        """A match of the pattern counts only if the validator at its position, if any, says so of the matched text.
+        """A match of a pattern counts only if the validator at its position, if there is one, says so of the match.
 
-        Raises re2.error if a pattern is wrong or the set needs too much memory.
+        Raises re2.error or BadPattern if a pattern is wrong, re2.error if the set needs too much memory.
         """
-        self._single = tuple(re2.compile(pattern, _options()) for pattern in patterns)
-        self._validators = tuple(validators) or (None,) * len(self._single)
-        self._set = re2.Set.SearchSet(_options())
-        self._set.Add(_SENTINEL)
-        for pattern in patterns:
-            self._set.Add(pattern)
-        self._set.Compile()
+        trees = [_parsed(pattern) for pattern in patterns]
+        needs = [literals.required(tree) for tree in trees]
+        self._index = literals.Index(needs)
+        self._empty = {position for position, tree in enumerate(trees) if not shortest(tree)}
+        others = [position for position, words in enumerate(needs) if not words]
+        self._native = _Searcher(patterns.__getitem__, others)
+        self._spelled = _Searcher(lambda position: spell_pattern(trees[position]), others)
+        self._validators = tuple(validators) or (None,) * len(patterns)
 
     def found(self, text: str | Folded) -> list[int]:
-        """The positions of the patterns that occur in the text or its folded copy, ascending. Raises EngineFailed."""
+        """The positions of the patterns that occur in the text or a folded copy, ascending. Raises EngineFailed."""
         folded = fold(text) if isinstance(text, str) else text
-        candidates = {*self._candidates(folded.original), *self._candidates(folded.text)}
-        return [position for position in sorted(candidates) if self._is_valid(position, folded)]
+        candidates: set[int] = set()
+        for view, likely in zip(folded.views, self._index.candidates([v.text for v in folded.views]), strict=True):
+            searcher = self._searcher(view)
+            candidates.update(searcher.found(view))
+            candidates.update(searcher.confirmed([p for p in likely if p not in candidates], view))
+        return [position for position in sorted(candidates) if self._counts(position, folded)]
 
-    def spans(self, position: int, text: str | Folded) -> list[Span]:
-        """Where in the original text one pattern occurs, at most MAX_SPANS times, in order."""
+    def spans(self, position: int, text: str | Folded, *, start: int = 0, most: int = MAX_SPANS) -> list[Span]:
+        """Where in the original text one pattern occurs from `start` on, at most so many times, in order.
+
+        Places found in several copies are one place if they overlap. What is before `start` counts as context.
+        """
         folded = fold(text) if isinstance(text, str) else text
-        raw = self._matches(position, folded.original)
-        unfolded = (folded.span(span.start, span.end) for span in self._matches(position, folded.text))
-        return _merged([*islice(raw, MAX_SPANS), *islice(unfolded, MAX_SPANS)])[:MAX_SPANS]
+        spans = [
+            view.span(match.start, match.end)
+            for view in folded.views
+            for match in islice(self._matches(position, view, _place(view, start)), most)
+        ]
+        return _merged(spans)[:most]
 
-    def _is_valid(self, position: int, folded: Folded) -> bool:
-        return self._validators[position] is None or bool(self.spans(position, folded))
+    def _counts(self, position: int, folded: Folded) -> bool:
+        """A validator has the last word, and a place that holds nothing is no match."""
+        if self._validators[position] is None and position not in self._empty:
+            return True
+        return any(next(self._matches(position, view), None) for view in folded.views)
 
-    def _matches(self, position: int, text: str) -> Iterator[Span]:
+    def _searcher(self, view: View) -> "_Searcher":
+        return self._native if view.is_ascii else self._spelled
+
+    def _matches(self, position: int, view: View, start: int = 0) -> Iterator[Span]:
         valid = self._validators[position]
-        for match in self._single[position].finditer(text):
-            if valid is None or valid(match.group()):
-                yield Span(match.start(), match.end())
+        for span in self._searcher(view).matches(position, view, start):
+            if valid is None or valid(view.text[span.start : span.end]):
+                yield span
 
-    def _candidates(self, text: str) -> list[int]:
-        matched = self._set.Match(text)
+
+class _Searcher:
+    """The patterns as they are written for one kind of text. Those of `together` are looked for in one pass."""
+
+    def __init__(self, write: Callable[[int], str], together: Sequence[int]) -> None:
+        self._write = write
+        self._together = tuple(together)
+        self._set = compiled_set([write(position) for position in together])
+        self._compiled: dict[int, Any] = {}
+
+    def _single(self, position: int) -> Any:
+        """Compiled when it is needed first: most never are."""
+        single = self._compiled.get(position)
+        if single is None:
+            single = self._compiled[position] = compiled(self._write(position))
+        return single
+
+    def found(self, view: View) -> list[int]:
+        """Those of `together` that match."""
+        if not self._together:
+            return []
+        matched = self._set.Match(view.haystack)
         if not matched or 0 not in matched:
-            return self._found_singly(text)
-        return [position - 1 for position in matched if position]
+            return self.confirmed(self._together, view)
+        return [self._together[number - 1] for number in matched if number]
 
-    def _found_singly(self, text: str) -> list[int]:
+    def confirmed(self, positions: Sequence[int], view: View) -> list[int]:
+        """Those of these that match, looked for one by one."""
         try:
-            return [position for position, pattern in enumerate(self._single) if pattern.search(text) is not None]
+            return [position for position in positions if self._single(position).search(view.haystack) is not None]
         except re2.error as error:
             raise EngineFailed("The rule engine could not search the text.") from error
+
+    def matches(self, position: int, view: View, start: int) -> Iterator[Span]:
+        """Where one pattern matches, in characters of the view. Places that hold nothing are left out."""
+        at, place = view.place(start), start
+        for match in self._single(position).finditer(view.haystack, at):
+            first, last = match.span()
+            if first < last:
+                begin = place + view.count(at, first)
+                place = begin + view.count(first, last)
+                at = last
+                yield Span(begin, place)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(pattern: str) -> Node:
+    compiled(pattern)  # only what RE2 accepts can be parsed
+    return parse(pattern)
+
+
+def _place(view: View, start: int) -> int:
+    """The first character of a view that comes from `start` of the original or later."""
+    return bisect_left(range(len(view.text)), start, key=view.origin) if start else 0
 
 
 def _merged(spans: list[Span]) -> list[Span]:
     """In order; those that overlap as one."""
     merged: list[Span] = []
     for span in sorted(spans, key=lambda span: (span.start, span.end)):
-        if merged and (span.start < merged[-1].end or span == merged[-1]):
+        if merged and span.start < merged[-1].end:
             merged[-1] = Span(merged[-1].start, max(merged[-1].end, span.end))
         else:
             merged.append(span)

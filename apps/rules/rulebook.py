@@ -2,19 +2,20 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
 from apps.common.revisions import Snapshot
-from apps.rules import engine
+from apps.rules import engine, exceptions
 from apps.rules.checksums import CHECKSUMS
-from apps.rules.exceptions import counts
 from apps.rules.models import TOPIC, Rule, RuleException, RuleSettings
 from apps.rules.schedules import ALWAYS, Schedule
 
 logger = logging.getLogger(__name__)
+
+MOST_REDACTED = 10_000  # places in one call; more are refused, for no one waits for that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,33 @@ class CompiledRule:
         """Whether the rule holds at this instant, on the clock of the course, for a call of this assignment tag."""
         return self.assignment in ("", assignment) and self.schedule.covers(now, timezone=timezone)
 
+    @property
+    def acts(self) -> bool:
+        return self.stage == "enforce"
+
+    @property
+    def redacts(self) -> bool:
+        return self.action == "redact" and self.stage == "enforce"
+
+    def counts(self, text: str) -> bool:
+        """Whether a match of this text is a hit, and not one of the rule's exceptions."""
+        return exceptions.counts(text, self.exceptions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occasion:
+    """When and for what a text is looked at: rules that do not concern it are as good as none."""
+
+    direction: str  # prompt or answer
+    now: datetime
+    timezone: str
+    assignment: str = ""
+
+    def concerns(self, rule: CompiledRule) -> bool:
+        return rule.direction in (self.direction, "both") and rule.is_active(
+            now=self.now, timezone=self.timezone, assignment=self.assignment
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -51,18 +79,26 @@ class Hit:
     part: int
     start: int
     end: int
+    direction: str = "prompt"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the rules say: every hit for the record, and of the enforced rules what is to be done."""
+    """What the rules say: every hit for the record, and of the enforced rules what is to be done.
+
+    `stuck` are enforced rules that should have redacted and could not: they refuse what they could not change. `last`
+    is the number of the part that is new; those before it may have been sent earlier.
+    """
 
     hits: tuple[Hit, ...] = ()
+    stuck: tuple[CompiledRule, ...] = ()
+    last: int = 0
 
     @property
     def block(self) -> CompiledRule | None:
         """The rule that refuses the prompt: of several the one with the highest priority."""
-        return max(self._enforced("block"), key=lambda rule: rule.priority, default=None)
+        blocking = self._enforced("block") or self.stuck
+        return max(blocking, key=lambda rule: rule.priority, default=None)
 
     @property
     def guidance(self) -> tuple[str, ...]:
@@ -71,12 +107,18 @@ class Verdict:
         return tuple(dict.fromkeys(rule.guidance for rule in rules))
 
     @property
+    def told(self) -> tuple[CompiledRule, ...]:
+        """The rules that the student is told about, each once."""
+        shown = {hit.rule.id: hit.rule for hit in self.hits if hit.rule.stage in ("warn", "enforce")}
+        return tuple(shown.values())
+
+    @property
     def announced(self) -> tuple[int, ...]:
         """Ids of the rules that the student is told about."""
-        return tuple(dict.fromkeys(hit.rule.id for hit in self.hits if hit.rule.stage in ("warn", "enforce")))
+        return tuple(rule.id for rule in self.told)
 
     def _enforced(self, action: str) -> list[CompiledRule]:
-        return [hit.rule for hit in self.hits if hit.rule.stage == "enforce" and hit.rule.action == action]
+        return [hit.rule for hit in self.hits if hit.rule.acts and hit.rule.action == action]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,41 +126,68 @@ class Rulebook:
     """The rules of one course that are not drafts, compiled together.
 
     `lets_pass` is the course's wish for the case that the engine fails: answer unchecked instead of refusing.
+    `answering` are the positions of the rules that look at answers.
     """
 
     rules: tuple[CompiledRule, ...]
     matcher: engine.Matcher
     lets_pass: bool = False
+    answering: tuple[int, ...] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        answering = tuple(n for n, rule in enumerate(self.rules) if rule.direction != "prompt")
+        object.__setattr__(self, "answering", answering)
 
     @classmethod
     def of(cls, rules: Sequence[CompiledRule], *, lets_pass: bool = False) -> "Rulebook":
-        return cls(tuple(rules), matcher_of(rules), lets_pass)
+        validators = [CHECKSUMS.get(rule.checksum) for rule in rules]
+        return cls(tuple(rules), engine.Matcher([rule.pattern for rule in rules], validators), lets_pass)
 
-    def screen(self, parts: Sequence[str]) -> Verdict:
-        """Look for every rule in every part. CPU-bound; long texts belong in a thread. Raises engine.EngineFailed.
+    def screen(self, parts: Sequence[str], *, occasion: Occasion | None = None) -> Verdict:
+        """Look for every rule in every part; on an occasion, for those that concern it. Raises engine.EngineFailed.
 
-        A rule has at most MAX_SPANS hits, those in the latest parts: each is recorded, and histories grow long.
+        CPU-bound; long texts belong in a thread. A rule has at most MAX_SPANS hits, those in the latest parts: each is
+        recorded, and histories grow long. Rules that redact have all of theirs, since nothing of them may be left.
         """
         hits: list[Hit] = []
-        left = [engine.MAX_SPANS] * len(self.rules)
+        left = [MOST_REDACTED if rule.redacts else engine.MAX_SPANS for rule in self.rules]
         for number in reversed(range(len(parts))):
-            for position in self.matcher.found(parts[number]):
-                if left[position]:
-                    exceptions = self.rules[position].exceptions
-                    found = self.matcher.spans(position, parts[number])
-                    spans = [span for span in found if counts(parts[number][span.start : span.end], exceptions)]
-                    spans = spans[: left[position]]
-                    left[position] -= len(spans)
-                    hits.extend(Hit(self.rules[position], number, span.start, span.end) for span in spans)
+            hits += self.found(parts[number], part=number, occasion=occasion, most=left)
         return Verdict(tuple(sorted(hits, key=lambda hit: hit.part)))
+
+    def found(
+        self,
+        text: str | engine.Folded,
+        *,
+        part: int = 0,
+        occasion: Occasion | None = None,
+        start: int = 0,
+        most: list[int],
+    ) -> Iterator[Hit]:
+        """The hits in one text that begin at `start` or later, and of each rule no more than `most` of its position.
+
+        What is found is taken off `most`. Raises engine.EngineFailed.
+        """
+        folded = engine.fold(text) if isinstance(text, str) else text
+        for position in self.matcher.found(folded):
+            rule = self.rules[position]
+            if (occasion is None or occasion.concerns(rule)) and (most[position] or rule.redacts):
+                spans = self._spans(position, folded, start)
+                if rule.redacts and len(spans) > most[position]:
+                    raise engine.EngineFailed("There is more to redact than can be redacted.")
+                spans = spans[: most[position]]
+                most[position] -= len(spans)
+                for span in spans:
+                    yield Hit(rule, part, span.start, span.end)
+
+    def _spans(self, position: int, text: engine.Folded, start: int) -> list[engine.Span]:
+        rule = self.rules[position]
+        most = MOST_REDACTED + 1 if rule.redacts or rule.exceptions else engine.MAX_SPANS
+        spans = self.matcher.spans(position, text, start=start, most=most)
+        return [span for span in spans if rule.counts(text.original[span.start : span.end])]
 
 
 NO_RULES = Verdict()
-
-
-def matcher_of(rules: Sequence[CompiledRule]) -> engine.Matcher:
-    validators = [CHECKSUMS[rule.checksum] if rule.checksum else None for rule in rules]
-    return engine.Matcher([rule.pattern for rule in rules], validators)
 
 
 ALL_COURSES = None  # the key of the rulebook of courses that have no rules of their own

@@ -15,7 +15,7 @@ LOOKS_BACK = timedelta(days=7)
 MEANINGS: dict[str, str] = {
     Rule.Stage.DRAFT: "Does nothing. Nobody notices it, and nothing is recorded.",
     Rule.Stage.OBSERVE: "Records what it finds. Students notice nothing: read the hits and see whether it errs.",
-    Rule.Stage.WARN: "Records, and tells the student's program in a header. Nothing is refused yet.",
+    Rule.Stage.WARN: "Records, and gives students a notice beside the answer. Nothing is refused yet.",
     Rule.Stage.ENFORCE: "Acts on every call in which it is found.",
 }
 

@@ -52,9 +52,15 @@ def try_out(rule: Any, text: str, *, exceptions: Iterable[str] = ()) -> Trial:
                 rule.pattern, checksum=rule.checksum, match=rule.examples_match, no_match=rule.examples_no_match
             )
         ),
-        is_disguised=bool(spans) and not book.matcher.found(Folded(text, "")),
+        is_disguised=bool(spans) and not book.matcher.found(_as_written(folded)),
         folded=folded.text if folded.text != text else "",
     )
+
+
+def _as_written(folded: Folded) -> Folded:
+    """The text without its folded copies."""
+    raw = next(view for view in folded.views if view.text == folded.original)
+    return Folded(folded.original, (raw,), raw)
 
 
 def as_compiled(rule: Any, *, exceptions: frozenset[str]) -> CompiledRule:

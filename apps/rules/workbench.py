@@ -1,7 +1,6 @@
 """The instructor's workbench: what a rule's page offers beyond its form. Every address is scoped as the rule itself."""
 
 from collections.abc import Callable
-from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,6 +20,8 @@ from apps.rules.models import Rule, RuleQuerySet, RuleVersion
 from apps.rules.trying import Trial, try_out
 
 MOST_VERSIONS = 30
+MOST_COURSES = 20  # of which it is told what they have already
+_GROUPS = tuple(dict.fromkeys(ready.group for ready in LIBRARY))
 PAGE = "admin:rules_rule_change"
 
 
@@ -128,8 +129,7 @@ class Workbench(CourseScoped):
         if pk is not None:
             context["original"] = rule
         if form.is_valid():
-            rule.pattern = form.cleaned_data["pattern"]
-            context |= _tried(rule, form.cleaned_data["text"])
+            context |= _tried(rule, form.cleaned_data["pattern"], form.cleaned_data["text"])
         context["title"] = f"Try {rule.name}" if pk is not None else "Try a pattern"
         is_part = request.headers.get("hx-request") == "true"
         template = "admin/rules/rule/trial.html" if is_part else "admin/rules/rule/try.html"
@@ -149,8 +149,9 @@ class Workbench(CourseScoped):
             if form.is_valid():
                 return self._added(request, form)
         context = {
-            "groups": [(group, list(rules)) for group, rules in groupby(LIBRARY, key=lambda ready: ready.group)],
+            "groups": {group: [ready for ready in LIBRARY if ready.group == group] for group in _GROUPS}.items(),
             "courses": courses,
+            "added": _names_in(courses),
             "form": form,
             "title": "Ready rules",
         }
@@ -214,12 +215,22 @@ class Workbench(CourseScoped):
         return TemplateResponse(request, template, {**shared, **context})
 
 
-def _tried(rule: Rule, text: str) -> dict[str, Trial | str]:
+def _tried(rule: Rule, pattern: str, text: str) -> dict[str, Trial | str]:
+    """A pattern that is not the rule's has to be one that could be saved."""
     exceptions = rule.exceptions.values_list("text", flat=True) if rule.pk else ()
     try:
+        if pattern != rule.pattern:
+            engine.admit(pattern)
+        rule.pattern = pattern
         return {"trial": try_out(rule, text, exceptions=exceptions)}
     except (engine.BadPattern, engine.EngineFailed) as error:
         return {"problem": str(error)}
+
+
+def _names_in(courses: Any) -> frozenset[str]:
+    """The names of the rules that all of these courses have."""
+    rules = [set(course.rules.values_list("name", flat=True)) for course in courses[:MOST_COURSES]]
+    return frozenset(set.intersection(*rules)) if rules else frozenset()
 
 
 def _zone(rule: Rule | None) -> ZoneInfo:

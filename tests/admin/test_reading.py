@@ -123,6 +123,16 @@ def test_a_blocked_call_shows_the_refusal(instructor: Client, world: CourseWorld
     assert world.rule.message in page
 
 
+def test_an_answer_that_was_stopped_says_that_it_was_charged(instructor: Client, world: CourseWorld) -> None:
+    call = call_of(world, prompt="hi", status=Call.Status.BLOCKED, provider="mock", charged=7)
+    make_hit(call, world.rule, "hi", direction="answer")
+
+    page = text(instructor, world.thread)
+
+    assert f"The answer was stopped by the rule {world.rule.name}." in page
+    assert "Nothing was sent" not in page
+
+
 @pytest.mark.parametrize(
     ("logging", "sentence"),
     [("metadata", "keeps no text, only who"), ("off", "keeps no text, only what accounting needs")],
@@ -290,3 +300,12 @@ def test_a_thread_whose_calls_are_gone_still_opens(instructor: Client, world: Co
     Exchange.objects.all().delete()
 
     assert "have been removed" in text(instructor, world.thread)
+
+
+def test_what_was_found_in_an_answer_is_marked_there(instructor: Client, world: CourseWorld) -> None:
+    world.call.rule_hits.update(direction="answer", message=1, start=0, end=len("What have you"))
+
+    page = instructor.get(page_of(world.call)).content.decode()
+
+    assert ">What have you</mark>" in page
+    assert ">solve my homework</mark>" not in page

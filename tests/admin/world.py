@@ -103,13 +103,18 @@ def make_call(
 def make_hit(call: Call, rule: Rule, found: str, **overrides: Any) -> RuleHit:
     """A hit of the rule on `found` in the call's first message."""
     start = call.turns.get(message=0).text.index(found)
-    values = {"name": rule.name, "action": rule.action, "stage": rule.stage, "message": 0}
+    values = {"name": rule.name, "version": rule.version, "action": rule.action, "stage": rule.stage, "message": 0}
     return RuleHit.objects.create(call=call, rule=rule, start=start, end=start + len(found), **{**values, **overrides})
 
 
 def make_appeal(call: Call, rule: Rule, **overrides: Any) -> Appeal:
-    values = {"rule_name": rule.name, "rule_version": rule.version, "reason": "It was about home economics."}
-    return Appeal.objects.create(call=call, rule=rule, created_at=datetime.now(UTC), **{**values, **overrides})
+    values: dict[str, Any] = {
+        "rule_name": rule.name,
+        "rule_version": rule.version,
+        "reason": "It was about home economics.",
+    }
+    values |= {"membership": call.membership, "created_at": datetime.now(UTC)}
+    return Appeal.objects.create(call=call, rule=rule, **{**values, **overrides})
 
 
 def list_of(model: type[Model]) -> str:

@@ -1,11 +1,13 @@
 """Rules in a file: exam windows, examples, the institution's rules, and what happens if rules cannot be checked."""
 
+import re
 from datetime import UTC, datetime, time
 
 import pytest
 
 from apps.accounts.models import Course
 from apps.rules.models import Rule, RuleSettings
+from gateway_project.env import BASE_DIR
 from tests.configuration.conftest import Operator
 
 COURSE = """
@@ -124,3 +126,10 @@ def test_guidance_on_answers_is_refused(operator: Operator) -> None:
     (mistake,) = operator.refused(text)
 
     assert "looks at prompts only" in mistake
+
+
+def test_what_the_manual_shows_can_be_applied(operator: Operator) -> None:
+    operator.apply("courses: [{slug: cs101, title: Programming, student_weekly_tokens: 1000}]")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", (BASE_DIR / "docs" / "rules.md").read_text(), re.DOTALL)
+
+    assert operator.apply(shown) == ["+ rule settings of course cs101", "+ rule cs101/exam-questions"]

@@ -35,14 +35,10 @@ class Watched:
         self.page.on("requestfailed", self._failed)
         self.page.on("response", self._answered)
 
-    def picture(self, step: str) -> None:
-        """Keep what the page looks like, for people."""
-        self.page.screenshot(path=self.path(step))
-
-    def path(self, step: str) -> Path:
-        """Where a picture of this step goes."""
+    def picture(self, step: str, *, whole: bool = False) -> None:
+        """Keep what the page looks like, for people; the whole of it, or as much as the window shows."""
         ARTEFACTS.mkdir(parents=True, exist_ok=True)
-        return ARTEFACTS / f"{self.name}-{step}.png"
+        self.page.screenshot(path=ARTEFACTS / f"{self.name}-{step}.png", full_page=whole)
 
     def _note(self, is_trouble: bool, text: str) -> None:
         if is_trouble:

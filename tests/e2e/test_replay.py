@@ -30,7 +30,7 @@ def test_a_rule_is_replayed_before_it_bites(installation: Installation, watched:
 
     expect(page.locator("mark.stoa-hit")).to_have_text(["Ackermann", "Ackermann"])
     page.get_by_text("The numbers as a table").click()
-    page.screenshot(path=watched.path("whole"), full_page=True)
+    watched.picture("whole", whole=True)
     page.get_by_role("link", name="Read the call").first.click()
     expect(page.get_by_text("Ackermann").first).to_be_visible()
 
@@ -44,7 +44,7 @@ def test_what_a_rule_found_is_drawn(installation: Installation, watched: Watched
 
     expect(page.get_by_role("img", name=re.compile("Calls: "))).to_be_visible()
     expect(page.get_by_role("link", name="Read the call").first).to_be_visible()
-    page.screenshot(path=watched.path("whole"), full_page=True)
+    watched.picture("whole", whole=True)
 
 
 def draft(page: Page) -> str:

@@ -1,13 +1,27 @@
 """What an instructor decides in the admin, the next call of a student obeys."""
 
+import re
+from typing import Literal
+
+import httpx
+import pytest
 from playwright.sync_api import expect
 
+from apps.rules.library import LIBRARY
 from tests.chat.world import wait_until
 from tests.e2e.conftest import Installation
 from tests.e2e.pages import BROWSING, Watched
 from tests.e2e.steps import choose, open_list, refusal, save, sign_in
 
 pytestmark = BROWSING
+DEMO = re.compile(r"(?i)(solve|do|write)\s+my\s+(homework|assignment|essay)")  # what the demo's own rule refuses
+READY, DUMPED = next(
+    (ready, text)
+    for ready in LIBRARY
+    if ready.action == "block" and ready.direction != "answer"
+    for text in ready.matches
+    if not DEMO.search(text)
+)
 PROMPT = "Please compose a sonnet about recursion."
 MESSAGE = "Write the first quatrain yourself, then ask about it."
 
@@ -29,9 +43,10 @@ def test_a_rule_that_is_switched_on_refuses_the_next_call(installation: Installa
     assert refusal(installation, PROMPT) is None
 
     page.get_by_role("table").get_by_role("link", name="no-sonnets").click()
-    page.get_by_label("Stage").select_option("Enforce: acts")
+    for button, stage in (("Start observing", "Observe"), ("Start warning", "Warn"), ("Enforce", "Enforce")):
+        page.get_by_role("button", name=button, exact=True).click()
+        expect(page.locator("[aria-current=step]")).to_have_text(stage)
     watched.picture("enforce")
-    save(page)
 
     wait_until(lambda: refusal(installation, PROMPT) is not None)
     assert refusal(installation, PROMPT)["message"] == MESSAGE
@@ -39,3 +54,102 @@ def test_a_rule_that_is_switched_on_refuses_the_next_call(installation: Installa
     open_list(page, "Calls")
     expect(page.get_by_role("row", name="no-sonnets").first).to_contain_text("Blocked by a rule")
     watched.picture("calls")
+
+
+def test_an_instructor_who_writes_no_pattern_finds_tries_watches_and_enforces_a_rule(
+    installation: Installation, watched: Watched
+) -> None:
+    page = watched.page
+    sign_in(watched, installation.demo["instructor"])
+
+    # Find it, in plain words.
+    open_list(page, "Rules")
+    page.get_by_role("link", name="Ready rules").click()
+    watched.picture("library", whole=True)
+    page.locator(f"#{READY.slug}").get_by_role("button").click()
+    expect(page.get_by_text("students notice nothing yet")).to_be_visible()
+    expect(page.locator("[aria-current=step]")).to_have_text("Observe")
+    watched.picture("added", whole=True)
+
+    # Try it on a text of one's own.
+    page.get_by_role("link", name="Try it").click()
+    page.get_by_label("Text to look through").fill(f"Hello!\n{DUMPED}\nThank you.")
+    page.get_by_role("button", name="Try").click()
+    expect(page.locator("mark").first).to_be_visible()
+    expect(page.locator("#trial")).to_contain_text(READY.message)
+    watched.picture("tried")
+    page.get_by_role("link", name="Back to the rule").click()
+
+    # Watch it.
+    wait_until(lambda: refusal(installation, DUMPED) is None and is_counted(watched), what="The first hit")
+    watched.picture("watched")
+
+    # Enforce it: the next call is refused with the sentence.
+    for button, stage in (("Start warning", "Warn"), ("Enforce", "Enforce")):
+        page.get_by_role("button", name=button, exact=True).click()
+        if page.get_by_role("button", name="Enforce it all the same").is_visible():
+            page.get_by_role("button", name="Enforce it all the same").click()
+        expect(page.locator("[aria-current=step]")).to_have_text(stage)
+    watched.picture("enforced")
+    wait_until(lambda: refusal(installation, DUMPED) is not None)
+    assert refusal(installation, DUMPED)["message"] == READY.message
+
+
+def is_counted(watched: Watched) -> bool:
+    watched.page.reload()
+    return "0 hits in this stage" not in watched.page.locator(".stoa-way").inner_text()
+
+
+def is_recorded(watched: Watched) -> bool:
+    """The text of a call follows its row within a second or so."""
+    watched.page.reload()
+    return watched.page.locator("mark").count() > 0
+
+
+def test_an_appeal_is_heard(installation: Installation, watched: Watched) -> None:
+    page = watched.page
+    refused = refusal(installation, "Is “solve my homework” an imperative?")
+    headers = {"authorization": f"Bearer {installation.demo['student_key']}"}
+    appeal = {"request_id": refused["request_id"], "reason": "I ask about grammar, not for a solution."}
+    address = f"{installation.gateway.base_url}/v1/rules/appeals"
+    assert httpx.post(address, json=appeal, headers=headers).status_code == 201
+    sign_in(watched, installation.demo["instructor"])
+
+    page.get_by_role("link", name="1 appeal").click()
+    expect(page.get_by_role("row", name=appeal["reason"])).to_contain_text("no-homework")
+    watched.picture("queue")
+    page.get_by_role("table").get_by_role("link", name=appeal["reason"]).click()
+    wait_until(lambda: is_recorded(watched), what="The text of the call")
+    expect(page.locator("mark").first).to_have_text("solve my homework")
+    expect(page.get_by_label("Words that are fine")).to_have_value("solve my homework")
+    watched.picture("appeal", whole=True)
+    page.get_by_label("What the student reads").fill("Quite right: a question of grammar.")
+    page.get_by_role("button", name="Accept").click()
+    expect(page.get_by_text("Accepted, with 1 exception")).to_be_visible()
+    watched.picture("accepted")
+
+    (told,) = httpx.get(address, headers=headers).json()["data"]
+    assert (told["state"], told["answer"]) == ("accepted", "Quite right: a question of grammar.")
+    wait_until(lambda: refusal(installation, "Is “solve my homework” an imperative?") is None)
+    assert refusal(installation, "Please do my homework") is not None
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 420), ("dark", 1440), ("dark", 420)])
+def test_the_workbench_fits_narrow_windows_and_dark_rooms(
+    scheme: Literal["light", "dark"], width: int, installation: Installation, watched: Watched
+) -> None:
+    page = watched.page
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
+    sign_in(watched, installation.demo["instructor"])
+
+    for name, address in (
+        ("list", "/admin/rules/rule/"),
+        ("library", "/admin/rules/rule/library/"),
+        ("rule", "/admin/rules/rule/1/change/"),
+        ("try", "/admin/rules/rule/1/try/"),
+        ("appeals", "/admin/conversations/appeal/"),
+    ):
+        page.goto(address)
+        watched.picture(f"{name}-{scheme}-{width}", whole=True)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is wider than the window"

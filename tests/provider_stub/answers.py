@@ -26,6 +26,8 @@ def plain(behaviour: Behaviour, body: dict[str, Any]) -> dict[str, Any]:
         message["reasoning_content"] = behaviour.reasoning
     if behaviour.tool_calls:
         message |= {"content": None, "tool_calls": list(behaviour.tool_calls)}
+    if behaviour.message is not None:
+        message = {"role": "assistant", **behaviour.message}
     answer = {
         "id": ID,
         "object": "chat.completion",
@@ -44,6 +46,9 @@ def pieces(text: str) -> tuple[str, ...]:
 
 
 def deltas(behaviour: Behaviour) -> Iterator[dict[str, Any]]:
+    if behaviour.deltas is not None:
+        yield from map(dict, behaviour.deltas)
+        return
     for piece in pieces(behaviour.reasoning):
         yield {"reasoning_content": piece}
     for position, call in enumerate(behaviour.tool_calls):

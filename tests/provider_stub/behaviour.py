@@ -17,6 +17,8 @@ class Behaviour:
     reasoning: str = ""
     tool_calls: Sequence[Mapping[str, Any]] = ()
     usage: Mapping[str, Any] | None = None
+    message: Mapping[str, Any] | None = None  # a plain answer's message, instead of one made of the above
+    deltas: Sequence[Mapping[str, Any]] | None = None  # a stream's deltas, instead of those
 
     # Instead of an answer
     status: int = 200

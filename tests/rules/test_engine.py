@@ -56,7 +56,7 @@ def test_a_set_agrees_with_a_plain_search(text: str, word: str) -> None:
     [("cat", "a cat, a cat"), ("Käse", "mehr Käse"), ("x", "👋👋x"), ("漢.", "äö漢字"), (r"\w+", "né à Besançon")],
 )
 def test_spans_are_positions_in_the_text_as_python_counts(pattern: str, text: str) -> None:
-    expected = [Span(*match.span()) for match in re.finditer(pattern, text, re.ASCII)]
+    expected = [Span(*match.span()) for match in re.finditer(pattern, text)]
 
     assert Matcher([pattern]).spans(0, text) == expected
 
@@ -96,7 +96,7 @@ def test_a_bad_pattern_is_explained(pattern: str, sentence: str) -> None:
         check(pattern)
 
 
-@pytest.mark.parametrize("pattern", ["cat", r"(?i)solve\s+my\s+homework", r"\p{Greek}+", "(a+)+$", "a{0,1000}b"])
+@pytest.mark.parametrize("pattern", ["cat", r"(?i)solve\s+my\s+homework", r"\p{Greek}+", "(a+)+$", "a{0,200}b"])
 def test_a_good_pattern_passes(pattern: str) -> None:
     check(pattern)
 

@@ -44,7 +44,16 @@ def test_a_call_tells_who_what_how_much_and_when(instructor: Client, world: Cour
         "first_byte_ms": 120,
         "duration_ms": 2500,
         "rule_hits": [
-            {"rule": world.rule.name, "action": "block", "stage": "enforce", "message": 0, "start": 7, "end": 24}
+            {
+                "rule": world.rule.name,
+                "version": 1,
+                "action": "block",
+                "stage": "enforce",
+                "direction": "prompt",
+                "message": 0,
+                "start": 7,
+                "end": 24,
+            }
         ],
     }
 

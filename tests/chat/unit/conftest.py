@@ -1,5 +1,6 @@
 """Fixtures of the chat path's stages."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from apps.chat.plane import Plane
 from apps.common.clients import RelayClient, RelayLimits
 from apps.common.commit import Writer
 from apps.common.owners import Owner
+from apps.common.revisions import refresh_all
 from apps.conversations.spool import Spool
 from tests.chat.unit.desk import Desk
+from tests.chat.unit.upstreams import ScriptedAdapter, ScriptedUpstream
 
 
 @pytest.fixture
@@ -32,3 +35,25 @@ async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
     plane.spool.stop()
     await client.close()
     owner.close()
+
+
+@pytest.fixture
+async def ledger(plane: Plane, desk: Desk) -> AsyncIterator[Plane]:
+    """A plane that knows the desk's student, and whose writer can be started."""
+    await asyncio.to_thread(refresh_all, plane.snapshots)
+    yield plane
+    await asyncio.to_thread(plane.writer.stop)
+
+
+@pytest.fixture
+def adapter(ledger: Plane) -> ScriptedAdapter:
+    """The only provider. The writer is at work."""
+    adapter = ScriptedAdapter()
+    ledger.adapters = {"openai": adapter}
+    ledger.writer.start()
+    return adapter
+
+
+@pytest.fixture
+def upstream(adapter: ScriptedAdapter) -> ScriptedUpstream:
+    return adapter.upstream

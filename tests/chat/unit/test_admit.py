@@ -1,26 +1,21 @@
-"""The first thing that becomes of a request: whether it is let in at all."""
+"""The first thing that becomes of a request: whether anything of it is done at all."""
 
 from pathlib import Path
 
 import pytest
 
-from apps.chat.pipeline import Arrival, admit
+from apps.chat.pipeline import refuse_if_closed
 from apps.chat.plane import Plane
-from apps.common import tracing
 from apps.common.errors import Unavailable
 from apps.conversations.spool import MAX_QUEUED, Spool, SpooledRecord
-from tests.chat.unit.values import NOW, a_principal
-
-
-def an_arrival() -> Arrival:
-    return Arrival(id="call", principal=a_principal(), raw=b"", now=NOW, trace=tracing.begun())
+from tests.chat.unit.values import a_principal
 
 
 async def test_nothing_new_begins_while_the_process_stops(plane: Plane) -> None:
     plane.is_draining = True
 
     with pytest.raises(Unavailable) as caught:
-        await admit(plane, an_arrival())
+        refuse_if_closed(plane, a_principal())
 
     assert (caught.value.code, caught.value.headers["retry-after"]) == ("shutting_down", "1")
 
@@ -31,6 +26,6 @@ async def test_nothing_is_answered_that_could_not_be_recorded(plane: Plane, tmp_
         plane.spool.append(SpooledRecord(call="another"))
 
     with pytest.raises(Unavailable) as caught:
-        await admit(plane, an_arrival())
+        refuse_if_closed(plane, a_principal())
 
     assert caught.value.code == "recording_unavailable"

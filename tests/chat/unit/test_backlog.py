@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from apps.chat import backlog
 from apps.chat.accounting import Unit
+from apps.chat.claims import Kept
 from apps.common.commit import StoreAway, Writer
 from apps.common.ids import new_id
 from apps.common.owners import Owner
@@ -55,7 +56,13 @@ def settlement(desk: Desk, call: str, charge: int) -> Unit:
 
 def test_a_unit_comes_back_from_the_disk_as_it_was(desk: Desk) -> None:
     call = new_id()
-    units = [settlement(desk, call, 70), Unit(Release(hold=call, now=LATER)), Unit(record=desk.record(call))]
+    kept = Kept("claim", call, "sealed")
+    units = [
+        settlement(desk, call, 70),
+        replace(settlement(desk, call, 70), kept=kept),
+        Unit(Release(hold=call, now=LATER), kept=replace(kept, answer=None)),
+        Unit(record=desk.record(call)),
+    ]
 
     assert [backlog.from_body(backlog.to_body(unit)) for unit in units] == units
 

@@ -8,6 +8,7 @@ import pytest
 
 from apps.chat.opening import Opened
 from apps.chat.outlet import DONE, QUEUE_BLOCKS, Head, Outlet
+from apps.chat.repeats import ANSWER_BYTES
 from apps.chat.reserving import Reservation
 from apps.common.errors import Unavailable, UpstreamFailed
 from apps.providers.adapters import Outgoing
@@ -40,7 +41,7 @@ async def begun(outlet: Outlet) -> Outlet:
 
 async def blocks_of(outlet: Outlet) -> list[bytes]:
     async with asyncio.timeout(SECONDS):
-        return [block async for block in outlet.blocks()]
+        return [block async for block in outlet.reader.blocks()]
 
 
 async def settle() -> None:
@@ -119,7 +120,7 @@ async def test_a_slow_client_keeps_the_pump_waiting(begun: Outlet) -> None:
     assert not putting.done()
     assert begun.is_sending
 
-    reader = begun.blocks()
+    reader = begun.reader.blocks()
     assert await anext(reader) == b"0"
     await asyncio.wait_for(putting, SECONDS)
     assert not begun.is_sending
@@ -194,7 +195,7 @@ async def test_what_is_put_in_after_abandoning_is_dropped(begun: Outlet) -> None
     begun.abandon()
     await begun.put(b"after")
 
-    reading = asyncio.create_task(anext(begun.blocks()))
+    reading = asyncio.create_task(anext(begun.reader.blocks()))
     await settle()
 
     assert not reading.done()
@@ -208,3 +209,67 @@ async def test_a_client_that_stands_still_does_not_keep_the_last_word_for_ever(b
     await asyncio.wait_for(begun.finish(None), SECONDS)
 
     assert DONE not in await blocks_of(begun)
+
+
+# Another reader
+
+
+@pytest.fixture
+async def kept() -> Outlet:
+    """A stream whose blocks are kept, and whose answer has begun."""
+    outlet = Outlet(request_id="r", keeps=True)
+    outlet.begin(a_head())
+    return outlet
+
+
+async def test_who_takes_over_reads_from_the_first_block(kept: Outlet) -> None:
+    for block in (b"1", b"2"):
+        await kept.put(block)
+    kept.abandon()
+    await kept.put(b"3")
+
+    reader = kept.take_over()
+    await kept.put(b"4")
+    await kept.finish(None)
+
+    assert [block async for block in reader.blocks()] == [b"1", b"2", b"3", b"4", DONE]
+
+
+async def test_who_was_reading_is_told(kept: Outlet) -> None:
+    first = kept.reader
+    await kept.put(b"1")
+
+    kept.take_over()
+
+    (last,) = [block async for block in first.blocks()]
+    error = json.loads(last.removeprefix(b"data: "))["error"]
+    assert (error["code"], error["request_id"]) == ("superseded", "r")
+
+
+async def test_a_pump_that_waited_for_a_slow_client_goes_on_for_the_next(kept: Outlet) -> None:
+    putting = await filled(kept)
+    first = kept.reader
+
+    second = kept.take_over()
+    await asyncio.wait_for(putting, SECONDS)
+    await kept.finish(None)
+
+    assert len([block async for block in first.blocks()]) == 1
+    assert len([block async for block in second.blocks()]) == QUEUE_BLOCKS + 2
+
+
+async def test_no_more_is_kept_than_a_bound(kept: Outlet) -> None:
+    kept.abandon()
+    await kept.put(b"x" * ANSWER_BYTES)
+    at_the_bound = kept.kept
+
+    await kept.put(b"x")
+
+    assert (at_the_bound is not None, kept.kept) == (True, None)
+    await kept.put(b"x")
+
+
+async def test_most_answers_are_not_kept(begun: Outlet) -> None:
+    await begun.put(b"1")
+
+    assert begun.kept is None

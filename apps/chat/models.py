@@ -1,0 +1,31 @@
+"""What the chat path keeps of its own: the answers to requests that carried an Idempotency-Key, for a day."""
+
+from django.db import models
+
+
+class Repeat(models.Model):
+    """An Idempotency-Key of one student, the call that carried it out, and its answer. `apps.chat.claims` writes it.
+
+    The membership is no foreign key: a row lives for a day, and a student who is deleted within it takes the key along.
+    """
+
+    class State(models.TextChoices):
+        OPEN = "open", "Being answered"
+        DONE = "done", "Answered"
+
+    id = models.CharField("digest of student and key", max_length=64, primary_key=True)
+    body = models.CharField("digest of the request", max_length=64)
+    call = models.CharField("request ID", max_length=32, db_index=True)
+    membership = models.BigIntegerField()
+    state = models.CharField(max_length=4, choices=State.choices)
+    answer = models.TextField(blank=True, help_text="Encrypted; empty if it was too long to be kept.")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(condition=models.Q(state__in=("open", "done")), name="repeat_state_is_known"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.call} ({self.state})"

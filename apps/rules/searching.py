@@ -1,0 +1,31 @@
+"""RE2 with our limits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import re2
+
+MAX_MEMORY = 32 * 2**20
+_SENTINEL = r"\z"
+
+
+def _options() -> re2.Options:
+    options = re2.Options()
+    options.max_mem = MAX_MEMORY
+    options.log_errors = False
+    return options
+
+
+def compiled(pattern: str) -> Any:
+    """One pattern. RE2's module remembers the latest. Raises re2.error."""
+    return re2.compile(pattern, _options())
+
+
+def compiled_set(patterns: Sequence[str]) -> Any:
+    """A set whose first member is the sentinel, so that pattern n has number n + 1. Raises re2.error."""
+    together = re2.Set.SearchSet(_options())
+    together.Add(_SENTINEL)
+    for pattern in patterns:
+        together.Add(pattern)
+    together.Compile()
+    return together

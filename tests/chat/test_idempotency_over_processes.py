@@ -1,0 +1,103 @@
+"""An Idempotency-Key over two web processes: the database decides which of them carries a request out."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from apps.chat.models import Repeat
+from apps.common.ids import new_id
+from tests.chat.test_several_processes import knows, only, spools, web_processes
+from tests.chat.world import PATIENCE, World, make_world, wait_until
+from tests.live import own_data_dir, start_gateway
+from tests.provider_stub import ProviderStub
+
+TWINS = 32
+
+
+@pytest.fixture(scope="module")
+def two(
+    django_db_setup: None, django_db_blocker: Any, pristine: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[World, ProviderStub]]:
+    """A world that two web processes know. One of them may be killed in it."""
+    with (
+        django_db_blocker.unblock(),
+        own_data_dir(pristine, tmp_path_factory.mktemp("two")) as data_dir,
+        ProviderStub() as stub,
+        start_gateway(data_dir, WEB_CONCURRENCY="2") as gateway,
+        make_world(gateway, stub) as world,
+    ):
+        wait_until(lambda: len(spools(data_dir)) == 2, what="The start of both processes")
+        for pid in web_processes(gateway):
+            with only(pid, gateway):
+                wait_until(lambda: knows(world), what="The process' notice of the world")
+        yield world, stub
+
+
+def both(world: World) -> list[int]:
+    """Another test may just have killed them."""
+    found = web_processes(world.gateway)
+    return found if len(found) == 2 else []
+
+
+def post(world: World, key: str, **options: Any) -> httpx.Response:
+    """On a connection of its own, which either process may take."""
+    headers = {"authorization": f"Bearer {world.key}", "idempotency-key": key}
+    url = f"{world.gateway.base_url}/v1/chat/completions"
+    return httpx.post(url, json=world.body(**options), headers=headers, timeout=PATIENCE)
+
+
+def test_of_many_at_both_one_is_carried_out(two: tuple[World, ProviderStub]) -> None:
+    world, stub = two
+    key, start, asked = new_id(), threading.Barrier(TWINS), len(stub.journal)
+
+    def ask() -> httpx.Response:
+        start.wait()
+        return post(world, key)
+
+    with ThreadPoolExecutor(TWINS) as pool:
+        responses = [future.result() for future in [pool.submit(ask) for _ in range(TWINS)]]
+
+    assert len(stub.journal) - asked == 1
+    assert {response.status_code for response in responses} <= {200, 409}
+    assert len({response.content for response in responses if response.status_code == 200}) == 1
+
+
+def test_each_of_them_gives_the_answer_again(two: tuple[World, ProviderStub]) -> None:
+    world, _ = two
+    key = new_id()
+    first = post(world, key, stream=True)
+
+    again = []
+    for pid in wait_until(lambda: both(world), what="Two processes"):
+        with only(pid, world.gateway):
+            again.append(post(world, key, stream=True))
+
+    assert [response.content for response in again] == [first.content] * 2
+    assert {response.headers["x-gateway-replayed"] for response in again} == {first.headers["x-request-id"]}
+
+
+def test_the_key_of_a_call_whose_process_was_killed_is_free_again(two: tuple[World, ProviderStub]) -> None:
+    """The first is charged by its last checkpoint, as every call that a crash interrupts; the repeat is another one."""
+    world, stub = two
+    key = new_id()
+    stub.will(pause_after=2)
+    headers = {"idempotency-key": key}
+    first = world.openai().chat.completions.with_raw_response.create(**world.body(stream=True), extra_headers=headers)
+    call, stream = first.headers["x-request-id"], first.parse()
+
+    world.gateway.kill_child("gateway_project.server")
+    with pytest.raises(openai.APIConnectionError):
+        list(stream)
+    wait_until(lambda: not Repeat.objects.filter(call=call).exists(), what="The end of the claim")
+    world.gateway.wait_until_ready()
+    again = post(world, key)
+
+    assert again.status_code == 200
+    assert "x-gateway-replayed" not in again.headers
+    assert {record.pk: record.status for record in world.calls()}[call] == "interrupted"

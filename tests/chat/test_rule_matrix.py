@@ -1,0 +1,291 @@
+"""Every surface, plain and streamed, under every action in every stage: no rule is ever skipped.
+
+The surfaces are those of the registry in `apps/chat/surfaces.py`. One that is added there, or an address that is added
+beside them, fails here until it is looked at like all others.
+"""
+
+import contextlib
+import json
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+import pytest
+
+from apps.chat.schemas import CHAT_PARTS, CHAT_SCHEMA
+from apps.chat.surfaces import DIALECTS, kind_of
+from apps.conversations.models import RuleHit
+from tests.chat.world import World, create_world, wait_until
+from tests.live import Gateway
+from tests.openapi import text_of
+from tests.provider_stub import ProviderStub
+
+NEEDLE = "EXAM-1234"
+GUIDANCE = "Give hints only."
+RULE = {"pattern": "EXAM-[0-9]{4}", "message": "Not that.", "replacement": "[code]", "guidance": GUIDANCE}
+CHAT = DIALECTS["/chat/completions"]
+STAGES = ("observe", "warn", "enforce")
+
+
+def user(content: Any, **more: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": content, **more}]}
+
+
+def after(message: dict[str, Any]) -> dict[str, Any]:
+    return {"messages": [message, {"role": "user", "content": "And now?"}]}
+
+
+def called(call: dict[str, Any]) -> dict[str, Any]:
+    return after({"role": "assistant", "content": None, "tool_calls": [{"id": "a", **call}]})
+
+
+def beside(**fields: Any) -> dict[str, Any]:
+    return {**user("Hi"), **fields}
+
+
+def function(**fields: Any) -> dict[str, Any]:
+    return beside(tools=[{"type": "function", "function": {"name": "look", **fields}}])
+
+
+_SCHEMA = {"type": "object", "properties": {"a": {"type": "string", "description": NEEDLE}}}
+_FILE = f"data:text/plain;base64,{b64encode(NEEDLE.encode()).decode()}"
+
+PROMPTS: Mapping[str, dict[str, Any]] = {
+    "messages[].content": user(NEEDLE),
+    "messages[].content[].text": user([{"type": "text", "text": "a"}, {"type": "text", "text": f"b {NEEDLE}"}]),
+    "messages[].content[].refusal": after({"role": "assistant", "content": [{"type": "refusal", "refusal": NEEDLE}]}),
+    "messages[].content[].*": user([{"type": "x_note", "note": {"deep": [NEEDLE]}}]),
+    "messages[].content[].file.file_data": user([{"type": "file", "file": {"file_data": _FILE}}]),
+    "messages[].refusal": after({"role": "assistant", "content": None, "refusal": NEEDLE}),
+    "messages[].reasoning_content": after({"role": "assistant", "content": "a", "reasoning_content": NEEDLE}),
+    "messages[].name": user("Hi", name=NEEDLE),
+    "messages[].tool_call_id": after({"role": "tool", "content": "4", "tool_call_id": NEEDLE}),
+    "messages[].tool_calls[].function.name": called({"type": "function", "function": {"name": NEEDLE}}),
+    "messages[].tool_calls[].function.arguments": called(
+        {"type": "function", "function": {"name": "look", "arguments": json.dumps({"query": f"On {NEEDLE}"})}}
+    ),
+    "messages[].tool_calls[].custom.name": called({"type": "custom", "custom": {"name": NEEDLE, "input": "a"}}),
+    "messages[].tool_calls[].custom.input": called({"type": "custom", "custom": {"name": "run", "input": NEEDLE}}),
+    "messages[].function_call.name": after({"role": "assistant", "function_call": {"name": NEEDLE}}),
+    "messages[].function_call.arguments": after(
+        {"role": "assistant", "function_call": {"name": "look", "arguments": json.dumps([NEEDLE])}}
+    ),
+    "messages[].*": user("Hi", x_note=NEEDLE),
+    "tools[].function.name": function(name=NEEDLE),
+    "tools[].function.description": function(description=NEEDLE),
+    "tools[].function.parameters.*": function(parameters=_SCHEMA),
+    "tools[].custom.description": beside(tools=[{"type": "custom", "custom": {"name": "run", "description": NEEDLE}}]),
+    "functions[].description": beside(functions=[{"name": "look", "description": NEEDLE}]),
+    "response_format.json_schema.*": beside(
+        response_format={"type": "json_schema", "json_schema": {"name": "a", "schema": _SCHEMA}}
+    ),
+    "prediction.content": beside(prediction={"type": "content", "content": NEEDLE}),
+    "metadata.*": beside(metadata={"note": NEEDLE}),
+    "user": beside(user=NEEDLE),
+    "stop": beside(stop=[NEEDLE]),
+    "*": beside(x_note=NEEDLE),
+}
+
+# The same surfaces, differently: other roles, disguised, and cut apart.
+MORE: Mapping[str, dict[str, Any]] = {
+    **{f"as {role}": after({"role": role, "content": NEEDLE}) for role in ("system", "developer", "assistant", "tool")},
+    "escaped within arguments": called({"function": {"name": "look", "arguments": r'{"q": "\u0045XAM\u002d1234"}'}}),
+    "over two parts": user([{"type": "text", "text": "It is EXAM-1"}, {"type": "text", "text": "234, is it?"}]),
+    "over two messages": {"messages": [{"role": "user", "content": "EXAM-"}, {"role": "user", "content": "1234"}]},
+    "as the name of a property": beside(metadata={NEEDLE: "a"}),
+    "over the strings of arguments": called(
+        {"function": {"name": "look", "arguments": '{"EXAM": 1, "b": "EXAM-1234"}'}}
+    ),
+}
+
+# Where nothing else can stand: a rule that redacts refuses these.
+FIXED = {"messages[].content[].file.file_data", "as the name of a property"}
+
+ANSWERS: Mapping[str, dict[str, Any]] = {
+    "content": {"content": f"It is {NEEDLE}."},
+    "refusal": {"content": None, "refusal": f"Not {NEEDLE}."},
+    "reasoning_content": {"content": "No.", "reasoning_content": f"Is it {NEEDLE}?"},
+    "tool_calls[].function.name": {"tool_calls": [{"id": "a", "function": {"name": NEEDLE, "arguments": "{}"}}]},
+    "tool_calls[].function.arguments": {
+        "tool_calls": [{"id": "a", "function": {"name": "look", "arguments": r'{"q": "\u0045XAM-1234"}'}}]
+    },
+    "tool_calls[].custom.input": {"tool_calls": [{"id": "a", "custom": {"name": "run", "input": f"run {NEEDLE}"}}]},
+    "function_call.arguments": {"function_call": {"name": "look", "arguments": f'["{NEEDLE}"]'}},
+    "*": {"content": "See.", "x_sources": [{"title": NEEDLE}]},
+}
+
+
+def cut_into_deltas(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A message as a stream brings it: its texts in pieces of three characters, calls by name and then arguments."""
+    deltas: list[dict[str, Any]] = []
+    for key, value in message.items():
+        if isinstance(value, str):
+            deltas += [{key: value[at : at + 3]} for at in range(0, len(value), 3)]
+        elif key == "tool_calls":
+            for call in value:
+                (kind, given), *_ = [(k, v) for k, v in call.items() if isinstance(v, dict)]
+                text = "arguments" if kind == "function" else "input"
+                deltas.append({key: [{"index": 0, **call, kind: {**given, text: ""}}]})
+                deltas += [{key: [{"index": 0, kind: {text: letter}}]} for letter in given[text]]
+        elif value is not None:
+            deltas.append({key: value})
+    return deltas
+
+
+@pytest.fixture(scope="module")
+def made(
+    django_db_setup: None, django_db_blocker: Any, gateway: Gateway
+) -> Iterator[dict[tuple[str, str, str], tuple[World, ProviderStub]]]:
+    """A course for each direction, action and stage, with one rule."""
+    made: dict[tuple[str, str, str], tuple[World, ProviderStub]] = {}
+    pairs = [("prompt", a) for a in ("block", "redact", "flag", "guide")]
+    pairs += [("answer", a) for a in ("block", "redact", "flag")]
+    stubs = {(d, a, s): ProviderStub() for d, a in pairs for s in STAGES}
+    with contextlib.ExitStack() as stack, django_db_blocker.unblock():
+        for (direction, action, stage), stub in stubs.items():
+            stack.enter_context(stub)
+            rule = {**RULE, "direction": direction, "action": action, "stage": stage}
+            world = stack.enter_context(create_world(gateway, stub, rules=[rule]))
+            made[direction, action, stage] = world, stub
+        world.wait_until_seen()
+        yield made
+
+
+@pytest.fixture
+def cells(committed_db: None, made: Any) -> Any:
+    return made
+
+
+# The registry is full
+
+
+def test_every_surface_of_the_registry_is_in_the_matrix() -> None:
+    assert (set(CHAT.prompt), set(CHAT.answer)) == (set(PROMPTS), set(ANSWERS))
+
+
+@pytest.mark.parametrize("kind", PROMPTS)
+def test_the_registry_names_what_is_found(kind: str) -> None:
+    body = {"model": "m", **PROMPTS[kind]}
+
+    found = {kind_of(surface.path) for surface in CHAT.surfaces(body) if NEEDLE in surface.text}
+
+    beginning = kind.removesuffix("*").removesuffix(".")
+    assert any(one.startswith(beginning) for one in found), found
+
+
+def test_every_text_that_the_schema_names_is_in_the_registry() -> None:
+    assert set(_texts_of(CHAT_SCHEMA, "")) - {"model"} <= set(CHAT.prompt)
+
+
+def _texts_of(schema: Mapping[str, Any], path: str) -> Iterator[str]:
+    """The paths of everything that may be a text and is no name of a kind."""
+    if "$ref" in schema:
+        yield from _texts_of(CHAT_PARTS[schema["$ref"].rpartition("/")[2]], path)
+    for one in schema.get("anyOf", ()):
+        yield from _texts_of(one, path)
+    if "items" in schema:
+        yield from _texts_of(schema["items"], f"{path}[]")
+    for name, inner in schema.get("properties", {}).items():
+        yield from _texts_of(inner, f"{path}.{name}" if path else name)
+    if schema.get("type") == "string" and "enum" not in schema and not path.endswith(".type"):
+        yield path
+
+
+# Addresses of the student API to which nothing is sent that a model gets to read.
+NOT_FOR_MODELS = {"/rules/appeals"}
+
+
+def test_every_address_that_takes_a_prompt_is_in_the_registry() -> None:
+    paths = json.loads(text_of("student"))["paths"]
+
+    addresses = {path.removeprefix("/v1") for path, operations in paths.items() if "post" in operations}
+
+    assert addresses - NOT_FOR_MODELS == set(DIALECTS)
+
+
+# Prompts
+
+
+def complaint_of_prompt(response: httpx.Response, stub: ProviderStub, action: str, stage: str, *, fixed: bool) -> str:
+    """What is wrong with an answer to a prompt in which the rule was found, or nothing."""
+    headers = response.headers
+    refuses = stage == "enforce" and (action == "block" or (action == "redact" and fixed))
+    if response.status_code != (400 if refuses else 200):
+        return f"{response.status_code} {response.text[:200]}"
+    if ("x-gateway-rules" in headers) != (stage != "observe"):
+        return f"headers {dict(headers)}"
+    if refuses:
+        return "it was sent" if stub.journal else ""
+    if ("x-gateway-notice" in headers) != (
+        stage == "warn" or (stage, action) == ("enforce", "flag") or redacts(action, stage)
+    ):
+        return f"notice {headers.get('x-gateway-notice')}"
+    sent = stub.last.raw.decode()
+    if redacts(action, stage):
+        return "" if "[code]" in sent and "EXAM-1" not in sent and "1234" not in sent else f"sent {sent}"
+    guided = sum(message.get("content") == GUIDANCE for message in stub.last.messages)
+    return "" if guided == (action == "guide" and stage == "enforce") else f"guided {guided} times"
+
+
+def redacts(action: str, stage: str) -> bool:
+    return (action, stage) == ("redact", "enforce")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("action", ["block", "redact", "flag", "guide"])
+def test_a_rule_for_prompts_works_on_every_surface(cells: Any, action: str, stage: str) -> None:
+    world, stub = cells["prompt", action, stage]
+    wrong = []
+
+    for kind, fields in {**PROMPTS, **MORE}.items():
+        for is_stream in (False, True):
+            stub.journal.clear()
+            response = world.post({"model": world.model.name, "stream": is_stream, **fields})
+            if complaint := complaint_of_prompt(response, stub, action, stage, fixed=kind in FIXED):
+                wrong.append(f"{kind}, {'streamed' if is_stream else 'plain'}: {complaint}")
+
+    asked = 2 * len({**PROMPTS, **MORE})
+    assert wrong == []
+    assert len(world.calls()) == asked
+    assert RuleHit.objects.filter(call__course=world.course).values("call").distinct().count() == asked
+
+
+# Answers
+
+
+def complaint_of_answer(response: httpx.Response, action: str, stage: str, *, is_stream: bool) -> str:
+    raw = response.text
+    if stage != "enforce" or action == "flag":
+        return "" if response.status_code == 200 and (is_stream or "1234" in raw) else raw[:300]
+    if "1234" in raw.replace('"4"', ""):
+        return f"let out: {raw[:300]}"
+    if action == "redact":
+        is_whole = response.status_code == 200 and "[code]" in raw and raw.endswith("[DONE]\n\n") == is_stream
+        return "" if is_whole else raw[:300]
+    last = raw.removesuffix("\n\n").rpartition("data: ")[2] if is_stream else raw
+    error = json.loads(last).get("error", {})
+    if "[DONE]" in raw or '"finish_reason":"' in raw or '"finish_reason": "' in raw:
+        return f"a clean end: {raw[-300:]}"
+    is_charged = error.get("charged", 0) > 0 and error.get("message") == "Not that."
+    return "" if is_charged and error.get("code") == "content_policy_violation" else raw[-300:]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("action", ["block", "redact", "flag"])
+def test_a_rule_for_answers_works_on_every_surface(cells: Any, action: str, stage: str) -> None:
+    world, stub = cells["answer", action, stage]
+    wrong = []
+
+    for kind, message in ANSWERS.items():
+        for is_stream in (False, True):
+            stub.will(message=message, deltas=cut_into_deltas(message))
+            response = world.post(world.body(stream=is_stream))
+            if complaint := complaint_of_answer(response, action, stage, is_stream=is_stream):
+                wrong.append(f"{kind}, {'streamed' if is_stream else 'plain'}: {complaint}")
+
+    asked = 2 * len(ANSWERS)
+    found = RuleHit.objects.filter(call__course=world.course, direction="answer")
+    assert wrong == []
+    assert len(wait_until(lambda: len(calls := world.calls()) == asked and calls)) == asked
+    assert found.values("call").distinct().count() == asked

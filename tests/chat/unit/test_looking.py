@@ -1,0 +1,88 @@
+"""Rules that take too long, or give up."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from apps.chat import looking
+from apps.chat.looking import THREADS, RulesUnavailable
+from apps.rules.engine import EngineFailed
+from apps.rules.rulebook import Rulebook
+from tests.chat.unit.values import a_rule
+
+STRICT = Rulebook.of([a_rule()])
+LENIENT = Rulebook.of([a_rule()], lets_pass=True)
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """What work waits for that is to be late; open in the end, so that no thread stays."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
+def give_up() -> str:
+    raise EngineFailed("It gave up.")
+
+
+async def test_the_outcome_of_the_work_is_given() -> None:
+    assert await looking.run(lambda: "done", book=STRICT, call="c") == "done"
+
+
+async def test_work_is_done_in_a_thread() -> None:
+    assert await looking.run(threading.current_thread, book=STRICT, call="c") is not threading.current_thread()
+
+
+async def test_work_that_is_late_lets_nothing_pass(gate: threading.Event) -> None:
+    with pytest.raises(RulesUnavailable):
+        await looking.run(gate.wait, book=STRICT, call="c")
+
+
+async def test_an_engine_that_gives_up_lets_nothing_pass() -> None:
+    with pytest.raises(RulesUnavailable):
+        await looking.run(give_up, book=STRICT, call="c")
+
+
+async def test_a_course_that_wishes_so_goes_unchecked_and_that_is_logged(
+    gate: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = looking.UNCHECKED.labels(outcome="let_pass")._value.get()
+
+    assert await looking.run(gate.wait, book=LENIENT, call="c1") is None
+    assert await looking.run(give_up, book=LENIENT, call="c2") is None
+
+    assert looking.UNCHECKED.labels(outcome="let_pass")._value.get() == before + 2
+    assert [record.args and record.args[0] for record in caplog.records] == ["c1", "c2"]  # type: ignore[index]
+
+
+async def test_so_many_work_at_once_and_no_more(gate: threading.Event) -> None:
+    started = threading.Semaphore(0)
+
+    def work() -> bool:
+        started.release()
+        return gate.wait()
+
+    waiting = [asyncio.create_task(looking.in_thread(work, deadline=None)) for _ in range(THREADS + 2)]
+    for _ in range(THREADS):
+        await asyncio.to_thread(started.acquire)
+    is_another_at_work = started.acquire(blocking=False)
+    gate.set()
+    await asyncio.gather(*waiting)
+
+    assert not is_another_at_work
+
+
+async def test_late_work_keeps_its_place_until_it_is_done(gate: threading.Event) -> None:
+    late = [asyncio.create_task(looking.in_thread(gate.wait, deadline=0.0)) for _ in range(THREADS)]
+    outcomes = await asyncio.gather(*late, return_exceptions=True)
+
+    another = asyncio.create_task(looking.in_thread(lambda: "done"))
+    await asyncio.sleep(0)
+    is_waiting = not another.done()
+    gate.set()
+
+    assert all(isinstance(outcome, TimeoutError) for outcome in outcomes)
+    assert is_waiting and await another == "done"

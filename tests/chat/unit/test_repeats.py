@@ -1,0 +1,236 @@
+"""What a request tells of itself, and what this process keeps for the next attempt."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from apps.chat.answers import StoredAnswer
+from apps.chat.pump import Pump
+from apps.chat.repeats import FIRST, Attempt, Claim, Repeatable, Taken, attempt_of, digest_of, repeatable
+from apps.chat.retries import MOST_BYTES, MOST_REFUSALS, OVERHEAD, SECONDS, Retries
+from apps.common.errors import GatewayError, InvalidRequest, OutOfQuota, RateLimited, UpstreamFailed
+
+NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
+D = b"digest"
+FAILED = UpstreamFailed("upstream_error", "No provider could answer.")
+
+
+def claim(key: str = "key", *, raw: bytes = b"body", call: str = "call", membership: int = 1) -> Claim:
+    return Claim.of(key, raw, call=call, membership=membership, now=NOW)
+
+
+def a_pump(*, can_be_joined: bool = True, is_deserted: bool = False) -> Pump:
+    """What the store asks of one."""
+    return cast(Pump, SimpleNamespace(can_be_joined=can_be_joined, is_deserted=is_deserted))
+
+
+def an_answer(content: bytes = b"Hello") -> StoredAnswer:
+    return StoredAnswer(call="call", is_stream=False, headers={}, content=content)
+
+
+def finished(retries: Retries, answer: StoredAnswer | None, *, digest: bytes = D, now: float = 0, **pump: Any) -> None:
+    one = a_pump(**pump)
+    retries.begin(digest, one)
+    retries.end(digest, one, answer, now=now)
+
+
+# Headers
+
+
+@pytest.mark.parametrize(
+    ("meta", "attempt"),
+    [
+        ({}, FIRST),
+        ({"HTTP_IDEMPOTENCY_KEY": "k"}, Attempt(key="k")),
+        ({"HTTP_X_STAINLESS_RETRY_COUNT": "0"}, Attempt(number=0)),
+        ({"HTTP_X_STAINLESS_RETRY_COUNT": "2"}, Attempt(number=2)),
+        ({"HTTP_X_STAINLESS_RETRY_COUNT": "-1"}, FIRST),
+        ({"HTTP_X_STAINLESS_RETRY_COUNT": "²"}, FIRST),
+        ({"HTTP_X_STAINLESS_RETRY_COUNT": "9" * 5000}, FIRST),
+        ({"HTTP_X_STAINLESS_RETRY_COUNT": "1,1"}, FIRST),
+        ({"HTTP_IDEMPOTENCY_KEY": "k", "HTTP_X_STAINLESS_RETRY_COUNT": "1"}, Attempt("k", 1)),
+    ],
+)
+def test_what_the_headers_say(meta: dict[str, str], attempt: Attempt) -> None:
+    assert attempt_of(meta) == attempt
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "ä", "a\n"])
+def test_what_is_no_key_is_refused(key: str) -> None:
+    with pytest.raises(InvalidRequest):
+        attempt_of({"HTTP_IDEMPOTENCY_KEY": key})
+
+
+def of(attempt: Attempt, *, key_id: int = 1, raw: bytes = b"body") -> Repeatable:
+    return repeatable(attempt, raw, call="call", key_id=key_id, membership_id=1, now=NOW)
+
+
+def test_a_request_that_tells_nothing_cannot_be_repeated() -> None:
+    assert not of(FIRST)
+
+
+def test_its_own_key_says_more_than_a_clients_count() -> None:
+    assert of(Attempt("k", 1)) == Repeatable(claim=claim("k"))
+
+
+def test_the_digest_tells_api_keys_and_bodies_apart() -> None:
+    digests = {digest_of(raw, key_id=key_id) for raw in (b"", b"a", b"b") for key_id in (1, 2, 2**63 - 1)}
+
+    assert len(digests) == 9
+    assert of(Attempt(number=0)).digest == of(Attempt(number=3)).digest == digest_of(b"body", key_id=1)
+
+
+def test_a_claim_tells_students_keys_and_bodies_apart() -> None:
+    claims = [claim(), claim("other"), claim(membership=2), claim("1 key", membership=1)]
+
+    assert len({one.id for one in claims}) == len(claims)
+    assert claim().body != claim(raw=b"other").body
+    assert claim().id == claim(raw=b"other").id
+
+
+@pytest.mark.parametrize(
+    ("taken", "status", "code"),
+    [
+        (Taken("other", "first", True, "sealed"), 400, "idempotency_key_reused"),
+        (Taken("other", "first", False, ""), 400, "idempotency_key_reused"),
+        (Taken(claim().body, "first", False, ""), 409, "idempotency_in_flight"),
+        (Taken(claim().body, "first", True, ""), 400, "idempotency_answer_not_kept"),
+    ],
+)
+def test_why_a_claim_cannot_be_had(taken: Taken, status: int, code: str) -> None:
+    refusal = taken.refusal(claim())
+
+    assert refusal is not None
+    assert (refusal.status, refusal.code, refusal.details) == (status, code, {"original_request_id": "first"})
+
+
+def test_an_answer_that_is_there_is_no_reason_to_refuse() -> None:
+    assert Taken(claim().body, "first", True, "sealed").refusal(claim()) is None
+
+
+# What is kept for the next attempt
+
+
+def test_nothing_is_known_at_first() -> None:
+    assert Retries().find(D, now=0) is None
+
+
+def test_an_open_answer_is_found_and_one_that_nobody_reads_first() -> None:
+    retries, read, deserted, ending = Retries(), a_pump(), a_pump(is_deserted=True), a_pump(can_be_joined=False)
+    for pump in (ending, read):
+        retries.begin(D, pump)
+    without = retries.find(D, now=0)
+    retries.begin(D, deserted)
+
+    assert (without, retries.find(D, now=0)) == (read, deserted)
+
+
+def test_a_finished_answer_is_found_for_two_minutes() -> None:
+    retries, answer = Retries(), an_answer()
+    finished(retries, answer)
+
+    assert [retries.find(D, now=now) for now in (0, SECONDS, SECONDS + 1)] == [answer, answer, None]
+    assert retries.find(b"other", now=0) is None
+
+
+def test_what_failed_is_not() -> None:
+    retries = Retries()
+    finished(retries, None)
+
+    assert retries.find(D, now=0) is None
+
+
+def test_the_attempt_after_an_error_is_carried_out_once_for_each_error() -> None:
+    retries, answer = Retries(), an_answer()
+    finished(retries, answer)
+    for _ in range(2):
+        retries.note_refusal(D, FAILED, now=0)
+
+    assert [retries.find(D, now=1) for _ in range(3)] == [None, None, answer]
+
+
+def test_an_answer_that_a_client_is_owed_comes_before_that_once() -> None:
+    retries, answer = Retries(), an_answer()
+    finished(retries, answer, is_deserted=True)
+    retries.note_refusal(D, FAILED, now=0)
+
+    assert [retries.find(D, now=1) for _ in range(3)] == [answer, None, answer]
+
+
+def test_an_error_is_forgotten_after_two_minutes() -> None:
+    retries, answer = Retries(), an_answer()
+    retries.note_refusal(D, FAILED, now=0)
+    finished(retries, answer, now=SECONDS)
+
+    assert retries.find(D, now=SECONDS + 1) is answer
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidRequest("c", "m"),
+        OutOfQuota("m", headers={}, details={}),
+        RateLimited("m", wait=90),
+    ],
+    ids=["400", "out of quota", "long wait"],
+)
+def test_errors_that_clients_do_not_repeat_do_not_count(error: GatewayError) -> None:
+    retries, answer = Retries(), an_answer()
+    finished(retries, answer)
+
+    retries.note_refusal(D, error, now=0)
+
+    assert retries.find(D, now=0) is answer
+
+
+def test_a_short_wait_does() -> None:
+    retries = Retries()
+    finished(retries, an_answer())
+
+    retries.note_refusal(D, RateLimited("m", wait=1), now=0)
+
+    assert retries.find(D, now=0) is None
+
+
+def test_what_is_kept_is_bounded_and_the_oldest_goes_first() -> None:
+    retries, large = Retries(), an_answer(b"x" * (MOST_BYTES // 4 - OVERHEAD))
+    for number in range(6):
+        finished(retries, large, digest=b"%d" % number)
+
+    assert [retries.find(b"%d" % number, now=0) is None for number in range(6)] == [True] * 2 + [False] * 4
+    assert retries.size == MOST_BYTES
+
+
+def test_the_same_request_again_replaces_what_was_kept() -> None:
+    retries, second = Retries(), an_answer(b"second")
+    finished(retries, an_answer(b"first"))
+    finished(retries, second)
+
+    assert retries.find(D, now=0) is second
+    assert retries.size == len(b"second") + OVERHEAD
+
+
+def test_errors_that_are_remembered_are_bounded() -> None:
+    retries = Retries()
+    finished(retries, an_answer())
+    retries.note_refusal(D, FAILED, now=0)
+
+    for number in range(MOST_REFUSALS):
+        retries.note_refusal(b"%d" % number, FAILED, now=0)
+
+    assert retries.find(D, now=0) is not None
+
+
+def test_at_rest_nothing_is_kept() -> None:
+    retries = Retries()
+    finished(retries, an_answer(), now=0)
+    finished(retries, an_answer(), digest=b"later", now=10)
+    retries.note_refusal(b"refused", FAILED, now=0)
+
+    retries.forget_old(now=SECONDS + 5)
+    between = retries.size
+    retries.forget_old(now=SECONDS + 11)
+
+    assert (between > 0, retries.size) == (True, 0)
