@@ -7,7 +7,7 @@ until it is done.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 from weakref import WeakKeyDictionary
@@ -25,11 +25,12 @@ T = TypeVar("T")
 THREADS = 4
 DEADLINE = 0.1  # seconds of work, for each direction of a call
 PATIENCE = 2.0  # seconds that work waits for a thread; beyond that there is too much of it
-# What is glanced at on the loop, in characters. 32 kB of ASCII take half a millisecond, whatever the number of rules;
-# any other text takes some sixteen times as long, since it is folded, and each text as long as so many characters more.
+# What is glanced at on the loop, in characters of ASCII, of which so many take half a millisecond. Any other text takes
+# some sixteen times as long, since it is folded; each further text adds as much as 512 characters, and 24 for each rule.
 THREAD_ABOVE = 32_768
 _FOLDED = 16
 _EACH = 512
+_EACH_RULE = 24
 SHORT = 1_024  # bytes of an answer's events that are worked on there, whatever is found in them
 
 UNCHECKED = Counter(
@@ -49,9 +50,10 @@ class RulesUnavailable(Unavailable):
         )
 
 
-def is_short(texts: Iterable[str]) -> bool:
-    """Whether it can be seen on the loop that nothing is found in these."""
-    return sum(len(text) * (1 if text.isascii() else _FOLDED) + _EACH for text in texts) <= THREAD_ABOVE + _EACH
+def is_short(texts: Sequence[str], *, rules: int) -> bool:
+    """Whether it can be seen on the loop that none of so many rules is found in these."""
+    more = (len(texts) - 1) * (_EACH + _EACH_RULE * rules)
+    return more + sum(len(text) * (1 if text.isascii() else _FOLDED) for text in texts) <= THREAD_ABOVE
 
 
 async def run(work: Callable[[], T], *, book: Rulebook, call: str) -> T | None:

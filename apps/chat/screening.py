@@ -67,7 +67,8 @@ def _finds_nothing(book: Rulebook, call: ChatCall) -> bool:
     texts = [surface.text for surface in surfaces]
     texts += [view.text for view in _views(surfaces, call)]
     try:
-        return looking.is_short(texts) and not any(book.matcher.found(text) for text in texts)
+        is_short = looking.is_short(texts, rules=len(book.rules))
+        return is_short and not any(book.matcher.found(text) for text in texts)
     except EngineFailed:
         return False
 

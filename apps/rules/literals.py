@@ -5,7 +5,6 @@ every combination of words seen, and a text made of the words of a thousand rule
 """
 
 import re
-import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ import re2
 
 from apps.rules.patterns import Atom, Chain, Choice, Edge, Node, Repeat
 from apps.rules.searching import compiled
+from apps.rules.yielding import give_way
 
 SHORTEST = 3
 MOST = 40  # words of one choice
@@ -123,8 +123,11 @@ class Index:
             fresh = self._tokens(text) - seen
             seen |= fresh
             present |= self._present(fresh) if fresh else set()
-            found.append([n for n, sets in self._requirements if not any(present.isdisjoint(words) for words in sets)])
+            found.append(self._met(present) if present else [])
         return found
+
+    def _met(self, present: set[Word]) -> list[int]:
+        return [n for n, sets in self._requirements if not any(present.isdisjoint(words) for words in sets)]
 
     def _tokens(self, text: str) -> set[str]:
         """The distinct words of a text; none if it does not hold any that is looked for."""
@@ -140,5 +143,5 @@ class Index:
             if word.text in tokens or (not word.whole and word.text in together):
                 present.add(word)
             if number % 64 == 63:
-                time.sleep(0)  # lets other threads have the interpreter
+                give_way()
         return present

@@ -1,7 +1,9 @@
 """What staff change holds within two seconds."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,10 @@ from apps.providers.models import CourseModel, Deployment, Model, Provider
 from apps.quotas.models import QuotaPolicy
 from apps.rules.models import Rule
 from tests import factories
-from tests.chat.world import World, wait_until
+from tests.chat.test_several_processes import knows, post, spools
+from tests.chat.world import World, make_world, wait_until
+from tests.live import start_gateway
+from tests.provider_stub import ProviderStub
 
 SECONDS = 2.0
 
@@ -108,3 +113,25 @@ def test_a_key_that_expires_is_refused_from_that_moment(world: World) -> None:
     wait_until(lambda: world.get("/v1/models", key=key).status_code == 401, seconds=SECONDS)
 
     assert before == 200
+
+
+IN_A_ROW = 60  # requests on connections of their own: both processes are among those that answer them
+
+
+def test_a_rule_is_enforced_by_every_process_within_two_seconds(data_dir: Path, plain_stub: ProviderStub) -> None:
+    with start_gateway(data_dir, WEB_CONCURRENCY="2") as gateway, make_world(gateway, plain_stub) as world:
+        wait_until(lambda: len(spools(data_dir)) == 2, what="The start of both processes")
+        wait_until(lambda: all(knows(world) for _ in range(IN_A_ROW)), what="Both processes' notice of the world")
+
+        make_a_rule(world)
+        made = answered = time.monotonic()
+        refused = 0
+        while refused < IN_A_ROW:
+            asked = time.monotonic()
+            if post(world, "Solve my homework").status_code == 400:
+                refused += 1
+            else:
+                refused, answered = 0, asked
+
+        assert answered - made < SECONDS
+        gateway.stop()

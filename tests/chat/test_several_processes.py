@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.chat.world import PATIENCE, World, create_world, wait_until
+from tests.chat.world import PATIENCE, PROMPT, World, create_world, wait_until
 from tests.live import Gateway, start_gateway
 from tests.provider_stub import ProviderStub
 from tests.servers import Redis
@@ -48,11 +48,11 @@ def only(chosen: int, gateway: Gateway) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-def post(world: World) -> httpx.Response:
+def post(world: World, prompt: str = PROMPT) -> httpx.Response:
     """On a connection of its own."""
     headers = {"authorization": f"Bearer {world.key}"}
     url = f"{world.gateway.base_url}/v1/chat/completions"
-    return httpx.post(url, json=world.body(), headers=headers, timeout=PATIENCE)
+    return httpx.post(url, json=world.body(prompt), headers=headers, timeout=PATIENCE)
 
 
 def knows(world: World) -> bool:

@@ -418,14 +418,15 @@ def test_a_broker_that_is_away_is_no_trouble(
     settings.CELERY_BROKER_URL = "amqp://127.0.0.1:9//"
     from gateway_project.celery import app
 
-    usual = app.conf.broker_url
+    usual = app.conf.broker_url, app.conf.broker_transport_options
     app.conf.broker_url = settings.CELERY_BROKER_URL
+    app.conf.broker_transport_options = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
     try:
         with django_capture_on_commit_callbacks(execute=True) as sent:
             job = asked(kind)
         wait_until(lambda: "beat finds it" in caplog.text)
     finally:
-        app.conf.broker_url = usual
+        app.conf.broker_url, app.conf.broker_transport_options = usual
 
     assert len(sent) == 1
     assert again(job).state == "waiting"

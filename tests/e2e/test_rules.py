@@ -100,6 +100,12 @@ def is_counted(watched: Watched) -> bool:
     return "0 hits in this stage" not in watched.page.locator(".stoa-way").inner_text()
 
 
+def is_recorded(watched: Watched) -> bool:
+    """The text of a call follows its row within a second or so."""
+    watched.page.reload()
+    return watched.page.locator("mark").count() > 0
+
+
 def test_an_appeal_is_heard(installation: Installation, watched: Watched) -> None:
     page = watched.page
     refused = refusal(installation, "Is “solve my homework” an imperative?")
@@ -110,9 +116,12 @@ def test_an_appeal_is_heard(installation: Installation, watched: Watched) -> Non
     sign_in(watched, installation.demo["instructor"])
 
     page.get_by_role("link", name="1 appeal").click()
+    expect(page.get_by_role("row", name=appeal["reason"])).to_contain_text("no-homework")
     watched.picture("queue")
     page.get_by_role("table").get_by_role("link", name=appeal["reason"]).click()
+    wait_until(lambda: is_recorded(watched), what="The text of the call")
     expect(page.locator("mark").first).to_have_text("solve my homework")
+    expect(page.get_by_label("Words that are fine")).to_have_value("solve my homework")
     watched.picture("appeal", whole=True)
     page.get_by_label("What the student reads").fill("Quite right: a question of grammar.")
     page.get_by_role("button", name="Accept").click()
