@@ -49,12 +49,15 @@ MAY_READ_THE_CLOCK = {
     "apps/providers/adapters/echo.py": "a provider of our own stamps its answers",
     "apps/providers/models.py": "a bulk change stamps rows as saving them would",
     "apps/quotas/admin.py": "pages of staff",
+    "apps/quotas/allowances_admin.py": "pages and actions of staff",
+    "apps/quotas/policies.py": "what has been over for long is left out of the snapshot",
     "apps/quotas/admin_requests.py": "pages of staff",
     "apps/quotas/pages.py": "pages of staff",
     "apps/rules/admin.py": "pages of staff",
     "apps/rules/models.py": "versions are stamped when they are made, whoever makes them",
     "apps/rules/workbench.py": "pages of staff",
     "gateway_project/admin.py": "pages of staff",
+    "gateway_project/configuration/__init__.py": "applying a file",
     "gateway_project/handler.py": "requests",
 }
 CLOCKS = {"datetime.now", "datetime.utcnow", "date.today", "time.time", "time.time_ns", "timezone.now", "localdate"}

@@ -7,7 +7,7 @@ they amount to at an instant is decided in `limits.py`.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -25,8 +25,6 @@ LONGEST_REASON = 1000
 LEAST_FACTOR, MOST_FACTOR = Decimal(1), Decimal(100)
 AS_STUDENTS = "Empty: as for students."
 
-D = TypeVar("D", bound="Decision")
-
 
 class OfCourseQuerySet(RevisedQuerySet):
     def for_staff(self, user: Any) -> "OfCourseQuerySet":
@@ -40,7 +38,9 @@ class RoleAllowance(RevisedModel):
     ROLES: ClassVar[list[tuple[str, str]]] = [choice for choice in Role.choices if choice[0] != Role.STUDENT]
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="role_allowances")
-    role = models.CharField(max_length=10, choices=ROLES)
+    role = models.CharField(
+        max_length=10, choices=ROLES, error_messages={"invalid_choice": "must be one of: assistant, instructor."}
+    )
     weekly_tokens = models.BigIntegerField(
         "each, per week",
         null=True,
@@ -118,25 +118,17 @@ class Decision(RevisedModel):
 
     def give(self, *, by: User | None, now: datetime) -> None:
         """Put a new decision into force, with its line in the ledger."""
-        self.give_all([self], by=by, now=now)
-
-    @classmethod
-    def give_all(cls: "type[D]", decisions: "Sequence[D]", *, by: User | None, now: datetime) -> None:
-        """Put new decisions into force together, each with its line in the ledger."""
-        with transaction.atomic():
-            for decision in decisions:
-                decision.author, decision.created_at = by, now
-            cls._default_manager.bulk_create(decisions)
-            booking.explain([(one.owner, f"{one.told}: {one.reason}") for one in decisions], by=by, now=now)
+        decide(new=[self], by=by, now=now)
 
     def end(self, *, by: User | None, now: datetime) -> bool:
         """End it early. False, and nothing changes, if it is over already."""
-        with transaction.atomic():
-            rows: Any = type(self)._default_manager.filter(pk=self.pk)
-            if not rows.unfinished(now=now).update(ended_at=now):
-                return False
-            self.ended_at = now
-            booking.explain([(self.owner, f"Ended: {self.told}")], by=by, now=now)
+        return decide(ended=[self], by=by, now=now) == 1
+
+    def _end(self, now: datetime) -> bool:
+        rows: Any = type(self)._default_manager.filter(pk=self.pk)
+        if not rows.unfinished(now=now).update(ended_at=now):
+            return False
+        self.ended_at = now
         return True
 
     def is_active(self, *, now: datetime) -> bool:
@@ -238,6 +230,22 @@ class Override(Decision):
         tokens = "no limit" if self.weekly_tokens is None else f"{self.weekly_tokens:,} tokens a week"
         until = f" until {_shown(self.ends_at)}" if self.ends_at else ""
         return f"Override: {tokens} from {_shown(self.starts_at)}{until}"
+
+
+def decide(*, new: Sequence[Decision] = (), ended: Sequence[Decision] = (), by: User | None, now: datetime) -> int:
+    """Put new decisions into force and end others, all at once, each with its line in the ledger.
+
+    How many that were: those that are over already stay as they are.
+    """
+    with transaction.atomic():
+        over = [decision for decision in ended if decision._end(now)]
+        for decision in new:
+            decision.author, decision.created_at = by, now
+            decision.save(force_insert=True)
+        lines = [(decision.owner, f"Ended: {decision.told}") for decision in over]
+        lines += [(decision.owner, f"{decision.told}: {decision.reason}") for decision in new]
+        booking.explain(lines, by=by, now=now)
+    return len(lines)
 
 
 def _shown(instant: datetime) -> str:

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 from apps.accounts.models import Membership, User
 from apps.common.cursor import cursor_on
-from apps.quotas import booking, ledger
+from apps.quotas import allowances, booking, ledger
 from apps.quotas.models import Override
 from apps.quotas.movements import Account, Booked, Correct, Grant, StaffMovement
 
@@ -39,10 +39,10 @@ def correct(members: Sequence[Membership], *, tokens: int, reason: str, by: User
 
 def end_overrides(members: Sequence[Membership], *, by: User | None, now: datetime) -> int:
     """Return to everybody's allowance; how many had another."""
-    with transaction.atomic():
-        running = Override.objects.unfinished(now=now).filter(membership__in=[member.pk for member in members])
-        ended = [one.membership_id for one in running.select_related("membership__course") if one.end(by=by, now=now)]
-    return len(set(ended))
+    running = Override.objects.unfinished(now=now).filter(membership__in=[member.pk for member in members])
+    found = list(running.select_related("membership__course"))
+    allowances.decide(ended=found, by=by, now=now)
+    return len({override.membership_id for override in found})
 
 
 def _book(

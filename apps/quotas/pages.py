@@ -22,7 +22,7 @@ from apps.accounts.models import Course, Membership
 from apps.accounts.scoping import changed_courses, seen_courses
 from apps.common.admin import is_operator
 from apps.common.display import number
-from apps.quotas import decisions, exports, standing
+from apps.quotas import allowances, decisions, exports, standing
 from apps.quotas.forms import BoostForm, CorrectForm, EndOverrideForm, GrantForm, OverrideForm
 from apps.quotas.models import BY_STAFF, Boost, Override, QuotaPolicy, WeeklyUsage
 from apps.quotas.standing import Standing
@@ -185,7 +185,7 @@ def _override(
         Override(membership=member, weekly_tokens=weekly_tokens, starts_at=now, ends_at=ends_at, reason=reason)
         for member in members
     ]
-    Override.give_all(rows, by=by, now=now)
+    allowances.decide(new=rows, by=by, now=now)
     return f"{_people(len(rows))} may use {number(weekly_tokens)} a week from now on."
 
 

@@ -4,6 +4,7 @@ Each stage takes the value of the one before. Until `perform` nothing is written
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 
 from django.db import transaction
 
@@ -31,16 +32,17 @@ def apply(
 
     `environment` holds the secrets that the file names. What the file omits stays, unless `prune`.
     """
+    now = datetime.now(UTC)
     document = read(raw, source=source)
     file, mistakes = validate(document)
-    changes, further = plan(document, file, environment=environment, prune=prune)
+    changes, further = plan(document, file, environment=environment, prune=prune, now=now)
     if mistakes or further:
         raise Mistakes(source, [*mistakes, *_independent(further, of=mistakes, document=document)])
     for line in lines(changes):
         show(line)
     if changes and not dry_run:
         with transaction.atomic():
-            perform(changes)
+            perform(changes, now=now)
     return changes
 
 

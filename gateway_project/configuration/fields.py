@@ -98,6 +98,16 @@ def _instant(value: object) -> datetime:
     return instant
 
 
+def _factor(value: object) -> Decimal:
+    try:
+        number = Decimal(value) if isinstance(value, str) else Decimal("NaN")
+    except ArithmeticError:
+        number = Decimal("NaN")
+    if not (number.is_finite() and 1 <= number <= 100 and number == round(number, 2)):
+        raise wrong("must be a number from 1 to 100, with at most two decimals.")
+    return number
+
+
 def _clock(value: object) -> time:
     if not (isinstance(value, str) and _CLOCK.fullmatch(value)):
         raise wrong("must be a time of day such as 09:30, in quotes.")
@@ -146,6 +156,7 @@ Count = Annotated[int, BeforeValidator(_whole(1, 2**31 - 1))]
 CountOrNone = Annotated[int | None, _or_null(_whole(1, 2**31 - 1))]
 Priority = Annotated[int, BeforeValidator(_whole(0, 2**15 - 1))]
 SignedPriority = Annotated[int, BeforeValidator(_integer(-(2**15), 2**15 - 1))]
+Factor = Annotated[Decimal, BeforeValidator(_factor)]
 Weight = Annotated[Decimal, BeforeValidator(_weight)]
 InstantOrNone = Annotated[datetime | None, _or_null(_instant)]
 ClockOrNone = Annotated[time | None, _or_null(_clock)]

@@ -11,7 +11,7 @@ from django.db import models
 
 from apps.accounts.models import Course, Membership, User
 from apps.providers.models import CourseModel, Credential, Deployment, Model, Provider
-from apps.quotas.models import Institution, QuotaPolicy
+from apps.quotas.models import Boost, Institution, Override, QuotaPolicy, RoleAllowance
 from apps.rules.models import Rule, RuleSettings
 
 # What the file calls differently from the table.
@@ -49,6 +49,8 @@ DEPLOYMENT = Kind(
 )
 COURSE = Kind(Course, ("slug",), "course {slug}")
 POLICY = Kind(QuotaPolicy, ("course__slug",), "course {course__slug}", new="allowance of course {course__slug}")
+ROLE = Kind(RoleAllowance, ("course__slug", "role"), "allowance of {role}s in course {course__slug}")
+BOOST = Kind(Boost, ("course__slug", "starts_at"), "boost of course {course__slug} from {starts_at}")
 ALLOWED = Kind(CourseModel, ("course__slug", "model__name"), "model {model__name} in course {course__slug}")
 RULE = Kind(Rule, ("course__slug", "name"), "rule {course__slug}/{name}")
 INSTITUTION_RULE = Kind(Rule, ("course", "name"), "rule {name} of the institution")
@@ -57,6 +59,7 @@ RULE_SETTINGS = Kind(
 )
 PERSON = Kind(User, ("username",), "person {username}")
 MEMBER = Kind(Membership, ("course__slug", "external_id"), "member {course__slug}/{external_id}")
+OVERRIDE = Kind(Override, ("course__slug", "external_id"), "override of {course__slug}/{external_id}")
 
 
 def field_name(lookup: str) -> str:

@@ -18,6 +18,7 @@ IDENTITIES: dict[str, tuple[str, ...]] = {
     "models": ("name",),
     "deployments": ("provider", "upstream_model"),
     "courses": ("slug",),
+    "roles": ("role",),
     "rules": ("name",),
     "members": ("external_id",),
 }

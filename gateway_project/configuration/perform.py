@@ -5,21 +5,26 @@ New rows of a kind are written together: the first import of a large roster must
 
 import itertools
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import models
 
 from apps.accounts.models import User
 from apps.providers.models import Credential, Provider
+from gateway_project.configuration import decisions
 from gateway_project.configuration.changes import Change
 from gateway_project.configuration.kinds import field_name
 
 Values = Mapping[str, Any]
 
 
-def perform(changes: Iterable[Change]) -> None:
-    for (sign, _), group in itertools.groupby(changes, key=lambda change: (change.sign, change.kind)):
+def perform(changes: Iterable[Change], *, now: datetime) -> None:
+    changes = list(changes)
+    rows = [change for change in changes if change.kind not in decisions.KINDS]
+    for (sign, _), group in itertools.groupby(rows, key=lambda change: (change.sign, change.kind)):
         {"+": _add, "~": _change, "-": _delete}[sign](list(group))
+    decisions.perform([change for change in changes if change.kind in decisions.KINDS], now=now)  # it locks weeks
 
 
 def _add(changes: list[Change]) -> None:

@@ -1,6 +1,7 @@
 """From a valid file to the changes that make the database agree with it, or to what stands in their way. Only reads."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -9,7 +10,7 @@ from pydantic import SecretStr
 
 from apps.common.encryption import CannotDecrypt
 from apps.providers.models import Credential, Provider
-from gateway_project.configuration import kinds, people, wanted
+from gateway_project.configuration import decisions, kinds, people, wanted
 from gateway_project.configuration.changes import Change
 from gateway_project.configuration.document import Document
 from gateway_project.configuration.kinds import FILE_NAMES, stored_value
@@ -20,12 +21,13 @@ from gateway_project.configuration.wanted import Row
 
 
 def plan(
-    document: Document, file: File, *, environment: Mapping[str, str], prune: bool
+    document: Document, file: File, *, environment: Mapping[str, str], prune: bool, now: datetime
 ) -> tuple[list[Change], list[Mistake]]:
     """The changes, in an order in which they can be made, and what is wrong."""
     rows = list(wanted.rows(file))
     members, mistakes = people.rows(document, file, prune=prune)
-    mistakes += dangling(document, file, prune=prune)
+    decided, wrong = decisions.plan(document, file, prune=prune, now=now)
+    mistakes += [*dangling(document, file, prune=prune), *wrong]
     changes: list[Change] = []
     moved: set[str] = set()
     for row in [*rows, *members]:
@@ -33,7 +35,7 @@ def plan(
             changes += _compared(row, environment, moved)
         except ValidationError as error:
             mistakes += [document.mistake((*row.path, *path), sentence) for path, sentence in _told(error)]
-    return [*changes, *(_pruned(file, rows) if prune else ())], mistakes
+    return [*changes, *decided, *(_pruned(file, rows) if prune else ())], mistakes
 
 
 def _compared(row: Row, environment: Mapping[str, str], moved: set[str]) -> Iterator[Change]:

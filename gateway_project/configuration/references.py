@@ -31,6 +31,8 @@ def _models(file: File) -> Iterator[tuple[Path, str]]:
     for number, course in enumerate(file.courses or ()):
         for position, name in enumerate(course.models or ()):
             yield ("courses", number, "models", position), name
+        if course.fallback_model:
+            yield ("courses", number, "fallback_model"), course.fallback_model
 
 
 def _names(kind: Kind, section: Iterable[ProviderSection | ModelSection] | None, *, prune: bool) -> set[str]:

@@ -6,12 +6,14 @@ from pydantic import BaseModel, ConfigDict
 
 from apps.accounts.models import Course, Role, Weekday
 from apps.providers.models import Provider
+from apps.quotas.models import QuotaPolicy
 from apps.rules.models import Rule, RuleSettings
 from gateway_project.configuration.fields import (
     ClockOrNone,
     Count,
     CountOrNone,
     Days,
+    Factor,
     Flag,
     InstantOrNone,
     Lines,
@@ -92,12 +94,36 @@ class RuleSection(Section):
     examples_no_match: Lines = OMITTED
 
 
+class RoleSection(Section):
+    role: Name
+    weekly_tokens: TokensOrNone = OMITTED
+    requests_per_minute: CountOrNone = OMITTED
+    concurrent_requests: CountOrNone = OMITTED
+    tokens_per_minute: CountOrNone = OMITTED
+
+
+class BoostSection(Section):
+    factor: Factor = OMITTED
+    multiplies_course: Flag = OMITTED
+    starts_at: InstantOrNone = OMITTED
+    ends_at: InstantOrNone = OMITTED
+    reason: Name = OMITTED
+
+
+class OverrideSection(Section):
+    weekly_tokens: TokensOrNone = OMITTED
+    starts_at: InstantOrNone = OMITTED
+    ends_at: InstantOrNone = OMITTED
+    reason: Name = OMITTED
+
+
 class MemberSection(Section):
     external_id: Name
     email: Name = OMITTED
     name: Name = OMITTED
     role: Annotated[str, choice(Role)] = OMITTED
     active: Flag = OMITTED
+    override: OverrideSection | None = OMITTED
 
 
 class CourseSection(Section):
@@ -120,6 +146,12 @@ class CourseSection(Section):
     default_output_tokens: Count = OMITTED
     least_output_tokens: Count = OMITTED
     max_output_tokens: CountOrNone = OMITTED
+    late_joiners: Annotated[str, choice(QuotaPolicy.LateJoiners)] = OMITTED
+    after_exhaustion: Annotated[str, choice(QuotaPolicy.AfterExhaustion)] = OMITTED
+    fallback_model: Text = OMITTED
+    fallback_student_weekly_tokens: Tokens = OMITTED
+    roles: list[RoleSection] = OMITTED
+    boosts: list[BoostSection] = OMITTED
     models: list[Name] = OMITTED
     logging: Annotated[str, choice(Course.Logging)] = OMITTED
     rules: list[RuleSection] = OMITTED

@@ -38,7 +38,12 @@ POLICY_FIELDS = (
     "default_output_tokens",
     "least_output_tokens",
     "max_output_tokens",
+    "late_joiners",
+    "after_exhaustion",
+    "fallback_model",
+    "fallback_student_weekly_tokens",
 )
+ROLE_FIELDS = ("weekly_tokens", "requests_per_minute", "concurrent_requests", "tokens_per_minute")
 RULE_FIELDS = (
     "pattern",
     "direction",
@@ -117,6 +122,8 @@ def _course(course: CourseSection, path: Path) -> Iterator[Row]:
     within = {"course__slug": course.slug}
     yield Row(kinds.COURSE, {"slug": course.slug}, _given(course, COURSE_FIELDS), path)
     yield Row(kinds.POLICY, within, _given(course, POLICY_FIELDS), path)
+    for position, role in enumerate(course.roles or ()):
+        yield Row(kinds.ROLE, {**within, "role": role.role}, _given(role, ROLE_FIELDS), (*path, "roles", position))
     for position, name in enumerate(course.models or ()):
         yield Row(kinds.ALLOWED, {**within, "model__name": name}, {}, (*path, "models", position))
     if settings := _given(course, ("on_failure",)):
@@ -142,6 +149,8 @@ def lists(file: File) -> Iterator[Listed]:
         yield Listed(kinds.INSTITUTION_RULE, {"course": None})
     for course in file.courses or ():
         within = {"course__slug": course.slug}
+        if course.roles is not None:
+            yield Listed(kinds.ROLE, within)
         if course.rules is not None:
             yield Listed(kinds.RULE, within)
         if course.models is not None:

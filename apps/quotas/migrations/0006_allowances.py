@@ -104,7 +104,7 @@ class Migration(migrations.Migration):
             name='RoleAllowance',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(choices=[('assistant', 'Assistant'), ('instructor', 'Instructor')], max_length=10)),
+                ('role', models.CharField(choices=[('assistant', 'Assistant'), ('instructor', 'Instructor')], error_messages={'invalid_choice': 'must be one of: assistant, instructor.'}, max_length=10)),
                 ('weekly_tokens', models.BigIntegerField(blank=True, help_text='Weighted tokens a week for each member of this role. Empty: as for students.', null=True, validators=[django.core.validators.MinValueValidator(0)], verbose_name='each, per week')),
                 ('requests_per_minute', models.PositiveIntegerField(blank=True, help_text='Requests of each in any 60 seconds. Empty: as for students.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='each, a minute')),
                 ('concurrent_requests', models.PositiveIntegerField(blank=True, help_text='Requests of each that are being answered at once. Empty: as for students.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='each, at once')),
