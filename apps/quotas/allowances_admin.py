@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
@@ -184,10 +185,17 @@ class AllowanceRequestAdmin(DecidedOnItsPage, CourseScoped):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Whoever may not decide has nothing to click."""
+        may_decide = self.has_change_permission(request)
+        return [name for name in super().get_list_display(request) if may_decide or name != "decide"]
+
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """A row's button sends the form of the list with the row's key."""
         for name, decide in (("grant", self.grant_chosen), ("decline", self.decline_chosen)):
             if request.method == "POST" and request.POST.get(name, "").isdecimal():
+                if not self.has_change_permission(request):
+                    raise PermissionDenied
                 decide(request, self.get_queryset(request).filter(pk=int(request.POST[name])))
                 return HttpResponseRedirect(request.get_full_path())
         return super().changelist_view(request, extra_context)

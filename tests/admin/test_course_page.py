@@ -28,6 +28,9 @@ def course_form(world: CourseWorld, **overrides: Any) -> dict[str, Any]:
         "quota_policy-0-student_weekly_tokens": policy.student_weekly_tokens,
         "quota_policy-0-default_output_tokens": policy.default_output_tokens,
         "quota_policy-0-least_output_tokens": policy.least_output_tokens,
+        "quota_policy-0-late_joiners": policy.late_joiners,
+        "quota_policy-0-after_exhaustion": policy.after_exhaustion,
+        "quota_policy-0-fallback_student_weekly_tokens": policy.fallback_student_weekly_tokens,
         "rules-TOTAL_FORMS": 1,
         "rules-INITIAL_FORMS": 1,
         "rules-0-id": rule.pk,
@@ -127,6 +130,7 @@ def test_a_course_without_an_allowance_is_pointed_out(operator: Client, db: None
 def test_an_operator_adds_a_course_with_its_allowance(operator: Client) -> None:
     values = {"title": "New", "slug": "new", "is_open": "on", "logging": "full"}
     policy = {"student_weekly_tokens": 7, "default_output_tokens": 8, "least_output_tokens": 1}
+    policy |= {"late_joiners": "full", "after_exhaustion": "refuse", "fallback_student_weekly_tokens": 0}
     form: dict[str, Any] = {**values, "timezone": "Europe/Helsinki", "week_starts": "monday"}
     for prefix, total in (("quota_policy", 1), ("rules", 0), ("rule_settings", 0), ("allowed_models", 0)):
         form |= {f"{prefix}-TOTAL_FORMS": total, f"{prefix}-INITIAL_FORMS": 0}
@@ -172,7 +176,8 @@ def test_a_week_is_known_by_the_students_name(instructor: Client, world: CourseW
 
 
 def test_a_week_is_shown_against_its_limit(instructor: Client, world: CourseWorld) -> None:
-    usage = instructor.get(list_of(type(world.week))).context["cl"].result_list[0]
+    listed = instructor.get(list_of(type(world.week))).context["cl"].result_list
+    usage = next(week for week in listed if week.pk == world.week.pk)
 
     assert usage.limit == world.course.quota_policy.student_weekly_tokens
 

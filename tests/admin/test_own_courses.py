@@ -270,6 +270,7 @@ def test_a_changed_allowance_bumps_its_revision(operator: Client, world: CourseW
     policy = world.course.quota_policy
     before = Revision.objects.get(topic=policy.topic).number
     values = {"student_weekly_tokens": 5, "default_output_tokens": 10, "least_output_tokens": 1}
+    values |= {"late_joiners": "full", "after_exhaustion": "refuse", "fallback_student_weekly_tokens": 0}
 
     operator.post(page_of(policy), values)
 

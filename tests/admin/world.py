@@ -60,8 +60,9 @@ class CourseWorld:
 
 
 CHANGED_BY_INSTRUCTORS = (Course, Membership, ApiKey, QuotaPolicy, RoleAllowance, Rule)
-READ_ONLY = (Thread, Call, WeeklyUsage, LedgerEntry, Boost, Override, AllowanceRequest)
-COURSE_MODELS = (*CHANGED_BY_INSTRUCTORS, *READ_ONLY, Appeal)
+DECIDED = (Boost, Override)  # made and ended, but never changed
+READ_ONLY = (Thread, Call, WeeklyUsage, LedgerEntry, AllowanceRequest)
+COURSE_MODELS = (*CHANGED_BY_INSTRUCTORS, *DECIDED, *READ_ONLY, Appeal)
 ALL_MODELS = tuple(admin.site._registry)
 OPERATOR_MODELS = tuple(model for model in ALL_MODELS if model not in COURSE_MODELS)
 

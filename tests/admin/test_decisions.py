@@ -1,0 +1,172 @@
+"""Boosts, overrides and the queue of requests, as instructors work with them."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from apps.quotas.models import AllowanceRequest, Boost, LedgerEntry, Override, QuotaPolicy
+from tests import factories
+from tests.admin.world import CourseWorld, add_page, list_of, page_of
+
+
+def messages(page: Any) -> list[str]:
+    return [str(message) for message in page.context["messages"]]
+
+
+@pytest.fixture
+def request_for_more(world: CourseWorld) -> AllowanceRequest:
+    found: AllowanceRequest = AllowanceRequest.objects.get(membership=world.student)
+    return found
+
+
+@pytest.mark.parametrize(("button", "state"), [("grant", "granted"), ("decline", "declined")])
+def test_a_click_in_the_row_decides(
+    button: str, state: str, instructor: Client, request_for_more: AllowanceRequest
+) -> None:
+    listed = instructor.get(list_of(AllowanceRequest)).content.decode()
+    assert f'name="{button}" value="{request_for_more.pk}"' in listed
+
+    page = instructor.post(list_of(AllowanceRequest), {button: request_for_more.pk}, follow=True)
+
+    request_for_more.refresh_from_db()
+    assert request_for_more.state == state
+    assert request_for_more.decided_by == page.context["request"].user
+    assert f'name="{button}" value="{request_for_more.pk}"' not in page.content.decode()
+
+
+@pytest.mark.parametrize(("action", "state"), [("grant_chosen", "granted"), ("decline_chosen", "declined")])
+def test_an_action_decides_all_that_are_chosen_once(
+    action: str, state: str, instructor: Client, world: CourseWorld, request_for_more: AllowanceRequest
+) -> None:
+    other = factories.make_request(factories.make_student(course=world.course))
+    chosen = {"action": action, "_selected_action": [request_for_more.pk, other.pk]}
+
+    first = instructor.post(list_of(AllowanceRequest), chosen, follow=True)
+    second = instructor.post(list_of(AllowanceRequest), chosen, follow=True)
+
+    assert messages(first) == [f"2 {state}. The students see it in their usage."]
+    assert messages(second)[1:] == ["2 had been decided already and stay as they are."]
+    assert set(AllowanceRequest.objects.filter(pk__in=[request_for_more.pk, other.pk]).values_list("state")) == {
+        (state,)
+    }
+
+
+def test_the_queue_of_another_course_is_out_of_reach(
+    instructor: Client, foreign: CourseWorld, world: CourseWorld
+) -> None:
+    theirs = AllowanceRequest.objects.get(membership=foreign.student)
+
+    instructor.post(list_of(AllowanceRequest), {"grant": theirs.pk})
+    instructor.post(list_of(AllowanceRequest), {"action": "grant_chosen", "_selected_action": [theirs.pk]})
+
+    theirs.refresh_from_db()
+    assert theirs.state == "open"
+
+
+def test_an_assistant_reads_the_queue_but_decides_nothing(
+    assistant: Client, request_for_more: AllowanceRequest
+) -> None:
+    answer = assistant.post(list_of(AllowanceRequest), {"grant": request_for_more.pk})
+
+    request_for_more.refresh_from_db()
+    assert request_for_more.state == "open"
+    assert 'name="grant"' not in assistant.get(list_of(AllowanceRequest)).content.decode()
+    assert answer.status_code == 403
+
+
+def test_open_requests_come_first(instructor: Client, world: CourseWorld, request_for_more: AllowanceRequest) -> None:
+    for _ in range(2):
+        factories.make_request(factories.make_student(course=world.course), state="declined")
+
+    listed = instructor.get(list_of(AllowanceRequest)).context["cl"].result_list
+
+    assert [row.state for row in listed] == ["open", "declined", "declined"]
+
+
+def test_a_reason_is_shown_as_text(instructor: Client, request_for_more: AllowanceRequest) -> None:
+    AllowanceRequest.objects.filter(pk=request_for_more.pk).update(reason="<script>alert(1)</script>")
+
+    page = instructor.get(list_of(AllowanceRequest)).content.decode()
+
+    assert "<script>alert(1)" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def boost_form(world: CourseWorld, **overrides: Any) -> dict[str, Any]:
+    starts = timezone.now()
+    ends = starts + timedelta(days=2)
+    form = {"course": world.course.pk, "factor": "2.5", "reason": "Deadline"}
+    for name, instant in (("starts_at", starts), ("ends_at", ends)):
+        form |= {f"{name}_0": instant.strftime("%Y-%m-%d"), f"{name}_1": instant.strftime("%H:%M:%S")}
+    return {**form, **overrides}
+
+
+def test_an_instructor_adds_a_boost_in_their_name(instructor: Client, world: CourseWorld) -> None:
+    page = instructor.post(add_page(Boost), boost_form(world), follow=True)
+
+    newest = Boost.objects.order_by("-pk")[0]
+    assert (str(newest.factor), newest.reason, newest.author) == ("2.50", "Deadline", page.context["request"].user)
+    entry = LedgerEntry.objects.filter(usage__kind="course", usage__account=world.course.pk).latest("pk")
+    assert (entry.kind, entry.actor) == ("change", newest.author)
+
+
+def test_a_boost_that_ends_before_it_starts_is_refused(instructor: Client, world: CourseWorld) -> None:
+    before = Boost.objects.count()
+
+    page = instructor.post(add_page(Boost), boost_form(world, ends_at_0="2020-01-01"))
+
+    assert "must be after the start." in page.content.decode()
+    assert Boost.objects.count() == before
+
+
+@pytest.mark.parametrize("model", [Boost, Override])
+def test_an_instructor_ends_what_is_in_force(
+    model: type[Boost | Override], instructor: Client, world: CourseWorld, foreign: CourseWorld
+) -> None:
+    mine, theirs = world.row(model), foreign.row(model)
+
+    chosen = {"action": "end_now", "_selected_action": [mine.pk, theirs.pk]}
+    page = instructor.post(list_of(model), chosen, follow=True)
+
+    mine.refresh_from_db()
+    theirs.refresh_from_db()
+    assert messages(page) == ["1 ended. Limits follow within two seconds."]
+    assert (mine.is_over(now=timezone.now()), theirs.is_over(now=timezone.now())) == (True, False)  # type: ignore[attr-defined]
+
+
+def test_an_override_is_given_to_members_of_the_own_course_only(
+    instructor: Client, world: CourseWorld, foreign: CourseWorld
+) -> None:
+    now = timezone.now()
+    form = {"weekly_tokens": 7, "reason": "r", "starts_at_0": f"{now:%Y-%m-%d}", "starts_at_1": f"{now:%H:%M:%S}"}
+
+    instructor.post(add_page(Override), form | {"membership": foreign.student.pk})
+    instructor.post(add_page(Override), form | {"membership": world.student.pk})
+
+    assert [row.membership for row in Override.objects.filter(weekly_tokens=7)] == [world.student]
+
+
+@pytest.mark.parametrize("state", ["active", "coming", "over"])
+def test_decisions_are_found_by_their_state(state: str, instructor: Client, world: CourseWorld) -> None:
+    now, day, active = timezone.now(), timedelta(days=1), world.row(Boost)
+    coming = factories.make_boost(course=world.course, starts_at=now + day, ends_at=now + 2 * day)
+    over = factories.make_boost(course=world.course, starts_at=now - 2 * day, ends_at=now - day)
+
+    listed = instructor.get(list_of(Boost), {"state": state}).context["cl"].result_list
+
+    assert list(listed) == [{"active": active, "coming": coming, "over": over}[state]]
+
+
+@pytest.mark.parametrize("name", ["none-such", ""])
+def test_a_fallback_model_has_to_be_there(name: str, operator: Client, world: CourseWorld) -> None:
+    policy = world.course.quota_policy
+    form = {"student_weekly_tokens": 5, "default_output_tokens": 10, "least_output_tokens": 1, "late_joiners": "full"}
+    form |= {"after_exhaustion": "fallback", "fallback_model": name, "fallback_student_weekly_tokens": 3}
+
+    page = operator.post(page_of(policy), form)
+
+    assert ("There is no model “none-such”." if name else "name the model that answers") in page.content.decode()
+    assert QuotaPolicy.objects.get(pk=policy.pk).after_exhaustion == "refuse"
