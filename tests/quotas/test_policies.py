@@ -1,11 +1,12 @@
 """What a call draws on, and with which limits."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from apps.accounts.models import Course, Membership
 from apps.accounts.principals import Principal
 from apps.quotas.models import Institution, QuotaPolicy
 from apps.quotas.policies import CoursePolicy, Policies, load_policies, policies
@@ -15,6 +16,7 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -91,6 +93,10 @@ def test_a_policy_is_loaded_with_all_that_it_says() -> None:
         "default_output_tokens": 500,
         "least_output_tokens": 20,
         "max_output_tokens": 2000,
+        "late_joiners": "pro_rata",
+        "after_exhaustion": "fallback",
+        "fallback_model": "small",
+        "fallback_student_weekly_tokens": 90,
     }
     course = factories.make_course(allowance=None)
     QuotaPolicy.objects.create(course=course, **values)
@@ -133,3 +139,93 @@ def test_the_snapshot_loads_the_policies() -> None:
     snapshot.refresh(1)
 
     assert snapshot.current.of(course.pk).student_weekly_tokens == 700
+
+
+# Beyond what everybody may use
+
+
+@pytest.fixture
+def ada(principal: Principal) -> Membership:
+    return factories.make_student(course=Course.objects.get(pk=principal.course_id))
+
+
+def limits(principal: Principal, *, now: datetime) -> list[int | None]:
+    return [account.limit for account in load_policies().accounts(principal, now=now)]
+
+
+def test_a_boost_multiplies_each_member_s_allowance_and_the_course_s_if_it_says_so(
+    principal: Principal, ada: Membership
+) -> None:
+    now = datetime.now(UTC)
+    soon = now + timedelta(hours=5)
+    factories.make_boost(course=ada.course, factor=2, starts_at=now, ends_at=soon)
+    factories.make_boost(course=ada.course, factor=3, multiplies_course=True, starts_at=soon, ends_at=soon + DAY)
+    factories.make_boost()
+
+    assert limits(principal, now=now) == [1000, 9000]
+    assert limits(principal, now=soon) == [1500, 27_000]
+    assert limits(principal, now=soon + DAY) == [500, 9000]
+
+
+def test_of_overrides_the_newest_in_force_counts(principal: Principal, ada: Membership) -> None:
+    now, own = datetime.now(UTC), replace(principal, membership_id=ada.pk)
+    factories.make_override(ada, weekly_tokens=40, starts_at=now)
+    factories.make_override(ada, weekly_tokens=30, starts_at=now, ends_at=now + DAY)
+    factories.make_override(ada, weekly_tokens=20, starts_at=now).end(by=None, now=now)
+
+    assert limits(own, now=now)[0] == 30
+    assert limits(own, now=now + DAY)[0] == 40
+    assert limits(principal, now=now)[0] == 500
+
+
+def test_what_has_been_over_for_long_is_not_kept(principal: Principal, ada: Membership) -> None:
+    now = datetime.now(UTC)
+    factories.make_boost(course=ada.course, starts_at=now - 2 * DAY, ends_at=now - DAY)
+    factories.make_override(ada, starts_at=now - 2 * DAY).end(by=None, now=now - DAY)
+
+    kept = load_policies()
+
+    assert (kept.boosts, kept.overrides) == ({}, {})
+
+
+def test_a_role_has_limits_of_its_own_and_those_of_students_where_it_says_nothing(
+    principal: Principal, ada: Membership
+) -> None:
+    QuotaPolicy.objects.filter(course=ada.course).update(student_requests_per_minute=60, student_tokens_per_minute=70)
+    factories.make_role_allowance(course=ada.course, weekly_tokens=800, tokens_per_minute=5)
+    kept, assistant = load_policies(), replace(principal, role="assistant")
+
+    own, _ = kept.accounts(assistant, now=NOW)
+    assert own.limit == 800
+    assert [(scope.kind, scope.per_minute) for scope in kept.scopes(assistant)] == [("student", 60)]
+    assert kept.token_scopes(assistant) == (TokenScope("student", 7, 5),)
+    assert kept.token_scopes(principal) == (TokenScope("student", 7, 70),)
+    assert kept.accounts(replace(principal, role="instructor"), now=NOW)[0].limit == 500
+
+
+def test_who_joins_late_gets_a_share_where_the_course_says_so(principal: Principal) -> None:
+    late = replace(principal, joined_at=NOW)
+    before = limits(late, now=NOW)[0]
+    QuotaPolicy.objects.filter(course=principal.course_id).update(late_joiners="pro_rata")
+
+    assert (before, limits(late, now=NOW)[0], limits(principal, now=NOW)[0]) == (500, 245, 500)
+
+
+def test_the_fallback_model_has_an_account_in_the_place_of_the_student_s(principal: Principal) -> None:
+    QuotaPolicy.objects.filter(course=principal.course_id).update(
+        after_exhaustion="fallback", fallback_model="small", fallback_student_weekly_tokens=90
+    )
+    kept = load_policies()
+    accounts = kept.accounts(principal, now=NOW)
+
+    own, course = kept.fallback_accounts(accounts, course_id=principal.course_id)
+
+    assert kept.fallback_model(principal.course_id) == "small"
+    assert (own.kind, own.id, own.limit, own.week) == ("fallback", 7, 90, accounts[0].week)
+    assert course == accounts[1]
+
+
+def test_without_that_setting_no_model_falls_in(principal: Principal) -> None:
+    QuotaPolicy.objects.filter(course=principal.course_id).update(fallback_model="small")
+
+    assert load_policies().fallback_model(principal.course_id) == ""

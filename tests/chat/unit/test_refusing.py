@@ -1,0 +1,93 @@
+"""What a student is told when a week is used up, in a table."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from apps.chat.accounting import Estimate
+from apps.chat.refusing import Refused, out_of_quota
+from apps.common.errors import OutOfQuota
+from apps.quotas.limits import OverridePeriod, Standing
+from apps.quotas.movements import Account, Balance, Short
+from apps.quotas.weeks import week_at
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+WEEK = week_at(NOW, timezone="Europe/Helsinki", first_day=0)
+
+
+def refused(kind: str, *, limit: int, used: int, least: int, input: int = 10, granted: int = 0) -> Refused:
+    account = Account(kind, 1, limit, WEEK)
+    estimate = Estimate(input=input, output=64, amount=least, least=least, floor=input)
+    return Refused("big", estimate, Short(account, (Balance(account, used, 0, granted),)))
+
+
+def told(refusal: Refused, **standing: Any) -> OutOfQuota:
+    return out_of_quota(refusal, standing=Standing(**standing), headers={})
+
+
+RESETS = "It resets on Monday 30 November at 00:00 (Europe/Helsinki)."
+USELESS = "so waiting does not help: shorten it"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "message", "who"),
+    [
+        (
+            refused("student", limit=1000, used=950, least=80),
+            f"Your own weekly allowance has 50 of 1,000 tokens left and this request needs at least 80. {RESETS} "
+            "Wait until then, shorten the request, or ask for more (POST /v1/usage/requests).",
+            "instructor",
+        ),
+        (
+            refused("student", limit=1000, used=0, least=1100, input=900),
+            f"Your own weekly allowance has 1,000 of 1,000 tokens left and this request needs at least 1,100. {RESETS} "
+            f"It is larger than the whole weekly allowance, {USELESS}, or ask for more.",
+            "instructor",
+        ),
+        (
+            refused("student", limit=1000, used=0, least=1300, input=1200, granted=50),
+            "Your own weekly allowance has 1,050 of 1,050 tokens left (50 granted this week counted in) and this "
+            f"request needs at least 1,300. {RESETS} "
+            f"Its input alone is larger than the whole weekly allowance, {USELESS}.",
+            "instructor",
+        ),
+        (
+            refused("course", limit=5000, used=4930, least=80),
+            "Your course's weekly allowance, which others draw on as well, is short by 10 tokens: this request needs "
+            f"at least 80. {RESETS} Wait until then, shorten the request, or ask your instructor for more.",
+            "instructor",
+        ),
+        (
+            refused("institution", limit=5000, used=6000, least=80),
+            "The institution's weekly allowance, which others draw on as well, is short by 80 tokens: this request "
+            f"needs at least 80. {RESETS} Wait until then, shorten the request, or ask the operator.",
+            "operator",
+        ),
+    ],
+)
+def test_a_refusal_says_what_is_short_and_who_can_help(refusal: Refused, message: str, who: str) -> None:
+    error = told(refusal)
+
+    assert (error.message, error.who) == (message, who)
+
+
+def test_an_override_is_named_as_the_reason_of_the_limit() -> None:
+    period = OverridePeriod(weekly_tokens=1000, starts_at=NOW)
+
+    error = told(refused("student", limit=1000, used=950, least=80), override=period)
+
+    assert "50 of 1,000 tokens left (an override of yours counted in) and" in error.message
+
+
+@pytest.mark.parametrize("kind", ["course", "institution"])
+def test_of_what_others_draw_on_there_is_no_figure(kind: str) -> None:
+    error = told(refused(kind, limit=123_456, used=123_400, least=80))
+
+    assert error.details == {
+        "account": kind,
+        "needed": 80,
+        "short_by": 24,
+        "resets_at": "2026-11-29T22:00:00Z",
+    }
+    assert "123" not in error.message
