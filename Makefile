@@ -8,10 +8,12 @@ MANAGE := $(BIN)/python manage.py
 IN_PARALLEL := -n auto --dist worksteal
 # What depends on the database, and runs over both.
 OVER_BOTH := tests/quotas tests/conversations tests/common tests/chat tests/postgresql \
-	tests/faults/test_f01_kill.py tests/faults/test_f19_postgresql.py tests/faults/test_f55_disconnect.py
+	tests/faults/test_f01_kill.py tests/faults/test_f19_postgresql.py tests/faults/test_f55_disconnect.py \
+	tests/faults/test_chaos.py
 # What must be covered to the last branch: the ledger, the pump and the pipeline.
 WHOLE := "apps/quotas/ledger.py,apps/quotas/fold.py,apps/quotas/rows.py,apps/quotas/checkpoints.py,apps/chat/pump.py,apps/chat/pipeline.py"
-ON_POSTGRESQL := tests/faults/test_f19_postgresql.py tests/faults/test_f01_kill.py
+ON_POSTGRESQL := tests/faults/test_f19_postgresql.py tests/faults/test_f01_kill.py tests/faults/test_chaos.py
+# CHAOS_SEED repeats a run of tests/faults/test_chaos.py, CHAOS_SECONDS is its length.
 # Where the property tests are.
 PROPERTIES := tests/quotas tests/rules tests/chat/unit tests/conversations tests/accounts/test_keys.py
 export GATEWAY_ENV ?= development
@@ -48,7 +50,7 @@ test: $(VENV)/.dev browser ## Run the tests, over SQLite and PostgreSQL (ARGS="t
 	$(BIN)/coverage report $(if $(ARGS),,--fail-under=85)
 	$(if $(ARGS),,$(BIN)/coverage report --include=$(WHOLE) --fail-under=100)
 
-battery: $(VENV)/.dev ## Run the long faults (FAULT=F55 picks one, ROUNDS=100 repeats more) and long property tests
+battery: $(VENV)/.dev ## Run the long faults (FAULT=F55 or chaos picks one, ROUNDS=100 repeats more) and long property tests
 	env -u DATABASE_URL $(BIN)/pytest -m battery -p no:randomly tests/faults $(if $(FAULT),-k $(FAULT)) || test $$? = 5
 	$(BIN)/python -m tests.servers $(BIN)/pytest -m battery -p no:randomly $(ON_POSTGRESQL) $(if $(FAULT),-k $(FAULT)) || test $$? = 5
 	$(if $(FAULT),,$(BIN)/pytest --hypothesis-profile=battery $(IN_PARALLEL) $(PROPERTIES))

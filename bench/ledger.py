@@ -1,17 +1,46 @@
-"""Pairs of reserve and settle a second through the group-commit writer alone: `python -m bench.ledger`.
+"""Pairs of reserve and settle a second through the group-commit writer alone: `python -m bench.ledger [SECONDS]`.
 
-Uses the database of the environment: SQLite in a temporary data directory, or an empty PostgreSQL in DATABASE_URL.
-Every waiter is a student of one course, so that all of them draw on the same course and institution.
+Uses the database of the environment: SQLite in a temporary data directory, or an empty PostgreSQL in DATABASE_URL
+(`python -m tests.servers python -m bench.ledger` starts one, without fsync). Every waiter is a student of one course,
+so that all of them draw on the same course and institution. Over PostgreSQL four processes then do the same at once,
+and the longest wait for a lock is looked for.
 """
 
 import asyncio
+import multiprocessing
 import os
 import sys
 import tempfile
+import threading
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import uvloop
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
+
+PROCESSES = 4
+SAMPLE_SECONDS = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    pairs: int
+    seconds: float
+    batch: float
+    reserves: list[float]  # seconds that each reservation took
+
+    def percentile(self, share: float) -> float:
+        """In milliseconds."""
+        return sorted(self.reserves)[int(len(self.reserves) * share)] * 1000
+
+    def __str__(self) -> str:
+        return (
+            f"{self.pairs / self.seconds:8,.0f} pairs/s, a reserve p50 {self.percentile(0.5):6.2f} ms"
+            f" p99 {self.percentile(0.99):6.2f} ms, {self.batch:5.1f} units a batch"
+        )
 
 
 def main() -> None:
@@ -21,17 +50,19 @@ def main() -> None:
 
         django.setup()
         from django.core.management import call_command
+        from django.db import connection
 
         call_command("migrate", verbosity=0)
+        seconds = float(sys.argv[1] if sys.argv[1:] else 3)
         for waiters in (1, 32, 64):
-            pairs, seconds, batch = asyncio.run(measure(waiters, seconds=float(sys.argv[1] if sys.argv[1:] else 3)))
-            each = seconds / pairs * waiters * 1000
-            print(
-                f"{waiters:3} waiters: {pairs / seconds:8,.0f} pairs/s, {each:6.2f} ms each, {batch:5.1f} units a batch"
-            )
+            print(f"{waiters:3} waiters: {uvloop.run(measure(range(waiters), seconds=seconds))}")
+        if connection.vendor == "postgresql":
+            for clients in (64, 64 * PROCESSES):
+                contend(clients, seconds=seconds)
+        call_command("audit_ledger")
 
 
-async def measure(waiters: int, *, seconds: float) -> tuple[int, float, float]:
+async def measure(students: range, *, seconds: float) -> Figures:
     from apps.common.commit import Writer
     from apps.common.ids import new_id
     from apps.quotas import ledger
@@ -43,26 +74,81 @@ async def measure(waiters: int, *, seconds: float) -> tuple[int, float, float]:
     shared = (Account("course", 1, 10**15, week), Account("institution", 1, 10**15, week))
     writer = Writer(name="bench")
     writer.start()
-    pairs = 0
+    reserves: list[float] = []
     started = time.perf_counter()
 
     async def student(number: int) -> None:
-        nonlocal pairs
         accounts = (Account("student", number, 10**15, week), *shared)
-        while time.perf_counter() - started < seconds:
+        while (begun := time.perf_counter()) - started < seconds:
             hold = new_id()
             reserve = Reserve(
                 hold=hold, owner="bench", accounts=accounts, amount=100, least=100, floor=10, identity="{}",
                 now=now, expires_at=now + timedelta(minutes=10),
             )  # fmt: skip
             await writer.submit(ledger.apply, reserve)
+            reserves.append(time.perf_counter() - begun)
             await writer.submit(ledger.apply, Settle(hold=hold, charge=50, now=now))
-            pairs += 1
 
-    await asyncio.gather(*map(student, range(waiters)))
+    await asyncio.gather(*map(student, students))
     took = time.perf_counter() - started
     await asyncio.to_thread(writer.stop)
-    return pairs, took, writer.units / writer.batches
+    return Figures(len(reserves), took, writer.units / writer.batches, reserves)
+
+
+# Several processes
+
+
+def contend(clients: int, *, seconds: float) -> None:
+    """Print what the clients of one course reach over several processes, and how they got in each other's way."""
+    from django.db import connection
+
+    each = clients // PROCESSES
+    before, done = _deadlocks(connection), threading.Event()
+    waits: list[float] = []
+    watcher = threading.Thread(target=_watch_locks, args=(done, waits))
+    watcher.start()
+    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
+        shares = [(range(number * each, (number + 1) * each), seconds) for number in range(PROCESSES)]
+        figures = pool.starmap(_process, shares)
+    done.set()
+    watcher.join()
+    reserves = [one for figure in figures for one in figure.reserves]
+    batch = sum(figure.batch for figure in figures) / PROCESSES
+    total = Figures(len(reserves), max(figure.seconds for figure in figures), batch, reserves)
+    print(f"{PROCESSES} x {each} waiters: {total}")
+    longest = max(waits, default=0.0) * 1000
+    print(
+        f"  longest wait for a lock {longest:.1f} ms in {len(waits)} seen, {_deadlocks(connection) - before} deadlocks"
+    )
+
+
+def _process(students: range, seconds: float) -> Figures:
+    import django
+
+    django.setup()
+    return uvloop.run(measure(students, seconds=seconds))
+
+
+def _watch_locks(done: threading.Event, waits: list[float]) -> None:
+    """Looks every two milliseconds at who waits for a lock, and for how long already."""
+    from django.db import connection
+
+    sql = (
+        "SELECT extract(epoch FROM clock_timestamp() - waitstart) FROM pg_locks WHERE NOT granted AND waitstart < now()"
+    )
+    with connection.cursor() as cursor:
+        while not done.wait(SAMPLE_SECONDS):
+            cursor.execute(sql)
+            waits += [float(row[0]) for row in cursor.fetchall()]
+    connection.close()
+
+
+def _deadlocks(connection: Any) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_stat_clear_snapshot(), deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        )
+        return int(cursor.fetchone()[1])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m bench.limits [REDIS_URL]`: what it costs to admit a request that has six limits.
+"""`python -m bench.limits [REDIS_URL]`: what it costs to admit a request that has six limits, and to count its tokens.
 
 Without an address it starts a Redis of its own, if the test tools are installed.
 """
@@ -9,7 +9,8 @@ import time
 
 from apps.quotas.rates import RateLimits, Scope
 from apps.quotas.rates_memory import MemoryRateLimits
-from apps.quotas.rates_shared import open_rate_limits
+from apps.quotas.rates_shared import Limits, open_rate_limits
+from apps.quotas.rates_tokens import TokenScope
 
 TIMES = 20_000
 PLENTY = 10**9
@@ -41,11 +42,34 @@ async def measure(limits: RateLimits, *, name: str, clients: int, times: int) ->
     )
 
 
+def token_scopes(student: int) -> tuple[TokenScope, ...]:
+    return TokenScope("key", student, PLENTY), TokenScope("student", student, PLENTY), TokenScope("course", 1, PLENTY)
+
+
+async def measure_tokens(limits: Limits, *, name: str, clients: int, times: int) -> None:
+    """Take and correct, so many times over all clients."""
+
+    async def client(number: int) -> None:
+        for turn in range(times // clients):
+            id = f"{name}-{clients}-{number}-{turn}"
+            await limits.take(token_scopes(number), id=id, amount=1000)
+            limits.correct(token_scopes(number), id=id, amount=100)
+
+    wall = time.perf_counter()
+    await asyncio.gather(*(client(number) for number in range(clients)))
+    wall = time.perf_counter() - wall
+    print(
+        f"{name:7} {clients:3} clients: {wall / times * 1e6:6.1f} µs for a call's tokens, {times / wall:8,.0f} calls/s"
+    )
+
+
 async def compare(redis_url: str) -> None:
     await measure(MemoryRateLimits(), name="memory", clients=1, times=TIMES)
+    await measure_tokens(MemoryRateLimits(), name="memory", clients=1, times=TIMES)
     limits = await open_rate_limits(redis_url=redis_url, budget=1.0, processes=1)
     for clients in (1, 32):
         await measure(limits, name="redis", clients=clients, times=TIMES // 10)
+        await measure_tokens(limits, name="redis", clients=clients, times=TIMES // 10)
     await limits.close()
 
 

@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db.models import Count, OuterRef, Q, Subquery
+from django.forms import ModelForm
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -18,8 +20,19 @@ from apps.common.admin import is_operator
 from apps.common.display import badge, share
 from apps.conversations.models import Appeal, Call, DeadLetter, RuleHit, Thread
 from apps.providers.admin import CourseModelInline
-from apps.quotas.admin import AllowanceInline
-from apps.quotas.models import Hold, Institution, LedgerEntry, QuotaPolicy, WeeklyUsage
+from apps.providers.models import Model
+from apps.quotas.admin import AllowanceInline, QuotaPolicyAdmin
+from apps.quotas.models import (
+    AllowanceRequest,
+    Boost,
+    Hold,
+    Institution,
+    LedgerEntry,
+    Override,
+    QuotaPolicy,
+    RoleAllowance,
+    WeeklyUsage,
+)
 from apps.rules.admin import RuleInline, RuleSettingsInline
 from apps.rules.models import Rule
 
@@ -56,6 +69,25 @@ class MemberInline(CourseScoping, TabularInline):
         return str(member.user)
 
 
+class AllowanceForm(ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
+    """An allowance whose fallback model exists. Quotas know no models, so that it is checked here."""
+
+    def clean_fallback_model(self) -> str:
+        name = str(self.cleaned_data["fallback_model"])
+        if name and not Model.objects.filter(name=name).exists():
+            raise ValidationError(f"There is no model “{name}”.")
+        return name
+
+
+class CheckedAllowanceInline(AllowanceInline):
+    form = AllowanceForm
+
+
+@admin.register(QuotaPolicy)
+class CheckedQuotaPolicyAdmin(QuotaPolicyAdmin):
+    form = AllowanceForm
+
+
 @admin.register(Course)
 class CourseAdmin(CourseScoped):
     empty_text = "Add a course, give it an allowance and a model, then add its members and issue their keys."
@@ -63,7 +95,7 @@ class CourseAdmin(CourseScoped):
     list_filter = (("is_open", BooleanRadioFilter), ("logging", ChoicesDropdownFilter))
     search_fields = ("slug", "title")
     search_help_text = "Title or short name"
-    inlines = (AllowanceInline, RuleInline, RuleSettingsInline, CourseModelInline, MemberInline)
+    inlines = (CheckedAllowanceInline, RuleInline, RuleSettingsInline, CourseModelInline, MemberInline)
     readonly_fields = ("week",)
     prepopulated_fields = {"slug": ("title",)}
 
@@ -158,6 +190,10 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, Any], ...]], ...] = (
             ("Members", "group", Membership),
             ("API keys", "key", "accounts.ApiKey"),
             ("Allowances", "speed", QuotaPolicy),
+            ("Allowances of roles", "badge", RoleAllowance),
+            ("Boosts", "rocket_launch", Boost),
+            ("Overrides", "tune", Override),
+            ("Requests for more", "front_hand", AllowanceRequest),
             ("Rules", "gavel", Rule),
         ),
     ),
@@ -181,6 +217,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, Any], ...]], ...] = (
             ("Users", "manage_accounts", "accounts.User"),
             ("Institution", "account_balance", Institution),
             ("Dead letters", "mail_off", DeadLetter),
+            ("Jobs", "pending_actions", "common.Job"),
         ),
     ),
 )

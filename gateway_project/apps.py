@@ -8,7 +8,12 @@ class GatewayProjectConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
+        from django.conf import settings
+
         from gateway_project import checks  # noqa: F401
+
+        if not settings.CELERY_BROKER_URL.startswith("memory:"):
+            from gateway_project import celery  # noqa: F401  # whom new jobs are told to
 
 
 class StoaAdminConfig(admin_apps.AdminConfig):

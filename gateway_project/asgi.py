@@ -14,6 +14,7 @@ from django.core.asgi import get_asgi_application
 _control = get_asgi_application()
 
 from django.conf import settings  # noqa: E402
+from django.db import OperationalError  # noqa: E402
 from django.urls import get_resolver  # noqa: E402
 
 from apps.chat.plane import Plane  # noqa: E402
@@ -65,7 +66,10 @@ async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
         _spare_the_collector()
         await send({"type": "lifespan.startup.complete"})
     except Exception as error:
-        logger.exception("The data plane could not start")
+        if isinstance(error, OperationalError):  # it is away, as may happen; whoever supervises us tries again
+            logger.error("The data plane cannot start: the database says %s", str(error).partition("\n")[0])
+        else:
+            logger.exception("The data plane could not start")
         await send({"type": "lifespan.startup.failed", "message": str(error)})
         return
     await receive()

@@ -1,11 +1,22 @@
 """The Celery application."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_shutting_down
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
 
 app = Celery("stoa")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["apps.conversations"])
+app.set_default()  # for every thread, that is
+app.autodiscover_tasks(["apps.common", "apps.conversations"])
+
+
+@worker_shutting_down.connect
+def put_jobs_back(**kwargs: Any) -> None:
+    """A worker that stops waits for its tasks; long work is put back rather than waited for."""
+    from apps.common import jobs
+
+    jobs.stopping.set()

@@ -190,19 +190,26 @@ LOGGING = {
 # The host means nothing to the broker in memory, but without one it complains.
 CELERY_BROKER_URL = ENV.celery_broker_url.replace("memory://", "memory://localhost")
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_CONCURRENCY = 4  # jobs take two at most; draining must always find one that is free
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"polling_interval": 0.05}
+CELERY_BROKER_TRANSPORT_OPTIONS = {"polling_interval": 0.05, "socket_connect_timeout": 2}
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "drain-spools": {
         "task": "apps.conversations.tasks.drain_spools",
         "schedule": 1.0,
         "options": {"expires": 5.0},
-    }
+    },
+    "run-jobs": {
+        "task": "apps.common.tasks.run_jobs",
+        "schedule": 1.0,
+        "options": {"expires": 5.0},
+    },
+    "forget-jobs": {"task": "apps.common.tasks.forget_jobs", "schedule": 3600.0},
 }
 
 UNFOLD = {

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 LEAST_SECONDS = 1.0  # a process that dies sooner than this after its start is started again more slowly
 MOST_PAUSE = 30.0
-SEND_BUFFER = 128 * 1024  # what the kernel may keep for a client that does not read; it would keep megabytes
+SEND_BUFFER = 64 * 1024  # what the kernel may keep for a client that does not read; it would keep megabytes
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ import warnings
 
 logger = logging.getLogger(__name__)
 
-THREADS = 4
+THREADS = 4  # of which jobs take two at most, and draining one
 NICENESS = 10  # students' calls come first
 
 
@@ -28,6 +28,7 @@ def main() -> None:
     from celery.platforms import SecurityWarning
     from celery.worker.state import active_requests
 
+    from apps.common import jobs
     from gateway_project.celery import app
     from gateway_project.databases import disconnect
 
@@ -51,6 +52,7 @@ def main() -> None:
     beat.start()
     _wait(stop, parent=int(sys.argv[1]))
     beat.service.stop()
+    jobs.stopping.set()
     while active_requests:  # tasks that run come to their end, and no new ones are sent
         time.sleep(0.01)
     disconnect()

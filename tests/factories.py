@@ -9,7 +9,17 @@ from apps.accounts.models import ApiKey, Course, Membership, Role, User
 from apps.common.ids import new_id
 from apps.conversations.models import Call
 from apps.providers.models import CourseModel, Credential, Deployment, Model, Provider
-from apps.quotas.models import Hold, LedgerEntry, QuotaPolicy, WeeklyUsage
+from apps.quotas.booking import week_of
+from apps.quotas.models import (
+    AllowanceRequest,
+    Boost,
+    Hold,
+    LedgerEntry,
+    Override,
+    QuotaPolicy,
+    RoleAllowance,
+    WeeklyUsage,
+)
 from apps.rules.models import Rule
 
 PASSWORD = "correct horse battery staple"
@@ -130,6 +140,38 @@ def make_week(student: Membership, *, used: int, now: datetime | None = None) ->
     for kind, held, charged in ((LedgerEntry.Kind.HOLD, used, 0), (LedgerEntry.Kind.SETTLE, -used, used)):
         LedgerEntry.objects.create(usage=week, hold=hold.pk, kind=kind, held_delta=held, used_delta=charged, at=monday)
     return week
+
+
+def make_role_allowance(*, course: Course | None = None, **overrides: Any) -> RoleAllowance:
+    """Assistants may use more than students."""
+    values = {"course": course or make_course(), "role": Role.ASSISTANT, "weekly_tokens": 5_000_000}
+    return RoleAllowance.objects.create(**{**values, **overrides})
+
+
+def make_boost(*, course: Course | None = None, **overrides: Any) -> Boost:
+    """Twice the allowance, for a day from now on."""
+    now = datetime.now(UTC)
+    values = {"factor": 2, "starts_at": now, "ends_at": now + timedelta(days=1), "reason": "The deadline is near."}
+    boost = Boost(course=course or make_course(), **{**values, **overrides})
+    boost.give(by=None, now=now)
+    return boost
+
+
+def make_override(student: Membership | None = None, **overrides: Any) -> Override:
+    """An allowance of one's own, from now on."""
+    now = datetime.now(UTC)
+    values = {"weekly_tokens": 2_000_000, "starts_at": now, "reason": "A large project."}
+    override = Override(membership=student or make_student(), **{**values, **overrides})
+    override.give(by=None, now=now)
+    return override
+
+
+def make_request(student: Membership | None = None, **overrides: Any) -> AllowanceRequest:
+    """A student asks for more this week."""
+    now, student = datetime.now(UTC), student or make_student()
+    week = week_of(student.course, now=now)
+    values = {"week_starts_at": week.starts_at, "tokens": 500, "reason": "The tests need more.", "created_at": now}
+    return AllowanceRequest.objects.create(membership=student, **{**values, **overrides})
 
 
 # What may be said

@@ -13,7 +13,12 @@ from gateway_project.env import BASE_DIR, Env
 
 MAKEFILE = (BASE_DIR / "Makefile").read_text()
 TARGETS = re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE)
-PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md", "docs/rules.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    *(f"docs/{name}.md" for name in ("architecture", "charging", "rules")),
+)
 OTHERS = {"LAB_KEY", "STOA_BROWSER", "STOA_ARTEFACTS"}  # an example, and variables of the tests
 ENVIRONMENT = {*(name.upper() for name in Env.model_fields), *re.findall(r"\b[A-Z_]{3,}\b", MAKEFILE), *OTHERS}
 

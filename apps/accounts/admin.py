@@ -19,10 +19,12 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilt
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidget
 
+from apps.accounts.jobs_admin import JobAdmin
 from apps.accounts.models import ApiKey, Membership, User
 from apps.accounts.scoping import CourseFilter, CourseScoped, MemberCourseFilter
 from apps.common.admin import Choice, OperatorOnly, Pages
 from apps.common.display import NOTHING, badge, moment
+from apps.common.models import Job
 
 MOST_KEYS_AT_ONCE = 500
 
@@ -285,3 +287,7 @@ def issued_page(page: CourseScoped, request: HttpRequest, issued: list[tuple[Api
         "base_url": request.build_absolute_uri("/v1"),
     }
     return TemplateResponse(request, "admin/accounts/apikey/issued.html", context)
+
+
+# Its page stands in a module of its own, and is registered with these.
+admin.site.register(Job, JobAdmin)

@@ -3,14 +3,14 @@
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from django.conf import settings
 from django.db import DatabaseError, connection
 
 from apps.accounts import keys
-from apps.accounts.models import TOPIC, ApiKey, Weekday
+from apps.accounts.models import TOPIC, ApiKey, Membership, Weekday
 from apps.common.commit import StoreAway
 from apps.common.errors import InvalidKey
 from apps.common.revisions import Snapshot
@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 MAX_KEPT = 50_000
 LOADERS = 4
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,7 @@ class Principal:
     logging: str
     timezone: str
     first_day: int
+    joined_at: datetime = LONG_AGO
 
 
 class Principals:
@@ -115,17 +117,23 @@ def find(digest: str) -> Principal | None:
 
 
 def _principal(row: ApiKey) -> Principal:
-    course = row.membership.course
+    return principal_of(row.membership, key_id=row.pk, expires_at=row.expires_at)
+
+
+def principal_of(member: Membership, *, key_id: int = 0, expires_at: datetime | None = None) -> Principal:
+    """A member as a caller, with a key or, where only their allowances matter, without."""
+    course = member.course
     zone(course.timezone)  # read from disk here, in a thread, rather than when the first request needs its week
     return Principal(
-        key_id=row.pk,
-        membership_id=row.membership_id,
+        key_id=key_id,
+        membership_id=member.pk,
         course_id=course.pk,
         course_slug=course.slug,
-        role=row.membership.role,
-        expires_at=row.expires_at,
+        role=member.role,
+        expires_at=expires_at,
         is_open=course.is_open,
         logging=course.logging,
         timezone=course.timezone,
         first_day=Weekday(course.week_starts).number,
+        joined_at=member.created_at,
     )

@@ -114,10 +114,16 @@ class Estimate:
     floor: int
 
     @classmethod
-    def of(cls, call: ChatCall, *, input: int, default_output: int, least_output: int) -> "Estimate":
-        """`input` is the likely prompt in tokens; a quarter is held on top of it, as estimates err."""
+    def of(
+        cls, call: ChatCall, *, input: int, default_output: int, least_output: int, most_output: int | None = None
+    ) -> "Estimate":
+        """`input` is the likely prompt in tokens; a quarter is held on top of it, as estimates err.
+
+        No answer gets longer than the client, the course (`most_output`) and the model allow.
+        """
         weights = weights_of(call)
         output = min(call.max_output or default_output, call.route.max_output_tokens)
+        output = output if most_output is None else min(output, most_output)
         held = input + input // 4
         return cls(
             input=held,

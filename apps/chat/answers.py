@@ -31,10 +31,10 @@ class StoredAnswer:
         yield self.content
 
 
-def answer_of(head: Head, verdict: Verdict, *, call: str, blocks: list[bytes] | None) -> StoredAnswer | None:
-    """What can be kept of an answer that ended well: nothing of one that is too long. `blocks` are a stream's."""
+def answer_of(head: Head, verdict: Verdict, *, call: str, events: bytes | None) -> StoredAnswer | None:
+    """What can be kept of an answer that ended well: nothing of one that is too long. `events` are a stream's."""
     is_stream = head.body is None
-    content = head.body if head.body is not None else b"".join([*blocks, DONE]) if blocks is not None else None
+    content = head.body if not is_stream else events + DONE if events is not None else None
     if content is None or len(content) > ANSWER_BYTES:
         return None
     return StoredAnswer(call=call, is_stream=is_stream, headers=headers_of(head, verdict), content=content)
@@ -47,6 +47,8 @@ def headers_of(head: Head, verdict: Verdict) -> dict[str, str]:
     headers["x-gateway-provider"] = target.provider
     headers["x-gateway-model"] = target.upstream_model
     headers["x-gateway-attempts"] = str(head.opened.attempts)
+    if head.reservation.turned is not None:
+        headers["x-quota-fallback"] = head.reservation.turned.model
     if head.reservation.is_capped:
         headers["x-quota-capped-output-tokens"] = str(head.reservation.output)
     return headers

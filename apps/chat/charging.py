@@ -1,9 +1,9 @@
 """Charging: what an answer costs, however it ended. Pure.
 
 Usage that the provider reports counts as it is, explicit zeros included. Where none came, the charge is our estimate
-of the prompt and of the text that was relayed. A student who leaves pays the larger of the two; a provider that fails
-before anything reached the student costs nothing. An answer that a rule stops was generated, and costs as if it had not
-been stopped there.
+of the prompt and of the text that was relayed. A student who leaves pays the larger of the two, and so does whoever got
+more text after the last report; a provider that fails before anything reached the student costs nothing. An answer that
+a rule stops was generated, and costs as if it had not been stopped there.
 """
 
 from dataclasses import dataclass
@@ -13,11 +13,15 @@ from apps.quotas.weights import Tokens, Weights
 
 Ending = Literal["answered", "left", "failed", "blocked"]
 ABSURD = 4  # times what was held: more than that is not believed
+BYTES_A_TOKEN = 8  # no text has longer tokens on average; `metering.Ratios` counts no fewer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What is known of an answer at its end. `was_sent`: a provider had accepted the call, or may have."""
+    """What is known of an answer at its end. `was_sent`: a provider had accepted the call, or may have.
+
+    `is_final`: no text came after what was reported.
+    """
 
     ending: Ending
     was_sent: bool
@@ -25,6 +29,7 @@ class Seen:
     input_estimate: int
     relayed_estimate: int
     held: int
+    is_final: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +49,18 @@ def charge(seen: Seen, weights: Weights) -> Charge:
     if not seen.was_sent:
         return FREE
     estimated = Tokens(input=seen.input_estimate, output=seen.relayed_estimate)
-    if seen.ending in ("answered", "blocked"):
+    if seen.ending in ("answered", "blocked") and (seen.is_final or seen.reported is None):
         return _bounded(seen, weights, seen.reported or estimated, is_estimated=seen.reported is None)
     if seen.ending == "failed" and not seen.relayed_estimate:
         return FREE
     if seen.reported and weights.weigh(seen.reported) >= weights.weigh(estimated):
         return _bounded(seen, weights, seen.reported, is_estimated=False)
     return _bounded(seen, weights, estimated, is_estimated=True)
+
+
+def most_text(output: int) -> int:
+    """The bytes after which an answer is stopped that may have so many output tokens: nobody would pay for more."""
+    return ABSURD * BYTES_A_TOKEN * output
 
 
 def _bounded(seen: Seen, weights: Weights, tokens: Tokens, *, is_estimated: bool) -> Charge:

@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 
 import orjson
 
+from apps.chat.charging import BYTES_A_TOKEN
 from apps.chat.texts import Path
 from apps.providers.adapters import UpstreamBroken
 from apps.quotas.weights import Tokens
@@ -25,7 +26,9 @@ def read_usage(usage: Any) -> Tokens | None:
     """The usage that a provider reports, or None if it is not made of sane counts."""
     if not isinstance(usage, dict):
         return None
-    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens", 0)
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if completion is None and _is_count(prompt) and _is_count(total := usage.get("total_tokens")):
+        completion = total - prompt
     details = usage.get("prompt_tokens_details")
     cached = (details.get("cached_tokens") if isinstance(details, dict) else 0) or 0
     if _is_count(prompt) and _is_count(completion) and _is_count(cached) and cached <= prompt:
@@ -107,8 +110,19 @@ class _Answer(AnswerText):
     def __init__(self) -> None:
         super().__init__()
         self.usage: Tokens | None = None
+        self._counted_bytes = 0  # of the text, when usage was reported
         self.is_finished = False
         self.is_done = False  # the last event of a stream has been seen
+
+    @property
+    def is_usage_final(self) -> bool:
+        """Whether the usage covers all of the text. What came in the middle tells of what came before it only."""
+        return self.usage is not None and self._counted_bytes == self.text_bytes
+
+    def _note_usage(self, usage: Tokens | None) -> None:
+        """The last report that makes sense counts."""
+        if usage is not None:
+            self.usage, self._counted_bytes = usage, self.text_bytes
 
 
 class StreamMeter(_Answer):
@@ -188,7 +202,7 @@ class StreamMeter(_Answer):
             if choice.get("finish_reason"):
                 self.is_finished = True
         if usage := payload.get("usage"):
-            self.usage = read_usage(usage) or self.usage
+            self._note_usage(read_usage(usage))
             return self._wants_usage or bool(choices)
         return True
 
@@ -237,9 +251,9 @@ class PlainMeter(_Answer):
         """Read the answer. Raises UpstreamBroken if it is not a chat completion."""
         try:
             payload = orjson.loads(self.body())
-            self.usage = read_usage(payload.get("usage"))
             for choice in payload["choices"]:
                 self.note(index_of(choice), choice["message"])
+            self._note_usage(read_usage(payload.get("usage")))
         except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
             raise UpstreamBroken("The answer is not a chat completion.") from error
         self.is_finished = True
@@ -253,7 +267,10 @@ class Ratios:
 
     START = 1 / 3
     _SHARE = 0.05
-    _LOWEST, _HIGHEST = 1 / 8, 1.0  # no text has longer tokens: a provider that counts fewer must not make it cheap
+    _LOWEST, _HIGHEST = (
+        1 / BYTES_A_TOKEN,
+        1.0,
+    )  # no text has longer tokens: a provider that counts fewer must not make it cheap
 
     def __init__(self) -> None:
         self._by_model: dict[str, float] = {}

@@ -5,16 +5,17 @@ An outlet that keeps its blocks lets another client take the answer over, from i
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from apps.chat.opening import Opened
 from apps.chat.repeats import ANSWER_BYTES
 from apps.chat.reserving import Reservation
-from apps.common.errors import Conflict, GatewayError
+from apps.common.errors import Conflict, GatewayError, InvalidRequest
 from apps.quotas.movements import Balance
 
-QUEUE_BLOCKS = 8
+QUEUE_BYTES = 64 * 1024
 LAST_WORD_SECONDS = 2.0
 DONE = b"data: [DONE]\n\n"
 
@@ -32,26 +33,69 @@ class Head:
 class Reader:
     """One client at an answer: what had passed before it came, and a bounded queue behind that."""
 
-    def __init__(self, earlier: Iterable[bytes] = ()) -> None:
-        self._earlier = tuple(earlier)
-        self.queue: asyncio.Queue[bytes | None] = asyncio.Queue(QUEUE_BLOCKS)
+    def __init__(self, earlier: bytes = b"") -> None:
+        self._earlier = earlier
+        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._queued = 0
+        self._has_room = asyncio.Event()
+        self._has_room.set()
 
     async def blocks(self) -> AsyncIterator[bytes]:
         """The events of a stream, whole ones only; at the end of it everything has been settled."""
-        for earlier in self._earlier:
-            yield earlier
-        while (block := await self.queue.get()) is not None:
+        if self._earlier:
+            yield self._earlier
+        while (block := await self._queue.get()) is not None:
+            self._queued -= len(block)
+            if self._queued < QUEUE_BYTES:
+                self._has_room.set()
             yield block
 
+    async def put(self, block: bytes) -> None:
+        """Wait until what is queued is less than its bound: one block more than that is the most that waits."""
+        await self._has_room.wait()
+        self._add(block)
+
+    async def put_last(self, block: bytes) -> bool:
+        """Like `put`, but only as long as something is taken now and then; False, and it is dropped, if nothing is."""
+        while not self._has_room.is_set():
+            waiting = self._queued
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORD_SECONDS):
+                    await self._has_room.wait()
+            if self._queued == waiting:
+                return False
+        self._add(block)
+        return True
+
+    def _add(self, block: bytes) -> None:
+        self._queue.put_nowait(block)
+        self._queued += len(block)
+        if self._queued >= QUEUE_BYTES:
+            self._has_room.clear()
+
+    def end(self) -> None:
+        """No block follows."""
+        self._queue.put_nowait(None)
+
     def drain(self) -> None:
-        while not self.queue.empty():
-            self.queue.get_nowait()
+        """Forget what waits; from now on there is room."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._queued = 0
+        self._has_room.set()
 
     def dismiss(self, last: bytes) -> None:
         """Have it read one block more and no other."""
         self.drain()
-        self.queue.put_nowait(last)
-        self.queue.put_nowait(None)
+        self._queue.put_nowait(last)
+        self.end()
+
+
+class ClientStalled(InvalidRequest):
+    def __init__(self, *, charged: int) -> None:
+        super().__init__(
+            "client_stalled", "You stopped reading, so the rest of the answer was dropped. Ask again.", charged=charged
+        )
 
 
 class Outlet:
@@ -60,9 +104,8 @@ class Outlet:
     def __init__(self, *, request_id: str, keeps: bool = False) -> None:
         self._request_id = request_id
         self._head: asyncio.Future[Head] = asyncio.get_running_loop().create_future()
-        self._is_abandoned = False
-        self._kept: list[bytes] | None = [] if keeps else None
-        self._kept_bytes = 0
+        self._is_abandoned = self._is_stalled = False
+        self._kept: bytearray | None = bytearray() if keeps else None  # in one piece: of small ones, half is overhead
         self.reader = Reader()
         self.is_sending = False
 
@@ -78,17 +121,21 @@ class Outlet:
         self.reader.drain()
 
     @property
-    def kept(self) -> list[bytes] | None:
+    def is_kept(self) -> bool:
+        return self._kept is not None
+
+    @property
+    def kept(self) -> bytes | None:
         """All blocks so far, or None if they are not kept or have become too many."""
-        return self._kept
+        return bytes(self._kept) if self._kept is not None else None
 
     def take_over(self) -> Reader:
         """Give the answer to another reader, from its first block on. Only for an outlet whose blocks are kept."""
         if not self._is_abandoned:
             superseded = Conflict("superseded", "A repeat of this request has taken its answer over. Read that one.")
             self.reader.dismiss(self._event(superseded))
-        self._is_abandoned = False
-        self.reader = Reader(self._kept or ())
+        self._is_abandoned = self._is_stalled = False
+        self.reader = Reader(self.kept or b"")
         return self.reader
 
     # The pump's side
@@ -104,26 +151,27 @@ class Outlet:
         if self._is_abandoned or not block:
             return
         self.is_sending = True
-        await self.reader.queue.put(block)
+        await self.reader.put(block)
         self.is_sending = False
 
     async def put_last(self, block: bytes) -> None:
         """Hand over a block at the end, when nobody watches any more over a client that takes nothing."""
-        try:
-            async with asyncio.timeout(LAST_WORD_SECONDS):
-                await self.put(block)
-        except TimeoutError:
-            self.abandon()
+        if block:
+            self._keep(block)
+        if block and not self._is_abandoned:
+            self._is_stalled = not await self.reader.put_last(block)  # `finish` will say so
 
     def _keep(self, block: bytes) -> None:
         if self._kept is not None:
-            self._kept.append(block)
-            self._kept_bytes += len(block)
-            if self._kept_bytes > ANSWER_BYTES:
+            self._kept += block
+            if len(self._kept) > ANSWER_BYTES:
                 self._kept = None
 
-    async def finish(self, failure: GatewayError | None) -> None:
-        """Tell the client how it ended: the last thing it hears, after everything has been committed."""
+    async def finish(self, failure: GatewayError | None, *, charged: int = 0) -> None:
+        """Tell the client how it ended: the last thing it hears, after everything has been committed.
+
+        One that has stopped reading hears of that instead, for what waited for it is dropped: never a clean end.
+        """
         if not self._head.done():
             if failure is not None:
                 self._head.set_exception(failure)
@@ -132,13 +180,11 @@ class Outlet:
         if self._is_abandoned or self._head.result().body is not None:
             return
         last = DONE if failure is None else self._event(failure)
-        try:
-            async with asyncio.timeout(LAST_WORD_SECONDS):
-                await self.reader.queue.put(last)
-                await self.reader.queue.put(None)
-        except TimeoutError:
-            self.abandon()
-            await self.reader.queue.put(None)
+        if not self._is_stalled and await self.reader.put_last(last):
+            self.reader.end()
+            return
+        self._is_abandoned = True
+        self.reader.dismiss(self._event(ClientStalled(charged=charged)))
 
     def _event(self, failure: GatewayError) -> bytes:
         return b"data: " + failure.json(request_id=self._request_id) + b"\n\n"

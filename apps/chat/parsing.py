@@ -1,12 +1,13 @@
 """From the bytes of a request to a call. Pure, but for the catalogue that is passed in."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
 from apps.accounts.principals import Principal
+from apps.chat.estimates import media_of
 from apps.chat.schemas import CHAT_BODY
 from apps.chat.texts import messages_of
 from apps.common.errors import InvalidRequest, NotAllowed, NotFound
@@ -19,7 +20,10 @@ MAX_DEPTH = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatCall:
-    """What a student asks for. `body` is the request as it was parsed and must not be changed."""
+    """What a student asks for. `body` is the request as it was parsed and must not be changed.
+
+    `size` is its bytes without the data of images, sound and files, for which `media_tokens` stand.
+    """
 
     id: str
     principal: Principal
@@ -31,7 +35,18 @@ class ChatCall:
     wants_usage: bool
     max_output: int | None
     choices: int
+    media_tokens: int = 0
     trace: Trace = field(default_factory=begun)
+    asked_for: str = ""
+
+    @property
+    def model(self) -> str:
+        """The model that the student named, also when another one answers."""
+        return self.asked_for or self.route.name
+
+    def turned_to(self, route: Route) -> "ChatCall":
+        """The same call, for another model."""
+        return replace(self, route=route, asked_for=self.model)
 
 
 def parse(raw: bytes, *, id: str, principal: Principal, catalogue: Catalogue, trace: Trace | None = None) -> ChatCall:
@@ -41,17 +56,19 @@ def parse(raw: bytes, *, id: str, principal: Principal, catalogue: Catalogue, tr
     route = _route(body["model"], principal, catalogue)
     caps = [cap for cap in (body.get("max_tokens"), body.get("max_completion_tokens")) if cap is not None]
     is_stream = bool(body.get("stream"))
+    media = media_of(body["messages"])
     return ChatCall(
         id=id,
         principal=principal,
         route=route,
         body=body,
-        size=len(raw),
+        size=len(raw) - media.bytes,
         messages=messages_of(body),
         is_stream=is_stream,
         wants_usage=is_stream and bool((body.get("stream_options") or {}).get("include_usage")),
         max_output=max(caps, default=None),
         choices=body.get("n") or 1,
+        media_tokens=media.tokens,
         trace=trace or begun(),
     )
 

@@ -1,7 +1,8 @@
 """The chat path, from a key that has been checked to an answer that is on its way.
 
     authenticate (the handler, before the body is read) -> Principal
-    admit    -> a slot: course open, rate and concurrency within bounds
+    earlier  -> the answer, if this request repeats one that was answered
+    admit    -> a slot: rate and concurrency within bounds
     parse    -> ChatCall
     screen   -> Verdict
     pump     -> a task of its own: reserve, route, open, relay and meter, settle and record
@@ -86,7 +87,7 @@ async def chat(plane: "Plane", arrival: Arrival) -> Answer:
         if once.digest is not None:
             plane.retries.note_refusal(once.digest, error, now=time.monotonic())
         if not isinstance(error, RateLimited) and "x-quota-reset" not in error.headers:
-            error.headers.update(await _quota_now(plane, arrival))
+            error.headers = await _quota_now(plane, arrival) | error.headers
         if slot is not None and slot.rate is not None:
             error.headers.update(slot.rate.headers())
         raise
@@ -183,7 +184,7 @@ async def _answer(pump: Pump, reader: Reader, rate: Rate | None, *, now: datetim
         on_disconnect()
         raise
     headers = quota_headers(head.balances, now=now) | (rate.headers() if rate else {})
-    headers |= answers.headers_of(head, pump.verdict)
+    headers |= head.reservation.pace.headers() | answers.headers_of(head, pump.verdict)
     return Answer(headers=headers, body=head.body, blocks=reader.blocks(), on_disconnect=on_disconnect)
 
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Literal
 
 from django.conf import settings
 
-from apps.chat import answers
+from apps.chat import answers, pacing
 from apps.chat.accounting import weights_of
 from apps.chat.answers import StoredAnswer
-from apps.chat.charging import Ending
+from apps.chat.charging import Ending, most_text
 from apps.chat.claims import Kept
 from apps.chat.guarding import Guard
 from apps.chat.metering import AnswerText, PlainMeter, StreamMeter
@@ -77,6 +77,7 @@ class Pump:
         self._deadline: float | None = None
         self._halted: Halt | None = None
         self._reservation: Reservation | None = None
+        self._most_text = self._charged = 0
         self._opened: Opened | None = None
         self._was_tried = self._has_failed = False
         self._started = self._last_progress = time.monotonic()
@@ -112,7 +113,7 @@ class Pump:
     def can_be_joined(self) -> bool:
         """Whether the answer can still be given whole to somebody else."""
         is_ending = self._has_failed or (self._limit is not None and self._limit.expired())
-        return not is_ending and self._halted in (None, "client_left") and self.outlet.kept is not None
+        return not is_ending and self._halted in (None, "client_left") and self.outlet.is_kept
 
     def join(self) -> Reader:
         """Go on for a client that comes back. Only if it `can_be_joined`."""
@@ -142,8 +143,10 @@ class Pump:
         if len(self._heard.texts) == 1:
             self._transcript.checkpoint(*self._heard.texts.values())
         relayed = self._plane.ratios.estimate(self._call.route.name, self._meter.text_bytes)
-        tokens = self._meter.usage or Tokens(input=self._reservation.input_estimate, output=relayed)
-        return Checkpoint(self._call.id, weights_of(self._call).weigh(tokens))
+        possible = [self._meter.usage] if self._meter.usage is not None else []
+        if not self._meter.is_usage_final:
+            possible.append(Tokens(input=self._reservation.input_estimate, output=relayed))
+        return Checkpoint(self._call.id, max(map(weights_of(self._call).weigh, possible)))
 
     # The life of an answer
 
@@ -152,6 +155,7 @@ class Pump:
         try:
             claim = self.repeatable.claim
             self._reservation = await reserve(self._plane, self._call, self.verdict, now=self._now, claim=claim)
+            self._call = self._reservation.turned or self._call
             self._on_reserved()
             failure = await self._relay(self._reservation)
             if self._guard is not None:
@@ -168,7 +172,7 @@ class Pump:
             if self.repeatable.digest is not None:
                 answer = self._answer() if failure is None else None
                 self._plane.retries.end(self.repeatable.digest, self, answer, now=time.monotonic())
-            await self.outlet.finish(failure)
+            await self.outlet.finish(failure, charged=self._charged)
             self._plane.pumps.discard(self)
             self._on_end()
 
@@ -177,6 +181,7 @@ class Pump:
         if self._halted is not None:
             return self._halt_failure()  # nothing has been sent, and now nothing will be
         self._was_tried = True
+        self._most_text = most_text(reservation.output * self._call.choices)
         try:
             async with asyncio.timeout(settings.REQUEST_TIMEOUT) as self._limit:
                 self._deadline = self._limit.when()
@@ -217,11 +222,14 @@ class Pump:
 
     async def _metered(self, chunk: bytes) -> bytes:
         try:
-            return await self._guarded(self._meter.feed(chunk))
+            block = self._meter.feed(chunk)
         except UpstreamBroken as error:
             if error.kept:
                 await self.outlet.put(await self._guarded(error.kept))  # it is charged, so it is delivered
             raise
+        if self._meter.text_bytes > self._most_text:
+            raise UpstreamBroken(f"The answer is longer than {self._most_text} bytes, far beyond its output cap.")
+        return await self._guarded(block)
 
     async def _guarded(self, block: bytes) -> bytes:
         return await self._guard.feed(block) if block and self._guard is not None else block
@@ -252,8 +260,11 @@ class Pump:
         answer = [self._heard.text()] if len(texts) > 1 else next(iter(texts.values()), None)
         self._transcript.finish(answer, said=self._heard.said())
         settled = await settle(self._plane, self._closed(reservation, failure), kept=await self._kept(failure))
+        self._charged = settled.charged
+        pacing.correct(self._plane, self._call, reservation.pace, amount=settled.charged)
         if failure is not None:
             failure.charged = settled.charged
+            failure.headers.update(reservation.pace.headers())
         elif not self._call.is_stream:
             self._begin(settled.balances)
 
@@ -285,7 +296,7 @@ class Pump:
         return Kept(claim.id, self.id, await answers.seal(answer, claim=claim.id) if answer is not None else "")
 
     def _answer(self) -> StoredAnswer | None:
-        return answers.answer_of(self._head(()), self.verdict, call=self.id, blocks=self.outlet.kept)
+        return answers.answer_of(self._head(()), self.verdict, call=self.id, events=self.outlet.kept)
 
     def _ending(self, failure: GatewayError | None) -> Ending:
         if failure is None:

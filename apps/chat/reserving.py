@@ -1,20 +1,21 @@
-"""Reserving: the hold without which nothing is sent to a provider, and the refusal when the week is used up."""
+"""Reserving: the hold without which nothing is sent to a provider, be it for the model asked for or the fallback."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
-from apps.chat import accounting, backlog, recording
+from apps.chat import accounting, backlog, pacing, recording
 from apps.chat.accounting import Estimate, Unit
 from apps.chat.claims import Kept
+from apps.chat.estimates import text_bytes
+from apps.chat.pacing import Pace
 from apps.chat.parsing import ChatCall
+from apps.chat.refusing import Refused, out_of_quota
 from apps.chat.repeats import Claim, Taken
 from apps.common.commit import StoreAway
-from apps.common.errors import OutOfQuota
 from apps.quotas.movements import Account, Balance, Held, Release, Reserve, Short
 from apps.quotas.rates import duration
 from apps.quotas.weeks import Week
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
     from apps.chat.plane import Plane
 
 EXPIRY_MARGIN = timedelta(seconds=60)
-_NAMES = {"student": "Your own weekly allowance", "course": "Your course's weekly allowance"}
+WARN_FROM = 80  # percent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """A committed hold: the output tokens of each choice that it pays for, and how the accounts stand with it."""
+    """A committed hold: the output tokens of each choice that it pays for, and how the accounts stand with it.
+
+    `turned` is the call for the fallback model, if that one is to answer.
+    """
 
     amount: int
     input_estimate: int
@@ -37,29 +41,102 @@ class Reservation:
     output: int
     is_capped: bool
     balances: tuple[Balance, ...]
+    pace: Pace = pacing.NONE
+    turned: ChatCall | None = None
 
 
 async def reserve(
     plane: "Plane", call: ChatCall, verdict: Verdict, *, now: datetime, claim: Claim | None = None
 ) -> Reservation:
-    """Hold what the call may cost. Raises OutOfQuota, after having recorded that, or StoreAway.
+    """Hold what the call may cost, if its tokens fit into the minute. When the student's own week is used up and the
+    course has a fallback model, hold it for that one. With a claim on an Idempotency-Key, only if nobody else has it.
 
-    With a claim on an Idempotency-Key, only if nobody else has it. Raises what `repeats.Taken` says.
+    Raises TokensLimited, OutOfQuota, after having recorded that, StoreAway, or what `repeats.Taken` says.
     """
     policies = plane.policies.current
-    policy = policies.of(call.principal.course_id)
-    likely = plane.ratios.estimate(call.route.name, call.size)
+    accounts = policies.accounts(call.principal, now=now)
+    outcome = await _attempt(plane, call, verdict, accounts, now=now, claim=claim)
+    if isinstance(outcome, Refused) and (turned := _turned(plane, call, outcome)) is not None:
+        others = policies.fallback_accounts(accounts, course_id=call.principal.course_id)
+        second = await _attempt(plane, turned, verdict, others, now=now, claim=claim)
+        if isinstance(second, Reservation):
+            return replace(second, turned=turned)
+        outcome = replace(outcome, fallback=second)
+    if isinstance(outcome, Reservation):
+        return outcome
+    refused = out_of_quota(
+        outcome,
+        standing=policies.standing(call.principal, now=now),
+        headers=quota_headers(outcome.short.balances, now=now),
+    )
+    await recording.refused(plane, call, verdict, refused, status="out_of_quota", now=now)
+    raise refused
+
+
+def _turned(plane: "Plane", call: ChatCall, refused: Refused) -> ChatCall | None:
+    """The call for the fallback model, if the student's own week is used up and the course has such a model."""
+    course, catalogue = call.principal.course_id, plane.catalogue.current
+    name = plane.policies.current.fallback_model(course)
+    if refused.short.account.kind != "student" or not catalogue.allows(course, name) or name not in catalogue.routes:
+        return None
+    return call.turned_to(catalogue.routes[name])
+
+
+async def _attempt(
+    plane: "Plane",
+    call: ChatCall,
+    verdict: Verdict,
+    accounts: tuple[Account, ...],
+    *,
+    now: datetime,
+    claim: Claim | None,
+) -> "Reservation | Refused":
+    """Hold what this model may cost on these accounts, all or none. Raises what `reserve` does but for OutOfQuota."""
+    policy = plane.policies.current.of(call.principal.course_id)
+    likely = plane.ratios.estimate(call.route.name, text_bytes(call.size, verdict.guidance)) + call.media_tokens
     estimate = Estimate.of(
         call,
         input=likely,
         default_output=policy.default_output_tokens,
+        most_output=policy.max_output_tokens,
         least_output=policy.least_output_tokens,
     )
+    pace = await pacing.take(plane, call, amount=estimate.amount)
+    try:
+        outcome = await _hold(plane, call, verdict, accounts, estimate, likely=likely, now=now, claim=claim)
+    except BaseException:
+        pacing.correct(plane, call, pace, amount=0)
+        raise
+    if isinstance(outcome, Short):
+        pacing.correct(plane, call, pace, amount=0)
+        return Refused(call.route.name, estimate, outcome)
+    return Reservation(
+        amount=outcome.amount,
+        input_estimate=likely,
+        floor=estimate.floor,
+        output=estimate.output_within(outcome.amount, call),
+        is_capped=outcome.amount < estimate.amount,
+        balances=outcome.balances,
+        pace=pace,
+    )
+
+
+async def _hold(
+    plane: "Plane",
+    call: ChatCall,
+    verdict: Verdict,
+    accounts: tuple[Account, ...],
+    estimate: Estimate,
+    *,
+    likely: int,
+    now: datetime,
+    claim: Claim | None,
+) -> Held | Short:
     row, hits = recording.row_of(call, now=now, input_tokens=likely), recording.hit_rows(call, verdict)
     movement = Reserve(
         hold=call.id,
         owner=plane.owner.id,
-        accounts=policies.accounts(call.principal, now=now),
+        accounts=accounts,
         amount=estimate.amount,
         least=estimate.least,
         floor=estimate.floor,
@@ -76,68 +153,44 @@ async def reserve(
         raise
     if isinstance(outcome, Taken) and claim is not None:
         raise outcome.refusal(claim) or outcome.in_flight()
-    if isinstance(outcome, Short):
-        refused = out_of_quota(outcome, estimate, now=now)
-        await recording.refused(plane, call, verdict, refused, status="out_of_quota", now=now)
-        raise refused
-    assert isinstance(outcome, Held)  # noqa: S101  # the ledger answers a reservation in these two ways
-    return Reservation(
-        amount=outcome.amount,
-        input_estimate=likely,
-        floor=estimate.floor,
-        output=estimate.output_within(outcome.amount, call),
-        is_capped=outcome.amount < estimate.amount,
-        balances=outcome.balances,
-    )
-
-
-def out_of_quota(short: Short, estimate: Estimate, *, now: datetime) -> OutOfQuota:
-    """The refusal: which allowance is short, by how much, until when, and what helps."""
-    account = short.account
-    remaining = next(balance.remaining for balance in short.balances if balance.account == account) or 0
-    name = _NAMES.get(account.kind, "The institution's weekly allowance")
-    resets = account.week.ends_at.astimezone(ZoneInfo(account.week.timezone))
-    return OutOfQuota(
-        f"{name} has {remaining:,} of {account.limit or 0:,} tokens left and this request needs at least "
-        f"{estimate.least:,}. It resets on {resets:%A %d %B at %H:%M} ({account.week.timezone}). "
-        f"{_advice(account, estimate)}",
-        headers=quota_headers(short.balances, now=now),
-        details={
-            "account": account.kind,
-            "limit": account.limit,
-            "remaining": remaining,
-            "needed": estimate.least,
-            "resets_at": account.week.ends_at.isoformat().replace("+00:00", "Z"),
-        },
-    )
-
-
-def _advice(account: Account, estimate: Estimate) -> str:
-    if account.limit is not None and estimate.least > account.limit:
-        return "It is larger than the whole allowance: shorten it, or ask your instructor."
-    return "Wait until then, shorten the request, or ask your instructor for more."
+    assert isinstance(outcome, Held | Short)  # noqa: S101  # the ledger answers a reservation in these two ways
+    return outcome
 
 
 def quota_headers(balances: Sequence[Balance], *, now: datetime) -> dict[str, str]:
-    """The student's own limit and reset, and what is left over all accounts.
+    """The student's own limit and reset, what is left over all accounts, and from 80 percent on how much is used.
 
     The tightest of these allowances also goes by the names that OpenAI's clients know: it is the limit that they meet.
+    Where nothing is limited, there is nothing to say but the reset.
     """
-    own = balances[0].account
-    tightest = min((one for one in balances if one.remaining is not None), key=_remaining, default=balances[0])
-    return {
-        "x-quota-limit-tokens": str(own.limit or 0),
-        "x-quota-remaining-tokens": str(remaining_of(balances)),
-        "x-quota-reset": _rfc3339(own.week),
-        "x-ratelimit-limit-tokens": str(tightest.account.limit or 0),
-        "x-ratelimit-remaining-tokens": str(_remaining(tightest)),
-        "x-ratelimit-reset-tokens": duration((tightest.account.week.ends_at - now) // timedelta(microseconds=1)),
-    }
+    own = balances[0]
+    headers = {"x-quota-reset": _rfc3339(own.account.week)}
+    if own.limit is not None:
+        headers["x-quota-limit-tokens"] = str(own.limit)
+        if (used := percentage_used(own)) >= WARN_FROM:
+            headers["x-quota-warning"] = str(used)
+    limited = [one for one in balances if one.remaining is not None]
+    if limited:
+        tightest = min(limited, key=_remaining)
+        headers |= {
+            "x-quota-remaining-tokens": str(_remaining(tightest)),
+            "x-ratelimit-limit-tokens": str(tightest.limit),
+            "x-ratelimit-remaining-tokens": str(_remaining(tightest)),
+            "x-ratelimit-reset-tokens": duration((tightest.account.week.ends_at - now) // timedelta(microseconds=1)),
+        }
+    return headers
 
 
-def remaining_of(balances: Sequence[Balance]) -> int:
-    """What can still be reserved: the least over all limited accounts."""
-    return min((left for balance in balances if (left := balance.remaining) is not None), default=0)
+def percentage_used(balance: Balance) -> int:
+    """How much of an allowance is used or held, in whole percents. Of an unlimited one nothing ever is."""
+    if balance.limit is None:
+        return 0
+    return (balance.used + balance.held) * 100 // balance.limit if balance.limit else 100
+
+
+def remaining_of(balances: Sequence[Balance]) -> int | None:
+    """What can still be reserved: the least over all limited accounts; None if none is."""
+    return min((left for balance in balances if (left := balance.remaining) is not None), default=None)
 
 
 def _remaining(balance: Balance) -> int:

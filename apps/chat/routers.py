@@ -1,36 +1,36 @@
 """The student API: chat completions, models and usage, in OpenAI's dialect."""
 
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from ninja import Router, Status
 
 from apps.accounts.principals import Principal
-from apps.chat import appealing, pipeline
+from apps.chat import appealing, pipeline, requesting
 from apps.chat.pipeline import Arrival
 from apps.chat.plane import Plane
 from apps.chat.repeats import attempt_of
-from apps.chat.reserving import remaining_of
 from apps.chat.responses import StreamedAnswer
 from apps.chat.schemas import (
     APPEAL_IN_OPENAPI,
     CHAT_IN_OPENAPI,
-    AccountUsage,
+    REQUEST_IN_OPENAPI,
+    AllowanceRequestOut,
+    AllowanceRequestsOut,
     AppealOut,
     AppealsOut,
     ErrorOut,
     ModelOut,
     ModelsOut,
     UsageOut,
-    UsageWeek,
 )
+from apps.chat.usage import request as request_out
+from apps.chat.usage import usage as usage_of
 from apps.common.errors import NotFound
 from apps.common.tracing import Trace
 from apps.conversations.appeals import Told
 from apps.providers.catalogue import Route
-from apps.quotas.movements import Balance
 
 router = Router(tags=["Student API"])
 REFUSALS = {
@@ -46,7 +46,6 @@ REFUSALS = {
     503: ErrorOut,
     504: ErrorOut,
 }
-WARN_FROM = 0.8
 MAX_ASSIGNMENT = 60
 
 
@@ -96,11 +95,30 @@ async def retrieve_model(request: StudentRequest, name: str) -> ModelOut:
     raise NotFound("model_not_found", f"Your course has no model '{name[:100]}'. See /v1/models.", param="model")
 
 
-@router.get("/usage", response={200: UsageOut, **REFUSALS}, summary="What is left of the week")
+@router.get("/usage", response={200: UsageOut, **REFUSALS}, summary="What is left of the week, and why")
 async def usage(request: StudentRequest) -> UsageOut:
-    now = datetime.now(UTC)
-    balances = await pipeline.balances_of(request.plane, request.principal, now=now)
-    return _usage(request.principal, balances)
+    return await usage_of(request.plane, request.principal, now=datetime.now(UTC))
+
+
+@router.post(
+    "/usage/requests",
+    response={201: AllowanceRequestOut, **REFUSALS},
+    summary="Ask the instructor for more tokens this week",
+    openapi_extra=REQUEST_IN_OPENAPI,
+)
+async def ask_for_more(request: StudentRequest) -> Status[AllowanceRequestOut]:
+    filed = await requesting.file(request.plane, request.principal, request.raw, now=datetime.now(UTC))
+    return Status(201, request_out(filed))
+
+
+@router.get(
+    "/usage/requests",
+    response={200: AllowanceRequestsOut, **REFUSALS},
+    summary="One's requests for more, and what became of them",
+)
+async def list_requests(request: StudentRequest) -> AllowanceRequestsOut:
+    asked = await requesting.told(request.plane, request.principal)
+    return AllowanceRequestsOut(data=[request_out(told) for told in asked])
 
 
 @router.post(
@@ -140,29 +158,4 @@ def _model(route: Route) -> ModelOut:
         created=route.created,
         context_window=route.context_window,
         max_output_tokens=route.max_output_tokens,
-    )
-
-
-def _usage(principal: Principal, balances: tuple[Balance, ...]) -> UsageOut:
-    own = balances[0]
-    week, limit = own.account.week, own.account.limit or 0
-    starts_at, ends_at = (instant.isoformat().replace("+00:00", "Z") for instant in (week.starts_at, week.ends_at))
-    return UsageOut(
-        course=principal.course_slug,
-        week=UsageWeek(
-            starts_at=starts_at,
-            ends_at=ends_at,
-            resets_at=ends_at,
-            resets_at_local=week.ends_at.astimezone(ZoneInfo(week.timezone)).isoformat(),
-            timezone=week.timezone,
-        ),
-        limit=limit,
-        used=own.used,
-        held=own.held,
-        remaining=remaining_of(balances),
-        warning=own.used + own.held >= limit * WARN_FROM,
-        accounts=[
-            AccountUsage(kind=balance.account.kind, limit=balance.account.limit, remaining=balance.remaining)
-            for balance in balances
-        ],
     )

@@ -10,6 +10,7 @@ from apps.chat import accounting, backlog, recording
 from apps.chat.accounting import Unit, weights_of
 from apps.chat.charging import Charge, Ending, Seen, charge
 from apps.chat.claims import Kept
+from apps.chat.estimates import text_bytes
 from apps.chat.metering import PlainMeter, StreamMeter
 from apps.chat.opening import Opened
 from apps.chat.parsing import ChatCall
@@ -71,7 +72,7 @@ async def settle(plane: "Plane", closed: Closed, *, kept: Kept | None = None) ->
     if not isinstance(outcome, Ended):
         return Settled(cost.amount, held)
     after = zip(held, outcome.totals, strict=True)
-    return Settled(cost.amount, tuple(Balance(balance.account, used, held) for balance, (used, held) in after))
+    return Settled(cost.amount, tuple(Balance(balance.account, *totals) for balance, totals in after))
 
 
 async def _commit(plane: "Plane", unit: Unit, *, call: str) -> object:
@@ -97,14 +98,17 @@ def cost_of(plane: "Plane", closed: Closed) -> Charge:
         input_estimate=closed.reservation.input_estimate,
         relayed_estimate=reached,
         held=closed.reservation.amount,
+        is_final=closed.meter.is_usage_final,
     )
     return charge(seen, weights_of(closed.call))
 
 
 def _learn(plane: "Plane", closed: Closed, cost: Charge) -> None:
-    """Let the provider's own count of the prompt improve the next estimates."""
-    if closed.meter.usage is not None and not cost.is_estimated and not cost.is_free:
-        plane.ratios.learn(closed.call.route.name, size=closed.call.size, tokens=closed.meter.usage.input)
+    """Let the provider's own count of the prompt improve the next estimates. One with images tells nothing of text."""
+    if closed.meter.usage is None or cost.is_estimated or cost.is_free or closed.call.media_tokens:
+        return
+    size = text_bytes(closed.call.size, closed.verdict.guidance)
+    plane.ratios.learn(closed.call.route.name, size=size, tokens=closed.meter.usage.input)
 
 
 def record_of(closed: Closed, cost: Charge) -> Record:

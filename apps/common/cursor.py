@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -85,6 +86,10 @@ class _SQLiteCursor(Cursor):
     def _open(self, connection: Any) -> Any:
         return connection.connection.cursor()
 
+    def instant(self, value: datetime | None) -> Any:
+        """What Django makes of it, which takes five times as long."""
+        return None if value is None else value.astimezone(UTC).isoformat(" ").removesuffix("+00:00")
+
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         self._cursor.execute(_question_marks(sql), parameters)
 
@@ -161,7 +166,7 @@ def _bounded(rows: Rows, columns: int) -> list[Rows]:
 
 
 def _flat(rows: Rows) -> list[Any]:
-    return [value for row in rows for value in row]
+    return list(chain.from_iterable(rows))
 
 
 def _by_column(rows: Rows) -> list[list[Any]]:

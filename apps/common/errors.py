@@ -11,6 +11,7 @@ GatewayError
 ├── Conflict                409  the same is being done at the moment: wait and repeat
 ├── BodyTooLarge            413
 ├── RateLimited             429  too fast: wait and repeat
+│   └── TokensLimited       429  too many tokens in too short a time
 ├── OutOfQuota              429  the week is used up: repeating does not help
 ├── InternalError           500  our mistake
 ├── UpstreamFailed          502, 504  no provider could answer
@@ -147,7 +148,8 @@ class BodyTooLarge(GatewayError):
 
 
 class RateLimited(GatewayError):
-    """`wait` is in seconds. Beyond a minute the client is told not to retry by itself (wire rule R27)."""
+    """`wait` is in seconds; None: it would not help. Then, and beyond a minute, the client is told not to retry by
+    itself (wire rule R27)."""
 
     status = 429
     type = "requests"
@@ -157,18 +159,23 @@ class RateLimited(GatewayError):
         self,
         message: str,
         *,
-        wait: float,
+        wait: float | None,
         fixed_by: FixedBy | None = None,
         headers: Mapping[str, str] | None = None,
         details: Mapping[str, Any] | None = None,
     ) -> None:
-        milliseconds = max(1, int(wait * 1000 + 0.999))
-        retry = {"retry-after": str(-(-milliseconds // 1000)), "retry-after-ms": str(milliseconds)}
-        if wait > 60:
+        if wait is None or wait > 60:
             retry = {"x-should-retry": "false"}
+        else:
+            milliseconds = max(1, int(wait * 1000 + 0.999))
+            retry = {"retry-after": str(-(-milliseconds // 1000)), "retry-after-ms": str(milliseconds)}
         super().__init__(
             "rate_limit_exceeded", message, fixed_by=fixed_by, headers={**(headers or {}), **retry}, details=details
         )
+
+
+class TokensLimited(RateLimited):
+    type = "tokens"
 
 
 class OutOfQuota(GatewayError):
@@ -178,8 +185,21 @@ class OutOfQuota(GatewayError):
     type = "insufficient_quota"
     fixed_by = "instructor"
 
-    def __init__(self, message: str, *, headers: Mapping[str, str], details: Mapping[str, Any]) -> None:
-        super().__init__("insufficient_quota", message, headers={**headers, "x-should-retry": "false"}, details=details)
+    def __init__(
+        self,
+        message: str,
+        *,
+        headers: Mapping[str, str],
+        details: Mapping[str, Any],
+        fixed_by: FixedBy | None = None,
+    ) -> None:
+        super().__init__(
+            "insufficient_quota",
+            message,
+            fixed_by=fixed_by,
+            headers={**headers, "x-should-retry": "false"},
+            details=details,
+        )
 
 
 class InternalError(GatewayError):

@@ -1,9 +1,11 @@
 """Infrastructure tables, and the base of models whose rows live on in snapshots."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.db import models, transaction
+from django.db.models import F, Q
 
 
 class Revision(models.Model):
@@ -67,3 +69,128 @@ class RevisedModel(models.Model):
             deleted = super().delete(*args, **options)
             Revision.bump(self.topic)
         return deleted
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    """Every edge is a conditional update, so that of several who try to go it one does, on either database."""
+
+    def visible(self, *, author: int, courses: Collection[int]) -> "JobQuerySet":
+        """The jobs of these courses, and this person's own that belong to no course."""
+        return self.filter(Q(course__in=courses) | Q(course=None, author=author))
+
+    def unfinished(self) -> "JobQuerySet":
+        return self.filter(state__in=(Job.State.WAITING, Job.State.RUNNING))
+
+    def claim(self, *, kinds: Collection[str], owner: str, now: datetime) -> "Job | None":
+        """Take the next job that waits, for this owner alone. Who has nothing running yet comes first."""
+        busy = set(self.filter(state=Job.State.RUNNING).values_list("author", flat=True))
+        waiting = self.filter(state=Job.State.WAITING, kind__in=kinds).order_by("pk").values_list("pk", "author")
+        for pk, _ in sorted(waiting[:100], key=lambda row: (row[1] in busy, row[0])):
+            taken = {"state": Job.State.RUNNING, "owner": owner, "started_at": now, "attempts": F("attempts") + 1}
+            if self.filter(pk=pk, state=Job.State.WAITING).update(done=0, total=0, **taken):
+                return self.get(pk=pk)
+        return None
+
+    def take_back(self, owners: Collection[str], *, now: datetime) -> int:
+        """What these owners ran waits again, now that they have died. What has seen several die is at fault itself."""
+        left = self.filter(state=Job.State.RUNNING, owner__in=owners)
+        cancelled = left.filter(cancel_requested=True).update(
+            state=Job.State.CANCELLED, owner="", finished_at=now, error=""
+        )
+        failed = left.filter(attempts__gte=Job.MOST_ATTEMPTS).update(
+            state=Job.State.FAILED,
+            owner="",
+            finished_at=now,
+            error=f"Its worker died {Job.MOST_ATTEMPTS} times while it ran. The operator finds the reason in the log.",
+        )
+        return cancelled + failed + left.update(state=Job.State.WAITING, owner="", started_at=None)
+
+    def forget_old(self, *, now: datetime) -> int:
+        """Remove what has been finished for a month."""
+        return self.filter(finished_at__lt=now - Job.KEPT).delete()[0]
+
+
+class Job(models.Model):
+    """Long work, done by a worker. The row is all there is of it: a message to a worker is only a nudge.
+
+    What it works on stands in `params` as ids, and the result holds ids and numbers: text stays where people find and
+    delete it. Author and course are ids too, for foreign keys point down. `subject` is what a page finds its jobs by.
+    """
+
+    MOST_ATTEMPTS: ClassVar[int] = 3
+    KEPT: ClassVar[timedelta] = timedelta(days=30)
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    kind = models.CharField(max_length=40)
+    subject = models.CharField(max_length=80, blank=True)
+    title = models.CharField(max_length=200, help_text="For people: what is done.")
+    page = models.CharField(max_length=200, blank=True, help_text="Address of the page that shows the result.")
+    params = models.JSONField(default=dict)
+    author = models.BigIntegerField(null=True)
+    course = models.BigIntegerField(null=True)
+    state = models.CharField(max_length=9, choices=State.choices, default=State.WAITING)
+    done = models.BigIntegerField(default=0)
+    total = models.BigIntegerField(default=0)
+    result = models.JSONField(null=True)
+    error = models.TextField(blank=True)
+    owner = models.CharField(max_length=32, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    cancel_requested = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = (
+            models.Index(fields=("state", "id"), name="jobs_by_state"),
+            models.Index(fields=("kind", "subject", "id"), name="jobs_of_a_subject"),
+        )
+        constraints = (
+            models.CheckConstraint(
+                condition=(Q(state="running") & ~Q(owner="")) | (~Q(state="running") & Q(owner="")),
+                name="a_job_has_an_owner_while_it_runs",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.title
+
+    # Mutators
+
+    def progress(self, *, done: int, total: int) -> bool:
+        """Note how far the owner has come; False if it is to stop: cancelled, or no longer the owner."""
+        mine = Job.objects.filter(pk=self.pk, state=Job.State.RUNNING, owner=self.owner, cancel_requested=False)
+        return bool(mine.update(done=done, total=total))
+
+    def finish(self, state: "Job.State", *, now: datetime, result: Any = None, error: str = "") -> bool:
+        """Write down how it ended; False if another owner has it by now."""
+        mine = Job.objects.filter(pk=self.pk, state=Job.State.RUNNING, owner=self.owner)
+        return bool(mine.update(state=state, owner="", finished_at=now, result=result, error=error[:2000]))
+
+    def put_back(self) -> bool:
+        """Let it wait again, as its owner has to stop; that is no failed attempt."""
+        mine = Job.objects.filter(pk=self.pk, state=Job.State.RUNNING, owner=self.owner)
+        again = {"state": Job.State.WAITING, "owner": "", "started_at": None, "attempts": F("attempts") - 1}
+        return bool(mine.update(**again))
+
+    def cancel(self, *, now: datetime) -> bool:
+        """End it if it waits, and tell its owner if it runs; False if it has ended already."""
+        here = Job.objects.filter(pk=self.pk)
+        waiting, running = here.filter(state=Job.State.WAITING), here.filter(state=Job.State.RUNNING)
+        ended = waiting.update(state=Job.State.CANCELLED, cancel_requested=True, finished_at=now)
+        return bool(ended or running.update(cancel_requested=True))
+
+    # Properties
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state not in (Job.State.WAITING, Job.State.RUNNING)

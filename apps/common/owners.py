@@ -9,7 +9,8 @@ import hashlib
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,23 @@ def is_alive(directory: Path, owner: str) -> bool:
 def forget(directory: Path, owner: str) -> None:
     """Remove what a dead owner left, once nothing refers to it any more."""
     (directory / f"{owner}.lock").unlink(missing_ok=True)
+
+
+@contextmanager
+def only_one(path: Path) -> Iterator[bool]:
+    """True for one at a time on this machine, of all threads and processes that name this file."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        os.close(lock)
 
 
 class LifeSigns:

@@ -26,6 +26,7 @@ from apps.conversations import draining
 from apps.conversations.appeals_admin import AppealAdmin
 from apps.conversations.models import MOST_MEMBERS, Appeal, Call, DeadLetter, RuleHit, Thread, Turn
 from apps.conversations.reading import STATUS_KINDS, exchanges, read
+from apps.conversations.rule_pages import RulePages
 from apps.conversations.spool import SpooledRecord
 from apps.providers.models import Model, Provider
 from apps.rules.models import Rule
@@ -139,7 +140,7 @@ class Readable(ReadOnly, CourseScoped):
 
 
 @admin.register(Call)
-class CallAdmin(Readable):
+class CallAdmin(RulePages, Readable):
     empty_text = "A student's first request appears here the moment it is answered or refused."
     reading_template = "admin/conversations/call/page.html"
     list_display = ("when", "student", "about", "served", "shown_status", "tokens", "took", "rules")

@@ -75,9 +75,9 @@ def _file(cursor: Cursor, appeal: NewAppeal) -> str:
     rule_id, name, version = hit or (None, "", 0)
     cursor.execute(
         "INSERT INTO conversations_appeal"
-        " (call_id, rule_id, rule_name, rule_version, reason, state, answer, created_at)"
-        " VALUES (%s, %s, %s, %s, %s, 'open', '', %s) ON CONFLICT (call_id) DO NOTHING RETURNING id",
-        (appeal.call_id, rule_id, name, version, appeal.reason, cursor.instant(appeal.now)),
+        " (call_id, membership_id, rule_id, rule_name, rule_version, reason, state, answer, created_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, 'open', '', %s) ON CONFLICT (call_id) DO NOTHING RETURNING id",
+        (appeal.call_id, appeal.membership_id, rule_id, name, version, appeal.reason, cursor.instant(appeal.now)),
     )
     return "" if cursor.fetchone() else APPEALED
 
@@ -96,9 +96,7 @@ def _speaking(cursor: Cursor, call_id: str) -> Any:
 
 def _open_ones(cursor: Cursor, membership_id: int) -> int:
     cursor.execute(
-        "SELECT COUNT(*) FROM conversations_appeal appeal JOIN conversations_call call ON call.id = appeal.call_id"
-        " WHERE appeal.state = 'open' AND call.membership_id = %s",
-        (membership_id,),
+        "SELECT COUNT(*) FROM conversations_appeal WHERE membership_id = %s AND state = 'open'", (membership_id,)
     )
     return int(cursor.fetchone()[0])
 
@@ -110,9 +108,8 @@ def told(cursor: Cursor, members: Sequence[int]) -> list[tuple[Told, ...]]:
 
 def _told(cursor: Cursor, membership_id: int) -> list[Told]:
     cursor.execute(
-        "SELECT appeal.call_id, appeal.reason, appeal.state, appeal.answer, appeal.created_at, appeal.decided_at"
-        " FROM conversations_appeal appeal JOIN conversations_call call ON call.id = appeal.call_id"
-        " WHERE call.membership_id = %s ORDER BY appeal.id DESC LIMIT %s",
+        "SELECT call_id, reason, state, answer, created_at, decided_at FROM conversations_appeal"
+        " WHERE membership_id = %s ORDER BY id DESC LIMIT %s",
         (membership_id, MOST_READ),
     )
     return [

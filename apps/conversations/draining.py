@@ -4,19 +4,16 @@ Records of a call wait in the spool until its row is there, which is written whe
 committed is then removed from the spool; if that fails, the same records are drained again and change nothing.
 """
 
-import fcntl
 import logging
-import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from django.db import DatabaseError, OperationalError
 
-from apps.common.owners import forget, is_alive
+from apps.common.owners import forget, is_alive, only_one
 from apps.conversations import spool
 from apps.conversations.models import Call, DeadLetter
 from apps.conversations.placing import plan, storable
@@ -44,22 +41,8 @@ def drain_all(*, spools: Path, owners: Path) -> int:
 
     Does nothing while another process of this machine drains.
     """
-    with _only_one(spools) as alone:
+    with only_one(spools / "drain.lock") as alone:
         return sum(_drain_spool(path, owners) for path in sorted(spools.glob("*.sqlite3"))) if alone else 0
-
-
-@contextmanager
-def _only_one(spools: Path) -> Iterator[bool]:
-    """True for one drainer of this machine at a time, also across processes."""
-    spools.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(spools / "drain.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
-    finally:
-        os.close(lock)
 
 
 def _drain_spool(path: Path, owners: Path) -> int:

@@ -14,6 +14,12 @@ from apps.rules.models import Rule
 
 MOST_MEMBERS = 500
 SHORTEST_ID = 6
+DONE: dict[str, str] = {
+    Rule.Action.BLOCK: "blocked",
+    Rule.Action.REDACT: "redacted",
+    Rule.Action.FLAG: "flagged",
+    Rule.Action.GUIDE: "guided",
+}
 
 
 class CallQuerySet(models.QuerySet["Call"]):
@@ -94,7 +100,10 @@ class RuleHit(models.Model):
     """A rule that was found in a call, as it was then."""
 
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="rule_hits")
-    rule = models.ForeignKey(Rule, on_delete=models.SET_NULL, null=True, blank=True, related_name="hits")
+    # No index of its own: the one below serves.
+    rule = models.ForeignKey(
+        Rule, on_delete=models.SET_NULL, null=True, blank=True, related_name="hits", db_index=False
+    )
     name = models.CharField(max_length=60)
     action = models.CharField(max_length=6, choices=Rule.Action.choices)
     stage = models.CharField(max_length=7, choices=Rule.Stage.choices)
@@ -106,6 +115,8 @@ class RuleHit(models.Model):
 
     class Meta:
         ordering = ("id",)
+        # Calls in the order of time: what a rule found in some days is one stretch of it, and counted from it alone.
+        indexes = (models.Index(fields=("rule", "call", "stage", "action"), name="hits_of_a_rule"),)
 
     def __str__(self) -> str:
         return self.name
@@ -113,6 +124,13 @@ class RuleHit(models.Model):
     def is_in(self, message: int | None) -> bool:
         """Whether it was found in this message of the request; None is the answer."""
         return message is None if self.direction == "answer" else self.message == message
+
+    @property
+    def outcome(self) -> str:
+        """What it came to: observed or warned, or what an enforced rule did."""
+        if self.stage == Rule.Stage.ENFORCE:
+            return DONE[self.action]
+        return "warned" if self.stage == Rule.Stage.WARN else "observed"
 
 
 class AppealQuerySet(models.QuerySet["Appeal"]):
@@ -136,6 +154,8 @@ class Appeal(models.Model):
         DECLINED = "declined"
 
     call = models.OneToOneField(Call, on_delete=models.CASCADE, related_name="appeal")
+    # As the call has it: a student's appeals are found by the index below, however many others appeal.
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="appeals", db_index=False)
     rule = models.ForeignKey(Rule, on_delete=models.SET_NULL, null=True, blank=True, related_name="appeals")
     rule_name = models.CharField("rule", max_length=60, blank=True)
     rule_version = models.PositiveIntegerField(default=0)
@@ -150,7 +170,10 @@ class Appeal(models.Model):
 
     class Meta:
         ordering = ("-id",)
-        indexes = (models.Index(fields=("state", "id"), name="appeals_by_state"),)
+        indexes = (
+            models.Index(fields=("state", "id"), name="appeals_by_state"),
+            models.Index(fields=("membership", "id"), name="appeals_of_a_student"),
+        )
 
     def __str__(self) -> str:
         return f"Appeal against {self.rule_name or 'a rule'}"

@@ -17,9 +17,12 @@ from apps.accounts.models import Course, Membership
 from apps.accounts.scoping import CourseFilter, CourseScoped, CourseScoping, seen_courses
 from apps.common.admin import CappedPaginator, Choice, OperatorOnly, Pages, ReadOnly, is_operator
 from apps.common.display import badge, moment, number, share, signed
-from apps.quotas.models import Hold, Institution, LedgerEntry, QuotaPolicy, WeeklyUsage
+from apps.quotas import allowances_admin as allowances_admin  # registers its pages
+from apps.quotas import pages
+from apps.quotas.models import BY_STAFF, Hold, Institution, LedgerEntry, QuotaPolicy, WeeklyUsage
 
 LATEST = 200
+FALLBACK_FIELDS = ("fallback_model", "fallback_student_weekly_tokens")
 
 ALLOWANCE_FIELDSETS = (
     (None, {"fields": ("weekly_tokens", "student_weekly_tokens")}),
@@ -27,14 +30,17 @@ ALLOWANCE_FIELDSETS = (
         "Requests",
         {
             "fields": (
-                ("student_requests_per_minute", "student_concurrent_requests"),
-                ("course_requests_per_minute", "course_concurrent_requests"),
-                ("key_requests_per_minute", "key_concurrent_requests"),
+                ("student_requests_per_minute", "student_concurrent_requests", "student_tokens_per_minute"),
+                ("course_requests_per_minute", "course_concurrent_requests", "course_tokens_per_minute"),
+                ("key_requests_per_minute", "key_concurrent_requests", "key_tokens_per_minute"),
             ),
-            "description": "A request has to be within all of these limits; one that is refused counts for none.",
+            "description": "A request has to be within all of these limits; one that is refused counts for none. "
+            "Tokens are looked at last, once the size of a request is known: one that is refused for them has counted "
+            "as a request.",
         },
     ),
-    ("Answers", {"fields": ("default_output_tokens", "least_output_tokens")}),
+    ("Answers", {"fields": ("default_output_tokens", "max_output_tokens", "least_output_tokens")}),
+    ("Joining and running out", {"fields": ("late_joiners", "after_exhaustion", *FALLBACK_FIELDS)}),
 )
 
 
@@ -54,10 +60,11 @@ class InstitutionAdmin(OperatorOnly, Pages):
         return super().changelist_view(request, extra_context)
 
 
-@admin.register(QuotaPolicy)
 class QuotaPolicyAdmin(CourseScoped):
+    """Registered above, where names of models can be checked."""
+
     empty_text = "Give a course an allowance. A course without one refuses every call."
-    list_display = ("course", "weekly", "each", "student_requests_per_minute", "student_concurrent_requests")
+    list_display = ("course", "weekly", "each", "students")
     list_filter = (CourseFilter,)
     list_select_related = ("course",)
     search_fields = ("course__slug", "course__title")
@@ -66,6 +73,14 @@ class QuotaPolicyAdmin(CourseScoped):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return ((None, {"fields": ("course",)}), *ALLOWANCE_FIELDSETS)
+
+    def get_urls(self) -> Any:
+        return [*pages.urls(), *super().get_urls()]
+
+    @admin.display(description="students")
+    def students(self, policy: QuotaPolicy) -> SafeString:
+        address = reverse("admin:quotas_students", args=[policy.course_id])
+        return format_html('<a class="stoa-link" href="{}">Who has how much left</a>', address)
 
     @admin.display(description="course, per week", ordering="weekly_tokens")
     def weekly(self, policy: QuotaPolicy) -> str:
@@ -120,7 +135,7 @@ class EntryCourseFilter(AccountCourseFilter):
 def _of(path: str, *, courses: Any, students: Any) -> Q:
     kind, account = f"{path}kind", f"{path}account__in"
     return Q(**{kind: WeeklyUsage.Kind.COURSE, account: courses}) | Q(
-        **{kind: WeeklyUsage.Kind.STUDENT, account: students}
+        **{f"{kind}__in": WeeklyUsage.OF_STUDENTS, account: students}
     )
 
 
@@ -190,7 +205,7 @@ def _owner(account: str, kind: str) -> Case:
     )
     name = Concat(*parts, output_field=CharField())
     return Case(
-        When(**{kind: WeeklyUsage.Kind.STUDENT}, then=Subquery(member.values_list(name)[:1])),
+        When(**{f"{kind}__in": WeeklyUsage.OF_STUDENTS}, then=Subquery(member.values_list(name)[:1])),
         When(
             **{kind: WeeklyUsage.Kind.COURSE},
             then=Subquery(Course.objects.filter(pk=OuterRef(account)).values("title")[:1]),
@@ -204,7 +219,9 @@ def _limit() -> Case:
     """The limit as it stands now; None is no limit."""
     of_student = QuotaPolicy.objects.filter(course__memberships=OuterRef("account")).values("student_weekly_tokens")
     of_course = QuotaPolicy.objects.filter(course=OuterRef("account")).values("weekly_tokens")
+    of_fallback = of_student.values("fallback_student_weekly_tokens")
     return Case(
+        When(kind=WeeklyUsage.Kind.FALLBACK, then=Subquery(of_fallback[:1])),
         When(kind=WeeklyUsage.Kind.STUDENT, then=Subquery(of_student[:1])),
         When(kind=WeeklyUsage.Kind.COURSE, then=Subquery(of_course[:1])),
         default=Subquery(Institution.objects.values("weekly_tokens")[:1]),
@@ -244,13 +261,15 @@ def _entries(usage: WeeklyUsage) -> dict[str, Any]:
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(ReadByCourse):
     empty_text = "The ledger is empty. Every call appends what it holds and what it is charged."
-    list_display = ("moved_at", "kind", "who", "held", "used", "call")
+    list_display = ("moved_at", "kind", "who", "held", "used", "granted", "call", "actor", "note")
     list_filter = (EntryCourseFilter, ("kind", ChoicesDropdownFilter))
-    list_select_related = ("usage",)
+    list_select_related = ("usage", "actor")
     search_fields = ("hold",)
     search_help_text = "Request ID, or a student's external ID, name or e-mail"
-    fieldsets = ((None, {"fields": ("moved_at", "kind", "who", "held", "used", "call", "week")}),)
-    readonly_fields = ("moved_at", "who", "held", "used", "call", "week")
+    fieldsets = (
+        (None, {"fields": ("moved_at", "kind", "who", "held", "used", "granted", "call", "week", "actor", "note")}),
+    )
+    readonly_fields = ("moved_at", "who", "held", "used", "granted", "call", "week", "actor", "note")
     sortable_by = ("moved_at",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -276,9 +295,13 @@ class LedgerEntryAdmin(ReadByCourse):
     def used(self, entry: LedgerEntry) -> str:
         return signed(entry.used_delta)
 
+    @admin.display(description="granted")
+    def granted(self, entry: LedgerEntry) -> str:
+        return signed(entry.granted_delta)
+
     @admin.display(description="call")
-    def call(self, entry: LedgerEntry) -> SafeString:
-        return _call_link(entry.hold)
+    def call(self, entry: LedgerEntry) -> str:
+        return "" if entry.kind in BY_STAFF else _call_link(entry.hold)
 
     @admin.display(description="week")
     def week(self, entry: LedgerEntry) -> SafeString:

@@ -11,8 +11,11 @@ from apps.quotas.movements import (
     SETTLED,
     Account,
     Balance,
+    Booked,
+    Correct,
     Ended,
     Expire,
+    Grant,
     Held,
     Movement,
     Outcome,
@@ -20,6 +23,7 @@ from apps.quotas.movements import (
     Reserve,
     Settle,
     Short,
+    StaffMovement,
 )
 
 Key = tuple[str, int, datetime]  # what identifies a week: kind and id of its account, and its start
@@ -33,6 +37,10 @@ class WeekRow:
     used: int
     held: int
     key: Key
+    granted: int = 0
+
+    def balance(self, account: Account) -> Balance:
+        return Balance(account, self.used, self.held, self.granted)
 
 
 @dataclass(slots=True)
@@ -50,16 +58,22 @@ class HoldRow:
     resolved_at: datetime | None = None
 
 
+Mark = tuple[int, str, str]  # a movement by staff in the ledger: id of the week, its own id, its kind
+Reason = tuple[int, str, int | None]  # what a movement by staff has beside others: tokens granted, note, actor
+
+
 @dataclass(slots=True)
 class Fold:
-    """The rows that a batch concerns, and what it changes."""
+    """The rows that a batch concerns, and what it changes. `reasons` are those of entries by staff, by position."""
 
     weeks: dict[int, WeekRow]
     week_ids: dict[Key, int]
     holds: dict[str, HoldRow]
+    booked: set[Mark] = field(default_factory=set)
     created: dict[str, Reserve] = field(default_factory=dict)
     ended: dict[str, HoldRow] = field(default_factory=dict)
     entries: list[tuple[int, str, str, int, int, datetime]] = field(default_factory=list)
+    reasons: dict[int, Reason] = field(default_factory=dict)
 
     def move(self, hold: HoldRow, kind: str, *, held: int, used: int, now: datetime) -> None:
         for usage_id in hold.usage_ids:
@@ -68,30 +82,56 @@ class Fold:
             week.used += used
             self.entries.append((usage_id, hold.id, kind, held, used, now))
 
+    def forgive(self, hold: HoldRow, *, now: datetime) -> None:
+        """Staff may have refunded what is now adjusted to less: they gave more than there was, and nothing is used."""
+        for usage_id in hold.usage_ids:
+            week = self.weeks[usage_id]
+            if week.used < 0:
+                self.explain(week, hold.id, "correct", used=-week.used, granted=0, reason=(_REFUNDED, None), now=now)
+
+    def explain(
+        self,
+        week: WeekRow,
+        id: str,
+        kind: str,
+        *,
+        used: int,
+        granted: int,
+        reason: tuple[str, int | None],
+        now: datetime,
+    ) -> None:
+        week.used += used
+        week.granted += granted
+        self.reasons[len(self.entries)] = (granted, *reason)
+        self.entries.append((week.id, id, kind, 0, used, now))
+
+
+_REFUNDED = "Refunded before the call was known to have cost less."
+
 
 def decide(fold: Fold, movement: Movement) -> Outcome:
     if isinstance(movement, Reserve):
         return _reserve(fold, movement)
+    if isinstance(movement, StaffMovement):
+        return _book(fold, movement)
     hold = fold.holds.get(movement.hold)
     if hold is None:
         return None
     changed = _end(fold, hold, movement)
-    totals = tuple((fold.weeks[usage_id].used, fold.weeks[usage_id].held) for usage_id in hold.usage_ids)
+    weeks = [fold.weeks[usage_id] for usage_id in hold.usage_ids]
+    totals = tuple([(week.used, week.held, week.granted) for week in weeks])
     return Ended(hold.state, hold.charged, changed, hold.identity, totals)
 
 
 def _reserve(fold: Fold, movement: Reserve) -> Held | Short:
     weeks = [fold.weeks[fold.week_ids[key_of(account)]] for account in movement.accounts]
-    balances = tuple(
-        Balance(account, week.used, week.held) for account, week in zip(movement.accounts, weeks, strict=True)
-    )
     amount = movement.amount
-    for balance in balances:
-        remaining = balance.remaining
-        if remaining is not None and remaining < amount:
-            if remaining < movement.least:
-                return Short(balance.account, balances)
-            amount = remaining
+    for account, week in zip(movement.accounts, weeks, strict=True):
+        remaining = amount if account.limit is None else account.limit + week.granted - week.used - week.held
+        if remaining < amount:
+            amount = max(0, remaining)
+            if amount < movement.least:
+                return Short(account, _balances(movement.accounts, weeks))
     hold = HoldRow(
         id=movement.hold,
         state=HELD,
@@ -105,22 +145,30 @@ def _reserve(fold: Fold, movement: Reserve) -> Held | Short:
     fold.holds[hold.id] = hold
     fold.created[hold.id] = movement
     fold.move(hold, "hold", held=amount, used=0, now=movement.now)
-    return Held(
-        amount,
-        tuple(Balance(account, week.used, week.held) for account, week in zip(movement.accounts, weeks, strict=True)),
-    )
+    return Held(amount, _balances(movement.accounts, weeks))
+
+
+def _balances(accounts: tuple[Account, ...], weeks: list[WeekRow]) -> tuple[Balance, ...]:
+    return tuple([week.balance(account) for account, week in zip(accounts, weeks, strict=True)])
 
 
 def _end(fold: Fold, hold: HoldRow, movement: Settle | Release | Expire) -> bool:
-    """Make the movement if the hold's state allows it."""
+    """Make the movement if the hold's state allows it. What is charged beyond the hold is an entry of its own."""
     if hold.state == HELD:
         state, kind, charge = _ending(hold, movement)
-        fold.move(hold, kind, held=-hold.amount, used=charge, now=movement.now)
+        fold.move(hold, kind, held=-hold.amount, used=min(charge, hold.amount), now=movement.now)
+        excess = max(0, charge - hold.amount)
     elif hold.state == EXPIRED and isinstance(movement, Settle):
         state, charge = ADJUSTED, movement.charge
-        fold.move(hold, "adjust", held=0, used=charge - hold.charged, now=movement.now)
+        within = min(charge, hold.amount) - min(hold.charged, hold.amount)
+        fold.move(hold, "adjust", held=0, used=within, now=movement.now)
+        excess = max(0, charge - hold.amount) - max(0, hold.charged - hold.amount)
     else:
         return False
+    if excess:
+        fold.move(hold, "excess", held=0, used=excess, now=movement.now)
+    if state == ADJUSTED:
+        fold.forgive(hold, now=movement.now)
     hold.state, hold.charged, hold.resolved_at = state, charge, movement.now
     fold.ended[hold.id] = hold
     return True
@@ -132,6 +180,27 @@ def _ending(hold: HoldRow, movement: Settle | Release | Expire) -> tuple[str, st
     if isinstance(movement, Release):
         return RELEASED, "release", 0
     return EXPIRED, "expire", max(hold.floor, hold.checkpoint)
+
+
+def _book(fold: Fold, movement: StaffMovement) -> Booked:
+    week = fold.weeks[fold.week_ids[key_of(movement.account)]]
+    kind, used, granted = _booking(week, movement)
+    mark = (week.id, movement.id, kind)
+    if mark in fold.booked:
+        return Booked(week.balance(movement.account), 0, False)
+    reason = (movement.note, movement.actor)
+    fold.explain(week, movement.id, kind, used=used, granted=granted, reason=reason, now=movement.now)
+    fold.booked.add(mark)
+    return Booked(week.balance(movement.account), used + granted, True)
+
+
+def _booking(week: WeekRow, movement: StaffMovement) -> tuple[str, int, int]:
+    """Kind, used and granted. What is taken away is at most what is there."""
+    if isinstance(movement, Grant):
+        return "grant", 0, max(movement.amount, -week.granted)
+    if isinstance(movement, Correct):
+        return "correct", max(movement.used_delta, -week.used), 0
+    return "change", 0, 0
 
 
 def key_of(account: Account) -> Key:

@@ -5,25 +5,42 @@ The ledger's tables are written by `ledger.py` alone, in SQL; here they are desc
 
 from typing import Any, ClassVar
 
+from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 
 from apps.accounts.models import Course, Membership, Weekday, validate_timezone
 from apps.common.models import RevisedModel, RevisedQuerySet
+from apps.quotas.allowances import Boost, Override, RoleAllowance
+from apps.quotas.columns import TOKENS_HELP, TOPIC
+from apps.quotas.columns import limit as _limit
+from apps.quotas.limits import FULL, PRO_RATA
+from apps.quotas.requests import AllowanceRequest
 
-TOPIC = "policies"
-TOKENS_HELP = "Weighted tokens a week. Empty: no limit."
+__all__ = [
+    "BY_STAFF",
+    "TOPIC",
+    "AllowanceRequest",
+    "Boost",
+    "Hold",
+    "Institution",
+    "LedgerEntry",
+    "Override",
+    "QuotaPolicy",
+    "RoleAllowance",
+    "WeeklyUsage",
+]
+
 PER_MINUTE_HELP = (
     "Requests of {} in any 60 seconds; those that are too fast are told when to come again. Empty: no limit."
 )
+TOKENS_PER_MINUTE_HELP = (
+    "Weighted tokens that calls of {} may take in any 60 seconds. A call counts with what it may cost at most, until "
+    "it ends and that is known. Empty: no limit."
+)
 AT_ONCE_HELP = "Requests of {} that are being answered at the same time. Empty: no limit."
-
-
-def _limit(name: str, help_text: str) -> "models.PositiveIntegerField[int | None, int | None]":
-    return models.PositiveIntegerField(
-        name, null=True, blank=True, validators=[MinValueValidator(1)], help_text=help_text
-    )
 
 
 class Institution(RevisedModel):
@@ -56,6 +73,14 @@ class QuotaPolicyQuerySet(RevisedQuerySet):
 class QuotaPolicy(RevisedModel):
     """What a course and each of its students may use. A course without one refuses every call."""
 
+    class LateJoiners(models.TextChoices):
+        FULL = FULL, "The whole allowance"
+        PRO_RATA = PRO_RATA, "The share of the week that is left"
+
+    class AfterExhaustion(models.TextChoices):
+        REFUSE = "refuse", "Refuse until the week turns"
+        FALLBACK = "fallback", "Answer with a cheaper model, within an allowance of its own"
+
     topic: ClassVar[str] = TOPIC
 
     course = models.OneToOneField(Course, on_delete=models.CASCADE, related_name="quota_policy")
@@ -78,6 +103,9 @@ class QuotaPolicy(RevisedModel):
     student_concurrent_requests = _limit("each student, at once", AT_ONCE_HELP.format("each student"))
     course_requests_per_minute = _limit("course, a minute", PER_MINUTE_HELP.format("all students together"))
     course_concurrent_requests = _limit("course, at once", AT_ONCE_HELP.format("all students together"))
+    key_tokens_per_minute = _limit("each key, tokens a minute", TOKENS_PER_MINUTE_HELP.format("each API key"))
+    student_tokens_per_minute = _limit("each student, tokens a minute", TOKENS_PER_MINUTE_HELP.format("each student"))
+    course_tokens_per_minute = _limit("course, tokens a minute", TOKENS_PER_MINUTE_HELP.format("all students together"))
     default_output_tokens = models.PositiveIntegerField(
         default=4096,
         validators=[MinValueValidator(1)],
@@ -87,6 +115,37 @@ class QuotaPolicy(RevisedModel):
         default=64,
         validators=[MinValueValidator(1)],
         help_text="Refuse rather than answer when fewer tokens than these would be left for the answer.",
+    )
+    max_output_tokens = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="No answer is longer, whatever a request asks for. Empty: only the model's own limit holds.",
+    )
+    late_joiners = models.CharField(
+        max_length=8,
+        choices=LateJoiners.choices,
+        default=LateJoiners.FULL,
+        help_text="What members get in the week in which they join.",
+    )
+    after_exhaustion = models.CharField(
+        "when it is used up",
+        max_length=8,
+        choices=AfterExhaustion.choices,
+        default=AfterExhaustion.REFUSE,
+        help_text="What becomes of requests once a student's own week is used up.",
+    )
+    fallback_model = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="The model that answers then, by name. It has to be among the models of the course.",
+    )
+    fallback_student_weekly_tokens = models.BigIntegerField(
+        "each student, of the fallback model",
+        default=0,
+        validators=[MinValueValidator(0)],
+        help_text="Weighted tokens a week for each student beside the usual ones, for the fallback model only.",
     )
 
     objects = QuotaPolicyQuerySet.as_manager()
@@ -98,6 +157,10 @@ class QuotaPolicy(RevisedModel):
     def __str__(self) -> str:
         return f"Allowance of {self.course}"
 
+    def clean(self) -> None:
+        if self.after_exhaustion == self.AfterExhaustion.FALLBACK and not self.fallback_model:
+            raise ValidationError({"fallback_model": "name the model that answers once a week is used up."})
+
 
 class WeeklyUsageQuerySet(models.QuerySet["WeeklyUsage"]):
     def for_staff(self, user: Any) -> "WeeklyUsageQuerySet":
@@ -107,7 +170,7 @@ class WeeklyUsageQuerySet(models.QuerySet["WeeklyUsage"]):
         students = Membership.objects.filter(course__in=courses)
         return self.filter(
             Q(kind=WeeklyUsage.Kind.COURSE, account__in=courses.values("id"))
-            | Q(kind=WeeklyUsage.Kind.STUDENT, account__in=students.values("id"))
+            | Q(kind__in=WeeklyUsage.OF_STUDENTS, account__in=students.values("id"))
         )
 
 
@@ -118,6 +181,10 @@ class WeeklyUsage(models.Model):
         STUDENT = "student", "Student in a course"
         COURSE = "course", "Course"
         INSTITUTION = "institution", "Institution"
+        FALLBACK = "fallback", "Student, fallback model"
+
+    # Whose account is a membership.
+    OF_STUDENTS: ClassVar[tuple[str, ...]] = ("student", "fallback")
 
     kind = models.CharField(max_length=12, choices=Kind.choices)
     account = models.BigIntegerField(help_text="Id of the membership, course or institution.")
@@ -125,6 +192,7 @@ class WeeklyUsage(models.Model):
     ends_at = models.DateTimeField()
     used = models.BigIntegerField(default=0)
     held = models.BigIntegerField(default=0)
+    granted = models.BigIntegerField(default=0, db_default=0, help_text="Added to the limit by staff, for this week.")
 
     objects = WeeklyUsageQuerySet.as_manager()
 
@@ -136,6 +204,7 @@ class WeeklyUsage(models.Model):
             models.UniqueConstraint(fields=("kind", "account", "starts_at"), name="one_row_per_account_and_week"),
             models.CheckConstraint(condition=Q(used__gte=0), name="used_is_not_negative"),
             models.CheckConstraint(condition=Q(held__gte=0), name="held_is_not_negative"),
+            models.CheckConstraint(condition=Q(granted__gte=0), name="granted_is_not_negative"),
             models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="week_ends_after_it_starts"),
         )
 
@@ -182,6 +251,9 @@ class LedgerEntryQuerySet(models.QuerySet["LedgerEntry"]):
         return self.filter(usage__in=WeeklyUsage.objects.for_staff(user))
 
 
+BY_STAFF = ("grant", "correct", "change")  # kinds of entries
+
+
 class LedgerEntry(models.Model):
     """One movement on one account. Appended, never changed: the sum of a week's entries is its WeeklyUsage."""
 
@@ -191,14 +263,33 @@ class LedgerEntry(models.Model):
         RELEASE = "release", "Released"
         EXPIRE = "expire", "Charged after a crash"
         ADJUST = "adjust", "Adjusted after a crash"
+        EXCESS = "excess", "Charged beyond what was held"
+        GRANT = "grant", "Granted by staff"
+        CORRECT = "correct", "Corrected by staff"
+        CHANGE = "change", "Limit changed"
 
-    # The unique constraint below begins with the week and serves as its index: every index costs each call a page.
-    usage = models.ForeignKey(WeeklyUsage, on_delete=models.PROTECT, related_name="entries", db_index=False)
-    hold = models.CharField("call", max_length=32)
+    # Its week is locked while an entry is written, so that the database need not look for it once more. The index costs
+    # each call a page for each student; there is no other that calls pay for: what keeps a hold from ending twice is
+    # its own row, and the audit proves it.
+    usage = models.ForeignKey(WeeklyUsage, on_delete=models.PROTECT, related_name="entries", db_constraint=False)
+    hold = models.CharField("call", max_length=40, help_text="The call, or the id of what staff did.")
     kind = models.CharField(max_length=8, choices=Kind.choices)
     held_delta = models.BigIntegerField("held")
     used_delta = models.BigIntegerField("used")
     at = models.DateTimeField()
+    # The statement of calls does not name these three.
+    granted_delta = models.BigIntegerField("granted", default=0, db_default=0)
+    note = models.TextField("reason", blank=True, default="", db_default="")
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+        verbose_name="by",
+    )
 
     objects = LedgerEntryQuerySet.as_manager()
 
@@ -206,8 +297,12 @@ class LedgerEntry(models.Model):
         verbose_name_plural = "ledger entries"
         ordering = ("-id",)
         constraints = (
-            models.UniqueConstraint(fields=("usage", "hold", "kind"), name="one_entry_per_movement_and_account"),
+            models.UniqueConstraint(
+                fields=("usage", "hold", "kind"), name="staff_movements_count_once", condition=Q(kind__in=BY_STAFF)
+            ),
         )
+        # For the removal of a user. The entries of calls are not in it.
+        indexes = (models.Index(fields=("actor",), name="entries_by_staff", condition=Q(actor__isnull=False)),)
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.hold}"

@@ -1,17 +1,26 @@
 """Limits: pure functions of the policy at `now`, from an in-process snapshot."""
 
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from django.db.models import QuerySet
 
 from apps.accounts.models import Weekday
 from apps.accounts.principals import Principal
 from apps.common.revisions import Snapshot
 from apps.common.zones import zone
-from apps.quotas.models import TOPIC, Institution, QuotaPolicy
+from apps.quotas.limits import FULL, BoostPeriod, OverridePeriod, Standing, course_limit, own_limit, standing
+from apps.quotas.models import TOPIC, Boost, Institution, Override, QuotaPolicy, RoleAllowance
 from apps.quotas.movements import Account
 from apps.quotas.rates import Scope
+from apps.quotas.rates_tokens import TokenScope
 from apps.quotas.weeks import week_at
+
+REFUSE, FALLBACK = "refuse", "fallback"
+CLOCKS_DIFFER = timedelta(hours=1)  # what has ended is kept for so long, for requests that began before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +35,26 @@ class CoursePolicy:
     student_concurrent_requests: int | None = None
     course_requests_per_minute: int | None = None
     course_concurrent_requests: int | None = None
+    key_tokens_per_minute: int | None = None
+    student_tokens_per_minute: int | None = None
+    course_tokens_per_minute: int | None = None
     default_output_tokens: int = 4096
     least_output_tokens: int = 64
+    max_output_tokens: int | None = None
+    late_joiners: str = FULL
+    after_exhaustion: str = REFUSE
+    fallback_model: str = ""
+    fallback_student_weekly_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolePolicy:
+    """What each member of a role may use. None is as for students."""
+
+    weekly_tokens: int | None = None
+    requests_per_minute: int | None = None
+    concurrent_requests: int | None = None
+    tokens_per_minute: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,45 +70,143 @@ class Policies:
 
     courses: Mapping[int, CoursePolicy] = field(default_factory=dict)
     institution: InstitutionPolicy | None = None
+    roles: Mapping[tuple[int, str], RolePolicy] = field(default_factory=dict)
+    boosts: Mapping[int, tuple[BoostPeriod, ...]] = field(default_factory=dict)
+    overrides: Mapping[int, tuple[OverridePeriod, ...]] = field(default_factory=dict)
 
     def of(self, course_id: int) -> CoursePolicy:
         return self.courses.get(course_id, _NOTHING)
 
+    def of_role(self, principal: Principal) -> RolePolicy:
+        """What the caller's role may use, with what students may where it says nothing."""
+        policy = self.of(principal.course_id)
+        own = self.roles.get((principal.course_id, principal.role), _AS_STUDENTS)
+        return RolePolicy(
+            weekly_tokens=_first(own.weekly_tokens, policy.student_weekly_tokens),
+            requests_per_minute=_first(own.requests_per_minute, policy.student_requests_per_minute),
+            concurrent_requests=_first(own.concurrent_requests, policy.student_concurrent_requests),
+            tokens_per_minute=_first(own.tokens_per_minute, policy.student_tokens_per_minute),
+        )
+
+    def standing(self, principal: Principal, *, now: datetime) -> Standing:
+        """The boost and the override that count for this principal."""
+        return standing(
+            boosts=self.boosts.get(principal.course_id, ()),
+            overrides=self.overrides.get(principal.membership_id, ()),
+            now=now,
+        )
+
     def accounts(self, principal: Principal, *, now: datetime) -> tuple[Account, ...]:
         """What a call of this principal draws on, the student's own account first."""
-        policy = self.of(principal.course_id)
+        policy, boosts = self.of(principal.course_id), self.boosts.get(principal.course_id, ())
         week = week_at(now, timezone=principal.timezone, first_day=principal.first_day)
-        own = Account("student", principal.membership_id, policy.student_weekly_tokens, week)
-        course = Account("course", principal.course_id, policy.weekly_tokens, week)
+        limit = own_limit(
+            self.of_role(principal).weekly_tokens or 0,
+            boosts=boosts,
+            overrides=self.overrides.get(principal.membership_id, ()),
+            late_joiners=policy.late_joiners,
+            joined_at=principal.joined_at,
+            week=week,
+            now=now,
+        )
+        own = Account("student", principal.membership_id, limit, week)
+        course = Account(
+            "course", principal.course_id, course_limit(policy.weekly_tokens, boosts=boosts, now=now), week
+        )
+        return (own, course, *self._shared(now))
+
+    def fallback_accounts(self, accounts: tuple[Account, ...], *, course_id: int) -> tuple[Account, ...]:
+        """The same, with the allowance for the fallback model in the place of the student's own."""
+        own, *others = accounts
+        limit = self.of(course_id).fallback_student_weekly_tokens
+        return (Account("fallback", own.id, limit, own.week), *others)
+
+    def fallback_model(self, course_id: int) -> str:
+        """The model that answers when a student's own week is used up; empty if none does."""
+        policy = self.of(course_id)
+        return policy.fallback_model if policy.after_exhaustion == FALLBACK else ""
+
+    def _shared(self, now: datetime) -> tuple[Account, ...]:
         if self.institution is None:
-            return (own, course)
-        shared = week_at(now, timezone=self.institution.timezone, first_day=self.institution.first_day)
-        return (own, course, Account("institution", 1, self.institution.weekly_tokens, shared))
+            return ()
+        week = week_at(now, timezone=self.institution.timezone, first_day=self.institution.first_day)
+        return (Account("institution", 1, self.institution.weekly_tokens, week),)
 
     def scopes(self, principal: Principal) -> tuple[Scope, ...]:
         """Where the requests of this principal are counted: wherever there is a limit."""
-        policy = self.of(principal.course_id)
+        policy, role = self.of(principal.course_id), self.of_role(principal)
         scopes = (
             Scope("key", principal.key_id, policy.key_requests_per_minute, policy.key_concurrent_requests),
-            Scope(
-                "student",
-                principal.membership_id,
-                policy.student_requests_per_minute,
-                policy.student_concurrent_requests,
-            ),
+            Scope("student", principal.membership_id, role.requests_per_minute, role.concurrent_requests),
             Scope("course", principal.course_id, policy.course_requests_per_minute, policy.course_concurrent_requests),
         )
         return tuple(scope for scope in scopes if scope.is_limited)
 
+    def token_scopes(self, principal: Principal) -> tuple[TokenScope, ...]:
+        """Where the tokens of this principal are counted by the minute: wherever there is a limit."""
+        policy = self.of(principal.course_id)
+        limits: tuple[tuple[Literal["key", "student", "course"], int, int | None], ...] = (
+            ("key", principal.key_id, policy.key_tokens_per_minute),
+            ("student", principal.membership_id, self.of_role(principal).tokens_per_minute),
+            ("course", principal.course_id, policy.course_tokens_per_minute),
+        )
+        return tuple(TokenScope(kind, id, limit) for kind, id, limit in limits if limit is not None)
+
 
 _NOTHING = CoursePolicy()
+_AS_STUDENTS = RolePolicy()
+
+
+def _first(own: int | None, students: int | None) -> int | None:
+    return students if own is None else own
 
 
 def load_policies() -> Policies:
-    fields = tuple(CoursePolicy.__dataclass_fields__)
-    rows = QuotaPolicy.objects.values("course_id", *fields)
-    courses = {row.pop("course_id"): CoursePolicy(**row) for row in rows}
-    return Policies(courses=courses, institution=_institution(Institution.objects.first()))
+    now = datetime.now(UTC) - CLOCKS_DIFFER
+    return Policies(
+        courses={row.pop("course_id"): CoursePolicy(**row) for row in _rows(QuotaPolicy.objects.all(), CoursePolicy)},
+        institution=_institution(Institution.objects.first()),
+        roles={
+            (row.pop("course_id"), row.pop("role")): RolePolicy(**row)
+            for row in _rows(RoleAllowance.objects.all(), RolePolicy, "role")
+        },
+        boosts=_boosts(Boost.objects.unfinished(now=now)),
+        overrides=_overrides(Override.objects.unfinished(now=now)),
+    )
+
+
+def _rows(rows: QuerySet[Any], policy: Any, *keys: str) -> QuerySet[Any, dict[str, Any]]:
+    return rows.values("course_id", *keys, *(column.name for column in fields(policy)))
+
+
+def _boosts(rows: QuerySet[Boost]) -> dict[int, tuple[BoostPeriod, ...]]:
+    found: dict[int, list[BoostPeriod]] = defaultdict(list)
+    for row in rows:
+        found[row.course_id].append(
+            BoostPeriod(
+                factor=row.factor,
+                multiplies_course=row.multiplies_course,
+                starts_at=row.starts_at,
+                ends_at=row.ended_at or row.ends_at,
+                reason=row.reason,
+            )
+        )
+    return {course: tuple(periods) for course, periods in found.items()}
+
+
+def _overrides(rows: QuerySet[Override]) -> dict[int, tuple[OverridePeriod, ...]]:
+    """Newest first."""
+    found: dict[int, list[OverridePeriod]] = defaultdict(list)
+    for row in rows.order_by("-pk"):
+        found[row.membership_id].append(
+            OverridePeriod(
+                weekly_tokens=row.weekly_tokens,
+                starts_at=row.starts_at,
+                ends_at=row.ended_at or row.ends_at,
+                reason=row.reason,
+            )
+        )
+    return {member: tuple(periods) for member, periods in found.items()}
 
 
 def _institution(row: Institution | None) -> InstitutionPolicy | None:

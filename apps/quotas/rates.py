@@ -1,4 +1,5 @@
 """Request limits: what is counted, and what the counts mean. Counting is done in `rates_memory` or `rates_redis`.
+Tokens are counted beside them: `rates_tokens`.
 
 A limit of N a minute admits N requests in any 60 seconds, counted from a log of the instants at which requests were
 admitted. The log is exact, and so is the wait that follows from it. The usual estimate from two neighbouring minutes

@@ -1,4 +1,4 @@
-"""Request limits counted in Redis, for all processes together: one script a request, in one atomic step.
+"""Limits counted in Redis, for all processes together: one script for requests and one for tokens, each an atomic step.
 
 The time is Redis' own, so that no two processes disagree about it. A place among the open requests is a lease: its
 process renews it, and if the process dies it lapses.
@@ -16,15 +16,21 @@ from redis.exceptions import RedisError
 
 from apps.common.ids import new_id
 from apps.quotas.rates import SECOND, WINDOW, Count, Scope
+from apps.quotas.rates_tokens import MANY, MOST, SLICE, TokenCount, TokenScope
 
 LEASE = 30 * SECOND
 MAX_CONNECTIONS = 8
 SOCKET_SECONDS = 0.5  # the end of a command that nobody waits for any more
 BATCH = 500  # places a call: Redis does nothing else meanwhile
 
+# uvloop says RuntimeError where a connection was reset between the client's look at it and its writing.
+_AWAY = (RedisError, OSError, RuntimeError)
+
 Places = Mapping[str, Sequence[Scope]]
-_ADMIT = Path(__file__).with_name("rates_admit.lua").read_text()
-_KEEP = Path(__file__).with_name("rates_keep.lua").read_text()
+Corrections = Mapping[str, tuple[Sequence[TokenScope], int]]
+_ADMIT, _KEEP, _TAKE, _CORRECT = (
+    Path(__file__).with_name(f"rates_{name}.lua").read_text() for name in ("admit", "keep", "take", "correct")
+)
 
 
 class CountsAway(Exception):
@@ -61,6 +67,8 @@ class RedisCounts:
         self._process = new_id()
         self._admit = self._redis.register_script(_ADMIT)
         self._keep = self._redis.register_script(_KEEP)
+        self._take = self._redis.register_script(_TAKE)
+        self._correct = self._redis.register_script(_CORRECT)
 
     async def admit(self, scopes: Sequence[Scope], *, id: str) -> tuple[int, list[Count]]:
         """Now, and how the scopes stood before the request, which is counted if `judge` admits it to these counts.
@@ -84,18 +92,36 @@ class RedisCounts:
             if len(both) < BATCH:
                 return processes
 
+    async def take(self, scopes: Sequence[TokenScope], *, id: str, amount: int) -> tuple[int, list[TokenCount]]:
+        """Now, and how the scopes stood before the call, whose tokens are counted if `judge_tokens` admits it."""
+        keys = [key for scope in scopes for key in self._token_keys(scope)]
+        limits = [scope.per_minute for scope in scopes]
+        now, *numbers = await self._run(self._take, keys, [id, self._now(), WINDOW, SLICE, MOST, amount, *limits])
+        return now, [TokenCount(*numbers[i : i + 3]) for i in range(0, len(numbers), 3)]
+
+    async def correct(self, corrections: Corrections) -> None:
+        """Replace what calls took by what they cost. Repeating it changes nothing."""
+        each = ((scope, id, amount) for id, (scopes, amount) in corrections.items() for scope in scopes)
+        while some := list(islice(each, BATCH)):
+            keys = [key for scope, _, _ in some for key in self._token_keys(scope)]
+            arguments = [SLICE, MANY, *(value for _, id, amount in some for value in (id, amount))]
+            await self._run(self._correct, keys, arguments)
+
     async def ping(self) -> None:
         try:
             await self._redis.ping()
-        except (RedisError, OSError) as error:
+        except _AWAY as error:
             raise CountsAway from error
 
     async def aclose(self) -> None:
         await self._redis.aclose()
         await self._redis.connection_pool.aclose()
 
-    def _key(self, scope: Scope, what: str) -> str:
+    def _key(self, scope: Scope | TokenScope, what: str) -> str:
         return f"{self._prefix}:{scope.kind}:{scope.id}:{what}"
+
+    def _token_keys(self, scope: TokenScope) -> tuple[str, str]:
+        return self._key(scope, "tokens"), self._key(scope, "amounts")
 
     def _places(self, requests: Places) -> list[tuple[str, str]]:
         return [
@@ -111,5 +137,5 @@ class RedisCounts:
     async def _run(self, script: Any, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         try:
             return await script(keys, arguments)
-        except (RedisError, OSError) as error:
+        except _AWAY as error:
             raise CountsAway from error

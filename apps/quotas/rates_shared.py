@@ -1,32 +1,39 @@
-"""Request limits over all processes: in Redis while it answers in time, in this process while it does not.
+"""Limits over all processes: in Redis while it answers in time, in this process while it does not.
 
-A request waits for Redis within a small budget only. After a few misses in a row nobody waits any more: this process
-admits its part of each limit by itself, and a loop of its own asks Redis once a second whether it is back. What Redis
-admits is recorded here too, so that a limit does not start anew when Redis goes.
+A request waits for Redis within a small budget only, and so do its tokens. After a few misses in a row nobody waits any
+more: this process admits its part of each limit by itself, and a loop of its own asks Redis once a second whether it is
+back. What Redis admits is recorded here too, so that a limit does not start anew when Redis goes.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from prometheus_client import Gauge
 
 from apps.common.breaker import Breaker
-from apps.quotas.rates import SECOND, Rate, RateLimits, Scope, judge
+from apps.common.errors import TokensLimited
+from apps.quotas.rates import SECOND, WINDOW, Rate, RateLimits, Scope, judge
 from apps.quotas.rates_memory import MemoryRateLimits
 from apps.quotas.rates_redis import LEASE, SOCKET_SECONDS, CountsAway, RedisCounts
+from apps.quotas.rates_tokens import TokenLimits, TokenRate, TokenScope, check_size, judge_tokens
 
 logger = logging.getLogger(__name__)
 
 TICK = 0.25
 RENEW_SECONDS = LEASE / SECOND / 3
+T = TypeVar("T")
 LOCAL = Gauge("stoa_rate_limits_local", "1 while Redis is away and each process limits requests by itself.")
 
 
-async def open_rate_limits(*, redis_url: str, budget: float, processes: int) -> RateLimits:
+class Limits(RateLimits, TokenLimits, Protocol):
+    """Of requests and of tokens."""
+
+
+async def open_rate_limits(*, redis_url: str, budget: float, processes: int) -> Limits:
     """The limits of this process: shared by all if there is a Redis, else one part of so many."""
     if not redis_url:
         return MemoryRateLimits(processes=processes)
@@ -47,6 +54,10 @@ class SharedRateLimits:
         self._least = self._processes = processes
         self._breaker = Breaker()
         self._left: dict[str, tuple[float, Sequence[Scope]]] = {}
+        self._costs: dict[str, tuple[float, Sequence[TokenScope], int]] = {}
+        self._telling: Collection[str] = ()
+        self._are_costs_told = asyncio.Event()
+        self._are_costs_told.set()
         self._somebody_left = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._is_closing = False
@@ -66,10 +77,12 @@ class SharedRateLimits:
     async def admit(self, scopes: Sequence[Scope], *, id: str) -> Rate | None:
         if not scopes:
             return None
+        ask, late = partial(self._counts.admit, scopes, id=id), partial(self._came_late, id, scopes)
         try:
-            rate = await self._admit_together(scopes, id)
+            now, counts = await self._ask(ask, late=late)
         except CountsAway:
             return self._local.admit_part(scopes, id=id, processes=self._processes)
+        rate = judge(scopes, counts, now=now)
         self._local.record(scopes, id=id)
         return rate
 
@@ -78,18 +91,46 @@ class SharedRateLimits:
         self._local.release(id)
         self._leave(id, scopes)
 
+    async def take(self, scopes: Sequence[TokenScope], *, id: str, amount: int) -> TokenRate | None:
+        if not scopes:
+            return None
+        check_size(scopes, amount=amount)
+        if not self.is_local and (
+            id in self._costs or id in self._telling
+        ):  # it took and gave back before: that comes first
+            await self._until_costs_are_told()
+        try:
+            rate = await self._take_together(scopes, id, amount)
+        except CountsAway:
+            return self._local.take_part(scopes, id=id, amount=amount, processes=self._processes)
+        self._local.record_tokens(scopes, id=id, amount=amount)
+        return rate
+
+    def correct(self, scopes: Sequence[TokenScope], *, id: str, amount: int) -> None:
+        if scopes:
+            self._local.correct(scopes, id=id, amount=amount)
+            self._tell_cost(id, scopes, amount)
+
     async def keep(self, *, renew: bool = True) -> bool:
-        """Tell Redis who left and, to renew, who is still here. False if it did not answer: they are told next time."""
+        """Tell Redis who left, what calls cost and, to renew, who is still here. False if it did not answer: then
+        it is told next time."""
         left, self._left = self._left, {}
+        costs, self._costs = self._costs, {}
+        self._telling = costs
         leaving = {id: scopes for id, (_, scopes) in left.items()}
         staying = dict(self._local.open) if renew else {}
         try:
-            processes = await self._counts.keep(left=leaving, open=staying)
+            if renew or left:
+                self._processes = max(self._least, await self._counts.keep(left=leaving, open=staying))
+            await self._counts.correct({id: (scopes, amount) for id, (_, scopes, amount) in costs.items()})
         except CountsAway:
-            self._left = left | self._left
+            self._left, self._costs = left | self._left, costs | self._costs
             self._note(opened=self._breaker.miss(_now()))
             return False
-        self._processes = max(self._least, processes)
+        finally:
+            self._telling = ()
+        if not self._costs:
+            self._are_costs_told.set()
         self._note(closed=self._breaker.hit())
         return True
 
@@ -99,32 +140,62 @@ class SharedRateLimits:
         self._somebody_left.set()
         if self._keeper is not None:
             await self._keeper
-        if self._left and not self.is_local:
+        if (self._left or self._costs) and not self.is_local:
             await self.keep(renew=False)
         await self._counts.aclose()
 
-    async def _admit_together(self, scopes: Sequence[Scope], id: str) -> Rate | None:
-        """Raises CountsAway if Redis is away or too slow, and RateLimited."""
+    async def _take_together(self, scopes: Sequence[TokenScope], id: str, amount: int) -> TokenRate:
+        """Raises CountsAway and TokensLimited."""
+        ask, late = partial(self._counts.take, scopes, id=id, amount=amount), partial(self._took_late, id, scopes)
+        knows_all = self._are_costs_told.is_set()
+        now, counts = await self._ask(ask, late=late)
+        try:
+            return judge_tokens(scopes, counts, amount=amount, now=now)
+        except TokensLimited:
+            if knows_all:
+                raise
+        # An answer has just ended and left room of which Redis did not know yet: its client may ask again at once.
+        await self._until_costs_are_told()
+        now, counts = await self._ask(ask, late=late)
+        return judge_tokens(scopes, counts, amount=amount, now=now)
+
+    async def _until_costs_are_told(self) -> None:
+        """Or the budget is spent."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._budget):
+                await self._are_costs_told.wait()
+
+    async def _ask(self, ask: Callable[[], Coroutine[Any, Any, T]], *, late: Callable[[asyncio.Task[T]], None]) -> T:
+        """Raises CountsAway if Redis is away or too slow. It may count all the same, later: `late` is called then."""
         if self._breaker.is_open:
             raise CountsAway
-        asking = asyncio.create_task(self._counts.admit(scopes, id=id))
+        asking = asyncio.create_task(ask())
         try:
             if not await self._in_time(asking):
                 raise CountsAway
-            now, counts = asking.result()
+            answer = asking.result()
         except (CountsAway, asyncio.CancelledError) as error:
-            # It may be counted all the same, later, and by then perhaps for nobody.
-            asking.add_done_callback(partial(self._came_late, id, scopes))
+            asking.add_done_callback(late)
             if isinstance(error, CountsAway):
                 self._note(opened=self._breaker.miss(_now()))
             raise
         self._note(closed=self._breaker.hit())
-        return judge(scopes, counts, now=now)
+        return answer
 
     def _came_late(self, id: str, scopes: Sequence[Scope], asking: asyncio.Task[Any]) -> None:
         _forget_failure(asking)
         if id not in self._local.open:
             self._leave(id, scopes)
+
+    def _took_late(self, id: str, scopes: Sequence[TokenScope], asking: asyncio.Task[Any]) -> None:
+        """What it counts here by now holds: nothing, if the call was refused or has left."""
+        _forget_failure(asking)
+        self._tell_cost(id, scopes, self._local.taken(scopes[0], id=id))
+
+    def _tell_cost(self, id: str, scopes: Sequence[TokenScope], amount: int) -> None:
+        self._costs[id] = (_now(), scopes, amount)
+        self._are_costs_told.clear()
+        self._somebody_left.set()
 
     def _leave(self, id: str, scopes: Sequence[Scope]) -> None:
         if any(scope.at_once is not None for scope in scopes):
@@ -139,7 +210,7 @@ class SharedRateLimits:
                 if self._breaker.is_open and not await self._is_back():
                     continue
                 renew = self._breaker.is_open or _now() - renewed >= RENEW_SECONDS
-                if (renew or self._left) and await self.keep(renew=renew) and renew:
+                if (renew or self._left or self._costs) and await self.keep(renew=renew) and renew:
                     renewed = _now()
             except Exception:
                 logger.exception("Keeping the places of open requests failed; going on")
@@ -154,8 +225,9 @@ class SharedRateLimits:
         """Ask, if the breaker lets us: connect first, and then want an answer within the budget."""
         if not self._breaker.allows(_now()):
             return False
-        lapsed = _now() - LEASE / SECOND
+        lapsed, passed = _now() - LEASE / SECOND, _now() - WINDOW / SECOND
         self._left = {id: leaving for id, leaving in self._left.items() if leaving[0] > lapsed}
+        self._costs = {id: cost for id, cost in self._costs.items() if cost[0] > passed}
         with contextlib.suppress(CountsAway):
             await self._counts.ping()
             asking = asyncio.create_task(self._counts.ping())

@@ -1,14 +1,15 @@
 """The ledger's rows: read once before a batch is decided and written once after it, in SQL that SQLite and PostgreSQL
 share."""
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from apps.common.cursor import Cursor
-from apps.quotas.fold import Fold, HoldRow, Key, WeekRow, key_of
-from apps.quotas.movements import Account, Movement, Reserve
+from apps.quotas.fold import Fold, HoldRow, Key, Mark, WeekRow, key_of
+from apps.quotas.movements import Account, HoldMovement, Movement, Reserve, StaffMovement
 
 
 def load(cursor: Cursor, movements: Sequence[Movement]) -> Fold:
@@ -17,18 +18,26 @@ def load(cursor: Cursor, movements: Sequence[Movement]) -> Fold:
     Holds first, by id. Then missing weeks are made, by one writer at a time, which so far has locked no week. Then all
     weeks are locked, by id.
     """
-    accounts = {key_of(account): account for m in movements if isinstance(m, Reserve) for account in m.accounts}
-    if len(_week_ids) + len(accounts) > _MAX_WEEK_IDS:
-        _week_ids.clear()
-    holds = _load_holds(cursor, [m.hold for m in movements if not isinstance(m, Reserve)])
+    accounts = {key_of(account): account for movement in movements for account in _accounts(movement)}
+    holds = _load_holds(
+        cursor, [m.hold for m in movements if isinstance(m, HoldMovement) and not isinstance(m, Reserve)]
+    )
     drawn_on = {usage_id for hold in holds.values() for usage_id in hold.usage_ids}
-    _make_weeks(cursor, [account for key, account in accounts.items() if key not in _week_ids])
-    weeks = _load_weeks(cursor, {*drawn_on, *(_week_ids[key] for key in accounts)})
-    lost = [account for key, account in accounts.items() if _is_not(weeks.get(_week_ids[key]), key)]
+    ids = {key: id for key in accounts if (id := _week_ids.get(key)) is not None}
+    ids |= _make_weeks(cursor, [account for key, account in accounts.items() if key not in ids])
+    weeks = _load_weeks(cursor, {*drawn_on, *ids.values()})
+    lost = [account for key, account in accounts.items() if _is_not(weeks.get(ids[key]), key)]
     if lost:  # made by a transaction that was rolled back, a moment ago and hardly ever
-        _make_weeks(cursor, lost)
-        weeks |= _load_weeks(cursor, {_week_ids[key_of(account)] for account in lost})
-    return Fold(weeks=weeks, week_ids={key: _week_ids[key] for key in accounts}, holds=holds)
+        ids |= _make_weeks(cursor, lost)
+        weeks |= _load_weeks(cursor, {ids[key_of(account)] for account in lost})
+    booked = _load_booked(cursor, {(ids[key_of(m.account)], m.id) for m in movements if isinstance(m, StaffMovement)})
+    return Fold(weeks=weeks, week_ids=ids, holds=holds, booked=booked)
+
+
+def _accounts(movement: Movement) -> tuple[Account, ...]:
+    if isinstance(movement, Reserve):
+        return movement.accounts
+    return (movement.account,) if isinstance(movement, StaffMovement) else ()
 
 
 def _load_holds(cursor: Cursor, ids: Sequence[str]) -> dict[str, HoldRow]:
@@ -36,10 +45,21 @@ def _load_holds(cursor: Cursor, ids: Sequence[str]) -> dict[str, HoldRow]:
         return {}
     columns = "id, state, amount, floor, checkpoint, charged, identity, usage_ids"
     return {
-        row[0]: HoldRow(row[0], row[1], row[2], row[3], row[4], row[5] or 0, row[6], tuple(json.loads(row[7])))
+        row[0]: HoldRow(row[0], row[1], row[2], row[3], row[4], row[5] or 0, row[6], tuple(orjson.loads(row[7])))
         for row in cursor.select(columns, "quotas_hold", ids, lock="FOR UPDATE")
     }
 
+
+def _load_booked(cursor: Cursor, wanted: Iterable[tuple[int, str]]) -> set[Mark]:
+    """Which movements by staff are in the ledger already. Their weeks are locked, so that the answer stays true."""
+    found: set[Mark] = set()
+    for one in wanted:
+        cursor.execute(f"SELECT usage_id, hold, kind {_BY_STAFF} AND usage_id = %s AND hold = %s", one)
+        found.update(cursor.fetchall())
+    return found
+
+
+_BY_STAFF = "FROM quotas_ledgerentry WHERE kind IN ('grant', 'correct', 'change')"
 
 # Ids of weeks by account. A week's row is never deleted, but the transaction that made one may have been rolled back
 # and its id given to another: an id counts only if its row is the account's. Bounded by being emptied.
@@ -53,10 +73,10 @@ def _load_weeks(cursor: Cursor, ids: Iterable[int]) -> dict[int, WeekRow]:
     wanted = sorted(ids)
     if not wanted:
         return {}
-    columns = "id, used, held, kind, account, starts_at"
+    columns = "id, used, held, granted, kind, account, starts_at"
     return {
-        id: WeekRow(id, used, held, (kind, account, cursor.read_instant(starts_at)))
-        for id, used, held, kind, account, starts_at in cursor.select(
+        id: WeekRow(id, used, held, (kind, account, cursor.read_instant(starts_at)), granted)
+        for id, used, held, granted, kind, account, starts_at in cursor.select(
             columns, "quotas_weeklyusage", wanted, lock="FOR UPDATE"
         )
     }
@@ -66,10 +86,11 @@ def _is_not(week: WeekRow | None, key: Key) -> bool:
     return week is None or week.key != key
 
 
-def _make_weeks(cursor: Cursor, accounts: Sequence[Account]) -> None:
-    """Learn the ids of weeks; a week's row is made the first time that somebody draws on the account."""
+def _make_weeks(cursor: Cursor, accounts: Sequence[Account]) -> dict[Key, int]:
+    """Learn the ids of weeks; a week's row is made the first time that something moves on the account."""
     if not accounts:
-        return
+        return {}
+    made: dict[Key, int] = {}
     cursor.exclusively(_MAKING_WEEKS)
     for account in accounts:
         where = (account.kind, account.id, cursor.instant(account.week.starts_at))
@@ -79,14 +100,20 @@ def _make_weeks(cursor: Cursor, accounts: Sequence[Account]) -> None:
             (*where, cursor.instant(account.week.ends_at)),
         )
         cursor.execute("SELECT id FROM quotas_weeklyusage WHERE kind = %s AND account = %s AND starts_at = %s", where)
-        _week_ids[key_of(account)] = cursor.fetchone()[0]
+        made[key_of(account)] = cursor.fetchone()[0]
+    if len(_week_ids) + len(made) > _MAX_WEEK_IDS:
+        _week_ids.clear()
+    _week_ids.update(made)
+    return made
 
 
 _ENTRY = {
     "usage_id": "bigint", "hold": "text", "kind": "text", "held_delta": "bigint", "used_delta": "bigint",
     "at": "timestamptz",
 }  # fmt: skip
+_STAFF_ENTRY = {**_ENTRY, "granted_delta": "bigint", "note": "text", "actor_id": "bigint"}
 _WEEK = {"id": "bigint", "used": "bigint", "held": "bigint"}
+_GRANTED = {"id": "bigint", "granted": "bigint"}
 _NEW_HOLD = {
     "id": "text", "owner": "text", "state": "text", "amount": "bigint", "floor": "bigint", "checkpoint": "bigint",
     "charged": "bigint", "usage_ids": "text", "identity": "text", "created_at": "timestamptz",
@@ -107,14 +134,23 @@ def store(cursor: Cursor, fold: Fold) -> None:
     ended = [hold for id, hold in fold.ended.items() if id not in fold.created]
     if ended:
         cursor.update("quotas_hold", _ENDED_HOLD, [_ended_hold(hold, stamps) for hold in ended])
-    cursor.insert("quotas_ledgerentry", _ENTRY, [(*entry[:5], stamps[entry[5]]) for entry in fold.entries])
+    entries: list[tuple[Any, ...]] = [
+        (usage_id, hold, kind, held, used, stamps[at]) for usage_id, hold, kind, held, used, at in fold.entries
+    ]
+    if not fold.reasons:
+        cursor.insert("quotas_ledgerentry", _ENTRY, entries)
+        return
+    cursor.update("quotas_weeklyusage", _GRANTED, [(week.id, week.granted) for week in touched])
+    explained = [(*entry, *fold.reasons.get(place, (0, "", None))) for place, entry in enumerate(entries)]
+    cursor.insert("quotas_ledgerentry", _STAFF_ENTRY, explained)
 
 
 def _new_hold(cursor: Cursor, hold: HoldRow, made: Reserve, stamps: dict[datetime, Any]) -> tuple[Any, ...]:
     ended_at = stamps[hold.resolved_at] if hold.resolved_at else None
+    usage_ids = orjson.dumps(hold.usage_ids).decode()
     return (
         hold.id, made.owner, hold.state, hold.amount, hold.floor, 0, hold.charged if ended_at else None,
-        json.dumps(hold.usage_ids), hold.identity, stamps[made.now], cursor.instant(made.expires_at), ended_at,
+        usage_ids, hold.identity, stamps[made.now], cursor.instant(made.expires_at), ended_at,
     )  # fmt: skip
 
 

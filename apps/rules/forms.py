@@ -3,7 +3,7 @@
 from typing import Any
 
 from django import forms
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from apps.accounts.models import Course, Weekday
 from apps.rules.checksums import CHECKSUMS
@@ -11,7 +11,29 @@ from apps.rules.library import LIBRARY
 from apps.rules.models import Rule
 from apps.rules.trying import LONGEST_TEXT
 
+CHECKED = {
+    "card": "Payment card numbers",
+    "email": "E-mail addresses of people",
+    "hetu": "Finnish personal identity codes",
+    "luhn": "Numbers whose last digit is right by Luhn",
+    "mod97": "Bank accounts (IBAN)",
+    "personnummer": "Swedish personal identity numbers",
+    "phone": "Telephone numbers",
+    "random": "Random-looking secrets",
+    "ssn": "US social security numbers",
+}
 WEEKDAYS = [(str(day.number), day.label) for day in Weekday]
+
+
+class PatternField(forms.CharField):
+    """In as much space as a long pattern needs; where its lines break means nothing."""
+
+    def __init__(self, **options: Any) -> None:
+        box = UnfoldAdminTextareaWidget(attrs={"rows": 2, "class": "stoa-pattern", "spellcheck": "false"})
+        super().__init__(max_length=Rule._meta.get_field("pattern").max_length, widget=box, **options)
+
+    def to_python(self, value: Any) -> str:
+        return "".join((super().to_python(value) or "").splitlines())
 
 
 class WeekdaysField(forms.MultipleChoiceField):
@@ -32,13 +54,14 @@ class WeekdaysField(forms.MultipleChoiceField):
 
 
 class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
+    pattern = PatternField(help_text="A regular expression in RE2 syntax. (?i) at the start ignores case.")
     weekdays = WeekdaysField(label="Days", help_text="None ticked: every day.")
     checksum = forms.ChoiceField(
-        choices=[("", "Not checked"), *((name, name) for name in CHECKSUMS)],
+        choices=[("", "Everything that the pattern finds"), *((name, CHECKED.get(name, name)) for name in CHECKSUMS)],
         required=False,
         widget=UnfoldAdminSelectWidget,
-        label="Check digits",
-        help_text="Count only what has right check digits, such as card numbers.",
+        label="Counts",
+        help_text="Of what the pattern finds, only what is one of these, judged by check digits where they exist.",
     )
 
     class Meta:
@@ -55,11 +78,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
 class TryForm(forms.Form):
     """A pattern and a text. Nothing of it is stored."""
 
-    pattern = forms.CharField(
-        max_length=Rule._meta.get_field("pattern").max_length,
-        widget=UnfoldAdminTextInputWidget,
-        help_text="Change it here as you like; the rule itself stays as it is.",
-    )
+    pattern = PatternField(help_text="Change it here as you like; the rule itself stays as it is.")
     text = forms.CharField(
         max_length=LONGEST_TEXT,
         strip=False,

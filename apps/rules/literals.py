@@ -5,7 +5,6 @@ every combination of words seen, and a text made of the words of a thousand rule
 """
 
 import re
-import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ import re2
 
 from apps.rules.patterns import Atom, Chain, Choice, Edge, Node, Repeat
 from apps.rules.searching import compiled
+from apps.rules.yielding import give_way
 
 SHORTEST = 3
 MOST = 40  # words of one choice
@@ -143,5 +143,5 @@ class Index:
             if word.text in tokens or (not word.whole and word.text in together):
                 present.add(word)
             if number % 64 == 63:
-                time.sleep(0)  # lets other threads have the interpreter
+                give_way()
         return present

@@ -20,6 +20,7 @@ from apps.rules.models import Rule, RuleQuerySet, RuleVersion
 from apps.rules.trying import Trial, try_out
 
 MOST_VERSIONS = 30
+MOST_COURSES = 20  # of which it is told what they have already
 _GROUPS = tuple(dict.fromkeys(ready.group for ready in LIBRARY))
 PAGE = "admin:rules_rule_change"
 
@@ -150,6 +151,7 @@ class Workbench(CourseScoped):
         context = {
             "groups": {group: [ready for ready in LIBRARY if ready.group == group] for group in _GROUPS}.items(),
             "courses": courses,
+            "added": _names_in(courses),
             "form": form,
             "title": "Ready rules",
         }
@@ -223,6 +225,12 @@ def _tried(rule: Rule, pattern: str, text: str) -> dict[str, Trial | str]:
         return {"trial": try_out(rule, text, exceptions=exceptions)}
     except (engine.BadPattern, engine.EngineFailed) as error:
         return {"problem": str(error)}
+
+
+def _names_in(courses: Any) -> frozenset[str]:
+    """The names of the rules that all of these courses have."""
+    rules = [set(course.rules.values_list("name", flat=True)) for course in courses[:MOST_COURSES]]
+    return frozenset(set.intersection(*rules)) if rules else frozenset()
 
 
 def _zone(rule: Rule | None) -> ZoneInfo:

@@ -114,8 +114,12 @@ class CourseSection(Section):
     student_concurrent_requests: CountOrNone = OMITTED
     course_requests_per_minute: CountOrNone = OMITTED
     course_concurrent_requests: CountOrNone = OMITTED
+    key_tokens_per_minute: CountOrNone = OMITTED
+    student_tokens_per_minute: CountOrNone = OMITTED
+    course_tokens_per_minute: CountOrNone = OMITTED
     default_output_tokens: Count = OMITTED
     least_output_tokens: Count = OMITTED
+    max_output_tokens: CountOrNone = OMITTED
     models: list[Name] = OMITTED
     logging: Annotated[str, choice(Course.Logging)] = OMITTED
     rules: list[RuleSection] = OMITTED

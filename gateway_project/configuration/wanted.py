@@ -32,8 +32,12 @@ POLICY_FIELDS = (
     "student_concurrent_requests",
     "course_requests_per_minute",
     "course_concurrent_requests",
+    "key_tokens_per_minute",
+    "student_tokens_per_minute",
+    "course_tokens_per_minute",
     "default_output_tokens",
     "least_output_tokens",
+    "max_output_tokens",
 )
 RULE_FIELDS = (
     "pattern",

@@ -3,7 +3,10 @@
 Kept free of the admin: the theme renders a template while it is imported, and that loads this module.
 """
 
+from typing import Any
+
 from django import template
+from django.utils.safestring import SafeString
 
 from apps.common import display
 
@@ -11,8 +14,8 @@ register = template.Library()
 
 
 @register.filter
-def amount(value: int | None) -> str:
-    return display.NOTHING if value is None else display.number(value)
+def amount(value: int | str | None) -> str:
+    return display.NOTHING if value is None else display.number(int(value))
 
 
 @register.filter
@@ -23,3 +26,9 @@ def signed(value: int) -> str:
 @register.filter
 def duration(milliseconds: int | None) -> str:
     return display.duration(milliseconds)
+
+
+@register.filter
+def week_bar(standing: Any) -> SafeString:
+    """What was used and is held, as a bar against the limit."""
+    return display.share(used=standing.balance.used, held=standing.balance.held, limit=standing.limit)

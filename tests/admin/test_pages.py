@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from apps.accounts.models import User
 from apps.common.ids import new_id
+from apps.common.models import Job
 from apps.conversations.models import DeadLetter
 from apps.quotas.models import Hold, Institution
 from tests import factories
@@ -20,6 +21,7 @@ def make_operator_rows(world: CourseWorld) -> None:
     Institution.objects.create(weekly_tokens=10)
     DeadLetter.objects.create(call=world.call.pk, record={"body": "{}"}, error="DataError()")
     at = world.call.started_at
+    Job.objects.create(kind="walk", title="A long walk", created_at=at)
     Hold.objects.create(
         id=new_id(), owner="o", amount=1, floor=1, usage_ids="[]", identity="{}", created_at=at, expires_at=at
     )

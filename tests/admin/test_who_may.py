@@ -10,10 +10,21 @@ from django.db.models import Model
 from django.test import Client
 
 from apps.accounts.models import ApiKey, Course, Membership, User
+from apps.common.models import Job
 from apps.conversations.models import Appeal, Call, DeadLetter, Thread
 from apps.providers.models import Model as ProviderModel
 from apps.providers.models import Provider
-from apps.quotas.models import Hold, Institution, LedgerEntry, QuotaPolicy, WeeklyUsage
+from apps.quotas.models import (
+    AllowanceRequest,
+    Boost,
+    Hold,
+    Institution,
+    LedgerEntry,
+    Override,
+    QuotaPolicy,
+    RoleAllowance,
+    WeeklyUsage,
+)
 from apps.rules.models import Rule
 from tests import factories
 from tests.admin.conftest import sign_in
@@ -46,6 +57,7 @@ class May:
 
 SETTINGS = May(list=ANY_READER, add=ANY_INSTRUCTOR, read=READERS, change=INSTRUCTORS, delete=INSTRUCTORS)
 WRITTEN = May(list=ANY_READER, add=NOBODY, read=READERS, change=NOBODY, delete=NOBODY)
+DECIDED = May(list=ANY_READER, add=ANY_INSTRUCTOR, read=READERS, change=NOBODY, delete=NOBODY)
 OPERATION = May(list=OPERATORS, add=OPERATORS, read=OPERATORS, change=OPERATORS, delete=OPERATORS)
 
 TABLE: dict[type[Model], May] = {
@@ -53,6 +65,10 @@ TABLE: dict[type[Model], May] = {
     Membership: SETTINGS,
     ApiKey: SETTINGS,
     QuotaPolicy: SETTINGS,
+    RoleAllowance: SETTINGS,
+    Boost: DECIDED,
+    Override: DECIDED,
+    AllowanceRequest: WRITTEN,
     Rule: SETTINGS,
     Thread: WRITTEN,
     # Students write them; instructors decide them.
@@ -66,6 +82,8 @@ TABLE: dict[type[Model], May] = {
     # There is one, and it is here already.
     Institution: May(list=OPERATORS, add=NOBODY, read=OPERATORS, change=OPERATORS, delete=OPERATORS),
     DeadLetter: May(list=OPERATORS, add=NOBODY, read=OPERATORS, change=NOBODY, delete=OPERATORS),
+    # Whoever asked for one sees how far it is: tests/admin/test_jobs.py.
+    Job: May(list=OPERATORS, add=NOBODY, read=OPERATORS, change=NOBODY, delete=NOBODY),
     Hold: May(list=OPERATORS, add=NOBODY, read=OPERATORS, change=NOBODY, delete=NOBODY),
 }
 

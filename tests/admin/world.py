@@ -11,7 +11,15 @@ from django.urls import reverse
 from apps.accounts.models import ApiKey, Course, Membership
 from apps.common.ids import new_id
 from apps.conversations.models import Appeal, Call, Exchange, RuleHit, Thread, Turn
-from apps.quotas.models import LedgerEntry, QuotaPolicy, WeeklyUsage
+from apps.quotas.models import (
+    AllowanceRequest,
+    Boost,
+    LedgerEntry,
+    Override,
+    QuotaPolicy,
+    RoleAllowance,
+    WeeklyUsage,
+)
 from apps.rules.models import Rule
 from tests import factories
 
@@ -41,15 +49,19 @@ class CourseWorld:
             Call: self.call,
             WeeklyUsage: self.week,
             LedgerEntry: self.week.entries.first,
+            RoleAllowance: self.course.role_allowances.first,
+            Boost: self.course.boosts.first,
+            Override: self.student.overrides.first,
+            AllowanceRequest: self.student.allowance_requests.first,
             Appeal: self.appeal,
         }
         row = rows[model]
         return row() if callable(row) else row
 
 
-COURSE_MODELS = (Course, Membership, ApiKey, QuotaPolicy, Rule, Thread, Call, WeeklyUsage, LedgerEntry, Appeal)
-CHANGED_BY_INSTRUCTORS = (Course, Membership, ApiKey, QuotaPolicy, Rule)
-READ_ONLY = (Thread, Call, WeeklyUsage, LedgerEntry)
+CHANGED_BY_INSTRUCTORS = (Course, Membership, ApiKey, QuotaPolicy, RoleAllowance, Rule)
+READ_ONLY = (Thread, Call, WeeklyUsage, LedgerEntry, Boost, Override, AllowanceRequest)
+COURSE_MODELS = (*CHANGED_BY_INSTRUCTORS, *READ_ONLY, Appeal)
 ALL_MODELS = tuple(admin.site._registry)
 OPERATOR_MODELS = tuple(model for model in ALL_MODELS if model not in COURSE_MODELS)
 
@@ -63,8 +75,17 @@ def make_world() -> CourseWorld:
     thread = make_thread(student, title=f"Thread of {course.slug}")
     call = make_call(student, thread=thread, prompt=PROMPT, answer="What have you tried?")
     make_hit(call, rule, "solve my homework")
+    make_allowances(student)
     appeal = make_appeal(call, rule)
     return CourseWorld(course, student, key_text, rule, thread, call, week, appeal)
+
+
+def make_allowances(student: Membership) -> None:
+    """One of each kind of allowance beyond everybody's."""
+    factories.make_role_allowance(course=student.course)
+    factories.make_boost(course=student.course)
+    factories.make_override(student)
+    factories.make_request(student)
 
 
 def make_thread(member: Membership, **overrides: Any) -> Thread:
@@ -108,8 +129,13 @@ def make_hit(call: Call, rule: Rule, found: str, **overrides: Any) -> RuleHit:
 
 
 def make_appeal(call: Call, rule: Rule, **overrides: Any) -> Appeal:
-    values = {"rule_name": rule.name, "rule_version": rule.version, "reason": "It was about home economics."}
-    return Appeal.objects.create(call=call, rule=rule, created_at=datetime.now(UTC), **{**values, **overrides})
+    values: dict[str, Any] = {
+        "rule_name": rule.name,
+        "rule_version": rule.version,
+        "reason": "It was about home economics.",
+    }
+    values |= {"membership": call.membership, "created_at": datetime.now(UTC)}
+    return Appeal.objects.create(call=call, rule=rule, **{**values, **overrides})
 
 
 def list_of(model: type[Model]) -> str:

@@ -189,7 +189,7 @@ def test_appeals_that_nobody_answers_are_bounded(world: World) -> None:
     student = world.student
     for _ in range(appeals.MOST_OPEN):
         call = factories.make_call(student, status="blocked")
-        Appeal.objects.create(call=call, reason="x", created_at=call.started_at)
+        Appeal.objects.create(call=call, membership=student, reason="x", created_at=call.started_at)
 
     answer = appeal(world, refused(world)["request_id"])
 

@@ -84,3 +84,16 @@ def test_a_plain_answer_that_cannot_be_used_is_a_502_and_free(
     assert response.json()["error"]["charged"] == 0
     assert "acct_secret" not in response.text
     assert (world.usage()["used"], world.usage()["held"]) == (0, 0)
+
+
+def test_a_provider_that_ignores_the_output_cap_is_stopped_before_the_text_is_more_than_the_charge(
+    world: World, stub: ProviderStub
+) -> None:
+    stub.will(text="word " * 50_000, no_usage=True)
+
+    response = world.post(world.body(stream=True, max_tokens=100))
+
+    chunks = [json.loads(part.removeprefix("data: ")) for part in response.text.split("\n\n") if part]
+    relayed = sum(len(choice["delta"].get("content") or "") for chunk in chunks for choice in chunk.get("choices", ()))
+    assert chunks[-1]["error"]["code"] == "upstream_interrupted"
+    assert 0 < relayed <= 8 * world.settled().used

@@ -91,6 +91,32 @@ def test_the_last_usage_counts() -> None:
     assert meter.usage == Tokens(input=3, output=2)
 
 
+def test_a_report_in_the_middle_is_not_the_last_word() -> None:
+    meter = StreamMeter(wants_usage=False)
+    finals = [meter.is_usage_final]
+
+    for part in (
+        chunk("a"),
+        chunk("b", usage=USAGE),
+        chunk("c"),
+        {"choices": [], "usage": USAGE},
+        chunk(finish="stop"),
+    ):
+        meter.feed(event(part))
+        finals.append(meter.is_usage_final)
+
+    assert finals == [False, False, True, False, True, True]
+
+
+def test_a_report_that_makes_no_sense_does_not_take_the_place_of_one_that_does() -> None:
+    meter = StreamMeter(wants_usage=False)
+
+    for usage in (USAGE, {"prompt_tokens": -1, "completion_tokens": 2}, {"prompt_tokens": "many"}, {"total_tokens": 5}):
+        meter.feed(event({"choices": [], "usage": usage}))
+
+    assert (meter.usage, meter.is_usage_final) == (Tokens(input=3, output=2), True)
+
+
 @pytest.mark.parametrize("broken", ['{"half', "", "nonsense", '"text"', "[1]", "null", "12", '{"choices": 3}'])
 def test_an_event_that_is_no_chunk_is_dropped_and_the_stream_goes_on(broken: str) -> None:
     meter = StreamMeter(wants_usage=False)
@@ -212,7 +238,12 @@ def test_what_is_no_completion_is_no_answer(body: bytes) -> None:
     ("usage", "tokens"),
     [
         (USAGE, Tokens(input=3, output=2)),
-        ({"prompt_tokens": 3}, Tokens(input=3)),
+        ({"prompt_tokens": 3}, None),
+        ({"prompt_tokens": 3, "total_tokens": 3}, Tokens(input=3)),
+        ({"prompt_tokens": 3, "completion_tokens": None, "total_tokens": 5}, Tokens(input=3, output=2)),
+        ({"prompt_tokens": 3, "total_tokens": 2}, None),
+        ({"prompt_tokens": 3, "total_tokens": "5"}, None),
+        ({"prompt_tokens": None, "total_tokens": 5}, None),
         ({**USAGE, "prompt_tokens_details": {"cached_tokens": 2}}, Tokens(input=3, cached_input=2, output=2)),
         ({**USAGE, "prompt_tokens_details": None}, Tokens(input=3, output=2)),
         ({**USAGE, "prompt_tokens_details": {"cached_tokens": None}}, Tokens(input=3, output=2)),

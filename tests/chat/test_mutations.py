@@ -40,6 +40,13 @@ def put(world: World, several: Iterable[Mutant]) -> Iterator[tuple[Mutant, int, 
         connection.close()
 
 
+def time_of_good(world: World) -> float:
+    """The seconds that a request takes with which nothing is wrong."""
+    started = time.perf_counter()
+    world.post().raise_for_status()
+    return time.perf_counter() - started
+
+
 def check(world: World, several: Iterable[Mutant]) -> tuple[Counter[int], list[float]]:
     statuses, seconds = Counter[int](), []
     for mutant, status, body, took in put(world, several):

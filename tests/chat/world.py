@@ -93,6 +93,12 @@ class World:
 
     # Looking
 
+    def allow_output(self, tokens: int) -> None:
+        """Let the model give answers as long as this."""
+        self.model.max_output_tokens = tokens
+        self.model.save()
+        wait_until(lambda: self.get(f"/v1/models/{self.model.name}").json()["max_output_tokens"] == tokens)
+
     def usage(self) -> dict[str, Any]:
         usage: dict[str, Any] = self.get("/v1/usage").raise_for_status().json()
         return usage

@@ -82,12 +82,16 @@ def test_an_allowance_is_as_the_file_says(applied: Operator) -> None:
 
 @pytest.mark.parametrize("who", ["key", "student", "course"])
 def test_requests_are_limited_as_the_file_says(applied: Operator, example: str, who: str) -> None:
-    limits = {f"{who}_requests_per_minute": 90, f"{who}_concurrent_requests": 12}
+    limits = {
+        f"{who}_requests_per_minute": 90,
+        f"{who}_concurrent_requests": 12,
+        f"{who}_tokens_per_minute": 5000,
+    }
     text = "courses: [{{slug: cs101, {}}}]".format(", ".join(f"{name}: {limit}" for name, limit in limits.items()))
 
     applied.apply(text)
     set_to = QuotaPolicy.objects.filter(course__slug="cs101").values(*limits).get()
-    applied.apply(text.replace("90", "null").replace("12", "null"))
+    applied.apply(text.replace("90", "null").replace("12", "null").replace("5000", "null"))
 
     assert set_to == limits
     assert QuotaPolicy.objects.filter(course__slug="cs101").values(*limits).get() == dict.fromkeys(limits)

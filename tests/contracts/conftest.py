@@ -9,6 +9,7 @@ from apps.common.ids import new_id
 from apps.quotas.rates_memory import MemoryRateLimits
 from apps.quotas.rates_redis import RedisCounts
 from apps.quotas.rates_shared import SharedRateLimits
+from apps.quotas.rates_tokens import TokenScope
 from tests.contracts.rates import Clock, Limiter
 from tests.live import PATIENCE
 from tests.servers import Redis
@@ -28,10 +29,19 @@ def redis_url() -> Iterator[str]:
 async def limiter(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterator[Limiter]:
     clock = Clock()
     if request.param == "memory":
-        yield Limiter(limits=MemoryRateLimits(clock=clock), clock=clock)
+        memory = MemoryRateLimits(clock=clock)
+
+        async def kept(scope: TokenScope) -> int:
+            return len(memory._logs[scope[:2]].tokens)
+
+        yield Limiter(limits=memory, entries=kept, clock=clock)
         return
     counts = RedisCounts(redis_url, prefix=f"stoa:test:{new_id()}", clock=clock, patience=PATIENCE)
     shared = SharedRateLimits(counts, MemoryRateLimits(clock=clock), processes=1, budget=PATIENCE)
-    yield Limiter(limits=shared, clock=clock, sync=shared.keep)
+
+    async def kept_by_redis(scope: TokenScope) -> int:
+        return int(await counts._redis.zcard(counts._key(scope, "tokens")))
+
+    yield Limiter(limits=shared, entries=kept_by_redis, clock=clock, sync=shared.keep)
     assert not shared.is_local
     await shared.close()

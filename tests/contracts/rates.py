@@ -4,8 +4,10 @@ import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from apps.common.errors import RateLimited
-from apps.quotas.rates import RateLimits, Scope
+from apps.common.errors import RateLimited, TokensLimited
+from apps.quotas.rates import Scope
+from apps.quotas.rates_shared import Limits
+from apps.quotas.rates_tokens import TokenScope
 
 _ids = itertools.count(1)
 
@@ -21,6 +23,14 @@ def student(per_minute: int | None = None, at_once: int | None = None, *, id: in
 
 def course(per_minute: int | None = None, at_once: int | None = None, *, id: int | None = None) -> Scope:
     return Scope("course", id or fresh_id(), per_minute, at_once)
+
+
+def tokens_of_student(per_minute: int, *, id: int | None = None) -> TokenScope:
+    return TokenScope("student", id or fresh_id(), per_minute)
+
+
+def tokens_of_course(per_minute: int, *, id: int | None = None) -> TokenScope:
+    return TokenScope("course", id or fresh_id(), per_minute)
 
 
 class Clock:
@@ -42,9 +52,13 @@ async def nothing() -> None:
 
 @dataclass(kw_only=True)
 class Limiter:
-    """`sync` waits until everybody knows who left, and renews what is open."""
+    """`sync` waits until everybody knows who left and what calls cost, and renews what is open.
 
-    limits: RateLimits
+    `entries` says how many are kept of a scope's tokens.
+    """
+
+    limits: Limits
+    entries: Callable[[TokenScope], Awaitable[int]]
     clock: Clock = field(default_factory=Clock)
     sync: Callable[[], Awaitable[object]] = nothing
 
@@ -67,6 +81,27 @@ class Limiter:
         except RateLimited as refused:
             return refused
         raise AssertionError("It was admitted.")
+
+    async def take(self, amount: int, *scopes: TokenScope) -> str | None:
+        """Take tokens. The call's id, or None if it was refused."""
+        id = f"call-{fresh_id()}"
+        try:
+            await self.limits.take(scopes, id=id, amount=amount)
+        except TokensLimited:
+            return None
+        return id
+
+    async def token_refusal(self, amount: int, *scopes: TokenScope) -> TokensLimited:
+        try:
+            await self.limits.take(scopes, id=f"call-{fresh_id()}", amount=amount)
+        except TokensLimited as refused:
+            return refused
+        raise AssertionError("It was admitted.")
+
+    async def end(self, id: str | None, amount: int, *scopes: TokenScope) -> None:
+        assert id is not None
+        self.limits.correct(scopes, id=id, amount=amount)
+        await self.sync()
 
     async def leave(self, *ids: str | None) -> None:
         for id in ids:

@@ -1,17 +1,22 @@
 """What only Redis has to promise: leases, repetition, loss of what it knew, a clock that all processes share."""
 
+import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 
 import pytest
 import redis.asyncio
+import uvloop
 
 from apps.common.errors import RateLimited
 from apps.common.ids import new_id
 from apps.quotas.rates import SECOND, Count, Scope, judge
 from apps.quotas.rates_redis import LEASE, CountsAway, RedisCounts
-from tests.contracts.rates import Clock, course, student
+from apps.quotas.rates_tokens import TokenScope, judge_tokens
+from tests.contracts.rates import Clock, course, student, tokens_of_course, tokens_of_student
+from tests.faults.link import Link
 from tests.live import PATIENCE
 from tests.servers import Redis
 
@@ -160,3 +165,105 @@ async def test_a_redis_that_is_not_there_is_away() -> None:
             await counts.admit((student(1),), id=new_id())
         with pytest.raises(CountsAway):
             await counts.ping()
+
+
+def test_a_redis_whose_connections_are_reset_is_away_also_on_the_loop_of_the_product() -> None:
+    """uvloop answers a write to a connection that has just been reset with an error of its own."""
+
+    async def ask_while_they_are_reset(port: int, reset: Callable[[], None]) -> None:
+        over = asyncio.Event()
+        async with aclosing(RedisCounts(f"redis://127.0.0.1:{port}/0", patience=PATIENCE)) as counts:
+
+            async def ask_on(number: int) -> None:
+                while not over.is_set():
+                    with contextlib.suppress(CountsAway):
+                        await counts.admit((student(10**6),), id=f"{number}")
+
+            asking = asyncio.gather(*map(ask_on, range(8)))
+            for _ in range(50):
+                await asyncio.sleep(0.01)
+                await asyncio.to_thread(reset)
+            over.set()
+            await asking
+
+    with (
+        Redis() as server,
+        Link(("127.0.0.1", server.port)) as link,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(ask_while_they_are_reset(link.port, link.reset_all))
+
+
+# Tokens
+
+
+async def fits(counts: RedisCounts, scope: TokenScope, amount: int) -> bool:
+    now, standing = await counts.take((scope,), id=new_id(), amount=amount)
+    try:
+        judge_tokens((scope,), standing, amount=amount, now=now)
+    except RateLimited:
+        return False
+    return True
+
+
+async def test_processes_share_the_tokens_of_a_minute(process: Process) -> None:
+    several, ada = [process(), process(), process()], tokens_of_student(100)
+
+    assert sum([await fits(several[number % 3], ada, 14) for number in range(20)]) == 7
+
+
+async def test_very_many_calls_are_corrected(process: Process) -> None:
+    counts, together = process(), tokens_of_course(10**9)
+    ids = [new_id() for _ in range(1200)]
+    for id in ids:
+        await counts.take((together,), id=id, amount=1000)
+
+    await counts.correct(dict.fromkeys(ids, ((together,), 1)))
+
+    _, (standing,) = await counts.take((together,), id=new_id(), amount=0)
+    assert standing.used == 1200
+
+
+@pytest.mark.parametrize("evicted", ["tokens", "amounts"])
+async def test_a_minute_of_which_a_part_was_evicted_locks_nobody_out(
+    process: Process, redis_url: str, evicted: str
+) -> None:
+    counts, ada = process(), tokens_of_student(100)
+    await counts.take((ada,), id="first", amount=100)
+
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        await client.delete(counts._key(ada, evicted))
+    await counts.correct({"first": ((ada,), 90)})
+
+    assert await fits(counts, ada, 100)
+    assert not await fits(counts, ada, 1)
+
+
+async def test_a_clock_that_is_set_back_gives_the_tokens_back(process: Process, clock: Clock) -> None:
+    counts, ada = process(), tokens_of_student(100)
+    await counts.take((ada,), id="first", amount=100)
+
+    clock.advance(milliseconds=-3_600_000)
+
+    assert await fits(counts, ada, 100)
+
+
+async def test_redis_forgets_tokens_by_itself(process: Process, redis_url: str) -> None:
+    counts, ada = process(), tokens_of_student(100)
+    await counts.take((ada,), id="first", amount=100)
+    await counts.correct({"first": ((ada,), 50)})
+
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        keys = [key async for key in client.scan_iter(match=f"{counts._prefix}:*")]
+        lives = [await client.pttl(key) for key in keys]
+
+    assert len(keys) == 2
+    assert all(0 < life <= 60_000 for life in lives)
+
+
+async def test_a_redis_that_is_not_there_takes_and_corrects_nothing() -> None:
+    async with aclosing(RedisCounts("redis://127.0.0.1:9/0", patience=PATIENCE)) as counts:
+        with pytest.raises(CountsAway):
+            await counts.take((tokens_of_student(1),), id="first", amount=1)
+        with pytest.raises(CountsAway):
+            await counts.correct({"first": ((tokens_of_student(1),), 1)})

@@ -37,8 +37,12 @@ class Watched:
 
     def picture(self, step: str, *, whole: bool = False) -> None:
         """Keep what the page looks like, for people; the whole of it, or as much as the window shows."""
+        self.page.screenshot(path=self.path(step), full_page=whole)
+
+    def path(self, step: str) -> Path:
+        """Where a picture of this step goes."""
         ARTEFACTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=ARTEFACTS / f"{self.name}-{step}.png", full_page=whole)
+        return ARTEFACTS / f"{self.name}-{step}.png"
 
     def _note(self, is_trouble: bool, text: str) -> None:
         if is_trouble:

@@ -1,5 +1,6 @@
 """What an instructor decides in the admin, the next call of a student obeys."""
 
+import re
 from typing import Literal
 
 import httpx
@@ -13,7 +14,14 @@ from tests.e2e.pages import BROWSING, Watched
 from tests.e2e.steps import choose, open_list, refusal, save, sign_in
 
 pytestmark = BROWSING
-READY = next(ready for ready in LIBRARY if ready.action == "block" and ready.direction != "answer")
+DEMO = re.compile(r"(?i)(solve|do|write)\s+my\s+(homework|assignment|essay)")  # what the demo's own rule refuses
+READY, DUMPED = next(
+    (ready, text)
+    for ready in LIBRARY
+    if ready.action == "block" and ready.direction != "answer"
+    for text in ready.matches
+    if not DEMO.search(text)
+)
 PROMPT = "Please compose a sonnet about recursion."
 MESSAGE = "Write the first quatrain yourself, then ask about it."
 
@@ -51,7 +59,7 @@ def test_a_rule_that_is_switched_on_refuses_the_next_call(installation: Installa
 def test_an_instructor_who_writes_no_pattern_finds_tries_watches_and_enforces_a_rule(
     installation: Installation, watched: Watched
 ) -> None:
-    page, (dumped, *_) = watched.page, READY.matches
+    page = watched.page
     sign_in(watched, installation.demo["instructor"])
 
     # Find it, in plain words.
@@ -65,7 +73,7 @@ def test_an_instructor_who_writes_no_pattern_finds_tries_watches_and_enforces_a_
 
     # Try it on a text of one's own.
     page.get_by_role("link", name="Try it").click()
-    page.get_by_label("Text to look through").fill(f"Hello!\n{dumped}\nThank you.")
+    page.get_by_label("Text to look through").fill(f"Hello!\n{DUMPED}\nThank you.")
     page.get_by_role("button", name="Try").click()
     expect(page.locator("mark").first).to_be_visible()
     expect(page.locator("#trial")).to_contain_text(READY.message)
@@ -73,7 +81,7 @@ def test_an_instructor_who_writes_no_pattern_finds_tries_watches_and_enforces_a_
     page.get_by_role("link", name="Back to the rule").click()
 
     # Watch it.
-    wait_until(lambda: refusal(installation, dumped) is None and is_counted(watched), what="The first hit")
+    wait_until(lambda: refusal(installation, DUMPED) is None and is_counted(watched), what="The first hit")
     watched.picture("watched")
 
     # Enforce it: the next call is refused with the sentence.
@@ -83,13 +91,19 @@ def test_an_instructor_who_writes_no_pattern_finds_tries_watches_and_enforces_a_
             page.get_by_role("button", name="Enforce it all the same").click()
         expect(page.locator("[aria-current=step]")).to_have_text(stage)
     watched.picture("enforced")
-    wait_until(lambda: refusal(installation, dumped) is not None)
-    assert refusal(installation, dumped)["message"] == READY.message
+    wait_until(lambda: refusal(installation, DUMPED) is not None)
+    assert refusal(installation, DUMPED)["message"] == READY.message
 
 
 def is_counted(watched: Watched) -> bool:
     watched.page.reload()
     return "0 hits in this stage" not in watched.page.locator(".stoa-way").inner_text()
+
+
+def is_recorded(watched: Watched) -> bool:
+    """The text of a call follows its row within a second or so."""
+    watched.page.reload()
+    return watched.page.locator("mark").count() > 0
 
 
 def test_an_appeal_is_heard(installation: Installation, watched: Watched) -> None:
@@ -102,9 +116,12 @@ def test_an_appeal_is_heard(installation: Installation, watched: Watched) -> Non
     sign_in(watched, installation.demo["instructor"])
 
     page.get_by_role("link", name="1 appeal").click()
+    expect(page.get_by_role("row", name=appeal["reason"])).to_contain_text("no-homework")
     watched.picture("queue")
     page.get_by_role("table").get_by_role("link", name=appeal["reason"]).click()
+    wait_until(lambda: is_recorded(watched), what="The text of the call")
     expect(page.locator("mark").first).to_have_text("solve my homework")
+    expect(page.get_by_label("Words that are fine")).to_have_value("solve my homework")
     watched.picture("appeal", whole=True)
     page.get_by_label("What the student reads").fill("Quite right: a question of grammar.")
     page.get_by_role("button", name="Accept").click()

@@ -36,6 +36,7 @@ class Excuses:
     lost_bytes: int = CHECKPOINT_BYTES  # of an answer, when its process was killed
     attempts: float = MOST_CALLS
     sockets: int = 0  # of a pool that fills as it is needed
+    files: int = SPARE_FILES
 
 
 @dataclass(slots=True, kw_only=True)
@@ -167,8 +168,16 @@ def text_is_kept(evidence: Evidence) -> Findings:
 
 
 def nobody_was_asked_twice(evidence: Evidence) -> Findings:
-    """C6: a provider is asked as often as the call says, and over all hardly more than once a call."""
+    """C6: a provider is asked as often as the call says, over all hardly more than once a call, and for one
+    Idempotency-Key by one call."""
     exchanges = evidence.exchanges
+    answered: dict[tuple[str, str], set[str]] = {}
+    for said in evidence.transcripts:
+        if said.repeat_key and said.end in ("done", "whole"):
+            answered.setdefault((said.key, said.repeat_key), set()).add(said.call)
+    for (_, key), calls in sorted(answered.items()):
+        if len(calls) > 1:
+            yield f"The Idempotency-Key {key} was answered by {len(calls)} calls."
     for call in evidence.calls:
         times = len(exchanges.get(call.pk, ()))
         if call.status == "answered" and times != call.attempts:
@@ -182,7 +191,7 @@ def nothing_stays_open(evidence: Evidence) -> Findings:
     before, after = evidence.before, evidence.after
     if after.sockets > before.sockets + evidence.excuses.sockets:
         yield f"{after.sockets - before.sockets} more sockets are open than before."
-    if after.files > before.files + SPARE_FILES:
+    if after.files > before.files + evidence.excuses.files:
         yield f"{after.files - before.files} more files are open than before."
     if evidence.connections:
         yield f"Providers still have {evidence.connections} connections open."

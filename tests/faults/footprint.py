@@ -30,10 +30,15 @@ class Footprint:
 
 
 def web_processes(gateway: Gateway) -> list[int]:
+    return processes_of(gateway, "gateway_project.server")
+
+
+def processes_of(gateway: Gateway, module: str) -> list[int]:
+    """Those children of the supervisor that run this module."""
     found = []
     for pid in gateway.children():
         try:
-            if b"gateway_project.server" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            if module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.append(pid)
         except (FileNotFoundError, ProcessLookupError):
             continue

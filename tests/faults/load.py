@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import json
 import re
+import socket
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -52,6 +53,7 @@ class Transcript:
     prompt: str
     is_stream: bool
     key: str
+    repeat_key: str = ""  # the Idempotency-Key that went along
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytearray = field(default_factory=bytearray)  # without the framing
@@ -62,7 +64,8 @@ class Transcript:
 
     @property
     def call(self) -> str:
-        return self.headers.get("x-request-id", "")
+        """The one whose answer it is, which for a repeated request may be that of another attempt."""
+        return self.headers.get("x-gateway-replayed") or self.headers.get("x-request-id", "")
 
     @property
     def events(self) -> list[str]:
@@ -104,16 +107,21 @@ async def ask(
     leave: Callable[[Transcript], bool] | None = None,
     pause: Callable[[Transcript], float] | None = None,
     patience: float = PATIENCE,
+    attempt: int = 0,
+    repeat_key: str = "",
     **options: Any,
 ) -> Transcript:
-    """Ask once, on a connection of its own. `leave`: whether to go, asked after each piece. Cancelled, it goes too."""
+    """Ask once, on a connection of its own. `leave`: whether to go, asked after each piece. Cancelled, it goes too.
+
+    `attempt` is how often it has been asked before, which official clients say.
+    """
     prompt = prompt or new_prompt()
-    said = Transcript(prompt, stream, student.key, started=time.monotonic())
+    said = Transcript(prompt, stream, student.key, repeat_key, started=time.monotonic())
     writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(patience):
-            reader, writer = await asyncio.open_connection("127.0.0.1", student.port)
-            writer.write(request(student, prompt, stream=stream, **options))
+            reader, writer = await _connect(student.port, is_slow=pause is not None)
+            writer.write(request(student, prompt, stream=stream, attempt=attempt, repeat_key=repeat_key, **options))
             await _read_head(reader, said)
             said.end = "cut"  # unless better is seen
             async for piece in _pieces(reader, said):
@@ -137,14 +145,32 @@ async def ask(
     return said
 
 
-def request(student: Student, prompt: str, *, stream: bool = True, **options: Any) -> bytes:
+async def _connect(port: int, *, is_slow: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection; a slow client's takes in little ahead of it, or its kernel would read megabytes on its behalf."""
+    connection = socket.socket()
+    connection.setblocking(False)
+    if is_slow:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
+    try:
+        await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
+        return await asyncio.open_connection(sock=connection)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def request(
+    student: Student, prompt: str, *, stream: bool = True, attempt: int = 0, repeat_key: str = "", **options: Any
+) -> bytes:
     """The bytes of a chat completion request."""
     asked = {"model": student.model, "messages": [{"role": "user", "content": prompt}], "stream": stream, **options}
     body = json.dumps(asked).encode()
     head = (
         "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        f"Authorization: Bearer {student.key}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Authorization: Bearer {student.key}\r\nContent-Length: {len(body)}\r\n"
+        f"X-Stainless-Retry-Count: {attempt}\r\n"
     )
+    head += f"Idempotency-Key: {repeat_key}\r\n\r\n" if repeat_key else "\r\n"
     return head.encode() + body
 
 

@@ -114,6 +114,14 @@ def ask_a_provider_twice(evidence: Evidence) -> None:
     evidence.journal.append(evidence.journal[-1])
 
 
+def answer_a_repeat_anew(evidence: Evidence) -> None:
+    said = transcript_of(evidence)
+    again = copy.deepcopy(said)
+    again.headers["x-request-id"] = "another"
+    said.repeat_key = again.repeat_key = "key"
+    evidence.transcripts.append(again)
+
+
 def ask_a_provider_without_a_hold(evidence: Evidence) -> None:
     stray = copy.copy(evidence.journal[0])
     stray.headers = {**stray.headers, "x-request-id": "stray"}
@@ -185,6 +193,7 @@ WRONGS: list[tuple[Callable[[Evidence], None], str]] = [
     (change_text, "is not what the provider said"),
     (ask_a_provider_twice, "reached providers 2 times"),
     (ask_a_provider_twice, "Providers were asked"),
+    (answer_a_repeat_anew, "was answered by 2 calls"),
     (ask_a_provider_without_a_hold, "Call stray was admitted and has 0 holds"),
     (leak_a_connection, "more sockets"),
     (leak_files, "more files"),

@@ -145,6 +145,18 @@ async def restart_under_load(scene: Scene, link: Link, *, down: float) -> float:
     return min(good, default=SLACK + BACK_WITHIN)
 
 
+def test_a_process_that_starts_while_it_is_away_says_so_in_a_line_and_starts_when_it_is_back(data_dir: Path) -> None:
+    with linked(data_dir) as (scene, link):
+        away(link)
+        scene.gateway.kill_child("gateway_project.server")
+        wait_until(lambda: "cannot start" in scene.gateway.log.read_text(), what="A start in vain")
+
+        link.will()
+
+        assert wait_until(lambda: is_answering(scene), what="An answer after the return")
+        # `linked` proves in the end that the log has no traceback.
+
+
 @pytest.mark.battery
 @pytest.mark.timeout(BATTERY_SECONDS)
 def test_many_streams_live_on_few_connections(data_dir: Path, report: Callable[[str], None]) -> None:

@@ -52,6 +52,10 @@ class ProviderStub:
     def always(self, **behaviour: Any) -> None:
         self._otherwise = Behaviour(**behaviour)
 
+    def reset(self) -> None:
+        """Forget what was to come of `will`."""
+        self._script.clear()
+
     def go_on(self) -> None:
         """Let paused streams, and those that would pause later, go on."""
         self._loop.call_soon_threadsafe(self._paused.set)

@@ -40,6 +40,24 @@ def move_entries(hold: str) -> None:
     WeeklyUsage.objects.filter(pk=other.pk).update(used=used)
 
 
+def give_itself(hold: str) -> None:
+    LedgerEntry.objects.filter(hold=hold, usage__kind="student", kind="settle").update(granted_delta=5)
+    WeeklyUsage.objects.filter(kind="student").update(granted=5)
+
+
+def hold_by_staff() -> None:
+    week = WeeklyUsage.objects.get(kind="student")
+    week.entries.create(hold="grant-1", kind="grant", held_delta=5, used_delta=0, at=week.starts_at)
+    WeeklyUsage.objects.filter(pk=week.pk).update(held=F("held") + 5)
+
+
+def pass_off(hold: str) -> None:
+    """Hide in the settlement what went beyond the hold."""
+    move(reserve(hold, 10), settle(hold, 25))
+    LedgerEntry.objects.filter(hold=hold, kind="excess").delete()
+    LedgerEntry.objects.filter(hold=hold, kind="settle").update(used_delta=25)
+
+
 TAMPERINGS: dict[str, Callable[[], object]] = {
     "used tokens that nobody used": lambda: WeeklyUsage.objects.filter(kind="student").update(used=F("used") + 1),
     "used tokens that vanished": lambda: WeeklyUsage.objects.filter(kind="course").update(used=F("used") - 1),
@@ -54,6 +72,11 @@ TAMPERINGS: dict[str, Callable[[], object]] = {
     "a call that somebody else pays for": lambda: move_entries("settled"),
     "a week that has no entries": lambda: LedgerEntry.objects.filter(usage__kind="course").delete(),
     "a released hold that charged": lambda: Hold.objects.filter(id="released").update(charged=3),
+    "granted tokens that nobody granted": lambda: WeeklyUsage.objects.filter(kind="student").update(granted=1),
+    "a call that granted itself tokens": lambda: give_itself("settled"),
+    "staff who hold tokens": lambda: hold_by_staff(),
+    "excess that is passed off as settled": lambda: pass_off("excessive"),
+    "entries of a week that is gone": lambda: WeeklyUsage.objects.filter(kind="student")._raw_delete(using="default"),
     "a hold that never ended": lambda: Hold.objects.filter(id="released").update(state="held"),
 }
 
@@ -61,7 +84,7 @@ TAMPERINGS: dict[str, Callable[[], object]] = {
 def test_a_ledger_that_adds_up_has_no_drift(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("audit_ledger")
 
-    assert capsys.readouterr().out == "2 weeks, 5 holds (1 open): drift 0\n"
+    assert capsys.readouterr().out == "2 weeks, 5 holds (1 open), excess 0: drift 0\n"
 
 
 @pytest.mark.parametrize("tamper", TAMPERINGS.values(), ids=TAMPERINGS.keys())
@@ -81,6 +104,14 @@ def test_the_figure_that_is_off_is_named_with_both_values() -> None:
 
     assert "student 1, week of 2026-11-16, used" in str(drift)
     assert (drift.stored - drift.proven, audit().drift) == (5, 5)
+
+
+def test_what_went_beyond_the_holds_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    move(reserve("more", 10), reserve("most", 10), settle("more", 11), settle("most", 40))
+
+    call_command("audit_ledger")
+
+    assert "excess 31: drift 0" in capsys.readouterr().out
 
 
 def test_looking_changes_nothing() -> None:

@@ -187,7 +187,7 @@ def test_settling_replaces_the_hold_by_the_true_amount() -> None:
 
     (outcome,) = move(settle("a", 25))
 
-    assert outcome == Ended("settled", 25, True, "{}", ((25, 0), (25, 0)))
+    assert outcome == Ended("settled", 25, True, "{}", ((25, 0, 0), (25, 0, 0)))
     assert Hold.objects.get(id="a").resolved_at == LATER
 
 
@@ -197,6 +197,49 @@ def test_settling_may_charge_more_than_was_held() -> None:
     move(settle("a", 130))
 
     assert totals(STUDENT) == (130, 0)
+
+
+def entries(hold: str) -> list[tuple[str, int, int]]:
+    """What the call moved on the student's week after its hold."""
+    rows = LedgerEntry.objects.filter(hold=hold, usage__kind="student").exclude(kind="hold").order_by("id")
+    return list(rows.values_list("kind", "held_delta", "used_delta"))
+
+
+@pytest.mark.parametrize(
+    ("movements", "moved"),
+    [
+        ([settle("a", 60)], [("settle", -60, 60)]),
+        ([settle("a", 61)], [("settle", -60, 60), ("excess", 0, 1)]),
+        ([expire("a"), settle("a", 90)], [("expire", -60, 5), ("adjust", 0, 55), ("excess", 0, 30)]),
+    ],
+)
+def test_what_is_charged_beyond_the_hold_is_an_entry_of_its_own(
+    movements: list[Movement], moved: list[tuple[str, int, int]]
+) -> None:
+    move(reserve("a", 60))
+
+    move(*movements)
+
+    assert entries("a") == moved
+
+
+@pytest.mark.parametrize(
+    ("charge", "moved"),
+    [
+        (100, [("adjust", 0, 0), ("excess", 0, 10)]),
+        (70, [("adjust", 0, 0), ("excess", 0, -20)]),
+        (40, [("adjust", 0, -20), ("excess", 0, -30)]),
+        (90, [("adjust", 0, 0)]),
+    ],
+)
+def test_a_zombie_adjusts_the_excess_as_well(charge: int, moved: list[tuple[str, int, int]]) -> None:
+    move(reserve("a", 60))
+    checkpoint("a", 90)
+    move(expire("a"))
+
+    move(settle("a", charge))
+
+    assert entries("a") == [("expire", -60, 60), ("excess", 0, 30), *moved]
 
 
 def test_releasing_gives_all_of_it_back() -> None:
@@ -252,8 +295,8 @@ def test_a_zombie_adjusts_the_charge_once() -> None:
 
     first, second = move(settle("a", 40)), move(settle("a", 99))
 
-    assert first == [Ended("adjusted", 40, True, "{}", ((40, 0), (40, 0)))]
-    assert second == [Ended("adjusted", 40, False, "{}", ((40, 0), (40, 0)))]
+    assert first == [Ended("adjusted", 40, True, "{}", ((40, 0, 0), (40, 0, 0)))]
+    assert second == [Ended("adjusted", 40, False, "{}", ((40, 0, 0), (40, 0, 0)))]
 
 
 def test_a_zombie_may_also_give_back() -> None:
@@ -389,6 +432,6 @@ def test_what_it_remembers_of_weeks_is_bounded() -> None:
     strangers = {("student", -number, NOW): 0 for number in range(rows._MAX_WEEK_IDS)}
     rows._week_ids.update(strangers)
 
-    move(reserve("b", 10))
+    move(reserve("b", 10, replace(STUDENT, id=77)))
 
     assert len(rows._week_ids) <= 3

@@ -1,135 +1,370 @@
-"""The ledger against a model of it that is too simple to be wrong: dictionaries, one movement at a time."""
+"""The ledger's whole life against a model of it, step by step, on every database of the run.
 
-from dataclasses import dataclass, replace
+Movements queue as they do for the writer, and are committed in batches; the database may go away at any commit, before
+it or after it, and whoever waited then delivers again. The clock runs over the ends of weeks and over changes to and
+from daylight saving time. After every step the books of all databases are those of the model.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
 
 import pytest
-from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
-from apps.quotas.models import Hold, WeeklyUsage
-from apps.quotas.movements import Account, Ended, Expire, Held, Movement, Release, Reserve, Settle, Short
-from tests.quotas.test_ledger import STUDENT, checkpoint, drift, expire, move, release, reserve, settle
+from apps.quotas.audit import audit
+from apps.quotas.movements import (
+    Account,
+    Correct,
+    Expire,
+    Grant,
+    Held,
+    Movement,
+    Note,
+    Outcome,
+    Release,
+    Reserve,
+    Settle,
+    Short,
+)
+from apps.quotas.weeks import week_at
+from tests.quotas.books import Books, LostConnection, all_books
+from tests.quotas.model import Model, ModelHold, told, week_of
 
 pytestmark = pytest.mark.django_db
 
-IDS = [f"hold-{number}" for number in range(8)]
-ACCOUNTS = [replace(STUDENT, id=number, limit=limit) for number, limit in enumerate((0, 40, 100, None))]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """A checkpoint that was written down."""
-
-    hold: str
-    amount: int
-
-
-@dataclass(slots=True)
-class ModelHold:
-    accounts: tuple[Account, ...]
-    amount: int
-    floor: int
-    checkpoint: int = 0
-    state: str = "held"
-    charged: int = 0
-
-
-class Model:
-    def __init__(self) -> None:
-        self.holds: dict[str, ModelHold] = {}
-
-    def used(self, account: Account) -> int:
-        return sum(hold.charged for hold in self.holds.values() if account in hold.accounts)
-
-    def held(self, account: Account) -> int:
-        open_ones = (hold for hold in self.holds.values() if hold.state == "held")
-        return sum(hold.amount for hold in open_ones if account in hold.accounts)
-
-    def apply(self, movement: Movement | Progress) -> object:
-        if isinstance(movement, Reserve):
-            return self._reserve(movement)
-        hold = self.holds.get(movement.hold)
-        if hold is None:
-            return None
-        if isinstance(movement, Progress):
-            if hold.state == "held":
-                hold.checkpoint = movement.amount
-        elif hold.state == "held":
-            self._end(hold, movement)
-        elif hold.state == "expired" and isinstance(movement, Settle):
-            hold.state, hold.charged = "adjusted", movement.charge
-        return hold.state, hold.charged
-
-    def _reserve(self, movement: Reserve) -> object:
-        remaining = [
-            max(0, account.limit - self.used(account) - self.held(account))
-            for account in movement.accounts
-            if account.limit is not None
-        ]
-        amount = min([movement.amount, *remaining])
-        if amount < movement.least:
-            return "short"
-        self.holds[movement.hold] = ModelHold(movement.accounts, amount, movement.floor)
-        return "held", amount
-
-    @staticmethod
-    def _end(hold: ModelHold, movement: Settle | Release | Expire) -> None:
-        if isinstance(movement, Settle):
-            hold.state, hold.charged = "settled", movement.charge
-        elif isinstance(movement, Release):
-            hold.state = "released"
-        else:
-            hold.state, hold.charged = "expired", max(hold.floor, hold.checkpoint)
-
-
-def real(movement: Movement | Progress) -> object:
-    """The ledger's answer in the words of the model."""
-    if isinstance(movement, Progress):
-        checkpoint(movement.hold, movement.amount)
-        row = Hold.objects.filter(id=movement.hold).first()
-        return row and (row.state, row.charged or 0)
-    (outcome,) = move(movement)
-    if isinstance(outcome, Held):
-        return "held", outcome.amount
-    if isinstance(outcome, Short):
-        return "short"
-    return (outcome.state, outcome.charged) if isinstance(outcome, Ended) else None
-
-
-@st.composite
-def stories(draw: st.DrawFn) -> list[Movement | Progress]:
-    """Movements and checkpoints in any order; a hold is reserved at most once."""
-    unused, story = list(IDS), []
-    for kind in draw(st.lists(st.sampled_from(["reserve", "reserve", *MOVES]), min_size=1, max_size=25)):
-        amount = draw(st.integers(0, 60))
-        if kind == "reserve":
-            if unused:
-                accounts = draw(st.lists(st.sampled_from(ACCOUNTS), min_size=1, max_size=3, unique=True))
-                least, floor = draw(st.integers(0, amount)), draw(st.integers(0, 20))
-                story.append(reserve(unused.pop(0), amount, *accounts, least=least, floor=floor))
-        else:
-            story.append(MOVES[kind](draw(st.sampled_from(IDS)), amount))
-    return story
-
-
-MOVES = {
-    "settle": settle,
-    "progress": Progress,
-    "release": lambda hold, _: release(hold),
-    "expire": lambda hold, _: expire(hold),
+# Helsinki leaves daylight saving time on 25 October, New York on 1 November; Lord Howe entered it, by half an hour, on
+# 4 October. Kathmandu never does.
+STARTS = [datetime(2026, month, day, 12, tzinfo=UTC) for month, day in ((10, 3), (10, 24), (10, 31), (3, 28))]
+ZONES = {
+    "student": ("Europe/Helsinki", 0),
+    "course": ("America/New_York", 6),
+    "institution": ("Australia/Lord_Howe", 3),
 }
+ACCOUNTS = (("student", 1), ("student", 2), ("course", 1), ("institution", 1))
+OWNERS = ("left", "right")
+IDS = [f"{number:032x}" for number in range(10)]
+LEASE = timedelta(hours=8)
+MOST = 400
+
+CHARGES = st.integers(0, 20) | st.integers(0, 240)  # less than a floor, or more than was held
+AMOUNTS = st.integers(0, 60)
+HOLDS = st.integers(0, len(IDS))  # which of those that were reserved so far; or else one that never was
+PLACES = st.sampled_from(ACCOUNTS)
+# Most often what is queued is committed at once; or it waits for company; or the database goes away.
+FATES = st.sampled_from(["commit", "commit", "commit", "commit", "wait", "wait", "before", "after"])
 
 
-@given(story=stories())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
-def test_the_ledger_answers_as_its_model_does(story: list[Movement | Progress]) -> None:
-    model = Model()
-    with transaction.atomic():
-        for movement in story:
-            assert real(movement) == model.apply(movement)
-            for week in WeeklyUsage.objects.all():
-                account = ACCOUNTS[week.account]
-                assert (week.used, week.held) == (model.used(account), model.held(account))
-        assert drift() == []
-        transaction.set_rollback(True)
+Step = tuple[str, dict[str, Any]]  # a rule below, and its values
+
+
+class Life(RuleBasedStateMachine):
+    """Two processes that share a ledger, and staff."""
+
+    books: list[Books] = []  # set by the test
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Model()
+        self.now = STARTS[0]
+        self.limits: dict[tuple[str, int], int | None] = dict.fromkeys(ACCOUNTS, 100)
+        self.unused = list(IDS)
+        self.queue: list[Movement] = []
+        self.delivered: list[Movement] = []
+        self.unsure: list[Movement] = []  # whoever asked for these does not know what became of them
+        self.past: dict[str, str] = {}
+        self.staff = 0
+        for books in self.books:
+            books.start()
+
+    @initialize(start=st.sampled_from(STARTS), calls=st.lists(st.tuples(PLACES, st.sampled_from(OWNERS)), max_size=4))
+    def begin(self, start: datetime, calls: list[tuple[Any, str]]) -> None:
+        self.now = start
+        for place, owner in calls:
+            self.reserve(places=[place], amount=30, least=10, floor=15, owner=owner, fate="commit")
+
+    def teardown(self) -> None:
+        assert audit().drifts == ()
+        for books in self.books:
+            books.start_over()
+
+    # Calls
+
+    @rule(places=st.lists(PLACES, min_size=1, max_size=3, unique=True), amount=AMOUNTS, least=AMOUNTS, floor=AMOUNTS,
+          owner=st.sampled_from(OWNERS), fate=FATES)  # fmt: skip
+    def reserve(self, places: Any, amount: int, least: int, floor: int, owner: str, fate: str) -> None:
+        if not self.unused:
+            return
+        self._ask(
+            Reserve(
+                hold=self.unused.pop(0), owner=owner, accounts=tuple(self._account(place) for place in places),
+                amount=max(amount, least), least=least, floor=min(floor, 20), identity="{}", now=self.now,
+                expires_at=self.now + LEASE,
+            ),
+            fate,
+        )  # fmt: skip
+
+    @rule(number=HOLDS, relayed=st.integers(0, 120), fate=FATES)
+    def checkpoint(self, number: int, relayed: int, fate: str) -> None:
+        self._commit("commit")
+        hold = self._hold(number)
+        for books in self.books:
+            try:
+                books.checkpoint(hold, relayed, fate=fate)
+            except LostConnection:
+                continue
+        if fate != "before":
+            self.model.checkpoint(hold, relayed)
+
+    @rule(number=HOLDS, charge=CHARGES, fate=FATES)
+    def settle(self, number: int, charge: int, fate: str) -> None:
+        """With usage, without it, with an odd one: to the ledger all are an amount. From a zombie as well."""
+        self._ask(Settle(hold=self._hold(number), charge=charge, now=self.now), fate)
+
+    @rule(number=HOLDS, fate=FATES)
+    def release(self, number: int, fate: str) -> None:
+        self._ask(Release(hold=self._hold(number), now=self.now), fate)
+
+    @rule(died=st.sampled_from([(), ("left",), OWNERS, OWNERS]), fate=FATES)
+    def sweep(self, died: tuple[str, ...], fate: str) -> None:
+        """What every process does once a second: calls of dead ones end, and two sweepers see to it at once."""
+        self._commit("commit")
+        left = self.model.left_behind(set(died), self.now)
+        assert [books.left_behind(set(died), self.now) for books in self.books] == [left] * len(self.books)
+        self.queue += [Expire(hold=hold, now=self.now) for hold in [*left, *left]]
+        self._commit("after" if fate == "after" else "commit")
+        assert self.model.left_behind(set(died), self.now) == []  # I10
+
+    # Trouble
+
+    @rule(picks=st.lists(st.floats(0, 0.99), min_size=1, max_size=3), fate=FATES)
+    def deliver_again(self, picks: list[float], fate: str) -> None:
+        """Nothing that was done is done twice, whenever and however often it comes again."""
+        self._commit("commit")
+        again = [self.delivered[int(pick * len(self.delivered))] for pick in picks if self.delivered]
+        before = [(books.weeks(), books.holds()) for books in self.books]
+        late = [m for m in again if isinstance(m, Settle) and self._state(m.hold) == "expired"]
+        self.queue += again
+        self._commit(fate)
+        if not late:
+            assert [(books.weeks(), books.holds()) for books in self.books] == before
+
+    @rule(fate=FATES)
+    def make_up(self, fate: str) -> None:
+        """The backlog: what nobody knows the fate of is delivered again; of a hold, its release."""
+        self._commit("commit")
+        waiting, self.unsure = self.unsure, []
+        self.queue += [Release(hold=m.hold, now=self.now) if isinstance(m, Reserve) else m for m in waiting]
+        self._commit(fate)
+
+    # Staff
+
+    @rule(
+        kind=st.sampled_from(["grant", "correct", "correct"]),
+        place=PLACES,
+        amount=st.integers(-60, 40) | st.just(-60),
+        fate=FATES,
+    )
+    def book(self, kind: str, place: Any, amount: int, fate: str) -> None:
+        id, account = self._staff_id(kind), self._account(place)
+        grant = Grant(id=id, account=account, amount=amount, actor=None, note="", now=self.now)
+        correct = Correct(id=id, account=account, used_delta=amount, actor=None, note="", now=self.now)
+        self._ask(grant if kind == "grant" else correct, fate)
+
+    @rule(place=PLACES, limit=st.sampled_from([0, 30, 100, None]), boost=st.sampled_from([1, 1, 2, 3]), fate=FATES)
+    def change_the_limit(self, place: Any, limit: int | None, boost: int, fate: str) -> None:
+        """An override, and a boost that multiplies it."""
+        self.limits[place] = None if limit is None else limit * boost
+        note = Note(id=self._staff_id("change"), account=self._account(place), actor=None, note="More", now=self.now)
+        self._ask(note, fate)
+
+    # Time
+
+    @rule(hours=st.integers(-1, 30), place=PLACES, offset=st.sampled_from([-1, 0, 1]), is_edge=st.booleans())
+    def pass_time(self, hours: int, place: Any, offset: int, is_edge: bool) -> None:
+        """A while, or a step back; or to the end of somebody's week, the instant before it and the instant after."""
+        edge = self._account(place).week.ends_at + timedelta(microseconds=offset)
+        self.now = edge if is_edge else self.now + timedelta(hours=hours)
+
+    # How a step is taken
+
+    def _account(self, place: tuple[str, int]) -> Account:
+        kind, id = place
+        zone, first = ZONES[kind]
+        return Account(kind, id, self.limits[place], week_at(self.now, timezone=zone, first_day=first))
+
+    def _hold(self, number: int) -> str:
+        known = [*self.model.holds, *(movement.hold for movement in self.queue if isinstance(movement, Reserve))]
+        return known[number % len(known)] if known and number < len(IDS) else "f" * 32
+
+    def _staff_id(self, kind: str) -> str:
+        self.staff += 1
+        return f"{kind}-{self.staff:032x}"
+
+    def _state(self, hold: str) -> str | None:
+        known = self.model.holds.get(hold)
+        return known.state if known else None
+
+    def _ask(self, movement: Movement, fate: str) -> None:
+        self.queue.append(movement)
+        self._commit(fate)
+
+    def _commit(self, fate: str) -> None:
+        """All databases take the batch, or lose it, and those that answer give the answers of the model."""
+        if fate == "wait" or not self.queue:
+            return
+        batch, self.queue = self.queue, []
+        outcomes = [self._apply(books, batch, fate) for books in self.books]
+        if fate != "commit":
+            self.unsure += batch
+        if fate == "before":
+            return
+        expected = [self.model.answer(movement) for movement in batch]
+        self.delivered += [movement for movement in batch if not isinstance(movement, Reserve)]
+        for answers in outcomes:
+            if answers is not None:
+                assert [told(answer) for answer in answers] == expected
+                _check_room(answers)
+
+    def _apply(self, books: Books, batch: list[Movement], fate: str) -> list[Outcome] | None:
+        try:
+            return books.apply(batch, fate=fate)
+        except LostConnection:
+            return None
+
+    # What is true after every step
+
+    @invariant()
+    def the_books_are_those_of_the_model(self) -> None:
+        """I2, I3, I4: held, used and granted are the sums of holds, of charges and of the journal."""
+        for books in self.books:
+            weeks = books.weeks()
+            assert weeks == {week: self.model.figures(week) for week in weeks} == books.sums()
+            assert {week for hold in self.model.holds.values() for week in hold.weeks} <= weeks.keys()
+            assert books.holds() == {id: _row(hold) for id, hold in self.model.holds.items()}  # I6: one for each call
+
+    @invariant()
+    def nothing_is_below_nothing(self) -> None:
+        """I5."""
+        assert all(min(figures) >= 0 for books in self.books for figures in books.weeks().values())
+
+    @invariant()
+    def a_hold_ends_once(self) -> None:
+        """I7: and an expired one is adjusted once."""
+        for id, hold in self.model.holds.items():
+            before = self.past.get(id, "held")
+            assert before in ("held", hold.state) or (before, hold.state) == ("expired", "adjusted")
+            self.past[id] = hold.state
+
+    @invariant()
+    def what_goes_beyond_a_hold_is_flagged(self) -> None:
+        """I1: without it, no week would have used more than it had room for."""
+        beyond = {id: hold.charged - hold.amount for id, hold in self.model.holds.items()}
+        expected = {id: excess for id, excess in beyond.items() if excess > 0}
+        assert all(books.excess() == expected for books in self.books)
+
+
+def _check_room(outcomes: list[Outcome]) -> None:
+    """I1: whatever is held has room on each of its accounts; whatever is refused had none on the one that is named."""
+    for outcome in outcomes:
+        if isinstance(outcome, Held) and outcome.amount:
+            assert all(b.limit is None or b.used + b.held <= b.limit for b in outcome.balances)
+        if isinstance(outcome, Short):
+            assert week_of(outcome.account) in {week_of(balance.account) for balance in outcome.balances}
+
+
+def _row(hold: ModelHold) -> tuple[str, int, int, int]:
+    return hold.state, hold.amount, hold.charged, hold.checkpoint
+
+
+@pytest.fixture
+def books(db: None) -> Iterator[list[Books]]:
+    with all_books() as books:
+        yield books
+
+
+@pytest.mark.timeout(900)
+def test_every_life_of_the_ledger_is_that_of_its_model(books: list[Books]) -> None:
+    """Some hundred steps in the suite; in the battery some ten thousand."""
+    look = settings(max_examples=min(settings.default.max_examples // 2, MOST), stateful_step_count=40)
+
+    run_state_machine_as_test(type("Life", (Life,), {"books": books}), settings=look)
+
+
+def replay(books: list[Books], *steps: Step) -> None:
+    """A life that was found, kept as a plain test."""
+    life = type("Life", (Life,), {"books": books})()
+    for name, values in steps:
+        getattr(life, name)(**values)
+        life.the_books_are_those_of_the_model()
+        life.nothing_is_below_nothing()
+        life.a_hold_ends_once()
+        life.what_goes_beyond_a_hold_is_flagged()
+    life.teardown()
+
+
+def wander(random: Random, steps: int) -> list[Step]:
+    """A life at random, in which most movements find something to do: hypothesis varies the lives that it had."""
+    fates = ["commit", "commit", "commit", "commit", "wait", "wait", "before", "after"]
+    life: list[Step] = []
+    for _ in range(steps):
+        number, fate = random.randrange(len(IDS) + 1), random.choice(fates)
+        steps_to_take: dict[str, dict[str, Any]] = {
+            "reserve": {
+                "places": random.sample(ACCOUNTS, random.randint(1, 3)), "amount": random.randint(0, 60),
+                "least": random.randint(0, 60), "floor": random.randint(0, 20), "owner": random.choice(OWNERS),
+            },
+            "checkpoint": {"number": number, "relayed": random.randint(0, 120)},
+            "settle": {"number": number, "charge": random.choice([random.randint(0, 20), random.randint(0, 240)])},
+            "release": {"number": number},
+            "sweep": {"died": random.choice([(), ("left",), OWNERS])},
+            "deliver_again": {"picks": [random.random() for _ in range(random.randint(1, 3))]},
+            "make_up": {},
+            "book": {
+                "kind": random.choice(["grant", "correct"]), "place": random.choice(ACCOUNTS),
+                "amount": random.choice([-60, random.randint(-60, 40)]),
+            },
+            "change_the_limit": {
+                "place": random.choice(ACCOUNTS), "limit": random.choice([0, 30, 100, None]),
+                "boost": random.choice([1, 2]),
+            },
+        }  # fmt: skip
+        name = random.choice(["reserve", "settle", *steps_to_take, "pass_time"])
+        if name == "pass_time":
+            edge = {"place": random.choice(ACCOUNTS), "offset": random.choice([-1, 0, 1])}
+            life.append((name, {"hours": random.randint(-1, 30), "is_edge": random.random() < 0.3, **edge}))
+        else:
+            life.append((name, {**steps_to_take[name], "fate": fate}))
+    return life
+
+
+@pytest.mark.timeout(900)
+def test_lives_at_random_are_those_of_the_model(books: list[Books]) -> None:
+    """Fifty in the suite, and two thousand in the battery."""
+    for seed in range(settings.default.max_examples):
+        life = wander(Random(seed), 30)
+        try:
+            replay(books, *life)
+        except BaseException as error:
+            error.add_note(f"Life {seed}: {life}")
+            raise
+
+
+def test_a_refund_of_what_a_zombie_then_reports_as_less_leaves_nothing_used(books: list[Books]) -> None:
+    place = ACCOUNTS[0]
+    replay(
+        books,
+        ("reserve", {"places": [place], "amount": 50, "least": 0, "floor": 20, "owner": "left", "fate": "commit"}),
+        ("sweep", {"died": ("left",), "fate": "commit"}),
+        ("book", {"kind": "correct", "place": place, "amount": -20, "fate": "commit"}),
+        ("settle", {"number": 0, "charge": 5, "fate": "commit"}),
+    )

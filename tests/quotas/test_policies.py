@@ -9,6 +9,7 @@ import pytest
 from apps.accounts.principals import Principal
 from apps.quotas.models import Institution, QuotaPolicy
 from apps.quotas.policies import CoursePolicy, Policies, load_policies, policies
+from apps.quotas.rates_tokens import TokenScope
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -84,8 +85,12 @@ def test_a_policy_is_loaded_with_all_that_it_says() -> None:
         "student_concurrent_requests": 8,
         "course_requests_per_minute": 600,
         "course_concurrent_requests": 80,
+        "key_tokens_per_minute": 1000,
+        "student_tokens_per_minute": 2000,
+        "course_tokens_per_minute": 30_000,
         "default_output_tokens": 500,
         "least_output_tokens": 20,
+        "max_output_tokens": 2000,
     }
     course = factories.make_course(allowance=None)
     QuotaPolicy.objects.create(course=course, **values)
@@ -98,6 +103,21 @@ def test_a_policy_that_says_nothing_limits_only_the_tokens() -> None:
     QuotaPolicy.objects.create(course=course)
 
     assert load_policies().of(course.pk) == CoursePolicy()
+
+
+def test_tokens_are_counted_wherever_there_is_a_limit(principal: Principal) -> None:
+    QuotaPolicy.objects.filter(course=principal.course_id).update(
+        key_tokens_per_minute=1000, course_tokens_per_minute=30_000
+    )
+
+    assert load_policies().token_scopes(principal) == (
+        TokenScope("key", 1, 1000),
+        TokenScope("course", principal.course_id, 30_000),
+    )
+
+
+def test_without_limits_of_tokens_a_minute_none_are_counted(principal: Principal) -> None:
+    assert load_policies().token_scopes(principal) == ()
 
 
 def test_an_unknown_course_has_no_tokens_and_no_rate_limits() -> None:

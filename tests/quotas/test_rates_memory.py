@@ -3,6 +3,7 @@
 from apps.common.errors import RateLimited
 from apps.quotas.rates import WINDOW, Scope
 from apps.quotas.rates_memory import MemoryRateLimits
+from apps.quotas.rates_tokens import TokenScope
 
 
 class Clock:
@@ -81,3 +82,46 @@ async def test_refused_requests_leave_nothing_behind() -> None:
             continue
 
     assert len(limits) == 1
+
+
+async def tokens_admitted(limits: MemoryRateLimits, scope: TokenScope, *, amount: int, times: int) -> int:
+    count = 0
+    for number in range(times):
+        try:
+            await limits.take((scope,), id=f"{scope.id}-{number}", amount=amount)
+        except RateLimited:
+            continue
+        count += 1
+    return count
+
+
+async def test_one_process_of_four_admits_its_part_of_the_tokens() -> None:
+    limits = MemoryRateLimits(processes=4, clock=Clock())
+
+    assert await tokens_admitted(limits, TokenScope("student", 1, 1000), amount=50, times=20) == 5
+
+
+async def test_one_process_of_four_admits_one_call_that_is_larger_than_its_part() -> None:
+    limits = MemoryRateLimits(processes=4, clock=Clock())
+
+    assert await tokens_admitted(limits, TokenScope("student", 1, 1000), amount=900, times=5) == 1
+
+
+async def test_tokens_that_were_taken_elsewhere_count() -> None:
+    limits, ada = MemoryRateLimits(clock=Clock()), TokenScope("student", 1, 1000)
+    limits.record_tokens((ada,), id="elsewhere", amount=700)
+    limits.correct((ada,), id="elsewhere", amount=500)
+
+    assert limits.taken(ada, id="elsewhere") == 500
+    assert limits.taken(TokenScope("student", 2, 1000), id="elsewhere") == 0
+    assert await tokens_admitted(limits, ada, amount=100, times=10) == 5
+
+
+async def test_it_remembers_nobody_whose_tokens_are_a_minute_old() -> None:
+    clock = Clock()
+    limits = MemoryRateLimits(clock=clock)
+    for id in range(10_000):
+        await limits.take((TokenScope("student", id, 1000),), id=f"{id}", amount=500)
+        clock.now += WINDOW // 100
+
+    assert len(limits) < 200

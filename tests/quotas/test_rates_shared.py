@@ -13,7 +13,8 @@ from apps.quotas.rates import Scope
 from apps.quotas.rates_memory import MemoryRateLimits
 from apps.quotas.rates_redis import RedisCounts
 from apps.quotas.rates_shared import LOCAL, SharedRateLimits, open_rate_limits
-from tests.contracts.rates import course, student
+from apps.quotas.rates_tokens import TokenScope
+from tests.contracts.rates import course, student, tokens_of_student
 from tests.live import PATIENCE
 from tests.servers import Redis
 
@@ -61,6 +62,22 @@ async def ask(limits: SharedRateLimits, *scopes: Scope) -> str | None:
 
 async def often(limits: SharedRateLimits, *scopes: Scope, times: int) -> int:
     return sum([await ask(limits, *scopes) is not None for _ in range(times)])
+
+
+async def take(limits: SharedRateLimits, amount: int, *scopes: TokenScope) -> str | None:
+    id = new_id()
+    try:
+        await limits.take(scopes, id=id, amount=amount)
+    except RateLimited:
+        return None
+    return id
+
+
+async def until_taken(limits: SharedRateLimits, amount: int, scope: TokenScope) -> str:
+    async with asyncio.timeout(PATIENCE):
+        while (id := await take(limits, amount, scope)) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return id
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -262,3 +279,101 @@ async def test_with_a_redis_all_processes_share(redis: Redis) -> None:
 
     assert isinstance(limits, SharedRateLimits)
     await limits.close()
+
+
+# Tokens
+
+
+async def test_what_a_call_cost_in_one_process_is_known_in_the_other(opened: Opened) -> None:
+    here, there, ada = await opened(), await opened(), tokens_of_student(1000)
+    first = await take(here, 900, ada)
+    assert first is not None and await take(there, 200, ada) is None
+
+    here.correct((ada,), id=first, amount=300)
+
+    assert await until_taken(there, 700, ada)
+
+
+@pytest.mark.parametrize("fault", ["stopped", "frozen"])
+async def test_without_redis_each_process_has_its_part_of_the_tokens(opened: Opened, redis: Redis, fault: str) -> None:
+    limits, ada = await opened(), tokens_of_student(1000)
+
+    (redis.stop if fault == "stopped" else redis.freeze)()
+    await asked_until_local(limits)
+
+    assert [bool(await take(limits, 100, ada)) for _ in range(4)] == [True, True, False, False]
+
+
+async def test_a_minute_does_not_start_anew_when_redis_goes(opened: Opened, redis: Redis) -> None:
+    limits, ada = await opened(), tokens_of_student(1000)
+    first = await take(limits, 800, ada)
+    assert first is not None
+
+    redis.stop()
+    await asked_until_local(limits)
+    before = await take(limits, 50, ada)
+    limits.correct((ada,), id=first, amount=200)
+
+    assert before is None
+    assert await take(limits, 50, ada)
+
+
+async def test_what_a_call_cost_while_redis_was_frozen_is_known_after_it(opened: Opened, redis: Redis) -> None:
+    limits, other, ada = await opened(), await opened(), tokens_of_student(1000)
+    first = await take(limits, 1000, ada)
+    assert first is not None
+
+    redis.freeze()
+    limits.correct((ada,), id=first, amount=0)
+    await asked_until_local(limits)
+    redis.resume()
+
+    assert await until_taken(other, 1000, ada)
+
+
+async def test_a_call_whose_client_leaves_while_it_waits_for_redis_takes_nothing(opened: Opened, redis: Redis) -> None:
+    limits, other, ada = await opened(), await opened(), tokens_of_student(1000)
+
+    redis.freeze()
+    asking = asyncio.create_task(limits.take((ada,), id=new_id(), amount=1000))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    redis.resume()
+
+    assert asking.cancelled()
+    assert await until_taken(other, 1000, ada)
+
+
+async def test_the_last_costs_are_told_before_the_end(opened: Opened) -> None:
+    limits, other, ada = await opened(), await opened(), tokens_of_student(1000)
+    first = await take(limits, 1000, ada)
+    assert first is not None
+
+    limits.correct((ada,), id=first, amount=10)
+    await limits.close()
+
+    assert await take(other, 990, ada)
+
+
+async def test_who_asks_again_the_moment_a_call_ends_is_not_told_to_wait(opened: Opened) -> None:
+    limits, ada = await opened(), tokens_of_student(1000)
+
+    for _ in range(20):
+        id = await take(limits, 900, ada)
+        assert id is not None
+        limits.correct((ada,), id=id, amount=5)
+
+
+async def test_a_call_that_gave_its_tokens_back_may_take_others_at_once(opened: Opened) -> None:
+    """As one that turns to a cheaper model does."""
+    limits, other = await opened(), await opened()
+
+    for _ in range(20):
+        ada, id = tokens_of_student(1000), new_id()
+        await limits.take((ada,), id=id, amount=900)
+        limits.correct((ada,), id=id, amount=0)
+        await limits.take((ada,), id=id, amount=600)
+        await limits.keep()
+
+        assert await take(other, 401, ada) is None

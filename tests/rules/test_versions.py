@@ -1,8 +1,10 @@
 """Every change of a rule is a version, whoever makes it and however."""
 
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
@@ -181,3 +183,15 @@ def test_a_summary_is_one_line_that_fits() -> None:
     assert told.startswith("message: a b → xxx")
     assert "\n" not in told
     assert len(told) <= 500
+
+
+def test_rules_from_before_there_were_versions_are_version_one(rule: Rule) -> None:
+    RuleVersion.objects.all().delete()
+    Rule._base_manager.update(version=0, starts_at="2026-12-01T09:00Z", from_time="09:00")
+
+    import_module("apps.rules.migrations.0003_first_versions").write_first_versions(apps, None)
+
+    rule.refresh_from_db()
+    assert (rule.version, history(rule)) == (1, [(1, "made")])
+    rule.save()
+    assert rule.version == 1

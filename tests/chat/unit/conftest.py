@@ -1,10 +1,12 @@
 """Fixtures of the chat path's stages."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from apps.chat.plane import Plane
 from apps.common.clients import RelayClient, RelayLimits
@@ -16,25 +18,34 @@ from tests.chat.unit.desk import Desk
 from tests.chat.unit.upstreams import ScriptedAdapter, ScriptedUpstream
 
 
+@contextlib.contextmanager
+def seen_alive() -> Iterator[Owner]:
+    """An owner that a gateway beside the tests sees alive. It would end the holds of any other as a dead one's."""
+    owner = Owner(settings.OWNER_DIR)
+    yield owner
+    owner.close()
+
+
 @pytest.fixture
 def desk(committed_db: None) -> Iterator[Desk]:
-    writer = Writer(name="desk")
-    writer.start()
-    yield Desk(writer)
-    writer.stop()
+    with seen_alive() as owner:
+        writer = Writer(name="desk", sign=owner.id)
+        writer.start()
+        yield Desk(writer, owner=owner.id)
+        writer.stop()
 
 
 @pytest.fixture
 async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
     """A plane of which only the spool is at work."""
-    owner = Owner(tmp_path / "owners")
     client = RelayClient(RelayLimits(connect_timeout=1, pool_timeout=1, keepalive_expiry=1, max_connections=1))
-    plane = Plane(owner=owner, writer=Writer(), spool=Spool(tmp_path / "spool.sqlite3"), client=client, adapters={})
-    plane.spool.start()
-    yield plane
-    plane.spool.stop()
-    await client.close()
-    owner.close()
+    with seen_alive() as owner:
+        writer, spool = Writer(sign=owner.id), Spool(tmp_path / "spool.sqlite3")
+        plane = Plane(owner=owner, writer=writer, spool=spool, client=client, adapters={})
+        plane.spool.start()
+        yield plane
+        plane.spool.stop()
+        await client.close()
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ LATER = NOW + timedelta(seconds=90)
 class Desk:
     """One student whose calls are reserved, settled and recorded."""
 
-    def __init__(self, writer: Writer) -> None:
-        self.writer = writer
+    def __init__(self, writer: Writer, *, owner: str) -> None:
+        self.writer, self.owner = writer, owner
         self.student = factories.make_student()
         factories.make_key(self.student)
         self.key = ApiKey.objects.get(membership=self.student)
@@ -60,14 +60,14 @@ class Desk:
     def reservation(self, id: str, amount: int, *, hits: bool = False) -> Reserve:
         return Reserve(
             hold=id,
-            owner="owner",
+            owner=self.owner,
             accounts=(self.account,),
             amount=amount,
             least=amount,
             floor=40,
             identity=accounting.identity(self.row(id), [self.hit(id)] if hits else []),
             now=NOW,
-            expires_at=LATER,
+            expires_at=NOW + timedelta(days=3650),  # by the clock on the wall nothing of these tests is due
         )
 
     def settle(self, id: str, charge: int, *, hits: bool = False, **overrides: Any) -> Any:

@@ -46,6 +46,11 @@ ESTIMATES: list[tuple[dict[str, Any], tuple[int, int, int, int]]] = [
     ({"max_output": 9000}, (4096, 4221, 189, 100)),
     ({"default_output": 9000}, (4096, 4221, 189, 100)),
     ({"model_most": 32}, (32, 157, 157, 100)),
+    ({"most_output": 500}, (500, 625, 189, 100)),
+    ({"most_output": 500, "max_output": 2000}, (500, 625, 189, 100)),
+    ({"most_output": 500, "max_output": 10}, (10, 135, 135, 100)),
+    ({"most_output": 32}, (32, 157, 157, 100)),
+    ({"most_output": 9000, "max_output": 9000}, (4096, 4221, 189, 100)),
     ({"choices": 3}, (1000, 3125, 317, 100)),
     ({"input": 101}, (1000, 1126, 190, 101)),
     ({"input": 1}, (1000, 1001, 65, 1)),
@@ -297,7 +302,7 @@ def test_a_student_who_is_deleted_leaves_no_hold_behind(desk: Desk) -> None:
 
 
 def test_one_whose_course_is_gone_does_not_hinder_neighbours(desk: Desk) -> None:
-    other = Desk(desk.writer)
+    other = Desk(desk.writer, owner=desk.owner)
     call, gone = desk.reserve(), other.reserve()
     other.student.course.delete()
 

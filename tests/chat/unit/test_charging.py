@@ -50,6 +50,19 @@ def test_the_charge(ending: Ending, reported: Tokens | None, relayed: int, expec
     assert charge(seen(ending, reported=reported, relayed_estimate=relayed), PLAIN) == expected
 
 
+EARLY: list[tuple[Tokens | None, Charge]] = [
+    (REPORT, Charge(Tokens(input=100, output=10), 110, is_estimated=True)),
+    (LARGE, Charge(LARGE, 150)),
+    (Tokens(), Charge(Tokens(input=100, output=10), 110, is_estimated=True)),
+    (None, Charge(Tokens(input=100, output=10), 110, is_estimated=True)),
+]
+
+
+@pytest.mark.parametrize(("reported", "expected"), EARLY)
+def test_text_that_came_after_the_last_report_is_not_free(reported: Tokens | None, expected: Charge) -> None:
+    assert charge(seen("answered", reported=reported, is_final=False), PLAIN) == expected
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("reported", [None, LARGE])
 @pytest.mark.parametrize("relayed", [0, 10])

@@ -161,7 +161,7 @@ def test_a_prompt_that_is_no_count_is_not_believed(count: Any) -> None:
     assert fed({"choices": [], "usage": {**USAGE, "prompt_tokens": count}}).usage is None
 
 
-@pytest.mark.parametrize("count", BAD_COUNTS, ids=repr)
+@pytest.mark.parametrize("count", [count for count in BAD_COUNTS if count is not None], ids=repr)
 def test_an_answer_that_is_no_count_is_not_believed(count: Any) -> None:
     assert fed({"choices": [], "usage": {**USAGE, "completion_tokens": count}}).usage is None
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from apps.chat import outlet as outlet_module
 from apps.chat.opening import Opened
-from apps.chat.outlet import DONE, QUEUE_BLOCKS, Head, Outlet
+from apps.chat.outlet import DONE, QUEUE_BYTES, Head, Outlet
 from apps.chat.repeats import ANSWER_BYTES
 from apps.chat.reserving import Reservation
 from apps.common.errors import Unavailable, UpstreamFailed
@@ -17,6 +18,8 @@ from apps.providers.routing import Candidate
 from tests.chat.unit.values import a_target
 
 SECONDS = 5.0
+FULL = 8  # blocks that fill the queue
+BLOCK = b"x" * (QUEUE_BYTES // FULL)
 FAILURE = UpstreamFailed("upstream_interrupted", "It broke off.", charged=7)
 
 
@@ -54,8 +57,8 @@ async def filled(outlet: Outlet) -> "asyncio.Task[None]":
     """Put in more than it holds; the task that waits to put in the rest."""
 
     async def put_all() -> None:
-        for number in range(QUEUE_BLOCKS + 1):
-            await outlet.put(b"%d" % number)
+        for number in range(FULL + 1):
+            await outlet.put(b"%d" % number + BLOCK)
 
     task = asyncio.create_task(put_all())
     await settle()
@@ -121,21 +124,21 @@ async def test_a_slow_client_keeps_the_pump_waiting(begun: Outlet) -> None:
     assert begun.is_sending
 
     reader = begun.reader.blocks()
-    assert await anext(reader) == b"0"
+    assert await anext(reader) == b"0" + BLOCK
     await asyncio.wait_for(putting, SECONDS)
     assert not begun.is_sending
 
 
 async def test_the_last_word_waits_behind_the_blocks_of_a_slow_client(begun: Outlet) -> None:
-    for number in range(QUEUE_BLOCKS):
-        await begun.put(b"%d" % number)
+    for _ in range(FULL):
+        await begun.put(BLOCK)
     finishing = asyncio.create_task(begun.finish(None))
     await settle()
 
     read = await blocks_of(begun)
 
     await asyncio.wait_for(finishing, SECONDS)
-    assert (len(read), read[-1]) == (QUEUE_BLOCKS + 1, DONE)
+    assert (len(read), read[-1]) == (FULL + 1, DONE)
 
 
 async def test_a_failure_is_the_last_word_and_no_done_follows(begun: Outlet) -> None:
@@ -165,8 +168,8 @@ async def test_an_abandoned_outlet_never_keeps_the_pump_waiting(begun: Outlet) -
     begun.abandon()
 
     async with asyncio.timeout(SECONDS):
-        for _ in range(QUEUE_BLOCKS * 3):
-            await begun.put(b"x")
+        for _ in range(FULL * 3):
+            await begun.put(BLOCK)
         await begun.finish(None)
 
 
@@ -180,8 +183,8 @@ async def test_abandoning_frees_a_pump_that_waits(begun: Outlet) -> None:
 
 
 async def test_abandoning_frees_a_pump_that_waits_with_its_last_word(begun: Outlet) -> None:
-    for _ in range(QUEUE_BLOCKS):
-        await begun.put(b"x")
+    for _ in range(FULL):
+        await begun.put(BLOCK)
     finishing = asyncio.create_task(begun.finish(FAILURE))
     await settle()
 
@@ -203,22 +206,40 @@ async def test_what_is_put_in_after_abandoning_is_dropped(begun: Outlet) -> None
 
 
 async def test_a_client_that_stands_still_does_not_keep_the_last_word_for_ever(begun: Outlet) -> None:
-    for _ in range(QUEUE_BLOCKS):
-        await begun.put(b"x")
+    for _ in range(FULL):
+        await begun.put(BLOCK)
 
-    await asyncio.wait_for(begun.finish(None), SECONDS)
+    await asyncio.wait_for(begun.finish(None, charged=7), SECONDS)
 
-    assert DONE not in await blocks_of(begun)
+    (last,) = await blocks_of(begun)
+    error: dict[str, Any] = json.loads(last.removeprefix(b"data: "))["error"]
+    assert (error["code"], error["charged"]) == ("client_stalled", 7)
+
+
+async def test_a_client_that_reads_slowly_gets_all_of_it(begun: Outlet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outlet_module, "LAST_WORD_SECONDS", 0.05)
+    blocks = [*[BLOCK] * (FULL - 1), BLOCK * FULL * 2]  # there is room again only after the last of them
+    for block in blocks:
+        await begun.put(block)
+    finishing = asyncio.create_task(begun.finish(None))
+    read = []
+
+    async for block in begun.reader.blocks():
+        read.append(block)
+        await asyncio.sleep(0.03)
+
+    await asyncio.wait_for(finishing, SECONDS)
+    assert read == [*blocks, DONE]
 
 
 async def test_nor_what_was_held_until_the_end(begun: Outlet) -> None:
-    for _ in range(QUEUE_BLOCKS):
-        await begun.put(b"x")
+    for _ in range(FULL):
+        await begun.put(BLOCK)
 
-    await asyncio.wait_for(begun.put_last(b"y"), SECONDS)
-    await begun.finish(None)
+    await asyncio.wait_for(begun.put_last(b"held"), SECONDS)
+    await asyncio.wait_for(begun.finish(None, charged=7), SECONDS)
 
-    assert begun.reader.queue.empty()
+    assert b"client_stalled" in b"".join(await blocks_of(begun))
 
 
 # Another reader
@@ -242,7 +263,7 @@ async def test_who_takes_over_reads_from_the_first_block(kept: Outlet) -> None:
     await kept.put(b"4")
     await kept.finish(None)
 
-    assert [block async for block in reader.blocks()] == [b"1", b"2", b"3", b"4", DONE]
+    assert [block async for block in reader.blocks()] == [b"123", b"4", DONE]
 
 
 async def test_who_was_reading_is_told(kept: Outlet) -> None:
@@ -265,18 +286,18 @@ async def test_a_pump_that_waited_for_a_slow_client_goes_on_for_the_next(kept: O
     await kept.finish(None)
 
     assert len([block async for block in first.blocks()]) == 1
-    assert len([block async for block in second.blocks()]) == QUEUE_BLOCKS + 2
+    assert [block async for block in second.blocks()] == [b"".join(b"%d" % n + BLOCK for n in range(FULL + 1)), DONE]
 
 
 async def test_no_more_is_kept_than_a_bound(kept: Outlet) -> None:
     kept.abandon()
     await kept.put(b"x" * ANSWER_BYTES)
-    at_the_bound = kept.kept
+    at_the_bound = kept.is_kept
 
     await kept.put(b"x")
-
-    assert (at_the_bound is not None, kept.kept) == (True, None)
     await kept.put(b"x")
+
+    assert (at_the_bound, kept.is_kept, kept.kept) == (True, False, None)
 
 
 async def test_most_answers_are_not_kept(begun: Outlet) -> None:

@@ -363,7 +363,7 @@ async def test_standing_still_is_told_from_going_on(upstream: ScriptedUpstream, 
 async def test_a_client_that_reads_no_more_is_told_from_a_provider_that_says_no_more(
     upstream: ScriptedUpstream, ledger: Plane, desk: Desk
 ) -> None:
-    upstream.say(*[piece("Hello")] * 20)
+    upstream.say(*[piece("Hello" * 1_000)] * 20)
     pump = streaming(ledger, desk)
     await pump.outlet.head()
     async with asyncio.timeout(SECONDS):
@@ -428,6 +428,67 @@ async def test_a_mistake_of_ours_in_the_middle_is_an_error_event(
 
     await ended(pump)
     assert b'"internal_error"' in last
+
+
+# What providers report
+
+
+def report(**counts: Any) -> bytes:
+    return event({"choices": [], "usage": counts})
+
+
+TEXT = piece("a" * 300)  # about 100 tokens, and the prompt about 34
+REPORTS: dict[str, tuple[list[bytes], int, bool]] = {
+    # what the provider says -> charge, whether it is an estimate
+    "once": ([TEXT, FINISH, usage(40, 60)], 100, False),
+    "zero": ([TEXT, FINISH, usage(0, 0)], 0, False),
+    "twice": ([TEXT, FINISH, usage(1, 1), usage(40, 60)], 100, False),
+    "with every piece": ([usage(40, 0), TEXT, usage(40, 60), FINISH], 100, False),
+    "in the middle only": ([usage(40, 0), TEXT, FINISH], 135, True),
+    "much, and in the middle": ([usage(300, 0), TEXT, FINISH], 300, False),
+    "nothing": ([TEXT, FINISH], 135, True),
+    "null": ([TEXT, FINISH, event({"choices": [], "usage": None})], 135, True),
+    "no counts": ([TEXT, FINISH, report()], 135, True),
+    "only the prompt": ([TEXT, FINISH, report(prompt_tokens=40)], 135, True),
+    "the prompt and all": ([TEXT, FINISH, report(prompt_tokens=40, total_tokens=100)], 100, False),
+    "less than nothing": ([TEXT, FINISH, report(prompt_tokens=-40, completion_tokens=-60)], 135, True),
+    "words": ([TEXT, FINISH, report(prompt_tokens="40", completion_tokens="60")], 135, True),
+    "a list": ([TEXT, FINISH, event({"choices": [], "usage": [40, 60]})], 135, True),
+    "sense, then nonsense": ([TEXT, FINISH, usage(40, 60), report(prompt_tokens=None)], 100, False),
+    "four times what was held": ([TEXT, FINISH, usage(0, 4 * 242)], 968, False),
+    "more than that": ([TEXT, FINISH, usage(0, 10**9)], 968, True),
+}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+async def test_what_is_charged_for_what_a_provider_reports(
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk, name: str
+) -> None:
+    chunks, charged, is_estimated = REPORTS[name]
+    upstream.say(*chunks)
+    upstream.end()
+    pump = streaming(ledger, desk, max_output=200)
+
+    await read(pump)
+
+    await ended(pump)
+    record = await record_of(pump)
+    assert (record.status, record.charged, record.is_estimated) == ("answered", charged, is_estimated)
+
+
+async def test_a_report_in_the_middle_does_not_make_a_crash_cheaper(
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+) -> None:
+    upstream.say(usage(40, 0), TEXT)
+    pump = streaming(ledger, desk)
+    await read(pump, blocks=1)
+
+    point = pump.checkpoint()
+
+    pump.halt("shutting_down")
+    await ended(pump)
+    assert point is not None
+    assert point.amount == 135
 
 
 # Repeats
@@ -556,7 +617,7 @@ async def test_to_come_back_after_the_last_event_does_not_keep_the_provider(
 
     pump.join()
 
-    assert await read(pump) == [piece("Hello"), FINISH, DONE]
+    assert b"".join(await read(pump)) == piece("Hello") + FINISH + DONE
     await ended(pump)
 
 
@@ -585,6 +646,7 @@ async def test_a_claimed_answer_that_is_too_long_is_done_and_not_kept(
     upstream: ScriptedUpstream, ledger: Plane, desk: Desk
 ) -> None:
     call, repeatable = claimed(desk)
+    call = replace(call, max_output=40_000, route=replace(call.route, max_output_tokens=40_000))
     upstream.say(piece("x" * ANSWER_BYTES), FINISH)
     upstream.end()
     pump = pump_of(ledger, call, repeatable=repeatable)

@@ -15,6 +15,7 @@ class Command(BaseCommand):
         found = audit()
         for drift in found.drifts:
             self.stdout.write(str(drift))
-        self.stdout.write(f"{found.weeks} weeks, {found.holds} holds ({found.open_holds} open): drift {found.drift}")
+        looked_at = f"{found.weeks} weeks, {found.holds} holds ({found.open_holds} open), excess {found.excess}"
+        self.stdout.write(f"{looked_at}: drift {found.drift}")
         if found.drifts:
             raise CommandError("The ledger does not add up.")

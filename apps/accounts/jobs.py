@@ -1,0 +1,92 @@
+"""Jobs as staff see them: whose they may see and stop, and how far one is."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from apps.accounts.models import User
+from apps.accounts.scoping import changed_courses, seen_courses
+from apps.common.admin import is_operator
+from apps.common.display import number
+from apps.common.models import Job, JobQuerySet
+
+STATE_KINDS: dict[str, str] = {
+    "waiting": "",
+    "running": "info",
+    "done": "good",
+    "failed": "bad",
+    "cancelled": "warning",
+}
+PATIENCE = timedelta(seconds=15)  # a worker looks every second
+
+
+def seen_jobs(request: HttpRequest) -> JobQuerySet:
+    """The jobs of this person's courses, and the own ones that belong to no course; for operators all."""
+    if is_operator(request):
+        return Job.objects.all()
+    return Job.objects.visible(author=request.user.pk or 0, courses=seen_courses(request))
+
+
+def may_cancel(request: HttpRequest, job: Job) -> bool:
+    """Whoever asked for it, the instructors of its course, and operators; assistants only what is theirs."""
+    return is_operator(request) or job.author == request.user.pk or job.course in changed_courses(request)
+
+
+@dataclass(frozen=True, slots=True)
+class JobCard:
+    """A job as the progress widget shows it: `{% include "admin/job.html" %}` with `card`."""
+
+    job: Job
+    may_cancel: bool
+    is_neglected: bool
+
+    @classmethod
+    def of(cls, request: HttpRequest, job: Job) -> "JobCard":
+        waits = job.state == Job.State.WAITING and timezone.now() - job.created_at > PATIENCE
+        return cls(job, not job.is_finished and may_cancel(request, job), waits)
+
+    @property
+    def kind(self) -> str:
+        return STATE_KINDS[self.job.state]
+
+    @property
+    def percent(self) -> int | None:
+        """None as long as nobody knows how much there is to do."""
+        if self.job.state == Job.State.DONE:
+            return 100
+        return min(100, 100 * self.job.done // self.job.total) if self.job.total else None
+
+    @property
+    def state(self) -> str:
+        is_stopping = self.job.cancel_requested and not self.job.is_finished
+        return "stopping" if is_stopping else self.job.get_state_display()
+
+    @property
+    def words(self) -> str:
+        if self.is_neglected:
+            return "No worker has taken it yet. If that stays so, ask the operator whether one is running."
+        return self.job.error or self._words()
+
+    def _words(self) -> str:
+        job = self.job
+        far = f"{number(job.done)} of {number(job.total)}" if job.total else ""
+        said: dict[str, str] = {
+            Job.State.WAITING: "It begins as soon as a worker is free.",
+            Job.State.RUNNING: far or "It has begun.",
+            Job.State.DONE: f"{f'{far}, in' if far else 'In'} {self._took()}",
+            Job.State.CANCELLED: f"It was stopped{f' after {far}' if far else ' before it began'}.",
+        }
+        return said.get(job.state, "")
+
+    def _took(self) -> str:
+        if self.job.started_at is None or self.job.finished_at is None:
+            return "no time"
+        return f"{(self.job.finished_at - self.job.started_at).total_seconds():.1f} seconds"
+
+
+def people(jobs: list[Job]) -> dict[int, User]:
+    """The authors of these jobs, by id, as far as they are still here."""
+    found: dict[int, User] = User.objects.in_bulk([job.author for job in jobs if job.author])
+    return found

@@ -1,0 +1,127 @@
+"""What a student reads of their own week: from the ledger's figures to the answer of GET /v1/usage."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from apps.accounts.principals import Principal
+from apps.chat.reserving import WARN_FROM, percentage_used, remaining_of
+from apps.chat.schemas import (
+    AccountUsage,
+    AllowanceRequestOut,
+    BoostOut,
+    EntryOut,
+    FallbackOut,
+    OverrideOut,
+    UsageOut,
+    UsageWeek,
+)
+from apps.quotas import statements
+from apps.quotas.limits import BoostPeriod, OverridePeriod
+from apps.quotas.movements import Balance
+from apps.quotas.requests import Told
+from apps.quotas.statements import Line
+from apps.quotas.weeks import Week
+
+if TYPE_CHECKING:
+    from apps.chat.plane import Plane
+
+
+async def usage(plane: "Plane", principal: Principal, *, now: datetime) -> UsageOut:
+    """The caller's week at this instant. Raises StoreAway."""
+    policies = plane.policies.current
+    accounts = policies.accounts(principal, now=now)
+    model = policies.fallback_model(principal.course_id)
+    fallback = policies.fallback_accounts(accounts, course_id=principal.course_id)[:1] if model else ()
+    statement = await plane.writer.submit(statements.read, (*accounts, *fallback))
+    count = len(accounts)
+    standing, own = policies.standing(principal, now=now), statement.balances[0]
+    return UsageOut(
+        course=principal.course_slug,
+        week=_week(own.account.week),
+        limit=own.limit,
+        used=own.used,
+        held=own.held,
+        remaining=remaining_of(statement.balances[:count]),
+        granted=own.granted,
+        resets_at=instant(own.account.week.ends_at),
+        warning=percentage_used(own) >= WARN_FROM,
+        accounts=[_account(balance) for balance in statement.balances[:count]],
+        boosts=[_boost(standing.boost)] if standing.boost else [],
+        override=_override(standing.override) if standing.override else None,
+        fallback=_fallback(model, statement.balances[count]) if fallback else None,
+        entries=[_entry(line) for line in statement.lines],
+        requests=[request(told) for told in statement.requests],
+    )
+
+
+def request(told: Told) -> AllowanceRequestOut:
+    return AllowanceRequestOut(
+        id=told.id,
+        state=told.state,  # type: ignore[arg-type]  # the database holds no other
+        tokens=told.tokens,
+        reason=told.reason,
+        answer=told.answer,
+        granted_tokens=told.granted_tokens,
+        created_at=instant(told.created_at),
+        decided_at=instant(told.decided_at) if told.decided_at else None,
+    )
+
+
+def instant(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _week(week: Week) -> UsageWeek:
+    ends_at = instant(week.ends_at)
+    return UsageWeek(
+        starts_at=instant(week.starts_at),
+        ends_at=ends_at,
+        resets_at=ends_at,
+        resets_at_local=week.ends_at.astimezone(ZoneInfo(week.timezone)).isoformat(),
+        timezone=week.timezone,
+    )
+
+
+def _account(balance: Balance) -> AccountUsage:
+    return AccountUsage(kind=balance.account.kind, limit=balance.limit, remaining=balance.remaining)
+
+
+def _boost(boost: BoostPeriod) -> BoostOut:
+    return BoostOut(
+        factor=float(boost.factor),
+        multiplies_course=boost.multiplies_course,
+        until=instant(boost.ends_at),
+        reason=boost.reason,
+    )
+
+
+def _override(override: OverridePeriod) -> OverrideOut:
+    return OverrideOut(
+        weekly_tokens=override.weekly_tokens,
+        until=instant(override.ends_at) if override.ends_at else None,
+        reason=override.reason,
+    )
+
+
+def _fallback(model: str, balance: Balance) -> FallbackOut:
+    return FallbackOut(
+        model=model,
+        limit=balance.limit or 0,
+        used=balance.used,
+        held=balance.held,
+        remaining=balance.remaining or 0,
+    )
+
+
+def _entry(line: Line) -> EntryOut:
+    return EntryOut(
+        kind=line.kind,
+        amount=line.amount,
+        held=line.held,
+        used=line.used,
+        granted=line.granted,
+        request_id=line.call or None,
+        note=line.note,
+        at=instant(line.at),
+    )

@@ -1,0 +1,111 @@
+"""Bars over days, as figures that a template draws without any script or style. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+WIDTH, HEIGHT = 720, 160
+FOOT = 22  # room for the dates
+HEAD = 14  # room for the highest number
+GAP = 0.22  # of a day's width, between two bars
+WIDEST = 40.0
+MOST_LABELS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a bar. `series` is the name of its class in the style sheet and in the legend."""
+
+    series: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    day: date
+    counts: tuple[int, ...]  # in the order of the chart's series
+    segments: tuple[Segment, ...]
+    x: float
+    middle: float
+    label: str  # the date, under some of the bars
+    title: str  # what a pointer over the bar is told
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Stacked bars, one a day; `highest` stands at the top line."""
+
+    series: tuple[str, ...]
+    days: tuple[Day, ...]
+    highest: int
+    step: float
+    width: int = WIDTH
+    height: int = HEIGHT
+    top: int = HEAD
+    base: int = HEIGHT - FOOT
+
+    @property
+    def room(self) -> int:
+        return self.base - self.top
+
+    @property
+    def totals(self) -> list[tuple[str, int]]:
+        return [(name, sum(day.counts[n] for day in self.days)) for n, name in enumerate(self.series)]
+
+    @property
+    def total(self) -> int:
+        return sum(day.total for day in self.days)
+
+
+def stretch(first: date, last: date) -> list[date]:
+    """All days from the first to the last."""
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def bars(days: Sequence[date], counts: Mapping[date, Mapping[str, int]], *, series: Iterable[str]) -> Chart:
+    """A chart of these days; what is not counted is nothing. Series are stacked in their order, from the base up."""
+    names = tuple(series)
+    rows = [tuple(counts.get(day, {}).get(name, 0) for name in names) for day in days]
+    highest = max((sum(row) for row in rows), default=0)
+    step = WIDTH / max(1, len(days))
+    every = max(1, -(-len(days) // MOST_LABELS))
+    return Chart(
+        names,
+        tuple(
+            _day(day, row, names, x=n * step, step=step, highest=highest, label=(len(days) - 1 - n) % every == 0)
+            for n, (day, row) in enumerate(zip(days, rows, strict=True))
+        ),
+        highest,
+        round(step, 2),
+    )
+
+
+def _day(
+    day: date, counts: tuple[int, ...], names: tuple[str, ...], *, x: float, step: float, highest: int, label: bool
+) -> Day:
+    room, base = HEIGHT - FOOT - HEAD, float(HEIGHT - FOOT)
+    segments = []
+    for name, count in zip(names, counts, strict=True):
+        if count:
+            height = max(1.0, room * count / highest)
+            base -= height
+            width = min(step * (1 - GAP), WIDEST)
+            left = x + (step - width) / 2
+            segments.append(Segment(name, round(left, 2), round(base, 2), round(width, 2), round(height, 2)))
+    said = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True) if count)
+    return Day(
+        day=day,
+        counts=counts,
+        segments=tuple(segments),
+        x=round(x, 2),
+        middle=round(x + step / 2, 2),
+        label=f"{day:%b} {day.day}" if label else "",
+        title=f"{day:%a} {day.isoformat()}: {said or 'none'}",
+    )

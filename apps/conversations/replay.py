@@ -1,0 +1,250 @@
+"""Replay: what a rule would have found in the calls that a course has recorded.
+
+A job. It reads recorded text as the rule engine read it when it came, in short queries by the primary key, and keeps
+numbers and places, never text. A call counts for what it brought anew: clients resend the history of a conversation,
+and the rule would have found it again in every later call.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db.models import QuerySet
+
+from apps.common.ids import first_id
+from apps.common.jobs import JobFailed, Report, ask, job
+from apps.common.models import Job
+from apps.conversations.models import Call, Turn
+from apps.conversations.reading import Piece, mark
+from apps.rules.engine import EngineFailed
+from apps.rules.models import Rule
+from apps.rules.rulebook import Hit, Rulebook
+from apps.rules.trying import as_compiled
+
+KIND = "rule-replay"
+SPANS = (7, 30)  # days
+SAMPLES = 20
+BATCH = 200  # calls found by one query
+READ_CALLS = 50  # calls whose text is read by one query,
+READ_TOKENS = 200_000  # unless it is long
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What a replay looks at of a call."""
+
+    id: str
+    member: int
+    at: datetime
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """The text that a call brought: messages by their positions, and the answer under None."""
+
+    parts: dict[int | None, str]
+
+    def of(self, direction: str) -> list[int | None]:
+        """The positions that rules of this direction look at."""
+        messages = sorted(position for position in self.parts if position is not None)
+        answer = [None] if None in self.parts and direction != "prompt" else []
+        return [*(messages if direction != "answer" else []), *answer]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has been counted so far."""
+
+    zone: ZoneInfo
+    chance: random.Random
+    calls: int = 0
+    with_text: int = 0
+    unchecked: int = 0
+    hit: int = 0
+    members: set[int] = field(default_factory=set)
+    members_hit: set[int] = field(default_factory=set)
+    daily: dict[date, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    samples: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, row: _Row, *, has_text: bool, hits: Sequence[dict[str, Any]]) -> None:
+        self.calls += 1
+        if not has_text:
+            return
+        self.with_text += 1
+        self.members.add(row.member)
+        day = self.daily[row.at.astimezone(self.zone).date()]
+        day[0] += 1
+        if hits:
+            day[1] += 1
+            self.hit += 1
+            self.members_hit.add(row.member)
+            self._sample({"call": row.id, **hits[0]})
+
+    def _sample(self, place: dict[str, Any]) -> None:
+        """Every call that was hit is as likely to be shown as any other."""
+        if len(self.samples) < SAMPLES:
+            self.samples.append(place)
+        elif (seat := self.chance.randrange(self.hit)) < SAMPLES:
+            self.samples[seat] = place
+
+    def result(self) -> dict[str, Any]:
+        return {
+            "calls": self.calls,
+            "with_text": self.with_text,
+            "unchecked": self.unchecked,
+            "hit": self.hit,
+            "students": len(self.members),
+            "students_hit": len(self.members_hit),
+            "daily": [[day.isoformat(), *counts] for day, counts in sorted(self.daily.items())],
+            "samples": sorted(self.samples, key=lambda sample: sample["call"], reverse=True),
+        }
+
+
+def ask_for(rule: Rule, *, days: int, author: int, page: str, now: datetime) -> Job:
+    """A replay of the rule as it is stored now. Raises TooManyJobs."""
+    return ask(
+        kind=KIND,
+        subject=subject(rule),
+        title=f"Replay of {rule.name} over {days} days",
+        params={"rule": rule.pk, "days": days, "version": rule.version},
+        author=author,
+        course=rule.course_id,
+        page=page,
+        now=now,
+    )
+
+
+def subject(rule: Rule) -> str:
+    """What the jobs of a rule are found by."""
+    return f"rule {rule.pk}"
+
+
+@job(KIND)
+def replay(job: Job, report: Report) -> dict[str, Any]:
+    rule = Rule.objects.filter(pk=job.params["rule"]).select_related("course").first()
+    if rule is None:
+        raise JobFailed("The rule has been deleted.")
+    exceptions = frozenset(rule.exceptions.values_list("text", flat=True))
+    book = Rulebook.of([as_compiled(rule, exceptions=exceptions)])
+    since = job.created_at - timedelta(days=job.params["days"])
+    calls = _calls(rule, since=since, until=job.created_at)
+    tally = Tally(zone_of(rule), random.Random(job.pk))  # noqa: S311  # a fair choice, not a secret one
+    total = calls.count()
+    for rows in _batches(calls):
+        texts = _texts([row.id for row in rows])
+        for row in rows:
+            _look(row, texts.get(row.id), rule, book, tally)
+        report(min(tally.calls, total), total)
+    report(total, total)
+    return {"version": rule.version, **tally.result()}
+
+
+def zone_of(rule: Rule) -> ZoneInfo:
+    """Whose midnight ends a day: the course's, and UTC for rules of the institution."""
+    return ZoneInfo(rule.course.timezone if rule.course else "UTC")
+
+
+def _calls(rule: Rule, *, since: datetime, until: datetime) -> QuerySet[Call]:
+    calls = Call.objects.filter(pk__gte=first_id(since), pk__lt=first_id(until))
+    return calls if rule.course_id is None else calls.filter(course=rule.course_id)
+
+
+def _batches(calls: QuerySet[Call]) -> Iterator[list[_Row]]:
+    """All rows in their order, a few at a time: no more than may be read at once, by the length of their text."""
+    last = ""
+    while True:
+        found = calls.filter(pk__gt=last).order_by("pk")[:BATCH]
+        columns = found.values_list("pk", "membership_id", "started_at", "input_tokens", "output_tokens")
+        rows = [_Row(pk, member, at, sent + got) for pk, member, at, sent, got in columns]
+        if not rows:
+            return
+        last = rows[-1].id
+        yield from _portions(rows)
+
+
+def _portions(rows: Sequence[_Row]) -> Iterator[list[_Row]]:
+    portion: list[_Row] = []
+    tokens = 0
+    for row in rows:
+        if portion and (len(portion) == READ_CALLS or tokens + row.tokens > READ_TOKENS):
+            yield portion
+            portion, tokens = [], 0
+        portion.append(row)
+        tokens += row.tokens
+    yield portion
+
+
+def _texts(ids: Sequence[str]) -> dict[str, _Text]:
+    """The text of these calls, put together from its pieces."""
+    parts: dict[str, dict[int | None, str]] = defaultdict(dict)
+    turns = Turn.objects.filter(call__in=ids).order_by("call", "seq")
+    for call, message, text in turns.values_list("call_id", "message", "text"):
+        parts[call][message] = parts[call].get(message, "") + text
+    return {call: _Text(found) for call, found in parts.items()}
+
+
+def _look(row: _Row, text: _Text | None, rule: Rule, book: Rulebook, tally: Tally) -> None:
+    if text is None:
+        tally.add(row, has_text=False, hits=())
+        return
+    positions = text.of(rule.direction)
+    try:
+        hits = book.screen([text.parts[position] for position in positions]).hits
+    except EngineFailed:
+        tally.unchecked += 1
+        hits = ()
+    tally.add(row, has_text=True, hits=[_place(hit, positions) for hit in hits[:1]])
+
+
+def _place(hit: Hit, positions: Sequence[int | None]) -> dict[str, Any]:
+    """Where to find a hit again; the message is None for the answer."""
+    return {"message": positions[hit.part], "start": hit.start, "end": hit.end}
+
+
+# Reading a sample
+
+
+AROUND = 160
+LONGEST_FOUND = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A call that would have been hit, with the words around the place; no words if its text is no longer there."""
+
+    call: Call
+    pieces: tuple[Piece, ...]
+    is_answer: bool
+
+
+def samples(job: Job) -> list[Sample]:
+    """The samples of a finished replay, read anew: what has been deleted since is not shown.
+
+    Whoever is shown them reads conversations.
+    """
+    places = (job.result or {}).get("samples", [])
+    calls = Call.objects.select_related("membership__user", "course")
+    rows = calls.in_bulk([place["call"] for place in places])
+    texts = _texts(list(rows))
+    return [_sample(place, rows[place["call"]], texts.get(place["call"])) for place in places if place["call"] in rows]
+
+
+def _sample(place: dict[str, Any], call: Call, text: _Text | None) -> Sample:
+    whole = text.parts.get(place["message"], "") if text else ""
+    start, end = place["start"], place["end"]
+    first, last = max(0, start - AROUND), min(len(whole), end + AROUND)
+    before, found, after = whole[first:start], whole[start:end], whole[end:last]
+    pieces = [
+        Piece("…") if first and whole else None,
+        *mark(before, ()),
+        *mark(found[:LONGEST_FOUND], [(0, LONGEST_FOUND, "this rule")]),
+        Piece(" … ") if len(found) > LONGEST_FOUND else None,
+        *mark(after, ()),
+        Piece("…") if last < len(whole) else None,
+    ]
+    return Sample(call, tuple(piece for piece in pieces if piece), place["message"] is None)

@@ -1,0 +1,107 @@
+"""Limits at an instant: pure functions of allowance, boosts, overrides and join date.
+
+    own = (override, or the role's allowance, for a late joiner its share of the week)  x  the largest boost
+    course = the course's allowance  x  the largest boost that is for the course too
+
+Nothing is stored and nothing runs at the edges: a boost that ends is simply not found any more. What was used stays
+used, so that a limit which falls below it leaves nothing, and takes nothing back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+from apps.quotas.weeks import Week
+
+FULL, PRO_RATA = "full", "pro_rata"  # what somebody gets who joins in the middle of a week
+_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoostPeriod:
+    """Allowances are multiplied from `starts_at` until just before `ends_at`."""
+
+    factor: Decimal
+    multiplies_course: bool
+    starts_at: datetime
+    ends_at: datetime
+    reason: str = ""
+
+    def is_active(self, now: datetime) -> bool:
+        return self.starts_at <= now < self.ends_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverridePeriod:
+    """One student's own allowance, instead of everybody's. `weekly_tokens` of None is no limit."""
+
+    weekly_tokens: int | None
+    starts_at: datetime
+    ends_at: datetime | None = None
+    reason: str = ""
+
+    def is_active(self, now: datetime) -> bool:
+        return self.starts_at <= now and (self.ends_at is None or now < self.ends_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a limit comes from: the boost and the override that count at an instant."""
+
+    boost: BoostPeriod | None = None
+    override: OverridePeriod | None = None
+
+
+def standing(*, boosts: Sequence[BoostPeriod], overrides: Sequence[OverridePeriod], now: datetime) -> Standing:
+    """Of boosts that overlap the largest counts, and of overrides the newest. `overrides` are newest first."""
+    return Standing(
+        boost=max((boost for boost in boosts if boost.is_active(now)), key=_size, default=None),
+        override=next((override for override in overrides if override.is_active(now)), None),
+    )
+
+
+def own_limit(
+    allowance: int,
+    *,
+    boosts: Sequence[BoostPeriod] = (),
+    overrides: Sequence[OverridePeriod] = (),
+    late_joiners: str = FULL,
+    joined_at: datetime,
+    week: Week,
+    now: datetime,
+) -> int | None:
+    """A member's own limit at `now`, in weighted tokens; None is no limit."""
+    if not boosts and not overrides and late_joiners == FULL:
+        return allowance
+    found = standing(boosts=boosts, overrides=overrides, now=now)
+    factor = Fraction(found.boost.factor) if found.boost else Fraction(1)
+    if found.override is not None:
+        tokens = found.override.weekly_tokens
+        return None if tokens is None else _rounded_up(tokens * factor)
+    share = remaining_share(week, joined_at=joined_at) if late_joiners == PRO_RATA else Fraction(1)
+    return _rounded_up(allowance * share * factor)
+
+
+def course_limit(allowance: int | None, *, boosts: Sequence[BoostPeriod] = (), now: datetime) -> int | None:
+    """The limit of a whole course at `now`; None is no limit."""
+    if allowance is None or not boosts:
+        return allowance
+    factors = [boost.factor for boost in boosts if boost.multiplies_course and boost.is_active(now)]
+    return _rounded_up(allowance * Fraction(max(factors, default=Decimal(1))))
+
+
+def remaining_share(week: Week, *, joined_at: datetime) -> Fraction:
+    """How much of the week was left at the instant of joining; all of it for those who joined before."""
+    left = min(max(week.ends_at - joined_at, timedelta(0)), week.ends_at - week.starts_at)
+    return Fraction(left // _INSTANT, (week.ends_at - week.starts_at) // _INSTANT)
+
+
+def _size(boost: BoostPeriod) -> tuple[Decimal, datetime]:
+    """Of two that are as large, the one that lasts longer: that is what students are told."""
+    return boost.factor, boost.ends_at
+
+
+def _rounded_up(tokens: Fraction) -> int:
+    return -(-tokens.numerator // tokens.denominator)

@@ -1,0 +1,103 @@
+"""How the students of a course stand this week: what staff look at, computed by the rules that calls obey."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from apps.accounts.models import Course, Membership
+from apps.accounts.principals import Principal, principal_of
+from apps.quotas.models import Boost, Override, WeeklyUsage
+from apps.quotas.movements import Account, Balance
+from apps.quotas.policies import Policies, load_policies
+
+NEAR = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One student's own account in one week."""
+
+    member: Membership
+    balance: Balance
+    base: int  # what everybody of the role may use, before boosts and overrides
+
+    @property
+    def limit(self) -> int | None:
+        """None is no limit."""
+        return self.balance.limit
+
+    @property
+    def left(self) -> int | None:
+        return self.balance.remaining
+
+    @property
+    def state(self) -> str:
+        """`out`, `near` (from 80 percent), `unused` or `fine`."""
+        taken = self.balance.used + self.balance.held
+        if self.left == 0:
+            return "out"
+        if self.limit is not None and taken >= NEAR * self.limit:
+            return "near"
+        return "fine" if taken else "unused"
+
+
+def of_course(course: Course, *, now: datetime) -> list[Standing]:
+    """All active members, whoever has least left first. A few queries, however many they are."""
+    members = list(course.memberships.filter(is_active=True).select_related("user", "course").order_by("external_id"))
+    return sorted(of_members(members, now=now), key=_order)
+
+
+def _order(standing: Standing) -> tuple[bool, int, str]:
+    return standing.left is None, standing.left or 0, standing.member.external_id
+
+
+def of_members(members: Sequence[Membership], *, now: datetime) -> list[Standing]:
+    """In the order of the members."""
+    policies = load_policies()
+    principals = [principal_of(member) for member in members]
+    accounts = [policies.accounts(principal, now=now)[0] for principal in principals]
+    used = _used(accounts)
+    return [
+        Standing(member, _balance(account, used), _base(policies, principal))
+        for member, principal, account in zip(members, principals, accounts, strict=True)
+    ]
+
+
+def _base(policies: Policies, principal: Principal) -> int:
+    return policies.of_role(principal).weekly_tokens or 0
+
+
+def _used(accounts: Iterable[Account]) -> dict[tuple[int, datetime], WeeklyUsage]:
+    """The weeks of these accounts. By their starts, of which there is one a course, rather than by thousands of ids."""
+    starts = {account.week.starts_at for account in accounts}
+    wanted = {account.id for account in accounts}
+    rows = WeeklyUsage.objects.filter(kind=WeeklyUsage.Kind.STUDENT, starts_at__in=starts)
+    if len(wanted) == 1:
+        rows = rows.filter(account=next(iter(wanted)))
+    return {(row.account, row.starts_at): row for row in rows.iterator() if row.account in wanted}
+
+
+def _balance(account: Account, used: Mapping[tuple[int, datetime], WeeklyUsage]) -> Balance:
+    row = used.get((account.id, account.week.starts_at))
+    return Balance(account, row.used, row.held, row.granted) if row else Balance(account, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The decisions that stand behind a student's limit of this week."""
+
+    override: Override | None
+    boost: Boost | None
+
+
+def explain(member: Membership, *, now: datetime) -> Explanation:
+    """Of decisions that overlap, those that count at the moment: the newest override and the largest boost."""
+    overrides = member.overrides.active(now=now).select_related("author").order_by("-pk")
+    boosts = member.course.boosts.active(now=now).select_related("author").order_by("-factor", "-ends_at")
+    return Explanation(override=overrides.first(), boost=boosts.first())
+
+
+def weeks_of(member: Membership) -> Any:
+    """The weeks in which a student's own account moved, the latest first."""
+    return WeeklyUsage.objects.filter(kind=WeeklyUsage.Kind.STUDENT, account=member.pk).order_by("-starts_at")

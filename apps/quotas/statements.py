@@ -1,0 +1,72 @@
+"""A student's week as they may read it: how their accounts stand, the last lines of their own, and their requests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from apps.common.cursor import Cursor
+from apps.quotas import ledger, requests
+from apps.quotas.models import BY_STAFF
+from apps.quotas.movements import Account, Balance
+
+LAST = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """An entry of the ledger. `call` is the request's id, empty for what staff did."""
+
+    kind: str
+    call: str
+    held: int
+    used: int
+    granted: int
+    note: str
+    at: datetime
+
+    @property
+    def amount(self) -> int:
+        """By how much it changed what remains."""
+        return self.granted - self.held - self.used
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """`balances` are in the order of the accounts; `lines` and `requests` are newest first."""
+
+    balances: tuple[Balance, ...]
+    lines: tuple[Line, ...]
+    requests: tuple[requests.Told, ...]
+
+
+def read(cursor: Cursor, units: Sequence[tuple[Account, ...]]) -> list[Statement]:
+    """A function for the writer: the statement of each student, whose own account comes first."""
+    return [_statement(cursor, accounts) for accounts in units]
+
+
+def _statement(cursor: Cursor, accounts: tuple[Account, ...]) -> Statement:
+    own = accounts[0]
+    (balances,) = ledger.balances(cursor, [accounts])
+    (asked,) = requests.told(cursor, [own.id])
+    return Statement(balances=balances, lines=tuple(_lines(cursor, own)), requests=asked)
+
+
+def _lines(cursor: Cursor, own: Account) -> list[Line]:
+    cursor.execute(
+        "SELECT kind, hold, held_delta, used_delta, granted_delta, note, at FROM quotas_ledgerentry"
+        " WHERE usage_id = (SELECT id FROM quotas_weeklyusage WHERE kind = %s AND account = %s AND starts_at = %s)"
+        " ORDER BY id DESC LIMIT %s",
+        (own.kind, own.id, cursor.instant(own.week.starts_at), LAST),
+    )
+    return [
+        Line(
+            kind=kind,
+            call="" if kind in BY_STAFF else call,
+            held=held,
+            used=used,
+            granted=granted,
+            note=note,
+            at=cursor.read_instant(at),
+        )
+        for kind, call, held, used, granted, note, at in cursor.fetchall()
+    ]

@@ -1,0 +1,335 @@
+"""What staff see of allowances, and what they decide about them."""
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts.models import Membership
+from apps.quotas import booking, decisions, standing
+from apps.quotas.audit import audit
+from apps.quotas.models import AllowanceRequest, Boost, LedgerEntry, Override, QuotaPolicy
+from tests import factories
+from tests.admin.world import CourseWorld
+
+ALLOWANCE = 10_000
+
+
+@pytest.fixture(autouse=True)
+def allowance(world: CourseWorld) -> None:
+    """Everybody has the same, with nothing decided yet."""
+    QuotaPolicy.objects.filter(course=world.course).update(student_weekly_tokens=ALLOWANCE)
+    world.course.boosts.all().delete()
+    Override.objects.filter(membership__course=world.course).delete()
+    LedgerEntry.objects.filter(kind__in=("grant", "change")).delete()
+
+
+@pytest.fixture
+def asked(world: CourseWorld) -> AllowanceRequest:
+    world.student.allowance_requests.all().delete()
+    return a_request(world.student, tokens=3_000, reason="<b>Long</b> project")
+
+
+def a_request(member: Membership, **overrides: Any) -> AllowanceRequest:
+    now = timezone.now()
+    week = booking.week_of(member.course, now=now)
+    values = {"tokens": 1, "reason": "x", "created_at": now, "week_starts_at": week.starts_at}
+    return AllowanceRequest.objects.create(membership=member, **{**values, **overrides})
+
+
+def students_of(world: CourseWorld) -> str:
+    return reverse("admin:quotas_students", args=[world.course.pk])
+
+
+def page_of(member: Membership) -> str:
+    return reverse("admin:quotas_student", args=[member.pk])
+
+
+def decide(world: CourseWorld, action: str) -> str:
+    return reverse("admin:quotas_decide", args=[world.course.pk, action])
+
+
+def confirmed(*members: Membership, **values: Any) -> dict[str, Any]:
+    return {"confirmed": "yes", "member": [member.pk for member in members], **values}
+
+
+def left_of(member: Membership) -> int:
+    [own] = standing.of_members([member], now=timezone.now())
+    return own.left or 0
+
+
+def rows_of(answer: Any) -> list[dict[str, str]]:
+    text = b"".join(answer.streaming_content).decode("utf-8-sig")
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+# Who may
+
+
+def addresses(world: CourseWorld, asked: AllowanceRequest) -> list[str]:
+    return [
+        students_of(world),
+        reverse("admin:quotas_students_export", args=[world.course.pk]),
+        reverse("admin:quotas_boosts", args=[world.course.pk]),
+        page_of(world.student),
+        reverse("admin:quotas_student_export", args=[world.student.pk]),
+        reverse("admin:quotas_allowancerequest_change", args=[asked.pk]),
+    ]
+
+
+def test_staff_of_the_course_may_look(
+    instructor: Client, assistant: Client, operator: Client, world: CourseWorld, asked: AllowanceRequest
+) -> None:
+    for client in (instructor, assistant, operator):
+        assert [client.get(address).status_code for address in addresses(world, asked)] == [200] * 6
+
+
+def test_what_is_not_yours_does_not_exist(student: Client, foreign: CourseWorld, instructor: Client) -> None:
+    asked = foreign.student.allowance_requests.first() or a_request(foreign.student)
+
+    for client in (student, instructor, Client()):
+        assert all(client.get(address).status_code in (302, 404) for address in addresses(foreign, asked))
+    for address in (decide(foreign, "grant"), reverse("admin:quotas_boosts", args=[foreign.course.pk])):
+        assert instructor.post(address, confirmed(foreign.student, tokens=5, reason="x")).status_code == 404
+    assert not LedgerEntry.objects.filter(kind="grant").exists()
+
+
+def test_assistants_look_and_do_not_decide(assistant: Client, world: CourseWorld, asked: AllowanceRequest) -> None:
+    granted = assistant.post(decide(world, "grant"), confirmed(world.student, tokens=5, reason="x"))
+    one_click = assistant.post(reverse("admin:quotas_allowancerequest_grant", args=[asked.pk]))
+    boosted = assistant.post(reverse("admin:quotas_boosts", args=[world.course.pk]), {"factor": "2"})
+
+    assert [granted.status_code, one_click.status_code, boosted.status_code] == [404, 404, 404]
+    assert "Grant tokens" not in assistant.get(page_of(world.student)).content.decode()
+
+
+def test_members_of_another_course_are_not_reached(
+    instructor: Client, world: CourseWorld, foreign: CourseWorld
+) -> None:
+    instructor.post(decide(world, "grant"), confirmed(world.student, foreign.student, tokens=500, reason="Ok"))
+
+    assert left_of(world.student) == ALLOWANCE - world.week.used + 500
+    assert not LedgerEntry.objects.filter(kind="grant", usage__account=foreign.student.pk).exists()
+
+
+# Looking
+
+
+def test_who_has_least_left_comes_first(instructor: Client, world: CourseWorld) -> None:
+    poor, rich = factories.make_student(course=world.course), factories.make_student(course=world.course)
+    factories.make_week(poor, used=ALLOWANCE)
+
+    page = instructor.get(students_of(world)).context["page"]
+
+    order = [one.member for one in page]
+    assert order.index(poor) < order.index(world.student) < order.index(rich)
+    assert [one.state for one in page if one.member in (poor, rich)] == ["out", "unused"]
+
+
+@pytest.mark.parametrize(("query", "found"), [("state=out", 1), ("state=near", 0), ("q=nobody-like-this", 0)])
+def test_students_are_filtered(instructor: Client, world: CourseWorld, query: str, found: int) -> None:
+    factories.make_week(factories.make_student(course=world.course), used=ALLOWANCE)
+
+    answer = instructor.get(f"{students_of(world)}?{query}")
+
+    assert len(answer.context["page"].object_list) == found
+    assert found or "No student of this course matches" in answer.content.decode()
+
+
+def test_many_students_take_no_more_queries_than_one(
+    instructor: Client, world: CourseWorld, django_assert_max_num_queries: Any
+) -> None:
+    instructor.get(students_of(world))
+    for _ in range(60):
+        factories.make_student(course=world.course)
+
+    with django_assert_max_num_queries(22):
+        instructor.get(students_of(world))
+
+
+def test_the_ledger_of_a_week_adds_up_to_its_bar(instructor: Client, world: CourseWorld, teacher: Membership) -> None:
+    decisions.correct([world.student], tokens=-200, reason="Twice", by=teacher.user, now=timezone.now())
+
+    answer = instructor.get(page_of(world.student))
+
+    newest = answer.context["page"].object_list[0]
+    assert newest.used_so_far == answer.context["week"].used == world.week.used - 200
+    assert "Corrected by staff" in answer.content.decode()
+    assert audit().drift == 0
+
+
+def test_a_reason_is_shown_as_text(instructor: Client, world: CourseWorld, asked: AllowanceRequest) -> None:
+    for address in (page_of(world.student), reverse("admin:quotas_allowancerequest_changelist")):
+        page = instructor.get(address).content.decode()
+
+        assert "&lt;b&gt;Long&lt;/b&gt;" in page
+        assert "<b>Long</b>" not in page
+
+
+def test_a_limit_is_explained(instructor: Client, world: CourseWorld, teacher: Membership) -> None:
+    now = timezone.now()
+    Override(membership=world.student, weekly_tokens=77_777, starts_at=now, reason="Thesis").give(
+        by=teacher.user, now=now
+    )
+
+    page = instructor.get(page_of(world.student)).content.decode()
+
+    assert "77\N{NARROW NO-BREAK SPACE}777 instead of the course's" in page
+    assert "Thesis" in page
+
+
+# Deciding
+
+
+def test_a_grant_adds_once_and_says_who_and_why(instructor: Client, world: CourseWorld, teacher: Membership) -> None:
+    before = left_of(world.student)
+
+    asked_first = instructor.get(f"{decide(world, 'grant')}?member={world.student.pk}")
+    done = instructor.post(decide(world, "grant"), confirmed(world.student, tokens=700, reason="Lab was down"))
+
+    entry = LedgerEntry.objects.get(kind="grant")
+    assert asked_first.status_code == 200
+    assert done.status_code == 302
+    assert left_of(world.student) == before + 700
+    assert (entry.granted_delta, entry.actor, entry.note) == (700, teacher.user, "Lab was down")
+
+
+@pytest.mark.parametrize(
+    ("action", "values", "wrong"),
+    [
+        ("grant", {"tokens": "", "reason": "x"}, "This field is required"),
+        ("grant", {"tokens": "-5", "reason": "x"}, "greater than or equal to 1"),
+        ("grant", {"tokens": "5", "reason": ""}, "This field is required"),
+        ("correct", {"used_delta": "0", "reason": "x"}, "Zero changes nothing"),
+        ("override", {"weekly_tokens": "5", "ends_at": "2020-01-01T10:00", "reason": "x"}, "has passed"),
+    ],
+)
+def test_a_wrong_form_says_what_to_do_and_does_nothing(
+    instructor: Client, world: CourseWorld, action: str, values: dict[str, str], wrong: str
+) -> None:
+    before = LedgerEntry.objects.count()
+
+    answer = instructor.post(decide(world, action), confirmed(world.student, **values))
+
+    assert answer.status_code == 200
+    assert wrong in answer.content.decode()
+    assert LedgerEntry.objects.count() == before
+
+
+def test_nobody_chosen_is_said(instructor: Client, world: CourseWorld) -> None:
+    answer = instructor.post(decide(world, "grant"), {"confirmed": "yes", "tokens": 5, "reason": "x"}, follow=True)
+
+    assert "nothing was changed" in answer.content.decode()
+
+
+def test_an_override_lasts_until_it_expires_or_is_ended(instructor: Client, world: CourseWorld) -> None:
+    until = (datetime.now(UTC) + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M")
+
+    instructor.post(
+        decide(world, "override"), confirmed(world.student, weekly_tokens=50_000, ends_at=until, reason="Thesis")
+    )
+    during = left_of(world.student)
+    instructor.post(decide(world, "end-override"), confirmed(world.student))
+
+    assert during == 50_000 - world.week.used
+    assert left_of(world.student) == ALLOWANCE - world.week.used
+    assert world.student.overrides.count() == 1
+    assert LedgerEntry.objects.filter(kind="change", usage=world.week).count() == 2
+
+
+def test_a_boost_is_in_the_courses_time_zone_and_can_be_ended(instructor: Client, world: CourseWorld) -> None:
+    world.course.timezone = "Asia/Kathmandu"
+    world.course.save()
+    boosts = reverse("admin:quotas_boosts", args=[world.course.pk])
+
+    instructor.post(
+        boosts,
+        {"factor": "1.5", "starts_at": "2030-01-01T12:00", "ends_at": "2030-01-03T12:00", "reason": "Deadline"},
+    )
+    boost = Boost.objects.get(course=world.course)
+    instructor.post(reverse("admin:quotas_end_boost", args=[boost.pk]))
+
+    assert boost.starts_at == datetime(2030, 1, 1, 6, 15, tzinfo=UTC)
+    assert not boost.multiplies_course
+    boost.refresh_from_db()
+    assert boost.ended_at is not None
+
+
+def test_looking_at_an_address_decides_nothing(instructor: Client, world: CourseWorld, asked: AllowanceRequest) -> None:
+    for verb in ("grant", "decline"):
+        instructor.get(reverse(f"admin:quotas_allowancerequest_{verb}", args=[asked.pk]))
+
+    asked.refresh_from_db()
+    assert asked.state == "open"
+
+
+# Requests
+
+
+def test_one_click_grants_what_was_asked_for(instructor: Client, world: CourseWorld, asked: AllowanceRequest) -> None:
+    before = left_of(world.student)
+
+    for _ in range(2):
+        instructor.post(reverse("admin:quotas_allowancerequest_grant", args=[asked.pk]))
+
+    asked.refresh_from_db()
+    assert (asked.state, asked.granted_tokens) == ("granted", 3_000)
+    assert left_of(world.student) == before + 3_000
+
+
+def test_another_amount_is_granted_with_an_answer(
+    instructor: Client, asked: AllowanceRequest, teacher: Membership
+) -> None:
+    instructor.post(
+        reverse("admin:quotas_allowancerequest_grant", args=[asked.pk]), {"tokens": "500", "answer": "For now"}
+    )
+
+    asked.refresh_from_db()
+    assert (asked.granted_tokens, asked.answer, asked.decided_by) == (500, "For now", teacher.user)
+
+
+def test_a_declined_request_moves_nothing(instructor: Client, world: CourseWorld, asked: AllowanceRequest) -> None:
+    before = left_of(world.student)
+
+    instructor.post(reverse("admin:quotas_allowancerequest_decline", args=[asked.pk]))
+
+    asked.refresh_from_db()
+    assert asked.state == "declined"
+    assert left_of(world.student) == before
+
+
+def test_open_requests_come_first(instructor: Client, world: CourseWorld, asked: AllowanceRequest) -> None:
+    for state in ("declined", "granted"):
+        a_request(world.student, state=state)
+
+    page = instructor.get(reverse("admin:quotas_allowancerequest_changelist"))
+
+    assert [row.state for row in page.context["cl"].result_list] == ["open", "granted", "declined"]
+
+
+# Exports
+
+
+def test_students_are_exported_with_what_is_left(instructor: Client, world: CourseWorld) -> None:
+    rows = rows_of(instructor.get(reverse("admin:quotas_students_export", args=[world.course.pk])))
+
+    row = next(row for row in rows if row["external_id"] == world.student.external_id)
+    assert (row["used"], row["left"]) == (str(world.week.used), str(ALLOWANCE - world.week.used))
+
+
+def test_text_that_a_spreadsheet_would_run_is_quoted_and_numbers_stay_numbers(
+    instructor: Client, world: CourseWorld, teacher: Membership
+) -> None:
+    now = timezone.now()
+    decisions.correct([world.student], tokens=-5, reason='=HYPERLINK("http://x")', by=teacher.user, now=now)
+
+    rows = rows_of(instructor.get(reverse("admin:quotas_student_export", args=[world.student.pk])))
+
+    assert rows[-1]["reason"].startswith("'=HYPERLINK")
+    assert rows[-1]["used"] == "-5"
+    assert int(rows[-1]["used_after"]) == world.week.used - 5
