@@ -193,7 +193,7 @@ def _texts_of(schema: Mapping[str, Any], path: str) -> Iterator[str]:
 
 
 # Addresses of the student API to which nothing is sent that a model gets to read.
-NOT_FOR_MODELS = {"/rules/appeals"}
+NOT_FOR_MODELS = {"/rules/appeals", "/usage/requests"}
 
 
 def test_every_address_that_takes_a_prompt_is_in_the_registry() -> None:

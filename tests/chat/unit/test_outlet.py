@@ -232,6 +232,16 @@ async def test_a_client_that_reads_slowly_gets_all_of_it(begun: Outlet, monkeypa
     assert read == [*blocks, DONE]
 
 
+async def test_nor_what_was_held_until_the_end(begun: Outlet) -> None:
+    for _ in range(FULL):
+        await begun.put(BLOCK)
+
+    await asyncio.wait_for(begun.put_last(b"held"), SECONDS)
+    await asyncio.wait_for(begun.finish(None, charged=7), SECONDS)
+
+    assert b"client_stalled" in b"".join(await blocks_of(begun))
+
+
 # Another reader
 
 
