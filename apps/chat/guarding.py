@@ -341,7 +341,9 @@ def _add(held: dict[str, Any], piece: Mapping[str, Any]) -> None:
     """Put a piece of a tool call to what there is of it: texts go on, everything else is as it was said last."""
     for key, value in piece.items():
         if isinstance(value, dict):
-            _add(held.setdefault(key, {}), value)
+            if not isinstance(held.get(key), dict):
+                held[key] = {}
+            _add(held[key], value)
         elif isinstance(value, str) and key in ("name", "arguments", "input") and isinstance(held.get(key), str):
             held[key] += value
         elif value is not None or key not in held:

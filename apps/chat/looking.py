@@ -7,6 +7,8 @@ until it is done.
 
 import asyncio
 import logging
+import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -24,9 +26,9 @@ T = TypeVar("T")
 
 THREADS = 4
 DEADLINE = 0.1  # seconds of work, for each direction of a call
-PATIENCE = 2.0  # seconds that work waits for a thread; beyond that there is too much of it
+PATIENCE = 2.0  # seconds that work may wait: for a thread, and as long again for the machine
 # What is glanced at on the loop, in characters of ASCII, of which so many take half a millisecond. Any other text takes
-# some sixteen times as long, since it is folded; each further text adds as much as 512 characters, and 24 for each rule.
+# some sixteen times as long, since it is folded; each further text adds as much as 512 characters, 24 for each rule.
 THREAD_ABOVE = 32_768
 _FOLDED = 16
 _EACH = 512
@@ -76,7 +78,8 @@ async def in_thread(work: Callable[[], T], *, deadline: float | None = DEADLINE)
     places = _places.setdefault(loop, asyncio.Semaphore(THREADS))
     async with asyncio.timeout(PATIENCE):
         await places.acquire()
-    future = loop.run_in_executor(_threads, work)
+    effort = _Effort()
+    future = loop.run_in_executor(_threads, effort.spent_on, work)
 
     def end(done: asyncio.Future[T]) -> None:
         places.release()
@@ -84,8 +87,29 @@ async def in_thread(work: Callable[[], T], *, deadline: float | None = DEADLINE)
             done.exception()  # nobody may be waiting for it any more
 
     future.add_done_callback(end)
-    async with asyncio.timeout(deadline):
+    async with asyncio.timeout(None if deadline is None else PATIENCE):
+        while deadline is not None and not future.done() and (left := deadline - effort.so_far()) > 0:
+            await asyncio.wait((future,), timeout=left)
+        if deadline is not None and not future.done():
+            raise TimeoutError
         return await asyncio.shield(future)
+
+
+class _Effort:
+    """How long a thread has worked on something, by its own clock: on a busy machine it also waits for its turn."""
+
+    def __init__(self) -> None:
+        self._clock: int | None = None
+        self._begun = 0.0
+
+    def spent_on(self, work: Callable[[], T]) -> T:
+        clock = time.pthread_getcpuclockid(threading.get_ident())
+        self._begun = time.clock_gettime(clock)
+        self._clock = clock
+        return work()
+
+    def so_far(self) -> float:
+        return time.clock_gettime(self._clock) - self._begun if self._clock is not None else 0.0
 
 
 def refused() -> RulesUnavailable:

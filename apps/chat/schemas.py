@@ -161,10 +161,28 @@ CHAT_PARTS: dict[str, Any] = CHAT_SCHEMA.pop("$defs", {})  # what the schema ref
 
 # Chat completions in the OpenAPI document; the pipeline validates the body, after the cheaper refusals.
 CHAT_IN_OPENAPI: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "X-Assignment",
+            "in": "header",
+            "description": "What the call is for: the tag of an assignment, as the course's rules name it.",
+            "schema": {"type": "string", "maxLength": 60},
+        }
+    ],
     "requestBody": {"required": True, "content": {"application/json": {"schema": CHAT_SCHEMA}}},
     "responses": {
         200: {
             "description": "A chat completion as the provider gave it, or its chunks as server-sent events.",
+            "headers": {
+                "x-gateway-rules": {
+                    "description": "Ids of the course's rules that were found and that students are told about.",
+                    "schema": {"type": "string"},
+                },
+                "x-gateway-notice": {
+                    "description": "What they have to say, percent-encoded UTF-8.",
+                    "schema": {"type": "string"},
+                },
+            },
             "content": {"application/json": {}, "text/event-stream": {}},
         }
     },

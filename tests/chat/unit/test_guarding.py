@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import threading
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -193,8 +194,6 @@ def test_a_stream_and_a_plain_answer_are_redacted_alike(text: str, cuts: list[in
 @given(cuts=CUTS, padding=st.lists(st.integers(0, 40), min_size=8, max_size=8))
 def test_padding_that_cannot_be_seen_does_not_let_a_match_out(cuts: list[int], padding: list[int]) -> None:
     padded = "".join(letter + "\u200b" * times for letter, times in zip(NEEDLE, [*padding, 0], strict=True))
-    if guard(BLOCK)._book.matcher.found(padded) == []:
-        pytest.skip("The engine does not see through padding.")
     events = [event({"content": piece}) for piece in texts_cut(f"So: {padded}!", cuts)]
 
     client = run(guard(REDACT), stream(*events, END))
@@ -443,3 +442,152 @@ def test_a_course_that_would_rather_go_unchecked_gets_its_answer() -> None:
 def test_broken_streams_stay_broken() -> None:
     with pytest.raises(UpstreamBroken):
         run(guard(REDACT), [b'data: {"error": {"message": "no"}}\n\n'])
+
+
+async def test_a_course_s_wish_holds_for_tool_calls_and_notes_too() -> None:
+    book = Rulebook((REDACT, FLAG), BrokenMatcher([REDACT.pattern, FLAG.pattern]), lets_pass=True)
+    made = guard_of(a_call("Hi"), book, occasion=ON_ANSWERS)
+    assert made is not None
+    call = {"tool_calls": [{"index": 0, "function": {"name": "look", "arguments": NEEDLE}}]}
+
+    await made.feed(joined([event({"content": "a"}), event(call)]))
+
+    assert NEEDLE.encode() in await made.end()
+
+
+async def test_a_tool_call_that_cannot_be_checked_is_not_let_out_and_not_recorded() -> None:
+    made = guard_of(a_call("Hi"), Rulebook((REDACT,), BrokenMatcher([REDACT.pattern])), occasion=ON_ANSWERS)
+    assert made is not None
+    await made.feed(joined([event({"tool_calls": [{"index": 0, "function": {"arguments": NEEDLE}}]})]))
+
+    with pytest.raises(RulesUnavailable):
+        await made.end()
+    made.give_up()
+
+    assert made.heard.text() == ""
+
+
+async def test_notes_that_cannot_be_taken_do_not_stop_an_answer() -> None:
+    made = guard_of(a_call("Hi"), Rulebook((FLAG,), BrokenMatcher([FLAG.pattern])), occasion=ON_ANSWERS)
+    assert made is not None
+
+    assert NEEDLE.encode() in await made.feed(joined([event({"content": NEEDLE}), END]))
+    assert made.hits() == ()
+
+
+class GatedMatcher(Matcher):
+    """Finds nothing before its gate is opened."""
+
+    def __init__(self, gate: threading.Event) -> None:
+        super().__init__([REDACT.pattern])
+        self._gate, self.is_asked = gate, threading.Event()
+
+    def found(self, text: str | Folded) -> list[int]:
+        self.is_asked.set()
+        self._gate.wait()
+        return super().found(text)
+
+
+async def test_what_a_thread_is_still_at_work_on_is_left_to_it() -> None:
+    gate = threading.Event()
+    matcher = GatedMatcher(gate)
+    made = guard_of(a_call("Hi"), Rulebook((REDACT,), matcher), occasion=ON_ANSWERS)
+    assert made is not None
+    feeding = asyncio.create_task(made.feed(joined([event({"content": "long " * 1_000})])))
+    await asyncio.to_thread(matcher.is_asked.wait)
+
+    feeding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await feeding
+    made.give_up()
+
+    assert made.heard.text() == ""
+    gate.set()
+
+
+async def test_long_events_are_looked_at_in_a_thread_with_the_same_outcome() -> None:
+    made, client = guard(REDACT), Client()
+
+    client.take(await made.feed(joined([event({"content": f"{'long ' * 1_000}{NEEDLE}"}), END])))
+
+    assert client.texts[0, "content"] == f"{'long ' * 1_000}[code]"
+
+
+async def test_long_answers_are_stopped_in_a_thread_as_well() -> None:
+    with pytest.raises(AnswerBlocked):
+        await guard(BLOCK).feed(joined([event({"content": f"{NEEDLE}{'long ' * 1_000}"}), END]))
+
+
+# Odd events
+
+
+def test_text_that_comes_with_the_end_comes_before_it() -> None:
+    client = run(guard(REDACT), stream(event({"content": f"{'long ' * 50}{NEEDLE}"}, finish_reason="stop")))
+
+    assert client.texts[0, "content"] == f"{'long ' * 50}[code]"
+    assert client.events[-1]["choices"][0] == {"index": 0, "delta": {}, "finish_reason": "stop"}
+
+
+def test_log_probabilities_of_the_end_are_left_out() -> None:
+    chunk = {"choices": [{"index": 0, "delta": {}, "logprobs": {"content": [NEEDLE]}, "finish_reason": "stop"}]}
+
+    assert run(guard(REDACT), stream(b"data: " + orjson.dumps(chunk))).events[0]["choices"][0]["logprobs"] is None
+
+
+def test_a_tool_call_stops_the_answer_and_is_recorded_with_those_behind_it() -> None:
+    calls = [
+        {"index": n, "function": {"name": f"f{n}", "arguments": text}} for n, text in enumerate([NEEDLE, NEEDLE, "{}"])
+    ]
+    made = guard(BLOCK)
+
+    with pytest.raises(AnswerBlocked):
+        run(made, stream(event({"tool_calls": calls}), event({}, finish_reason="tool_calls")))
+    made.give_up()
+
+    assert made.heard.text() == f"[f0] {NEEDLE}[f1] {NEEDLE}[f2] {{}}"
+
+
+def test_unknown_fields_stop_an_answer_too() -> None:
+    with pytest.raises(AnswerBlocked):
+        run(guard(BLOCK), stream(event({"sources": [NEEDLE]}), END))
+
+
+def test_an_answer_nobody_waits_for_is_recorded_although_it_would_have_been_stopped() -> None:
+    made = guard(BLOCK)
+
+    asyncio.run(feed_one(made, Client(), event({"content": NEEDLE, "reasoning_content": "Hm."})))
+    made.give_up()
+
+    assert sorted(made.heard.text()) == sorted(f"{NEEDLE}Hm.")
+    assert [hit.rule for hit in made.hits()] == [BLOCK]
+
+
+def test_rules_that_act_are_noted_once_where_others_take_note() -> None:
+    made = guard(REDACT, FLAG)
+
+    run(made, stream(event({"content": f"See {NEEDLE}"}), END))
+
+    assert sorted(hit.rule.id for hit in made.hits()) == [1, 3]
+
+
+def test_pieces_of_a_call_that_say_nothing_change_nothing() -> None:
+    pieces = [
+        {"index": 0, "id": "a", "function": None},
+        {"index": 0, "id": None, "function": {"name": "look", "arguments": None}},
+        {"index": 0, "function": {"arguments": "{}"}},
+    ]
+
+    client = run(guard(REDACT), stream(*(event({"tool_calls": [piece]}) for piece in pieces), END))
+
+    (sent,) = [one for one in client.events if one["choices"][0]["delta"].get("tool_calls")]
+    assert sent["choices"][0]["delta"]["tool_calls"] == [
+        {"index": 0, "id": "a", "function": {"name": "look", "arguments": "{}"}}
+    ]
+
+
+def test_what_is_no_text_in_the_place_of_one_is_looked_at_whole() -> None:
+    content = [{"type": "text", "text": NEEDLE}]
+
+    client = run(guard(REDACT), stream(event({"content": content}), END))
+
+    assert client.events[0]["choices"][0]["delta"]["content"] == [{"type": "text", "text": "[code]"}]

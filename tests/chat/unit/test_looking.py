@@ -16,10 +16,19 @@ STRICT = Rulebook.of([a_rule()])
 LENIENT = Rulebook.of([a_rule()], lets_pass=True)
 
 
+class Gate(threading.Event):
+    """What work that is to be late waits for, and works hard meanwhile."""
+
+    def work(self) -> bool:
+        while not self.is_set():
+            sum(range(100))
+        return True
+
+
 @pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    """What work waits for that is to be late; open in the end, so that no thread stays."""
-    gate = threading.Event()
+def gate() -> Iterator[Gate]:
+    """Open in the end, so that no thread stays."""
+    gate = Gate()
     yield gate
     gate.set()
 
@@ -36,9 +45,9 @@ async def test_work_is_done_in_a_thread() -> None:
     assert await looking.run(threading.current_thread, book=STRICT, call="c") is not threading.current_thread()
 
 
-async def test_work_that_is_late_lets_nothing_pass(gate: threading.Event) -> None:
+async def test_work_that_is_late_lets_nothing_pass(gate: Gate) -> None:
     with pytest.raises(RulesUnavailable):
-        await looking.run(gate.wait, book=STRICT, call="c")
+        await looking.run(gate.work, book=STRICT, call="c")
 
 
 async def test_an_engine_that_gives_up_lets_nothing_pass() -> None:
@@ -47,18 +56,27 @@ async def test_an_engine_that_gives_up_lets_nothing_pass() -> None:
 
 
 async def test_a_course_that_wishes_so_goes_unchecked_and_that_is_logged(
-    gate: threading.Event, caplog: pytest.LogCaptureFixture
+    gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = looking.UNCHECKED.labels(outcome="let_pass")._value.get()
 
-    assert await looking.run(gate.wait, book=LENIENT, call="c1") is None
+    assert await looking.run(gate.work, book=LENIENT, call="c1") is None
     assert await looking.run(give_up, book=LENIENT, call="c2") is None
 
     assert looking.UNCHECKED.labels(outcome="let_pass")._value.get() == before + 2
     assert [record.args and record.args[0] for record in caplog.records] == ["c1", "c2"]  # type: ignore[index]
 
 
-async def test_so_many_work_at_once_and_no_more(gate: threading.Event) -> None:
+async def test_a_thread_that_waits_for_the_machine_is_not_late(gate: Gate) -> None:
+    waiting = asyncio.create_task(looking.in_thread(gate.wait, deadline=0.01))
+    await asyncio.wait((waiting,), timeout=0.1)
+
+    gate.set()
+
+    assert await waiting
+
+
+async def test_so_many_work_at_once_and_no_more(gate: Gate) -> None:
     started = threading.Semaphore(0)
 
     def work() -> bool:
@@ -75,8 +93,8 @@ async def test_so_many_work_at_once_and_no_more(gate: threading.Event) -> None:
     assert not is_another_at_work
 
 
-async def test_late_work_keeps_its_place_until_it_is_done(gate: threading.Event) -> None:
-    late = [asyncio.create_task(looking.in_thread(gate.wait, deadline=0.0)) for _ in range(THREADS)]
+async def test_late_work_keeps_its_place_until_it_is_done(gate: Gate) -> None:
+    late = [asyncio.create_task(looking.in_thread(gate.work, deadline=0.01)) for _ in range(THREADS)]
     outcomes = await asyncio.gather(*late, return_exceptions=True)
 
     another = asyncio.create_task(looking.in_thread(lambda: "done"))

@@ -211,6 +211,16 @@ async def test_a_client_that_stands_still_does_not_keep_the_last_word_for_ever(b
     assert DONE not in await blocks_of(begun)
 
 
+async def test_nor_what_was_held_until_the_end(begun: Outlet) -> None:
+    for _ in range(QUEUE_BLOCKS):
+        await begun.put(b"x")
+
+    await asyncio.wait_for(begun.put_last(b"y"), SECONDS)
+    await begun.finish(None)
+
+    assert begun.reader.queue.empty()
+
+
 # Another reader
 
 

@@ -1,12 +1,14 @@
 """What is left of a request when rules have taken something out."""
 
 import json
+from base64 import b64encode
 from typing import Any
 
 import pytest
 
-from apps.chat.screening import Screened, look
+from apps.chat.screening import Screened, look, refusal
 from apps.rules.engine import EngineFailed
+from apps.rules.redaction import Cut, moved
 from apps.rules.rulebook import MOST_REDACTED, CompiledRule, Occasion, Rulebook
 from tests.chat.unit.values import NOW, a_call, a_rule
 
@@ -157,3 +159,32 @@ def test_many_messages_are_redacted_at_once() -> None:
     left = screened([{"role": "user" if n % 2 else "assistant", "content": f"secret {n}"} for n in range(2_000)])
 
     assert all(message.text.startswith("[x]") for message in left.call.messages)
+
+
+def test_an_attached_text_that_cannot_be_changed_goes_whole() -> None:
+    attached = f"data:text/plain;base64,{b64encode(b'my secret').decode()}"
+
+    left = screened(user("Hi"), REDACT, stop=[attached, "."])
+
+    assert left.verdict.block is REDACT
+    assert left.call.body["stop"] == ["[x]", "."]
+
+
+def test_a_refusal_says_that_it_could_not_be_taken_out() -> None:
+    left = screened(user("Hi"), REDACT, metadata={"secret": "a"})
+
+    assert "cannot be replaced" in refusal(REDACT, left.verdict, last=0).message
+
+
+def test_what_is_not_shown_has_a_place_of_no_length() -> None:
+    left = screened([{"role": "user", "content": "Hi", "name": "secret"}])
+
+    assert [(hit.part, hit.start, hit.end) for hit in left.verdict.hits] == [(0, 0, 0)]
+    assert left.call.body["messages"][0]["name"] == "[x]"
+
+
+def test_what_stands_before_a_cut_stays_where_it_was() -> None:
+    cut = [Cut(5, 8, "[long]")]
+
+    assert [moved(place, cut) for place in (0, 4, 5, 6, 8, 9)] == [0, 4, 5, 5, 11, 12]
+    assert [moved(place, cut, is_end=True) for place in (5, 6, 8, 9)] == [5, 11, 11, 12]

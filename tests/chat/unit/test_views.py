@@ -39,7 +39,7 @@ def test_a_match_may_cross_several_texts() -> None:
 
 
 def test_another_speaker_ends_the_text() -> None:
-    speakers: dict[str, Hashable] = {"a": 1, "b": 2, "c": 2, "d": None, "e": 2}
+    speakers: dict[str, Hashable] = {"a": 1, "b": 2, "c": 2, "d": None, "e": 2, "f": 3}
     surfaces = [Surface(0, (text,), text) for text in speakers]
 
     assert [view.text for view in views(surfaces, lambda surface: speakers[surface.text])] == ["bce", "b c e"]
