@@ -8,7 +8,7 @@ and the rule would have found it again in every later call.
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,7 +22,7 @@ from apps.conversations.models import Call, Turn
 from apps.conversations.reading import Piece, mark
 from apps.rules.engine import EngineFailed
 from apps.rules.models import Rule
-from apps.rules.rulebook import Hit, Rulebook
+from apps.rules.rulebook import Rulebook
 from apps.rules.trying import as_compiled
 
 KIND = "rule-replay"
@@ -41,6 +41,16 @@ class _Row:
     member: int
     at: datetime
     tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where to find a hit again; the message is None for the answer."""
+
+    call: str
+    message: int | None
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +77,11 @@ class Tally:
     unchecked: int = 0
     hit: int = 0
     members: set[int] = field(default_factory=set)
-    members_hit: set[int] = field(default_factory=set)
     daily: dict[date, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
-    samples: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[_Place] = field(default_factory=list)
+    sample_of: dict[int, tuple[int, _Place]] = field(default_factory=dict)  # by member, with how many they were
 
-    def add(self, row: _Row, *, has_text: bool, hits: Sequence[dict[str, Any]]) -> None:
+    def add(self, row: _Row, *, has_text: bool, place: _Place | None = None) -> None:
         self.calls += 1
         if not has_text:
             return
@@ -79,18 +89,26 @@ class Tally:
         self.members.add(row.member)
         day = self.daily[row.at.astimezone(self.zone).date()]
         day[0] += 1
-        if hits:
+        if place is not None:
             day[1] += 1
             self.hit += 1
-            self.members_hit.add(row.member)
-            self._sample({"call": row.id, **hits[0]})
+            self._sample(row.member, place)
 
-    def _sample(self, place: dict[str, Any]) -> None:
-        """Every call that was hit is as likely to be shown as any other."""
+    def _sample(self, member: int, place: _Place) -> None:
+        """Of all calls, and of each student's, every one is as likely to be kept as any other."""
         if len(self.samples) < SAMPLES:
             self.samples.append(place)
         elif (seat := self.chance.randrange(self.hit)) < SAMPLES:
             self.samples[seat] = place
+        count, kept = self.sample_of.get(member, (0, place))
+        self.sample_of[member] = (count + 1, place if self.chance.randrange(count + 1) == 0 else kept)
+
+    def _chosen(self) -> list[_Place]:
+        """One of each of many students, so that a single busy one does not speak for all; then any."""
+        ones = [place for _, place in self.sample_of.values()]
+        self.chance.shuffle(ones)
+        chosen = {place.call: place for place in (*ones, *self.samples)}
+        return sorted(list(chosen.values())[:SAMPLES], key=lambda place: place.call, reverse=True)
 
     def result(self) -> dict[str, Any]:
         return {
@@ -99,9 +117,9 @@ class Tally:
             "unchecked": self.unchecked,
             "hit": self.hit,
             "students": len(self.members),
-            "students_hit": len(self.members_hit),
+            "students_hit": len(self.sample_of),
             "daily": [[day.isoformat(), *counts] for day, counts in sorted(self.daily.items())],
-            "samples": sorted(self.samples, key=lambda sample: sample["call"], reverse=True),
+            "samples": [asdict(place) for place in self._chosen()],
         }
 
 
@@ -190,7 +208,7 @@ def _texts(ids: Sequence[str]) -> dict[str, _Text]:
 
 def _look(row: _Row, text: _Text | None, rule: Rule, book: Rulebook, tally: Tally) -> None:
     if text is None:
-        tally.add(row, has_text=False, hits=())
+        tally.add(row, has_text=False)
         return
     positions = text.of(rule.direction)
     try:
@@ -198,12 +216,8 @@ def _look(row: _Row, text: _Text | None, rule: Rule, book: Rulebook, tally: Tall
     except EngineFailed:
         tally.unchecked += 1
         hits = ()
-    tally.add(row, has_text=True, hits=[_place(hit, positions) for hit in hits[:1]])
-
-
-def _place(hit: Hit, positions: Sequence[int | None]) -> dict[str, Any]:
-    """Where to find a hit again; the message is None for the answer."""
-    return {"message": positions[hit.part], "start": hit.start, "end": hit.end}
+    places = (_Place(row.id, positions[hit.part], hit.start, hit.end) for hit in hits)
+    tally.add(row, has_text=True, place=next(places, None))
 
 
 # Reading a sample
@@ -231,12 +245,13 @@ def samples(job: Job) -> list[Sample]:
     calls = Call.objects.select_related("membership__user", "course")
     rows = calls.in_bulk([place["call"] for place in places])
     texts = _texts(list(rows))
-    return [_sample(place, rows[place["call"]], texts.get(place["call"])) for place in places if place["call"] in rows]
+    stored = (_Place(**place) for place in places)
+    return [_sample(place, rows[place.call], texts.get(place.call)) for place in stored if place.call in rows]
 
 
-def _sample(place: dict[str, Any], call: Call, text: _Text | None) -> Sample:
-    whole = text.parts.get(place["message"], "") if text else ""
-    start, end = place["start"], place["end"]
+def _sample(place: _Place, call: Call, text: _Text | None) -> Sample:
+    whole = text.parts.get(place.message, "") if text else ""
+    start, end = place.start, place.end
     first, last = max(0, start - AROUND), min(len(whole), end + AROUND)
     before, found, after = whole[first:start], whole[start:end], whole[end:last]
     pieces = [
@@ -247,4 +262,4 @@ def _sample(place: dict[str, Any], call: Call, text: _Text | None) -> Sample:
         *mark(after, ()),
         Piece("…") if last < len(whole) else None,
     ]
-    return Sample(call, tuple(piece for piece in pieces if piece), place["message"] is None)
+    return Sample(call, tuple(piece for piece in pieces if piece), place.message is None)

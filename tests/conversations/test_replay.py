@@ -148,6 +148,17 @@ def test_samples_are_a_fair_choice_of_all(ada: Membership, rule: Rule) -> None:
     assert 0 < len(older.intersection(chosen)) < replay.SAMPLES
 
 
+def test_samples_come_from_many_students(ada: Membership, course: Course, rule: Rule) -> None:
+    for number in range(100):
+        recorded(ada, HOMEWORK, days_ago=(number + 1) / 100)
+    quiet = [recorded(factories.make_student(course=course), HOMEWORK) for _ in range(5)]
+
+    chosen = [sample["call"] for sample in replayed(rule)["samples"]]
+
+    assert {call.pk for call in quiet} <= set(chosen)
+    assert len(set(chosen)) == replay.SAMPLES
+
+
 def test_it_reports_how_far_it_is(ada: Membership, rule: Rule) -> None:
     for _ in range(120):
         recorded(ada, HELP)
