@@ -13,16 +13,16 @@ Where a match lies in the original is worked out only when somebody asks, for th
 """
 
 import re
-import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from apps.rules.folds import ASCII, MARKED, PLAIN, SHARED, Range, Step, is_plain
+from apps.rules.searching import pause
 from apps.rules.wide import count, spell_text
 
-PIECE = 16_384  # characters
+PIECE = 8_192  # characters
 _LOOK_BACK = 2_048  # how far from its limit a piece may end in order to end well
 
 
@@ -112,7 +112,7 @@ class View:
     def _parts(self) -> Iterator[str]:
         for at in range(0, len(self.text), PIECE):
             yield self.text[at : at + PIECE]
-            time.sleep(0)
+            pause()
 
     def place(self, index: int) -> int:
         """Where in the haystack a character begins."""
@@ -164,7 +164,8 @@ def fold(text: str) -> Folded:
         else:
             shared = _walk(piece, SHARED)
             copies = (_walk(shared, MARKED), _walk(shared, PLAIN))
-            time.sleep(0)  # lets other threads have the interpreter
+        if piece is not raw:
+            pause()
         marked.append(copies[0])
         plain.append(copies[1])
     views = [View(raw.text, (raw,)), _joined(marked), _joined(plain)]

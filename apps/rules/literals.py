@@ -5,19 +5,19 @@ every combination of words seen, and a text made of the words of a thousand rule
 """
 
 import re
-import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import re2
 
 from apps.rules.patterns import Atom, Chain, Choice, Edge, Node, Repeat
-from apps.rules.searching import compiled
+from apps.rules.searching import compiled, pause
 
 SHORTEST = 3
 MOST = 40  # words of one choice
 _WORD = re.compile(r"\w+")
 _EDGE = "\x00"
+_STRETCH = 16_384  # characters that are looked at without a pause
 
 
 class Word(NamedTuple):
@@ -131,7 +131,15 @@ class Index:
         folded = text.casefold()
         if self._any is None or self._any.search(folded.encode()) is None:
             return set()
-        return set(_WORD.findall(folded))
+        tokens: set[str] = set()
+        at = 0
+        while at < len(folded):
+            rest = _WORD.match(folded, at + _STRETCH)
+            end = rest.end() if rest else at + _STRETCH
+            tokens.update(_WORD.findall(folded, at, end))
+            at = end
+            pause()
+        return tokens
 
     def _present(self, tokens: set[str]) -> set[Word]:
         together = _EDGE.join(tokens)
@@ -140,5 +148,5 @@ class Index:
             if word.text in tokens or (not word.whole and word.text in together):
                 present.add(word)
             if number % 64 == 63:
-                time.sleep(0)  # lets other threads have the interpreter
+                pause()
         return present
