@@ -22,7 +22,7 @@ from apps.rules.folds import ASCII, MARKED, PLAIN, SHARED, Range, Step, is_plain
 from apps.rules.wide import count, spell_text
 from apps.rules.yielding import give_way
 
-PIECE = 16_384  # characters
+PIECE = 8_192  # characters
 _LOOK_BACK = 2_048  # how far from its limit a piece may end in order to end well
 
 
@@ -164,6 +164,7 @@ def fold(text: str) -> Folded:
         else:
             shared = _walk(piece, SHARED)
             copies = (_walk(shared, MARKED), _walk(shared, PLAIN))
+        if piece is not raw:
             give_way()
         marked.append(copies[0])
         plain.append(copies[1])

@@ -18,6 +18,7 @@ SHORTEST = 3
 MOST = 40  # words of one choice
 _WORD = re.compile(r"\w+")
 _EDGE = "\x00"
+_STRETCH = 16_384  # characters that are looked at without a pause
 
 
 class Word(NamedTuple):
@@ -134,7 +135,15 @@ class Index:
         folded = text.casefold()
         if self._any is None or self._any.search(folded.encode()) is None:
             return set()
-        return set(_WORD.findall(folded))
+        tokens: set[str] = set()
+        at = 0
+        while at < len(folded):
+            rest = _WORD.match(folded, at + _STRETCH)
+            end = rest.end() if rest else at + _STRETCH
+            tokens.update(_WORD.findall(folded, at, end))
+            at = end
+            give_way()
+        return tokens
 
     def _present(self, tokens: set[str]) -> set[Word]:
         together = _EDGE.join(tokens)
