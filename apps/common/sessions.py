@@ -27,6 +27,7 @@ SHORTEN_LOG = "PRAGMA wal_checkpoint(PASSIVE)"
 RESOLVE_SECONDS = 3.0
 STUCK_SECONDS = 5.0  # a statement may take two, a wait for a lock one: beyond this the network has swallowed it
 _LIMITS = "-c statement_timeout=2000 -c lock_timeout=1000 -c idle_in_transaction_session_timeout=10000"
+_PLANS = "-c plan_cache_mode=force_custom_plan -c jit=off"  # a plan that is kept would be that of an empty table
 _SAME_BACKEND = "FROM pg_stat_activity WHERE pid = %s AND backend_start::text = %s"
 _SHORT_LOCK = "SET LOCAL lock_timeout = 20"
 
@@ -128,7 +129,8 @@ class PostgreSQLSession:
         settings = copy.deepcopy(usual.settings_dict)
         settings["OPTIONS"].pop("pool", None)
         settings["OPTIONS"] |= {
-            "options": f"{settings['OPTIONS'].get('options', '')} {_LIMITS}".strip(),
+            "options": f"{settings['OPTIONS'].get('options', '')} {_LIMITS} {_PLANS}".strip(),
+            "prepare_threshold": 5,  # Django's default is never
             "tcp_user_timeout": 3000,
             "keepalives_idle": 5,
             "keepalives_interval": 2,
