@@ -27,7 +27,7 @@ def luhn(found: str) -> bool:
 
 def card(found: str) -> bool:
     """A card number: 13 to 19 digits, first those that a network of cards begins with, the last right by Luhn."""
-    digits = "".join(character for character in found if character.isdecimal())
+    digits = "".join(str(int(character)) for character in found if character.isdecimal())
     return 13 <= len(digits) <= 19 and digits[0] in "23456" and luhn(digits)
 
 

@@ -47,20 +47,20 @@ def _grown(kind: Callable[[], str], chance: random.Random, *, plain: bool) -> st
     return ("" if plain else "é") + "".join(chance.choices(pool, k=times))
 
 
-def _sample(node: Node, chance: random.Random) -> str:
-    """Something that the pattern matches, or nearly."""
+def _sample(node: Node, chance: random.Random, extra: int = 8) -> str:
+    """Something that the pattern matches, or nearly. Repetitions within repetitions are repeated less."""
     match node:
         case Atom():
             return chance.choice(_characters(node))
         case Edge():
             return ""
         case Chain(parts):
-            return "".join(_sample(part, chance) for part in parts)
+            return "".join(_sample(part, chance, extra) for part in parts)
         case Choice(options):
-            return _sample(chance.choice(options), chance)
+            return _sample(chance.choice(options), chance, extra)
         case Repeat(body, least, most):
-            times = chance.randint(least, max(least, min(most if most is not None else least + 8, least + 8)))
-            return "".join(_sample(body, chance) for _ in range(times))
+            often = least + extra if most is None else min(most, least + extra)
+            return "".join(_sample(body, chance, extra // 4) for _ in range(chance.randint(least, often)))
 
 
 def _characters(atom: Atom) -> list[str]:

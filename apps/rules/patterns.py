@@ -284,14 +284,13 @@ def shortest(node: Node) -> int:
             return least * shortest(body)
 
 
-def repeats(node: Node, times: int = 1) -> "list[tuple[int, int, int]]":
-    """Of every counted repetition: how often, how often with those around it, and where it is written."""
+def repeats(node: Node) -> list[tuple[int, int]]:
+    """Of every repetition how often, at the most that is written, and where."""
     match node:
         case Chain(parts) | Choice(parts):
-            return [found for part in parts for found in repeats(part, times)]
+            return [found for part in parts for found in repeats(part)]
         case Repeat(body, least, most, _, at):
-            often = max(least, most or 0)
-            return [(often, times * max(often, 1), at), *repeats(body, times * max(often, 1))]
+            return [(max(least, most or 0), at), *repeats(body)]
         case _:
             return []
 

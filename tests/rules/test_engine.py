@@ -3,12 +3,13 @@
 import random
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.rules.engine import MAX_PATTERN_LENGTH, MAX_SPANS, BadPattern, Matcher, Span, check
+from apps.rules.engine import MAX_PATTERN_LENGTH, MAX_SPANS, BadPattern, Matcher, Span, TooCostly, admit, check, fold
 
 
 def spans(pattern: str, text: str) -> list[str]:
@@ -80,10 +81,24 @@ def test_there_is_a_limit_to_the_spans() -> None:
         ("a**", "bad repetition"),
         ("a{2,1}", "repetition"),
         ("a{2000}", "repetition"),
+        ("ab(?=a)b", "at character 3, near \u201c(?=a)b\u201d. "),
         ("(?=a)b", "Look-ahead and look-behind are not available"),
         ("(?<=a)b", "Look-ahead and look-behind are not available"),
         ("(?!a)b", "Look-ahead and look-behind are not available"),
         (r"(a)\1", "Back-references"),
+        (r"a\1", "at character 2"),
+        ("(?P=a)", "Back-references"),
+        ("a++", "Possessive"),
+        (r"a\Z", r"Write \z"),
+        (r"\u0041", r"Write \x{1F600}"),
+        (r"\N{DIGIT ONE}", "not available"),
+        ("(?x)a", "Of the flags"),
+        (r"a\C", "half a character at character 2"),
+        ("(" * 41 + "a" + ")" * 41, "More than 40 groups"),
+        ("a{201}", "201 repetitions at character 2"),
+        ("(?:(?:a{0,20}){0,20}){0,20}b", "and 1,000 with those around them"),
+        (r"\pL{10}", "instructions"),
+        (r"\b", "matches the empty text"),
         ("a*", "matches the empty text"),
         ("^", "matches the empty text"),
         ("|a", "matches the empty text"),
@@ -122,3 +137,96 @@ def test_a_set_that_outgrows_its_memory_still_finds() -> None:
 
     assert matcher.found(f"{noise}a{'b' * 20}X") == [1]
     assert matcher.found(noise) == []
+
+
+@pytest.mark.parametrize("pattern", ["x.{0,20}[yz].{0,20}", "(?i)solve.{0,150}homework", "a.{0,100}b.{0,100}c"])
+def test_a_linear_pattern_that_is_slow_all_the_same_is_refused(pattern: str) -> None:
+    check(pattern)
+
+    with pytest.raises(TooCostly, match=r"ms for a long text .* a gap such as"):
+        admit(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"(?i)\bsolve\b.*\bhomework\b", r"(?i)solve\s+my\s+homework", r"EXAM-[A-Z]{4}", "漢字"]
+)
+def test_a_usual_pattern_is_admitted_with_what_it_costs(pattern: str) -> None:
+    cost = admit(pattern, ["another", r"\d{4}"])
+
+    assert 0 < cost.size < 200
+    assert 0 < cost.milliseconds <= cost.set_milliseconds
+
+
+def test_there_is_a_limit_to_the_rules_and_to_all_of_them_together() -> None:
+    with pytest.raises(TooCostly, match="at most 1,000"):
+        admit("cat", ["dog"] * 1_000)
+    with pytest.raises(TooCostly, match="All rules together make"):
+        admit("cat", ["a{180}b{180}c{180}d{180}"] * 280)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "found"),
+    [
+        ("EXAM-[A-Z]{4}", "ＥＸＡＭ－ＡＢＣＤ", ["ＥＸＡＭ－ＡＢＣＤ"]),
+        ("EXAM-[A-Z]{4}", "exam-abcd ｅｘａｍ－ａｂｃｄ", []),
+        ("(?i)exam", "ＥＸＡＭ eXam", ["ＥＸＡＭ", "eXam"]),
+        ("Käse", "Kase", []),
+        ("Käse", "K\u200bäse", ["K\u200bäse"]),
+        ("Kase", "Käse", ["Käse"]),
+        ("solve my", "solve\n  my", ["solve\n  my"]),
+        ("solve my", "solve\n\nmy", []),
+        ("home", "h o m e home", ["h o m e", "home"]),
+        ("[a-z]+", "ab\u200bcd", ["ab\u200bcd"]),
+    ],
+)
+def test_the_folded_copies_count_and_case_stays_the_patterns_own_affair(
+    pattern: str, text: str, found: list[str]
+) -> None:
+    assert spans(pattern, text) == found
+    assert bool(Matcher([pattern]).found(text)) == bool(found)
+
+
+def test_a_validator_has_the_last_word() -> None:
+    matcher = Matcher([r"\d+", r"\d+"], [lambda found: found == "12", None])
+
+    assert matcher.found("1 2 3") == [1]
+    assert matcher.found("1 12") == [0, 1]
+    assert matcher.spans(0, "1 12 é １２") == [Span(2, 4), Span(7, 9)]
+
+
+def test_spans_can_begin_later_and_be_many() -> None:
+    matcher = Matcher([r"\ba"])
+
+    assert matcher.spans(0, "a ba a", start=1) == [Span(5, 6)]
+    assert matcher.spans(0, "a é a", start=1) == [Span(4, 5)]
+    assert len(matcher.spans(0, "a " * 100, most=50)) == 50
+
+
+def test_places_that_hold_nothing_are_no_matches() -> None:
+    """No such pattern is saved any more, but one may be from before."""
+    matcher = Matcher(["a*"])
+
+    assert matcher.found("bbb") == []
+    assert matcher.spans(0, "baab") == [Span(1, 3)]
+
+
+@given(text=st.text(alphabet="aAbé \u200bо.\n", max_size=30))
+def test_a_pattern_is_found_just_when_it_has_spans(text: str) -> None:
+    patterns = ["a", r"\bab", "(?i)a.b", "é", r"\W\w", "ab a", "[^a]b", "(?:ba)+|b{2}", "bo"]
+    matcher = Matcher(patterns)
+    folded = fold(text)
+
+    found = matcher.found(folded)
+
+    assert found == [position for position in range(len(patterns)) if matcher.spans(position, folded)]
+    assert all(0 <= s.start < s.end <= len(text) for p in found for s in matcher.spans(p, folded))
+
+
+def test_many_threads_may_match_at_once() -> None:
+    matcher = Matcher(["cat", r"\bdog\b", "é"])
+    texts = ["a cat", "a dog", "é", "nothing"] * 50
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(matcher.found, texts))
+
+    assert found == [[0], [1], [2], []] * 50

@@ -1,0 +1,145 @@
+"""`python -m bench.rules`: what it costs to look for a thousand rules in a long prompt, and how that holds the loop.
+
+Times are of the thread that works, so that a busy machine does not count twice; the loop's are by the clock.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from apps.rules.engine import BadPattern, Folded, Matcher, admit, fold
+from apps.rules.hostility import hostile_texts
+from apps.rules.library import LIBRARY
+from apps.rules.searching import compiled_set
+
+SIZE = 32_000
+RULES = 1_000
+CORPUS = Path("tests/rules/corpora/catastrophic.txt")
+chance = random.Random(1)
+WORDS = [
+    "".join(chance.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(chance.randint(4, 9))) for _ in range(3_000)
+]
+
+
+def rules(number: int) -> list[str]:
+    """As instructors write them: words at word boundaries, gaps, numbers."""
+    made = []
+    for index in range(number):
+        a, b, c = chance.sample(WORDS, 3)
+        forms = (
+            rf"(?i)\b{a}\s+{b}\b",
+            rf"(?i)\b(?:{a}|{b})\b.*\b{c}\b",
+            rf"\b{a}-\d{{4}}\b",
+            rf"(?i){a}\W+(?:my|the)\W+{b}",
+            a + b,
+        )
+        made.append(forms[index % len(forms)])
+    return made
+
+
+def text(words: Sequence[str], size: int = SIZE, between: str = " ") -> str:
+    """So many bytes of such words."""
+    parts, length = [], 0
+    while length < size:
+        parts.append(chance.choice(words))
+        length += len((parts[-1] + between).encode())
+    return between.join(parts)
+
+
+def thread_milliseconds(work: Callable[[], object], times: int = 5) -> tuple[float, float]:
+    """The first time and the best of the others."""
+    taken = []
+    for _ in range(times):
+        started = time.thread_time()
+        work()
+        taken.append((time.thread_time() - started) * 1e3)
+    return taken[0], min(taken[1:])
+
+
+def texts() -> dict[str, str]:
+    plain = ["the", "quick", "brown", "fox", "and", "then", "it", "ran"]
+    return {
+        "prose, no rule hits": text(plain),
+        "prose in paragraphs": text([*plain, "end.\n\nNew"]),
+        "code, no rule hits": text(["def f(x):\n    return", "if x:\n        y =", "1", "x + 1"], between=" "),
+        "Russian, no rule hits": text(["привет", "как", "дела", "ещё"]),
+        "curly quotes, no rule hits": text([*plain, "“so”", "don’t"]),
+        "made of the rules' words": text(WORDS),
+        "the same with dashes": text(WORDS, between=" — "),
+        "the same with accents": text([word.replace("a", "ä") for word in WORDS]),
+        "mixed scripts": text(["hоmеwоrk", "аa", "wоrd"]),
+        "random letters of all scripts": "".join(chr(chance.randrange(0x80, 0x7FF)) for _ in range(SIZE // 2)),
+    }
+
+
+def figures() -> None:
+    started = time.thread_time()
+    patterns = rules(RULES)
+    matcher = Matcher(patterns)
+    print(f"{RULES} rules compile in {(time.thread_time() - started) * 1e3:.0f} ms")
+    print(f"{'32 kB of':32} {'fold':>8} {'all, first':>11} {'all, then':>10} {'64 kB':>8}   rules found")
+    for name, prompt in texts().items():
+        folding = thread_milliseconds(lambda prompt=prompt: fold(prompt))[1]  # type: ignore[misc]
+        first, then = thread_milliseconds(lambda prompt=prompt: matcher.found(prompt))  # type: ignore[misc]
+        double = thread_milliseconds(lambda prompt=prompt: matcher.found(prompt + " " + prompt))[1]  # type: ignore[misc]
+        found = len(matcher.found(prompt))
+        print(f"{name:32} {folding:5.2f} ms {first:8.1f} ms {then:7.1f} ms {double:5.1f} ms   {found}")
+    few = Matcher([rule.pattern for rule in LIBRARY])
+    prompt = texts()["prose in paragraphs"]
+    print(f"{len(LIBRARY)} ready rules, 4 kB: {thread_milliseconds(lambda: few.found(prompt[:4000]))[1]:.2f} ms")
+    asyncio.run(loop_held(matcher))
+
+
+async def loop_held(matcher: Matcher) -> None:
+    """A loop that wants to wake every millisecond while a thread looks for the rules; first, while it sleeps."""
+    await lateness("nothing, to compare", lambda: time.sleep(0.1))
+    for name, prompt in texts().items():
+        folded = fold(prompt)
+        await lateness(name, partial(again, matcher, prompt))
+        await lateness("  folded before", partial(again, matcher, folded))
+
+
+def again(matcher: Matcher, prompt: str | Folded) -> None:
+    for _ in range(10):
+        matcher.found(prompt)
+
+
+async def lateness(name: str, work: Callable[[], object]) -> None:
+    late: list[float] = []
+    working = asyncio.ensure_future(asyncio.to_thread(work))
+    while not working.done():
+        asked = time.perf_counter()
+        await asyncio.sleep(0.001)
+        late.append((time.perf_counter() - asked - 0.001) * 1e3)
+    late.sort()
+    print(f"loop held, {name:32} p50 {late[len(late) // 2]:5.2f} ms, p99 {late[int(len(late) * 0.99)]:5.2f} ms")
+
+
+def catastrophic() -> None:
+    """Every pattern of the corpus: refused, or the worst of its hostile texts at 100 kB."""
+    refused, worst = 0, []
+    for pattern in CORPUS.read_text().splitlines():
+        try:
+            admit(pattern)
+        except BadPattern:
+            refused += 1
+            continue
+        slowest = 0.0
+        for hostile in hostile_texts(pattern)[::3]:
+            together, haystack = compiled_set([pattern]), (hostile * 4)[:100_000].encode()
+            started = time.thread_time()
+            together.Match(haystack)
+            slowest = max(slowest, (time.thread_time() - started) * 1e3)
+        worst.append((slowest, pattern))
+    worst.sort(reverse=True)
+    print(f"catastrophic patterns: {refused} refused, {len(worst)} run; the slowest on 100 kB:")
+    for taken, pattern in worst[:5]:
+        print(f"  {taken:6.1f} ms  {pattern}")
+
+
+if __name__ == "__main__":
+    figures()
+    catastrophic()
