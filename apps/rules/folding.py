@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from apps.rules.folds import ASCII, MARKED, PLAIN, SHARED, Range, Step, is_plain
+from apps.rules.searching import pause
 from apps.rules.wide import count, spell_text
-from apps.rules.yielding import give_way
 
 PIECE = 8_192  # characters
 _LOOK_BACK = 2_048  # how far from its limit a piece may end in order to end well
@@ -112,7 +112,7 @@ class View:
     def _parts(self) -> Iterator[str]:
         for at in range(0, len(self.text), PIECE):
             yield self.text[at : at + PIECE]
-            give_way()
+            pause()
 
     def place(self, index: int) -> int:
         """Where in the haystack a character begins."""
@@ -165,7 +165,7 @@ def fold(text: str) -> Folded:
             shared = _walk(piece, SHARED)
             copies = (_walk(shared, MARKED), _walk(shared, PLAIN))
         if piece is not raw:
-            give_way()
+            pause()
         marked.append(copies[0])
         plain.append(copies[1])
     views = [View(raw.text, (raw,)), _joined(marked), _joined(plain)]

@@ -11,8 +11,7 @@ from typing import NamedTuple
 import re2
 
 from apps.rules.patterns import Atom, Chain, Choice, Edge, Node, Repeat
-from apps.rules.searching import compiled
-from apps.rules.yielding import give_way
+from apps.rules.searching import compiled, pause
 
 SHORTEST = 3
 MOST = 40  # words of one choice
@@ -124,11 +123,8 @@ class Index:
             fresh = self._tokens(text) - seen
             seen |= fresh
             present |= self._present(fresh) if fresh else set()
-            found.append(self._met(present) if present else [])
+            found.append([n for n, sets in self._requirements if not any(present.isdisjoint(words) for words in sets)])
         return found
-
-    def _met(self, present: set[Word]) -> list[int]:
-        return [n for n, sets in self._requirements if not any(present.isdisjoint(words) for words in sets)]
 
     def _tokens(self, text: str) -> set[str]:
         """The distinct words of a text; none if it does not hold any that is looked for."""
@@ -142,7 +138,7 @@ class Index:
             end = rest.end() if rest else at + _STRETCH
             tokens.update(_WORD.findall(folded, at, end))
             at = end
-            give_way()
+            pause()
         return tokens
 
     def _present(self, tokens: set[str]) -> set[Word]:
@@ -152,5 +148,5 @@ class Index:
             if word.text in tokens or (not word.whole and word.text in together):
                 present.add(word)
             if number % 64 == 63:
-                give_way()
+                pause()
         return present

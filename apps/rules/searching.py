@@ -1,5 +1,7 @@
-"""RE2 with our limits."""
+"""RE2 with our limits, and manners in a thread beside an event loop."""
 
+import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,3 +31,12 @@ def compiled_set(patterns: Sequence[str]) -> Any:
         together.Add(pattern)
     together.Compile()
     return together
+
+
+def pause() -> None:
+    """Let other threads have the interpreter. On the main thread, where the event loop is, work is short and goes on.
+
+    Sleeping for no time at all would take the interpreter back before the others wake.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        time.sleep(1e-5)
