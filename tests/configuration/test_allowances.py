@@ -7,6 +7,7 @@ import pytest
 
 from apps.quotas.audit import audit
 from apps.quotas.models import Boost, LedgerEntry, Override, QuotaPolicy, RoleAllowance
+from gateway_project.env import BASE_DIR
 from tests.configuration.conftest import Operator
 from tests.factories import make_course, make_member, make_model, make_override, make_provider
 
@@ -33,6 +34,17 @@ def unfinished(model: type[Boost | Override]) -> list[Boost | Override]:
 def books_balance(db: None) -> object:
     yield
     assert audit().drifts == ()
+
+
+def test_the_file_of_the_manual_can_be_applied_twice(operator: Operator) -> None:
+    text = (BASE_DIR / "docs/quotas.md").read_text().split("```yaml\n")[1].split("```")[0].replace("2026-12", "2098-12")
+    for name in ("tutor", "small"):
+        make_model(make_provider(), name=name)
+
+    operator.apply(text)
+
+    assert operator.apply(text) == ["= nothing to change"]
+    assert (Boost.objects.count(), Override.objects.count(), RoleAllowance.objects.count()) == (1, 1, 1)
 
 
 # Policies and roles
