@@ -248,7 +248,7 @@ async def test_the_checkpoint_grows_with_the_text_and_ends_at_the_report(
         upstream.say(chunk)
         await read(pump, blocks=1)
         amounts.append(pump.checkpoint())
-    upstream.say(usage(200, 100), piece("c"))
+    upstream.say(usage(200, 100), FINISH)
     await read(pump, blocks=1)
 
     reported = pump.checkpoint()
