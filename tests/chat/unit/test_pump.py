@@ -4,6 +4,7 @@ What students see of it is tested through HTTP. There, two processes race; here,
 """
 
 import asyncio
+import contextlib
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ import pytest
 from django.db import connection
 
 from apps.chat import answers
+from apps.chat.charging import most_text
+from apps.chat.guarding import Guard, guard_of
 from apps.chat.models import Repeat
 from apps.chat.parsing import ChatCall
 from apps.chat.plane import Plane
@@ -23,7 +26,7 @@ from apps.common.ids import new_id
 from apps.conversations.models import Call
 from apps.providers.adapters import UpstreamBroken, UpstreamRefused
 from apps.quotas.models import Hold
-from apps.rules.rulebook import Verdict
+from apps.rules.rulebook import Occasion, Rulebook, Verdict
 from tests.chat.unit.desk import Desk
 from tests.chat.unit.upstreams import (
     DONE,
@@ -35,7 +38,7 @@ from tests.chat.unit.upstreams import (
     piece,
     usage,
 )
-from tests.chat.unit.values import a_call, a_principal, a_route, a_target
+from tests.chat.unit.values import a_call, a_principal, a_route, a_rule, a_target
 
 SECONDS = 20.0  # a bound for a busy machine; nothing here takes long
 
@@ -47,9 +50,17 @@ def call_of(desk: Desk, **overrides: Any) -> ChatCall:
     return replace(a_call(route=a_route(a_target())), id=new_id(), principal=principal, **overrides)
 
 
-def pump_of(plane: Plane, call: ChatCall, *, repeatable: Repeatable = ONCE) -> Pump:
-    now = datetime.now(UTC)
-    return Pump(plane, call, Verdict(), now=now, on_reserved=lambda: None, on_end=lambda: None, repeatable=repeatable)
+def pump_of(plane: Plane, call: ChatCall, *, repeatable: Repeatable = ONCE, guard: Guard | None = None) -> Pump:
+    return Pump(
+        plane,
+        call,
+        Verdict(),
+        now=datetime.now(UTC),
+        guard=guard,
+        on_reserved=lambda: None,
+        on_end=lambda: None,
+        repeatable=repeatable,
+    )
 
 
 def streaming(plane: Plane, desk: Desk, **overrides: Any) -> Pump:
@@ -489,6 +500,92 @@ async def test_a_report_in_the_middle_does_not_make_a_crash_cheaper(
     await ended(pump)
     assert point is not None
     assert point.amount == 135
+
+
+async def test_an_answer_far_beyond_what_it_may_cost_is_ended(
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+) -> None:
+    upstream.say(piece("Hello"), piece("x" * most_text(2)))
+    pump = streaming(ledger, desk, max_output=2)
+
+    first, last = await read(pump)
+
+    await ended(pump)
+    assert (first, b"upstream_interrupted" in last) == (piece("Hello"), True)
+
+
+# Rules on answers
+
+
+def guarded(plane: Plane, call: ChatCall, *, action: str) -> Pump:
+    """An answer in which a rule looks for EXAM."""
+    rule = a_rule(direction="answer", pattern="EXAM", action=action, message="Not that.", replacement="[code]")
+    occasion = Occasion(direction="answer", now=datetime.now(UTC), timezone="UTC")
+    pump = pump_of(plane, call, guard=guard_of(call, Rulebook.of([rule]), occasion=occasion))
+    pump.start()
+    return pump
+
+
+async def test_a_plain_answer_leaves_as_the_rules_let_it(upstream: ScriptedUpstream, ledger: Plane, desk: Desk) -> None:
+    upstream.say(completion("The EXAM is easy"))
+    upstream.end()
+    pump = guarded(ledger, call_of(desk), action="redact")
+
+    async with asyncio.timeout(SECONDS):
+        head = await pump.outlet.head()
+
+    await ended(pump)
+    assert b"The [code] is easy" in (head.body or b"")
+
+
+@pytest.mark.parametrize("breaks", [False, True], ids=["whole", "broken off"])
+async def test_what_rules_have_held_of_a_stream_leaves_at_its_end(
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk, breaks: bool
+) -> None:
+    upstream.say(piece("Hello EXA"))
+    if breaks:
+        upstream.fail(UpstreamBroken("reset"))
+    else:
+        upstream.say(FINISH)
+        upstream.end()
+    pump = guarded(ledger, call_of(desk, is_stream=True), action="redact")
+
+    blocks = b"".join(await read(pump))
+
+    await ended(pump)
+    assert b"EXA" in blocks
+    assert blocks.endswith(DONE) is not breaks
+
+
+async def test_nothing_held_leaves_when_we_end_the_answer(
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+) -> None:
+    upstream.say(piece("Hello EXA"))
+    pump = guarded(ledger, call_of(desk, is_stream=True), action="redact")
+    async with asyncio.timeout(SECONDS):
+        await pump.outlet.head()
+
+    pump.halt("shutting_down")
+    blocks = b"".join(await read(pump))
+
+    await ended(pump)
+    assert b"shutting_down" in blocks
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+async def test_an_answer_that_a_rule_stops_is_blocked_and_charged(
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk, stream: bool
+) -> None:
+    upstream.say(*([piece("The EXAM is easy"), FINISH] if stream else [completion("The EXAM is easy")]))
+    upstream.end()
+    pump = guarded(ledger, call_of(desk, is_stream=stream), action="block")
+
+    with contextlib.suppress(GatewayError):
+        await read(pump)
+
+    await ended(pump)
+    record = await record_of(pump)
+    assert (record.status, record.charged > 0) == ("blocked", True)
 
 
 # Repeats
