@@ -1,5 +1,6 @@
 """RE2 with our limits, and manners in a thread beside an event loop."""
 
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -33,5 +34,9 @@ def compiled_set(patterns: Sequence[str]) -> Any:
 
 
 def pause() -> None:
-    """Let other threads have the interpreter. Sleeping for no time at all would take it back before they wake."""
-    time.sleep(1e-5)
+    """Let other threads have the interpreter. Sleeping for no time at all would take it back before they wake.
+
+    On the main thread, where the event loop only glances at short texts, even that would be a blocking call.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        time.sleep(1e-5)
