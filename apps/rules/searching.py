@@ -34,9 +34,9 @@ def compiled_set(patterns: Sequence[str]) -> Any:
 
 
 def pause() -> None:
-    """Let other threads have the interpreter. On the main thread, where the event loop is, work is short and goes on.
+    """Let other threads have the interpreter. Sleeping for no time at all would take it back before they wake.
 
-    Sleeping for no time at all would take the interpreter back before the others wake.
+    On the main thread, where the event loop only glances at short texts, even that would be a blocking call.
     """
     if threading.current_thread() is not threading.main_thread():
         time.sleep(1e-5)
