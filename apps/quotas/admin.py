@@ -246,7 +246,7 @@ def _found(term: str, path: str = "") -> Q:
 
 def _entries(usage: WeeklyUsage) -> dict[str, Any]:
     """The latest movements of a week, each with the sum so far, so that anybody can add them up."""
-    rows = usage.entries.annotate(
+    rows = usage.entries.select_related("actor").annotate(
         used_so_far=Window(Sum("used_delta"), order_by=F("pk").asc()),
         held_so_far=Window(Sum("held_delta"), order_by=F("pk").asc()),
     ).order_by("-pk")
