@@ -22,6 +22,7 @@ READY, DUMPED = next(
     for text in ready.matches
     if not DEMO.search(text)
 )
+GRAMMAR = "How would I say: to write my essay, in Latin?"  # no other rule of these tests finds it
 PROMPT = "Please compose a sonnet about recursion."
 MESSAGE = "Write the first quatrain yourself, then ask about it."
 
@@ -108,7 +109,7 @@ def is_recorded(watched: Watched) -> bool:
 
 def test_an_appeal_is_heard(installation: Installation, watched: Watched) -> None:
     page = watched.page
-    refused = refusal(installation, "Is “solve my homework” an imperative?")
+    refused = refusal(installation, GRAMMAR)
     headers = {"authorization": f"Bearer {installation.demo['student_key']}"}
     appeal = {"request_id": refused["request_id"], "reason": "I ask about grammar, not for a solution."}
     address = f"{installation.gateway.base_url}/v1/rules/appeals"
@@ -120,8 +121,8 @@ def test_an_appeal_is_heard(installation: Installation, watched: Watched) -> Non
     watched.picture("queue")
     page.get_by_role("table").get_by_role("link", name=appeal["reason"]).click()
     wait_until(lambda: is_recorded(watched), what="The text of the call")
-    expect(page.locator("mark").first).to_have_text("solve my homework")
-    expect(page.get_by_label("Words that are fine")).to_have_value("solve my homework")
+    expect(page.locator("mark").first).to_have_text("write my essay")
+    expect(page.get_by_label("Words that are fine")).to_have_value("write my essay")
     watched.picture("appeal", whole=True)
     page.get_by_label("What the student reads").fill("Quite right: a question of grammar.")
     page.get_by_role("button", name="Accept").click()
@@ -130,7 +131,7 @@ def test_an_appeal_is_heard(installation: Installation, watched: Watched) -> Non
 
     (told,) = httpx.get(address, headers=headers).json()["data"]
     assert (told["state"], told["answer"]) == ("accepted", "Quite right: a question of grammar.")
-    wait_until(lambda: refusal(installation, "Is “solve my homework” an imperative?") is None)
+    wait_until(lambda: refusal(installation, GRAMMAR) is None)
     assert refusal(installation, "Please do my homework") is not None
 
 
