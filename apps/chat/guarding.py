@@ -130,7 +130,7 @@ class Guard:
                 return work()
             self._is_away = True  # if nobody hears of the outcome, the thread may still be at work on all this
             done = await looking.in_thread(
-                partial(_outcome, work), deadline=None if self._book.lets_pass else looking.DEADLINE
+                partial(_outcome, work), deadline=None if self._book.lets_pass else looking.deadline_of(size)
             )
             self._is_away = False
             return done()

@@ -25,7 +25,9 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 THREADS = 4
-DEADLINE = 0.1  # seconds of work, for each direction of a call
+DEADLINE = 0.1  # seconds of work, for each direction of a call, and for each of so many bytes
+DEADLINE_BYTES = 32 * 1024
+LATEST = 1.0  # seconds of work, however much there is to look at
 PATIENCE = 2.0  # seconds that work may wait: for a thread, and as long again for the machine
 # What is glanced at on the loop, in characters of ASCII, of which so many take half a millisecond. Any other text takes
 # some sixteen times as long, since it is folded; each further text adds as much as 512 characters, 24 for each rule.
@@ -58,13 +60,18 @@ def is_short(texts: Sequence[str], *, rules: int) -> bool:
     return more + sum(len(text) * (1 if text.isascii() else _FOLDED) for text in texts) <= THREAD_ABOVE
 
 
-async def run(work: Callable[[], T], *, book: Rulebook, call: str) -> T | None:
-    """The outcome of work in a thread; None if it failed and the course would rather go unchecked.
+def deadline_of(size: int) -> float:
+    """How long so many bytes may take: the engine is linear in them, and so is what is allowed, up to a bound."""
+    return min(LATEST, DEADLINE * max(1.0, size / DEADLINE_BYTES))
+
+
+async def run(work: Callable[[], T], *, book: Rulebook, call: str, size: int = 0) -> T | None:
+    """The outcome of work on so many bytes in a thread; None if it failed and the course would rather go unchecked.
 
     Raises RulesUnavailable if the engine fails or the work takes too long.
     """
     try:
-        return await in_thread(work)
+        return await in_thread(work, deadline=deadline_of(size))
     except (EngineFailed, TimeoutError) as error:
         if not book.lets_pass:
             raise refused() from error

@@ -57,7 +57,7 @@ async def screen(call: ChatCall, books: Mapping[int | None, Rulebook | None], *,
         raise RulesUnavailable
     if call.size <= looking.THREAD_ABOVE and _finds_nothing(book, call):
         return Screened(call, NO_RULES, book)
-    looked = await looking.run(lambda: look(book, call, occasion), book=book, call=call.id)
+    looked = await looking.run(lambda: look(book, call, occasion), book=book, call=call.id, size=call.size)
     return looked if looked is not None else Screened(call, NO_RULES, book)
 
 

@@ -246,10 +246,14 @@ def _found(term: str, path: str = "") -> Q:
 
 def _entries(usage: WeeklyUsage) -> dict[str, Any]:
     """The latest movements of a week, each with the sum so far, so that anybody can add them up."""
-    rows = usage.entries.select_related("actor").annotate(
-        used_so_far=Window(Sum("used_delta"), order_by=F("pk").asc()),
-        held_so_far=Window(Sum("held_delta"), order_by=F("pk").asc()),
-    ).order_by("-pk")
+    rows = (
+        usage.entries.select_related("actor")
+        .annotate(
+            used_so_far=Window(Sum("used_delta"), order_by=F("pk").asc()),
+            held_so_far=Window(Sum("held_delta"), order_by=F("pk").asc()),
+        )
+        .order_by("-pk")
+    )
     return {
         "entries": rows[:LATEST],
         "entry_count": usage.entries.count(),

@@ -145,7 +145,9 @@ def test_when_all_fail_nothing_is_charged_and_nothing_stays_held(fallback: Fallb
 
     fallback.world.post()
 
-    assert fallback.world.usage() == before
+    after = fallback.world.usage()
+    assert {**after, "entries": []} == before
+    assert [entry["kind"] for entry in after["entries"]] == ["release", "hold"]
     assert [hold.state for hold in fallback.world.holds()] == ["released"]
     assert fallback.world.call().status == "failed"
 

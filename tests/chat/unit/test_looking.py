@@ -104,3 +104,10 @@ async def test_late_work_keeps_its_place_until_it_is_done(gate: Gate) -> None:
 
     assert all(isinstance(outcome, TimeoutError) for outcome in outcomes)
     assert is_waiting and await another == "done"
+
+
+@pytest.mark.parametrize(
+    ("size", "seconds"), [(0, 0.1), (32 * 1024, 0.1), (64 * 1024, 0.2), (10 * 2**20, 1.0)], ids=str
+)
+def test_what_is_longer_may_take_longer_up_to_a_bound(size: int, seconds: float) -> None:
+    assert looking.deadline_of(size) == pytest.approx(seconds)
