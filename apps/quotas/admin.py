@@ -1,5 +1,6 @@
 """Allowances, and the accounting that can be added up by hand."""
 
+import re
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -22,6 +23,7 @@ from apps.quotas import pages
 from apps.quotas.models import BY_STAFF, Hold, Institution, LedgerEntry, QuotaPolicy, WeeklyUsage
 
 LATEST = 200
+OF_WEEK = "usage__id__exact"
 FALLBACK_FIELDS = ("fallback_model", "fallback_student_weekly_tokens")
 
 ALLOWANCE_FIELDSETS = (
@@ -246,8 +248,9 @@ def _found(term: str, path: str = "") -> Q:
 
 def _entries(usage: WeeklyUsage) -> dict[str, Any]:
     """The latest movements of a week, each with the sum so far, so that anybody can add them up."""
+    entries = LedgerEntry.objects.of(usage)
     rows = (
-        usage.entries.select_related("actor")
+        entries.select_related("actor")
         .annotate(
             used_so_far=Window(Sum("used_delta"), order_by=F("pk").asc()),
             held_so_far=Window(Sum("held_delta"), order_by=F("pk").asc()),
@@ -256,9 +259,9 @@ def _entries(usage: WeeklyUsage) -> dict[str, Any]:
     )
     return {
         "entries": rows[:LATEST],
-        "entry_count": usage.entries.count(),
-        "totals": usage.entries.aggregate(used=Sum("used_delta", default=0), held=Sum("held_delta", default=0)),
-        "entries_url": f"{reverse('admin:quotas_ledgerentry_changelist')}?usage__id__exact={usage.pk}",
+        "entry_count": entries.count(),
+        "totals": entries.aggregate(used=Sum("used_delta", default=0), held=Sum("held_delta", default=0)),
+        "entries_url": f"{reverse('admin:quotas_ledgerentry_changelist')}?{OF_WEEK}={usage.pk}",
     }
 
 
@@ -277,7 +280,10 @@ class LedgerEntryAdmin(ReadByCourse):
     sortable_by = ("moved_at",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).annotate(owner=_owner("usage__account", "usage__kind"))
+        rows: Any = super().get_queryset(request)
+        chosen = request.GET.get(OF_WEEK, "")
+        week = WeeklyUsage.objects.filter(pk=chosen).first() if re.fullmatch("[0-9]{1,18}", chosen) else None
+        return (rows.of(week) if week else rows).annotate(owner=_owner("usage__account", "usage__kind"))
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         term = search_term.strip()

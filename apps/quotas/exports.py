@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from django.http import StreamingHttpResponse
 
-from apps.quotas.models import WeeklyUsage
+from apps.quotas.models import LedgerEntry, WeeklyUsage
 from apps.quotas.standing import Standing
 
 # A cell that begins like this is a formula to a spreadsheet. Numbers of ours are written as numbers and stay such.
@@ -77,7 +77,7 @@ ENTRY_COLUMNS = (
 def entries(week: WeeklyUsage, timezone: str) -> Iterator[tuple[Any, ...]]:
     """A week's ledger from its beginning, with the sums after each line."""
     held = used = 0
-    for entry in week.entries.select_related("actor").order_by("pk").iterator(chunk_size=1000):
+    for entry in LedgerEntry.objects.of(week).select_related("actor").order_by("pk").iterator(chunk_size=1000):
         held, used = held + entry.held_delta, used + entry.used_delta
         yield (
             _local(entry.at, timezone),

@@ -24,7 +24,7 @@ from apps.common.admin import is_operator
 from apps.common.display import number
 from apps.quotas import allowances, decisions, exports, standing
 from apps.quotas.forms import BoostForm, CorrectForm, EndOverrideForm, GrantForm, OverrideForm
-from apps.quotas.models import BY_STAFF, Boost, Override, QuotaPolicy, WeeklyUsage
+from apps.quotas.models import BY_STAFF, Boost, LedgerEntry, Override, QuotaPolicy, WeeklyUsage
 from apps.quotas.standing import Standing
 
 PER_PAGE = 50
@@ -140,7 +140,8 @@ def _chosen(request: HttpRequest, weeks: Sequence[WeeklyUsage], own: Standing) -
 
 def _entries(request: HttpRequest, week: WeeklyUsage) -> Any:
     rows = (
-        week.entries.select_related("actor")
+        LedgerEntry.objects.of(week)
+        .select_related("actor")
         .annotate(
             used_so_far=Window(Sum("used_delta"), order_by=F("pk").asc()),
             held_so_far=Window(Sum("held_delta"), order_by=F("pk").asc()),

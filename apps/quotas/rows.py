@@ -65,6 +65,7 @@ _BY_STAFF = "FROM quotas_ledgerentry WHERE kind IN ('grant', 'correct', 'change'
 # and its id given to another: an id counts only if its row is the account's. Bounded by being emptied.
 _week_ids: dict[Key, int] = {}
 _MAX_WEEK_IDS = 200_000
+_NEWEST_ENTRY = "(SELECT COALESCE(MAX(id), 0) FROM quotas_ledgerentry)"
 _MAKING_WEEKS = 7_367_911  # the number of an advisory lock; any will do that nobody else uses
 
 
@@ -95,8 +96,8 @@ def _make_weeks(cursor: Cursor, accounts: Sequence[Account]) -> dict[Key, int]:
     for account in accounts:
         where = (account.kind, account.id, cursor.instant(account.week.starts_at))
         cursor.execute(
-            "INSERT INTO quotas_weeklyusage (kind, account, starts_at, ends_at, used, held)"
-            " VALUES (%s, %s, %s, %s, 0, 0) ON CONFLICT DO NOTHING",
+            "INSERT INTO quotas_weeklyusage (kind, account, starts_at, ends_at, used, held, opened_after)"
+            f" VALUES (%s, %s, %s, %s, 0, 0, {_NEWEST_ENTRY}) ON CONFLICT DO NOTHING",
             (*where, cursor.instant(account.week.ends_at)),
         )
         cursor.execute("SELECT id FROM quotas_weeklyusage WHERE kind = %s AND account = %s AND starts_at = %s", where)

@@ -8,6 +8,7 @@ from apps.common.cursor import Cursor
 from apps.quotas import ledger, requests
 from apps.quotas.models import BY_STAFF
 from apps.quotas.movements import Account, Balance
+from apps.quotas.sections import SECTION, sections_between
 
 LAST = 20
 
@@ -53,10 +54,18 @@ def _statement(cursor: Cursor, accounts: tuple[Account, ...]) -> Statement:
 
 def _lines(cursor: Cursor, own: Account) -> list[Line]:
     cursor.execute(
+        "SELECT id, opened_after, (SELECT MAX(id) FROM quotas_ledgerentry) FROM quotas_weeklyusage"
+        " WHERE kind = %s AND account = %s AND starts_at = %s",
+        (own.kind, own.id, cursor.instant(own.week.starts_at)),
+    )
+    week_id, opened_after, newest = cursor.fetchone() or (None, 0, None)
+    if newest is None:
+        return []
+    sections = ", ".join(map(str, sections_between(opened_after, newest)))
+    cursor.execute(
         "SELECT kind, hold, held_delta, used_delta, granted_delta, note, at FROM quotas_ledgerentry"
-        " WHERE usage_id = (SELECT id FROM quotas_weeklyusage WHERE kind = %s AND account = %s AND starts_at = %s)"
-        " ORDER BY id DESC LIMIT %s",
-        (own.kind, own.id, cursor.instant(own.week.starts_at), LAST),
+        f" WHERE id / {SECTION} IN ({sections}) AND usage_id = %s ORDER BY id DESC LIMIT %s",
+        (week_id, LAST),
     )
     return [
         Line(
