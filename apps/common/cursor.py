@@ -67,6 +67,10 @@ class Cursor(ABC):
         """An instant in the form in which the database stores it."""
         return self._operations.adapt_datetimefield_value(value)
 
+    def stored(self, column: str) -> str:
+        """An instant's column, for a query that takes it in the form of `instant`, which need not be read."""
+        return column
+
     @staticmethod
     def read_instant(value: datetime) -> datetime:
         """An instant as it comes out of the database, in UTC: SQLite stores none of its time zone."""
@@ -89,6 +93,9 @@ class _SQLiteCursor(Cursor):
     def instant(self, value: datetime | None) -> Any:
         """What Django makes of it, which takes five times as long."""
         return None if value is None else value.astimezone(UTC).isoformat(" ").removesuffix("+00:00")
+
+    def stored(self, column: str) -> str:
+        return f"CAST({column} AS TEXT)"
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         self._cursor.execute(_question_marks(sql), parameters)

@@ -36,7 +36,6 @@ class WeekRow:
     id: int
     used: int
     held: int
-    key: Key
     granted: int = 0
 
     def balance(self, account: Account) -> Balance:
@@ -60,11 +59,15 @@ class HoldRow:
 
 Mark = tuple[int, str, str]  # a movement by staff in the ledger: id of the week, its own id, its kind
 Reason = tuple[int, str, int | None]  # what a movement by staff has beside others: tokens granted, note, actor
+Move = tuple[tuple[int, ...], str, str, int, int, datetime]  # weeks, the call, kind, held, used, when
 
 
 @dataclass(slots=True)
 class Fold:
-    """The rows that a batch concerns, and what it changes. `reasons` are those of entries by staff, by position."""
+    """The rows that a batch concerns, and what it changes.
+
+    A move becomes an entry for each of its weeks. `reasons` are those of moves by staff, by their position.
+    """
 
     weeks: dict[int, WeekRow]
     week_ids: dict[Key, int]
@@ -72,7 +75,7 @@ class Fold:
     booked: set[Mark] = field(default_factory=set)
     created: dict[str, Reserve] = field(default_factory=dict)
     ended: dict[str, HoldRow] = field(default_factory=dict)
-    entries: list[tuple[int, str, str, int, int, datetime]] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
     reasons: dict[int, Reason] = field(default_factory=dict)
 
     def move(self, hold: HoldRow, kind: str, *, held: int, used: int, now: datetime) -> None:
@@ -80,7 +83,7 @@ class Fold:
             week = self.weeks[usage_id]
             week.held += held
             week.used += used
-            self.entries.append((usage_id, hold.id, kind, held, used, now))
+        self.moves.append((hold.usage_ids, hold.id, kind, held, used, now))
 
     def forgive(self, hold: HoldRow, *, now: datetime) -> None:
         """Staff may have refunded what is now adjusted to less: they gave more than there was, and nothing is used."""
@@ -102,8 +105,8 @@ class Fold:
     ) -> None:
         week.used += used
         week.granted += granted
-        self.reasons[len(self.entries)] = (granted, *reason)
-        self.entries.append((week.id, id, kind, 0, used, now))
+        self.reasons[len(self.moves)] = (granted, *reason)
+        self.moves.append(((week.id,), id, kind, 0, used, now))
 
 
 _REFUNDED = "Refunded before the call was known to have cost less."
@@ -127,7 +130,9 @@ def _reserve(fold: Fold, movement: Reserve) -> Held | Short:
     weeks = [fold.weeks[fold.week_ids[key_of(account)]] for account in movement.accounts]
     amount = movement.amount
     for account, week in zip(movement.accounts, weeks, strict=True):
-        remaining = amount if account.limit is None else account.limit + week.granted - week.used - week.held
+        if account.limit is None:
+            continue
+        remaining = account.limit + week.granted - week.used - week.held
         if remaining < amount:
             amount = max(0, remaining)
             if amount < movement.least:
@@ -140,7 +145,7 @@ def _reserve(fold: Fold, movement: Reserve) -> Held | Short:
         checkpoint=0,
         charged=0,
         identity=movement.identity,
-        usage_ids=tuple(week.id for week in weeks),
+        usage_ids=tuple([week.id for week in weeks]),
     )
     fold.holds[hold.id] = hold
     fold.created[hold.id] = movement
@@ -149,7 +154,9 @@ def _reserve(fold: Fold, movement: Reserve) -> Held | Short:
 
 
 def _balances(accounts: tuple[Account, ...], weeks: list[WeekRow]) -> tuple[Balance, ...]:
-    return tuple([week.balance(account) for account, week in zip(accounts, weeks, strict=True)])
+    return tuple(
+        [Balance(account, week.used, week.held, week.granted) for account, week in zip(accounts, weeks, strict=True)]
+    )
 
 
 def _end(fold: Fold, hold: HoldRow, movement: Settle | Release | Expire) -> bool:

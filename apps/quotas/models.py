@@ -228,10 +228,12 @@ class Hold(models.Model):
 
     id = models.CharField(max_length=32, primary_key=True)
     owner = models.CharField(max_length=32, help_text="The process that answers for this hold.")
-    state = models.CharField(max_length=8, choices=State.choices, default=State.HELD)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.HELD, db_default=State.HELD)
     amount = models.BigIntegerField(help_text="Weighted tokens held on every account.")
     floor = models.BigIntegerField(help_text="The least to charge if the owner dies: what was sent to the provider.")
-    checkpoint = models.BigIntegerField(default=0, help_text="What had been relayed when last written down.")
+    checkpoint = models.BigIntegerField(
+        default=0, db_default=0, help_text="What had been relayed when last written down."
+    )
     charged = models.BigIntegerField(null=True, blank=True)
     usage_ids = models.CharField(max_length=200, help_text="The weeks drawn on, as a JSON list of ids.")
     identity = models.TextField(help_text="What the call list needs to know if the owner dies, as JSON.")

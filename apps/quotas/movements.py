@@ -41,8 +41,7 @@ class Balance(NamedTuple):
         return None if self.limit is None else max(0, self.limit - self.used - self.held)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reserve:
+class Reserve(NamedTuple):
     """Hold `amount`, or what remains of it if that is at least `least`. Answered with Held or Short.
 
     `floor` is charged at least if the owner dies, since the call will have been sent by then; `identity` is kept for
@@ -60,8 +59,7 @@ class Reserve:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settle:
+class Settle(NamedTuple):
     """Replace the hold by the true amount. Answered with Ended."""
 
     hold: str

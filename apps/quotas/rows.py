@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from apps.common.cursor import Cursor
-from apps.quotas.fold import Fold, HoldRow, Key, Mark, WeekRow, key_of
+from apps.quotas.fold import Fold, HoldRow, Key, Mark, Move, WeekRow, key_of
 from apps.quotas.movements import Account, HoldMovement, Movement, Reserve, StaffMovement
 
 
@@ -25,11 +25,12 @@ def load(cursor: Cursor, movements: Sequence[Movement]) -> Fold:
     drawn_on = {usage_id for hold in holds.values() for usage_id in hold.usage_ids}
     ids = {key: id for key in accounts if (id := _week_ids.get(key)) is not None}
     ids |= _make_weeks(cursor, [account for key, account in accounts.items() if key not in ids])
-    weeks = _load_weeks(cursor, {*drawn_on, *ids.values()})
-    lost = [account for key, account in accounts.items() if _is_not(weeks.get(ids[key]), key)]
+    weeks, owned = _load_weeks(cursor, {*drawn_on, *ids.values()})
+    starts = {start: cursor.instant(start) for start in {key[2] for key in accounts}}
+    lost = [accounts[key] for key in accounts if owned.get(ids[key]) != (key[0], key[1], starts[key[2]])]
     if lost:  # made by a transaction that was rolled back, a moment ago and hardly ever
         ids |= _make_weeks(cursor, lost)
-        weeks |= _load_weeks(cursor, {ids[key_of(account)] for account in lost})
+        weeks |= _load_weeks(cursor, {ids[key_of(account)] for account in lost})[0]
     booked = _load_booked(cursor, {(ids[key_of(m.account)], m.id) for m in movements if isinstance(m, StaffMovement)})
     return Fold(weeks=weeks, week_ids=ids, holds=holds, booked=booked)
 
@@ -69,22 +70,17 @@ _NEWEST_ENTRY = "(SELECT COALESCE(MAX(id), 0) FROM quotas_ledgerentry)"
 _MAKING_WEEKS = 7_367_911  # the number of an advisory lock; any will do that nobody else uses
 
 
-def _load_weeks(cursor: Cursor, ids: Iterable[int]) -> dict[int, WeekRow]:
-    """Lock the weeks in the order of their ids, so that two writers never wait for each other."""
+StoredKey = tuple[str, int, Any]  # what identifies a week, as the database has it
+
+
+def _load_weeks(cursor: Cursor, ids: Iterable[int]) -> tuple[dict[int, WeekRow], dict[int, StoredKey]]:
+    """Lock the weeks in the order of their ids, so that two writers never wait for each other; and whose they are."""
     wanted = sorted(ids)
     if not wanted:
-        return {}
-    columns = "id, used, held, granted, kind, account, starts_at"
-    return {
-        id: WeekRow(id, used, held, (kind, account, cursor.read_instant(starts_at)), granted)
-        for id, used, held, granted, kind, account, starts_at in cursor.select(
-            columns, "quotas_weeklyusage", wanted, lock="FOR UPDATE"
-        )
-    }
-
-
-def _is_not(week: WeekRow | None, key: Key) -> bool:
-    return week is None or week.key != key
+        return {}, {}
+    columns = f"id, used, held, granted, kind, account, {cursor.stored('starts_at')}"
+    rows = cursor.select(columns, "quotas_weeklyusage", wanted, lock="FOR UPDATE")
+    return {row[0]: WeekRow(*row[:4]) for row in rows}, {row[0]: row[4:] for row in rows}
 
 
 def _make_weeks(cursor: Cursor, accounts: Sequence[Account]) -> dict[Key, int]:
@@ -116,43 +112,47 @@ _STAFF_ENTRY = {**_ENTRY, "granted_delta": "bigint", "note": "text", "actor_id":
 _WEEK = {"id": "bigint", "used": "bigint", "held": "bigint"}
 _GRANTED = {"id": "bigint", "granted": "bigint"}
 _NEW_HOLD = {
-    "id": "text", "owner": "text", "state": "text", "amount": "bigint", "floor": "bigint", "checkpoint": "bigint",
-    "charged": "bigint", "usage_ids": "text", "identity": "text", "created_at": "timestamptz",
-    "expires_at": "timestamptz", "resolved_at": "timestamptz",
+    "id": "text", "owner": "text", "amount": "bigint", "floor": "bigint", "usage_ids": "text", "identity": "text",
+    "created_at": "timestamptz", "expires_at": "timestamptz",
 }  # fmt: skip
 _ENDED_HOLD = {"id": "text", "state": "text", "charged": "bigint", "resolved_at": "timestamptz"}
 
 
 def store(cursor: Cursor, fold: Fold) -> None:
-    if not fold.entries:
+    if not fold.moves:
         return
-    stamps = {now: cursor.instant(now) for now in {entry[5] for entry in fold.entries}}
-    touched = [fold.weeks[usage_id] for usage_id in sorted({entry[0] for entry in fold.entries})]
+    stamps = {now: cursor.instant(now) for now in {move[5] for move in fold.moves}}
+    touched = [fold.weeks[usage_id] for usage_id in sorted({id for move in fold.moves for id in move[0]})]
     cursor.update("quotas_weeklyusage", _WEEK, [(week.id, week.used, week.held) for week in touched])
     if fold.created:
-        rows = [_new_hold(cursor, fold.holds[id], made, stamps) for id, made in fold.created.items()]
-        cursor.insert("quotas_hold", _NEW_HOLD, rows)
-    ended = [hold for id, hold in fold.ended.items() if id not in fold.created]
-    if ended:
-        cursor.update("quotas_hold", _ENDED_HOLD, [_ended_hold(hold, stamps) for hold in ended])
-    entries: list[tuple[Any, ...]] = [
-        (usage_id, hold, kind, held, used, stamps[at]) for usage_id, hold, kind, held, used, at in fold.entries
-    ]
+        made = [_new_hold(cursor, fold.holds[id], reserve, stamps) for id, reserve in fold.created.items()]
+        cursor.insert("quotas_hold", _NEW_HOLD, made)
+    if fold.ended:
+        cursor.update("quotas_hold", _ENDED_HOLD, [_ended_hold(hold, stamps) for hold in fold.ended.values()])
     if not fold.reasons:
-        cursor.insert("quotas_ledgerentry", _ENTRY, entries)
+        cursor.insert("quotas_ledgerentry", _ENTRY, _entries(fold.moves, stamps))
         return
     cursor.update("quotas_weeklyusage", _GRANTED, [(week.id, week.granted) for week in touched])
-    explained = [(*entry, *fold.reasons.get(place, (0, "", None))) for place, entry in enumerate(entries)]
+    explained = [
+        (*entry, *fold.reasons.get(place, (0, "", None)))
+        for place, move in enumerate(fold.moves)
+        for entry in _entries([move], stamps)
+    ]
     cursor.insert("quotas_ledgerentry", _STAFF_ENTRY, explained)
 
 
+def _entries(moves: Sequence[Move], stamps: dict[datetime, Any]) -> list[tuple[Any, ...]]:
+    return [
+        (usage_id, hold, kind, held, used, stamps[at])
+        for usage_ids, hold, kind, held, used, at in moves
+        for usage_id in usage_ids
+    ]
+
+
 def _new_hold(cursor: Cursor, hold: HoldRow, made: Reserve, stamps: dict[datetime, Any]) -> tuple[Any, ...]:
-    ended_at = stamps[hold.resolved_at] if hold.resolved_at else None
     usage_ids = orjson.dumps(hold.usage_ids).decode()
-    return (
-        hold.id, made.owner, hold.state, hold.amount, hold.floor, 0, hold.charged if ended_at else None,
-        usage_ids, hold.identity, stamps[made.now], cursor.instant(made.expires_at), ended_at,
-    )  # fmt: skip
+    expires_at = cursor.instant(made.expires_at)
+    return hold.id, made.owner, hold.amount, hold.floor, usage_ids, hold.identity, stamps[made.now], expires_at
 
 
 def _ended_hold(hold: HoldRow, stamps: dict[datetime, Any]) -> tuple[Any, ...]:

@@ -247,7 +247,7 @@ def fold_of(world: World, call: Call) -> Fold:
     """The rows that the ledger would have read."""
     places = [Account(kind, 1, None, week) for week in WEEKS for kind in ("student", "course")]
     keys = [key_of(place) for place in places]
-    weeks = {id: WeekRow(id, used, held, keys[id]) for id, (used, held) in enumerate(world.sums)}
+    weeks = {id: WeekRow(id, used, held) for id, (used, held) in enumerate(world.sums)}
     holds: dict[str, HoldRow] = {}
     if call.state:
         drawn_on = (2 * call.week, 2 * call.week + 1)

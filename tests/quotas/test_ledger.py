@@ -367,7 +367,7 @@ def test_every_movement_leaves_an_entry_on_every_account() -> None:
     "identity", ['{"a": "say \\"hi\\", C:\\\\new"}', "{a,b}", "NULL", "", "two\nlines\tand ünï ☃", "'%s' $1"]
 )
 def test_a_hold_gives_back_the_identity_that_it_was_given(identity: str) -> None:
-    move(replace(reserve("a", 60), identity=identity))
+    move(reserve("a", 60)._replace(identity=identity))
 
     (outcome,) = move(release("a"))
 

@@ -61,7 +61,7 @@ def then(kind: type[Movement], change: Callable[[Fold, Movement], None]) -> Deci
 
     def mistaken(fold: Fold, movement: Movement) -> Outcome:
         outcome = decide(fold, movement)
-        if isinstance(movement, kind) and fold.entries:
+        if isinstance(movement, kind) and fold.moves:
             change(fold, movement)
         return outcome
 
