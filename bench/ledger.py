@@ -1,20 +1,25 @@
-"""Pairs of reserve and settle a second through the group-commit writer alone: `python -m bench.ledger [SECONDS]`.
+"""Pairs of reserve and settle a second through the group-commit writer alone.
 
-Uses the database of the environment: SQLite in a temporary data directory, or an empty PostgreSQL in DATABASE_URL
-(`python -m tests.servers python -m bench.ledger` starts one, without fsync). Every waiter is a student of one course,
-so that all of them draw on the same course and institution. Over PostgreSQL four processes then do the same at once,
-and the longest wait for a lock is looked for.
+`python -m bench.ledger [SECONDS] [--postgresql]` uses the database of the environment, SQLite in a temporary directory
+if it names none, or starts a PostgreSQL that flushes to the disk as a real one does. Every waiter is a student of one
+course, so that all of them draw on the same course and institution. Over PostgreSQL four processes then do the same at
+once, and the longest wait for a lock is looked for.
+
+Machines differ and are shared: compare with what a bare SQLite makes of the same movements in the same minute.
 """
 
+import argparse
 import asyncio
 import multiprocessing
 import os
-import sys
+import sqlite3
 import tempfile
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -22,6 +27,12 @@ import uvloop
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
 
 PROCESSES = 4
+BARE = """
+PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=50000;
+CREATE TABLE week (id INTEGER PRIMARY KEY, held INTEGER, used INTEGER);
+CREATE TABLE hold (id TEXT PRIMARY KEY, state TEXT, amount INTEGER, identity TEXT, at REAL);
+CREATE TABLE entry (id INTEGER PRIMARY KEY, week INTEGER, hold TEXT, kind TEXT, held INTEGER, used INTEGER);
+"""
 SAMPLE_SECONDS = 0.002
 
 
@@ -44,22 +55,67 @@ class Figures:
 
 
 def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("seconds", type=float, nargs="?", default=3.0)
+    options.add_argument("--postgresql", action="store_true", help="start one that writes to the disk")
+    chosen = options.parse_args()
+    with ExitStack() as stack:
+        os.environ.setdefault(
+            "GATEWAY_DATA_DIR", stack.enter_context(tempfile.TemporaryDirectory(prefix="stoa-bench-"))
+        )
+        if chosen.postgresql:
+            from tests.servers import PostgreSQL
+
+            os.environ["DATABASE_URL"] = stack.enter_context(PostgreSQL(fsync="on")).url()
+        _run(chosen.seconds)
+
+
+def _run(seconds: float) -> None:
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+    from django.db import connection, connections
+
+    call_command("migrate", verbosity=0)
+    print(f"a bare SQLite: {measure_bare(64, seconds=seconds):8,.0f} pairs/s")
+    for waiters in (1, 32, 64):
+        print(f"{waiters:3} waiters: {uvloop.run(measure(range(waiters), seconds=seconds))}")
+    if connection.vendor == "postgresql":
+        for clients in (64, 64 * PROCESSES):
+            contend(clients, seconds=seconds)
+    call_command("audit_ledger")
+    connections.close_all()
+
+
+def measure_bare(students: int, *, seconds: float) -> float:
+    """Pairs a second that a bare SQLite makes of the same movements: one thread, one statement for each row, in the
+    transactions of that many waiters, of whom half reserve and half settle. Nobody decides, queues or waits."""
     with tempfile.TemporaryDirectory(prefix="stoa-bench-") as directory:
-        os.environ.setdefault("GATEWAY_DATA_DIR", directory)
-        import django
+        database = sqlite3.connect(Path(directory) / "bare.sqlite3", isolation_level=None)
+        database.executescript(BARE)
+        weeks = [(0, 1, 2 + student) for student in range(students)]
+        database.executemany("INSERT INTO week VALUES (?, 0, 0)", [(id,) for id in range(students + 2)])
+        pairs, held, started = 0, range(0), time.perf_counter()
+        while (took := time.perf_counter() - started) < seconds:
+            database.execute("BEGIN IMMEDIATE")
+            for hold in held:
+                database.execute("UPDATE hold SET state = 'settled' WHERE id = ?", (f"{hold:032}",))
+                _move_bare(database, weeks[hold % students], hold, "settle", -100, 50)
+            pairs, held = pairs + len(held), range(held.stop, held.stop + students // 2)
+            for hold in held:
+                database.execute("INSERT INTO hold VALUES (?, 'held', 100, '{}', ?)", (f"{hold:032}", started))
+                _move_bare(database, weeks[hold % students], hold, "hold", 100, 0)
+            database.execute("COMMIT")
+        database.close()
+    return pairs / took
 
-        django.setup()
-        from django.core.management import call_command
-        from django.db import connection
 
-        call_command("migrate", verbosity=0)
-        seconds = float(sys.argv[1] if sys.argv[1:] else 3)
-        for waiters in (1, 32, 64):
-            print(f"{waiters:3} waiters: {uvloop.run(measure(range(waiters), seconds=seconds))}")
-        if connection.vendor == "postgresql":
-            for clients in (64, 64 * PROCESSES):
-                contend(clients, seconds=seconds)
-        call_command("audit_ledger")
+def _move_bare(database: Any, weeks: tuple[int, ...], hold: int, kind: str, held: int, used: int) -> None:
+    for week in weeks:
+        database.execute("UPDATE week SET held = held + ?, used = used + ? WHERE id = ?", (held, used, week))
+        entry = (week, f"{hold:032}", kind, held, used)
+        database.execute("INSERT INTO entry (week, hold, kind, held, used) VALUES (?, ?, ?, ?, ?)", entry)
 
 
 async def measure(students: range, *, seconds: float) -> Figures:

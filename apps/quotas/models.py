@@ -316,8 +316,11 @@ class LedgerEntry(models.Model):
         verbose_name_plural = "ledger entries"
         ordering = ("-id",)
         constraints = (
+            # Written out, for SQLite looks at it with each entry, and takes ten times as long for a list.
             models.UniqueConstraint(
-                fields=("usage", "hold", "kind"), name="staff_movements_count_once", condition=Q(kind__in=BY_STAFF)
+                fields=("usage", "hold", "kind"),
+                name="staff_movements_count_once",
+                condition=Q(kind="grant") | Q(kind="correct") | Q(kind="change"),
             ),
         )
         indexes = (

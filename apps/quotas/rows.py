@@ -60,7 +60,8 @@ def _load_booked(cursor: Cursor, wanted: Iterable[tuple[int, str]]) -> set[Mark]
     return found
 
 
-_BY_STAFF = "FROM quotas_ledgerentry WHERE kind IN ('grant', 'correct', 'change')"
+# As in the condition of the index, which is not used otherwise.
+_BY_STAFF = "FROM quotas_ledgerentry WHERE (kind = 'grant' OR kind = 'correct' OR kind = 'change')"
 
 # Ids of weeks by account. A week's row is never deleted, but the transaction that made one may have been rolled back
 # and its id given to another: an id counts only if its row is the account's. Bounded by being emptied.
