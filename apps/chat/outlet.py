@@ -121,6 +121,10 @@ class Outlet:
         self.reader.drain()
 
     @property
+    def is_abandoned(self) -> bool:
+        return self._is_abandoned
+
+    @property
     def is_kept(self) -> bool:
         return self._kept is not None
 

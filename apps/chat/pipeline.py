@@ -78,7 +78,7 @@ async def chat(plane: "Plane", arrival: Arrival) -> Answer:
     slot, turn, once = None, await plane.admission.turn(), _repeatable(arrival)
     try:
         refuse_if_closed(plane, arrival.principal)
-        if (found := await repeating.earlier(plane, arrival.attempt, once)) is not None:
+        if (found := await repeating.earlier(plane, arrival.attempt, once, on_wait=turn.end)) is not None:
             return await _again(plane, arrival, found, turn)
         slot = await admit(plane, arrival)
         pump = await _start(plane, arrival, slot, turn, once)

@@ -13,6 +13,7 @@ from apps.chat import recovery
 from apps.chat.admission import Admission, watch_lag
 from apps.chat.metering import Ratios
 from apps.chat.retries import Retries
+from apps.chat.shared_retries import SharedRetries
 from apps.chat.transcripts import KnownEnds
 from apps.common.clients import RelayClient, RelayLimits
 from apps.common.commit import Writer
@@ -55,6 +56,7 @@ class Plane:
     ratios: Ratios = field(default_factory=Ratios)
     known_ends: KnownEnds = field(default_factory=KnownEnds)
     retries: Retries = field(default_factory=Retries)
+    shared_retries: SharedRetries | None = None
     pumps: "set[Pump]" = field(default_factory=set)
     is_draining: bool = False
     _loops: list[asyncio.Task[None]] = field(default_factory=list)
@@ -80,6 +82,7 @@ class Plane:
             rates=await open_rate_limits(
                 redis_url=settings.REDIS_URL, budget=settings.REDIS_TIMEOUT, processes=settings.WEB_CONCURRENCY
             ),
+            shared_retries=SharedRetries(settings.REDIS_URL) if settings.REDIS_URL else None,
         )
         plane.writer.start()
         plane.spool.start()
@@ -119,6 +122,8 @@ class Plane:
         await asyncio.gather(*self._loops, return_exceptions=True)
         await asyncio.to_thread(self.writer.stop)
         await asyncio.to_thread(self.spool.stop)
+        if self.shared_retries is not None:
+            await self.shared_retries.close()
         await self.rates.close()
         await self.client.close()
         await asyncio.to_thread(self.owner.close)

@@ -101,6 +101,13 @@ class Pump:
             return  # another one has taken over
         self.outlet.abandon()
         if self.repeatable.claim is None:
+            self.stop_if_unread()
+            if self.repeatable.digest is not None and self._plane.shared_retries is not None:
+                self._plane.shared_retries.offer(self.repeatable.digest, self, self._plane.retries)
+
+    def stop_if_unread(self) -> None:
+        """Stop the provider after a moment, unless somebody reads."""
+        if self.outlet.is_abandoned:
             self.halt("client_left", after=USAGE_GRACE)
             self._relayed_bytes = self._meter.text_bytes
 
@@ -117,11 +124,17 @@ class Pump:
 
     def join(self) -> Reader:
         """Go on for a client that comes back. Only if it `can_be_joined`."""
+        self.go_on()
+        return self.outlet.take_over()
+
+    def go_on(self) -> None:
+        """Let the provider finish, if it was to be stopped for want of a reader and has not been yet."""
+        if not (self.is_deserted and self.can_be_joined):
+            return
         self._halted = self._relayed_bytes = None
         if self._limit is not None:
             is_over = self._meter.is_done
             self._limit.reschedule(self._loop.time() + CLEAN_END_GRACE if is_over else self._deadline)
-        return self.outlet.take_over()
 
     # For whoever watches
 

@@ -1,6 +1,7 @@
 """Repeating: what a request is answered that has been sent before, instead of being carried out again."""
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from prometheus_client import Counter
@@ -17,16 +18,21 @@ REPLAYED = "x-gateway-replayed"  # the header that names the call whose answer t
 REPEATS = Counter("stoa_repeats_total", "Requests that got the answer of an earlier one, and cost nothing.", ["answer"])
 
 
-async def earlier(plane: "Plane", attempt: Attempt, repeatable: Repeatable) -> "StoredAnswer | Pump | None":
+async def earlier(
+    plane: "Plane", attempt: Attempt, repeatable: Repeatable, *, on_wait: Callable[[], None]
+) -> "StoredAnswer | Pump | None":
     """The answer that this request is to get: one that is over, one that is being made, or None: carry it out.
 
-    Raises a GatewayError for a key that is taken, and StoreAway.
+    `on_wait` is called before it waits for another process. Raises a GatewayError for a key that is taken, and
+    StoreAway.
     """
     found: StoredAnswer | Pump | None = None
     if repeatable.claim is not None:
         found = await _claimed(plane, repeatable.claim)
     elif repeatable.digest is not None and attempt.number:
         found = plane.retries.find(repeatable.digest, now=time.monotonic())
+        if found is None and plane.shared_retries is not None:
+            found = await plane.shared_retries.find(repeatable.digest, on_wait=on_wait)
     if found is not None:
         REPEATS.labels("replayed" if isinstance(found, StoredAnswer) else "joined").inc()
     return found

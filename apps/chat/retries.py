@@ -93,6 +93,11 @@ class Retries:
             return None
         return finished.answer if finished is not None else next(iter(pumps), None)
 
+    def finished(self, digest: bytes, *, call: str) -> StoredAnswer | None:
+        """The answer of this call, if it is over and can be given again."""
+        finished = self._finished.get(digest)
+        return finished.answer if finished is not None and finished.answer.call == call else None
+
     def forget_old(self, *, now: float) -> None:
         """At rest nothing is kept."""
         while self._finished and now - next(iter(self._finished.values())).at > SECONDS:

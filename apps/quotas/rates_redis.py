@@ -9,22 +9,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-
 from apps.common.ids import new_id
+from apps.common.redis_client import AWAY, close_client, open_client
 from apps.quotas.rates import SECOND, WINDOW, Count, Scope
 from apps.quotas.rates_tokens import MANY, MOST, SLICE, TokenCount, TokenScope
 
 LEASE = 30 * SECOND
-MAX_CONNECTIONS = 8
 SOCKET_SECONDS = 0.5  # the end of a command that nobody waits for any more
 BATCH = 500  # places a call: Redis does nothing else meanwhile
-
-# uvloop says RuntimeError where a connection was reset between the client's look at it and its writing.
-_AWAY = (RedisError, OSError, RuntimeError)
 
 Places = Mapping[str, Sequence[Scope]]
 Corrections = Mapping[str, tuple[Sequence[TokenScope], int]]
@@ -51,18 +43,7 @@ class RedisCounts:
         clock: Callable[[], int] | None = None,
         patience: float = SOCKET_SECONDS,
     ) -> None:
-        pool: Any = BlockingConnectionPool.from_url(
-            url,
-            max_connections=MAX_CONNECTIONS,
-            timeout=patience,
-            socket_timeout=patience,
-            socket_connect_timeout=patience,
-            retry=Retry(NoBackoff(), 0),
-            # Connecting takes one round trip where the newer protocol takes three; there is a budget to keep.
-            protocol=2,
-            driver_info=None,
-        )
-        self._redis = Redis.from_pool(pool)
+        self._redis = open_client(url, patience=patience)
         self._prefix, self._clock = prefix, clock
         self._process = new_id()
         self._admit = self._redis.register_script(_ADMIT)
@@ -110,12 +91,11 @@ class RedisCounts:
     async def ping(self) -> None:
         try:
             await self._redis.ping()
-        except _AWAY as error:
+        except AWAY as error:
             raise CountsAway from error
 
     async def aclose(self) -> None:
-        await self._redis.aclose()
-        await self._redis.connection_pool.aclose()
+        await close_client(self._redis)
 
     def _key(self, scope: Scope | TokenScope, what: str) -> str:
         return f"{self._prefix}:{scope.kind}:{scope.id}:{what}"
@@ -137,5 +117,5 @@ class RedisCounts:
     async def _run(self, script: Any, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         try:
             return await script(keys, arguments)
-        except _AWAY as error:
+        except AWAY as error:
             raise CountsAway from error

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from redis import Redis as Client
 
-from apps.quotas.rates_redis import MAX_CONNECTIONS
+from apps.common.redis_client import MAX_CONNECTIONS
 from tests.chat.world import wait_until
 from tests.faults.conftest import Scale
 from tests.faults.load import Transcript, all_at_once, ask, percentile
