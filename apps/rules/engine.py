@@ -19,7 +19,7 @@ from apps.rules.admission import MAX_PATTERN_LENGTH, Cost, TooCostly, admit, che
 from apps.rules.folding import Folded, Span, View, fold
 from apps.rules.patterns import BadPattern
 from apps.rules.prepared import Form, Prepared, prepared
-from apps.rules.searching import compiled_set
+from apps.rules.searching import compiled_set, gently
 
 __all__ = [
     "MAX_PATTERN_LENGTH",
@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 MAX_SPANS = 20
+SET_SIZE = 10_000  # of RE2's instructions in one set: some 4 ms, during which the event loop waits
 Validator = Callable[[str], bool]
 
 
@@ -110,25 +111,44 @@ class Matcher:
 
 
 class _Searcher:
-    """The patterns as they are written for one kind of text. Those without words are looked for in one pass."""
+    """The patterns as they are written for one kind of text. Those without words are looked for together, in sets."""
 
     def __init__(self, patterns: Sequence[Prepared], form: Callable[[Prepared], Form]) -> None:
         self._patterns = tuple(patterns)
         self._form = form
-        self._together = tuple(position for position, pattern in enumerate(patterns) if not pattern.words)
-        self._set = compiled_set([form(patterns[position]).source for position in self._together])
+        self._sets = [(part, self._set(part)) for part in gently(self._parts(), every=1)]
 
     def _single(self, position: int) -> Any:
         return self._form(self._patterns[position]).compiled
 
+    def _parts(self) -> Iterator[tuple[int, ...]]:
+        """The positions of the patterns without words, for each set."""
+        part: list[int] = []
+        size = 0
+        for position, pattern in enumerate(self._patterns):
+            if pattern.words:
+                continue
+            more = self._single(position).programsize
+            if part and size + more > SET_SIZE:
+                yield tuple(part)
+                part, size = [], 0
+            part.append(position)
+            size += more
+        if part:
+            yield tuple(part)
+
+    def _set(self, part: Sequence[int]) -> Any:
+        return compiled_set([self._form(self._patterns[position]).source for position in part])
+
     def found(self, view: View) -> list[int]:
         """Those without words that match."""
-        if not self._together:
-            return []
-        matched = self._set.Match(view.haystack)
+        return [position for part, together in self._sets for position in self._found(part, together, view)]
+
+    def _found(self, part: Sequence[int], together: Any, view: View) -> Sequence[int]:
+        matched = together.Match(view.haystack)
         if not matched or 0 not in matched:
-            return self.confirmed(self._together, view)
-        return [self._together[number - 1] for number in matched if number]
+            return self.confirmed(part, view)
+        return [part[number - 1] for number in matched if number]
 
     def confirmed(self, positions: Sequence[int], view: View) -> list[int]:
         """Those of these that match, looked for one by one."""
