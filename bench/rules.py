@@ -3,7 +3,7 @@
 Times are of the thread that works, so that a busy machine does not count twice; the loop's are by the clock.
 """
 
-import asyncio
+import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +14,8 @@ from apps.rules.engine import BadPattern, Folded, Matcher, admit, fold
 from apps.rules.hostility import hostile_texts
 from apps.rules.library import LIBRARY
 from apps.rules.searching import compiled_set
+from bench import swap
+from bench.lateness import lateness
 
 SIZE = 32_000
 RULES = 1_000
@@ -90,32 +92,20 @@ def figures() -> None:
     few = Matcher([rule.pattern for rule in LIBRARY])
     prompt = texts()["prose in paragraphs"]
     print(f"{len(LIBRARY)} ready rules, 4 kB: {thread_milliseconds(lambda: few.found(prompt[:4000]))[1]:.2f} ms")
-    asyncio.run(loop_held(matcher))
+    loop_held(matcher)
 
 
-async def loop_held(matcher: Matcher) -> None:
+def loop_held(matcher: Matcher) -> None:
     """A loop that wants to wake every millisecond while a thread looks for the rules; first, while it sleeps."""
-    await lateness("nothing, to compare", lambda: time.sleep(0.1))
+    print(f"loop held, {'nothing, to compare':32} {lateness(lambda: time.sleep(0.1))}")
     for name, prompt in texts().items():
-        folded = fold(prompt)
-        await lateness(name, partial(again, matcher, prompt))
-        await lateness("  folded before", partial(again, matcher, folded))
+        print(f"loop held, {name:32} {lateness(partial(again, matcher, prompt), runs=3)}")
+        print(f"loop held, {'  folded before':32} {lateness(partial(again, matcher, fold(prompt)), runs=3)}")
 
 
 def again(matcher: Matcher, prompt: str | Folded) -> None:
     for _ in range(10):
         matcher.found(prompt)
-
-
-async def lateness(name: str, work: Callable[[], object]) -> None:
-    late: list[float] = []
-    working = asyncio.ensure_future(asyncio.to_thread(work))
-    while not working.done():
-        asked = time.perf_counter()
-        await asyncio.sleep(0.001)
-        late.append((time.perf_counter() - asked - 0.001) * 1e3)
-    late.sort()
-    print(f"loop held, {name:32} p50 {late[len(late) // 2]:5.2f} ms, p99 {late[int(len(late) * 0.99)]:5.2f} ms")
 
 
 def catastrophic() -> None:
@@ -141,5 +131,8 @@ def catastrophic() -> None:
 
 
 if __name__ == "__main__":
+    print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     figures()
     catastrophic()
+    swap.figures(patterns=rules, rules=RULES, prompt=texts()["the same with accents"])
+    print(f"load of the machine: {os.getloadavg()[0]:.1f}")

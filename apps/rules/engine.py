@@ -8,8 +8,8 @@ located one by one. Every set carries a sentinel that matches any text: RE2's Py
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 import re2
@@ -17,10 +17,9 @@ import re2
 from apps.rules import literals
 from apps.rules.admission import MAX_PATTERN_LENGTH, Cost, TooCostly, admit, check
 from apps.rules.folding import Folded, Span, View, fold
-from apps.rules.patterns import BadPattern, Node, parse, shortest
-from apps.rules.patterns import width as widest
-from apps.rules.searching import compiled, compiled_set
-from apps.rules.wide import spell_pattern
+from apps.rules.patterns import BadPattern
+from apps.rules.prepared import Form, Prepared, prepared
+from apps.rules.searching import compiled_set, gently
 
 __all__ = [
     "MAX_PATTERN_LENGTH",
@@ -40,6 +39,7 @@ __all__ = [
 ]
 
 MAX_SPANS = 20
+SET_SIZE = 10_000  # of RE2's instructions in one set: some 4 ms, during which the event loop waits
 Validator = Callable[[str], bool]
 
 
@@ -53,7 +53,7 @@ def width(pattern: str) -> int | None:
     A boundary or an anchor at the end of a match is decided by the character that follows. In a text that goes on, a
     match that reaches to the end so far may still turn out to be none.
     """
-    return widest(parse(pattern))
+    return prepared(pattern).width
 
 
 class Matcher:
@@ -64,13 +64,11 @@ class Matcher:
 
         Raises re2.error or BadPattern if a pattern is wrong, re2.error if the set needs too much memory.
         """
-        trees = [_parsed(pattern) for pattern in patterns]
-        needs = [literals.required(tree) for tree in trees]
-        self._index = literals.Index(needs)
-        self._empty = {position for position, tree in enumerate(trees) if not shortest(tree)}
-        others = [position for position, words in enumerate(needs) if not words]
-        self._native = _Searcher(patterns.__getitem__, others)
-        self._spelled = _Searcher(lambda position: spell_pattern(trees[position]), others)
+        ready = [prepared(pattern) for pattern in patterns]
+        self._index = literals.Index([pattern.words for pattern in ready])
+        self._empty = {position for position, pattern in enumerate(ready) if pattern.is_empty}
+        self._native = _Searcher(ready, attrgetter("native"))
+        self._spelled = _Searcher(ready, attrgetter("spelled"))
         self._validators = tuple(validators) or (None,) * len(patterns)
 
     def found(self, text: str | Folded) -> list[int]:
@@ -113,29 +111,44 @@ class Matcher:
 
 
 class _Searcher:
-    """The patterns as they are written for one kind of text. Those of `together` are looked for in one pass."""
+    """The patterns as they are written for one kind of text. Those without words are looked for together, in sets."""
 
-    def __init__(self, write: Callable[[int], str], together: Sequence[int]) -> None:
-        self._write = write
-        self._together = tuple(together)
-        self._set = compiled_set([write(position) for position in together])
-        self._compiled: dict[int, Any] = {}
+    def __init__(self, patterns: Sequence[Prepared], form: Callable[[Prepared], Form]) -> None:
+        self._patterns = tuple(patterns)
+        self._form = form
+        self._sets = [(part, self._set(part)) for part in gently(self._parts(), every=1)]
 
     def _single(self, position: int) -> Any:
-        """Compiled when it is needed first: most never are."""
-        single = self._compiled.get(position)
-        if single is None:
-            single = self._compiled[position] = compiled(self._write(position))
-        return single
+        return self._form(self._patterns[position]).compiled
+
+    def _parts(self) -> Iterator[tuple[int, ...]]:
+        """The positions of the patterns without words, for each set."""
+        part: list[int] = []
+        size = 0
+        for position, pattern in enumerate(self._patterns):
+            if pattern.words:
+                continue
+            more = self._single(position).programsize
+            if part and size + more > SET_SIZE:
+                yield tuple(part)
+                part, size = [], 0
+            part.append(position)
+            size += more
+        if part:
+            yield tuple(part)
+
+    def _set(self, part: Sequence[int]) -> Any:
+        return compiled_set([self._form(self._patterns[position]).source for position in part])
 
     def found(self, view: View) -> list[int]:
-        """Those of `together` that match."""
-        if not self._together:
-            return []
-        matched = self._set.Match(view.haystack)
+        """Those without words that match."""
+        return [position for part, together in self._sets for position in self._found(part, together, view)]
+
+    def _found(self, part: Sequence[int], together: Any, view: View) -> Sequence[int]:
+        matched = together.Match(view.haystack)
         if not matched or 0 not in matched:
-            return self.confirmed(self._together, view)
-        return [self._together[number - 1] for number in matched if number]
+            return self.confirmed(part, view)
+        return [part[number - 1] for number in matched if number]
 
     def confirmed(self, positions: Sequence[int], view: View) -> list[int]:
         """Those of these that match, looked for one by one."""
@@ -154,12 +167,6 @@ class _Searcher:
                 place = begin + view.count(first, last)
                 at = last
                 yield Span(begin, place)
-
-
-@lru_cache(maxsize=4096)
-def _parsed(pattern: str) -> Node:
-    compiled(pattern)  # only what RE2 accepts can be parsed
-    return parse(pattern)
 
 
 def _place(view: View, start: int) -> int:

@@ -24,6 +24,7 @@ from apps.rules.wide import count, spell_text
 
 PIECE = 8_192  # characters
 _LOOK_BACK = 2_048  # how far from its limit a piece may end in order to end well
+_NEAR = 128  # where most do
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ class Folded:
 
 
 def fold(text: str) -> Folded:
-    """A text and its folded copies. Linear: about 0.1 ms for 32 kB of ASCII, some 5 ms for 32 kB of anything."""
+    """A text and its folded copies. Linear: 0.1 to 0.6 ms for 32 kB of ASCII, some 10 ms for 32 kB of many scripts."""
     raw = Piece(_clean(text), 0, len(text))
     marked, plain = [], []
     for piece in [raw] if len(text) <= PIECE else _pieces(raw.text):
@@ -211,5 +212,8 @@ _GOOD_END = re.compile(r"\w\w\s(?=\w\w)")
 def _end_of_piece(text: str, limit: int) -> int:
     if limit >= len(text):
         return len(text)
-    ends = [match.end() for match in _GOOD_END.finditer(text, limit - _LOOK_BACK, limit)]
-    return ends[-1] if ends else limit
+    for back in (_NEAR, _LOOK_BACK):
+        ends = [match.end() for match in _GOOD_END.finditer(text, limit - back, limit)]
+        if ends:
+            return ends[-1]
+    return limit

@@ -22,6 +22,7 @@ from apps.rules.lookalikes import (
     PUNCTUATION,
     SMALL_CAPITALS,
 )
+from apps.rules.patterns import quote
 
 Range = tuple[int, int]
 MAX_MARKS = 30  # of combining characters in a row: putting them in order takes quadratic time
@@ -43,12 +44,13 @@ class Spelling:
 
     def __init__(self, table: Mapping[str, str]) -> None:
         self._table = table
+        self._hint = re2.compile(f"[{''.join(map(quote, table))}]")
 
     def __call__(self, text: str) -> str:
         """A missing key costs an exception in `translate`, so the table it gets names every character of the text."""
-        distinct = set(text)
-        if self._table.keys().isdisjoint(distinct):
+        if self._hint.search(text) is None:
             return text
+        distinct = set(text)
         return text.translate({ord(character): self._table.get(character, character) for character in distinct})
 
     def trace(self, text: str) -> list[Range]:
@@ -84,7 +86,8 @@ class Rewriting:
     def __call__(self, text: str) -> str:
         if self._hint.search(text) is None:
             return text
-        return self._pattern.sub(lambda match: self._new(match.group()), text)
+        new = cache(self._new)  # texts repeat their words
+        return self._pattern.sub(lambda match: new(match.group()), text)
 
     def trace(self, text: str) -> list[Range]:
         ranges: list[Range] = []
@@ -196,9 +199,9 @@ class Collapsing:
 
 
 def _without_doubles(text: str, character: str) -> str:
-    """Each round halves the runs, so that all rounds together are linear."""
+    """Each round shortens the runs to an eighth or so, so that all rounds together are linear."""
     while character * 2 in text:
-        text = text.replace(character * 2, character)
+        text = text.replace(character * 4, character).replace(character * 2, character)
     return text
 
 

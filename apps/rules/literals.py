@@ -6,18 +6,19 @@ every combination of words seen, and a text made of the words of a thousand rule
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import re2
 
 from apps.rules.patterns import Atom, Chain, Choice, Edge, Node, Repeat
-from apps.rules.searching import compiled, pause
+from apps.rules.searching import compiled, gently, pause
 
 SHORTEST = 3
 MOST = 40  # words of one choice
 _WORD = re.compile(r"\w+")
 _EDGE = "\x00"
 _STRETCH = 16_384  # characters that are looked at without a pause
+_AT_ONCE = 512  # words that are compiled without a pause; all of a thousand rules held the event loop for 4 ms
 
 
 class Word(NamedTuple):
@@ -112,7 +113,8 @@ class Index:
         """Of each pattern what `required` says. Patterns without requirements are not looked for."""
         self._requirements = [(number, sets) for number, sets in enumerate(requirements) if sets]
         self._words = sorted({word for _, sets in self._requirements for words in sets for word in words})
-        self._any = compiled("|".join(re2.escape(word.text) for word in self._words)) if self._words else None
+        chunks = (self._words[at : at + _AT_ONCE] for at in range(0, len(self._words), _AT_ONCE))
+        self._any = [_any_of(chunk) for chunk in gently(chunks, every=1)]
 
     def candidates(self, texts: Sequence[str]) -> list[list[int]]:
         """Of each text the patterns that may match. What is the same in all texts is looked at once."""
@@ -122,14 +124,16 @@ class Index:
         for text in texts:
             fresh = self._tokens(text) - seen
             seen |= fresh
-            present |= self._present(fresh) if fresh else set()
-            found.append([n for n, sets in self._requirements if not any(present.isdisjoint(words) for words in sets)])
+            if fresh:
+                present |= self._present(fresh, [word for word in self._words if word not in present])
+            found.append([n for n, sets in self._requirements if not any(map(present.isdisjoint, sets))])
         return found
 
     def _tokens(self, text: str) -> set[str]:
         """The distinct words of a text; none if it does not hold any that is looked for."""
         folded = text.casefold()
-        if self._any is None or self._any.search(folded.encode()) is None:
+        haystack = folded.encode()
+        if not any(some.search(haystack) for some in self._any):
             return set()
         tokens: set[str] = set()
         at = 0
@@ -141,12 +145,14 @@ class Index:
             pause()
         return tokens
 
-    def _present(self, tokens: set[str]) -> set[Word]:
+    def _present(self, tokens: set[str], missing: Sequence[Word]) -> set[Word]:
         together = _EDGE.join(tokens)
-        present = set()
-        for number, word in enumerate(self._words):
-            if word.text in tokens or (not word.whole and word.text in together):
-                present.add(word)
-            if number % 64 == 63:
-                pause()
-        return present
+        return {
+            word
+            for word in gently(missing, every=64)
+            if word.text in tokens or (not word.whole and word.text in together)
+        }
+
+
+def _any_of(words: Sequence[Word]) -> Any:
+    return compiled("|".join(re2.escape(word.text) for word in words))

@@ -12,9 +12,13 @@ from apps.rules import engine, exceptions
 from apps.rules.checksums import CHECKSUMS
 from apps.rules.models import TOPIC, Rule, RuleException, RuleSettings
 from apps.rules.schedules import ALWAYS, Schedule
+from apps.rules.searching import gently
 
 logger = logging.getLogger(__name__)
 
+# Rules that are read from the database without a pause. SQLite's driver lets go of the interpreter at every row and
+# takes it back before the event loop has woken, so that the loop waited for all of a thousand.
+ROWS = 50
 MOST_REDACTED = 10_000  # places in one call; more are refused, for no one waits for that
 
 
@@ -248,11 +252,9 @@ def _active() -> list[tuple[int | None, CompiledRule]]:
     exceptions = defaultdict(set)
     for rule_id, text in RuleException.objects.values_list("rule_id", "text"):
         exceptions[rule_id].add(text)
-    rows = Rule.objects.exclude(stage=Rule.Stage.DRAFT).order_by("course", "-priority", "name")
-    return [
-        (row["course_id"], _compiled(row, frozenset(exceptions.get(row["id"], ()))))
-        for row in rows.values("course_id", *_OWN, *_SCHEDULE)
-    ]
+    rules = Rule.objects.exclude(stage=Rule.Stage.DRAFT).order_by("course", "-priority", "name")
+    rows = gently(rules.values("course_id", *_OWN, *_SCHEDULE).iterator(chunk_size=ROWS), every=ROWS)
+    return [(row["course_id"], _compiled(row, frozenset(exceptions.get(row["id"], ())))) for row in rows]
 
 
 def _compiled(row: Mapping[str, Any], exceptions: frozenset[str]) -> CompiledRule:

@@ -2,10 +2,12 @@
 
 import threading
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import re2
+
+T = TypeVar("T")
 
 MAX_MEMORY = 32 * 2**20
 _SENTINEL = r"\z"
@@ -40,3 +42,11 @@ def pause() -> None:
     """
     if threading.current_thread() is not threading.main_thread():
         time.sleep(1e-5)
+
+
+def gently(things: Iterable[T], *, every: int) -> Iterator[T]:
+    """The same things, with a pause after so many of them."""
+    for number, thing in enumerate(things, start=1):
+        yield thing
+        if number % every == 0:
+            pause()

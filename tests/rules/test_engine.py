@@ -222,6 +222,16 @@ def test_a_pattern_is_found_just_when_it_has_spans(text: str) -> None:
     assert all(0 <= s.start < s.end <= len(text) for p in found for s in matcher.spans(p, folded))
 
 
+@pytest.mark.parametrize("prefix", ["", "\u00e9 "])
+def test_patterns_without_words_are_found_however_many_there_are(prefix: str) -> None:
+    """Sixty of these are several sets, as they are written for a text that is not all ASCII."""
+    matcher = Matcher([rf"x\d{{{number}}}y" for number in range(1, 61)])
+
+    for number in (1, 30, 60):
+        assert matcher.found(f"{prefix}x{'7' * number}y") == [number - 1]
+    assert matcher.found(f"{prefix}x7y x{'7' * 60}y") == [0, 59]
+
+
 def test_many_threads_may_match_at_once() -> None:
     matcher = Matcher(["cat", r"\bdog\b", "é"])
     texts = ["a cat", "a dog", "é", "nothing"] * 50

@@ -188,6 +188,14 @@ def test_a_word_across_the_edge_of_a_piece_is_still_one() -> None:
         assert "homework" in fold(text).text
 
 
+def test_a_long_word_across_the_edge_of_a_piece_is_still_one() -> None:
+    """Its halves are of one script each, which folding leaves alone; together they are a disguise."""
+    before = "\u00fc " + "word " * ((PIECE - 600) // 5)
+    text = before + "a" * (PIECE - len(before)) + "\u0430" * 400
+
+    assert fold(text).text.endswith("a" * 1000)
+
+
 def test_nothing_is_left_out_between_pieces() -> None:
     text = "".join(chr(0x4E00 + number % 5000) for number in range(3 * PIECE))
 

@@ -1,6 +1,8 @@
 """Rulebooks: what the compiled rules of a course say of a prompt."""
 
+import gc
 import logging
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +11,8 @@ import pytest
 from apps.accounts.models import Course
 from apps.rules.engine import MAX_SPANS
 from apps.rules.models import Rule
-from apps.rules.rulebook import NO_RULES, CompiledRule, Hit, Rulebook, Rulebooks, Verdict, rulebooks
+from apps.rules.prepared import prepared
+from apps.rules.rulebook import NO_RULES, ROWS, CompiledRule, Hit, Rulebook, Rulebooks, Verdict, rulebooks
 from tests import factories
 
 
@@ -208,6 +211,50 @@ def test_a_rulebook_that_did_not_change_is_used_again(course: Course) -> None:
     assert book_of(after, unchanged) is book_of(before, unchanged)
     assert book_of(after, changed) is not book_of(before, changed)
     assert book_of(after, changed).rules[0].message == "Other."
+
+
+@pytest_db
+def test_a_rule_that_was_edited_is_replaced_and_the_others_are_not_compiled_again(course: Course) -> None:
+    edited = factories.make_rule(course=course, pattern="teh word")
+    factories.make_rule(course=course, pattern=r"another\s+word")
+    loader = Rulebooks()
+    loader.load()
+    other = prepared(r"another\s+word")
+    forgotten = weakref.ref(prepared("teh word"))
+
+    Rule.objects.filter(pk=edited.pk).update(pattern="the word")
+    book = book_of(loader.load(), course)
+    gc.collect()
+
+    assert prepared(r"another\s+word") is other
+    assert forgotten() is None
+    assert book.screen(["teh word"]) == NO_RULES
+    assert [hit.rule.id for hit in book.screen(["the word"]).hits] == [edited.pk]
+    assert book.screen(["another word"]).hits
+
+
+@pytest_db
+def test_a_call_that_began_before_an_edit_keeps_the_rules_that_it_began_with(course: Course) -> None:
+    rule = factories.make_rule(course=course, pattern="before")
+    loader = Rulebooks()
+    begun = book_of(loader.load(), course)
+
+    Rule.objects.filter(pk=rule.pk).update(pattern="after")
+    loader.load()
+
+    assert begun.screen(["before"]).hits
+    assert begun.screen(["after"]) == NO_RULES
+
+
+@pytest_db
+def test_rules_are_all_loaded_however_many_there_are(course: Course) -> None:
+    for number in range(ROWS + 1):
+        factories.make_rule(course=course, pattern=f"word{number:03}")
+
+    book = book_of(Rulebooks().load(), course)
+
+    assert len(book.rules) == ROWS + 1
+    assert len(book.screen([f"word000 and word{ROWS:03}"]).hits) == 2
 
 
 @pytest_db
