@@ -1,0 +1,131 @@
+"""Deciding about many students at once: a page that says what will happen to whom, and does it when that is sent."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts.models import Course, Membership
+from apps.common.display import number
+from apps.quotas import allowances, decisions
+from apps.quotas.forms import CorrectForm, EndOverrideForm, GrantForm, OverrideForm
+from apps.quotas.models import Override
+from apps.quotas.page_access import changed_course, render
+
+MOST_AT_ONCE = 5_000
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something to decide about students: its form, and what it does to them once it is valid."""
+
+    title: str
+    sentence: str
+    button: str
+    form: Callable[..., forms.Form]
+    perform: Callable[..., str]
+
+
+def _grant(members: Sequence[Membership], *, by: Any, now: Any, tokens: int, reason: str) -> str:
+    booked = decisions.grant(members, tokens=tokens, reason=reason, by=by, now=now)
+    return f"{number(tokens)} tokens granted to {_people(len(booked))}, for this week."
+
+
+def _override(
+    members: Sequence[Membership], *, by: Any, now: Any, weekly_tokens: int, ends_at: Any, reason: str
+) -> str:
+    rows = [
+        Override(membership=member, weekly_tokens=weekly_tokens, starts_at=now, ends_at=ends_at, reason=reason)
+        for member in members
+    ]
+    allowances.decide(new=rows, by=by, now=now)
+    return f"{_people(len(rows))} may use {number(weekly_tokens)} a week from now on."
+
+
+def _end_override(members: Sequence[Membership], *, by: Any, now: Any) -> str:
+    return f"{_people(decisions.end_overrides(members, by=by, now=now))} back to the course's allowance."
+
+
+def _correct(members: Sequence[Membership], *, by: Any, now: Any, used_delta: int, reason: str) -> str:
+    done = decisions.correct(members, tokens=used_delta, reason=reason, by=by, now=now)
+    return f"Corrected for {_people(len(done))}; the ledger says by whom and why."
+
+
+def _people(count: int) -> str:
+    return f"{count} student" if count == 1 else f"{count} students"
+
+
+ACTIONS = {
+    "grant": Action(
+        "Grant tokens", "Each of them gets tokens on top of this week's allowance.", "Grant", GrantForm, _grant
+    ),
+    "override": Action(
+        "Give another allowance",
+        "From now on each of them has this allowance instead of the course's.",
+        "Give",
+        OverrideForm,
+        _override,
+    ),
+    "end-override": Action(
+        "Return to the course's allowance",
+        "Whoever of them has an allowance of their own has the course's again from now on. What they used stays used.",
+        "Return",
+        EndOverrideForm,
+        _end_override,
+    ),
+    "correct": Action(
+        "Correct what was used",
+        "The ledger keeps what it has; a line of its own is added that says what you changed.",
+        "Correct",
+        CorrectForm,
+        _correct,
+    ),
+}
+
+
+def decide_page(request: HttpRequest, course_id: int, action: str) -> HttpResponse:
+    """Says what will happen to whom, asks for what it takes, and does it when that is sent."""
+    course = changed_course(request, course_id)
+    if action not in ACTIONS:
+        raise Http404
+    chosen = ACTIONS[action]
+    members = _chosen_members(request, course)
+    back = request.POST.get("next") or request.GET.get("next") or reverse("admin:quotas_students", args=[course.pk])
+    back = back if back.startswith("/admin/") else reverse("admin:quotas_students", args=[course.pk])
+    if not members:
+        messages.warning(request, f"Choose 1 to {number(MOST_AT_ONCE)} students first; nothing was changed.")
+        return HttpResponseRedirect(back)
+    with timezone.override(ZoneInfo(course.timezone)):
+        is_sent = request.method == "POST" and "confirmed" in request.POST
+        now = timezone.now()
+        form = chosen.form(request.POST if is_sent else None, now=now)
+        if is_sent and form.is_valid():
+            said = chosen.perform(members, by=request.user, now=now, **form.cleaned_data)
+            messages.success(request, f"{said} Live within two seconds.")
+            return HttpResponseRedirect(back)
+        context = {
+            "title": chosen.title,
+            "course": course,
+            "original": course,
+            "action": chosen,
+            "members": members,
+            "shown": members[:20],
+            "more": max(0, len(members) - 20),
+            "form": form,
+            "back": back,
+        }
+        return render(request, "admin/quotas/decide.html", context)
+
+
+def _chosen_members(request: HttpRequest, course: Course) -> list[Membership]:
+    wanted = [int(one) for one in (request.POST or request.GET).getlist("member") if one.isdigit()]
+    if len(wanted) > MOST_AT_ONCE:
+        return []
+    chosen = set(wanted)
+    return [one for one in course.memberships.select_related("user", "course") if one.pk in chosen]
