@@ -1,9 +1,10 @@
 """The accounting that can be added up by hand: weeks, the entries of the ledger, and holds."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import Case, CharField, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models import Case, CharField, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
 from django.db.models.functions import Concat
 from django.http import HttpRequest
 from django.urls import reverse
@@ -15,9 +16,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from apps.accounts.models import Course, Membership
 from apps.accounts.scoping import CourseFilter, seen_courses
 from apps.common.admin import CappedPaginator, Choice, OperatorOnly, Pages, ReadOnly, is_operator
-from apps.common.display import badge, moment, share, signed
-from apps.quotas import entries
-from apps.quotas.models import BY_STAFF, Hold, Institution, LedgerEntry, QuotaPolicy, WeeklyUsage
+from apps.common.display import badge, moment, number, share, signed
+from apps.quotas import entries, standing
+from apps.quotas.models import BY_STAFF, Hold, LedgerEntry, WeeklyUsage
 
 LATEST = 200
 
@@ -83,7 +84,16 @@ class WeeklyUsageAdmin(ReadByCourse):
     readonly_fields = ("who", "use", "week", "state")
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).annotate(owner=_owner("account", "kind"), limit=_limit())
+        return super().get_queryset(request).annotate(owner=_owner("account", "kind"))
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        changelist.result_list = _with_limits(changelist.result_list)
+        return changelist
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        usage = super().get_object(request, object_id, from_field)
+        return usage and _with_limits([usage])[0]
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         return (queryset.filter(_found(search_term)) if search_term.strip() else queryset), False
@@ -99,6 +109,8 @@ class WeeklyUsageAdmin(ReadByCourse):
 
     @admin.display(description="used", ordering="used")
     def use(self, usage: Any) -> SafeString:
+        if not usage.is_limit_known:
+            return format_html('<span class="stoa-number">{}</span>', number(usage.used))
         return share(used=usage.used, held=usage.held, limit=usage.limit)
 
     @admin.display(description="week (UTC)", ordering="starts_at")
@@ -109,6 +121,16 @@ class WeeklyUsageAdmin(ReadByCourse):
     def state(self, usage: WeeklyUsage) -> SafeString:
         is_current = usage.starts_at <= timezone.now() < usage.ends_at
         return badge("current", "good") if is_current else badge("past")
+
+
+def _with_limits(weeks: Iterable[WeeklyUsage]) -> list[Any]:
+    """The same rows, each with what there is to say of its limit."""
+    rows: list[Any] = list(weeks)
+    limits = standing.limits_of(rows, now=timezone.now())
+    for row in rows:
+        row.limit = limits.get(row.pk)
+        row.is_limit_known = row.pk in limits
+    return rows
 
 
 def _owner(account: str, kind: str) -> Case:
@@ -132,20 +154,6 @@ def _owner(account: str, kind: str) -> Case:
         ),
         default=Value(""),
         output_field=CharField(),
-    )
-
-
-def _limit() -> Case:
-    """The limit as it stands now; None is no limit."""
-    of_student = QuotaPolicy.objects.filter(course__memberships=OuterRef("account")).values("student_weekly_tokens")
-    of_course = QuotaPolicy.objects.filter(course=OuterRef("account")).values("weekly_tokens")
-    of_fallback = of_student.values("fallback_student_weekly_tokens")
-    return Case(
-        When(kind=WeeklyUsage.Kind.FALLBACK, then=Subquery(of_fallback[:1])),
-        When(kind=WeeklyUsage.Kind.STUDENT, then=Subquery(of_student[:1])),
-        When(kind=WeeklyUsage.Kind.COURSE, then=Subquery(of_course[:1])),
-        default=Subquery(Institution.objects.values("weekly_tokens")[:1]),
-        output_field=IntegerField(),
     )
 
 

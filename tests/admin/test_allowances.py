@@ -11,11 +11,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Membership
+from apps.common.display import number
 from apps.quotas import booking, decisions, standing
 from apps.quotas.audit import audit
-from apps.quotas.models import AllowanceRequest, Boost, LedgerEntry, Override, QuotaPolicy
+from apps.quotas.models import AllowanceRequest, Boost, LedgerEntry, Override, QuotaPolicy, WeeklyUsage
 from tests import factories
-from tests.admin.world import CourseWorld
+from tests.admin.world import CourseWorld, list_of
+from tests.admin.world import page_of as page_of_row
 
 ALLOWANCE = 10_000
 
@@ -181,6 +183,44 @@ def test_a_limit_is_explained(instructor: Client, world: CourseWorld, teacher: M
 
     assert "77\N{NARROW NO-BREAK SPACE}777 instead of the course's" in page
     assert "Thesis" in page
+
+
+def test_weekly_usage_tells_the_limit_that_calls_obey(instructor: Client, world: CourseWorld) -> None:
+    factories.make_override(world.student, weekly_tokens=30_000)
+    factories.make_boost(course=world.course, factor=2)
+    booking.grant(world.student, tokens=500, by=None, reason="x", now=timezone.now())
+
+    pages = [instructor.get(list_of(WeeklyUsage)), instructor.get(page_of_row(world.week))]
+
+    assert left_of(world.student) == 60_500 - world.week.used
+    assert all("of 60\N{NARROW NO-BREAK SPACE}500<" in page.content.decode() for page in pages)
+
+
+def test_a_week_that_is_over_claims_no_limit(instructor: Client, world: CourseWorld) -> None:
+    """What the limit was then is kept nowhere."""
+    WeeklyUsage.objects.filter(pk=world.week.pk).update(
+        starts_at=world.week.starts_at - timedelta(days=7), ends_at=world.week.starts_at
+    )
+
+    page = instructor.get(f"{list_of(WeeklyUsage)}?week=past").content.decode()
+
+    assert "1\N{NARROW NO-BREAK SPACE}200" in page
+    assert f"of {number(ALLOWANCE)}" not in page
+    assert "no limit" not in page
+
+
+@pytest.mark.parametrize("address", ["/admin/", "/admin/accounts/course/"])
+def test_a_course_is_measured_by_its_limit_with_boost_and_grants(
+    address: str, instructor: Client, world: CourseWorld
+) -> None:
+    QuotaPolicy.objects.filter(course=world.course).update(weekly_tokens=100_000)
+    factories.make_boost(course=world.course, factor="1.5", multiplies_course=True)
+    factories.make_boost(course=world.course, factor=3)
+    booking.grant(world.course, tokens=700, by=None, reason="x", now=timezone.now())
+
+    page = instructor.get(address).content.decode()
+
+    assert f"of {number(150_700)}<" in page
 
 
 # Deciding
