@@ -13,48 +13,46 @@ from django.utils import timezone
 
 from apps.accounts.models import Course, Membership
 from apps.common.display import number
-from apps.quotas import allowances, decisions
+from apps.quotas import decisions, standing
 from apps.quotas.forms import CorrectForm, EndOverrideForm, GrantForm, OverrideForm
-from apps.quotas.models import Override
 from apps.quotas.page_access import changed_course, render
 
 MOST_AT_ONCE = 5_000
+SHOWN = 20  # of those who were chosen, with what they have left
 
 
 @dataclass(frozen=True)
 class Action:
-    """Something to decide about students: its form, and what it does to them once it is valid."""
+    """Something to decide about students: its form, and what it does to them once it is valid.
+
+    `perform` says for how many that changed something, and what.
+    """
 
     title: str
     sentence: str
     button: str
     form: Callable[..., forms.Form]
-    perform: Callable[..., str]
+    perform: Callable[..., tuple[int, str]]
 
 
-def _grant(members: Sequence[Membership], *, by: Any, now: Any, tokens: int, reason: str) -> str:
-    booked = decisions.grant(members, tokens=tokens, reason=reason, by=by, now=now)
-    return f"{number(tokens)} tokens granted to {_people(len(booked))}, for this week."
+def _grant(members: Sequence[Membership], *, tokens: int, **said: Any) -> tuple[int, str]:
+    count = decisions.grant(members, tokens=tokens, **said)
+    return count, f"{number(tokens)} tokens granted to {_people(count)}, for this week."
 
 
-def _override(
-    members: Sequence[Membership], *, by: Any, now: Any, weekly_tokens: int, ends_at: Any, reason: str
-) -> str:
-    rows = [
-        Override(membership=member, weekly_tokens=weekly_tokens, starts_at=now, ends_at=ends_at, reason=reason)
-        for member in members
-    ]
-    allowances.decide(new=rows, by=by, now=now)
-    return f"{_people(len(rows))} may use {number(weekly_tokens)} a week from now on."
+def _override(members: Sequence[Membership], *, weekly_tokens: int, **said: Any) -> tuple[int, str]:
+    count = decisions.override(members, weekly_tokens=weekly_tokens, **said)
+    return count, f"{_people(count)} may use {number(weekly_tokens)} tokens a week from now on."
 
 
-def _end_override(members: Sequence[Membership], *, by: Any, now: Any) -> str:
-    return f"{_people(decisions.end_overrides(members, by=by, now=now))} back to the course's allowance."
+def _end_override(members: Sequence[Membership], *, by: Any, now: Any) -> tuple[int, str]:
+    count = decisions.end_overrides(members, by=by, now=now)
+    return count, f"{_people(count)} back to the course's allowance."
 
 
-def _correct(members: Sequence[Membership], *, by: Any, now: Any, used_delta: int, reason: str) -> str:
-    done = decisions.correct(members, tokens=used_delta, reason=reason, by=by, now=now)
-    return f"Corrected for {_people(len(done))}; the ledger says by whom and why."
+def _correct(members: Sequence[Membership], *, used_delta: int, **said: Any) -> tuple[int, str]:
+    count = decisions.correct(members, tokens=used_delta, **said)
+    return count, f"Corrected for {_people(count)}; the ledger says by whom and why."
 
 
 def _people(count: int) -> str:
@@ -63,26 +61,30 @@ def _people(count: int) -> str:
 
 ACTIONS = {
     "grant": Action(
-        "Grant tokens", "Each of them gets tokens on top of this week's allowance.", "Grant", GrantForm, _grant
+        "Grant tokens",
+        "Each of them gets tokens on top of this week's allowance.",
+        "Grant tokens to {}",
+        GrantForm,
+        _grant,
     ),
     "override": Action(
         "Give another allowance",
         "From now on each of them has this allowance instead of the course's.",
-        "Give",
+        "Give this allowance to {}",
         OverrideForm,
         _override,
     ),
     "end-override": Action(
         "Return to the course's allowance",
         "Whoever of them has an allowance of their own has the course's again from now on. What they used stays used.",
-        "Return",
+        "Return {} to the course's allowance",
         EndOverrideForm,
         _end_override,
     ),
     "correct": Action(
         "Correct what was used",
         "The ledger keeps what it has; a line of its own is added that says what you changed.",
-        "Correct",
+        "Correct what {} used",
         CorrectForm,
         _correct,
     ),
@@ -106,26 +108,33 @@ def decide_page(request: HttpRequest, course_id: int, action: str) -> HttpRespon
         now = timezone.now()
         form = chosen.form(request.POST if is_sent else None, now=now)
         if is_sent and form.is_valid():
-            said = chosen.perform(members, by=request.user, now=now, **form.cleaned_data)
-            messages.success(request, f"{said} Live within two seconds.")
+            _tell(request, *chosen.perform(members, by=request.user, now=now, **form.cleaned_data))
             return HttpResponseRedirect(back)
         context = {
             "title": chosen.title,
             "course": course,
             "original": course,
             "action": chosen,
+            "button": chosen.button.format(_people(len(members))),
             "members": members,
-            "shown": members[:20],
-            "more": max(0, len(members) - 20),
+            "shown": standing.of_members(members[:SHOWN], now=now),
+            "more": max(0, len(members) - SHOWN),
             "form": form,
             "back": back,
         }
         return render(request, "admin/quotas/decide.html", context)
 
 
+def _tell(request: HttpRequest, count: int, said: str) -> None:
+    if count:
+        messages.success(request, f"{said} Live within two seconds.")
+    else:
+        messages.warning(request, "Nothing was changed: this had been done already. To do it once more, begin anew.")
+
+
 def _chosen_members(request: HttpRequest, course: Course) -> list[Membership]:
-    wanted = [int(one) for one in (request.POST or request.GET).getlist("member") if one.isdigit()]
+    """Those of the course that were chosen; what else was sent is nobody."""
+    wanted = set((request.POST or request.GET).getlist("member"))
     if len(wanted) > MOST_AT_ONCE:
         return []
-    chosen = set(wanted)
-    return [one for one in course.memberships.select_related("user", "course") if one.pk in chosen]
+    return [one for one in course.memberships.select_related("user", "course") if str(one.pk) in wanted]

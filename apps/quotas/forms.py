@@ -3,6 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 from django import forms
 from unfold.widgets import (
@@ -13,7 +14,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from apps.quotas.allowances import LONGEST_REASON
+from apps.quotas.allowances import EARLIEST, LATEST, LONGEST_REASON
 
 MOST_TOKENS = 10**15
 
@@ -38,8 +39,18 @@ def _tokens(label: str, *, least: int = 1, help_text: str = "") -> forms.Integer
     )
 
 
-def _instant(label: str, *, required: bool = True, help_text: str = "") -> forms.DateTimeField:
-    return forms.DateTimeField(label=label, required=required, widget=MomentWidget, help_text=help_text)
+class InstantField(forms.DateTimeField):
+    """An instant in the active time zone. At the ends of the calendar it would have no equal in UTC."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        instant: datetime | None = super().to_python(value)
+        if instant is not None and not EARLIEST <= instant.year <= LATEST:
+            raise forms.ValidationError(f"Choose a year from {EARLIEST} to {LATEST}.")
+        return instant
+
+
+def _instant(label: str, *, required: bool = True, help_text: str = "") -> InstantField:
+    return InstantField(label=label, required=required, widget=MomentWidget, help_text=help_text)
 
 
 class Decision(forms.Form):
@@ -55,7 +66,13 @@ class Decision(forms.Form):
         )
 
 
-class GrantForm(Decision):
+class OnceForm(Decision):
+    """One that adds up: sent twice, by a double click or the way back, it has the same `once` and counts once."""
+
+    once = forms.UUIDField(required=False, initial=uuid4, widget=forms.HiddenInput)
+
+
+class GrantForm(OnceForm):
     tokens = _tokens("Tokens", help_text="Weighted tokens for each, on top of this week's allowance, this week only.")
 
 
@@ -79,7 +96,7 @@ class EndOverrideForm(forms.Form):
         super().__init__(*args, **options)
 
 
-class CorrectForm(Decision):
+class CorrectForm(OnceForm):
     used_delta = forms.IntegerField(
         label="Change of what was used",
         min_value=-MOST_TOKENS,

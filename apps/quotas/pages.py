@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Course, Membership
 from apps.quotas import entries, exports, standing
 from apps.quotas.decision_pages import decide_page
 from apps.quotas.forms import BoostForm
@@ -153,8 +153,11 @@ def boosts_page(request: HttpRequest, course_id: int) -> HttpResponse:
         if request.method == "POST":
             changed_course(request, course_id)
             if form.is_valid():
-                Boost(course=course, **form.cleaned_data).give(by=user_of(request), now=now)
-                messages.success(request, "The boost is set. Live within two seconds of its start.")
+                if _is_set(course, form.cleaned_data):
+                    messages.warning(request, "Nothing was changed: there is such a boost already.")
+                else:
+                    Boost(course=course, **form.cleaned_data).give(by=user_of(request), now=now)
+                    messages.success(request, "The boost is set. Live within two seconds of its start.")
                 return HttpResponseRedirect(reverse("admin:quotas_boosts", args=[course.pk]))
         boosts = course.boosts.select_related("author", "course")[:50]
         context = {
@@ -167,6 +170,11 @@ def boosts_page(request: HttpRequest, course_id: int) -> HttpResponse:
             "may_change": may_change(request, course),
         }
         return render(request, "admin/quotas/boosts.html", context)
+
+
+def _is_set(course: Course, values: dict[str, Any]) -> bool:
+    """Whether the same form has been sent before: a double click sets one boost."""
+    return course.boosts.filter(ended_at=None, **values).exists()
 
 
 def end_boost(request: HttpRequest, boost_id: int) -> HttpResponse:

@@ -16,7 +16,7 @@ from apps.quotas import booking, decisions, standing
 from apps.quotas.audit import audit
 from apps.quotas.models import AllowanceRequest, Boost, LedgerEntry, Override, QuotaPolicy, WeeklyUsage
 from tests import factories
-from tests.admin.world import CourseWorld, list_of
+from tests.admin.world import CourseWorld, add_page, list_of
 from tests.admin.world import page_of as page_of_row
 
 ALLOWANCE = 10_000
@@ -247,11 +247,19 @@ def test_a_grant_adds_once_and_says_who_and_why(instructor: Client, world: Cours
         ("grant", {"tokens": "5", "reason": ""}, "This field is required"),
         ("correct", {"used_delta": "0", "reason": "x"}, "Zero changes nothing"),
         ("override", {"weekly_tokens": "5", "ends_at": "2020-01-01T10:00", "reason": "x"}, "has passed"),
+        ("override", {"weekly_tokens": "5", "ends_at": "9999-12-31T23:59", "reason": "x"}, "from 2000 to 2100"),
+        ("grant", {"tokens": "9" * 30, "reason": "x"}, "less than or equal to"),
+        ("grant", {"tokens": "9" * 5_000, "reason": "x"}, "Enter a whole number"),
+        ("grant", {"tokens": "1.5", "reason": "x"}, "Enter a whole number"),
+        ("grant", {"tokens": "5", "reason": "x" * 1_001}, "at most 1000 characters"),
+        ("grant", {"tokens": "5", "reason": "x\x00"}, "Null characters are not allowed"),
     ],
 )
 def test_a_wrong_form_says_what_to_do_and_does_nothing(
     instructor: Client, world: CourseWorld, action: str, values: dict[str, str], wrong: str
 ) -> None:
+    world.course.timezone = "America/New_York"
+    world.course.save()
     before = LedgerEntry.objects.count()
 
     answer = instructor.post(decide(world, action), confirmed(world.student, **values))
@@ -259,6 +267,74 @@ def test_a_wrong_form_says_what_to_do_and_does_nothing(
     assert answer.status_code == 200
     assert wrong in answer.content.decode()
     assert LedgerEntry.objects.count() == before
+
+
+@pytest.mark.parametrize(
+    ("action", "values"),
+    [("grant", {"tokens": 700}), ("correct", {"used_delta": -50}), ("override", {"weekly_tokens": 50_000})],
+)
+def test_a_form_that_is_sent_twice_counts_once_and_says_so(
+    instructor: Client, world: CourseWorld, action: str, values: dict[str, int]
+) -> None:
+    form = instructor.get(f"{decide(world, action)}?member={world.student.pk}").context["form"]
+    hidden = {field.html_name: field.value() for field in form.hidden_fields()}
+    sent = confirmed(world.student, reason="Lab was down", **values, **hidden)
+
+    instructor.post(decide(world, action), sent)
+    after_the_first = (left_of(world.student), LedgerEntry.objects.count())
+    again = instructor.post(decide(world, action), sent, follow=True)
+
+    assert (left_of(world.student), LedgerEntry.objects.count()) == after_the_first
+    assert "Nothing was changed" in again.content.decode()
+
+
+def test_two_forms_that_say_the_same_are_two_grants(instructor: Client, world: CourseWorld) -> None:
+    before = left_of(world.student)
+
+    for _ in range(2):
+        form = instructor.get(f"{decide(world, 'grant')}?member={world.student.pk}").context["form"]
+        sent = confirmed(world.student, tokens=700, reason="Lab was down", once=form["once"].value())
+        instructor.post(decide(world, "grant"), sent)
+
+    assert left_of(world.student) == before + 1_400
+
+
+@pytest.mark.parametrize("year", ["0001", "9999"])
+def test_a_year_that_no_page_could_show_is_not_saved(instructor: Client, world: CourseWorld, year: str) -> None:
+    sent = {"membership": world.student.pk, "starts_at_0": f"{year}-12-31", "starts_at_1": "23:59", "reason": "x"}
+
+    answer = instructor.post(add_page(Override), {**sent, "weekly_tokens": 5})
+
+    assert "choose a year from 2000 to 2100" in answer.content.decode()
+    assert not world.student.overrides.exists()
+
+
+def test_a_boost_that_is_sent_twice_is_one(instructor: Client, world: CourseWorld) -> None:
+    boosts = reverse("admin:quotas_boosts", args=[world.course.pk])
+    sent = {"factor": "2", "starts_at": "2030-01-01T12:00", "ends_at": "2030-01-03T12:00", "reason": "Deadline"}
+
+    answers = [instructor.post(boosts, sent, follow=True) for _ in range(2)]
+
+    assert world.course.boosts.count() == 1
+    assert "Nothing was changed" in answers[1].content.decode()
+
+
+def test_what_will_happen_to_whom_is_said_first(instructor: Client, world: CourseWorld) -> None:
+    other = factories.make_student(course=world.course)
+
+    page = instructor.get(f"{decide(world, 'grant')}?member={world.student.pk}&member={other.pk}").content.decode()
+
+    assert "Grant tokens to 2 students" in page
+    assert all(one.external_id in page for one in (world.student, other))
+    assert number(ALLOWANCE - world.week.used) in page
+
+
+@pytest.mark.parametrize("odd", ["²", "9" * 5000, "-1", "1 OR 1=1", "\x00", ""])
+def test_members_that_cannot_be_are_nobody(instructor: Client, world: CourseWorld, odd: str) -> None:
+    answer = instructor.post(decide(world, "grant"), {"confirmed": "yes", "member": odd, "tokens": 5, "reason": "x"})
+
+    assert answer.status_code == 302
+    assert not LedgerEntry.objects.filter(kind="grant").exists()
 
 
 def test_nobody_chosen_is_said(instructor: Client, world: CourseWorld) -> None:
