@@ -173,12 +173,19 @@ def _found(term: str, path: str = "") -> Q:
 
 
 def _entries(usage: WeeklyUsage) -> dict[str, Any]:
-    """The latest movements of a week, each with the sum so far, so that anybody can add them up."""
+    """The latest movements of a week, and where to read on."""
+    sums = {name: Sum(f"{name}_delta", default=0) for name in ("used", "held", "granted")}
+    is_of_student = usage.kind == WeeklyUsage.Kind.STUDENT
     return {
         "entries": entries.with_sums(usage)[:LATEST],
         "entry_count": usage.entries.count(),
-        "totals": usage.entries.aggregate(used=Sum("used_delta", default=0), held=Sum("held_delta", default=0)),
+        "latest": LATEST,
+        "by_staff": BY_STAFF,
+        "totals": usage.entries.aggregate(**sums),
         "entries_url": f"{reverse('admin:quotas_ledgerentry_changelist')}?usage__id__exact={usage.pk}",
+        "student_url": f"{reverse('admin:quotas_student', args=[usage.account])}?week={usage.pk}"
+        if is_of_student
+        else "",
     }
 
 

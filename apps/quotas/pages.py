@@ -20,7 +20,7 @@ from apps.quotas.page_access import changed_course, may_change, render, seen_cou
 from apps.quotas.standing import Standing
 
 PER_PAGE = 50
-STATES = (("", "All"), ("near", "From 80 %"), ("out", "Used up"), ("unused", "Unused"))
+STATES = (("", "All"), ("near", "80 % used"), ("out", "Used up"), ("unused", "Unused"))
 
 
 def urls() -> list[URLPattern]:
@@ -61,6 +61,7 @@ def students_page(request: HttpRequest, course_id: int) -> HttpResponse:
         "week": found[0].balance.account.week if found else None,
         "boosts": course.boosts.unfinished(now=now).order_by("starts_at"),
         "is_filtered": bool(term or state),
+        "is_all": request.GET.get("all") == "1",
     }
     with timezone.override(ZoneInfo(course.timezone)):
         return render(request, "admin/quotas/students.html", context)

@@ -165,6 +165,29 @@ def test_the_ledger_of_a_week_adds_up_to_its_bar(instructor: Client, world: Cour
     assert audit().drift == 0
 
 
+@pytest.mark.parametrize("page", ["of the student", "of the week"])
+def test_every_sum_of_a_week_is_in_its_lines(instructor: Client, world: CourseWorld, page: str) -> None:
+    booking.grant(world.student, tokens=700, by=None, reason="x", now=timezone.now())
+    address = page_of(world.student) if page == "of the student" else page_of_row(world.week)
+
+    text = instructor.get(address).content.decode()
+
+    assert f"3 {'lines' if page == 'of the student' else 'entries'} add up to {number(1_200)} used" in text
+    assert "0 held and 700 granted" in text
+    assert all(f"{word} after</th>" in text for word in ("Held", "Used", "Granted"))
+
+
+def test_all_students_of_a_page_are_chosen_at_once(instructor: Client, world: CourseWorld) -> None:
+    for _ in range(3):
+        factories.make_student(course=world.course)
+
+    chosen = [
+        instructor.get(f"{students_of(world)}?{query}").content.decode().count(" checked") for query in ("", "all=1")
+    ]
+
+    assert chosen == [0, world.course.memberships.count()]
+
+
 def test_a_reason_is_shown_as_text(instructor: Client, world: CourseWorld, asked: AllowanceRequest) -> None:
     for address in (page_of(world.student), reverse("admin:quotas_allowancerequest_changelist")):
         page = instructor.get(address).content.decode()

@@ -165,7 +165,7 @@ def test_the_list_of_rules_counts_hits(instructor: Client, world: CourseWorld) -
 def test_the_sum_of_the_entries_is_shown_beside_the_week(instructor: Client, world: CourseWorld) -> None:
     page = instructor.get(page_of(world.week))
 
-    assert page.context["totals"] == {"used": world.week.used, "held": world.week.held}
+    assert page.context["totals"] == {"used": world.week.used, "held": world.week.held, "granted": 0}
     assert page.context["entries"][0].used_so_far == world.week.used
 
 
