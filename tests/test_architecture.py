@@ -52,7 +52,7 @@ MAY_READ_THE_CLOCK = {
     "apps/quotas/allowances_admin.py": "pages and actions of staff",
     "apps/quotas/decision_pages.py": "pages of staff",
     "apps/quotas/policies.py": "what has been over for long is left out of the snapshot",
-    "apps/quotas/admin_requests.py": "pages of staff",
+    "apps/quotas/requests_admin.py": "pages of staff",
     "apps/quotas/pages.py": "pages of staff",
     "apps/rules/admin.py": "pages of staff",
     "apps/rules/models.py": "versions are stamped when they are made, whoever makes them",

@@ -192,7 +192,7 @@ def _entries(usage: WeeklyUsage) -> dict[str, Any]:
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(ReadByCourse):
     empty_text = "The ledger is empty. Every call appends what it holds and what it is charged."
-    list_display = ("moved_at", "kind", "who", "held", "used", "granted", "call", "actor", "note")
+    list_display = ("moved_at", "kind", "who", "held", "used", "granted", "why")
     list_filter = (EntryCourseFilter, ("kind", ChoicesDropdownFilter))
     list_select_related = ("usage", "actor")
     search_fields = ("hold",)
@@ -234,10 +234,19 @@ class LedgerEntryAdmin(ReadByCourse):
     def call(self, entry: LedgerEntry) -> str:
         return "" if entry.kind in BY_STAFF else _call_link(entry.hold)
 
-    @admin.display(description="week")
+    @admin.display(description="call, or who and why")
+    def why(self, entry: LedgerEntry) -> SafeString:
+        if entry.kind not in BY_STAFF:
+            return _call_link(entry.hold)
+        author = entry.actor or "somebody who has left"
+        return format_html('<b>{}</b><small class="stoa-sub stoa-note-cell">{}</small>', author, entry.note)
+
+    @admin.display(description="week (UTC)")
     def week(self, entry: LedgerEntry) -> SafeString:
-        address = reverse("admin:quotas_weeklyusage_change", args=[entry.usage_id])
-        return format_html('<a class="stoa-link" href="{}">{}</a>', address, str(entry.usage))
+        week = entry.usage
+        address = reverse("admin:quotas_weeklyusage_change", args=[week.pk])
+        words = f"{moment(week.starts_at)[:16]} to {moment(week.ends_at)[:16]}"
+        return format_html('<a class="stoa-link" href="{}">{}</a>', address, words)
 
 
 @admin.register(Hold)

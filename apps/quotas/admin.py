@@ -15,6 +15,7 @@ from apps.common.display import number
 from apps.quotas import accounting_admin as accounting_admin  # registers its pages
 from apps.quotas import allowances_admin as allowances_admin  # registers its pages
 from apps.quotas import pages
+from apps.quotas import requests_admin as requests_admin  # registers its page
 from apps.quotas.models import Institution, QuotaPolicy
 
 FALLBACK_FIELDS = ("fallback_model", "fallback_student_weekly_tokens")
@@ -24,11 +25,11 @@ ALLOWANCE_FIELDSETS = (
     (
         "Requests",
         {
-            "fields": (
-                ("student_requests_per_minute", "student_concurrent_requests", "student_tokens_per_minute"),
-                ("course_requests_per_minute", "course_concurrent_requests", "course_tokens_per_minute"),
-                ("key_requests_per_minute", "key_concurrent_requests", "key_tokens_per_minute"),
-            ),
+            "fields": [
+                f"{whose}_{limit}"
+                for whose in ("student", "course", "key")
+                for limit in ("requests_per_minute", "concurrent_requests", "tokens_per_minute")
+            ],
             "description": "A request has to be within all of these limits; one that is refused counts for none. "
             "Tokens are looked at last, once the size of a request is known: one that is refused for them has counted "
             "as a request.",
@@ -43,7 +44,16 @@ ALLOWANCE_FIELDSETS = (
 class InstitutionAdmin(OperatorOnly, Pages):
     empty_text = "Add the institution if all courses together may use only so much a week."
     list_display = ("__str__", "weekly_tokens", "timezone", "week_starts")
-    fields = ("weekly_tokens", "timezone", "week_starts")
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": ("weekly_tokens", "timezone", "week_starts"),
+                "description": "What all courses together may use. A call draws on it beside the student's and the "
+                "course's own allowance, and is refused once it is used up.",
+            },
+        ),
+    )
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_add_permission(request, obj) and not Institution.objects.exists()

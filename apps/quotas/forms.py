@@ -15,6 +15,7 @@ from unfold.widgets import (
 )
 
 from apps.quotas.allowances import EARLIEST, LATEST, LONGEST_REASON
+from apps.quotas.requests import MOST_TOKENS as MOST_ASKED
 
 MOST_TOKENS = 10**15
 
@@ -139,3 +140,15 @@ class BoostForm(Decision):
         elif ends and ends <= self._now:
             self.add_error("ends_at", "This instant has passed. Choose a later one.")
         return cleaned
+
+
+class AnswerForm(forms.Form):
+    """What staff answer to a request for more. Without an amount it is what was asked for."""
+
+    tokens = forms.IntegerField(label="Tokens to grant", required=False, min_value=1, max_value=MOST_ASKED)
+    answer = forms.CharField(label="Answer", required=False, max_length=LONGEST_REASON)
+
+    def __init__(self, *args: Any, asks_amount: bool, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if not asks_amount:
+            del self.fields["tokens"]

@@ -366,6 +366,17 @@ def test_nobody_chosen_is_said(instructor: Client, world: CourseWorld) -> None:
     assert "nothing was changed" in answer.content.decode()
 
 
+def test_a_decision_is_shown_with_separators_and_zone(instructor: Client, world: CourseWorld) -> None:
+    override = factories.make_override(world.student, weekly_tokens=77_777)
+    boost = factories.make_boost(course=world.course)
+
+    pages = [instructor.get(page_of_row(row)).content.decode() for row in (override, boost)]
+
+    assert number(77_777) in pages[0]
+    assert all(f"{row.starts_at:%Y-%m-%d %H:%M:%S}" in page for row, page in zip((override, boost), pages, strict=True))
+    assert all("From (UTC)" in instructor.get(add_page(model)).content.decode() for model in (Override, Boost))
+
+
 def test_an_override_lasts_until_it_expires_or_is_ended(instructor: Client, world: CourseWorld) -> None:
     until = (datetime.now(UTC) + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M")
 
@@ -440,6 +451,69 @@ def test_a_declined_request_moves_nothing(instructor: Client, world: CourseWorld
     asked.refresh_from_db()
     assert asked.state == "declined"
     assert left_of(world.student) == before
+
+
+QUEUE = "admin:quotas_allowancerequest_changelist"
+
+
+def test_the_queue_tells_what_is_left_beside_what_is_asked_for(
+    instructor: Client, world: CourseWorld, asked: AllowanceRequest
+) -> None:
+    for address in (reverse(QUEUE), page_of_row(asked)):
+        page = instructor.get(address).content.decode()
+
+        assert f"{number(3_000)} tokens" in page
+        assert f"{number(ALLOWANCE - world.week.used)} of {number(ALLOWANCE)}" in page
+
+
+def test_the_buttons_of_a_row_say_what_they_do(
+    instructor: Client, assistant: Client, world: CourseWorld, asked: AllowanceRequest
+) -> None:
+    page, read = (client.get(reverse(QUEUE)).content.decode() for client in (instructor, assistant))
+
+    assert f'title="Grant {number(3_000)} tokens for {world.student.user}, this week"' in page
+    assert 'name="grant"' not in read
+    assert page_of_row(asked) in read
+
+
+def test_many_requests_take_no_more_queries_than_one(
+    instructor: Client, world: CourseWorld, asked: AllowanceRequest, django_assert_max_num_queries: Any
+) -> None:
+    for _ in range(40):
+        a_request(factories.make_student(course=world.course))
+
+    with django_assert_max_num_queries(17):
+        instructor.get(reverse(QUEUE))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"tokens": "0"},
+        {"tokens": "-5"},
+        {"tokens": "9" * 40},
+        {"tokens": "²"},
+        {"answer": "x" * 1_001},
+        {"answer": "\x00"},
+    ],
+)
+def test_a_wrong_answer_to_a_request_says_so_and_decides_nothing(
+    instructor: Client, asked: AllowanceRequest, values: dict[str, str]
+) -> None:
+    answer = instructor.post(reverse("admin:quotas_allowancerequest_grant", args=[asked.pk]), values, follow=True)
+
+    asked.refresh_from_db()
+    assert asked.state == "open"
+    assert {"tokens": "Tokens to grant:", "answer": "Answer:"}[next(iter(values))] in answer.content.decode()
+
+
+@pytest.mark.parametrize("odd", ["²", "9" * 30, "9" * 5_000, "x"])
+def test_a_row_that_cannot_be_is_decided_by_nobody(instructor: Client, asked: AllowanceRequest, odd: str) -> None:
+    answer = instructor.post(reverse(QUEUE), {"grant": odd})
+
+    asked.refresh_from_db()
+    assert answer.status_code in (200, 302)
+    assert asked.state == "open"
 
 
 def test_open_requests_come_first(instructor: Client, world: CourseWorld, asked: AllowanceRequest) -> None:
