@@ -265,6 +265,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "hits": _latest_hits(request),
         "base_url": request.build_absolute_uri("/v1"),
         "appeals": Appeal.objects.for_staff(request.user).open().count(),
+        "requests": AllowanceRequest.objects.for_staff(request.user).open().count(),
         "dead_letters": DeadLetter.objects.count() if is_operator(request) else 0,
     }
 
