@@ -20,7 +20,7 @@ from apps.quotas.page_access import changed_course, may_change, render, seen_cou
 from apps.quotas.standing import Standing
 
 PER_PAGE = 50
-STATES = (("", "All"), ("near", "80 % used"), ("out", "Used up"), ("unused", "Unused"))
+STATES = (("", "All"), ("near", "Near the limit"), ("out", "Used up"), ("unused", "Unused"))
 
 
 def urls() -> list[URLPattern]:

@@ -220,5 +220,5 @@ def test_allowances_fit_narrow_windows_and_dark_rooms(
         ("ledger", "/admin/quotas/ledgerentry/"),
     ):
         page.goto(address)
-        watched.picture(f"{name}-{scheme}-{width}", whole=True)
+        watched.picture(name, whole=True)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is wider than the window"
