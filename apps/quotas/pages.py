@@ -45,9 +45,8 @@ def students_page(request: HttpRequest, course_id: int) -> HttpResponse:
     course = seen_course(request, course_id)
     now = timezone.now()
     found = standing.of_course(course, now=now)
-    term, state = request.GET.get("q", "").strip().lower(), request.GET.get("state", "")
-    shown = [one for one in found if (not state or one.state == state) and _matches(one, term)]
-    page = Paginator(shown, PER_PAGE).get_page(request.GET.get("p"))
+    term, state = _filter(request)
+    page = Paginator(_filtered(found, term, state), PER_PAGE).get_page(request.GET.get("p"))
     context = {
         "title": f"Allowances in {course}",
         "course": course,
@@ -56,7 +55,7 @@ def students_page(request: HttpRequest, course_id: int) -> HttpResponse:
         "page": page,
         "counts": [(key, label, sum(not key or one.state == key for one in found)) for key, label in STATES],
         "state": state,
-        "term": request.GET.get("q", "").strip(),
+        "term": term,
         "may_change": may_change(request, course),
         "week": found[0].balance.account.week if found else None,
         "boosts": course.boosts.unfinished(now=now).order_by("starts_at"),
@@ -68,9 +67,19 @@ def students_page(request: HttpRequest, course_id: int) -> HttpResponse:
 
 
 def students_export(request: HttpRequest, course_id: int) -> StreamingHttpResponse:
+    """Those that the page shows with the same filter."""
     course = seen_course(request, course_id)
-    found = standing.of_course(course, now=timezone.now())
+    found = _filtered(standing.of_course(course, now=timezone.now()), *_filter(request))
     return exports.response(f"allowances-{course.slug}", exports.STUDENT_COLUMNS, exports.students(found))
+
+
+def _filter(request: HttpRequest) -> tuple[str, str]:
+    """What is searched for, and in which state."""
+    return request.GET.get("q", "").strip(), request.GET.get("state", "")
+
+
+def _filtered(found: Sequence[Standing], term: str, state: str) -> list[Standing]:
+    return [one for one in found if (not state or one.state == state) and _matches(one, term.lower())]
 
 
 def _matches(one: Standing, term: str) -> bool:

@@ -218,3 +218,26 @@ def test_text_that_a_spreadsheet_would_run_is_quoted_and_numbers_stay_numbers(
     assert rows[-1]["reason"].startswith("'=HYPERLINK")
     assert rows[-1]["used"] == "-5"
     assert int(rows[-1]["used_after"]) == world.week.used - 5
+
+
+def test_what_is_shown_is_exported(instructor: Client, world: CourseWorld) -> None:
+    poor = factories.make_student(course=world.course)
+    factories.make_week(poor, used=ALLOWANCE)
+    export = reverse("admin:quotas_students_export", args=[world.course.pk])
+
+    page = instructor.get(f"{students_of(world)}?state=out").content.decode()
+    rows = rows_of(instructor.get(f"{export}?state=out&q={poor.external_id}"))
+
+    assert f"{export}?state=out&amp;q=" in page
+    assert [row["external_id"] for row in rows] == [poor.external_id]
+
+
+def test_a_course_without_an_allowance_is_offered_one(
+    instructor: Client, assistant: Client, world: CourseWorld
+) -> None:
+    QuotaPolicy.objects.all().delete()
+
+    texts = [client.get(students_of(world)).content.decode() for client in (instructor, assistant)]
+
+    assert ["every call is refused" in text for text in texts] == [True, True]
+    assert ["Give it one" in text for text in texts] == [True, False]
