@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.common.display import number
@@ -176,6 +177,16 @@ def test_a_boost_is_in_the_courses_time_zone_and_can_be_ended(instructor: Client
     assert not boost.multiplies_course
     boost.refresh_from_db()
     assert boost.ended_at is not None
+
+
+def test_a_boost_that_was_ended_early_says_when(instructor: Client, world: CourseWorld, teacher: Membership) -> None:
+    boost = factories.make_boost(course=world.course, ends_at=datetime(2099, 1, 1, tzinfo=UTC))
+    boost.end(by=teacher.user, now=timezone.now())
+
+    page = instructor.get(reverse("admin:quotas_boosts", args=[world.course.pk])).content.decode()
+
+    assert "ended early" in page
+    assert "2099" not in page
 
 
 def test_looking_at_an_address_decides_nothing(instructor: Client, world: CourseWorld, asked: AllowanceRequest) -> None:

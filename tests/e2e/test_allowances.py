@@ -153,13 +153,15 @@ def test_requests_are_granted_and_declined_with_a_click(students: Students, watc
     page, keys = watched.page, {who: students.key(who) for who in ("ada", "ben")}
     students.ask(keys["ada"])
     students.ask_for_more(keys["ada"], 3000, f"Project of {students.slug}")
-    students.ask_for_more(keys["ben"], 900_000, f"No reason in {students.slug}")
+    students.ask_for_more(keys["ben"], 900_000, f"No reason in {students.slug} {'x' * 200}")
+    page.set_viewport_size({"width": 1280, "height": 900})
     sign_in(watched, students.installation.demo["instructor"])
 
     page.get_by_role("link", name=re.compile(r"\d+ requests for more")).click()
     granted = page.get_by_role("row", name=f"Project of {students.slug}")
     declined = page.get_by_role("row", name=f"No reason in {students.slug}")
     expect(granted).to_contain_text(f"of {ALLOWANCE}")
+    expect(declined.get_by_role("button", name="Decline")).to_be_in_viewport(ratio=1)
     watched.picture("queue", whole=True)
     granted.get_by_role("button", name="Grant").click()
     expect(page.get_by_text("1 granted")).to_be_visible()
