@@ -1,5 +1,6 @@
 """The admin site as a whole: its sidebar, its first page, and a course's page, which joins what several apps know."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
@@ -22,6 +23,7 @@ from apps.conversations.models import Appeal, Call, DeadLetter, RuleHit, Thread
 from apps.providers.admin import CourseModelInline
 from apps.providers.models import Model
 from apps.quotas.admin import AllowanceInline, QuotaPolicyAdmin
+from apps.quotas.limits import multiplied
 from apps.quotas.models import (
     AllowanceRequest,
     Boost,
@@ -101,6 +103,7 @@ class CourseAdmin(CourseScoped):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         week = running_weeks().filter(kind=WeeklyUsage.Kind.COURSE, account=OuterRef("pk"))
+        boosts = Boost.objects.active(now=timezone.now()).filter(course=OuterRef("pk"), multiplies_course=True)
         members = Membership.objects.filter(course=OuterRef("pk")).order_by().values("course")
         rules = Rule.objects.filter(course=OuterRef("pk"), stage=Rule.Stage.ENFORCE).order_by().values("course")
         return (
@@ -110,6 +113,8 @@ class CourseAdmin(CourseScoped):
             .annotate(
                 used=Subquery(week.values("used")[:1]),
                 held=Subquery(week.values("held")[:1]),
+                granted=Subquery(week.values("granted")[:1]),
+                factor=Subquery(boosts.order_by("-factor").values("factor")[:1]),
                 members_total=Subquery(members.annotate(count=Count("pk")).values("count")),
                 rules_total=Subquery(rules.annotate(count=Count("pk")).values("count")),
             )
@@ -177,7 +182,10 @@ def week_of(course: Any) -> SafeString:
     policy = getattr(course, "quota_policy", None)
     if policy is None:
         return badge("no allowance", "bad", "Every call is refused until the course has an allowance")
-    return share(used=course.used or 0, held=course.held or 0, limit=policy.weekly_tokens)
+    limit = policy.weekly_tokens
+    if limit is not None:
+        limit = multiplied(limit, course.factor or Decimal(1)) + (course.granted or 0)
+    return share(used=course.used or 0, held=course.held or 0, limit=limit)
 
 
 # The sidebar
@@ -257,6 +265,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "hits": _latest_hits(request),
         "base_url": request.build_absolute_uri("/v1"),
         "appeals": Appeal.objects.for_staff(request.user).open().count(),
+        "requests": AllowanceRequest.objects.for_staff(request.user).open().count(),
         "dead_letters": DeadLetter.objects.count() if is_operator(request) else 0,
     }
 

@@ -16,6 +16,11 @@ from apps.quotas.movements import Balance, Short
 OWN = ("student", "fallback")
 HOW_TO_ASK = {"method": "POST", "path": "/v1/usage/requests"}
 _SHARED = {"course": "Your course's weekly allowance", "institution": "The institution's weekly allowance"}
+_ASK = {
+    **dict.fromkeys(OWN, "ask for more (POST /v1/usage/requests)"),
+    "course": "ask your instructor for more",
+    "institution": "ask the operator",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +88,12 @@ def _otherwise(fallback: Refused | None) -> str:
 def _advice(refused: Refused) -> str:
     balance, estimate = refused.balance, refused.estimate
     limit = balance.limit or 0
+    useless = "larger than the whole weekly allowance, so waiting does not help: shorten it"
     if estimate.floor > limit:
-        return "Its input alone is larger than the whole weekly allowance, so waiting does not help: shorten it."
+        return f"The request's input alone is {useless}."
     if estimate.least > limit:
-        return "It is larger than the whole weekly allowance, so waiting does not help: shorten it, or ask for more."
-    if balance.account.kind == "institution":
-        return "Wait until then, shorten the request, or ask the operator."
-    more = "ask for more (POST /v1/usage/requests)" if balance.account.kind in OWN else "ask your instructor for more"
-    return f"Wait until then, shorten the request, or {more}."
+        return f"The request is {useless}, or {_ASK[balance.account.kind]}."
+    return f"Wait until then, shorten the request, or {_ASK[balance.account.kind]}."
 
 
 def _details(refused: Refused) -> dict[str, Any]:

@@ -1,29 +1,23 @@
-"""Allowances, and the accounting that can be added up by hand."""
+"""Allowances: of the institution, and of each course."""
 
-import re
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
-from django.db.models import Case, CharField, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum, Value, When, Window
-from django.db.models.functions import Concat
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import StackedInline
-from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from apps.accounts.models import Course, Membership
-from apps.accounts.scoping import CourseFilter, CourseScoped, CourseScoping, seen_courses
-from apps.common.admin import CappedPaginator, Choice, OperatorOnly, Pages, ReadOnly, is_operator
-from apps.common.display import badge, moment, number, share, signed
+from apps.accounts.scoping import CourseFilter, CourseScoped, CourseScoping
+from apps.common.admin import OperatorOnly, Pages, is_operator
+from apps.common.display import number
+from apps.quotas import accounting_admin as accounting_admin  # registers its pages
 from apps.quotas import allowances_admin as allowances_admin  # registers its pages
 from apps.quotas import pages
-from apps.quotas.models import BY_STAFF, Hold, Institution, LedgerEntry, QuotaPolicy, WeeklyUsage
+from apps.quotas import requests_admin as requests_admin  # registers its page
+from apps.quotas.models import Institution, QuotaPolicy
 
-LATEST = 200
-OF_WEEK = "usage__id__exact"
 FALLBACK_FIELDS = ("fallback_model", "fallback_student_weekly_tokens")
 
 ALLOWANCE_FIELDSETS = (
@@ -31,11 +25,11 @@ ALLOWANCE_FIELDSETS = (
     (
         "Requests",
         {
-            "fields": (
-                ("student_requests_per_minute", "student_concurrent_requests", "student_tokens_per_minute"),
-                ("course_requests_per_minute", "course_concurrent_requests", "course_tokens_per_minute"),
-                ("key_requests_per_minute", "key_concurrent_requests", "key_tokens_per_minute"),
-            ),
+            "fields": [
+                f"{whose}_{limit}"
+                for whose in ("student", "course", "key")
+                for limit in ("requests_per_minute", "concurrent_requests", "tokens_per_minute")
+            ],
             "description": "A request has to be within all of these limits; one that is refused counts for none. "
             "Tokens are looked at last, once the size of a request is known: one that is refused for them has counted "
             "as a request.",
@@ -50,7 +44,16 @@ ALLOWANCE_FIELDSETS = (
 class InstitutionAdmin(OperatorOnly, Pages):
     empty_text = "Add the institution if all courses together may use only so much a week."
     list_display = ("__str__", "weekly_tokens", "timezone", "week_starts")
-    fields = ("weekly_tokens", "timezone", "week_starts")
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": ("weekly_tokens", "timezone", "week_starts"),
+                "description": "What all courses together may use. A call draws on it beside the student's and the "
+                "course's own allowance, and is refused once it is used up.",
+            },
+        ),
+    )
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_add_permission(request, obj) and not Institution.objects.exists()
@@ -102,257 +105,3 @@ class AllowanceInline(CourseScoping, StackedInline):
     max_num = 1
     can_delete = False
     tab = True
-
-
-class ReadByCourse(ReadOnly, Pages):
-    """Accounting is read by everybody who sees the course."""
-
-    paginator = CappedPaginator
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return is_operator(request) or bool(seen_courses(request))
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.has_module_permission(request)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows: QuerySet[Any] = super().get_queryset(request).for_staff(request.user)
-        return rows
-
-
-class AccountCourseFilter(CourseFilter):
-    """The weeks of a course and of its students."""
-
-    path = ""
-
-    def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
-        students = Membership.objects.filter(course=int(value)).values("pk")
-        return queryset.filter(_of(self.path, courses=[int(value)], students=students))
-
-
-class EntryCourseFilter(AccountCourseFilter):
-    path = "usage__"
-
-
-def _of(path: str, *, courses: Any, students: Any) -> Q:
-    kind, account = f"{path}kind", f"{path}account__in"
-    return Q(**{kind: WeeklyUsage.Kind.COURSE, account: courses}) | Q(
-        **{f"{kind}__in": WeeklyUsage.OF_STUDENTS, account: students}
-    )
-
-
-class WeekFilter(Choice):
-    title = "week"
-    parameter_name = "week"
-
-    def options(self, request: HttpRequest) -> list[tuple[str, str]]:
-        return [("current", "Current"), ("past", "Past")]
-
-    def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
-        now = timezone.now()
-        return queryset.filter(ends_at__gt=now) if value == "current" else queryset.filter(ends_at__lte=now)
-
-
-@admin.register(WeeklyUsage)
-class WeeklyUsageAdmin(ReadByCourse):
-    empty_text = "Nothing was used yet. The first call of a student opens a week for the student and for the course."
-    list_display = ("who", "kind", "use", "week", "state")
-    list_filter = (AccountCourseFilter, ("kind", ChoicesDropdownFilter), WeekFilter)
-    search_fields = ("account",)
-    search_help_text = "Course, or a student's external ID, name or e-mail"
-    change_form_after_template = "admin/quotas/weeklyusage/entries.html"
-    fieldsets = ((None, {"fields": ("who", "kind", "use", "week", "state")}),)
-    readonly_fields = ("who", "use", "week", "state")
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).annotate(owner=_owner("account", "kind"), limit=_limit())
-
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        return (queryset.filter(_found(search_term)) if search_term.strip() else queryset), False
-
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
-        usage = self.get_object(request, object_id)
-        context = {**(extra_context or {}), **(_entries(usage) if usage is not None else {})}
-        return super().change_view(request, object_id, form_url, context)
-
-    @admin.display(description="account")
-    def who(self, usage: Any) -> str:
-        return usage.owner or str(usage.get_kind_display())
-
-    @admin.display(description="used", ordering="used")
-    def use(self, usage: Any) -> SafeString:
-        return share(used=usage.used, held=usage.held, limit=usage.limit)
-
-    @admin.display(description="week (UTC)", ordering="starts_at")
-    def week(self, usage: WeeklyUsage) -> str:
-        return f"{moment(usage.starts_at)[:16]} to {moment(usage.ends_at)[:16]}"
-
-    @admin.display(description="state")
-    def state(self, usage: WeeklyUsage) -> SafeString:
-        is_current = usage.starts_at <= timezone.now() < usage.ends_at
-        return badge("current", "good") if is_current else badge("past")
-
-
-def _owner(account: str, kind: str) -> Case:
-    """The name of an account, in the same query."""
-    member = Membership.objects.filter(pk=OuterRef(account))
-    parts = (
-        "external_id",
-        Value(" · "),
-        "user__first_name",
-        Value(" "),
-        "user__last_name",
-        Value(" in "),
-        "course__slug",
-    )
-    name = Concat(*parts, output_field=CharField())
-    return Case(
-        When(**{f"{kind}__in": WeeklyUsage.OF_STUDENTS}, then=Subquery(member.values_list(name)[:1])),
-        When(
-            **{kind: WeeklyUsage.Kind.COURSE},
-            then=Subquery(Course.objects.filter(pk=OuterRef(account)).values("title")[:1]),
-        ),
-        default=Value(""),
-        output_field=CharField(),
-    )
-
-
-def _limit() -> Case:
-    """The limit as it stands now; None is no limit."""
-    of_student = QuotaPolicy.objects.filter(course__memberships=OuterRef("account")).values("student_weekly_tokens")
-    of_course = QuotaPolicy.objects.filter(course=OuterRef("account")).values("weekly_tokens")
-    of_fallback = of_student.values("fallback_student_weekly_tokens")
-    return Case(
-        When(kind=WeeklyUsage.Kind.FALLBACK, then=Subquery(of_fallback[:1])),
-        When(kind=WeeklyUsage.Kind.STUDENT, then=Subquery(of_student[:1])),
-        When(kind=WeeklyUsage.Kind.COURSE, then=Subquery(of_course[:1])),
-        default=Subquery(Institution.objects.values("weekly_tokens")[:1]),
-        output_field=IntegerField(),
-    )
-
-
-def _found(term: str, path: str = "") -> Q:
-    words = term.split()
-    students = Membership.objects.all()
-    for word in words:
-        students = students.filter(
-            Q(external_id__icontains=word)
-            | Q(user__email__icontains=word)
-            | Q(user__first_name__icontains=word)
-            | Q(user__last_name__icontains=word)
-            | Q(user__username__icontains=word)
-        )
-    courses = Course.objects.filter(Q(slug__icontains=term.strip()) | Q(title__icontains=term.strip()))
-    return _of(path, courses=courses.values("pk"), students=students.values("pk"))
-
-
-def _entries(usage: WeeklyUsage) -> dict[str, Any]:
-    """The latest movements of a week, each with the sum so far, so that anybody can add them up."""
-    entries = LedgerEntry.objects.of(usage)
-    rows = (
-        entries.select_related("actor")
-        .annotate(
-            used_so_far=Window(Sum("used_delta"), order_by=F("pk").asc()),
-            held_so_far=Window(Sum("held_delta"), order_by=F("pk").asc()),
-        )
-        .order_by("-pk")
-    )
-    return {
-        "entries": rows[:LATEST],
-        "entry_count": entries.count(),
-        "totals": entries.aggregate(used=Sum("used_delta", default=0), held=Sum("held_delta", default=0)),
-        "entries_url": f"{reverse('admin:quotas_ledgerentry_changelist')}?{OF_WEEK}={usage.pk}",
-    }
-
-
-@admin.register(LedgerEntry)
-class LedgerEntryAdmin(ReadByCourse):
-    empty_text = "The ledger is empty. Every call appends what it holds and what it is charged."
-    list_display = ("moved_at", "kind", "who", "held", "used", "granted", "call", "actor", "note")
-    list_filter = (EntryCourseFilter, ("kind", ChoicesDropdownFilter))
-    list_select_related = ("usage", "actor")
-    search_fields = ("hold",)
-    search_help_text = "Request ID, or a student's external ID, name or e-mail"
-    fieldsets = (
-        (None, {"fields": ("moved_at", "kind", "who", "held", "used", "granted", "call", "week", "actor", "note")}),
-    )
-    readonly_fields = ("moved_at", "who", "held", "used", "granted", "call", "week", "actor", "note")
-    sortable_by = ("moved_at",)
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        rows: Any = super().get_queryset(request)
-        chosen = request.GET.get(OF_WEEK, "")
-        week = WeeklyUsage.objects.filter(pk=chosen).first() if re.fullmatch("[0-9]{1,18}", chosen) else None
-        return (rows.of(week) if week else rows).annotate(owner=_owner("usage__account", "usage__kind"))
-
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        term = search_term.strip()
-        return (queryset.filter(Q(hold=term.lower()) | _found(term, "usage__")) if term else queryset), False
-
-    @admin.display(description="time (UTC)", ordering="pk")
-    def moved_at(self, entry: LedgerEntry) -> str:
-        return moment(entry.at)
-
-    @admin.display(description="account")
-    def who(self, entry: Any) -> str:
-        return entry.owner or str(entry.usage.get_kind_display())
-
-    @admin.display(description="held")
-    def held(self, entry: LedgerEntry) -> str:
-        return signed(entry.held_delta)
-
-    @admin.display(description="used")
-    def used(self, entry: LedgerEntry) -> str:
-        return signed(entry.used_delta)
-
-    @admin.display(description="granted")
-    def granted(self, entry: LedgerEntry) -> str:
-        return signed(entry.granted_delta)
-
-    @admin.display(description="call")
-    def call(self, entry: LedgerEntry) -> str:
-        return "" if entry.kind in BY_STAFF else _call_link(entry.hold)
-
-    @admin.display(description="week")
-    def week(self, entry: LedgerEntry) -> SafeString:
-        address = reverse("admin:quotas_weeklyusage_change", args=[entry.usage_id])
-        return format_html('<a class="stoa-link" href="{}">{}</a>', address, str(entry.usage))
-
-
-@admin.register(Hold)
-class HoldAdmin(ReadOnly, OperatorOnly, Pages):
-    empty_text = "No reservation was made yet. Every call makes one before it leaves for a provider."
-    paginator = CappedPaginator
-    state_kinds: ClassVar[dict[str, str]] = {"held": "info", "settled": "good", "expired": "warning"}
-    list_display = ("call", "shown_state", "amount", "charged", "made", "resolved")
-    list_filter = (("state", ChoicesDropdownFilter),)
-    search_fields = ("=id",)
-    search_help_text = "Request ID"
-    sortable_by = ()
-    fields = ("call", "shown_state", "amount", "floor", "checkpoint", "charged", "made", "expires", "resolved")
-    readonly_fields = ("call", "shown_state", "made", "expires", "resolved")
-
-    @admin.display(description="call")
-    def call(self, hold: Hold) -> str:
-        return hold.pk
-
-    @admin.display(description="state")
-    def shown_state(self, hold: Hold) -> SafeString:
-        return badge(hold.state, self.state_kinds.get(hold.state, ""))
-
-    @admin.display(description="made (UTC)")
-    def made(self, hold: Hold) -> str:
-        return moment(hold.created_at)
-
-    @admin.display(description="expires (UTC)")
-    def expires(self, hold: Hold) -> str:
-        return moment(hold.expires_at)
-
-    @admin.display(description="resolved (UTC)")
-    def resolved(self, hold: Hold) -> str:
-        return moment(hold.resolved_at)
-
-
-def _call_link(request_id: str) -> SafeString:
-    calls = reverse("admin:conversations_call_changelist")
-    return format_html('<a class="stoa-link stoa-code" href="{}?q={}">{}</a>', calls, request_id, request_id)

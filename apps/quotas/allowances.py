@@ -23,6 +23,7 @@ from apps.quotas.columns import TOPIC, limit
 
 LONGEST_REASON = 1000
 LEAST_FACTOR, MOST_FACTOR = Decimal(1), Decimal(100)
+EARLIEST, LATEST = 2000, 2100  # years
 AS_STUDENTS = "Empty: as for students."
 
 
@@ -65,6 +66,12 @@ class RoleAllowance(RevisedModel):
 
     def __str__(self) -> str:
         return f"{self.get_role_display()}s in {self.course.slug}"
+
+
+def check_year(instant: datetime | None, name: str) -> None:
+    """At the ends of the calendar an instant of one time zone has no equal in others, and pages could not show it."""
+    if instant is not None and not EARLIEST <= instant.year <= LATEST:
+        raise ValidationError({name: f"choose a year from {EARLIEST} to {LATEST}."})
 
 
 class DecisionQuerySet(RevisedQuerySet):
@@ -113,6 +120,8 @@ class Decision(RevisedModel):
         raise NotImplementedError
 
     def clean(self) -> None:
+        for name in ("starts_at", "ends_at"):
+            check_year(getattr(self, name), name)
         if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
             raise ValidationError({"ends_at": "must be after the start."})
 

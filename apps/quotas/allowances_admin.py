@@ -1,22 +1,18 @@
-"""Allowances beyond everybody's: of roles, by boosts and overrides, and on request."""
+"""Allowances beyond everybody's: of roles, and by boosts and overrides."""
 
 from typing import Any, ClassVar
 
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseRedirect
-from django.urls import reverse
+from django.contrib import admin
+from django.db.models import DateTimeField, QuerySet
+from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from apps.accounts.scoping import CourseFilter, CourseScoped, MemberCourseFilter
 from apps.common.admin import Choice
-from apps.common.display import NOTHING, badge, moment, number
-from apps.quotas.admin_requests import DecidedOnItsPage
-from apps.quotas.models import AllowanceRequest, Boost, Override, RoleAllowance
+from apps.common.display import badge, moment, number
+from apps.quotas.models import Boost, Override, RoleAllowance
 
 BY_MEMBER = (
     "membership__external_id",
@@ -30,6 +26,7 @@ BY_MEMBER_HELP = "Reason, external ID, name or e-mail"
 @admin.register(RoleAllowance)
 class RoleAllowanceAdmin(CourseScoped):
     empty_text = "Assistants and instructors have the allowance of students until their role has one of its own here."
+    empty_value_display = "as students"
     list_display = ("__str__", "course", "each", "requests_per_minute", "concurrent_requests", "tokens_per_minute")
     list_filter = (CourseFilter, ("role", ChoicesDropdownFilter))
     list_select_related = ("course",)
@@ -40,7 +37,7 @@ class RoleAllowanceAdmin(CourseScoped):
 
     @admin.display(description="each, per week", ordering="weekly_tokens")
     def each(self, allowance: RoleAllowance) -> str:
-        return "as students" if allowance.weekly_tokens is None else number(allowance.weekly_tokens)
+        return self.empty_value_display if allowance.weekly_tokens is None else number(allowance.weekly_tokens)
 
 
 class PeriodFilter(Choice):
@@ -64,7 +61,8 @@ class DecisionAdmin(CourseScoped):
     """Decisions are made here and ended here. Nobody edits or deletes one: what it did is in the ledger."""
 
     actions = ("end_now",)
-    readonly_fields: ClassVar[tuple[str, ...]] = ("state", "author", "created", "ended")
+    shown: ClassVar[tuple[str, ...]]  # of a decision that was made
+    after: ClassVar[tuple[str, ...]] = ("state", "starts", "ends", "ended", "reason", "author", "created")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return obj is None and super().has_change_permission(request)
@@ -73,8 +71,17 @@ class DecisionAdmin(CourseScoped):
         return False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        fields = super().get_fields(request, obj)
-        return [name for name in fields if obj is not None or name not in self.readonly_fields]
+        return self.fields if obj is None else self.shown
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return () if obj is None else self.shown
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """The list spans courses of several time zones, and so its form speaks of none of theirs."""
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        if field is not None and isinstance(db_field, DateTimeField):
+            field.label = f"{field.label} (UTC)"
+        return field
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"starts_at": timezone.now(), **super().get_changeform_initial_data(request)}
@@ -101,7 +108,7 @@ class DecisionAdmin(CourseScoped):
 
     @admin.display(description="until (UTC)", ordering="ends_at")
     def ends(self, decision: Any) -> str:
-        return moment(decision.ended_at or decision.ends_at)
+        return moment(decision.ended_at or decision.ends_at) if decision.ended_at or decision.ends_at else "it is ended"
 
     @admin.display(description="decided (UTC)", ordering="created_at")
     def created(self, decision: Any) -> str:
@@ -121,15 +128,16 @@ class BoostAdmin(DecisionAdmin):
     search_fields = ("course__slug", "course__title", "reason")
     search_help_text = "Course or reason"
     autocomplete_fields = ("course",)
-    fields = (
-        "course",
-        "factor",
-        "multiplies_course",
-        "starts_at",
-        "ends_at",
-        "reason",
-        *DecisionAdmin.readonly_fields,
-    )
+    fields = ("course", "factor", "multiplies_course", "starts_at", "ends_at", "reason")
+    shown = ("course", "times", "whom", *DecisionAdmin.after)
+
+    @admin.display(description="times")
+    def times(self, boost: Boost) -> str:
+        return f"×{boost.shown_factor}"
+
+    @admin.display(description="whom")
+    def whom(self, boost: Boost) -> str:
+        return "each student, and the course as a whole" if boost.multiplies_course else "each student"
 
 
 @admin.register(Override)
@@ -142,7 +150,8 @@ class OverrideAdmin(DecisionAdmin):
     search_fields = (*BY_MEMBER, "reason")
     search_help_text = BY_MEMBER_HELP
     autocomplete_fields = ("membership",)
-    fields = ("membership", "weekly_tokens", "starts_at", "ends_at", "reason", *DecisionAdmin.readonly_fields)
+    fields = ("membership", "weekly_tokens", "starts_at", "ends_at", "reason")
+    shown = ("student", "course", "tokens", *DecisionAdmin.after)
 
     @admin.display(description="student", ordering="membership__external_id")
     def student(self, override: Override) -> str:
@@ -155,109 +164,3 @@ class OverrideAdmin(DecisionAdmin):
     @admin.display(description="per week", ordering="weekly_tokens")
     def tokens(self, override: Override) -> str:
         return "no limit" if override.weekly_tokens is None else number(override.weekly_tokens)
-
-
-@admin.register(AllowanceRequest)
-class AllowanceRequestAdmin(DecidedOnItsPage, CourseScoped):
-    """The queue. A click in a row decides that request, an action all that are chosen."""
-
-    course_path = "membership__course"
-    empty_text = "Students who need more tokens this week can ask for them. What they ask waits here for your answer."
-    kinds: ClassVar[dict[str, str]] = {"open": "warning", "granted": "good", "declined": ""}
-    list_display = ("student", "course", "asked", "why", "shown_state", "when", "decide")
-    list_filter = (MemberCourseFilter, ("state", ChoicesDropdownFilter))
-    list_select_related = ("membership__user", "membership__course", "decided_by")
-    search_fields = (*BY_MEMBER, "reason")
-    search_help_text = BY_MEMBER_HELP
-    ordering = ("-state", "-pk")  # open ones first
-    actions = ("grant_chosen", "decline_chosen")
-    fields = (
-        "student", "course", "asked", "reason", "shown_state", "granted", "answer", "decided_by", "when", "decided",
-    )  # fmt: skip
-    readonly_fields = ("student", "course", "asked", "shown_state", "granted", "when", "decided")
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return obj is None and super().has_change_permission(request)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def get_list_display(self, request: HttpRequest) -> Any:
-        """Whoever may not decide has nothing to click."""
-        may_decide = self.has_change_permission(request)
-        return [name for name in super().get_list_display(request) if may_decide or name != "decide"]
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """A row's button sends the form of the list with the row's key."""
-        for name, decide in (("grant", self.grant_chosen), ("decline", self.decline_chosen)):
-            if request.method == "POST" and request.POST.get(name, "").isdecimal():
-                if not self.has_change_permission(request):
-                    raise PermissionDenied
-                decide(request, self.get_queryset(request).filter(pk=int(request.POST[name])))
-                return HttpResponseRedirect(request.get_full_path())
-        return super().changelist_view(request, extra_context)
-
-    @admin.action(description="Grant what was asked for", permissions=("change",))
-    def grant_chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        now = timezone.now()
-        self._tell(request, "granted", [row.grant(by=request.user, now=now) for row in self._chosen(request, queryset)])
-
-    @admin.action(description="Decline", permissions=("change",))
-    def decline_chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        now = timezone.now()
-        done = [row.decline(by=request.user, now=now) for row in self._chosen(request, queryset)]
-        self._tell(request, "declined", done)
-
-    def _chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return self.changeable(request, queryset).select_related("membership__course")
-
-    def _tell(self, request: HttpRequest, what: str, done: list[bool]) -> None:
-        late = len(done) - sum(done)
-        self.message_user(request, f"{sum(done)} {what}. The students see it in their usage.", messages.SUCCESS)
-        if late:
-            self.message_user(request, f"{late} had been decided already and stay as they are.", messages.WARNING)
-
-    @admin.display(description="student", ordering="membership__external_id")
-    def student(self, request: AllowanceRequest) -> SafeString:
-        address = reverse("admin:quotas_student", args=[request.membership_id])
-        words = f"{request.membership.external_id} · {request.membership.user}"
-        return format_html('<a class="stoa-link" href="{}">{}</a>', address, words)
-
-    @admin.display(description="course", ordering="membership__course")
-    def course(self, request: AllowanceRequest) -> str:
-        return str(request.membership.course)
-
-    @admin.display(description="asked for", ordering="tokens")
-    def asked(self, request: AllowanceRequest) -> str:
-        return number(request.tokens)
-
-    @admin.display(description="why")
-    def why(self, request: AllowanceRequest) -> SafeString:
-        return format_html('<span class="stoa-clip" title="{}">{}</span>', request.reason, request.reason)
-
-    @admin.display(description="state", ordering="state")
-    def shown_state(self, request: AllowanceRequest) -> SafeString:
-        return badge(request.state, self.kinds[request.state], moment(request.decided_at))
-
-    @admin.display(description="granted")
-    def granted(self, request: AllowanceRequest) -> str:
-        return NOTHING if request.granted_tokens is None else number(request.granted_tokens)
-
-    @admin.display(description="asked (UTC)", ordering="created_at")
-    def when(self, request: AllowanceRequest) -> str:
-        return moment(request.created_at)
-
-    @admin.display(description="decided (UTC)")
-    def decided(self, request: AllowanceRequest) -> str:
-        return moment(request.decided_at)
-
-    @admin.display(description="decide")
-    def decide(self, request: AllowanceRequest) -> SafeString | str:
-        if request.state != AllowanceRequest.State.OPEN:
-            return ""
-        button = '<button type="submit" class="stoa-button {}" name="{}" value="{}">{}</button>'
-        both = f'<span class="stoa-row-buttons">{button}{button}</span>'
-        return format_html(both, "primary", "grant", request.pk, "Grant", "", "decline", request.pk, "Decline")

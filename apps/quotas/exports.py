@@ -12,7 +12,8 @@ from apps.quotas.models import LedgerEntry, WeeklyUsage
 from apps.quotas.standing import Standing
 
 # A cell that begins like this is a formula to a spreadsheet. Numbers of ours are written as numbers and stay such.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Some take the wide forms of East Asian keyboards for the same signs.
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 
 
 class _Echo:

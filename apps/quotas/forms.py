@@ -3,6 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 from django import forms
 from unfold.widgets import (
@@ -13,7 +14,8 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from apps.quotas.allowances import LONGEST_REASON
+from apps.quotas.allowances import EARLIEST, LATEST, LONGEST_REASON
+from apps.quotas.requests import MOST_TOKENS as MOST_ASKED
 
 MOST_TOKENS = 10**15
 
@@ -38,8 +40,18 @@ def _tokens(label: str, *, least: int = 1, help_text: str = "") -> forms.Integer
     )
 
 
-def _instant(label: str, *, required: bool = True, help_text: str = "") -> forms.DateTimeField:
-    return forms.DateTimeField(label=label, required=required, widget=MomentWidget, help_text=help_text)
+class InstantField(forms.DateTimeField):
+    """An instant in the active time zone. At the ends of the calendar it would have no equal in UTC."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        instant: datetime | None = super().to_python(value)
+        if instant is not None and not EARLIEST <= instant.year <= LATEST:
+            raise forms.ValidationError(f"Choose a year from {EARLIEST} to {LATEST}.")
+        return instant
+
+
+def _instant(label: str, *, required: bool = True, help_text: str = "") -> InstantField:
+    return InstantField(label=label, required=required, widget=MomentWidget, help_text=help_text)
 
 
 class Decision(forms.Form):
@@ -55,7 +67,13 @@ class Decision(forms.Form):
         )
 
 
-class GrantForm(Decision):
+class OnceForm(Decision):
+    """One that adds up: sent twice, by a double click or the way back, it has the same `once` and counts once."""
+
+    once = forms.UUIDField(required=False, initial=uuid4, widget=forms.HiddenInput)
+
+
+class GrantForm(OnceForm):
     tokens = _tokens("Tokens", help_text="Weighted tokens for each, on top of this week's allowance, this week only.")
 
 
@@ -79,7 +97,7 @@ class EndOverrideForm(forms.Form):
         super().__init__(*args, **options)
 
 
-class CorrectForm(Decision):
+class CorrectForm(OnceForm):
     used_delta = forms.IntegerField(
         label="Change of what was used",
         min_value=-MOST_TOKENS,
@@ -122,3 +140,15 @@ class BoostForm(Decision):
         elif ends and ends <= self._now:
             self.add_error("ends_at", "This instant has passed. Choose a later one.")
         return cleaned
+
+
+class AnswerForm(forms.Form):
+    """What staff answer to a request for more. Without an amount it is what was asked for."""
+
+    tokens = forms.IntegerField(label="Tokens to grant", required=False, min_value=1, max_value=MOST_ASKED)
+    answer = forms.CharField(label="Answer", required=False, max_length=LONGEST_REASON)
+
+    def __init__(self, *args: Any, asks_amount: bool, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if not asks_amount:
+            del self.fields["tokens"]

@@ -89,7 +89,12 @@ def course_limit(allowance: int | None, *, boosts: Sequence[BoostPeriod] = (), n
     if allowance is None or not boosts:
         return allowance
     factors = [boost.factor for boost in boosts if boost.multiplies_course and boost.is_active(now)]
-    return _rounded_up(allowance * Fraction(max(factors, default=Decimal(1))))
+    return multiplied(allowance, max(factors, default=Decimal(1)))
+
+
+def multiplied(allowance: int, factor: Decimal) -> int:
+    """What a boost makes of an allowance."""
+    return _rounded_up(allowance * Fraction(factor))
 
 
 def remaining_share(week: Week, *, joined_at: datetime) -> Fraction:

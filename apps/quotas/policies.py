@@ -98,11 +98,11 @@ class Policies:
 
     def accounts(self, principal: Principal, *, now: datetime) -> tuple[Account, ...]:
         """What a call of this principal draws on, the student's own account first."""
-        policy, boosts = self.of(principal.course_id), self.boosts.get(principal.course_id, ())
+        policy = self.of(principal.course_id)
         week = week_at(now, timezone=principal.timezone, first_day=principal.first_day)
         limit = own_limit(
             self.of_role(principal).weekly_tokens or 0,
-            boosts=boosts,
+            boosts=self.boosts.get(principal.course_id, ()),
             overrides=self.overrides.get(principal.membership_id, ()),
             late_joiners=policy.late_joiners,
             joined_at=principal.joined_at,
@@ -110,10 +110,12 @@ class Policies:
             now=now,
         )
         own = Account("student", principal.membership_id, limit, week)
-        course = Account(
-            "course", principal.course_id, course_limit(policy.weekly_tokens, boosts=boosts, now=now), week
-        )
+        course = Account("course", principal.course_id, self.course_limit(principal.course_id, now=now), week)
         return (own, course, *self._shared(now))
+
+    def course_limit(self, course_id: int, *, now: datetime) -> int | None:
+        """What all students of a course may use together; None is unlimited."""
+        return course_limit(self.of(course_id).weekly_tokens, boosts=self.boosts.get(course_id, ()), now=now)
 
     def fallback_accounts(self, accounts: tuple[Account, ...], *, course_id: int) -> tuple[Account, ...]:
         """The same, with the allowance for the fallback model in the place of the student's own."""

@@ -83,6 +83,32 @@ def _balance(account: Account, used: Mapping[tuple[int, datetime], WeeklyUsage])
     return Balance(account, row.used, row.held, row.granted) if row else Balance(account, 0, 0, 0)
 
 
+def limits_of(weeks: Sequence[WeeklyUsage], *, now: datetime) -> dict[int, int | None]:
+    """The limits of those of these weeks that run, by their ids: what calls obey, with what was granted.
+
+    None is no limit. Weeks that are over are not in it: what their limits were is kept nowhere.
+    """
+    running = [week for week in weeks if week.starts_at <= now < week.ends_at]
+    policies = load_policies()
+    ids = {week.account for week in running if week.kind in WeeklyUsage.OF_STUDENTS}
+    members = {one.pk: one for one in Membership.objects.filter(pk__in=ids).select_related("course")}
+    limits = {week.pk: _limit(policies, week, members.get(week.account), now) for week in running}
+    granted = {week.pk: week.granted for week in running}
+    return {key: None if limit is None else limit + granted[key] for key, limit in limits.items()}
+
+
+def _limit(policies: Policies, week: WeeklyUsage, member: Membership | None, now: datetime) -> int | None:
+    if week.kind == WeeklyUsage.Kind.COURSE:
+        return policies.course_limit(week.account, now=now)
+    if week.kind == WeeklyUsage.Kind.INSTITUTION:
+        return policies.institution.weekly_tokens if policies.institution else None
+    if member is None:
+        return 0  # who has left the course may use nothing
+    if week.kind == WeeklyUsage.Kind.FALLBACK:
+        return policies.of(member.course_id).fallback_student_weekly_tokens
+    return policies.accounts(principal_of(member), now=now)[0].limit
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """The decisions that stand behind a student's limit of this week."""

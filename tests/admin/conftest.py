@@ -4,7 +4,9 @@ import pytest
 from django.test import Client
 
 from apps.accounts.models import Membership, User
+from apps.quotas.models import AllowanceRequest, LedgerEntry, Override, QuotaPolicy
 from tests import factories
+from tests.admin.allowances import ALLOWANCE, a_request
 from tests.admin.world import CourseWorld, make_world
 
 
@@ -49,3 +51,19 @@ def assistant(world: CourseWorld) -> Client:
 @pytest.fixture
 def student(world: CourseWorld) -> Client:
     return sign_in(world.student.user)
+
+
+@pytest.fixture
+def plain_allowance(world: CourseWorld) -> None:
+    """Everybody in the course has the same, with nothing decided yet."""
+    QuotaPolicy.objects.filter(course=world.course).update(student_weekly_tokens=ALLOWANCE)
+    world.course.boosts.all().delete()
+    Override.objects.filter(membership__course=world.course).delete()
+    LedgerEntry.objects.filter(kind__in=("grant", "change")).delete()
+
+
+@pytest.fixture
+def asked(world: CourseWorld) -> AllowanceRequest:
+    """The only request in the course, and open."""
+    world.student.allowance_requests.all().delete()
+    return a_request(world.student, tokens=3_000, reason="<b>Long</b> project")

@@ -1,8 +1,6 @@
-"""What staff see of allowances, and what they decide about them."""
+"""What staff see of allowances."""
 
-import csv
-import io
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,61 +9,16 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Membership
-from apps.quotas import booking, decisions, standing
+from apps.common.display import number
+from apps.quotas import booking, decisions
 from apps.quotas.audit import audit
-from apps.quotas.models import AllowanceRequest, Boost, LedgerEntry, Override, QuotaPolicy
+from apps.quotas.models import AllowanceRequest, LedgerEntry, Override, QuotaPolicy, WeeklyUsage
 from tests import factories
-from tests.admin.world import CourseWorld
+from tests.admin.allowances import ALLOWANCE, a_request, confirmed, decide, left_of, page_of, rows_of, students_of
+from tests.admin.world import CourseWorld, list_of
+from tests.admin.world import page_of as page_of_row
 
-ALLOWANCE = 10_000
-
-
-@pytest.fixture(autouse=True)
-def allowance(world: CourseWorld) -> None:
-    """Everybody has the same, with nothing decided yet."""
-    QuotaPolicy.objects.filter(course=world.course).update(student_weekly_tokens=ALLOWANCE)
-    world.course.boosts.all().delete()
-    Override.objects.filter(membership__course=world.course).delete()
-    LedgerEntry.objects.filter(kind__in=("grant", "change")).delete()
-
-
-@pytest.fixture
-def asked(world: CourseWorld) -> AllowanceRequest:
-    world.student.allowance_requests.all().delete()
-    return a_request(world.student, tokens=3_000, reason="<b>Long</b> project")
-
-
-def a_request(member: Membership, **overrides: Any) -> AllowanceRequest:
-    now = timezone.now()
-    week = booking.week_of(member.course, now=now)
-    values = {"tokens": 1, "reason": "x", "created_at": now, "week_starts_at": week.starts_at}
-    return AllowanceRequest.objects.create(membership=member, **{**values, **overrides})
-
-
-def students_of(world: CourseWorld) -> str:
-    return reverse("admin:quotas_students", args=[world.course.pk])
-
-
-def page_of(member: Membership) -> str:
-    return reverse("admin:quotas_student", args=[member.pk])
-
-
-def decide(world: CourseWorld, action: str) -> str:
-    return reverse("admin:quotas_decide", args=[world.course.pk, action])
-
-
-def confirmed(*members: Membership, **values: Any) -> dict[str, Any]:
-    return {"confirmed": "yes", "member": [member.pk for member in members], **values}
-
-
-def left_of(member: Membership) -> int:
-    [own] = standing.of_members([member], now=timezone.now())
-    return own.left or 0
-
-
-def rows_of(answer: Any) -> list[dict[str, str]]:
-    text = b"".join(answer.streaming_content).decode("utf-8-sig")
-    return list(csv.DictReader(io.StringIO(text)))
+pytestmark = pytest.mark.usefixtures("plain_allowance")
 
 
 # Who may
@@ -163,6 +116,29 @@ def test_the_ledger_of_a_week_adds_up_to_its_bar(instructor: Client, world: Cour
     assert audit().drift == 0
 
 
+@pytest.mark.parametrize("page", ["of the student", "of the week"])
+def test_every_sum_of_a_week_is_in_its_lines(instructor: Client, world: CourseWorld, page: str) -> None:
+    booking.grant(world.student, tokens=700, by=None, reason="x", now=timezone.now())
+    address = page_of(world.student) if page == "of the student" else page_of_row(world.week)
+
+    text = instructor.get(address).content.decode()
+
+    assert f"3 {'lines' if page == 'of the student' else 'entries'} add up to {number(1_200)} used" in text
+    assert "0 held and 700 granted" in text
+    assert all(f"{word} after</th>" in text for word in ("Held", "Used", "Granted"))
+
+
+def test_all_students_of_a_page_are_chosen_at_once(instructor: Client, world: CourseWorld) -> None:
+    for _ in range(3):
+        factories.make_student(course=world.course)
+
+    chosen = [
+        instructor.get(f"{students_of(world)}?{query}").content.decode().count(" checked") for query in ("", "all=1")
+    ]
+
+    assert chosen == [0, world.course.memberships.count()]
+
+
 def test_a_reason_is_shown_as_text(instructor: Client, world: CourseWorld, asked: AllowanceRequest) -> None:
     for address in (page_of(world.student), reverse("admin:quotas_allowancerequest_changelist")):
         page = instructor.get(address).content.decode()
@@ -183,133 +159,42 @@ def test_a_limit_is_explained(instructor: Client, world: CourseWorld, teacher: M
     assert "Thesis" in page
 
 
-# Deciding
+def test_weekly_usage_tells_the_limit_that_calls_obey(instructor: Client, world: CourseWorld) -> None:
+    factories.make_override(world.student, weekly_tokens=30_000)
+    factories.make_boost(course=world.course, factor=2)
+    booking.grant(world.student, tokens=500, by=None, reason="x", now=timezone.now())
+
+    pages = [instructor.get(list_of(WeeklyUsage)), instructor.get(page_of_row(world.week))]
+
+    assert left_of(world.student) == 60_500 - world.week.used
+    assert all("of 60\N{NARROW NO-BREAK SPACE}500<" in page.content.decode() for page in pages)
 
 
-def test_a_grant_adds_once_and_says_who_and_why(instructor: Client, world: CourseWorld, teacher: Membership) -> None:
-    before = left_of(world.student)
+def test_a_week_that_is_over_claims_no_limit(instructor: Client, world: CourseWorld) -> None:
+    """What the limit was then is kept nowhere."""
+    WeeklyUsage.objects.filter(pk=world.week.pk).update(
+        starts_at=world.week.starts_at - timedelta(days=7), ends_at=world.week.starts_at
+    )
 
-    asked_first = instructor.get(f"{decide(world, 'grant')}?member={world.student.pk}")
-    done = instructor.post(decide(world, "grant"), confirmed(world.student, tokens=700, reason="Lab was down"))
+    page = instructor.get(f"{list_of(WeeklyUsage)}?week=past").content.decode()
 
-    entry = LedgerEntry.objects.get(kind="grant")
-    assert asked_first.status_code == 200
-    assert done.status_code == 302
-    assert left_of(world.student) == before + 700
-    assert (entry.granted_delta, entry.actor, entry.note) == (700, teacher.user, "Lab was down")
+    assert "1\N{NARROW NO-BREAK SPACE}200" in page
+    assert f"of {number(ALLOWANCE)}" not in page
+    assert "no limit" not in page
 
 
-@pytest.mark.parametrize(
-    ("action", "values", "wrong"),
-    [
-        ("grant", {"tokens": "", "reason": "x"}, "This field is required"),
-        ("grant", {"tokens": "-5", "reason": "x"}, "greater than or equal to 1"),
-        ("grant", {"tokens": "5", "reason": ""}, "This field is required"),
-        ("correct", {"used_delta": "0", "reason": "x"}, "Zero changes nothing"),
-        ("override", {"weekly_tokens": "5", "ends_at": "2020-01-01T10:00", "reason": "x"}, "has passed"),
-    ],
-)
-def test_a_wrong_form_says_what_to_do_and_does_nothing(
-    instructor: Client, world: CourseWorld, action: str, values: dict[str, str], wrong: str
+@pytest.mark.parametrize("address", ["/admin/", "/admin/accounts/course/"])
+def test_a_course_is_measured_by_its_limit_with_boost_and_grants(
+    address: str, instructor: Client, world: CourseWorld
 ) -> None:
-    before = LedgerEntry.objects.count()
+    QuotaPolicy.objects.filter(course=world.course).update(weekly_tokens=100_000)
+    factories.make_boost(course=world.course, factor="1.5", multiplies_course=True)
+    factories.make_boost(course=world.course, factor=3)
+    booking.grant(world.course, tokens=700, by=None, reason="x", now=timezone.now())
 
-    answer = instructor.post(decide(world, action), confirmed(world.student, **values))
+    page = instructor.get(address).content.decode()
 
-    assert answer.status_code == 200
-    assert wrong in answer.content.decode()
-    assert LedgerEntry.objects.count() == before
-
-
-def test_nobody_chosen_is_said(instructor: Client, world: CourseWorld) -> None:
-    answer = instructor.post(decide(world, "grant"), {"confirmed": "yes", "tokens": 5, "reason": "x"}, follow=True)
-
-    assert "nothing was changed" in answer.content.decode()
-
-
-def test_an_override_lasts_until_it_expires_or_is_ended(instructor: Client, world: CourseWorld) -> None:
-    until = (datetime.now(UTC) + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M")
-
-    instructor.post(
-        decide(world, "override"), confirmed(world.student, weekly_tokens=50_000, ends_at=until, reason="Thesis")
-    )
-    during = left_of(world.student)
-    instructor.post(decide(world, "end-override"), confirmed(world.student))
-
-    assert during == 50_000 - world.week.used
-    assert left_of(world.student) == ALLOWANCE - world.week.used
-    assert world.student.overrides.count() == 1
-    assert LedgerEntry.objects.filter(kind="change", usage=world.week).count() == 2
-
-
-def test_a_boost_is_in_the_courses_time_zone_and_can_be_ended(instructor: Client, world: CourseWorld) -> None:
-    world.course.timezone = "Asia/Kathmandu"
-    world.course.save()
-    boosts = reverse("admin:quotas_boosts", args=[world.course.pk])
-
-    instructor.post(
-        boosts,
-        {"factor": "1.5", "starts_at": "2030-01-01T12:00", "ends_at": "2030-01-03T12:00", "reason": "Deadline"},
-    )
-    boost = Boost.objects.get(course=world.course)
-    instructor.post(reverse("admin:quotas_end_boost", args=[boost.pk]))
-
-    assert boost.starts_at == datetime(2030, 1, 1, 6, 15, tzinfo=UTC)
-    assert not boost.multiplies_course
-    boost.refresh_from_db()
-    assert boost.ended_at is not None
-
-
-def test_looking_at_an_address_decides_nothing(instructor: Client, world: CourseWorld, asked: AllowanceRequest) -> None:
-    for verb in ("grant", "decline"):
-        instructor.get(reverse(f"admin:quotas_allowancerequest_{verb}", args=[asked.pk]))
-
-    asked.refresh_from_db()
-    assert asked.state == "open"
-
-
-# Requests
-
-
-def test_one_click_grants_what_was_asked_for(instructor: Client, world: CourseWorld, asked: AllowanceRequest) -> None:
-    before = left_of(world.student)
-
-    for _ in range(2):
-        instructor.post(reverse("admin:quotas_allowancerequest_grant", args=[asked.pk]))
-
-    asked.refresh_from_db()
-    assert (asked.state, asked.granted_tokens) == ("granted", 3_000)
-    assert left_of(world.student) == before + 3_000
-
-
-def test_another_amount_is_granted_with_an_answer(
-    instructor: Client, asked: AllowanceRequest, teacher: Membership
-) -> None:
-    instructor.post(
-        reverse("admin:quotas_allowancerequest_grant", args=[asked.pk]), {"tokens": "500", "answer": "For now"}
-    )
-
-    asked.refresh_from_db()
-    assert (asked.granted_tokens, asked.answer, asked.decided_by) == (500, "For now", teacher.user)
-
-
-def test_a_declined_request_moves_nothing(instructor: Client, world: CourseWorld, asked: AllowanceRequest) -> None:
-    before = left_of(world.student)
-
-    instructor.post(reverse("admin:quotas_allowancerequest_decline", args=[asked.pk]))
-
-    asked.refresh_from_db()
-    assert asked.state == "declined"
-    assert left_of(world.student) == before
-
-
-def test_open_requests_come_first(instructor: Client, world: CourseWorld, asked: AllowanceRequest) -> None:
-    for state in ("declined", "granted"):
-        a_request(world.student, state=state)
-
-    page = instructor.get(reverse("admin:quotas_allowancerequest_changelist"))
-
-    assert [row.state for row in page.context["cl"].result_list] == ["open", "granted", "declined"]
+    assert f"of {number(150_700)}<" in page
 
 
 # Exports
@@ -333,3 +218,26 @@ def test_text_that_a_spreadsheet_would_run_is_quoted_and_numbers_stay_numbers(
     assert rows[-1]["reason"].startswith("'=HYPERLINK")
     assert rows[-1]["used"] == "-5"
     assert int(rows[-1]["used_after"]) == world.week.used - 5
+
+
+def test_what_is_shown_is_exported(instructor: Client, world: CourseWorld) -> None:
+    poor = factories.make_student(course=world.course)
+    factories.make_week(poor, used=ALLOWANCE)
+    export = reverse("admin:quotas_students_export", args=[world.course.pk])
+
+    page = instructor.get(f"{students_of(world)}?state=out").content.decode()
+    rows = rows_of(instructor.get(f"{export}?state=out&q={poor.external_id}"))
+
+    assert f"{export}?state=out&amp;q=" in page
+    assert [row["external_id"] for row in rows] == [poor.external_id]
+
+
+def test_a_course_without_an_allowance_is_offered_one(
+    instructor: Client, assistant: Client, world: CourseWorld
+) -> None:
+    QuotaPolicy.objects.all().delete()
+
+    texts = [client.get(students_of(world)).content.decode() for client in (instructor, assistant)]
+
+    assert ["every call is refused" in text for text in texts] == [True, True]
+    assert ["Give it one" in text for text in texts] == [True, False]

@@ -165,7 +165,7 @@ def test_the_list_of_rules_counts_hits(instructor: Client, world: CourseWorld) -
 def test_the_sum_of_the_entries_is_shown_beside_the_week(instructor: Client, world: CourseWorld) -> None:
     page = instructor.get(page_of(world.week))
 
-    assert page.context["totals"] == {"used": world.week.used, "held": world.week.held}
+    assert page.context["totals"] == {"used": world.week.used, "held": world.week.held, "granted": 0}
     assert page.context["entries"][0].used_so_far == world.week.used
 
 
@@ -173,13 +173,6 @@ def test_a_week_is_known_by_the_students_name(instructor: Client, world: CourseW
     page = instructor.get(list_of(type(world.week))).content.decode()
 
     assert f"{world.student.external_id} · " in page
-
-
-def test_a_week_is_shown_against_its_limit(instructor: Client, world: CourseWorld) -> None:
-    listed = instructor.get(list_of(type(world.week))).context["cl"].result_list
-    usage = next(week for week in listed if week.pk == world.week.pk)
-
-    assert usage.limit == world.course.quota_policy.student_weekly_tokens
 
 
 def test_lists_take_as_many_queries_for_many_rows_as_for_one(
@@ -192,5 +185,5 @@ def test_lists_take_as_many_queries_for_many_rows_as_for_one(
         factories.make_rule(course=world.course)
 
     for model in (type(world.week), Rule, Membership, type(member.api_keys.get())):
-        with django_assert_max_num_queries(11):
+        with django_assert_max_num_queries(13):
             instructor.get(list_of(model))

@@ -8,7 +8,7 @@ from django.test import Client
 
 from apps.accounts.models import ApiKey, Course, Membership, Role
 from apps.common.models import Revision
-from apps.quotas.models import QuotaPolicy
+from apps.quotas.models import Boost, Override, QuotaPolicy, RoleAllowance
 from apps.rules.models import Rule
 from tests import factories
 from tests.admin.world import (
@@ -87,6 +87,9 @@ def test_a_filter_by_a_foreign_course_finds_nothing(
         (Membership, "course", Course),
         (QuotaPolicy, "course", Course),
         (ApiKey, "membership", Membership),
+        (RoleAllowance, "course", Course),
+        (Boost, "course", Course),
+        (Override, "membership", Membership),
     ],
 )
 def test_autocompletion_offers_only_the_own_course(

@@ -245,7 +245,7 @@ def test_a_refusal_says_by_how_much_and_what_is_counted_in(used_up: World) -> No
 def test_input_that_is_larger_than_the_week_is_told_that_waiting_does_not_help(small: World) -> None:
     body = refusal(small, "Explain this. " * 1000)
 
-    assert "Its input alone is larger than the whole weekly allowance" in body["message"]
+    assert "The request's input alone is larger than the whole weekly allowance" in body["message"]
     assert "Wait until" not in body["message"]
 
 

@@ -42,14 +42,22 @@ USELESS = "so waiting does not help: shorten it"
         (
             refused("student", limit=1000, used=0, least=1100, input=900),
             f"Your own weekly allowance has 1,000 of 1,000 tokens left and this request needs at least 1,100. {RESETS} "
-            f"It is larger than the whole weekly allowance, {USELESS}, or ask for more.",
+            f"The request is larger than the whole weekly allowance, {USELESS}, or ask for more "
+            "(POST /v1/usage/requests).",
+            "instructor",
+        ),
+        (
+            refused("course", limit=70, used=0, least=80),
+            "Your course's weekly allowance, which others draw on as well, is short by 10 tokens: this request needs "
+            f"at least 80. {RESETS} The request is larger than the whole weekly allowance, {USELESS}, or ask your "
+            "instructor for more.",
             "instructor",
         ),
         (
             refused("student", limit=1000, used=0, least=1300, input=1200, granted=50),
             "Your own weekly allowance has 1,050 of 1,050 tokens left (50 granted this week counted in) and this "
             f"request needs at least 1,300. {RESETS} "
-            f"Its input alone is larger than the whole weekly allowance, {USELESS}.",
+            f"The request's input alone is larger than the whole weekly allowance, {USELESS}.",
             "instructor",
         ),
         (

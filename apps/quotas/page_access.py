@@ -1,0 +1,46 @@
+"""What a person reaches on the pages of allowances. A course or a student that they may not see does not exist."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+
+from apps.accounts.models import Course, Membership
+from apps.accounts.scoping import changed_courses, seen_courses
+from apps.common.admin import is_operator
+from apps.quotas.models import QuotaPolicy
+
+
+def render(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    every = admin.site.each_context(request)
+    return TemplateResponse(request, template, {**every, "opts": QuotaPolicy._meta, **context}).render()
+
+
+def may_change(request: HttpRequest, course: Course) -> bool:
+    return is_operator(request) or course.pk in changed_courses(request)
+
+
+def seen_course(request: HttpRequest, course_id: int) -> Course:
+    if not (is_operator(request) or course_id in seen_courses(request)):
+        raise Http404
+    return get_object_or_404(Course, pk=course_id)
+
+
+def changed_course(request: HttpRequest, course_id: int) -> Course:
+    course = seen_course(request, course_id)
+    if not may_change(request, course):
+        raise Http404
+    return course
+
+
+def seen_member(request: HttpRequest, member_id: int) -> Membership:
+    member: Membership = get_object_or_404(Membership.objects.select_related("course", "user"), pk=member_id)
+    seen_course(request, member.course_id)
+    return member
+
+
+def user_of(request: HttpRequest) -> Any:
+    """Who is signed in; nobody else gets here."""
+    return request.user

@@ -1,0 +1,226 @@
+"""An instructor looks after the weeks of a course: who has little left, who asks for more, and who got what and why."""
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.chat.world import wait_until
+from tests.e2e.conftest import Installation
+from tests.e2e.pages import BROWSING, Watched
+from tests.e2e.steps import open_list, sign_in
+from tests.factories import unique
+from tests.live import manage
+
+pytestmark = BROWSING
+ALLOWANCE = "20\N{NARROW NO-BREAK SPACE}000"
+REASON = "The lab was down on Monday."
+COURSE = """
+courses:
+  - slug: {slug}
+    title: {title}
+    timezone: Europe/Helsinki
+    student_weekly_tokens: 20000
+    models: [echo]
+    members:
+      - {{external_id: tess, email: tess@example.edu, role: instructor}}
+      - {{external_id: ada, email: ada@example.edu}}
+      - {{external_id: ben, email: ben@example.edu}}
+      - {{external_id: mia, email: mia@example.edu, name: Mia}}
+"""
+
+
+@dataclass(frozen=True)
+class Students:
+    """The students of a course of the test's own, which knows nothing of what other tests used."""
+
+    installation: Installation
+    slug: str
+    title: str
+
+    def key(self, who: str) -> str:
+        """A new API key."""
+        told = manage("issue_key", "--course", self.slug, "--member", who, data_dir=self.installation.gateway.data_dir)
+        found = re.search(r"stoa_sk_\w+", told.stdout)
+        assert found, told.stdout + told.stderr
+        return found.group()
+
+    def post(self, key: str, path: str, body: dict[str, Any]) -> httpx.Response:
+        url = f"{self.installation.gateway.base_url}/v1{path}"
+        return httpx.post(url, json=body, headers={"authorization": f"Bearer {key}"}, timeout=60)
+
+    def ask(self, key: str) -> None:
+        """Use some tokens, as soon as the gateway knows the course."""
+        body = {"model": "echo", "messages": [{"role": "user", "content": "Why is the sky blue?"}]}
+        wait_until(lambda: self.post(key, "/chat/completions", body).status_code == 200, what="An answer")
+
+    def ask_for_more(self, key: str, tokens: int, reason: str) -> None:
+        asked = self.post(key, "/usage/requests", {"tokens": tokens, "reason": reason})
+        assert asked.status_code == 201, asked.text
+
+    def usage(self, key: str) -> Any:
+        url = f"{self.installation.gateway.base_url}/v1/usage"
+        return httpx.get(url, headers={"authorization": f"Bearer {key}"}, timeout=60).json()
+
+
+@pytest.fixture
+def students(installation: Installation, tmp_path: Path) -> Iterator[Students]:
+    slug = unique("journey")
+    title = f"Course of {slug}"
+    file = tmp_path / "course.yaml"
+    file.write_text(COURSE.format(slug=slug, title=title))
+    applied = manage("apply", str(file), data_dir=installation.gateway.data_dir)
+    assert applied.returncode == 0, applied.stderr
+    yield Students(installation, slug, title)
+
+
+def open_students(page: Page, students: Students) -> None:
+    open_list(page, "Allowances")
+    page.get_by_role("row", name=students.title).get_by_role("link", name="Who has how much left").click()
+    expect(page.get_by_role("heading", name=f"Allowances in {students.title}")).to_be_visible()
+
+
+def number(text: str) -> int:
+    """A number as people read it; a dash is nothing."""
+    digits = text.replace("\N{NARROW NO-BREAK SPACE}", "").replace("\N{MINUS SIGN}", "-").strip()
+    return 0 if digits == "–" else int(digits)
+
+
+def ledger_column(page: Page, title: str) -> list[int]:
+    """The newest line first."""
+    table = page.get_by_role("table")
+    column = table.get_by_role("columnheader").all_inner_texts().index(title)
+    return [number(row.locator("td").nth(column).inner_text()) for row in table.locator("tbody tr").all()]
+
+
+def test_who_has_least_left_comes_first_and_the_ledger_adds_up(students: Students, watched: Watched) -> None:
+    page = watched.page
+    students.ask(students.key("ada"))
+    sign_in(watched, students.installation.demo["instructor"])
+
+    open_students(page, students)
+    watched.picture("students", whole=True)
+    first = page.get_by_role("table").locator("tbody tr").first
+    expect(first).to_contain_text("ada")
+    expect(first.get_by_role("img", name=re.compile(r"^\d+ percent used$"))).to_be_visible()
+    expect(page.get_by_text("Europe/Helsinki")).to_be_visible()
+    first.get_by_role("link", name="ada").click()
+
+    expect(page.get_by_role("heading", name=f"Ada in {students.title}")).to_be_visible()
+    watched.picture("student", whole=True)
+    expect(page.get_by_role("img", name=re.compile(r"^\d+ percent used$"))).to_be_visible()
+    expect(page.get_by_text(f"{ALLOWANCE} from the course")).to_be_visible()
+    used, after = ledger_column(page, "Used"), ledger_column(page, "Used after")
+    assert [sum(used[line:]) for line in range(len(used))] == after
+    assert sum(ledger_column(page, "Held")) == 0
+    expect(page.get_by_text(f"add up to {after[0]} used, 0 held and 0 granted")).to_be_visible()
+
+
+def test_several_are_granted_more_at_once_and_the_ledger_says_who_and_why(students: Students, watched: Watched) -> None:
+    page = watched.page
+    sign_in(watched, students.installation.demo["instructor"])
+    open_students(page, students)
+    for who in ("ada", "ben"):
+        page.get_by_label(f"Choose {who}").check()
+    watched.picture("chosen")
+    page.get_by_role("button", name="Grant tokens to the chosen").click()
+
+    button = page.get_by_role("button", name="Grant tokens to 2 students")
+    expect(page.get_by_role("row", name="ada")).to_contain_text(ALLOWANCE)
+    page.get_by_label("Tokens").fill("5000")
+    page.get_by_label("Reason").fill(REASON)
+    watched.picture("confirm", whole=True)
+    button.dblclick()  # a form that is sent twice counts once, and the second answer says so
+    expect(page.get_by_text(re.compile("tokens granted to 2 students|Nothing was changed"))).to_be_visible()
+    watched.picture("granted")
+
+    page.get_by_role("link", name="ben").click()
+    line = page.get_by_role("row", name="Granted by staff")
+    expect(line).to_have_count(1)
+    expect(line).to_contain_text("Tess")
+    expect(line).to_contain_text(REASON)
+    assert ledger_column(page, "Granted") == ledger_column(page, "Granted after") == [5000]
+    watched.picture("ledger", whole=True)
+
+
+def test_requests_are_granted_and_declined_with_a_click(students: Students, watched: Watched) -> None:
+    page, keys = watched.page, {who: students.key(who) for who in ("ada", "ben")}
+    students.ask(keys["ada"])
+    students.ask_for_more(keys["ada"], 3000, f"Project of {students.slug}")
+    students.ask_for_more(keys["ben"], 900_000, f"No reason in {students.slug} {'x' * 200}")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    sign_in(watched, students.installation.demo["instructor"])
+
+    page.get_by_role("link", name=re.compile(r"\d+ requests for more")).click()
+    granted = page.get_by_role("row", name=f"Project of {students.slug}")
+    declined = page.get_by_role("row", name=f"No reason in {students.slug}")
+    expect(granted).to_contain_text(f"of {ALLOWANCE}")
+    expect(declined.get_by_role("button", name="Decline")).to_be_in_viewport(ratio=1)
+    watched.picture("queue", whole=True)
+    granted.get_by_role("button", name="Grant").click()
+    expect(page.get_by_text("1 granted")).to_be_visible()
+    declined.get_by_role("button", name="Decline").click()
+    expect(page.get_by_text("1 declined")).to_be_visible()
+    expect(page.get_by_role("row", name=students.slug)).to_have_count(0)
+    watched.picture("decided")
+
+    usage = students.usage(keys["ada"])
+    assert (usage["granted"], usage["limit"], usage["requests"][0]["state"]) == (3000, 23_000, "granted")
+    (told,) = students.usage(keys["ben"])["requests"]
+    assert (told["state"], told["answer"]) == ("declined", "Not this time; ask your instructor.")
+
+
+def test_a_course_is_taken_along_as_a_table(students: Students, watched: Watched) -> None:
+    page = watched.page
+    students.ask(students.key("ada"))
+    sign_in(watched, students.installation.demo["instructor"])
+
+    open_students(page, students)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export as CSV").click()
+
+    assert download.value.suggested_filename == f"allowances-{students.slug}.csv"
+    with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as file:
+        rows = {row["external_id"]: row for row in csv.DictReader(file)}
+    assert set(rows) == {"tess", "ada", "ben", "mia"}
+    assert int(rows["ada"]["used"]) + int(rows["ada"]["left"]) == int(rows["ada"]["limit"]) == 20_000
+    assert rows["ada"]["timezone"] == "Europe/Helsinki"
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 390), ("dark", 1280)])
+def test_allowances_fit_narrow_windows_and_dark_rooms(
+    scheme: Literal["light", "dark"], width: int, students: Students, watched: Watched
+) -> None:
+    page = watched.page
+    key = students.key("ada")
+    students.ask(key)
+    students.ask_for_more(key, 3000, "A long reason, " * 30)
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
+    sign_in(watched, students.installation.demo["instructor"])
+    page.goto("/admin/quotas/quotapolicy/")
+    course = page.get_by_role("row", name=students.title).get_by_role("link", name="Who has how much left")
+    home = str(course.get_attribute("href"))
+    page.goto(home)
+    student = str(page.get_by_role("table").get_by_role("link", name="ada").get_attribute("href"))
+
+    for name, address in (
+        ("overview", "/admin/"),
+        ("students", home),
+        ("grant", f"{home}grant/?member={student.rstrip('/').rpartition('/')[2]}"),
+        ("boosts", f"{home}boosts/"),
+        ("student", student),
+        ("queue", "/admin/quotas/allowancerequest/"),
+        ("overrides", "/admin/quotas/override/add/"),
+        ("usage", "/admin/quotas/weeklyusage/"),
+        ("ledger", "/admin/quotas/ledgerentry/"),
+    ):
+        page.goto(address)
+        watched.picture(name, whole=True)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is wider than the window"
