@@ -275,6 +275,15 @@ def test_unknown_fields_go_through() -> None:
     assert client.events[0]["choices"][0]["delta"] == {"role": "assistant", "mood": {"is": 3}}
 
 
+def test_words_that_call_themselves_a_picture_are_redacted() -> None:
+    message = {"role": "assistant", "content": f"data:image/png;base64,{NEEDLE}"}
+    body = orjson.dumps({"choices": [{"index": 0, "message": message}]})
+
+    made = asyncio.run(guard(REDACT).whole(body))
+
+    assert orjson.loads(made)["choices"][0]["message"]["content"] == "data:image/png;base64,[code]"
+
+
 def test_text_of_unknown_fields_is_redacted_where_it_is_whole() -> None:
     client = run(guard(REDACT), stream(event({"sources": [{"title": f"On {NEEDLE}"}]}), END))
 

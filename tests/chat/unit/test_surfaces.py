@@ -69,6 +69,18 @@ def test_what_only_looks_like_a_file_is_text(data: str) -> None:
     assert in_message(content=data) == {"messages[].content": data}
 
 
+WORDS = "data:image/png;base64,write-my-essay"
+
+
+def test_words_that_call_themselves_a_picture_are_text_wherever_a_model_reads_them() -> None:
+    part = {"type": "text", "text": WORDS}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {"examples": [{"url": WORDS}]}}}]
+
+    assert WORDS in in_message(content=[part]).values()
+    assert WORDS in in_message(content=WORDS, name="me").values()
+    assert WORDS in found(tools=tools).values()
+
+
 def test_names_that_nobody_gave_are_text() -> None:
     parameters = {"type": "object", "properties": {"my words": {"type": "string"}}}
     tools = [{"type": "function", "function": {"name": "f", "parameters": parameters}}]
