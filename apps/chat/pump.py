@@ -80,6 +80,7 @@ class Pump:
         self._most_text = self._charged = 0
         self._opened: Opened | None = None
         self._was_tried = self._has_failed = False
+        self._is_whole = False  # the last event of a stream has come, and all before it has been handed on
         self._started = self._last_progress = time.monotonic()
         self._first_byte: float | None = None
         self._relayed_bytes: int | None = None
@@ -119,8 +120,7 @@ class Pump:
         """Go on for a client that comes back. Only if it `can_be_joined`."""
         self._halted = self._relayed_bytes = None
         if self._limit is not None:
-            is_over = self._meter.is_done
-            self._limit.reschedule(self._loop.time() + CLEAN_END_GRACE if is_over else self._deadline)
+            self._limit.reschedule(self._loop.time() + CLEAN_END_GRACE if self._is_whole else self._deadline)
         return self.outlet.take_over()
 
     # For whoever watches
@@ -195,7 +195,7 @@ class Pump:
                     await self._pass_on(self._opened)
             self._meter.end()
         except TimeoutError:
-            return None if self._meter.is_done else self._halt_failure()
+            return None if self._is_whole else self._halt_failure()
         except UpstreamBroken as error:
             logger.warning("Call %s: the answer broke off: %s", self._call.id, error)
             return UpstreamFailed(INTERRUPTED, "The provider broke off in the middle of its answer. Ask again.")
@@ -216,9 +216,10 @@ class Pump:
             if block:
                 await self.outlet.put(block)
                 self._last_progress = time.monotonic()
-            if self._meter.is_done and self._limit is not None:
+            if self._meter.is_done and not self._is_whole and self._limit is not None:
                 # Reading to the very end lets the connection be used again; no one waits long for it.
                 self._limit.reschedule(self._loop.time() + CLEAN_END_GRACE)
+                self._is_whole = True
 
     async def _metered(self, chunk: bytes) -> bytes:
         try:

@@ -19,7 +19,8 @@ from apps.chat.guarding import Guard, guard_of
 from apps.chat.models import Repeat
 from apps.chat.parsing import ChatCall
 from apps.chat.plane import Plane
-from apps.chat.pump import Pump
+from apps.chat.outlet import QUEUE_BYTES
+from apps.chat.pump import CLEAN_END_GRACE, Pump
 from apps.chat.repeats import ANSWER_BYTES, ONCE, Claim, Repeatable
 from apps.common.errors import GatewayError, InternalError, Unavailable
 from apps.common.ids import new_id
@@ -233,6 +234,44 @@ async def test_a_stream_that_goes_on_after_its_last_event_is_ended_as_answered(
     await ended(pump)
     assert blocks == [piece("Hello"), FINISH, DONE]
     assert ((await record_of(pump)).status, upstream.is_closed) == ("answered", True)
+
+
+async def test_a_provider_that_goes_on_talking_after_its_last_event_is_not_listened_to(
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+) -> None:
+    upstream.say(piece("Hello"), FINISH, DONE)
+    pump = streaming(ledger, desk)
+
+    async def talk() -> None:
+        while not upstream.is_closed:
+            upstream.say(b": still here\n\n")
+            await asyncio.sleep(CLEAN_END_GRACE / 10)
+
+    talking = asyncio.create_task(talk())
+    async with asyncio.timeout(10 * CLEAN_END_GRACE):
+        blocks = await read(pump)
+
+    await talking
+    await ended(pump)
+    assert blocks == [piece("Hello"), FINISH, DONE]
+
+
+async def test_a_last_piece_that_the_client_never_took_makes_no_clean_end(
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+) -> None:
+    filling = piece("x" * QUEUE_BYTES)
+    upstream.say(filling, piece("the end") + FINISH + DONE)
+    pump = streaming(ledger, desk)
+    await pump.outlet.head()
+    async with asyncio.timeout(SECONDS):
+        while not pump.outlet.is_sending:  # noqa: ASYNC110  # seen from here, it is sending only when it waits
+            await asyncio.sleep(0)
+
+    pump.halt("client_stalled")
+    blocks = b"".join(await read(pump))
+
+    await ended(pump)
+    assert b"the end" in blocks or not blocks.endswith(DONE)
 
 
 async def test_an_event_in_two_pieces_is_relayed_once_it_is_whole(
