@@ -140,8 +140,8 @@ class Pump:
         """What the answer would be charged if this process died now; spools the text up to here on the way."""
         if self._reservation is None or self._opened is None:
             return None
-        if len(self._heard.texts) == 1:
-            self._transcript.checkpoint(*self._heard.texts.values())
+        if self._heard.texts.keys() == {0}:
+            self._transcript.checkpoint(self._heard.pieces())
         relayed = self._plane.ratios.estimate(self._call.route.name, self._meter.text_bytes)
         possible = [self._meter.usage] if self._meter.usage is not None else []
         if not self._meter.is_usage_final:
@@ -257,9 +257,7 @@ class Pump:
 
     async def _settle(self, reservation: Reservation, failure: GatewayError | None) -> None:
         """Spool the rest of the text, charge, and let a plain answer go."""
-        texts = self._heard.texts
-        answer = [self._heard.text()] if len(texts) > 1 else next(iter(texts.values()), None)
-        self._transcript.finish(answer, said=self._heard.said())
+        self._transcript.finish(self._heard.pieces(), said=self._heard.said())
         settled = await settle(self._plane, self._closed(reservation, failure), kept=await self._kept(failure))
         self._charged = settled.charged
         pacing.correct(self._plane, self._call, reservation.pace, amount=settled.charged)

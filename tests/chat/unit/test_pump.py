@@ -29,6 +29,7 @@ from apps.providers.adapters import UpstreamBroken, UpstreamRefused
 from apps.quotas.models import Hold
 from apps.rules.rulebook import Occasion, Rulebook, Verdict
 from tests.chat.unit.desk import Desk
+from tests.chat.unit.test_transcripts import spooled, turns
 from tests.chat.unit.upstreams import (
     DONE,
     FINISH,
@@ -324,6 +325,24 @@ async def test_answers_with_several_choices_have_checkpoints_as_well(
     await ended(pump)
     assert point is not None
     assert point.amount > 60 / 3
+
+
+async def test_what_was_on_disk_before_a_second_choice_began_is_followed_by_all_the_rest(
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+) -> None:
+    upstream.say(piece("one,"), piece(" two,"))
+    call = call_of(desk, is_stream=True, choices=2)
+    pump = pump_of(ledger, replace(call, principal=replace(call.principal, logging="full")))
+    pump.start()
+    await read(pump, blocks=2)
+
+    pump.checkpoint()
+    upstream.say(piece(" three"), piece("four", index=1), FINISH)
+    upstream.end()
+    await ended(pump)
+
+    answer = [text for _, message, _, text in turns(spooled(ledger)) if message is None]
+    assert answer == ["one, two,", " three\n\nfour"]
 
 
 # A client that leaves, or reads no more
