@@ -297,8 +297,8 @@ class Guard:
                 pass
         except AnswerBlocked:
             self._record_rest(index)
-        except EngineFailed:
-            logger.error("What was held of the answer of call %s is not recorded: it was not checked", self._call.id)
+        except Exception:  # whatever it is, the call must still be settled
+            logger.exception("What was held of the answer of call %s is not recorded: not checked", self._call.id)
 
     def _note(self, index: int, text: str) -> None:
         """Let the rules that only take note look at a whole text."""

@@ -17,6 +17,7 @@ from django.conf import settings
 
 from apps.chat import answers, pacing
 from apps.chat.accounting import weights_of
+from apps.chat.admission import shutting_down
 from apps.chat.answers import StoredAnswer
 from apps.chat.charging import Ending, most_text
 from apps.chat.claims import Kept
@@ -29,7 +30,7 @@ from apps.chat.repeats import ONCE, Repeatable
 from apps.chat.reserving import Reservation, reserve
 from apps.chat.settling import Closed, settle
 from apps.chat.transcripts import Transcript
-from apps.common.errors import BlockedByRule, GatewayError, InternalError, Unavailable, UpstreamFailed
+from apps.common.errors import BlockedByRule, GatewayError, InternalError, UpstreamFailed
 from apps.providers.adapters import UpstreamBroken
 from apps.quotas.checkpoints import Checkpoint
 from apps.quotas.movements import Balance
@@ -168,6 +169,9 @@ class Pump:
         except Exception:
             logger.exception("Call %s ended in an error of ours", self._call.id)
             failure = InternalError()
+        except asyncio.CancelledError:  # the loop ends: the hold is for whoever sweeps, and the answer is no whole one
+            failure = shutting_down()
+            raise
         finally:
             if self.repeatable.digest is not None:
                 answer = self._answer() if failure is None else None
@@ -244,13 +248,16 @@ class Pump:
                 await self.outlet.put_last(await guard.end())
         except GatewayError as error:
             failure = error
+        except Exception:
+            logger.exception("Call %s: its answer could not be looked at", self._call.id)
+            failure = InternalError()
         guard.give_up()
         self.verdict = replace(self.verdict, hits=(*self.verdict.hits, *guard.hits()))
         return failure
 
     def _halt_failure(self) -> GatewayError:
         if self._halted == "shutting_down":
-            return Unavailable("shutting_down", "The gateway is restarting. Ask again in a moment.")
+            return shutting_down()
         if self._halted == "provider_stalled":
             return UpstreamFailed("upstream_stalled", "The provider stopped in the middle of its answer. Ask again.")
         return UpstreamFailed("upstream_timeout", "The answer took too long and was ended.", status=504)

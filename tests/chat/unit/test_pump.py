@@ -17,9 +17,9 @@ from apps.chat import answers
 from apps.chat.charging import most_text
 from apps.chat.guarding import Guard, guard_of
 from apps.chat.models import Repeat
+from apps.chat.outlet import QUEUE_BYTES
 from apps.chat.parsing import ChatCall
 from apps.chat.plane import Plane
-from apps.chat.outlet import QUEUE_BYTES
 from apps.chat.pump import CLEAN_END_GRACE, Pump
 from apps.chat.repeats import ANSWER_BYTES, ONCE, Claim, Repeatable
 from apps.common.errors import GatewayError, InternalError, Unavailable
@@ -446,6 +446,21 @@ async def test_a_client_that_reads_no_more_is_told_from_a_provider_that_says_no_
     assert (record.status, record.error_code) == ("left", "")
 
 
+async def test_an_answer_that_is_cut_off_with_its_loop_has_no_clean_end(
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+) -> None:
+    upstream.say(piece("Hello"))
+    pump = pump_of(ledger, call_of(desk, is_stream=True), repeatable=RETRIED)
+    pump.start()
+    await read(pump, blocks=1)
+
+    pump.task.cancel()
+    blocks = await read(pump)
+
+    assert DONE not in blocks
+    assert b"shutting_down" in blocks[-1]
+
+
 # A provider that fails
 
 
@@ -644,6 +659,21 @@ async def test_an_answer_that_a_rule_stops_is_blocked_and_charged(
     await ended(pump)
     record = await record_of(pump)
     assert (record.status, record.charged > 0) == ("blocked", True)
+
+
+async def test_a_mistake_of_ours_while_rules_look_at_it_gives_the_hold_back(
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+) -> None:
+    deep: Any = 1
+    for _ in range(300):  # which can be read, but not written down again
+        deep = [deep]
+    upstream.say(completion("The EXAM is easy", deep=deep))
+    upstream.end()
+    pump = guarded(ledger, call_of(desk), action="redact")
+
+    failure = await failure_of(pump)
+
+    assert (type(failure), await state_of(pump)) == (InternalError, Hold.State.RELEASED)
 
 
 # Repeats
