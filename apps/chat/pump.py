@@ -251,7 +251,7 @@ class Pump:
         except Exception:
             logger.exception("Call %s: its answer could not be looked at", self._call.id)
             failure = InternalError()
-        guard.give_up()
+        await guard.give_up()
         self.verdict = replace(self.verdict, hits=(*self.verdict.hits, *guard.hits()))
         return failure
 
