@@ -461,6 +461,24 @@ async def test_an_answer_that_is_cut_off_with_its_loop_has_no_clean_end(
     assert b"shutting_down" in blocks[-1]
 
 
+async def test_a_process_stops_only_when_calls_that_began_meanwhile_are_settled_as_well(
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+) -> None:
+    first = streaming(ledger, desk)
+    await first.outlet.head()
+    stopping = asyncio.create_task(ledger.drain(seconds=0.2))
+    await asyncio.sleep(0)
+
+    ledger.adapters = {"openai": ScriptedAdapter()}
+    second = streaming(ledger, desk)  # it had been let in before
+    await second.outlet.head()
+    upstream.say(piece("Hello"), FINISH)
+    upstream.end()
+    await stopping
+
+    assert (first.task.done(), second.task.done()) == (True, True)
+
+
 # A provider that fails
 
 
