@@ -2,7 +2,7 @@
 
 Whatever is a string in a request is a surface, known field or not, for a model may get to read it: so are the names of
 properties that no protocol has given. Left out are what names a kind of thing ("type", "role"), the model, and media
-that are no text. Each way of asking has an entry in DIALECTS; tests hold every address and every kind of surface
+where they may stand. Each way of asking has an entry in DIALECTS; tests hold every address and every kind of surface
 against it.
 """
 
@@ -36,6 +36,12 @@ _GIVEN_NAMES = """
     prompt_cache_key cache_control $ref $defs
 """
 _GIVEN = frozenset(_GIVEN_NAMES.split())
+# Likewise the kinds of what stands beside the messages, where a tool is shown to the model as it is.
+_KIND_NAMES = """
+    function custom allowed_tools grammar text json_object json_schema content approximate ephemeral
+    object array string number integer boolean null
+"""
+_GIVEN_KINDS = frozenset(_KIND_NAMES.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +106,16 @@ def _name(key: str, path: Path, message: int) -> Surface:
 
 
 def _leaf(value: str, path: Path, message: int) -> Iterator[Surface]:
-    if path[-1] in ("type", "role") and _KIND.fullmatch(value):
+    if path[-1] in ("type", "role") and _is_kind(value, message):
         return
     if message == BESIDE or not is_media(value, path):
         yield Surface(message, path, value, is_json=is_read_as_json(value, path))
     if _is_file(value, path) and (text := _attached(value, path)):
         yield Surface(message, path, text, is_fixed=True)
+
+
+def _is_kind(value: str, message: int) -> bool:
+    return value in _GIVEN_KINDS if message == BESIDE else _KIND.fullmatch(value) is not None
 
 
 def is_read_as_json(value: str, path: Path) -> bool:

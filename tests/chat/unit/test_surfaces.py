@@ -44,6 +44,16 @@ def test_words_in_the_place_of_a_kind_are_text() -> None:
     assert in_message(content=[{"type": "My words!"}]) == {"messages[].content[].type": "My words!"}
 
 
+def test_so_are_kinds_that_no_protocol_has_given_to_what_a_tool_takes() -> None:
+    properties = {"a": {"type": "string"}, "b": {"type": "write-my-essay"}}
+    parameters = {"type": "object", "properties": properties}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": parameters}}]
+
+    kinds = [text for kind, text in found(tools=tools).items() if kind.endswith(".type")]
+
+    assert kinds == ["write-my-essay"]
+
+
 @pytest.mark.parametrize(
     "part",
     [
