@@ -1,4 +1,7 @@
-"""The shape of chat requests, as far as rules, quota and routing depend on it. Everything else passes through."""
+"""The shapes of the student API.
+
+Chat requests have theirs as far as rules, quota and routing depend on it. Everything else passes through.
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -23,7 +26,7 @@ PositiveInt = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class Part(TypedDict):
-    """One part of a message: text, an image, a file. Only its text is looked at."""
+    """One part of a message: text, an image, a file."""
 
     __pydantic_config__ = _LOOSE  # type: ignore[misc]
     type: Annotated[str, Field(max_length=60)]
