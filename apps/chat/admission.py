@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from apps.common.errors import Overloaded
+from apps.common.errors import Overloaded, Unavailable
 
 MOST_STARTING = 32
 MOST_WAITING = 2_000
@@ -162,3 +162,7 @@ async def watch_lag(pressure: Pressure) -> None:
 def overloaded() -> Overloaded:
     """Come back in one to three seconds, not all at once."""
     return Overloaded(wait_ms=_rng.randint(1_000, 3_000))
+
+
+def shutting_down() -> Unavailable:
+    return Unavailable("shutting_down", "The gateway is restarting. Ask again in a moment.")

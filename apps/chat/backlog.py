@@ -71,7 +71,9 @@ async def _apply(writer: Writer, kept: list[KeptSettlement]) -> list[int]:
 
 def to_body(unit: Unit) -> bytes:
     kind = next((name for name, movement in _MOVEMENTS.items() if isinstance(unit.movement, movement)), None)
-    return orjson.dumps({"kind": kind, "movement": unit.movement, "record": unit.record, "kept": unit.kept})
+    # A named tuple would be refused by orjson, which takes it for no more than a tuple.
+    movement = unit.movement._asdict() if isinstance(unit.movement, Settle) else unit.movement
+    return orjson.dumps({"kind": kind, "movement": movement, "record": unit.record, "kept": unit.kept})
 
 
 def from_body(body: bytes) -> Unit:

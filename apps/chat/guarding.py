@@ -6,6 +6,7 @@ whole, at the end of their choice, as no client can act on half of one; whatever
 Rules that only note what they find hold nothing back: they look at the whole text at the end.
 """
 
+import contextlib
 import logging
 import re
 from collections import defaultdict
@@ -96,11 +97,11 @@ class Guard:
         """A plain answer as it may go out. Raises AnswerBlocked, RulesUnavailable."""
         return await self._run(partial(self._examine_whole, body), size=len(body))
 
-    def give_up(self) -> None:
+    async def give_up(self) -> None:
         """Nothing goes out any more: record what is left, without what rules take out of it."""
         if not self._is_away:
-            for choice in list(self._open()):
-                self._record_rest(choice)
+            with contextlib.suppress(looking.RulesUnavailable):  # counted there: it took too long
+                await self._run(self._record_all, size=self._pending)
 
     def hits(self) -> tuple[Hit, ...]:
         """What was found, placed in the recorded text; its part is the position behind the last message."""
@@ -120,8 +121,9 @@ class Guard:
 
     @property
     def _pending(self) -> int:
+        """How much text is still to be looked at."""
         held = sum(channel.size for channel in self._channels.values())
-        return held + sum(map(len, (piece for whole in self._whole.values() for piece in whole)))
+        return held + _length(list(self._whole.values())) + _length(self._calls)
 
     async def _run(self, work: Callable[[], T], *, size: int) -> T:
         """A course that would rather go unchecked has no deadline here: an answer that was begun is to be ended."""
@@ -290,6 +292,10 @@ class Guard:
         late, self._late = self._late, []
         return joined([*out, *late])
 
+    def _record_all(self) -> None:
+        for index in list(self._open()):
+            self._record_rest(index)
+
     def _record_rest(self, index: int) -> None:
         """As `_finish`, for the record alone: a rule that blocks has nothing to stop any more."""
         try:
@@ -297,8 +303,8 @@ class Guard:
                 pass
         except AnswerBlocked:
             self._record_rest(index)
-        except EngineFailed:
-            logger.error("What was held of the answer of call %s is not recorded: it was not checked", self._call.id)
+        except Exception:  # whatever it is, the call must still be settled
+            logger.exception("What was held of the answer of call %s is not recorded: not checked", self._call.id)
 
     def _note(self, index: int, text: str) -> None:
         """Let the rules that only take note look at a whole text."""
@@ -348,6 +354,13 @@ def _add(held: dict[str, Any], piece: Mapping[str, Any]) -> None:
             held[key] += value
         elif value is not None or key not in held:
             held[key] = value
+
+
+def _length(value: Any) -> int:
+    """Of all texts within a value."""
+    if isinstance(value, dict):
+        return sum(map(_length, value.values()))
+    return sum(map(_length, value)) if isinstance(value, list) else len(value) if isinstance(value, str) else 0
 
 
 def _event_of(payload: Mapping[str, Any]) -> bytes:

@@ -41,9 +41,9 @@ def _is_count(value: Any) -> TypeGuard[int]:
 
 
 def index_of(choice: dict[str, Any]) -> int:
-    """Which of several answers a piece belongs to; what is no number is the first, so that no text is lost."""
+    """Which of several answers a piece belongs to; what is no such number is the first, so that no text is lost."""
     index = choice.get("index")
-    return index if isinstance(index, int) else 0
+    return index if isinstance(index, int) and index >= 0 else 0
 
 
 class AnswerText:
@@ -56,7 +56,14 @@ class AnswerText:
 
     def text(self) -> str:
         """The answer as people read it; several choices one below the other."""
-        return BETWEEN_CHOICES.join("".join(self.texts[index]) for index in sorted(self.texts))
+        return "".join(self.pieces())
+
+    def pieces(self) -> list[str]:
+        """That text in pieces. Those of the first choice stay where they are when others begin."""
+        made: list[str] = []
+        for number, index in enumerate(sorted(self.texts)):
+            made += [BETWEEN_CHOICES, *self.texts[index]] if number else self.texts[index]
+        return made
 
     def said(self) -> str:
         """What the first choice will be recognised by when the client sends it again: its content and tool calls."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from apps.accounts.principals import Principal
 from apps.chat import answers, guarding, recording, repeating, repeats, screening
-from apps.chat.admission import Turn
+from apps.chat.admission import Turn, shutting_down
 from apps.chat.answers import StoredAnswer
 from apps.chat.outlet import Reader
 from apps.chat.parsing import parse
@@ -129,7 +129,7 @@ async def _quota_now(plane: "Plane", arrival: Arrival) -> dict[str, str]:
 def refuse_if_closed(plane: "Plane", principal: Principal) -> None:
     """The refusals that cost nothing come first."""
     if plane.is_draining:
-        raise Unavailable("shutting_down", "The gateway is restarting. Ask again in a moment.")
+        raise shutting_down()
     if plane.spool.is_full:
         raise Unavailable("recording_unavailable", "Conversations cannot be recorded at the moment. Try again soon.")
     if not principal.is_open:

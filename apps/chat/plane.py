@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -106,13 +107,16 @@ class Plane:
     async def drain(self, *, seconds: float) -> None:
         """Let live answers end, at most so long; then end the rest with an error event. All are settled after it."""
         self.is_draining = True
-        live = {pump.task for pump in self.pumps}
-        if live:
-            await asyncio.wait(live, timeout=seconds)
+        await self._wait_for_pumps(seconds)
         for pump in list(self.pumps):
             pump.halt("shutting_down")
-        if live:
-            await asyncio.wait(live, timeout=END_SECONDS)
+        await self._wait_for_pumps(END_SECONDS)
+
+    async def _wait_for_pumps(self, seconds: float) -> None:
+        """Also for those that begin meanwhile, of calls that had been let in before."""
+        until = time.monotonic() + seconds
+        while self.pumps and (left := until - time.monotonic()) > 0:
+            await asyncio.wait({pump.task for pump in self.pumps}, timeout=left)
 
     async def close(self) -> None:
         """Stop in the order in which nothing is lost: answers, loops, ledger, spool, connections, sign of life."""

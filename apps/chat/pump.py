@@ -17,6 +17,7 @@ from django.conf import settings
 
 from apps.chat import answers, pacing
 from apps.chat.accounting import weights_of
+from apps.chat.admission import shutting_down
 from apps.chat.answers import StoredAnswer
 from apps.chat.charging import Ending, most_text
 from apps.chat.claims import Kept
@@ -29,7 +30,7 @@ from apps.chat.repeats import ONCE, Repeatable
 from apps.chat.reserving import Reservation, reserve
 from apps.chat.settling import Closed, settle
 from apps.chat.transcripts import Transcript
-from apps.common.errors import BlockedByRule, GatewayError, InternalError, Unavailable, UpstreamFailed
+from apps.common.errors import BlockedByRule, GatewayError, InternalError, UpstreamFailed
 from apps.providers.adapters import UpstreamBroken
 from apps.quotas.checkpoints import Checkpoint
 from apps.quotas.movements import Balance
@@ -80,6 +81,7 @@ class Pump:
         self._most_text = self._charged = 0
         self._opened: Opened | None = None
         self._was_tried = self._has_failed = False
+        self._is_whole = False  # the last event of a stream has come, and all before it has been handed on
         self._started = self._last_progress = time.monotonic()
         self._first_byte: float | None = None
         self._relayed_bytes: int | None = None
@@ -133,8 +135,7 @@ class Pump:
             return
         self._halted = self._relayed_bytes = None
         if self._limit is not None:
-            is_over = self._meter.is_done
-            self._limit.reschedule(self._loop.time() + CLEAN_END_GRACE if is_over else self._deadline)
+            self._limit.reschedule(self._loop.time() + CLEAN_END_GRACE if self._is_whole else self._deadline)
 
     # For whoever watches
 
@@ -153,8 +154,8 @@ class Pump:
         """What the answer would be charged if this process died now; spools the text up to here on the way."""
         if self._reservation is None or self._opened is None:
             return None
-        if len(self._heard.texts) == 1:
-            self._transcript.checkpoint(*self._heard.texts.values())
+        if self._heard.texts.keys() == {0}:
+            self._transcript.checkpoint(self._heard.pieces())
         relayed = self._plane.ratios.estimate(self._call.route.name, self._meter.text_bytes)
         possible = [self._meter.usage] if self._meter.usage is not None else []
         if not self._meter.is_usage_final:
@@ -181,6 +182,9 @@ class Pump:
         except Exception:
             logger.exception("Call %s ended in an error of ours", self._call.id)
             failure = InternalError()
+        except asyncio.CancelledError:  # the loop ends: the hold is for whoever sweeps, and the answer is no whole one
+            failure = shutting_down()
+            raise
         finally:
             if self.repeatable.digest is not None:
                 answer = self._answer() if failure is None else None
@@ -208,7 +212,7 @@ class Pump:
                     await self._pass_on(self._opened)
             self._meter.end()
         except TimeoutError:
-            return None if self._meter.is_done else self._halt_failure()
+            return None if self._is_whole else self._halt_failure()
         except UpstreamBroken as error:
             logger.warning("Call %s: the answer broke off: %s", self._call.id, error)
             return UpstreamFailed(INTERRUPTED, "The provider broke off in the middle of its answer. Ask again.")
@@ -229,9 +233,10 @@ class Pump:
             if block:
                 await self.outlet.put(block)
                 self._last_progress = time.monotonic()
-            if self._meter.is_done and self._limit is not None:
+            if self._meter.is_done and not self._is_whole and self._limit is not None:
                 # Reading to the very end lets the connection be used again; no one waits long for it.
                 self._limit.reschedule(self._loop.time() + CLEAN_END_GRACE)
+                self._is_whole = True
 
     async def _metered(self, chunk: bytes) -> bytes:
         try:
@@ -256,22 +261,23 @@ class Pump:
                 await self.outlet.put_last(await guard.end())
         except GatewayError as error:
             failure = error
-        guard.give_up()
+        except Exception:
+            logger.exception("Call %s: its answer could not be looked at", self._call.id)
+            failure = InternalError()
+        await guard.give_up()
         self.verdict = replace(self.verdict, hits=(*self.verdict.hits, *guard.hits()))
         return failure
 
     def _halt_failure(self) -> GatewayError:
         if self._halted == "shutting_down":
-            return Unavailable("shutting_down", "The gateway is restarting. Ask again in a moment.")
+            return shutting_down()
         if self._halted == "provider_stalled":
             return UpstreamFailed("upstream_stalled", "The provider stopped in the middle of its answer. Ask again.")
         return UpstreamFailed("upstream_timeout", "The answer took too long and was ended.", status=504)
 
     async def _settle(self, reservation: Reservation, failure: GatewayError | None) -> None:
         """Spool the rest of the text, charge, and let a plain answer go."""
-        texts = self._heard.texts
-        answer = [self._heard.text()] if len(texts) > 1 else next(iter(texts.values()), None)
-        self._transcript.finish(answer, said=self._heard.said())
+        self._transcript.finish(self._heard.pieces(), said=self._heard.said())
         settled = await settle(self._plane, self._closed(reservation, failure), kept=await self._kept(failure))
         self._charged = settled.charged
         pacing.correct(self._plane, self._call, reservation.pace, amount=settled.charged)

@@ -25,6 +25,7 @@ from apps.chat.schemas import (
     ModelsOut,
     UsageOut,
 )
+from apps.chat.usage import instant
 from apps.chat.usage import request as request_out
 from apps.chat.usage import usage as usage_of
 from apps.common.errors import NotFound
@@ -143,13 +144,9 @@ def _appeal(told: Told) -> AppealOut:
         reason=told.reason,
         state=told.state,  # type: ignore[arg-type]  # the database holds no other
         answer=told.answer,
-        created_at=_instant(told.created_at),
-        decided_at=_instant(told.decided_at) if told.decided_at else None,
+        created_at=instant(told.created_at),
+        decided_at=instant(told.decided_at) if told.decided_at else None,
     )
-
-
-def _instant(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _model(route: Route) -> ModelOut:

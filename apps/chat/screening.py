@@ -185,11 +185,10 @@ def _is_earlier(rule: CompiledRule, verdict: Verdict, *, last: int) -> bool:
 
 
 def with_guidance(messages: list[dict[str, Any]], guidance: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The messages with the guidance as system messages behind the client's own, so that it has the last word."""
+    """The messages with the guidance as system messages behind the last of the client's own: it has the last word."""
     if not guidance:
         return messages
-    place = 0
-    while place < len(messages) and messages[place]["role"] in ("system", "developer"):
-        place += 1
+    own = (n + 1 for n, message in enumerate(messages) if message["role"] in ("system", "developer"))
+    place = max(own, default=0)
     added = [{"role": "system", "content": text} for text in guidance]
     return [*messages[:place], *added, *messages[place:]]

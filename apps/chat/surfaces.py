@@ -2,7 +2,7 @@
 
 Whatever is a string in a request is a surface, known field or not, for a model may get to read it: so are the names of
 properties that no protocol has given. Left out are what names a kind of thing ("type", "role"), the model, and media
-that are no text. Each way of asking has an entry in DIALECTS; tests hold every address and every kind of surface
+where they may stand. Each way of asking has an entry in DIALECTS; tests hold every address and every kind of surface
 against it.
 """
 
@@ -20,6 +20,7 @@ _KIND = re.compile(r"[a-z][a-z0-9_.-]{0,59}")
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.+-]+=[\w.+-]+)*;base64,([A-Za-z0-9+/_=-]*)")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _MEDIA = (("input_audio", "data"), ("file", "file_data"), ("audio", "data"))
+_ADDRESSES = ("url", "image_url", "audio_url", "video_url", "file_data", "data")  # that may hold a file themselves
 _JSON = ("arguments", "input")
 
 # Names that protocols give to their properties. Any other name is somebody's own words.
@@ -35,6 +36,12 @@ _GIVEN_NAMES = """
     prompt_cache_key cache_control $ref $defs
 """
 _GIVEN = frozenset(_GIVEN_NAMES.split())
+# Likewise the kinds of what stands beside the messages, where a tool is shown to the model as it is.
+_KIND_NAMES = """
+    function custom allowed_tools grammar text json_object json_schema content approximate ephemeral
+    object array string number integer boolean null
+"""
+_GIVEN_KINDS = frozenset(_KIND_NAMES.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +106,16 @@ def _name(key: str, path: Path, message: int) -> Surface:
 
 
 def _leaf(value: str, path: Path, message: int) -> Iterator[Surface]:
-    if path[-1] in ("type", "role") and _KIND.fullmatch(value):
+    if path[-1] in ("type", "role") and _is_kind(value, message):
         return
-    if not is_media(value, path):
+    if message == BESIDE or not is_media(value, path):
         yield Surface(message, path, value, is_json=is_read_as_json(value, path))
-    elif text := _attached(value, path):
+    if _is_file(value, path) and (text := _attached(value, path)):
         yield Surface(message, path, text, is_fixed=True)
+
+
+def _is_kind(value: str, message: int) -> bool:
+    return value in _GIVEN_KINDS if message == BESIDE else _KIND.fullmatch(value) is not None
 
 
 def is_read_as_json(value: str, path: Path) -> bool:
@@ -112,7 +123,12 @@ def is_read_as_json(value: str, path: Path) -> bool:
 
 
 def is_media(value: str, path: Path) -> bool:
-    """Whether this is a file in letters rather than words."""
+    """Whether this is a file, where no model would read its letters as words."""
+    return path[-1] in _ADDRESSES and _is_file(value, path)
+
+
+def _is_file(value: str, path: Path) -> bool:
+    """Whether this has the form of a file in letters, which words can have as well."""
     if value.startswith("data:"):
         return _DATA_URL.fullmatch(value) is not None
     return path[-2:] in _MEDIA and _BASE64.fullmatch(value) is not None

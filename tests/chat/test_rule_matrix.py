@@ -94,6 +94,7 @@ MORE: Mapping[str, dict[str, Any]] = {
     "over two parts": user([{"type": "text", "text": "It is EXAM-1"}, {"type": "text", "text": "234, is it?"}]),
     "over two messages": {"messages": [{"role": "user", "content": "EXAM-"}, {"role": "user", "content": "1234"}]},
     "as the name of a property": beside(metadata={NEEDLE: "a"}),
+    "as what calls itself a picture": user([{"type": "text", "text": f"data:image/png;base64,{NEEDLE}"}]),
     "over the strings of arguments": called(
         {"function": {"name": "look", "arguments": '{"EXAM": 1, "b": "EXAM-1234"}'}}
     ),

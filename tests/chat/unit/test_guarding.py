@@ -275,6 +275,15 @@ def test_unknown_fields_go_through() -> None:
     assert client.events[0]["choices"][0]["delta"] == {"role": "assistant", "mood": {"is": 3}}
 
 
+def test_words_that_call_themselves_a_picture_are_redacted() -> None:
+    message = {"role": "assistant", "content": f"data:image/png;base64,{NEEDLE}"}
+    body = orjson.dumps({"choices": [{"index": 0, "message": message}]})
+
+    made = asyncio.run(guard(REDACT).whole(body))
+
+    assert orjson.loads(made)["choices"][0]["message"]["content"] == "data:image/png;base64,[code]"
+
+
 def test_text_of_unknown_fields_is_redacted_where_it_is_whole() -> None:
     client = run(guard(REDACT), stream(event({"sources": [{"title": f"On {NEEDLE}"}]}), END))
 
@@ -363,7 +372,7 @@ def test_what_is_recorded_of_a_stopped_answer_is_all_of_it() -> None:
 
     with pytest.raises(AnswerBlocked):
         run(made, stream(event({"content": f"So it is {NEEDLE}, as"}), event({"reasoning_content": "Hm."}), END))
-    made.give_up()
+    asyncio.run(made.give_up())
 
     (hit,) = made.hits()
     assert made.heard.text() == f"So it is {NEEDLE}, asHm."
@@ -375,7 +384,7 @@ def test_of_a_stopped_answer_what_other_rules_redact_is_not_recorded() -> None:
 
     with pytest.raises(AnswerBlocked):
         run(made, stream(event({"content": f"{NEEDLE} is never told"}), event({"refusal": NEEDLE}), END))
-    made.give_up()
+    asyncio.run(made.give_up())
 
     assert NEEDLE not in made.heard.text()
     assert made.heard.text() == "[code] is never told[code]"
@@ -409,7 +418,7 @@ def test_an_answer_nobody_waits_for_is_recorded_without_what_is_redacted() -> No
     made = guard(REDACT)
 
     asyncio.run(feed_one(made, Client(), event({"content": f"It is {NEEDLE} and"})))
-    made.give_up()
+    asyncio.run(made.give_up())
 
     assert made.heard.text() == "It is [code] and"
 
@@ -462,7 +471,7 @@ async def test_a_tool_call_that_cannot_be_checked_is_not_let_out_and_not_recorde
 
     with pytest.raises(RulesUnavailable):
         await made.end()
-    made.give_up()
+    await made.give_up()
 
     assert made.heard.text() == ""
 
@@ -499,7 +508,7 @@ async def test_what_a_thread_is_still_at_work_on_is_left_to_it() -> None:
     feeding.cancel()
     with pytest.raises(asyncio.CancelledError):
         await feeding
-    made.give_up()
+    await made.give_up()
 
     assert made.heard.text() == ""
     gate.set()
@@ -516,6 +525,44 @@ async def test_long_events_are_looked_at_in_a_thread_with_the_same_outcome() -> 
 async def test_long_answers_are_stopped_in_a_thread_as_well() -> None:
     with pytest.raises(AnswerBlocked):
         await guard(BLOCK).feed(joined([event({"content": f"{NEEDLE}{'long ' * 1_000}"}), END]))
+
+
+class PlacedMatcher(Matcher):
+    """Says in which threads it was asked."""
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__([pattern])
+        self.threads: set[str] = set()
+
+    def found(self, text: str | Folded) -> list[int]:
+        self.threads.add(threading.current_thread().name)
+        return super().found(text)
+
+
+async def test_what_is_left_of_a_long_answer_is_looked_at_in_a_thread() -> None:
+    rule = replace(REDACT, pattern="EXAM.*4")  # which holds everything
+    matcher = PlacedMatcher(rule.pattern)
+    made = guard_of(a_call("Hi"), Rulebook((rule,), matcher), occasion=ON_ANSWERS)
+    assert made is not None
+    await made.feed(joined([event({"content": f"{'long ' * 1_000}{NEEDLE}"})]))
+
+    await made.give_up()
+
+    assert made.heard.text() == f"{'long ' * 1_000}[code]"
+    assert threading.current_thread().name not in matcher.threads
+
+
+async def test_a_long_tool_call_that_came_in_short_pieces_is_looked_at_in_a_thread() -> None:
+    matcher = PlacedMatcher(REDACT.pattern)
+    made = guard_of(a_call("Hi"), Rulebook((REDACT,), matcher), occasion=ON_ANSWERS)
+    assert made is not None
+    for piece in [*["long "] * 1_000, NEEDLE]:
+        await made.feed(joined([event({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})]))
+
+    out = await made.feed(joined([END]))
+
+    assert b"[code]" in out
+    assert threading.current_thread().name not in matcher.threads
 
 
 # Odd events
@@ -542,7 +589,7 @@ def test_a_tool_call_stops_the_answer_and_is_recorded_with_those_behind_it() -> 
 
     with pytest.raises(AnswerBlocked):
         run(made, stream(event({"tool_calls": calls}), event({}, finish_reason="tool_calls")))
-    made.give_up()
+    asyncio.run(made.give_up())
 
     assert made.heard.text() == f"[f0] {NEEDLE}[f1] {NEEDLE}[f2] {{}}"
 
@@ -556,7 +603,7 @@ def test_an_answer_nobody_waits_for_is_recorded_although_it_would_have_been_stop
     made = guard(BLOCK)
 
     asyncio.run(feed_one(made, Client(), event({"content": NEEDLE, "reasoning_content": "Hm."})))
-    made.give_up()
+    asyncio.run(made.give_up())
 
     assert sorted(made.heard.text()) == sorted(f"{NEEDLE}Hm.")
     assert [hit.rule for hit in made.hits()] == [BLOCK]

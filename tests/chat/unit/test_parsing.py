@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from apps.chat.parsing import MAX_DEPTH, ChatCall, parse
+from apps.chat.schemas import CHAT_BODY
 from apps.common.errors import GatewayError, InvalidRequest, NotAllowed, NotFound
 from apps.providers.catalogue import Catalogue
 from tests.chat.unit.values import a_catalogue, a_principal, a_route
@@ -306,3 +308,18 @@ def test_a_course_without_models_says_so() -> None:
 def test_a_model_that_is_allowed_but_gone_is_not_found() -> None:
     with pytest.raises(NotFound):
         parsed({**GOOD, "model": "gone"}, catalogue=a_catalogue(allowed=("gone",)))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "user", "content": [1] * 1_000},
+        {"role": "user", "content": [{}] * 1_000},
+        {"role": "assistant", "tool_calls": [1] * 1_000},
+    ],
+)
+def test_of_many_mistakes_no_more_are_collected_than_need_be(message: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        CHAT_BODY.validate_python({"model": "model", "messages": [message] * 3})
+
+    assert caught.value.error_count() < 5

@@ -185,12 +185,13 @@ def messages(text: str) -> list[dict[str, Any]]:
         ("u1", "sG u1"),
         ("s1 u2", "s1 sG u2"),
         ("s1 d2 s3 u4", "s1 d2 s3 sG u4"),
-        ("u1 s2 u3", "sG u1 s2 u3"),
-        ("s1 u2 a3 s4 u5", "s1 sG u2 a3 s4 u5"),
+        ("u1 s2 u3", "u1 s2 sG u3"),
+        ("s1 u2 a3 s4 u5", "s1 u2 a3 s4 sG u5"),
+        ("u1 a2 d3", "u1 a2 d3 sG"),
         ("s1", "s1 sG"),
     ],
 )
-def test_guidance_comes_behind_the_leading_system_messages(before: str, after: str) -> None:
+def test_guidance_comes_behind_the_client_s_own_system_messages(before: str, after: str) -> None:
     assert roles(with_guidance(messages(before), ("G",))) == after
 
 

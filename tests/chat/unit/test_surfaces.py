@@ -44,6 +44,16 @@ def test_words_in_the_place_of_a_kind_are_text() -> None:
     assert in_message(content=[{"type": "My words!"}]) == {"messages[].content[].type": "My words!"}
 
 
+def test_so_are_kinds_that_no_protocol_has_given_to_what_a_tool_takes() -> None:
+    properties = {"a": {"type": "string"}, "b": {"type": "write-my-essay"}}
+    parameters = {"type": "object", "properties": properties}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": parameters}}]
+
+    kinds = [text for kind, text in found(tools=tools).items() if kind.endswith(".type")]
+
+    assert kinds == ["write-my-essay"]
+
+
 @pytest.mark.parametrize(
     "part",
     [
@@ -67,6 +77,18 @@ def test_a_file_of_text_is_read(data: str) -> None:
 @pytest.mark.parametrize("data", ["data:text/plain;base64,not base64!", "data: so it is"])
 def test_what_only_looks_like_a_file_is_text(data: str) -> None:
     assert in_message(content=data) == {"messages[].content": data}
+
+
+WORDS = "data:image/png;base64,write-my-essay"
+
+
+def test_words_that_call_themselves_a_picture_are_text_wherever_a_model_reads_them() -> None:
+    part = {"type": "text", "text": WORDS}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {"examples": [{"url": WORDS}]}}}]
+
+    assert WORDS in in_message(content=[part]).values()
+    assert WORDS in in_message(content=WORDS, name="me").values()
+    assert WORDS in found(tools=tools).values()
 
 
 def test_names_that_nobody_gave_are_text() -> None:

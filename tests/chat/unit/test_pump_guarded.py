@@ -1,0 +1,113 @@
+"""An answer that rules look at, from its provider to its client."""
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from apps.chat.guarding import guard_of
+from apps.chat.parsing import ChatCall
+from apps.chat.plane import Plane
+from apps.chat.pump import Pump
+from apps.common.errors import GatewayError, InternalError
+from apps.providers.adapters import UpstreamBroken
+from apps.quotas.models import Hold
+from apps.rules.rulebook import Occasion, Rulebook
+from tests.chat.unit.desk import Desk
+from tests.chat.unit.pumps import SECONDS, call_of, ended, failure_of, pump_of, read, record_of, state_of
+from tests.chat.unit.upstreams import (
+    DONE,
+    FINISH,
+    ScriptedUpstream,
+    completion,
+    piece,
+)
+from tests.chat.unit.values import a_rule
+
+
+def guarded(plane: Plane, call: ChatCall, *, action: str) -> Pump:
+    """An answer in which a rule looks for EXAM."""
+    rule = a_rule(direction="answer", pattern="EXAM", action=action, message="Not that.", replacement="[code]")
+    occasion = Occasion(direction="answer", now=datetime.now(UTC), timezone="UTC")
+    pump = pump_of(plane, call, guard=guard_of(call, Rulebook.of([rule]), occasion=occasion))
+    pump.start()
+    return pump
+
+
+async def test_a_plain_answer_leaves_as_the_rules_let_it(upstream: ScriptedUpstream, ledger: Plane, desk: Desk) -> None:
+    upstream.say(completion("The EXAM is easy"))
+    upstream.end()
+    pump = guarded(ledger, call_of(desk), action="redact")
+
+    async with asyncio.timeout(SECONDS):
+        head = await pump.outlet.head()
+
+    await ended(pump)
+    assert b"The [code] is easy" in (head.body or b"")
+
+
+@pytest.mark.parametrize("breaks", [False, True], ids=["whole", "broken off"])
+async def test_what_rules_have_held_of_a_stream_leaves_at_its_end(
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk, breaks: bool
+) -> None:
+    upstream.say(piece("Hello EXA"))
+    if breaks:
+        upstream.fail(UpstreamBroken("reset"))
+    else:
+        upstream.say(FINISH)
+        upstream.end()
+    pump = guarded(ledger, call_of(desk, is_stream=True), action="redact")
+
+    blocks = b"".join(await read(pump))
+
+    await ended(pump)
+    assert b"EXA" in blocks
+    assert blocks.endswith(DONE) is not breaks
+
+
+async def test_nothing_held_leaves_when_we_end_the_answer(
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+) -> None:
+    upstream.say(piece("Hello EXA"))
+    pump = guarded(ledger, call_of(desk, is_stream=True), action="redact")
+    async with asyncio.timeout(SECONDS):
+        await pump.outlet.head()
+
+    pump.halt("shutting_down")
+    blocks = b"".join(await read(pump))
+
+    await ended(pump)
+    assert b"shutting_down" in blocks
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+async def test_an_answer_that_a_rule_stops_is_blocked_and_charged(
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk, stream: bool
+) -> None:
+    upstream.say(*([piece("The EXAM is easy"), FINISH] if stream else [completion("The EXAM is easy")]))
+    upstream.end()
+    pump = guarded(ledger, call_of(desk, is_stream=stream), action="block")
+
+    with contextlib.suppress(GatewayError):
+        await read(pump)
+
+    await ended(pump)
+    record = await record_of(pump)
+    assert (record.status, record.charged > 0) == ("blocked", True)
+
+
+async def test_a_mistake_of_ours_while_rules_look_at_it_gives_the_hold_back(
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+) -> None:
+    deep: Any = 1
+    for _ in range(300):  # which can be read, but not written down again
+        deep = [deep]
+    upstream.say(completion("The EXAM is easy", deep=deep))
+    upstream.end()
+    pump = guarded(ledger, call_of(desk), action="redact")
+
+    failure = await failure_of(pump)
+
+    assert (type(failure), await state_of(pump)) == (InternalError, Hold.State.RELEASED)
