@@ -6,6 +6,7 @@ was cut off can be kept as well.
 
 import asyncio
 import logging
+import sqlite3
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,16 @@ async def make_up(writer: Writer, *, spools: Path, owners: Path, mine: Path) -> 
 
 def _to_make_up(spools: Path, owners: Path, mine: Path) -> list[Path]:
     found = [path for path in sorted(spools.glob("*.sqlite3")) if path == mine or not is_alive(owners, path.stem)]
-    return [path for path in found if spool.settlements(path, limit=1)]
+    return [path for path in found if _holds_any(path)]
+
+
+def _holds_any(path: Path) -> bool:
+    try:
+        return bool(spool.settlements(path, limit=1))
+    except sqlite3.Error:
+        if path.exists():
+            raise
+        return False  # whoever drained it was just removing it
 
 
 async def _apply(writer: Writer, kept: list[KeptSettlement]) -> list[int]:
@@ -71,9 +81,7 @@ async def _apply(writer: Writer, kept: list[KeptSettlement]) -> list[int]:
 
 def to_body(unit: Unit) -> bytes:
     kind = next((name for name, movement in _MOVEMENTS.items() if isinstance(unit.movement, movement)), None)
-    # A named tuple would be refused by orjson, which takes it for no more than a tuple.
-    movement = unit.movement._asdict() if isinstance(unit.movement, Settle) else unit.movement
-    return orjson.dumps({"kind": kind, "movement": movement, "record": unit.record, "kept": unit.kept})
+    return orjson.dumps({"kind": kind, "movement": unit.movement, "record": unit.record, "kept": unit.kept})
 
 
 def from_body(body: bytes) -> Unit:

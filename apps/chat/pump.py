@@ -29,7 +29,7 @@ from apps.chat.parsing import ChatCall
 from apps.chat.repeats import ONCE, Repeatable
 from apps.chat.reserving import Reservation, reserve
 from apps.chat.settling import Closed, settle
-from apps.chat.transcripts import Transcript
+from apps.chat.transcripts import Transcript, until_on_disk
 from apps.common.errors import BlockedByRule, GatewayError, InternalError, UpstreamFailed
 from apps.providers.adapters import UpstreamBroken
 from apps.quotas.checkpoints import Checkpoint
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 USAGE_GRACE = 2.0
+LAST_LOOK = 0.05
 CLEAN_END_GRACE = 0.25
 INTERRUPTED = "upstream_interrupted"
 
@@ -143,8 +144,15 @@ class Pump:
         """End the answer for a reason of ours, if it has not ended by then. The first reason counts."""
         if self._halted is None:
             self._halted = reason
-            if self._limit is not None and not self._limit.expired():
-                self._limit.reschedule(self._loop.time() + after)
+            if after:
+                self._loop.call_later(after, self._expire, reason)
+            else:
+                self._expire(reason, after=0.0)
+
+    def _expire(self, reason: Halt, *, after: float = LAST_LOOK) -> None:
+        """End what is to end. A little later than now: a process that stood still reads first what came meanwhile."""
+        if self._halted == reason and self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(self._loop.time() + after)
 
     def check_stall(self, now: float, *, limit: float) -> None:
         if self._opened is not None and now - self._last_progress > limit:
@@ -277,7 +285,7 @@ class Pump:
 
     async def _settle(self, reservation: Reservation, failure: GatewayError | None) -> None:
         """Spool the rest of the text, charge, and let a plain answer go."""
-        self._transcript.finish(self._heard.pieces(), said=self._heard.said())
+        await until_on_disk(self._transcript.finish(self._heard.pieces(), said=self._heard.said()))
         settled = await settle(self._plane, self._closed(reservation, failure), kept=await self._kept(failure))
         self._charged = settled.charged
         pacing.correct(self._plane, self._call, reservation.pace, amount=settled.charged)

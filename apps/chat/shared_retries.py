@@ -57,7 +57,7 @@ class SharedRetries:
                 on_wait()
                 stored = await self._wait(name)
         except AWAY as error:
-            logger.warning("Redis is away, so that a repeated request is carried out again: %r", error)
+            logger.debug("Redis is away, so that a repeated request is carried out again: %r", error)
             return None
         return await answers.unseal(stored.decode(), claim=name) if stored not in (None, OPEN) else None
 
@@ -100,7 +100,7 @@ class SharedRetries:
             else:
                 await self._redis.set(name, await answers.seal(answer, claim=name), ex=int(SECONDS))
         except AWAY as error:
-            logger.warning("Redis is away, so that no other process can give the answer of %s: %r", pump.id, error)
+            logger.debug("Redis is away, so that no other process can give the answer of %s: %r", pump.id, error)
 
 
 def _name(digest: bytes) -> str:

@@ -1,7 +1,9 @@
 """Transcripts: the text of a call on its way to the spool."""
 
+import asyncio
 import logging
 from collections import OrderedDict
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from apps.chat.parsing import ChatCall
@@ -14,8 +16,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT_BYTES = 4096
 MAX_KNOWN = 50_000
+DISK_SECONDS = 1.0
+
+
+async def until_on_disk(written: Future[None] | None) -> None:
+    """Wait before a call is settled, for one that is settled must not lose its text, even if the process is killed.
+
+    A disk that does not take it keeps nobody waiting for long: the spool goes on trying.
+    """
+    if written is not None and not written.done():
+        await asyncio.wait([asyncio.wrap_future(written)], timeout=DISK_SECONDS)
 
 
 class KnownEnds:
@@ -51,13 +62,14 @@ class Transcript:
         if self._is_kept and len(pieces) > self._pieces:
             self._append(SpooledRecord(call=self._call.id, turns=(*self._prompt(), *self._answer(pieces))))
 
-    def finish(self, answer: list[str] | None, *, said: str | None = None) -> None:
+    def finish(self, answer: list[str] | None, *, said: str | None = None) -> Future[None] | None:
         """Spool the rest, with the place in the conversation. `answer` is None if there was none.
 
-        `said` is what the answer will be recognised by in later calls; None if that is all of it.
+        `said` is what the answer will be recognised by in later calls; None if that is all of it. The future ends when
+        all text is on disk; None if none is kept.
         """
         if not self._is_kept:
-            return
+            return None
         place = self._locate()
         whole = said if said is not None else "".join(answer or ())
         tail = threads.extend(place.digest, "assistant", whole) if whole else ""
@@ -65,9 +77,10 @@ class Transcript:
         record = SpooledRecord(
             call=self._call.id, turns=turns, final=True, head=place.head, tail=tail, history=place.history
         )
-        self._append(record)
+        written = self._append(record)
         if tail and self._is_whole:
             self._ends.add(tail)
+        return written
 
     def _locate(self) -> Place:
         if self._place is None:
@@ -93,9 +106,10 @@ class Transcript:
         self._seq += 1
         return [SpooledTurn(self._seq - 1, None, "assistant", text)]
 
-    def _append(self, record: SpooledRecord) -> None:
+    def _append(self, record: SpooledRecord) -> Future[None] | None:
         try:
-            self._spool.append(record)
+            return self._spool.append(record)
         except SpoolFull as error:
             self._is_whole = False
             logger.error("Text of call %s is lost: %s", self._call.id, error)
+            return None

@@ -1,8 +1,8 @@
 """The spool: what waits, on disk, until it has reached the database: the text of conversations, and settlements.
 
-One SQLite file per web process. `append` only queues; a thread of its own commits what has queued in one transaction,
-so no answer ever waits for the disk. Records leave the file only after the database has committed them. Settlements
-come here while the database is away; whoever keeps one can wait until it is on disk.
+One SQLite file per web process. `append` and `keep` only queue; a thread of its own commits what has queued in one
+transaction, and whoever must not lose it can wait for that. Records leave the file only after the database has
+committed them. Settlements come here while the database is away.
 """
 
 import logging
@@ -84,7 +84,7 @@ class _Item:
     call: str
     body: bytes
     at: float
-    written: Future[None] | None = None
+    written: Future[None]
 
 
 class Spool:
@@ -112,20 +112,23 @@ class Spool:
                 "The spool could not be written before the end: about %d records are lost", self._queue.qsize()
             )
 
-    def append(self, record: SpooledRecord) -> None:
-        """Queue a record. Raises SpoolFull when the disk has fallen hopelessly behind."""
+    def append(self, record: SpooledRecord) -> Future[None]:
+        """Queue a record; the future ends when it is on disk. Raises SpoolFull when the disk is hopelessly behind."""
         body = record.body()
         if self._queue.qsize() >= MAX_QUEUED or self.waiting_bytes + len(body) > MAX_QUEUED_BYTES:
             raise SpoolFull(f"{self._queue.qsize()} records wait for the disk.")
-        self._appended_bytes += len(body)
-        self._queue.put(_Item("records", record.call, body, time.time()))
+        return self._put("records", record.call, body)
 
     def keep(self, *, call: str, settlement: bytes) -> Future[None]:
         """Queue a settlement, which is never refused; the future ends when it is on disk."""
-        written: Future[None] = Future()
-        self._appended_bytes += len(settlement)
-        self._queue.put(_Item("settlements", call, settlement, time.time(), written))
-        return written
+        return self._put("settlements", call, settlement)
+
+    def _put(self, table: str, call: str, body: bytes) -> Future[None]:
+        item = _Item(table, call, body, time.time(), Future())
+        item.written.set_running_or_notify_cancel()  # whoever stops waiting cancels nothing
+        self._appended_bytes += len(body)
+        self._queue.put(item)
+        return item.written
 
     @property
     def waiting_bytes(self) -> int:
@@ -147,8 +150,7 @@ class Spool:
                 time.sleep(0.5)
             self._written_bytes += sum(len(item.body) for item in batch)
             for item in batch:
-                if item.written is not None:
-                    item.written.set_result(None)
+                item.written.set_result(None)
         file.close()
 
     def _open(self) -> sqlite3.Connection:

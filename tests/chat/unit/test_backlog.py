@@ -1,6 +1,7 @@
 """What could not be settled while the database was away, and is made up for."""
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -144,3 +145,25 @@ def test_a_dead_process_is_made_up_for_by_another(desk: Desk, machine: Machine) 
     after_its_end = machine.make_up(desk.writer, mine=another)
 
     assert (while_it_lives, after_its_end) == (0, 1)
+
+
+def test_a_spool_that_is_removed_meanwhile_holds_nothing(
+    machine: Machine, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process has drained what a dead one left, and removes its file just when this one opens it."""
+    gone = machine.directory / "spool" / "dead.sqlite3"
+    spool.connect(gone).close()
+    find = spool.settlements
+
+    def remove_first(path: Path, **options: int) -> list[spool.KeptSettlement]:
+        if path == gone:
+            gone.unlink()
+            raise sqlite3.OperationalError("disk I/O error")
+        return find(path, **options)
+
+    monkeypatch.setattr(spool, "settlements", remove_first)
+    call = desk.reserve()
+    machine.keep(settlement(desk, call, 70), call=call)
+
+    assert machine.make_up(desk.writer) == 1
+    assert not gone.exists()

@@ -5,10 +5,16 @@ What students see of it is tested through HTTP. There, two processes race; here,
 
 import asyncio
 import time
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from apps.chat import pump as pump_module
+from apps.chat import transcripts
 from apps.chat.outlet import QUEUE_BYTES
+from apps.chat.parsing import ChatCall
 from apps.chat.plane import Plane
 from apps.chat.pump import CLEAN_END_GRACE
 from apps.common.errors import InternalError, Unavailable
@@ -256,6 +262,47 @@ async def test_what_was_on_disk_before_a_second_choice_began_is_followed_by_all_
     assert answer == ["one, two,", " three\n\nfour"]
 
 
+# Its text
+
+
+def kept_call(desk: Desk) -> ChatCall:
+    call = call_of(desk, is_stream=True)
+    return replace(call, principal=replace(call.principal, logging="full"))
+
+
+async def test_it_is_charged_once_its_text_is_on_disk(
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed right after the charge has not lost what was charged for."""
+    on_disk: Future[None] = Future()
+    monkeypatch.setattr(transcripts, "DISK_SECONDS", SECONDS)
+    monkeypatch.setattr(ledger.spool, "append", lambda record: on_disk)
+    upstream.say(piece("Hello"), FINISH, usage(200, 100), DONE)
+    upstream.end()
+    pump = pump_of(ledger, kept_call(desk))
+    pump.start()
+    await read(pump, blocks=2)
+
+    assert await state_of(pump) == Hold.State.HELD
+    on_disk.set_result(None)
+    await ended(pump)
+    assert await state_of(pump) == Hold.State.SETTLED
+
+
+async def test_a_disk_that_does_not_take_it_keeps_nobody_waiting(
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transcripts, "DISK_SECONDS", 0.01)
+    monkeypatch.setattr(ledger.spool, "append", lambda record: Future())
+    upstream.say(piece("Hello"), FINISH, usage(200, 100), DONE)
+    upstream.end()
+    pump = pump_of(ledger, kept_call(desk))
+    pump.start()
+
+    assert (await read(pump))[-1] == DONE
+    assert await state_of(pump) == Hold.State.SETTLED
+
+
 # A client that leaves, or reads no more
 
 
@@ -284,6 +331,24 @@ async def test_no_more_than_two_seconds_though(upstream: ScriptedUpstream, ledge
 
     record = await record_of(pump)
     assert (record.status, record.is_estimated, upstream.is_closed) == ("left", True, True)
+
+
+async def test_what_came_while_the_process_stood_still_is_read_first(
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump_module, "USAGE_GRACE", 0.01)
+    upstream.hops = 5  # of the loop, from the socket to whoever reads
+    upstream.say(piece("Hello"))
+    pump = streaming(ledger, desk)
+    await read(pump, blocks=1)
+
+    pump.client_left()
+    upstream.say(FINISH, usage(200, 100), DONE)
+    time.sleep(0.05)  # noqa: ASYNC251  # the process is stopped
+    await ended(pump)
+
+    record = await record_of(pump)
+    assert (record.charged, record.is_estimated) == (300, False)
 
 
 async def test_the_first_reason_to_end_counts(upstream: ScriptedUpstream, ledger: Plane, desk: Desk) -> None:

@@ -40,6 +40,7 @@ class ScriptedUpstream:
         self._script: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
         self.on_close: Callable[[], None] = lambda: None
         self.is_closed = False
+        self.hops = 0
 
     def say(self, *chunks: bytes) -> None:
         for chunk in chunks:
@@ -55,6 +56,8 @@ class ScriptedUpstream:
         while (item := await self._script.get()) is not None:
             if isinstance(item, Exception):
                 raise item
+            for _ in range(self.hops):
+                await asyncio.sleep(0)
             yield item
 
     def close(self) -> None:
