@@ -259,6 +259,25 @@ async def test_a_provider_that_does_not_begin_is_too_slow(
     assert time.monotonic() - started < 2.0
 
 
+async def test_an_error_whose_body_never_comes_is_classified_by_its_status(adapter: OpenAIAdapter) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 500 No\r\ncontent-length: 100\r\n\r\n{")
+        await reader.read()  # until we hang up
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    address = "http://{}:{}/v1".format(*server.sockets[0].getsockname())
+    outgoing = Outgoing(body=BODY, is_stream=False, request_id="req-1")
+
+    async with asyncio.timeout(SECONDS):
+        with pytest.raises(UpstreamRefused) as caught:
+            await adapter.open(a_candidate(address, first_byte_timeout=0.2), outgoing)
+
+    server.close()
+    assert (caught.value.reason, caught.value.status) == ("error", 500)
+
+
 async def test_a_provider_that_hangs_up_is_broken(adapter: OpenAIAdapter, stub: ProviderStub) -> None:
     stub.will(reset=True)
 

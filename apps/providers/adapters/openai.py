@@ -1,5 +1,6 @@
 """The adapter for everything that speaks OpenAI's chat completions API."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import orjson
@@ -38,7 +39,7 @@ class OpenAIAdapter:
         except RelayError as error:
             raise UpstreamRefused(_reason(error), detail=str(error)) from error
         if response.status != 200:
-            raise await _refusal(response)
+            raise await _refusal(response, seconds=target.first_byte_timeout)
         _check_form(response, is_stream=outgoing.is_stream)
         return OpenAIUpstream(response)
 
@@ -75,10 +76,10 @@ def _check_form(response: RelayResponse, *, is_stream: bool) -> None:
         raise UpstreamRefused("error", detail=f"Answered {kind or 'no type'} ({encoding}) instead of {wanted}.")
 
 
-async def _refusal(response: RelayResponse) -> UpstreamRefused:
-    """Classify a status other than 200, reading no more of its body than an error needs."""
+async def _refusal(response: RelayResponse, *, seconds: float) -> UpstreamRefused:
+    """Classify a status other than 200, reading no more of its body, and for no longer, than an error needs."""
     try:
-        body = await _read_some(response)
+        body = await _read_some(response, seconds=seconds)
     finally:
         response.close()
     status = response.status
@@ -94,15 +95,16 @@ async def _refusal(response: RelayResponse) -> UpstreamRefused:
     return UpstreamRefused("error", detail=detail, status=status)
 
 
-async def _read_some(response: RelayResponse) -> bytes:
+async def _read_some(response: RelayResponse, *, seconds: float) -> bytes:
     parts, size = [], 0
     try:
-        async for chunk in response.chunks():
-            parts.append(chunk)
-            size += len(chunk)
-            if size >= MAX_ERROR_BYTES:
-                break
-    except ConnectionBroken:
+        async with asyncio.timeout(seconds):
+            async for chunk in response.chunks():
+                parts.append(chunk)
+                size += len(chunk)
+                if size >= MAX_ERROR_BYTES:
+                    break
+    except (ConnectionBroken, TimeoutError):
         pass  # what has arrived is enough to classify by its status
     return b"".join(parts)[:MAX_ERROR_BYTES]
 
