@@ -102,6 +102,12 @@ def _is_deep(body: Any) -> bool:
 
 
 def _check_shape(body: dict[str, Any]) -> None:
+    if body.get("models"):  # OpenRouter would let any of them answer, whatever it costs and whoever may use it
+        raise InvalidRequest(
+            "unsupported_parameter",
+            "Name one model, in 'model', and leave 'models' out: the course decides which models answer.",
+            param="models",
+        )
     try:
         CHAT_BODY.validate_python(body)
     except ValidationError as error:

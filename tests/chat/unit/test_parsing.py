@@ -169,6 +169,14 @@ def test_a_wide_body_is_not_deep() -> None:
 # What passes
 
 
+def test_other_models_are_not_reached_by_way_of_the_provider() -> None:
+    """OpenRouter answers with any of `models`, at its own price and whatever the course allows."""
+    with pytest.raises(InvalidRequest) as caught:
+        parsed({**GOOD, "models": ["model", "dear/model"]})
+
+    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "models")
+
+
 def test_unknown_fields_pass_as_they_are() -> None:
     sent = {
         **GOOD,
