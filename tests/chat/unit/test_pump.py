@@ -491,3 +491,20 @@ async def test_a_mistake_of_ours_in_the_middle_is_an_error_event(
 
     await ended(pump)
     assert b'"internal_error"' in last
+
+
+async def test_an_answer_that_somebody_reads_is_not_stopped_for_want_of_a_reader(
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+) -> None:
+    """The next attempt went back to the first one's process, while one at another process gave up."""
+    upstream.say(piece("Hello"))
+    pump = streaming(ledger, desk)
+    await read(pump, blocks=1)
+
+    pump.stop_if_unread()
+    assert not pump.is_deserted
+    upstream.say(FINISH, usage(200, 100), DONE)
+    upstream.end()
+
+    assert (await read(pump))[-1] == DONE
+    assert (await record_of(pump)).status == "answered"
