@@ -12,7 +12,7 @@ import pytest
 
 from apps.chat.models import Repeat
 from apps.common.ids import new_id
-from tests.chat.test_several_processes import knows, only, spools, web_processes
+from tests.chat.test_several_processes import only, wait_until_both_know, web_processes
 from tests.chat.world import PATIENCE, World, make_world, wait_until
 from tests.live import own_data_dir, start_gateway
 from tests.provider_stub import ProviderStub
@@ -32,10 +32,7 @@ def two(
         start_gateway(data_dir, WEB_CONCURRENCY="2") as gateway,
         make_world(gateway, stub) as world,
     ):
-        wait_until(lambda: len(spools(data_dir)) == 2, what="The start of both processes")
-        for pid in web_processes(gateway):
-            with only(pid, gateway):
-                wait_until(lambda: knows(world), what="The process' notice of the world")
+        wait_until_both_know(world, data_dir)
         yield world, stub
 
 

@@ -61,6 +61,13 @@ def knows(world: World) -> bool:
     return world.model.name in [model["id"] for model in models.get("data", [])]
 
 
+def wait_until_both_know(world: World, data_dir: Path) -> None:
+    wait_until(lambda: len(spools(data_dir)) == 2, what="The start of both processes")
+    for pid in web_processes(world.gateway):
+        with only(pid, world.gateway):
+            wait_until(lambda: knows(world), what="The process' notice of the world")
+
+
 def admitted_by_each(gateway: Gateway, stub: ProviderStub, *, limit: int, times: int) -> list[int]:
     """How many of so many requests one process admits after the other."""
     with create_world(gateway, stub, policy={"student_requests_per_minute": limit}) as world:
