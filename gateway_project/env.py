@@ -98,6 +98,11 @@ class Env(BaseSettings):
         60.0, gt=0, description="Seconds until a provider's first byte, where the provider sets none."
     )
     stall_timeout: float = Field(30.0, gt=0, description="Seconds between two pieces of a provider's answer.")
+    client_left_grace: float = Field(
+        2.0,
+        gt=0,
+        description="Seconds that a provider may go on after the client left: for its usage, and for who asks again.",
+    )
     request_timeout: float = Field(600.0, gt=0, description="Seconds for one call to a provider as a whole.")
     pool_timeout: float = Field(5.0, gt=0, description="Seconds to wait for a free connection to a provider.")
     max_connections: int = Field(2000, gt=0, description="Most connections to providers at once.")

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-USAGE_GRACE = 2.0
 LAST_LOOK = 0.05
 CLEAN_END_GRACE = 0.25
 INTERRUPTED = "upstream_interrupted"
@@ -111,7 +110,7 @@ class Pump:
     def stop_if_unread(self) -> None:
         """Stop the provider after a moment, unless somebody reads."""
         if self.outlet.is_abandoned:
-            self.halt("client_left", after=USAGE_GRACE)
+            self.halt("client_left", after=settings.CLIENT_LEFT_GRACE)
             self._relayed_bytes = self._meter.text_bytes
 
     @property

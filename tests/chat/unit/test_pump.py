@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from apps.chat import pump as pump_module
 from apps.chat import transcripts
 from apps.chat.outlet import QUEUE_BYTES
 from apps.chat.parsing import ChatCall
@@ -334,9 +333,9 @@ async def test_no_more_than_two_seconds_though(upstream: ScriptedUpstream, ledge
 
 
 async def test_what_came_while_the_process_stood_still_is_read_first(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    upstream: ScriptedUpstream, ledger: Plane, desk: Desk, settings: Any
 ) -> None:
-    monkeypatch.setattr(pump_module, "USAGE_GRACE", 0.01)
+    settings.CLIENT_LEFT_GRACE = 0.01
     upstream.hops = 5  # of the loop, from the socket to whoever reads
     upstream.say(piece("Hello"))
     pump = streaming(ledger, desk)
