@@ -1,7 +1,6 @@
 """The ASGI application: the data plane for /v1, the control plane for everything else, and the lifespan of both."""
 
 import asyncio
-import gc
 import logging
 import os
 import warnings
@@ -21,6 +20,7 @@ from apps.chat.plane import Plane  # noqa: E402
 from gateway_project import health, metrics  # noqa: E402
 from gateway_project.databases import disconnect  # noqa: E402
 from gateway_project.forwarding import TrustedProxies  # noqa: E402
+from gateway_project.garbage import spare_the_collector  # noqa: E402
 from gateway_project.handler import DataPlaneHandler  # noqa: E402
 from gateway_project.wire import with_body_limit  # noqa: E402
 
@@ -43,16 +43,6 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await with_body_limit(_control, scope, receive, send, limit=settings.MAX_REQUEST_SIZE)
 
 
-def _spare_the_collector() -> None:
-    """Take what is loaded by now out of garbage collection: it stays as long as the process.
-
-    Going through it again and again stopped the event loop for a tenth of a second at a time.
-    """
-    get_resolver().url_patterns  # noqa: B018  # loads the admin, which would otherwise come after
-    gc.collect()
-    gc.freeze()
-
-
 async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
     """Open the plane before the first request, and close it after the last."""
     await receive()
@@ -63,7 +53,8 @@ async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
             plane = scope["state"]["plane"] = await Plane.open()
             showing = asyncio.create_task(metrics.show_for_ever(plane))
         health.watch(plane)
-        _spare_the_collector()
+        get_resolver().url_patterns  # noqa: B018  # loads the admin, which would otherwise come after
+        spare_the_collector()
         await send({"type": "lifespan.startup.complete"})
     except Exception as error:
         if isinstance(error, OperationalError):  # it is away, as may happen; whoever supervises us tries again
