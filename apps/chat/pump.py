@@ -29,7 +29,7 @@ from apps.chat.parsing import ChatCall
 from apps.chat.repeats import ONCE, Repeatable
 from apps.chat.reserving import Reservation, reserve
 from apps.chat.settling import Closed, settle
-from apps.chat.transcripts import Transcript, until_on_disk
+from apps.chat.transcripts import Transcript
 from apps.common.errors import BlockedByRule, GatewayError, InternalError, UpstreamFailed
 from apps.providers.adapters import UpstreamBroken
 from apps.quotas.checkpoints import Checkpoint
@@ -284,8 +284,9 @@ class Pump:
 
     async def _settle(self, reservation: Reservation, failure: GatewayError | None) -> None:
         """Spool the rest of the text, charge, and let a plain answer go."""
-        await until_on_disk(self._transcript.finish(self._heard.pieces(), said=self._heard.said()))
-        settled = await settle(self._plane, self._closed(reservation, failure), kept=await self._kept(failure))
+        written = self._transcript.finish(self._heard.pieces(), said=self._heard.said())
+        kept = await self._kept(failure)
+        settled = await settle(self._plane, self._closed(reservation, failure), kept=kept, after=written)
         self._charged = settled.charged
         pacing.correct(self._plane, self._call, reservation.pace, amount=settled.charged)
         if failure is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from apps.chat import accounting, backlog
 from apps.chat.accounting import Unit
 from apps.chat.parsing import ChatCall
-from apps.chat.transcripts import Transcript, until_on_disk
+from apps.chat.transcripts import Transcript
 from apps.common.commit import StoreAway
 from apps.common.errors import GatewayError
 from apps.conversations.calls import CallRow, HitRow, Record
@@ -63,9 +63,9 @@ async def refused(
     """Write down a call that was refused before anything was sent, with its prompt."""
     took = int((datetime.now(UTC) - now).total_seconds() * 1000)
     row = replace(row_of(call, now=now), status=status, error_code=error.code, duration_ms=took)
-    await until_on_disk(Transcript(plane, call).finish(None))
+    written = Transcript(plane, call).finish(None)
     unit = Unit(record=Record(row, hit_rows(call, verdict)))
     try:
-        await plane.writer.submit(accounting.apply, unit)
+        await plane.writer.submit(accounting.apply, unit, after=written)
     except StoreAway:
         await backlog.keep(plane.spool, unit, call=call.id)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -57,29 +58,31 @@ class Settled:
     balances: tuple[Balance, ...]
 
 
-async def settle(plane: "Plane", closed: Closed, *, kept: Kept | None = None) -> Settled:
+async def settle(
+    plane: "Plane", closed: Closed, *, kept: Kept | None = None, after: Future[None] | None = None
+) -> Settled:
     """Charge and record. While the database is away, what is to be charged and recorded is kept on disk instead.
 
-    `kept`: what becomes of the claim of a call that carried an Idempotency-Key.
+    `kept`: what becomes of the claim of a call that carried an Idempotency-Key. `after`: until then it waits.
     """
     cost = cost_of(plane, closed)
     _learn(plane, closed, cost)
     now = datetime.now(UTC)
     call = closed.call
     movement = Release(hold=call.id, now=now) if cost.is_free else Settle(hold=call.id, charge=cost.amount, now=now)
-    outcome = await _commit(plane, Unit(movement, record_of(closed, cost), kept=kept), call=call.id)
+    outcome = await _commit(plane, Unit(movement, record_of(closed, cost), kept=kept), call=call.id, after=after)
     held = closed.reservation.balances
     if not isinstance(outcome, Ended):
         return Settled(cost.amount, held)
-    after = zip(held, outcome.totals, strict=True)
-    return Settled(cost.amount, tuple(Balance(balance.account, *totals) for balance, totals in after))
+    changed = zip(held, outcome.totals, strict=True)
+    return Settled(cost.amount, tuple(Balance(balance.account, *totals) for balance, totals in changed))
 
 
-async def _commit(plane: "Plane", unit: Unit, *, call: str) -> object:
+async def _commit(plane: "Plane", unit: Unit, *, call: str, after: Future[None] | None) -> object:
     """The outcome, or None if the database is away and the unit is kept instead."""
     for pause in RETRY_PAUSES:
         try:
-            return await plane.writer.submit(accounting.apply, unit)
+            return await plane.writer.submit(accounting.apply, unit, after=after)
         except StoreAway:
             await asyncio.sleep(pause)
     await backlog.keep(plane.spool, unit, call=call)

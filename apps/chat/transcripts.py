@@ -1,6 +1,5 @@
 """Transcripts: the text of a call on its way to the spool."""
 
-import asyncio
 import logging
 from collections import OrderedDict
 from concurrent.futures import Future
@@ -17,16 +16,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_KNOWN = 50_000
-DISK_SECONDS = 1.0
-
-
-async def until_on_disk(written: Future[None] | None) -> None:
-    """Wait before a call is settled, for one that is settled must not lose its text, even if the process is killed.
-
-    A disk that does not take it keeps nobody waiting for long: the spool goes on trying.
-    """
-    if written is not None and not written.done():
-        await asyncio.wait([asyncio.wrap_future(written)], timeout=DISK_SECONDS)
 
 
 class KnownEnds:
@@ -66,7 +55,8 @@ class Transcript:
         """Spool the rest, with the place in the conversation. `answer` is None if there was none.
 
         `said` is what the answer will be recognised by in later calls; None if that is all of it. The future ends when
-        all text is on disk; None if none is kept.
+        all text is on disk, and the call is settled after that: one that is settled must not lose its text, even if the
+        process is killed. None if no text is kept.
         """
         if not self._is_kept:
             return None

@@ -28,6 +28,7 @@ R = TypeVar("R")
 logger = logging.getLogger(__name__)
 
 BATCH = 512
+AFTER_SECONDS = 1.0
 AWAY_SECONDS = 0.2
 WATCH_SECONDS = 0.5
 
@@ -76,11 +77,21 @@ class Writer:
         if self._thread.is_alive():
             self._thread.join()
 
-    def submit(self, apply: Apply[U, R], unit: U) -> asyncio.Future[R]:
-        """Queue a unit from the event loop; the future ends when its transaction is committed."""
+    def submit(self, apply: Apply[U, R], unit: U, *, after: Future[None] | None = None) -> asyncio.Future[R]:
+        """Queue a unit from the event loop; the future ends when its transaction is committed.
+
+        It is queued once `after` has ended, whatever thread ends it: the loop need not wake up for that. What never
+        ends keeps a unit waiting for no more than AFTER_SECONDS.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[R] = loop.create_future()
-        self._put(_Unit(apply, unit, future, loop))
+        waiting = _Unit(apply, unit, future, loop)
+        if after is None or after.done():
+            self._put(waiting)
+        else:
+            timer = loop.call_later(AFTER_SECONDS, self._put, waiting)
+            future.add_done_callback(lambda _: timer.cancel())
+            after.add_done_callback(lambda _: self._put(waiting))
         return future
 
     def call(self, apply: Apply[U, R], unit: U) -> R:
@@ -90,7 +101,11 @@ class Writer:
         return future.result()
 
     def _put(self, unit: "_Unit") -> None:
+        """Queue it, if it is not queued yet."""
         with self._gate:
+            if unit.is_queued:
+                return
+            unit.is_queued = True
             if not self._stopped:
                 self._queue.put(unit)
                 return
@@ -215,13 +230,13 @@ def _watch(session: Session, done: threading.Event) -> None:
 class _Unit:
     """A queued piece of work and the future of whoever waits for it."""
 
-    __slots__ = ("apply", "error", "future", "is_separated", "loop", "result", "work")
+    __slots__ = ("apply", "error", "future", "is_queued", "is_separated", "loop", "result", "work")
 
     def __init__(self, apply: Any, work: Any, future: Any, loop: asyncio.AbstractEventLoop | None) -> None:
         self.apply, self.work, self.future, self.loop = apply, work, future, loop
         self.result: Any = None
         self.error: Exception | None = None
-        self.is_separated = False
+        self.is_queued = self.is_separated = False
 
     def resolve(self) -> None:
         if self.future.done():

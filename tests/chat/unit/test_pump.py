@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from apps.chat import transcripts
 from apps.chat.outlet import QUEUE_BYTES
 from apps.chat.parsing import ChatCall
 from apps.chat.plane import Plane
 from apps.chat.pump import CLEAN_END_GRACE
+from apps.common import commit
 from apps.common.errors import InternalError, Unavailable
 from apps.providers.adapters import UpstreamBroken, UpstreamRefused
 from apps.quotas.models import Hold
@@ -274,7 +274,7 @@ async def test_it_is_charged_once_its_text_is_on_disk(
 ) -> None:
     """A process that is killed right after the charge has not lost what was charged for."""
     on_disk: Future[None] = Future()
-    monkeypatch.setattr(transcripts, "DISK_SECONDS", SECONDS)
+    monkeypatch.setattr(commit, "AFTER_SECONDS", SECONDS)
     monkeypatch.setattr(ledger.spool, "append", lambda record: on_disk)
     upstream.say(piece("Hello"), FINISH, usage(200, 100), DONE)
     upstream.end()
@@ -291,7 +291,7 @@ async def test_it_is_charged_once_its_text_is_on_disk(
 async def test_a_disk_that_does_not_take_it_keeps_nobody_waiting(
     upstream: ScriptedUpstream, ledger: Plane, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transcripts, "DISK_SECONDS", 0.01)
+    monkeypatch.setattr(commit, "AFTER_SECONDS", 0.01)
     monkeypatch.setattr(ledger.spool, "append", lambda record: Future())
     upstream.say(piece("Hello"), FINISH, usage(200, 100), DONE)
     upstream.end()
