@@ -4,7 +4,6 @@
 turn typing errors and noise away without a query, and lets scanners find leaked keys without asking us.
 """
 
-import hashlib
 import hmac
 import secrets
 import zlib
@@ -42,7 +41,7 @@ def is_well_formed(text: str) -> bool:
 
 def digest(text: str, *, pepper: str) -> str:
     """HMAC-SHA256 of the key under the pepper, as 64 hexadecimal characters."""
-    return hmac.new(pepper.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(pepper.encode(), text.encode(), "sha256").hex()
 
 
 def _checksum(body: str) -> str:

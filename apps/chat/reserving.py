@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -165,17 +166,17 @@ def quota_headers(balances: Sequence[Balance], *, now: datetime) -> dict[str, st
     """
     own = balances[0]
     headers = {"x-quota-reset": _rfc3339(own.account.week)}
-    if own.limit is not None:
-        headers["x-quota-limit-tokens"] = str(own.limit)
+    if (limit := own.limit) is not None:
+        headers["x-quota-limit-tokens"] = str(limit)
         if (used := percentage_used(own)) >= WARN_FROM:
             headers["x-quota-warning"] = str(used)
-    limited = [one for one in balances if one.remaining is not None]
+    limited = [(left, one) for one in balances if (left := one.remaining) is not None]
     if limited:
-        tightest = min(limited, key=_remaining)
+        left, tightest = min(limited, key=itemgetter(0))
         headers |= {
-            "x-quota-remaining-tokens": str(_remaining(tightest)),
+            "x-quota-remaining-tokens": str(left),
             "x-ratelimit-limit-tokens": str(tightest.limit),
-            "x-ratelimit-remaining-tokens": str(_remaining(tightest)),
+            "x-ratelimit-remaining-tokens": str(left),
             "x-ratelimit-reset-tokens": duration((tightest.account.week.ends_at - now) // timedelta(microseconds=1)),
         }
     return headers
@@ -191,10 +192,6 @@ def percentage_used(balance: Balance) -> int:
 def remaining_of(balances: Sequence[Balance]) -> int | None:
     """What can still be reserved: the least over all limited accounts; None if none is."""
     return min((left for balance in balances if (left := balance.remaining) is not None), default=None)
-
-
-def _remaining(balance: Balance) -> int:
-    return balance.remaining or 0
 
 
 def _rfc3339(week: Week) -> str:

@@ -73,7 +73,7 @@ async def chat_completions(request: StudentRequest) -> HttpResponseBase:
         raw=request.raw,
         now=datetime.now(UTC),
         trace=request.trace,
-        assignment=request.headers.get("x-assignment", "")[:MAX_ASSIGNMENT],
+        assignment=request.META.get("HTTP_X_ASSIGNMENT", "")[:MAX_ASSIGNMENT],
         attempt=attempt_of(request.META),
     )
     answer = await pipeline.chat(request.plane, arrival)

@@ -38,7 +38,8 @@ class Balance(NamedTuple):
     @property
     def remaining(self) -> int | None:
         """What could still be reserved; None is unlimited. Never negative, also after a cut of the limit."""
-        return None if self.limit is None else max(0, self.limit - self.used - self.held)
+        limit = self.limit
+        return None if limit is None else max(0, limit - self.used - self.held)
 
 
 class Reserve(NamedTuple):

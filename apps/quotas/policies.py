@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, Literal
 
 from django.db.models import QuerySet
@@ -24,6 +25,16 @@ CLOCKS_DIFFER = timedelta(hours=1)  # what has ended is kept for so long, for re
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RolePolicy:
+    """What each member of a role may use. None is as for students."""
+
+    weekly_tokens: int | None = None
+    requests_per_minute: int | None = None
+    concurrent_requests: int | None = None
+    tokens_per_minute: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class CoursePolicy:
     """What a course and each of its students may use. Token limits are weighted; None is unlimited."""
 
@@ -46,15 +57,15 @@ class CoursePolicy:
     fallback_model: str = ""
     fallback_student_weekly_tokens: int = 0
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RolePolicy:
-    """What each member of a role may use. None is as for students."""
-
-    weekly_tokens: int | None = None
-    requests_per_minute: int | None = None
-    concurrent_requests: int | None = None
-    tokens_per_minute: int | None = None
+    @cached_property
+    def for_students(self) -> RolePolicy:
+        """What each student may use, and whoever has a role of which nothing else is said."""
+        return RolePolicy(
+            weekly_tokens=self.student_weekly_tokens,
+            requests_per_minute=self.student_requests_per_minute,
+            concurrent_requests=self.student_concurrent_requests,
+            tokens_per_minute=self.student_tokens_per_minute,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +90,15 @@ class Policies:
 
     def of_role(self, principal: Principal) -> RolePolicy:
         """What the caller's role may use, with what students may where it says nothing."""
-        policy = self.of(principal.course_id)
-        own = self.roles.get((principal.course_id, principal.role), _AS_STUDENTS)
+        students = self.of(principal.course_id).for_students
+        own = self.roles.get((principal.course_id, principal.role))
+        if own is None:
+            return students
         return RolePolicy(
-            weekly_tokens=_first(own.weekly_tokens, policy.student_weekly_tokens),
-            requests_per_minute=_first(own.requests_per_minute, policy.student_requests_per_minute),
-            concurrent_requests=_first(own.concurrent_requests, policy.student_concurrent_requests),
-            tokens_per_minute=_first(own.tokens_per_minute, policy.student_tokens_per_minute),
+            weekly_tokens=_first(own.weekly_tokens, students.weekly_tokens),
+            requests_per_minute=_first(own.requests_per_minute, students.requests_per_minute),
+            concurrent_requests=_first(own.concurrent_requests, students.concurrent_requests),
+            tokens_per_minute=_first(own.tokens_per_minute, students.tokens_per_minute),
         )
 
     def standing(self, principal: Principal, *, now: datetime) -> Standing:
@@ -156,7 +169,6 @@ class Policies:
 
 
 _NOTHING = CoursePolicy()
-_AS_STUDENTS = RolePolicy()
 
 
 def _first(own: int | None, students: int | None) -> int | None:

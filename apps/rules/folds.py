@@ -342,4 +342,4 @@ _ASCII_WORK = re2.compile(rf"[\x00-\x1f\x7f]|  |{_SET_APART_ASCII}")
 
 def is_plain(text: str) -> bool:
     """Whether the ASCII steps leave a text as it is. One quick look, for most texts are such."""
-    return _ASCII_WORK.search(text) is None
+    return _ASCII_WORK.search(text.encode()) is None
