@@ -35,6 +35,34 @@ _TOO_LARGE = _refusal("431 Request Header Fields Too Large")
 _TOO_MANY = _refusal("503 Service Unavailable", "Too many connections. Try again in a moment.", "retry-after: 2")
 
 
+class _InOnePiece:
+    """The transport of a response of known length: its head waits for its body, and both go out in one system call.
+
+    The head of a stream goes out at once.
+    """
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle, self._transport = cycle, cycle.transport
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        cycle = self._cycle
+        if self._head:
+            self._transport.writelines((self._head, data))
+            cycle.transport = self._transport
+        elif cycle.response_started and cycle.expected_content_length and cycle.scope["method"] != "HEAD":
+            self._head = data
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Without the head of a response that nothing follows: its client could not tell it from a whole one."""
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """Headers must be whole within RECEIPT_TIMEOUT; a body must keep coming at a kilobyte a second after that.
 
@@ -78,6 +106,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._in_progress = cycle
+        cycle.transport = _InOnePiece(cycle)  # type: ignore[assignment]  # as much of one as a response uses
         super()._start_asgi_task(cycle, app)
 
     def _stop_answering(self) -> None:

@@ -197,3 +197,19 @@ def cpu_seconds(gateway: Gateway) -> float:
 )
 def test_a_share_of_the_descriptors_is_left_to_others(wanted: int, limit: int, ceiling: int) -> None:
     assert connection_ceiling(wanted=wanted, descriptors=limit) == ceiling
+
+
+def test_a_response_of_known_length_comes_in_one_piece(gateway: Gateway) -> None:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE) as client:
+        for _ in range(2):
+            client.sendall(LINE + b"\r\n")
+            head, _, body = client.recv(65_536).partition(b"\r\n\r\n")
+            assert status(head) == 200
+            assert f"content-length: {len(body)}".encode() in head.lower()
+
+
+def test_a_head_that_was_asked_for_alone_comes_alone(gateway: Gateway) -> None:
+    received = answer(gateway, b"HEAD" + LINE.removeprefix(b"GET") + b"connection: close\r\n\r\n")
+
+    assert status(received) == 200
+    assert received.endswith(b"\r\n\r\n")
