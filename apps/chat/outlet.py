@@ -98,14 +98,25 @@ class ClientStalled(InvalidRequest):
         )
 
 
-class Outlet:
-    """A head, and for streams a reader of the blocks behind it. `keeps`: the answer may be asked for again."""
+class Room:
+    """The bytes that all open answers of a process may keep together, in case somebody asks for them again."""
 
-    def __init__(self, *, request_id: str, keeps: bool = False) -> None:
+    def __init__(self, most: int = 64 * 2**20) -> None:
+        self.left = most
+
+
+class Outlet:
+    """A head, and for streams a reader of the blocks behind it. With `room`, the answer may be asked for again.
+
+    What it keeps is bounded on its own and in that room, and given back at its end.
+    """
+
+    def __init__(self, *, request_id: str, room: Room | None = None) -> None:
         self._request_id = request_id
         self._head: asyncio.Future[Head] = asyncio.get_running_loop().create_future()
         self._is_abandoned = self._is_stalled = False
-        self._kept: bytearray | None = bytearray() if keeps else None  # in one piece: of small ones, half is overhead
+        self._room = room
+        self._kept = bytearray() if room is not None else None  # in one piece: of small ones, half is overhead
         self.reader = Reader()
         self.is_sending = False
 
@@ -166,16 +177,26 @@ class Outlet:
             self._is_stalled = not await self.reader.put_last(block)  # `finish` will say so
 
     def _keep(self, block: bytes) -> None:
-        if self._kept is not None:
+        if self._kept is None or self._room is None:
+            return
+        if len(self._kept) + len(block) > ANSWER_BYTES or len(block) > self._room.left:
+            self._give_up()
+        else:
             self._kept += block
-            if len(self._kept) > ANSWER_BYTES:
-                self._kept = None
+            self._room.left -= len(block)
+
+    def _give_up(self) -> None:
+        """Keep nothing any more."""
+        if self._kept is not None and self._room is not None:
+            self._room.left += len(self._kept)
+            self._kept = None
 
     async def finish(self, failure: GatewayError | None, *, charged: int = 0) -> None:
         """Tell the client how it ended: the last thing it hears, after everything has been committed.
 
         One that has stopped reading hears of that instead, for what waited for it is dropped: never a clean end.
         """
+        self._give_up()
         if not self._head.done():
             if failure is not None:
                 self._head.set_exception(failure)

@@ -13,6 +13,7 @@ from apps.accounts.principals import Principals
 from apps.chat import recovery
 from apps.chat.admission import Admission, watch_lag
 from apps.chat.metering import Ratios
+from apps.chat.outlet import Room
 from apps.chat.retries import Retries
 from apps.chat.shared_retries import SharedRetries
 from apps.chat.transcripts import KnownEnds
@@ -58,6 +59,7 @@ class Plane:
     known_ends: KnownEnds = field(default_factory=KnownEnds)
     retries: Retries = field(default_factory=Retries)
     shared_retries: SharedRetries | None = None
+    kept: Room = field(default_factory=Room)
     pumps: "set[Pump]" = field(default_factory=set)
     is_draining: bool = False
     _loops: list[asyncio.Task[None]] = field(default_factory=list)

@@ -73,7 +73,7 @@ class Pump:
         self._guard, self._cleared = guard, b""
         self._heard: AnswerText = guard.heard if guard else self._meter
         self._transcript = Transcript(plane, call)
-        self.outlet = Outlet(request_id=call.id, keeps=bool(repeatable))
+        self.outlet = Outlet(request_id=call.id, room=plane.kept if repeatable else None)
         self._limit: asyncio.Timeout | None = None
         self._deadline: float | None = None
         self._halted: Halt | None = None

@@ -8,7 +8,7 @@ import pytest
 
 from apps.chat import outlet as outlet_module
 from apps.chat.opening import Opened
-from apps.chat.outlet import DONE, QUEUE_BYTES, Head, Outlet
+from apps.chat.outlet import DONE, QUEUE_BYTES, Head, Outlet, Room
 from apps.chat.repeats import ANSWER_BYTES
 from apps.chat.reserving import Reservation
 from apps.common.errors import Unavailable, UpstreamFailed
@@ -248,7 +248,7 @@ async def test_nor_what_was_held_until_the_end(begun: Outlet) -> None:
 @pytest.fixture
 async def kept() -> Outlet:
     """A stream whose blocks are kept, and whose answer has begun."""
-    outlet = Outlet(request_id="r", keeps=True)
+    outlet = Outlet(request_id="r", room=Room())
     outlet.begin(a_head())
     return outlet
 
@@ -298,6 +298,30 @@ async def test_no_more_is_kept_than_a_bound(kept: Outlet) -> None:
     await kept.put(b"x")
 
     assert (at_the_bound, kept.is_kept, kept.kept) == (True, False, None)
+
+
+async def test_all_together_keep_no_more_than_there_is_room_for() -> None:
+    room = Room(most=10)
+    first, second = (Outlet(request_id="r", room=room) for _ in range(2))
+
+    await first.put(b"x" * 6)
+    await second.put(b"x" * 4)
+    in_time = (first.kept, second.kept)
+    await second.put(b"x")
+
+    assert in_time == (b"x" * 6, b"x" * 4)
+    assert (first.is_kept, second.is_kept, room.left) == (True, False, 4)
+
+
+async def test_at_its_end_an_answer_gives_its_room_back() -> None:
+    room = Room(most=10)
+    outlet = Outlet(request_id="r", room=room)
+    outlet.begin(a_head())
+    await outlet.put(b"1")
+
+    await outlet.finish(None)
+
+    assert (outlet.kept, room.left) == (None, 10)
 
 
 async def test_most_answers_are_not_kept(begun: Outlet) -> None:
