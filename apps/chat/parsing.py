@@ -16,6 +16,7 @@ from apps.conversations.threads import Message
 from apps.providers.catalogue import Catalogue, Route
 
 MAX_DEPTH = 64
+MAX_PARTS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class ChatCall:
 def parse(raw: bytes, *, id: str, principal: Principal, catalogue: Catalogue, trace: Trace | None = None) -> ChatCall:
     """Raises InvalidRequest, NotFound or NotAllowed."""
     body = _decode(raw)
+    _check_number(body)
     _check_shape(body)
     route = _route(body["model"], principal, catalogue)
     caps = [cap for cap in (body.get("max_tokens"), body.get("max_completion_tokens")) if cap is not None]
@@ -99,6 +101,23 @@ def _is_deep(body: Any) -> bool:
         if not level:
             return False
     return any(isinstance(value, dict | list) for value in level)
+
+
+def _check_number(body: dict[str, Any]) -> None:
+    """Each part costs the event loop something, and hundreds of thousands of empty ones fit into a body."""
+    messages = body.get("messages")
+    lists = (
+        message.get(key)
+        for message in (messages if isinstance(messages, list) else ())
+        if isinstance(message, dict)
+        for key in ("content", "tool_calls")
+    )
+    if sum(len(parts) for parts in lists if isinstance(parts, list)) > MAX_PARTS:
+        raise InvalidRequest(
+            "too_many_parts",
+            f"The messages have more than {MAX_PARTS:,} parts together. Join texts that belong together.",
+            param="messages",
+        )
 
 
 def _check_shape(body: dict[str, Any]) -> None:

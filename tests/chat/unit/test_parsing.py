@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from apps.chat.parsing import MAX_DEPTH, ChatCall, parse
+from apps.chat.parsing import MAX_DEPTH, MAX_PARTS, ChatCall, parse
 from apps.chat.schemas import CHAT_BODY
 from apps.common.errors import GatewayError, InvalidRequest, NotAllowed, NotFound
 from apps.providers.catalogue import Catalogue
@@ -331,3 +331,23 @@ def test_of_many_mistakes_no_more_are_collected_than_need_be(message: dict[str, 
         CHAT_BODY.validate_python({"model": "model", "messages": [message] * 3})
 
     assert caught.value.error_count() < 5
+
+
+CALL = {"type": "function", "id": "1", "function": {"name": "f", "arguments": ""}}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"role": "user", "content": [{"type": "text", "text": ""}] * (MAX_PARTS // 2)}] * 2,
+        [{"role": "assistant", "content": None, "tool_calls": [CALL] * (MAX_PARTS // 2)}] * 2,
+    ],
+    ids=["parts", "tool calls"],
+)
+def test_there_are_no_more_parts_than_a_bound(messages: list[dict[str, Any]]) -> None:
+    assert parsed({**GOOD, "messages": messages}).messages
+
+    with pytest.raises(InvalidRequest) as caught:
+        parsed({**GOOD, "messages": [*messages, {"role": "user", "content": [{"type": "text", "text": ""}]}]})
+
+    assert (caught.value.code, caught.value.param) == ("too_many_parts", "messages")
