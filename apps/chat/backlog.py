@@ -25,12 +25,20 @@ from apps.quotas.movements import Release, Settle
 
 logger = logging.getLogger(__name__)
 
+DISK_SECONDS = 5.0
 _MOVEMENTS = {"settle": Settle, "release": Release}
 
 
 async def keep(spool: Spool, unit: Unit, *, call: str) -> None:
-    """Return once the unit is on disk; from then on it is only a matter of time until it is in the database."""
-    await asyncio.wrap_future(spool.keep(call=call, settlement=to_body(unit)))
+    """Return once the unit is on disk; from then on it is only a matter of time until it is in the database.
+
+    A disk that takes nothing keeps nobody waiting for more than DISK_SECONDS: the spool goes on trying, and if the
+    process dies before, the hold is charged as that of any process that died.
+    """
+    written = asyncio.wrap_future(spool.keep(call=call, settlement=to_body(unit)))
+    await asyncio.wait([written], timeout=DISK_SECONDS)
+    if not written.done():
+        logger.error("Neither the database nor the disk takes the settlement of call %s: it waits in memory", call)
 
 
 async def make_up(writer: Writer, *, spools: Path, owners: Path, mine: Path) -> int:

@@ -91,6 +91,21 @@ def test_a_settlement_that_had_been_committed_after_all_changes_nothing(desk: De
     assert (Hold.objects.get(pk=call).state, row.charged, row.rule_hits.count()) == (Hold.State.SETTLED, 70, 1)
 
 
+def test_a_disk_that_takes_nothing_keeps_nobody_waiting(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(backlog, "DISK_SECONDS", 0.01)
+    stuck = Spool(tmp_path / "spool" / "stuck.sqlite3")  # its thread has not started
+    call = desk.reserve()
+
+    asyncio.run(backlog.keep(stuck, settlement(desk, call, 70), call=call))
+
+    assert f"the settlement of call {call}" in caplog.text
+    stuck.start()
+    stuck.stop()
+    assert [kept.call for kept in spool.settlements(stuck.path)] == [call]
+
+
 def test_the_hold_of_a_reservation_of_which_nothing_was_known_is_released(desk: Desk, machine: Machine) -> None:
     call, never = desk.reserve(), new_id()
     for id in (call, never):
