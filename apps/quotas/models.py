@@ -184,6 +184,7 @@ class WeeklyUsage(models.Model):
         INSTITUTION = "institution", "Institution"
         FALLBACK = "fallback", "Student, fallback model"
 
+    owner = ""  # what people call the account, where a query has looked it up
     # Whose account is a membership.
     OF_STUDENTS: ClassVar[tuple[str, ...]] = ("student", "fallback")
 
@@ -213,7 +214,8 @@ class WeeklyUsage(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} {self.account}, week of {self.starts_at:%Y-%m-%d}"
+        owner = self.owner or f"{self.get_kind_display()} {self.account}"
+        return f"{owner}, week of {self.starts_at:%Y-%m-%d}"
 
 
 class Hold(models.Model):

@@ -170,6 +170,13 @@ def test_weekly_usage_tells_the_limit_that_calls_obey(instructor: Client, world:
     assert all("of 60\N{NARROW NO-BREAK SPACE}500<" in page.content.decode() for page in pages)
 
 
+def test_the_page_of_a_week_says_whose_it_is(instructor: Client, world: CourseWorld) -> None:
+    page: Any = instructor.get(page_of_row(world.week))
+
+    assert f"{world.student.external_id} · " in str(page.context["original"])
+    assert "Student in a course" not in str(page.context["subtitle"])
+
+
 def test_a_week_that_is_over_claims_no_limit(instructor: Client, world: CourseWorld) -> None:
     """What the limit was then is kept nowhere."""
     WeeklyUsage.objects.filter(pk=world.week.pk).update(
