@@ -22,8 +22,17 @@ class Week:
 
 def week_at(now: datetime, *, timezone: str, first_day: int) -> Week:
     """The week that contains `now`. `first_day` counts from Monday = 0."""
+    latest = _latest.get((timezone, first_day))
+    if latest is not None and latest.starts_at <= now < latest.ends_at:
+        return latest
     today = now.astimezone(zone(timezone)).date()
-    return _week_from(today - timedelta(days=(today.weekday() - first_day) % 7), timezone)
+    week = _week_from(today - timedelta(days=(today.weekday() - first_day) % 7), timezone)
+    _latest[timezone, first_day] = week
+    return week
+
+
+# By zone and first day the week that was last asked for: nearly always it is asked for again.
+_latest: dict[tuple[str, int], Week] = {}
 
 
 @lru_cache(maxsize=1024)

@@ -107,6 +107,8 @@ class Verdict:
     @property
     def guidance(self) -> tuple[str, ...]:
         """What to tell the model, each text once, in order of priority."""
+        if not self.hits:
+            return ()
         rules = sorted(self._enforced("guide"), key=lambda rule: -rule.priority)
         return tuple(dict.fromkeys(rule.guidance for rule in rules))
 
