@@ -41,6 +41,10 @@ _ACTIONS = ("block", "redact")
 _Channels = defaultdict[tuple[int, str], Channel]
 
 
+class _Pieces(list[str]):
+    """A text that comes piece by piece, so that its length costs nothing until it is put together."""
+
+
 class AnswerBlocked(BlockedByRule):
     """A rule stopped the answer. It was generated and is charged."""
 
@@ -235,7 +239,7 @@ class Guard:
         calls = self._calls[index]
         while calls:
             number = min(calls)
-            yield self._synthetic(index, self._called(index, number, calls.pop(number)))
+            yield self._synthetic(index, self._called(index, number, _put_together(calls.pop(number))))
 
     def _called(self, index: int, number: int, call: dict[str, Any]) -> dict[str, Any]:
         delta = {"function_call": call} if number < 0 else {"tool_calls": [{"index": number, **call}]}
@@ -350,10 +354,19 @@ def _add(held: dict[str, Any], piece: Mapping[str, Any]) -> None:
             if not isinstance(held.get(key), dict):
                 held[key] = {}
             _add(held[key], value)
-        elif isinstance(value, str) and key in ("name", "arguments", "input") and isinstance(held.get(key), str):
-            held[key] += value
+        elif isinstance(value, str) and key in ("name", "arguments", "input"):
+            if not isinstance(held.get(key), _Pieces):
+                held[key] = _Pieces()
+            held[key].append(value)
         elif value is not None or key not in held:
             held[key] = value
+
+
+def _put_together(held: Any) -> Any:
+    """A tool call as it would have come in one piece."""
+    if isinstance(held, _Pieces):
+        return "".join(held)
+    return {key: _put_together(value) for key, value in held.items()} if isinstance(held, dict) else held
 
 
 def _length(value: Any) -> int:
