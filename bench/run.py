@@ -78,8 +78,12 @@ def _measure(port: int, upstream_port: int, key: str, pid: int) -> dict[str, Any
     report["memory at rest, web process"] = f"{rest / 1024:.0f} MB"
     spike = asyncio.run(hold(port=port, key=key, model="slow", count=200, within=10, pid=web))
     many = asyncio.run(hold(port=port, key=key, model="slow", count=1000, within=2, pid=web))
+    most = asyncio.run(
+        hold(port=port, key=key, model="slow", count=2000, within=4, pid=web, is_official=True, rest_kb=rest)
+    )
     report["200 streams in 10 s"] = spike
     report["1,000 open streams"] = many
+    report["2,000 of official clients"] = most
     return report
 
 
