@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib import admin
 from django.db import connection
 from django.test.utils import setup_databases, teardown_databases
 from hypothesis import HealthCheck
@@ -29,6 +30,7 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.register_profile("battery", parent=hypothesis_settings.get_profile("suite"), max_examples=2_000)
 hypothesis_settings.load_profile("suite")
+admin.autodiscover()  # some tests ask for its pages while they are collected
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
