@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
+from django.conf import global_settings, settings
 from django.contrib import admin
 from django.db import connection
+from django.test import override_settings
 from django.test.utils import setup_databases, teardown_databases
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from apps.accounts.models import Course, Membership
+from gateway_project.demo import ensure_demo
 from tests import factories, probes
-from tests.live import Gateway, own_data_dir, pristine_data_dir, start_gateway
+from tests.live import Gateway, copied_data_dir, empty_data_dir, models_on, own_data_dir, start_gateway
 from tests.provider_stub import ProviderStub
 
 # No deadlines and no complaints of slowness: the machine may be busy with other things. The battery looks longer.
@@ -124,9 +126,24 @@ def gateway(django_db_setup: None) -> Iterator[Gateway]:
 
 
 @pytest.fixture(scope="session")
-def pristine(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def before_first_run(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data directory with an empty, migrated database, and the tests' own secrets."""
-    with pristine_data_dir(tmp_path_factory.mktemp("pristine")) as directory:
+    with empty_data_dir(tmp_path_factory.mktemp("empty")) as directory:
+        yield directory
+
+
+@pytest.fixture(scope="session")
+def pristine(
+    before_first_run: Path, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A data directory as a first run leaves it, with the demo alone.
+
+    Without it each gateway would make a demo at its start, and take half a second for good hashes of its passwords.
+    """
+    with copied_data_dir(before_first_run, tmp_path_factory.mktemp("pristine")) as directory:
+        hashers = override_settings(PASSWORD_HASHERS=global_settings.PASSWORD_HASHERS)  # those that gateways know
+        with django_db_blocker.unblock(), models_on(directory), hashers:
+            ensure_demo(data_dir=directory, base_url="http://127.0.0.1:8000")
         yield directory
 
 
