@@ -35,12 +35,24 @@ hypothesis_settings.load_profile("suite")
 admin.autodiscover()  # some tests ask for its pages while they are collected
 
 
+# pytest-django refuses the database to tests that name neither its mark nor a fixture that depends on these.
+_SERVERS = {"django_db_setup", "spare_server"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         marker = item.get_closest_marker("django_db")
         if marker is not None and marker.kwargs.get("transaction"):
             # A flush would pull the rows from under the running server, and set back the revisions it goes by.
             raise pytest.UsageError(f"{item.nodeid}: use the fixture committed_db instead of transaction=True.")
+        if marker is not None or not _SERVERS.isdisjoint(_fixtures(item)):
+            item.add_marker("database")
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    """Those that it uses, directly or by way of others."""
+    names: list[str] = getattr(item, "fixturenames", [])
+    return names
 
 
 class LoopLag:
