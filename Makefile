@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
 # A process for each core, in any order; whoever is done first takes over tests from the others.
 IN_PARALLEL := -n auto --dist worksteal
-# What depends on the database, and runs over both.
-OVER_BOTH := tests/quotas tests/conversations tests/common tests/chat tests/postgresql \
+# What depends on the database, and runs over both. Tests there that cannot touch it run over SQLite alone.
+OVER_BOTH := -m "database and not battery" tests/quotas tests/conversations tests/common tests/chat tests/postgresql \
 	tests/faults/test_f01_kill.py tests/faults/test_f19_postgresql.py tests/faults/test_f55_disconnect.py \
 	tests/faults/test_chaos.py
 # What must be covered to the last branch: the ledger, the pump and the pipeline.

@@ -1,5 +1,11 @@
+from collections.abc import Sequence
+from typing import Any
+
 from django.apps import AppConfig
+from django.contrib import admin
 from django.contrib.admin import apps as admin_apps
+from django.contrib.admin.checks import check_admin_app, check_dependencies
+from django.core import checks
 
 
 class GatewayProjectConfig(AppConfig):
@@ -17,7 +23,20 @@ class GatewayProjectConfig(AppConfig):
 
 
 class StoaAdminConfig(admin_apps.AdminConfig):
-    """Django's admin with the site of ours."""
+    """Django's admin with the site of ours.
+
+    Its pages are loaded by what needs them, `urls.py` and the checks. Django's own would load them in every process;
+    the supervisor, Celery's processes and the data plane's show none.
+    """
 
     default = False
     default_site = "gateway_project.site.StoaAdminSite"
+
+    def ready(self) -> None:
+        checks.register(check_dependencies, checks.Tags.admin)
+        checks.register(check_pages, checks.Tags.admin)
+
+
+def check_pages(app_configs: Sequence[Any] | None, **options: Any) -> list[checks.CheckMessage]:
+    admin.autodiscover()
+    return check_admin_app(app_configs, **options)

@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("metrics", health.metrics),
 ]
 if settings.GATEWAY_ROLE != "data":
+    admin.autodiscover()
     urlpatterns += [
         path("", TemplateView.as_view(template_name="home.html"), name="home"),
         path("favicon.ico", RedirectView.as_view(url=static("stoa/icon.svg"))),

@@ -23,6 +23,8 @@ def main() -> None:
     """Started by the supervisor as `python -m gateway_project.worker PIPE`; stops on SIGTERM or at the pipe's end."""
     import django
 
+    # `manage.py run` has made those that matter; Celery would make all, for which it would load the whole web side.
+    os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
     django.setup()
     from celery.beat import EmbeddedService
     from celery.platforms import SecurityWarning

@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
+from django.conf import global_settings, settings
+from django.contrib import admin
 from django.db import connection
+from django.test import override_settings
 from django.test.utils import setup_databases, teardown_databases
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from apps.accounts.models import Course, Membership
+from gateway_project.demo import ensure_demo
 from tests import factories, probes
-from tests.live import Gateway, own_data_dir, pristine_data_dir, start_gateway
+from tests.live import Gateway, copied_data_dir, empty_data_dir, models_on, own_data_dir, start_gateway
 from tests.provider_stub import ProviderStub
 
 # No deadlines and no complaints of slowness: the machine may be busy with other things. The battery looks longer.
@@ -29,6 +32,11 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.register_profile("battery", parent=hypothesis_settings.get_profile("suite"), max_examples=2_000)
 hypothesis_settings.load_profile("suite")
+admin.autodiscover()  # some tests ask for its pages while they are collected
+
+
+# pytest-django refuses the database to tests that name neither its mark nor a fixture that depends on these.
+_SERVERS = {"django_db_setup", "spare_server"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,6 +45,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if marker is not None and marker.kwargs.get("transaction"):
             # A flush would pull the rows from under the running server, and set back the revisions it goes by.
             raise pytest.UsageError(f"{item.nodeid}: use the fixture committed_db instead of transaction=True.")
+        if marker is not None or not _SERVERS.isdisjoint(_fixtures(item)):
+            item.add_marker("database")
+    items.sort(key=_turn)
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    """Those that it uses, directly or by way of others."""
+    names: list[str] = getattr(item, "fixturenames", [])
+    return names
+
+
+def _turn(item: pytest.Item) -> int:
+    """What takes long comes early, and what shares a server stays together.
+
+    Processes that run out of tests take over the last ones of the others. So it is better that those are quick, and no
+    module is cut in two, for each part would start the module's gateway, or the browser, for itself. Only tests in `db`
+    come before: whatever is committed stays, and some of them look at what there is altogether.
+    """
+    names = _fixtures(item)
+    if "db" in names or item.get_closest_marker("django_db") is not None:
+        return 0
+    if "executable" in names:  # the browser, shared by a package
+        return 1
+    if "before_first_run" in names or "spare_server" in names:
+        return 3 if "data_dir" in names else 2  # a gateway of each test's own, or one that a module shares
+    return 4 if "database" in item.keywords else 5
 
 
 class LoopLag:
@@ -122,9 +156,24 @@ def gateway(django_db_setup: None) -> Iterator[Gateway]:
 
 
 @pytest.fixture(scope="session")
-def pristine(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def before_first_run(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data directory with an empty, migrated database, and the tests' own secrets."""
-    with pristine_data_dir(tmp_path_factory.mktemp("pristine")) as directory:
+    with empty_data_dir(tmp_path_factory.mktemp("empty")) as directory:
+        yield directory
+
+
+@pytest.fixture(scope="session")
+def pristine(
+    before_first_run: Path, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A data directory as a first run leaves it, with the demo alone.
+
+    Without it each gateway would make a demo at its start, and take half a second for good hashes of its passwords.
+    """
+    with copied_data_dir(before_first_run, tmp_path_factory.mktemp("pristine")) as directory:
+        hashers = override_settings(PASSWORD_HASHERS=global_settings.PASSWORD_HASHERS)  # those that gateways know
+        with django_db_blocker.unblock(), models_on(directory), hashers:
+            ensure_demo(data_dir=directory, base_url="http://127.0.0.1:8000")
         yield directory
 
 

@@ -39,20 +39,27 @@ def manage(*arguments: str, data_dir: Path, **environment: str) -> subprocess.Co
 
 
 @contextlib.contextmanager
-def pristine_data_dir(directory: Path) -> Iterator[Path]:
-    """A data directory with the tests' own secrets and an empty, migrated database, to be copied."""
+def empty_data_dir(directory: Path) -> Iterator[Path]:
+    """A data directory with the tests' own secrets and an empty, migrated database."""
     shutil.copy(settings.DATA_DIR / "secrets.json", directory)
     with _database_of(directory):
-        migrated = manage("migrate", "--verbosity", "0", data_dir=directory)
+        migrated = manage("migrate", "--verbosity", "0", "--skip-checks", data_dir=directory)
         assert migrated.returncode == 0, migrated.stderr
+        yield directory
+
+
+@contextlib.contextmanager
+def copied_data_dir(original: Path, parent: Path) -> Iterator[Path]:
+    """A copy of a data directory that nobody works with, and of its database."""
+    directory = Path(shutil.copytree(original, parent / "data"))
+    with _database_of(directory, template=original):
         yield directory
 
 
 @contextlib.contextmanager
 def own_data_dir(pristine: Path, parent: Path) -> Iterator[Path]:
     """A copy of a pristine data directory, with whose database this thread's models work for a while."""
-    directory = Path(shutil.copytree(pristine, parent / "data"))
-    with _database_of(directory, template=pristine), _models_on(directory):
+    with copied_data_dir(pristine, parent) as directory, models_on(directory):
         yield directory
 
 
@@ -72,7 +79,8 @@ def _database_of(directory: Path, *, template: Path | None = None) -> Iterator[N
 
 
 @contextlib.contextmanager
-def _models_on(directory: Path) -> Iterator[None]:
+def models_on(directory: Path) -> Iterator[None]:
+    """This thread's models work with the database of this data directory for a while."""
     connection.close()
     usual = connection.settings_dict["NAME"]
     connection.settings_dict["NAME"] = (

@@ -19,6 +19,9 @@ _directory = Path(tempfile.mkdtemp(prefix="stoa-tests-"))
 atexit.register(shutil.rmtree, _directory, ignore_errors=True)
 os.environ["GATEWAY_ENV"] = "development"
 os.environ["GATEWAY_DATA_DIR"] = str(_directory)
+# No authorities: nothing in the tests speaks TLS, and each new client of httpx would load all of them, for 20 ms.
+os.environ.pop("SSL_CERT_FILE", None)
+os.environ["SSL_CERT_DIR"] = str(_directory)
 
 from gateway_project.settings import *  # noqa: E402, F403
 from gateway_project.settings import DATABASES, LOGGING  # noqa: E402

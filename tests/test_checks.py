@@ -1,11 +1,14 @@
 """What is said about an installation before it does harm."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 
 from gateway_project.checks import limits_are_shared
+from gateway_project.env import BASE_DIR
 
 
 @pytest.mark.parametrize(("processes", "redis"), [(1, ""), (1, "redis://redis/0"), (4, "redis://redis/0")])
@@ -26,3 +29,17 @@ def test_several_processes_without_redis_are_warned_of_with_the_remedy(
     assert "stoa.W002" in said
     assert "to 1/4 of each limit" in said
     assert "Set REDIS_URL" in said
+
+
+PAGES = """
+import sys, django
+django.setup()
+from django.core.checks import run_checks
+print("apps.accounts.admin" in sys.modules, run_checks(tags=["admin"]), "apps.accounts.admin" in sys.modules)
+"""
+
+
+def test_pages_of_the_admin_are_checked_although_not_every_process_loads_them() -> None:
+    said = subprocess.run([sys.executable, "-c", PAGES], cwd=BASE_DIR, capture_output=True, text=True, check=True)
+
+    assert said.stdout == "False [] True\n"

@@ -49,8 +49,8 @@ def installation(executable: Path, fresh_data_dir: Path) -> Iterator[Installatio
 
 
 @pytest.fixture(scope="package")
-def fresh_data_dir(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Path(shutil.copytree(pristine, tmp_path_factory.mktemp("e2e") / "data"))
+def fresh_data_dir(before_first_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(before_first_run, tmp_path_factory.mktemp("e2e") / "data"))
 
 
 @pytest.fixture(scope="package")
