@@ -84,7 +84,12 @@ class RuleAdmin(Workbench):
         return super().get_queryset(request).annotate(hit_total=Count("hits"))
 
     def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
-        super().save_model(request, obj.signed(by=request.user), form, change)
+        """Writes what the form changed and nothing else: meanwhile somebody may have switched the rule off."""
+        obj.signed(by=request.user)
+        if change:
+            obj.save(update_fields=[*form.changed_data, "updated_at"])
+        else:
+            super().save_model(request, obj, form, change)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """A new rule is a draft that holds always; when it holds is said once the clock of its course is known."""

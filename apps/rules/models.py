@@ -221,6 +221,9 @@ class Rule(RevisedModel):
         return self
 
     def save(self, *args: Any, **options: Any) -> None:
+        """The number of its version is left to the database, where others may have counted on."""
+        if not self._state.adding and options.get("update_fields") is None:
+            options["update_fields"] = ["course", *VERSIONED, "updated_at"]
         with transaction.atomic():
             super().save(*args, **options)
             RuleVersion.record([self], by=self._author, note=self._note)

@@ -190,6 +190,20 @@ def test_saving_the_form_is_a_version_by_whoever_saved(
     assert (version.author, version.summary) == (teacher.user, "message: Ask for a hint instead. → New words.")
 
 
+def test_a_form_that_is_saved_late_does_not_switch_a_rule_on_again(
+    instructor: Client, world: CourseWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def switched_off_meanwhile(rule: Rule) -> None:
+        Rule.objects.get(pk=rule.pk).move("draft")
+
+    monkeypatch.setattr(Rule, "clean", switched_off_meanwhile)
+
+    instructor.post(page_of(world.rule), rule_form(world.rule, message="New words."))
+
+    world.rule.refresh_from_db()
+    assert (world.rule.stage, world.rule.message) == ("draft", "New words.")
+
+
 def rule_form(rule: Rule, **overrides: Any) -> dict[str, Any]:
     names = ("name", "pattern", "direction", "action", "message", "guidance", "replacement", "priority")
     return {**{name: getattr(rule, name) for name in names}, **overrides}

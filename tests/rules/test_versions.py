@@ -57,6 +57,16 @@ def test_the_next_change_is_not_by_the_same_author_unless_it_is_said(rule: Rule,
     assert rule.versions.get(number=3).author is None
 
 
+def test_two_who_change_the_same_rule_make_two_versions(rule: Rule) -> None:
+    others = Rule.objects.get(pk=rule.pk)
+    changed(rule, priority=3).save()
+
+    changed(others, message="Ask for a hint.").save()
+
+    assert [number for number, _ in history(rule)] == [1, 2, 3]
+    assert others.version == Rule.objects.get(pk=rule.pk).version == 3
+
+
 def test_saving_without_a_change_makes_no_version(rule: Rule) -> None:
     rule.save()
 
