@@ -181,8 +181,6 @@ class Rule(RevisedModel):
     @classmethod
     def from_library(cls, ready: ReadyRule, *, course: Course, by: Any) -> "Rule":
         """A ready rule with its examples as a rule of a course that observes. Raises ValidationError."""
-        if cls.objects.filter(course=course, name=ready.slug).exists():
-            raise ValidationError(f"{course} already has a rule called {ready.slug}.")
         rule = cls(
             course=course,
             name=ready.slug,
@@ -204,8 +202,16 @@ class Rule(RevisedModel):
     # Mutators
 
     def clean(self) -> None:
+        if self._is_taken():
+            raise ValidationError({"name": f"{self.course or 'The institution'} already has a rule called {self.name}."})
         if errors := validation.complaints(self, others=self._others()):
             raise ValidationError(errors)
+
+    def _is_taken(self) -> bool:
+        """Asked here because forms that leave the course alone do not look at constraints that name it."""
+        if self.course is not None and self.course.pk is None:
+            return False
+        return Rule._base_manager.filter(course=self.course_id, name=self.name).exclude(pk=self.pk).exists()
 
     def _others(self) -> list[str] | None:
         """The patterns beside which this one has to find its place; None if it has found it already."""
@@ -246,8 +252,6 @@ class Rule(RevisedModel):
 
         Raises ValidationError if that course has a rule of this name: none is ever replaced.
         """
-        if Rule.objects.filter(course=course, name=self.name).exists():
-            raise ValidationError(f"{course.slug} already has a rule called {self.name}; that one was left as it is.")
         values = {name: getattr(self, name) for name in VERSIONED if name not in ("starts_at", "ends_at", "stage")}
         copy = Rule(course=course, stage=stage, **values)
         copy.full_clean()

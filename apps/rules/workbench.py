@@ -185,7 +185,9 @@ class Workbench(CourseScoped):
                 rule.copy_to(course, by=request.user, stage=rule.stage if stage == "same" else stage)
                 copied += 1
             except ValidationError as error:
-                self.message_user(request, " ".join(error.messages), messages.WARNING)
+                self.message_user(
+                    request, f"{rule.name} was not copied. {' '.join(error.messages)}", messages.WARNING
+                )
         self.message_user(request, f"{copied} copied to {course}. Dates were left behind: set them anew.")
         return None
 

@@ -209,6 +209,20 @@ def rule_form(rule: Rule, **overrides: Any) -> dict[str, Any]:
     return {**{name: getattr(rule, name) for name in names}, **overrides}
 
 
+@pytest.mark.parametrize("is_institutional", [False, True])
+def test_a_name_that_is_taken_is_refused_with_a_sentence(
+    is_institutional: bool, operator: Client, world: CourseWorld
+) -> None:
+    taken = factories.make_rule(course=world.course)
+    if is_institutional:
+        Rule.objects.update(course=None)
+
+    page = operator.post(page_of(world.rule), rule_form(world.rule, name=taken.name))
+
+    (sentence,) = page.context["adminform"].form.errors["name"]
+    assert f"already has a rule called {taken.name}" in sentence
+
+
 # Exam windows
 
 
@@ -455,7 +469,7 @@ def test_a_copy_replaces_no_rule_of_the_same_name(operator: Client, world: Cours
 
     page = copy(operator, world.rule, copy="yes", course=term.pk, stage="same")
 
-    assert "left as it is" in text_of(page)
+    assert f"{world.rule.name} was not copied. {term} already has a rule" in text_of(page)
     assert Rule.objects.get(course=term).pattern == "mine"
 
 

@@ -171,7 +171,7 @@ def test_a_copy_replaces_no_rule(rule: Rule, tess: User) -> None:
     term = factories.make_course()
     there = factories.make_rule(course=term, name=rule.name, pattern="mine")
 
-    with pytest.raises(ValidationError, match="left as it is"):
+    with pytest.raises(ValidationError, match="already has a rule"):
         rule.copy_to(term, by=tess, stage="observe")
 
     there.refresh_from_db()
