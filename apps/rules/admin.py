@@ -176,6 +176,7 @@ class RuleInline(CourseScoping, StackedInline):
     model = Rule
     fields = ("name", "stage_now", "action", "pattern", "message", "guidance")
     readonly_fields = ("stage_now",)
+    per_page = 25  # Django takes no more than 1,000 fields from a browser
     extra = 0
     tab = True
     collapsible = True
