@@ -18,6 +18,7 @@ from apps.rules.versions import Difference, differences, stored_form, summary
 
 TOPIC = "rulebook"
 DEFAULT_REPLACEMENT = "[redacted]"
+WRITTEN = ("message", "guidance", "examples_match", "examples_no_match")  # in boxes of several lines
 
 
 class RuleQuerySet(RevisedQuerySet):
@@ -202,6 +203,8 @@ class Rule(RevisedModel):
     # Mutators
 
     def clean(self) -> None:
+        for name in WRITTEN:  # forms end lines with two characters, which would make a version of nothing
+            setattr(self, name, getattr(self, name).replace("\r\n", "\n"))
         if self._is_taken():
             raise ValidationError({"name": f"{self.course or 'The institution'} already has a rule called {self.name}."})
         if errors := validation.complaints(self, others=self._others()):

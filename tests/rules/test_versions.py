@@ -67,6 +67,15 @@ def test_two_who_change_the_same_rule_make_two_versions(rule: Rule) -> None:
     assert others.version == Rule.objects.get(pk=rule.pk).version == 3
 
 
+def test_the_line_breaks_of_a_form_are_no_change(course: Course) -> None:
+    rule = factories.make_rule(course=course, message="Ask.\nThen try.", examples_match="solve my homework")
+
+    changed(rule, message="Ask.\r\nThen try.").full_clean()
+    rule.save()
+
+    assert history(rule) == [(1, "made")]
+
+
 def test_saving_without_a_change_makes_no_version(rule: Rule) -> None:
     rule.save()
 
