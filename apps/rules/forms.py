@@ -87,6 +87,10 @@ class TryForm(forms.Form):
         help_text=f"Paste what a student might send: up to {LONGEST_TEXT:,} characters. It is not stored.",
     )
 
+    def clean_text(self) -> str:
+        """With the line breaks that students' clients send; those of a form are of two characters."""
+        return str(self.cleaned_data["text"]).replace("\r\n", "\n")
+
 
 class AddForm(forms.Form):
     """One ready rule, and the course that is to have it."""

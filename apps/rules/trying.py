@@ -7,7 +7,7 @@ from typing import Any
 from apps.rules import engine, examples
 from apps.rules.examples import Example
 from apps.rules.folding import Folded, fold
-from apps.rules.rulebook import CompiledRule, Hit, Rulebook
+from apps.rules.rulebook import CompiledRule, Rulebook
 
 LONGEST_TEXT = 20_000
 _HERE = "enforce"
@@ -31,6 +31,8 @@ class Trial:
     examples: tuple[Example, ...]
     is_disguised: bool  # it was found only in the folded copy
     folded: str  # that copy, if it is another text; else nothing
+    is_excepted: bool  # the pattern finds something, but all of it stands among the exceptions
+    fails_check: bool  # the pattern finds something, but nothing whose check digits are right
 
     @property
     def wrong_examples(self) -> int:
@@ -40,9 +42,10 @@ class Trial:
 def try_out(rule: Any, text: str, *, exceptions: Iterable[str] = ()) -> Trial:
     """What a rule, stored or not, makes of a text. Raises engine.BadPattern and engine.EngineFailed."""
     engine.check(rule.pattern)
-    compiled = as_compiled(rule, exceptions=frozenset(exceptions))
-    book, folded = Rulebook.of([compiled]), fold(text)
-    spans = list(_merged(book.screen([text]).hits))
+    compiled, folded = as_compiled(rule, exceptions=frozenset(exceptions)), fold(text)
+    matcher = Rulebook.of([compiled]).matcher
+    found = [(span.start, span.end) for span in matcher.spans(0, folded, most=len(text))]
+    spans = [(start, end) for start, end in found if compiled.counts(text[start:end])]
     return Trial(
         pieces=tuple(_pieces(text, spans, replacement=None)),
         matches=len(spans),
@@ -52,8 +55,10 @@ def try_out(rule: Any, text: str, *, exceptions: Iterable[str] = ()) -> Trial:
                 rule.pattern, checksum=rule.checksum, match=rule.examples_match, no_match=rule.examples_no_match
             )
         ),
-        is_disguised=bool(spans) and not book.matcher.found(_as_written(folded)),
+        is_disguised=bool(spans) and not matcher.found(_as_written(folded)),
         folded=folded.text if folded.text != text else "",
+        is_excepted=bool(found) and not spans,
+        fails_check=not found and bool(rule.checksum) and bool(engine.Matcher([rule.pattern]).found(folded)),
     )
 
 
@@ -79,19 +84,6 @@ def as_compiled(rule: Any, *, exceptions: frozenset[str]) -> CompiledRule:
         checksum=rule.checksum,
         exceptions=exceptions,
     )
-
-
-def _merged(hits: Iterable[Hit]) -> Iterator[tuple[int, int]]:
-    """The places of the hits, in order; those that overlap are one."""
-    start = end = -1
-    for hit in sorted(hits, key=lambda hit: (hit.start, hit.end)):
-        if hit.start >= end:
-            if end >= 0:
-                yield start, end
-            start, end = hit.start, hit.end
-        end = max(end, hit.end)
-    if end >= 0:
-        yield start, end
 
 
 def _pieces(text: str, spans: Iterable[tuple[int, int]], *, replacement: str | None) -> Iterator[Piece]:

@@ -294,6 +294,48 @@ def test_it_says_what_would_happen(
     assert shows in page
 
 
+def test_every_match_is_marked(instructor: Client, world: CourseWorld) -> None:
+    page = text_of(tried(instructor, world.rule, "solve my homework. " * 50))
+
+    assert "Found 50 times" in page
+    assert page.count('<mark class="stoa-hit">') == 50
+
+
+def test_a_text_is_tried_with_the_line_breaks_that_students_send(instructor: Client, world: CourseWorld) -> None:
+    page = text_of(tried(instructor, world.rule, "Dear model,\r\nhello", pattern=r"model,\nhello"))
+
+    assert "Found once" in page
+
+
+@pytest.mark.parametrize(
+    ("direction", "said", "unsaid"),
+    [
+        ("prompt", "nothing is charged", "is stopped"),
+        ("answer", "what was generated is charged", "nothing is charged"),
+        ("both", "An answer in which it is found is stopped, and charged", "what was generated"),
+    ],
+)
+def test_an_answer_that_is_stopped_is_charged(
+    direction: str, said: str, unsaid: str, instructor: Client, world: CourseWorld
+) -> None:
+    Rule.objects.filter(pk=world.rule.pk).update(direction=direction)
+
+    page = text_of(tried(instructor, world.rule, "solve my homework"))
+
+    assert said in page
+    assert unsaid not in page
+
+
+def test_a_match_that_does_not_count_is_explained(instructor: Client, world: CourseWorld) -> None:
+    Rule.objects.filter(pk=world.rule.pk).update(pattern=r"\d{16}", checksum="card")
+    world.rule.refresh_from_db()
+
+    page = text_of(tried(instructor, world.rule, "Order 4111111111111112"))
+
+    assert "Not found" in page
+    assert "counts only what its field “Counts” names" in page
+
+
 def test_a_disguised_match_is_marked_where_it_stands_and_shown_unfolded(instructor: Client, world: CourseWorld) -> None:
     page = text_of(tried(instructor, world.rule, "Now s\u043elve my h\u043emework!"))  # with Cyrillic letters
 
@@ -323,6 +365,7 @@ def test_an_exception_is_not_found(instructor: Client, world: CourseWorld) -> No
     page = text_of(tried(instructor, world.rule, "SOLVE  my homework"))
 
     assert "Not found" in page
+    assert "among the exceptions" in page
 
 
 @pytest.mark.parametrize(
