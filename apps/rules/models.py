@@ -1,6 +1,6 @@
 """What may be said: rules, their versions, and the exceptions to them."""
 
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -206,7 +206,9 @@ class Rule(RevisedModel):
         for name in WRITTEN:  # forms end lines with two characters, which would make a version of nothing
             setattr(self, name, getattr(self, name).replace("\r\n", "\n"))
         if self._is_taken():
-            raise ValidationError({"name": f"{self.course or 'The institution'} already has a rule called {self.name}."})
+            raise ValidationError(
+                {"name": f"{self.course or 'The institution'} already has a rule called {self.name}."}
+            )
         if errors := validation.complaints(self, others=self._others()):
             raise ValidationError(errors)
 
@@ -353,8 +355,8 @@ class RuleVersion(models.Model):
         cls.objects.bulk_create(made)
         Rule._base_manager.filter(pk__in=[version.rule_id for version in made]).update(version=F("version") + 1)
 
-    def differences(self, before: "RuleVersion | None") -> list[Difference]:
-        return differences(before.fields if before else None, self.fields)
+    def differences(self, before: "RuleVersion | None", *, zone: tzinfo = UTC) -> list[Difference]:
+        return differences(before.fields if before else None, self.fields, zone=zone)
 
 
 class RuleException(RevisedModel):

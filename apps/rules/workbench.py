@@ -57,7 +57,7 @@ class Workbench(CourseScoped):
     def _bench(self, request: HttpRequest, rule: Rule) -> dict[str, Any]:
         versions = list(rule.versions.select_related("author")[: MOST_VERSIONS + 1])
         history = [
-            {"version": version, "differences": version.differences(before)}
+            {"version": version, "differences": version.differences(before, zone=_zone(rule))}
             for version, before in zip(versions, [*versions[1:], None], strict=True)
         ]
         return {
@@ -185,9 +185,7 @@ class Workbench(CourseScoped):
                 rule.copy_to(course, by=request.user, stage=rule.stage if stage == "same" else stage)
                 copied += 1
             except ValidationError as error:
-                self.message_user(
-                    request, f"{rule.name} was not copied. {' '.join(error.messages)}", messages.WARNING
-                )
+                self.message_user(request, f"{rule.name} was not copied. {' '.join(error.messages)}", messages.WARNING)
         self.message_user(request, f"{copied} copied to {course}. Dates were left behind: set them anew.")
         return None
 

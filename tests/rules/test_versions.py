@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.apps import apps
@@ -194,6 +195,21 @@ def test_differences_are_told_field_by_field() -> None:
     found = differences({"a_b": 1, "c": None, "d": "x"}, {"a_b": 2, "c": "new", "d": "x"})
 
     assert [(one.field, one.before, one.after) for one in found] == [("a b", "1", "2"), ("c", "", "new")]
+
+
+WHEN = [
+    ("weekdays", "", "04", "days: nothing → Monday, Friday"),
+    ("from_time", None, "09:00:00", "from hour: nothing → 09:00"),
+    ("starts_at", None, "2026-12-01T07:00:00+00:00", "from: nothing → 2026-12-01 09:00 Europe/Helsinki"),
+    ("examples_match", "", "Solve it", "must be found: nothing → Solve it"),
+]
+
+
+@pytest.mark.parametrize(("name", "before", "after", "said"), WHEN, ids=[name for name, *_ in WHEN])
+def test_differences_are_told_in_the_words_of_the_form(name: str, before: Any, after: Any, said: str) -> None:
+    (found,) = differences({name: before}, {name: after}, zone=ZoneInfo("Europe/Helsinki"))
+
+    assert str(found) == said
 
 
 def test_a_summary_is_one_line_that_fits() -> None:
