@@ -151,7 +151,7 @@ def replay(job: Job, report: Report) -> dict[str, Any]:
     book = Rulebook.of([as_compiled(rule, exceptions=exceptions)])
     since = job.created_at - timedelta(days=job.params["days"])
     calls = _calls(rule, since=since, until=job.created_at)
-    tally = Tally(zone_of(rule), random.Random(job.pk))  # noqa: S311  # a fair choice, not a secret one
+    tally = Tally(rule.zone, random.Random(job.pk))  # noqa: S311  # a fair choice, not a secret one
     total = calls.count()
     for rows in _batches(calls):
         texts = _texts([row.id for row in rows])
@@ -160,11 +160,6 @@ def replay(job: Job, report: Report) -> dict[str, Any]:
         report(min(tally.calls, total), total)
     report(total, total)
     return {"version": rule.version, **tally.result()}
-
-
-def zone_of(rule: Rule) -> ZoneInfo:
-    """Whose midnight ends a day: the course's, and UTC for rules of the institution."""
-    return ZoneInfo(rule.course.timezone if rule.course else "UTC")
 
 
 def _calls(rule: Rule, *, since: datetime, until: datetime) -> QuerySet[Call]:

@@ -44,7 +44,7 @@ class RulePages(Pages):
         rule = _seen(request, pk)
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
-        zone = replay.zone_of(rule)
+        zone = rule.zone
         found = activity.of_rule(rule, zone=zone, now=timezone.now())
         context = {"title": f"What {rule.name} found", "found": found, "days": activity.DAYS}
         return self._rule_page(request, rule, "admin/conversations/rule/activity.html", context)
@@ -64,7 +64,7 @@ class RulePages(Pages):
             "title": f"Replay {rule.name}",
             "spans": replay.SPANS,
             "card": job and JobCard.of(request, job),
-            "found": _result(job, replay.zone_of(rule)) if job and job.state == Job.State.DONE else None,
+            "found": _result(job, rule.zone) if job and job.state == Job.State.DONE else None,
             "earlier": [(one, authors.get(one.author or 0)) for one in jobs],
             "silent": _silence(rule),
         }
@@ -85,7 +85,7 @@ class RulePages(Pages):
 
     def _rule_page(self, request: HttpRequest, rule: Rule, template: str, context: dict[str, Any]) -> HttpResponse:
         """On the clock of the course."""
-        zone = replay.zone_of(rule)
+        zone = rule.zone
         shared = {**self.admin_site.each_context(request), "opts": Rule._meta, "original": rule, "rule": rule}
         with timezone.override(zone):
             page = TemplateResponse(request, template, {**shared, "zone": zone.key, **context})

@@ -112,7 +112,10 @@ class RuleAdmin(Workbench):
 
     @admin.display(description="stage", ordering="stage")
     def shown_stage(self, rule: Rule) -> SafeString:
-        return badge(rule.stage, STAGE_KINDS[rule.stage], rule.get_stage_display())
+        """With what keeps it from every call, so that one whose time is over does not look as though it acted."""
+        stage = badge(rule.stage, STAGE_KINDS[rule.stage], rule.get_stage_display())
+        limits = stages.limits(rule, now=timezone.now()) if rule.stage != Rule.Stage.DRAFT else []
+        return format_html('{}<small class="stoa-sub">{}</small>', stage, " ".join(limits)) if limits else stage
 
     @admin.display(description="pattern")
     def shown_pattern(self, rule: Rule) -> SafeString:

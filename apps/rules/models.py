@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, tzinfo
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -11,6 +12,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Course
 from apps.common.models import RevisedModel, RevisedQuerySet
+from apps.common.zones import zone
 from apps.rules import engine, validation
 from apps.rules.library import ReadyRule
 from apps.rules.schedules import Schedule
@@ -268,6 +270,11 @@ class Rule(RevisedModel):
     @property
     def place(self) -> str:
         return self.course.slug if self.course else "institution"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The clock on which the rule's pages tell time: the course's, and UTC for rules of the institution."""
+        return zone(self.course.timezone if self.course else "UTC")
 
     @property
     def schedule(self) -> Schedule:

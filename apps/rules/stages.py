@@ -63,6 +63,27 @@ def following(rule: Rule) -> Rule.Stage | None:
     return order[at + 1] if at + 1 < len(order) else None
 
 
+def limits(rule: Rule, *, now: datetime) -> list[str]:
+    """What keeps the rule from every call, in sentences: its time, as far as it does not hold now, and its tag.
+
+    Of a rule of the institution only dates are told: its hours are those of each course's clock.
+    """
+    said = []
+    if rule.ends_at is not None and now >= rule.ends_at:
+        said.append(f"Its time was over on {_words(rule.ends_at, rule)}: it finds nothing any more.")
+    elif rule.starts_at is not None and now < rule.starts_at:
+        said.append(f"It holds from {_words(rule.starts_at, rule)} on; until then it finds nothing.")
+    elif rule.course is not None and not rule.schedule.covers(now, timezone=rule.course.timezone):
+        said.append("It rests now: it holds on the days and in the hours that are set below.")
+    if rule.assignment:
+        said.append(f"It looks only at calls with the assignment tag {rule.assignment}.")
+    return said
+
+
+def _words(instant: datetime, rule: Rule) -> str:
+    return f"{instant.astimezone(rule.zone):%Y-%m-%d %H:%M}"
+
+
 def hits_in_this_stage(rule: Any) -> int:
     """How often the rule was found since it came to where it stands."""
     before = rule.versions.exclude(fields__stage=rule.stage).order_by("-number").values_list("number", flat=True)

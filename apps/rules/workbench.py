@@ -1,8 +1,8 @@
 """The instructor's workbench: what a rule's page offers beyond its form. Every address is scoped as the rule itself."""
 
 from collections.abc import Callable
+from datetime import UTC
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -49,28 +49,28 @@ class Workbench(CourseScoped):
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         """On the clock of the course, whose exam windows these are."""
         rule = self.get_object(request, object_id)
-        extra = {**(extra_context or {}), **(self._bench(request, rule) if rule is not None else {})}
-        with timezone.override(_zone(rule)):
+        with timezone.override(rule.zone if rule is not None else UTC):
+            extra = {**(extra_context or {}), **(self._bench(request, rule) if rule is not None else {})}
             page = super().change_view(request, object_id, form_url, extra)
             return page.render() if isinstance(page, TemplateResponse) else page
 
     def _bench(self, request: HttpRequest, rule: Rule) -> dict[str, Any]:
         versions = list(rule.versions.select_related("author")[: MOST_VERSIONS + 1])
         history = [
-            {"version": version, "differences": version.differences(before, zone=_zone(rule))}
+            {"version": version, "differences": version.differences(before, zone=rule.zone)}
             for version, before in zip(versions, [*versions[1:], None], strict=True)
         ]
         return {
             "rule": rule,
             "steps": stages.steps(rule),
             "following": stages.following(rule),
-            "meanings": stages.MEANINGS,
+            "limits": stages.limits(rule, now=timezone.now()) if rule.stage != Rule.Stage.DRAFT else [],
             "hits_here": stages.hits_in_this_stage(rule),
             "before_draft": rule.stage_before_draft if rule.stage == Rule.Stage.DRAFT and rule.version > 1 else "",
             "history": history[:MOST_VERSIONS],
             "exceptions": rule.exceptions.select_related("author")[:100],
             "may_change": self.has_change_permission(request, rule),
-            "zone": _zone(rule).key,
+            "zone": rule.zone.key,
         }
 
     # Stages
@@ -127,7 +127,7 @@ class Workbench(CourseScoped):
         form = TryForm(request.POST or None, initial={"pattern": rule.pattern})
         context: dict[str, Any] = {"form": form, "rule": rule, "is_stored": pk is not None}
         if pk is not None:
-            context["original"] = rule
+            context |= {"original": rule, "limits": stages.limits(rule, now=timezone.now())}
         if form.is_valid():
             context |= _tried(rule, form.cleaned_data["pattern"], form.cleaned_data["text"])
         context["title"] = f"Try {rule.name}" if pk is not None else "Try a pattern"
@@ -231,10 +231,6 @@ def _names_in(courses: Any) -> frozenset[str]:
     """The names of the rules that all of these courses have."""
     rules = [set(course.rules.values_list("name", flat=True)) for course in courses[:MOST_COURSES]]
     return frozenset(set.intersection(*rules)) if rules else frozenset()
-
-
-def _zone(rule: Rule | None) -> ZoneInfo:
-    return ZoneInfo(rule.course.timezone if rule is not None and rule.course else "UTC")
 
 
 def _to(rule: Rule) -> HttpResponseRedirect:

@@ -1,13 +1,14 @@
 """The instructor's workbench: from a ready rule to one that is enforced, and back."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Course, Membership
 from apps.rules.library import LIBRARY
 from apps.rules.models import Rule, RuleException
 from apps.rules.stages import FEW_CALLS
@@ -240,6 +241,34 @@ def test_a_window_is_set_and_shown_on_the_clock_of_the_course(instructor: Client
     page = instructor.get(page_of(world.rule))
     assert 'value="09:00:00"' in text_of(page)
     assert page.context["adminform"].form["weekdays"].value() == ["0", "1"]
+
+
+NOT_NOW = [
+    ({"ends_at": datetime(2026, 1, 1, 10, tzinfo=UTC)}, "Its time was over on 2026-01-01 12:00"),
+    ({"starts_at": datetime(2999, 1, 1, 10, tzinfo=UTC)}, "It holds from 2999-01-01 12:00 on"),
+    ({"weekdays": f"{(datetime.now(UTC).weekday() + 3) % 7}"}, "It rests now"),
+    ({"assignment": "essay-2"}, "only at calls with the assignment tag essay-2"),
+]
+
+
+@pytest.mark.parametrize(("fields", "said"), NOT_NOW, ids=[next(iter(fields)) for fields, _ in NOT_NOW])
+def test_a_rule_that_does_not_hold_now_says_so_wherever_its_stage_is_shown(
+    fields: dict[str, Any], said: str, instructor: Client, world: CourseWorld
+) -> None:
+    Course.objects.update(timezone="Europe/Helsinki")
+    assert said not in text_of(instructor.get(page_of(world.rule)))
+
+    Rule.objects.filter(pk=world.rule.pk).update(**fields)
+
+    assert said in text_of(instructor.get(page_of(world.rule)))
+    assert said in text_of(instructor.get(list_of(Rule)))
+    assert said in text_of(tried(instructor, world.rule, "solve my homework"))
+
+
+def test_a_rule_that_does_nothing_anyway_says_nothing_of_its_time(instructor: Client, world: CourseWorld) -> None:
+    Rule.objects.filter(pk=world.rule.pk).update(stage="draft", ends_at=datetime(2026, 1, 1, tzinfo=UTC))
+
+    assert "Its time was over" not in text_of(instructor.get(page_of(world.rule)))
 
 
 def test_where_the_lines_of_a_pattern_break_means_nothing(instructor: Client, world: CourseWorld) -> None:
