@@ -6,7 +6,6 @@ does not exist here. When reading conversations leaves a trace, showing the samp
 
 from datetime import date, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.db.models import Q
@@ -24,8 +23,10 @@ from apps.common.models import Job
 from apps.conversations import activity, replay
 from apps.rules import stages
 from apps.rules.models import Rule
+from apps.rules.schedules import ALWAYS
 
 EARLIER = 10
+MATCHING = ("pattern", "checksum", "direction")  # what decides where a rule is found
 
 
 class RulePages(Pages):
@@ -64,7 +65,7 @@ class RulePages(Pages):
             "title": f"Replay {rule.name}",
             "spans": replay.SPANS,
             "card": job and JobCard.of(request, job),
-            "found": _result(job, rule.zone) if job and job.state == Job.State.DONE else None,
+            "found": _result(job, rule) if job and job.state == Job.State.DONE else None,
             "earlier": [(one, authors.get(one.author or 0)) for one in jobs],
             "silent": _silence(rule),
         }
@@ -115,20 +116,28 @@ def _silence(rule: Rule) -> str:
     )
 
 
-def _result(job: Job, zone: ZoneInfo) -> dict[str, Any]:
+def _result(job: Job, rule: Rule) -> dict[str, Any]:
     """The figures of a finished replay, and its samples as they read today."""
     result: dict[str, Any] = job.result or {}
     days = {date.fromisoformat(day): {"hit": hit} for day, _, hit in result["daily"]}
     since = job.created_at - timedelta(days=int(job.params["days"]))
-    dates = stretch(since.astimezone(zone).date(), job.created_at.astimezone(zone).date())
+    dates = stretch(since.astimezone(rule.zone).date(), job.created_at.astimezone(rule.zone).date())
     return {
         **result,
         "chart": bars(dates, days, series=("hit",)),
         "share": _share(result["hit"], result["with_text"]),
         "without_text": result["calls"] - result["with_text"],
         "samples": replay.samples(job),
+        "is_stale": _is_stale(rule, result["version"]),
+        "in_time": result.get("hit_in_time") if rule.schedule != ALWAYS else None,
         "is_much": stages.Rate(found=result["hit"], calls=result["with_text"]).is_much,
     }
+
+
+def _is_stale(rule: Rule, number: int) -> bool:
+    """Whether the rule would find something else now than in that version, exceptions apart."""
+    version = rule.versions.filter(number=number).first()
+    return version is None or any(version.fields.get(name) != getattr(rule, name) for name in MATCHING)
 
 
 def _share(part: int, whole: int) -> str:
