@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -203,6 +204,18 @@ def test_a_form_that_is_saved_late_does_not_switch_a_rule_on_again(
 
     world.rule.refresh_from_db()
     assert (world.rule.stage, world.rule.message) == ("draft", "New words.")
+
+
+def test_a_pattern_is_measured_before_a_transaction_begins(
+    instructor: Client, world: CourseWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside, inside = len(connection.savepoint_ids), []
+    monkeypatch.setattr(Rule, "clean", lambda rule: inside.append(len(connection.savepoint_ids)))
+
+    instructor.post(page_of(world.rule), rule_form(world.rule, pattern="essay"))
+
+    world.rule.refresh_from_db()
+    assert (world.rule.pattern, inside) == ("essay", [outside])
 
 
 def rule_form(rule: Rule, **overrides: Any) -> dict[str, Any]:
