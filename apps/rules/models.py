@@ -36,8 +36,9 @@ class RuleQuerySet(RevisedQuerySet):
         """Move all to a stage; how many were elsewhere."""
         with transaction.atomic():
             rules = list(self.exclude(stage=stage))
-            for rule in rules:
-                rule.move(stage, by=by)
+            moved = self.model.objects.filter(pk__in=[rule.pk for rule in rules])
+            super(RuleQuerySet, moved).update(stage=stage, updated_at=timezone.now())
+            RuleVersion.record(rules, by=by)
         return len(rules)
 
     def update(self, **values: Any) -> int:

@@ -77,6 +77,15 @@ def test_the_line_breaks_of_a_form_are_no_change(course: Course) -> None:
     assert history(rule) == [(1, "made")]
 
 
+def test_many_are_moved_at_once_in_few_queries(course: Course, tess: User, django_assert_max_num_queries: Any) -> None:
+    rules = [factories.make_rule(course=course) for _ in range(30)]
+
+    with django_assert_max_num_queries(12):
+        assert Rule.objects.filter(course=course).move(Rule.Stage.DRAFT, by=tess) == 30
+
+    assert {(rule.versions.get(number=2).author, rule.versions.count()) for rule in rules} == {(tess, 2)}
+
+
 def test_saving_without_a_change_makes_no_version(rule: Rule) -> None:
     rule.save()
 
