@@ -155,6 +155,7 @@ class Rule(RevisedModel):
     # Who makes the next version, and by what way; see `signed`.
     _author: Any = None
     _note: str = ""
+    _source: "Rule | None" = None  # of a copy
 
     class Meta:
         ordering = ("course", "-priority", "name")
@@ -222,12 +223,19 @@ class Rule(RevisedModel):
         return Rule._base_manager.filter(course=self.course_id, name=self.name).exclude(pk=self.pk).exists()
 
     def _others(self) -> list[str] | None:
-        """The patterns beside which this one has to find its place; None if it has found it already."""
+        """The patterns beside which this one has to find its place; None if it has found it already.
+
+        A copy has, if where it goes there is nothing that its source does not stand beside.
+        """
         rules = Rule._base_manager.all()
         if self.pk is not None and rules.filter(pk=self.pk, pattern=self.pattern).exists():
             return None
-        beside = rules.filter(Q(course=self.course_id) | Q(course=None)).exclude(pk=self.pk)
-        return list(beside.values_list("pattern", flat=True))
+        beside = self._beside()
+        return None if self._source and set(beside) <= set(self._source._beside()) else beside
+
+    def _beside(self) -> list[str]:
+        rules = Rule._base_manager.filter(Q(course=self.course_id) | Q(course=None)).exclude(pk=self.pk)
+        return list(rules.values_list("pattern", flat=True))
 
     def signed(self, *, by: Any, note: str = "") -> "Rule":
         """This rule, whose next version names this author and how it came about."""
@@ -262,6 +270,7 @@ class Rule(RevisedModel):
         """
         values = {name: getattr(self, name) for name in VERSIONED if name not in ("starts_at", "ends_at", "stage")}
         copy = Rule(course=course, stage=stage, **values)
+        copy._source = self
         copy.full_clean()
         copy.signed(by=by, note=f"copied from {self.place}/{self.name}").save()
         return copy

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from apps.accounts.models import Course, User
+from apps.rules import engine
 from apps.rules.models import VERSIONED, Rule, RuleVersion
 from apps.rules.versions import differences, summary
 from tests import factories
@@ -195,6 +196,24 @@ def test_a_copy_replaces_no_rule(rule: Rule, tess: User) -> None:
 
     there.refresh_from_db()
     assert there.pattern == "mine"
+
+
+def test_many_copies_are_not_measured_where_nothing_new_stands_beside_them(
+    course: Course, tess: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = [factories.make_rule(course=course, pattern=f"essay {number}") for number in range(3)]
+    term = factories.make_course()
+    measured: list[str] = []
+    monkeypatch.setattr(engine, "admit", lambda pattern, others: measured.append(pattern))
+
+    for rule in rules:
+        rule.copy_to(term, by=tess, stage="observe")
+    assert measured == []
+
+    factories.make_rule(course=term, pattern="something else")
+    Rule.objects.filter(course=term, name=rules[0].name).delete()
+    rules[0].copy_to(term, by=tess, stage="observe")
+    assert measured == ["essay 0"]
 
 
 # Differences
