@@ -89,15 +89,21 @@ class Workbench(CourseScoped):
             return HttpResponseNotAllowed(["POST"])
         if stage not in Rule.Stage.values:
             raise Http404
-        rate = stages.needs_confirmation(rule, stage, now=timezone.now())
-        if rate is not None and "confirmed" not in request.POST:
-            context = {"rule": rule, "rate": rate, "title": f"Enforce {rule.name}?"}
-            return self._page(request, "admin/rules/rule/confirm.html", context)
+        if (answer := self._asked(request, rule, stage)) is not None:
+            return answer
         rule.move(stage, by=request.user)
         self.message_user(
             request, f"{rule.name}: {Rule.Stage(stage).label}. In force within two seconds.", messages.SUCCESS
         )
         return _to(rule)
+
+    def _asked(self, request: HttpRequest, rule: Rule, stage: str) -> HttpResponse | None:
+        """Whether a rule is meant to block so much, unless that has been said or it would not; else nothing."""
+        rate = stages.needs_confirmation(rule, stage, now=timezone.now())
+        if rate is None or "confirmed" in request.POST:
+            return None
+        context = {"rule": rule, "rate": rate, "title": f"Enforce {rule.name}?"}
+        return self._page(request, "admin/rules/rule/confirm.html", context)
 
     # Versions and exceptions
 
@@ -108,12 +114,16 @@ class Workbench(CourseScoped):
         version = RuleVersion.objects.filter(rule=rule, number=number).first()
         if version is None:
             raise Http404
+        if (answer := self._asked(request, rule, version.fields["stage"])) is not None:
+            return answer
+        before = rule.stage
         try:
             rule.restore(version, by=request.user)
         except ValidationError as error:
             self.message_user(request, f"Not restored: {' '.join(error.messages)}", messages.ERROR)
         else:
-            self.message_user(request, f"{rule.name} is what it was in version {number}.", messages.SUCCESS)
+            moved = "" if rule.stage == before else f" With its stage: {rule.get_stage_display()}."
+            self.message_user(request, f"{rule.name} is what it was in version {number}.{moved}", messages.SUCCESS)
         return _to(rule)
 
     def forget_exception_view(self, request: HttpRequest, pk: int, exception: int) -> HttpResponse:
@@ -181,6 +191,10 @@ class Workbench(CourseScoped):
 
     def copy_page(self, request: HttpRequest, rules: RuleQuerySet) -> HttpResponse | None:
         """Asks where to, then copies. Rules of the institution are not among them: they are everywhere already."""
+        rules = rules.exclude(course=None)
+        if not rules:
+            self.message_user(request, "Rules of the institution hold in every course already.", messages.WARNING)
+            return None
         courses = Course.objects.for_instructor(request.user)
         form = CopyForm(request.POST if "copy" in request.POST else None, courses=courses)
         if not form.is_valid():
@@ -194,7 +208,10 @@ class Workbench(CourseScoped):
                 copied += 1
             except ValidationError as error:
                 self.message_user(request, f"{rule.name} was not copied. {' '.join(error.messages)}", messages.WARNING)
-        self.message_user(request, f"{copied} copied to {course}. Dates were left behind: set them anew.")
+        if copied:
+            self.message_user(
+                request, f"{copied} copied to {course}. Dates were left behind: set them anew.", messages.SUCCESS
+            )
         return None
 
     # What they share

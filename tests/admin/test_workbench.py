@@ -179,6 +179,30 @@ def test_a_version_that_cannot_be_returned_to_says_why(instructor: Client, world
     assert "Not restored" in text_of(page)
 
 
+def test_a_version_is_returned_to_with_its_stage(instructor: Client, world: CourseWorld) -> None:
+    world.rule.move("draft")
+
+    page = instructor.post(bench(world.rule, "restore", 1), follow=True)
+
+    assert stage_of(world.rule) == "enforce"
+    assert "With its stage: Enforce: acts" in text_of(page)
+
+
+def test_a_version_that_would_block_too_much_asks_first(instructor: Client, world: CourseWorld) -> None:
+    world.rule.move("observe")
+    make_calls(world, hits=9, misses=0)
+
+    page = instructor.post(bench(world.rule, "restore", 1))
+
+    assert "would block a lot" in text_of(page)
+    assert f'action="{bench(world.rule, "restore", 1)}"' in text_of(page)
+    assert stage_of(world.rule) == "observe"
+
+    instructor.post(bench(world.rule, "restore", 1), {"confirmed": "yes"})
+
+    assert stage_of(world.rule) == "enforce"
+
+
 def test_a_version_of_another_rule_does_not_exist(instructor: Client, world: CourseWorld) -> None:
     assert instructor.post(bench(world.rule, "restore", 99)).status_code == 404
 
@@ -565,6 +589,16 @@ def test_nothing_is_copied_to_or_from_a_foreign_course(
     copy(instructor, foreign.rule, copy="yes", course=world.course.pk, stage="same")
 
     assert Rule.objects.count() == 2
+
+
+def test_rules_of_the_institution_are_not_copied(operator: Client, world: CourseWorld) -> None:
+    rule = Rule.objects.create(name="keys", pattern="sk-[a-z]+", message="Remove it.")
+
+    page = copy(operator, rule)
+
+    assert "hold in every course already" in text_of(page)
+    page = copy(operator, rule, world.rule)
+    assert [rule.name for rule in page.context["rules"]] == [world.rule.name]
 
 
 # Exceptions
