@@ -26,7 +26,6 @@ from apps.rules.models import Rule
 from apps.rules.schedules import ALWAYS
 
 EARLIER = 10
-MATCHING = ("pattern", "checksum", "direction")  # what decides where a rule is found
 
 
 class RulePages(Pages):
@@ -137,7 +136,7 @@ def _result(job: Job, rule: Rule) -> dict[str, Any]:
 def _is_stale(rule: Rule, number: int) -> bool:
     """Whether the rule would find something else now than in that version, exceptions apart."""
     version = rule.versions.filter(number=number).first()
-    return version is None or any(version.fields.get(name) != getattr(rule, name) for name in MATCHING)
+    return version is None or any(version.fields.get(name) != getattr(rule, name) for name in stages.MATCHING)
 
 
 def _share(part: int, whole: int) -> str:

@@ -11,6 +11,7 @@ from apps.rules.models import Rule
 ASKS_ABOVE = 0.2  # of a week's calls: a blocking rule that is found so often is seldom meant
 FEW_CALLS = 10  # say nothing about a rule
 LOOKS_BACK = timedelta(days=7)
+MATCHING = ("pattern", "checksum", "direction")  # what decides where a rule is found
 
 MEANINGS: dict[str, str] = {
     Rule.Stage.DRAFT: "Does nothing. Nobody notices it, and nothing is recorded.",
@@ -91,11 +92,22 @@ def hits_in_this_stage(rule: Any) -> int:
 
 
 def recent_rate(rule: Any, *, now: datetime) -> Rate:
-    """In how many of the last week's calls of its course the rule was found."""
-    since = first_id(now - LOOKS_BACK)
+    """In how many of the last week's calls of its course the rule was found; what it finds since it finds that."""
+    before, began = _finding_else(rule)
+    since = first_id(max(now - LOOKS_BACK, began or now - LOOKS_BACK))
     courses = Course.objects.all() if rule.course_id is None else Course.objects.filter(pk=rule.course_id)
-    found = rule.hits.filter(call__gte=since).values("call").distinct().count()
+    found = rule.hits.filter(call__gte=since, version__gt=before).values("call").distinct().count()
     return Rate(found=found, calls=courses.filter(calls__pk__gte=since).count())
+
+
+def _finding_else(rule: Any) -> tuple[int, datetime | None]:
+    """The last version that looked for something else, and when the one after it was made; 0 if there is none."""
+    same = {f"fields__{name}": getattr(rule, name) for name in MATCHING}
+    last = rule.versions.exclude(**same).order_by("-number").first()
+    if last is None:
+        return 0, None
+    following = rule.versions.filter(number=last.number + 1).first()
+    return last.number, following and following.at
 
 
 def needs_confirmation(rule: Rule, stage: str, *, now: datetime) -> Rate | None:

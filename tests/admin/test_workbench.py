@@ -113,6 +113,17 @@ def test_a_rule_that_would_block_too_much_asks_first(instructor: Client, world: 
     assert stage_of(world.rule) == "enforce"
 
 
+def test_what_another_pattern_found_is_not_held_against_this_one(instructor: Client, world: CourseWorld) -> None:
+    world.rule.move("observe")
+    make_calls(world, hits=9, misses=0)
+    world.rule.pattern = "something narrower"
+    world.rule.save()
+
+    move(instructor, world.rule, "enforce")
+
+    assert stage_of(world.rule) == "enforce"
+
+
 SELDOM: dict[str, Callable[[CourseWorld], None]] = {
     "a fifth is not above a fifth": lambda world: make_calls(world, hits=1, misses=8),
     "a few calls say nothing": lambda world: make_calls(world, hits=FEW_CALLS - 2, misses=0),
