@@ -213,7 +213,7 @@ class Rule(RevisedModel):
             raise ValidationError(
                 {"name": f"{self.course or 'The institution'} already has a rule called {self.name}."}
             )
-        if errors := validation.complaints(self, others=self._others()):
+        if errors := validation.complaints(self, others=self._others(), excepted=self._excepted()):
             raise ValidationError(errors)
 
     def _is_taken(self) -> bool:
@@ -221,6 +221,9 @@ class Rule(RevisedModel):
         if self.course is not None and self.course.pk is None:
             return False
         return Rule._base_manager.filter(course=self.course_id, name=self.name).exclude(pk=self.pk).exists()
+
+    def _excepted(self) -> frozenset[str]:
+        return frozenset(self.exceptions.values_list("text", flat=True)) if self.pk is not None else frozenset()
 
     def _others(self) -> list[str] | None:
         """The patterns beside which this one has to find its place; None if it has found it already.

@@ -50,11 +50,7 @@ def try_out(rule: Any, text: str, *, exceptions: Iterable[str] = ()) -> Trial:
         pieces=tuple(_pieces(text, spans, replacement=None)),
         matches=len(spans),
         redacted=tuple(_pieces(text, spans, replacement=rule.replacement)),
-        examples=tuple(
-            examples.tried(
-                rule.pattern, checksum=rule.checksum, match=rule.examples_match, no_match=rule.examples_no_match
-            )
-        ),
+        examples=tuple(_examples(rule, compiled.exceptions)),
         is_disguised=bool(spans) and not matcher.found(_as_written(folded)),
         folded=folded.text if folded.text != text else "",
         is_excepted=bool(found) and not spans,
@@ -99,6 +95,15 @@ def _pieces(text: str, spans: Iterable[tuple[int, int]], *, replacement: str | N
 
 def undone_example(rule: Any, *, exceptions: Iterable[str]) -> str:
     """An example that must be found and no longer would be with these exceptions, or nothing."""
-    book = Rulebook.of([as_compiled(rule, exceptions=frozenset(exceptions))])
-    found = (line for _, line in examples.lines(rule.examples_match) if not book.screen([line]).hits)
-    return next(found, "")
+    tried = _examples(rule, frozenset(exceptions))
+    return next((example.text for example in tried if example.should_match and not example.matches), "")
+
+
+def _examples(rule: Any, excepted: frozenset[str]) -> list[Example]:
+    return examples.tried(
+        rule.pattern,
+        checksum=rule.checksum,
+        match=rule.examples_match,
+        no_match=rule.examples_no_match,
+        excepted=excepted,
+    )

@@ -336,6 +336,23 @@ def test_an_example_that_is_wrong_is_named_with_its_line(instructor: Client, wor
     assert "Line 2: the pattern does not find “Write my essay”" in errors["examples_match"][0]
 
 
+def test_an_example_that_stands_among_the_exceptions_is_not_taken(instructor: Client, world: CourseWorld) -> None:
+    RuleException.objects.create(rule=world.rule, text="solve my homework")
+
+    page = instructor.post(page_of(world.rule), rule_form(world.rule, examples_match="Solve my homework!"))
+
+    assert "stands among the rule’s exceptions" in page.context["adminform"].form.errors["examples_match"][0]
+
+
+def test_an_exception_is_a_sentence_that_must_not_be_found(instructor: Client, world: CourseWorld) -> None:
+    RuleException.objects.create(rule=world.rule, text="solve my homework")
+
+    instructor.post(page_of(world.rule), rule_form(world.rule, examples_no_match="Solve my homework!"))
+
+    world.rule.refresh_from_db()
+    assert world.rule.examples_no_match == "Solve my homework!"
+
+
 # Trying
 
 
