@@ -138,8 +138,9 @@ class AppealAdmin(CourseScoped):
             return False
         if made is None:
             return self._too_late(request)
-        exceptions = f"{made} exception{'' if made == 1 else 's'} to {appeal.rule_name or 'no rule'}"
-        self.message_user(request, f"Accepted, with {exceptions}. The student sees it.", messages.SUCCESS)
+        exceptions = f"with {made} exception{'' if made == 1 else 's'} to {appeal.rule_name}"
+        how = exceptions if made else "without a new exception"
+        self.message_user(request, f"Accepted, {how}. The student sees it.", messages.SUCCESS)
         return True
 
     def _declined(self, request: Any, appeal: Appeal, *, answer: str = "") -> bool:

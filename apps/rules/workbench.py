@@ -20,6 +20,7 @@ from apps.rules.models import Rule, RuleQuerySet, RuleVersion
 from apps.rules.trying import Trial, try_out
 
 MOST_VERSIONS = 30
+MOST_EXCEPTIONS = 100
 MOST_COURSES = 20  # of which it is told what they have already
 _GROUPS = tuple(dict.fromkeys(ready.group for ready in LIBRARY))
 PAGE = "admin:rules_rule_change"
@@ -68,6 +69,7 @@ class Workbench(CourseScoped):
             {"version": version, "differences": version.differences(before, zone=rule.zone)}
             for version, before in zip(versions, [*versions[1:], None], strict=True)
         ]
+        exceptions = list(rule.exceptions.select_related("author")[: MOST_EXCEPTIONS + 1])
         return {
             "rule": rule,
             "steps": stages.steps(rule),
@@ -76,7 +78,9 @@ class Workbench(CourseScoped):
             "hits_here": stages.hits_in_this_stage(rule),
             "before_draft": rule.stage_before_draft if rule.stage == Rule.Stage.DRAFT and rule.version > 1 else "",
             "history": history[:MOST_VERSIONS],
-            "exceptions": rule.exceptions.select_related("author")[:100],
+            "has_older": len(history) > MOST_VERSIONS,
+            "exceptions": exceptions[:MOST_EXCEPTIONS],
+            "has_more_exceptions": len(exceptions) > MOST_EXCEPTIONS,
             "may_change": self.has_change_permission(request, rule),
             "zone": rule.zone.key,
         }

@@ -56,11 +56,12 @@ def test_accepting_makes_an_exception(instructor: Client, teacher: Membership, w
 
 
 def test_accepting_without_words_makes_none(instructor: Client, world: CourseWorld) -> None:
-    decide(instructor, world.appeal, "accept", texts="")
+    page = decide(instructor, world.appeal, "accept", texts="")
 
     world.appeal.refresh_from_db()
     assert (world.appeal.state, world.appeal.answer) == ("accepted", appeals.ACCEPTED)
     assert exceptions(world) == []
+    assert "Accepted, without a new exception." in text_of(page)
 
 
 def test_an_exception_that_would_undo_the_rule_is_not_made(instructor: Client, world: CourseWorld) -> None:
