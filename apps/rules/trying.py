@@ -6,6 +6,7 @@ from typing import Any
 
 from apps.rules import engine, examples
 from apps.rules.examples import Example
+from apps.rules.exceptions import folded
 from apps.rules.folding import Folded, fold
 from apps.rules.rulebook import CompiledRule, Rulebook
 
@@ -42,19 +43,19 @@ class Trial:
 def try_out(rule: Any, text: str, *, exceptions: Iterable[str] = ()) -> Trial:
     """What a rule, stored or not, makes of a text. Raises engine.BadPattern and engine.EngineFailed."""
     engine.check(rule.pattern)
-    compiled, folded = as_compiled(rule, exceptions=frozenset(exceptions)), fold(text)
+    compiled, copies = as_compiled(rule, exceptions=frozenset(exceptions)), fold(text)
     matcher = Rulebook.of([compiled]).matcher
-    found = [(span.start, span.end) for span in matcher.spans(0, folded, most=len(text))]
+    found = [(span.start, span.end) for span in matcher.spans(0, copies, most=len(text))]
     spans = [(start, end) for start, end in found if compiled.counts(text[start:end])]
     return Trial(
         pieces=tuple(_pieces(text, spans, replacement=None)),
         matches=len(spans),
         redacted=tuple(_pieces(text, spans, replacement=rule.replacement)),
         examples=tuple(_examples(rule, compiled.exceptions)),
-        is_disguised=bool(spans) and not matcher.found(_as_written(folded)),
-        folded=folded.text if folded.text != text else "",
+        is_disguised=bool(spans) and not matcher.found(_as_written(copies)),
+        folded=copies.text if copies.text != text else "",
         is_excepted=bool(found) and not spans,
-        fails_check=not found and bool(rule.checksum) and bool(engine.Matcher([rule.pattern]).found(folded)),
+        fails_check=not found and bool(rule.checksum) and bool(engine.Matcher([rule.pattern]).found(copies)),
     )
 
 
@@ -91,6 +92,12 @@ def _pieces(text: str, spans: Iterable[tuple[int, int]], *, replacement: str | N
         last = end
     if last < len(text):
         yield Piece(text[last:], False)
+
+
+def finds_whole(rule: Any, text: str) -> bool:
+    """Whether an exception of this text, folded, is the whole of what the rule finds in it."""
+    matcher = Rulebook.of([as_compiled(rule, exceptions=frozenset())]).matcher
+    return any(folded(text[span.start : span.end]) == text for span in matcher.spans(0, text))
 
 
 def undone_example(rule: Any, *, exceptions: Iterable[str]) -> str:

@@ -64,6 +64,26 @@ def test_accepting_without_words_makes_none(instructor: Client, world: CourseWor
     assert "Accepted, without a new exception." in text_of(page)
 
 
+@pytest.mark.parametrize("text", ["my homework", "please solve my homework", "home economics"])
+def test_an_exception_that_would_change_nothing_is_not_made(text: str, instructor: Client, world: CourseWorld) -> None:
+    page = decide(instructor, world.appeal, "accept", texts=text)
+
+    world.appeal.refresh_from_db()
+    assert world.appeal.state == "open"
+    assert exceptions(world) == []
+    assert "would change nothing" in text_of(page)
+
+
+def test_what_was_found_is_excepted_also_if_its_surroundings_made_it_found(
+    instructor: Client, world: CourseWorld
+) -> None:
+    Rule.objects.filter(pk=world.rule.pk).update(pattern=r"Bsolve my homework")
+
+    decide(instructor, world.appeal, "accept", texts="solve my homework")
+
+    assert exceptions(world) == ["solve my homework"]
+
+
 def test_an_exception_that_would_undo_the_rule_is_not_made(instructor: Client, world: CourseWorld) -> None:
     Rule.objects.filter(pk=world.rule.pk).update(examples_match="Please solve my homework")
 
