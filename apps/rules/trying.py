@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from apps.rules import engine, examples
+from apps.rules import engine, examples, folding
 from apps.rules.examples import Example
 from apps.rules.exceptions import folded
 from apps.rules.folding import Folded, fold
@@ -30,8 +30,8 @@ class Trial:
     matches: int
     redacted: tuple[Piece, ...]
     examples: tuple[Example, ...]
-    is_disguised: bool  # it was found only in the folded copy
-    folded: str  # that copy, if it is another text; else nothing
+    is_disguised: bool  # it was found only in a folded copy
+    copies: tuple[tuple[Piece, ...], ...]  # the folded copies that are other texts, with what is found in each
     is_excepted: bool  # the pattern finds something, but all of it stands among the exceptions
     fails_check: bool  # the pattern finds something, but nothing whose check digits are right
 
@@ -45,24 +45,32 @@ def try_out(rule: Any, text: str, *, exceptions: Iterable[str] = ()) -> Trial:
     engine.check(rule.pattern)
     compiled, copies = as_compiled(rule, exceptions=frozenset(exceptions)), fold(text)
     matcher = Rulebook.of([compiled]).matcher
-    found = [(span.start, span.end) for span in matcher.spans(0, copies, most=len(text))]
+    found = _places(matcher, copies)
     spans = [(start, end) for start, end in found if compiled.counts(text[start:end])]
     return Trial(
         pieces=tuple(_pieces(text, spans, replacement=None)),
         matches=len(spans),
         redacted=tuple(_pieces(text, spans, replacement=rule.replacement)),
         examples=tuple(_examples(rule, compiled.exceptions)),
-        is_disguised=bool(spans) and not matcher.found(_as_written(copies)),
-        folded=copies.text if copies.text != text else "",
+        is_disguised=bool(spans) and not _places(matcher, _alone(text)),
+        copies=tuple(
+            tuple(_pieces(view.text, _places(matcher, _alone(view.text)), replacement=None))
+            for view in copies.views
+            if view.text != text
+        ),
         is_excepted=bool(found) and not spans,
         fails_check=not found and bool(rule.checksum) and bool(engine.Matcher([rule.pattern]).found(copies)),
     )
 
 
-def _as_written(folded: Folded) -> Folded:
-    """The text without its folded copies."""
-    raw = next(view for view in folded.views if view.text == folded.original)
-    return Folded(folded.original, (raw,), raw)
+def _places(matcher: engine.Matcher, text: Folded) -> list[tuple[int, int]]:
+    return [(span.start, span.end) for span in matcher.spans(0, text, most=len(text.original))]
+
+
+def _alone(text: str) -> Folded:
+    """A text as though it had no copies."""
+    raw = folding.View(text, (folding.Piece(text, 0, len(text)),))
+    return Folded(text, (raw,), raw)
 
 
 def as_compiled(rule: Any, *, exceptions: frozenset[str]) -> CompiledRule:

@@ -435,7 +435,14 @@ def test_a_disguised_match_is_marked_where_it_stands_and_shown_unfolded(instruct
 
     assert '<mark class="stoa-hit">s\u043elve my h\u043emework</mark>' in page
     assert "disguised" in page
-    assert "Now solve my homework!" in page
+    assert 'Now <mark class="stoa-hit">solve my homework</mark>!' in page
+
+
+def test_what_is_found_in_only_one_of_the_copies_is_shown_there(instructor: Client, world: CourseWorld) -> None:
+    page = text_of(tried(instructor, world.rule, "K\u00e4\u00adse", pattern="K\u00e4se"))  # with a soft hyphen
+
+    assert '<mark class="stoa-hit">K\u00e4se</mark>' in page
+    assert '<div class="stoa-text stoa-sample" dir="auto">Kase</div>' in page
 
 
 def test_a_text_in_which_nothing_is_found_passes(instructor: Client, world: CourseWorld) -> None:
