@@ -91,6 +91,12 @@ class RuleAdmin(Workbench):
         else:
             super().save_model(request, obj, form, change)
 
+    def response_add(self, request: HttpRequest, obj: Rule, post_url_continue: str | None = None) -> Any:
+        self.message_user(
+            request, f"{obj.name} is a draft, which does nothing. Open it to try it, and let it observe.", messages.INFO
+        )
+        return super().response_add(request, obj, post_url_continue)
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """A new rule is a draft that holds always; when it holds is said once the clock of its course is known."""
         return self.add_fieldsets if obj is None else self.fieldsets
@@ -170,7 +176,7 @@ class RuleAdmin(Workbench):
 
     def _move(self, request: HttpRequest, rules: QuerySet[Any], stage: Rule.Stage) -> None:
         moved = Rule.objects.filter(pk__in=rules.values("pk")).move(stage, by=request.user)
-        self.message_user(request, f"{moved} moved to “{stage.label}”. Live within two seconds.")
+        self.message_user(request, f"{moved} moved to “{stage.label}”. This holds within two seconds.")
 
 
 class RuleInline(CourseScoping, StackedInline):

@@ -54,7 +54,10 @@ class WeekdaysField(forms.MultipleChoiceField):
 
 
 class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
-    pattern = PatternField(help_text="A regular expression in RE2 syntax. (?i) at the start ignores case.")
+    pattern = PatternField(
+        help_text="Plain words find themselves; (?i) in front of them ignores case: (?i)solve my homework. "
+        "What goes beyond that is written as a regular expression, in RE2 syntax."
+    )
     weekdays = WeekdaysField(label="Days", help_text="None ticked: every day.")
     checksum = forms.ChoiceField(
         choices=[("", "Everything that the pattern finds"), *((name, CHECKED.get(name, name)) for name in CHECKSUMS)],

@@ -97,7 +97,7 @@ class Workbench(CourseScoped):
             return answer
         rule.move(stage, by=request.user)
         self.message_user(
-            request, f"{rule.name}: {Rule.Stage(stage).label}. In force within two seconds.", messages.SUCCESS
+            request, f"{rule.name}: {Rule.Stage(stage).label}. This holds within two seconds.", messages.SUCCESS
         )
         return _to(rule)
 

@@ -272,6 +272,14 @@ def test_a_name_that_is_taken_is_refused_with_a_sentence(
     assert f"already has a rule called {taken.name}" in sentence
 
 
+def test_a_new_rule_says_that_it_does_nothing_yet(instructor: Client, world: CourseWorld) -> None:
+    values = {**rule_form(world.rule, name="new"), "course": world.course.pk}
+
+    page = instructor.post(reverse("admin:rules_rule_add"), values, follow=True)
+
+    assert "new is a draft, which does nothing." in text_of(page)
+
+
 # Exam windows
 
 
