@@ -81,7 +81,11 @@ def _of_the_action(rule: "Rule") -> dict[str, str]:
 
 
 def _of_the_schedule(rule: "Rule") -> dict[str, str]:
-    found = {}
+    found = {
+        name: "Choose a year from 2000 to 2999. Leave it empty if the rule is to hold without such a limit."
+        for name, instant in (("starts_at", rule.starts_at), ("ends_at", rule.ends_at))
+        if instant is not None and not 2000 <= instant.year < 3000
+    }
     if rule.starts_at and rule.ends_at and rule.starts_at >= rule.ends_at:
         found["ends_at"] = "The end must be after the start."
     if rule.from_time is not None and rule.from_time == rule.until_time:
