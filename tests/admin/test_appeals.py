@@ -121,6 +121,18 @@ def test_a_post_that_decides_nothing_changes_nothing(instructor: Client, world: 
     assert world.appeal.state == "open"
 
 
+def test_what_came_of_several_is_said_once(instructor: Client, world: CourseWorld) -> None:
+    others = [make_appeal(make_call(world.student), world.rule) for _ in range(2)]
+
+    page = instructor.post(
+        list_of(Appeal),
+        {"action": "decline", "_selected_action": [world.appeal.pk, *(one.pk for one in others)]},
+        follow=True,
+    )
+
+    assert [str(message) for message in page.context["messages"]] == ["3 times: Declined. The student sees it."]
+
+
 def test_several_are_accepted_at_once_with_what_was_found_in_each(instructor: Client, world: CourseWorld) -> None:
     call = make_call(world.student, prompt="SOLVE  my homework!")
     make_hit(call, world.rule, "SOLVE  my homework")
