@@ -269,9 +269,12 @@ class Rule(RevisedModel):
     def copy_to(self, course: Course, *, by: Any, stage: str) -> "Rule":
         """The same rule in another course. Its dates stay behind: they are those of this term.
 
+        Without them it would hold always, so one that had dates observes at most until it has new ones.
         Raises ValidationError if that course has a rule of this name: none is ever replaced.
         """
         values = {name: getattr(self, name) for name in VERSIONED if name not in ("starts_at", "ends_at", "stage")}
+        if self.has_dates and stage != self.Stage.DRAFT:
+            stage = self.Stage.OBSERVE
         copy = Rule(course=course, stage=stage, **values)
         copy._source = self
         copy.full_clean()
@@ -283,6 +286,10 @@ class Rule(RevisedModel):
     @property
     def place(self) -> str:
         return self.course.slug if self.course else "institution"
+
+    @property
+    def has_dates(self) -> bool:
+        return self.starts_at is not None or self.ends_at is not None
 
     @property
     def zone(self) -> ZoneInfo:

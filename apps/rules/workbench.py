@@ -205,17 +205,18 @@ class Workbench(CourseScoped):
             context = {"form": form, "rules": rules, "title": "Copy rules to another course"}
             return self._page(request, "admin/rules/rule/copy.html", context)
         course, stage = form.cleaned_data["course"], form.cleaned_data["stage"]
-        copied = 0
+        copied: list[Rule] = []
         for rule in rules:
             try:
                 rule.copy_to(course, by=request.user, stage=rule.stage if stage == "same" else stage)
-                copied += 1
+                copied.append(rule)
             except ValidationError as error:
                 self.message_user(request, f"{rule.name} was not copied. {' '.join(error.messages)}", messages.WARNING)
         if copied:
-            self.message_user(
-                request, f"{copied} copied to {course}. Dates were left behind: set them anew.", messages.SUCCESS
-            )
+            self.message_user(request, f"{len(copied)} copied to {course}.", messages.SUCCESS)
+        if dated := [rule.name for rule in copied if rule.has_dates]:
+            left = "Dates were left behind. Until new ones are set, what had some does not act, but observes"
+            self.message_user(request, f"{left}: {', '.join(dated)}.", messages.WARNING)
         return None
 
     # What they share

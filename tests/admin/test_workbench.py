@@ -615,6 +615,16 @@ def test_a_copy_keeps_its_stage_if_that_is_wished(operator: Client, world: Cours
     assert Rule.objects.get(course=term).stage == world.rule.stage
 
 
+def test_a_copy_of_an_exam_rule_does_not_act_without_its_dates(operator: Client, world: CourseWorld) -> None:
+    term = factories.make_course()
+    Rule.objects.filter(pk=world.rule.pk).update(ends_at=datetime(2026, 12, 20, tzinfo=UTC))
+
+    page = copy(operator, world.rule, copy="yes", course=term.pk, stage="same")
+
+    assert Rule.objects.get(course=term).stage == "observe"
+    assert f"does not act, but observes: {world.rule.name}." in text_of(page)
+
+
 def test_a_copy_replaces_no_rule_of_the_same_name(operator: Client, world: CourseWorld) -> None:
     term = factories.make_course()
     factories.make_rule(course=term, name=world.rule.name, pattern="mine")
