@@ -77,6 +77,14 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
             if name in self.fields:
                 self.fields[name].widget.attrs["rows"] = 4
 
+    def clean_name(self) -> str:
+        """Of a new rule of the institution; `Rule.clean` cannot tell that from one whose course is still to come."""
+        name = str(self.cleaned_data["name"])
+        is_new = self.instance.pk is None and self.cleaned_data.get("course", self) is None
+        if is_new and Rule.objects.filter(course=None, name=name).exists():
+            raise forms.ValidationError(f"The institution already has a rule called {name}.")
+        return name
+
 
 class TryForm(forms.Form):
     """A pattern and a text. Nothing of it is stored."""

@@ -217,8 +217,11 @@ class Rule(RevisedModel):
             raise ValidationError(errors)
 
     def _is_taken(self) -> bool:
-        """Asked here because forms that leave the course alone do not look at constraints that name it."""
-        if self.course is not None and self.course.pk is None:
+        """Asked here because forms that leave the course alone do not look at constraints that name it.
+
+        A new rule without a course is the institution's, or its course is not known yet: not for this to say.
+        """
+        if self.course_id is None and self.pk is None:
             return False
         return Rule._base_manager.filter(course=self.course_id, name=self.name).exclude(pk=self.pk).exists()
 

@@ -680,6 +680,14 @@ def test_operators_write_rules_for_all_courses(operator: Client, db: None) -> No
     assert Rule.objects.get(name="keys").course is None
 
 
+def test_the_institution_has_one_rule_of_a_name(operator: Client, db: None) -> None:
+    rule = Rule.objects.create(name="keys", pattern="sk-[a-z]+", message="Remove the key.")
+
+    page = operator.post(reverse("admin:rules_rule_add"), rule_form(rule))
+
+    assert page.context["adminform"].form.errors == {"name": ["The institution already has a rule called keys."]}
+
+
 def test_instructors_do_not(instructor: Client, world: CourseWorld) -> None:
     page = instructor.post(
         reverse("admin:rules_rule_add"), rule_form(Rule(name="keys", pattern="sk-[a-z]+", message="Remove it."))
