@@ -148,6 +148,7 @@ class Workbench(CourseScoped):
         rule = self._seen(request, pk) if pk is not None else self._new(request)
         form = TryForm(request.POST or None, initial={"pattern": rule.pattern})
         context: dict[str, Any] = {"form": form, "rule": rule, "is_stored": pk is not None}
+        context["may_add"] = self.has_add_permission(request)
         if pk is not None:
             context |= {"original": rule, "limits": stages.limits(rule, now=timezone.now())}
         if form.is_valid():

@@ -1,5 +1,6 @@
 """The instructor's workbench: from a ready rule to one that is enforced, and back."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -516,6 +517,22 @@ def test_a_new_pattern_is_tried_without_a_rule(instructor: Client) -> None:
     page = text_of(instructor.post(reverse("admin:rules_rule_try_new"), values))
 
     assert '<mark class="stoa-hit">monad</mark>' in page
+
+
+def test_a_pattern_that_was_tried_becomes_a_rule_of_the_own_course(instructor: Client, world: CourseWorld) -> None:
+    values = {"pattern": "(?i)mon[ao]d & more", "text": "What is a monad & more?"}
+    page = text_of(instructor.post(reverse("admin:rules_rule_try_new"), values))
+
+    (address,) = re.findall(r'href="([^"]*/add/[^"]*)">Make a rule', page)
+    form = instructor.get(address).context["adminform"].form
+
+    assert (form["pattern"].value(), form["course"].value()) == (values["pattern"], world.course.pk)
+
+
+def test_assistants_are_not_offered_a_rule(assistant: Client) -> None:
+    page = text_of(assistant.post(reverse("admin:rules_rule_try_new"), {"pattern": "x", "text": "x"}))
+
+    assert "Make a rule" not in page
 
 
 def test_assistants_may_try(assistant: Client, world: CourseWorld) -> None:
