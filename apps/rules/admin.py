@@ -92,10 +92,11 @@ class RuleAdmin(Workbench):
             super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: Rule, post_url_continue: str | None = None) -> Any:
+        response = super().response_add(request, obj, post_url_continue)
         self.message_user(
             request, f"{obj.name} is a draft, which does nothing. Open it to try it, and let it observe.", messages.INFO
         )
-        return super().response_add(request, obj, post_url_continue)
+        return response
 
     def get_changeform_initial_data(self, request: HttpRequest) -> Any:
         """Whoever has one course means that one."""

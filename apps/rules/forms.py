@@ -1,6 +1,6 @@
 """Forms of the instructor's workbench."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
@@ -22,6 +22,11 @@ CHECKED = {
     "random": "Random-looking secrets",
     "ssn": "US social security numbers",
 }
+HOW_TO_WRITE = (
+    "Plain words find themselves; (?i) in front of them ignores case: (?i)solve my homework. "
+    "What goes beyond that is written as a regular expression, in RE2 syntax."
+)
+SHORT_NAME = {"invalid": "Use letters, digits, hyphens and underscores, and no spaces."}
 WEEKDAYS = [(str(day.number), day.label) for day in Weekday]
 
 
@@ -54,10 +59,7 @@ class WeekdaysField(forms.MultipleChoiceField):
 
 
 class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
-    pattern = PatternField(
-        help_text="Plain words find themselves; (?i) in front of them ignores case: (?i)solve my homework. "
-        "What goes beyond that is written as a regular expression, in RE2 syntax."
-    )
+    pattern = PatternField(help_text=HOW_TO_WRITE)
     weekdays = WeekdaysField(label="Days", help_text="None ticked: every day.")
     checksum = forms.ChoiceField(
         choices=[("", "Everything that the pattern finds"), *((name, CHECKED.get(name, name)) for name in CHECKSUMS)],
@@ -70,6 +72,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Rule
         fields = "__all__"
+        error_messages: ClassVar = {"name": SHORT_NAME, "assignment": SHORT_NAME}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -89,7 +92,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
 class TryForm(forms.Form):
     """A pattern and a text. Nothing of it is stored."""
 
-    pattern = PatternField(help_text="Change it here as you like; the rule itself stays as it is.")
+    pattern = PatternField(help_text=HOW_TO_WRITE)
     text = forms.CharField(
         max_length=LONGEST_TEXT,
         strip=False,
@@ -97,6 +100,11 @@ class TryForm(forms.Form):
         label="Text to look through",
         help_text=f"Paste what a student might send: up to {LONGEST_TEXT:,} characters. It is not stored.",
     )
+
+    def __init__(self, *args: Any, is_stored: bool, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if is_stored:
+            self.fields["pattern"].help_text = "Change it here as you like; the rule itself stays as it is."
 
     def clean_text(self) -> str:
         """With the line breaks that students' clients send; those of a form are of two characters."""

@@ -75,7 +75,7 @@ def limits(rule: Rule, *, now: datetime) -> list[str]:
     elif rule.starts_at is not None and now < rule.starts_at:
         said.append(f"It holds from {_words(rule.starts_at, rule)} on; until then it finds nothing.")
     elif rule.course is not None and not rule.schedule.covers(now, timezone=rule.course.timezone):
-        said.append("It rests now: it holds on the days and in the hours that are set below.")
+        said.append("It rests now: it holds only on its days and in its hours.")
     if rule.assignment:
         said.append(f"It looks only at calls with the assignment tag {rule.assignment}.")
     return said

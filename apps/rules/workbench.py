@@ -146,7 +146,7 @@ class Workbench(CourseScoped):
     def try_view(self, request: HttpRequest, pk: int | None = None) -> HttpResponse:
         """Nothing is stored, whatever is posted."""
         rule = self._seen(request, pk) if pk is not None else self._new(request)
-        form = TryForm(request.POST or None, initial={"pattern": rule.pattern})
+        form = TryForm(request.POST or None, initial={"pattern": rule.pattern}, is_stored=pk is not None)
         context: dict[str, Any] = {"form": form, "rule": rule, "is_stored": pk is not None}
         context["may_add"] = self.has_add_permission(request)
         if pk is not None:

@@ -705,6 +705,12 @@ def test_the_institution_has_one_rule_of_a_name(operator: Client, db: None) -> N
     assert page.context["adminform"].form.errors == {"name": ["The institution already has a rule called keys."]}
 
 
+def test_a_name_with_spaces_is_explained_in_plain_words(instructor: Client, world: CourseWorld) -> None:
+    page = instructor.post(page_of(world.rule), rule_form(world.rule, name="no homework!"))
+
+    assert "and no spaces" in page.context["adminform"].form.errors["name"][0]
+
+
 def test_instructors_do_not(instructor: Client, world: CourseWorld) -> None:
     page = instructor.post(
         reverse("admin:rules_rule_add"), rule_form(Rule(name="keys", pattern="sk-[a-z]+", message="Remove it."))
