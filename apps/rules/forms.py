@@ -80,6 +80,20 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
             if name in self.fields:
                 self.fields[name].widget.attrs["rows"] = 4
 
+    def clean(self) -> Any:
+        """Nobody undoes unawares what others saved since the page was made; `seen` is the version that it showed."""
+        cleaned, seen = super().clean(), self.data.get("seen", "")[:9]
+        if self.instance.pk is None or not seen.isdecimal() or int(seen) >= self.instance.version:
+            return cleaned
+        changed = self.instance.changed_since(int(seen))
+        for name in [name for name in self.changed_data if name in changed]:
+            self.add_error(
+                name,
+                f"This has been changed since you opened the page, in a version after {seen}: see below. "
+                "Save again to put yours in its place.",
+            )
+        return cleaned
+
     def clean_name(self) -> str:
         """Of a new rule of the institution; `Rule.clean` cannot tell that from one whose course is still to come."""
         name = str(self.cleaned_data["name"])

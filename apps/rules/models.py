@@ -284,6 +284,14 @@ class Rule(RevisedModel):
         copy.signed(by=by, note=f"copied from {self.place}/{self.name}").save()
         return copy
 
+    # Queries
+
+    def changed_since(self, number: int) -> frozenset[str]:
+        """The fields that are not what they were in that version; none if there is no such version."""
+        version = self.versions.filter(number=number).first()
+        now = stored_form({name: getattr(self, name) for name in VERSIONED})
+        return frozenset(name for name in now if version and version.fields.get(name) != now[name])
+
     # Properties
 
     @property

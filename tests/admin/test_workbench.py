@@ -254,6 +254,32 @@ def test_a_pattern_is_measured_before_a_transaction_begins(
     assert (world.rule.pattern, inside) == ("essay", [outside])
 
 
+def test_what_others_saved_meanwhile_is_not_undone_unawares(instructor: Client, world: CourseWorld) -> None:
+    opened = rule_form(world.rule, message="New words.", seen="1")
+    world.rule.pattern = "essay"
+    world.rule.save()
+
+    page = instructor.post(page_of(world.rule), opened)
+
+    assert "changed since you opened the page" in page.context["adminform"].form.errors["pattern"][0]
+    assert '<input type="hidden" name="seen" value="2" form="rule_form">' in text_of(page)
+    assert Rule.objects.get(pk=world.rule.pk).pattern == "essay"
+
+    instructor.post(page_of(world.rule), {**opened, "seen": "2"})
+
+    assert Rule.objects.get(pk=world.rule.pk).pattern == opened["pattern"]
+
+
+@pytest.mark.parametrize("seen", ["", "1", "x", "9" * 5000])
+def test_what_others_did_elsewhere_is_no_reason_to_ask(seen: str, instructor: Client, world: CourseWorld) -> None:
+    world.rule.move("warn")
+
+    instructor.post(page_of(world.rule), rule_form(world.rule, message="New words.", seen=seen))
+
+    world.rule.refresh_from_db()
+    assert (world.rule.message, world.rule.stage) == ("New words.", "warn")
+
+
 def rule_form(rule: Rule, **overrides: Any) -> dict[str, Any]:
     names = ("name", "pattern", "direction", "action", "message", "guidance", "replacement", "priority")
     return {**{name: getattr(rule, name) for name in names}, **overrides}
