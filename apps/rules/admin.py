@@ -84,12 +84,7 @@ class RuleAdmin(Workbench):
         return super().get_queryset(request).annotate(hit_total=Count("hits"))
 
     def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
-        """Writes what the form changed and nothing else: meanwhile somebody may have switched the rule off."""
-        obj.signed(by=request.user)
-        if change:
-            obj.save(update_fields=[*form.changed_data, "updated_at"])
-        else:
-            super().save_model(request, obj, form, change)
+        super().save_model(request, obj.signed(by=request.user), form, change)
 
     def response_add(self, request: HttpRequest, obj: Rule, post_url_continue: str | None = None) -> Any:
         response = super().response_add(request, obj, post_url_continue)

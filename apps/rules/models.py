@@ -1,7 +1,9 @@
 """What may be said: rules, their versions, and the exceptions to them."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -19,6 +21,7 @@ from apps.rules.schedules import Schedule
 from apps.rules.versions import Difference, differences, stored_form, summary
 
 TOPIC = "rulebook"
+_UNKNOWN = object()
 DEFAULT_REPLACEMENT = "[redacted]"
 WRITTEN = ("message", "guidance", "examples_match", "examples_no_match")  # in boxes of several lines
 
@@ -156,6 +159,7 @@ class Rule(RevisedModel):
     _author: Any = None
     _note: str = ""
     _source: "Rule | None" = None  # of a copy
+    _stored: Mapping[str, Any] = MappingProxyType({})  # the fields as they were last read or written
 
     class Meta:
         ordering = ("course", "-priority", "name")
@@ -249,13 +253,26 @@ class Rule(RevisedModel):
         return self
 
     def save(self, *args: Any, **options: Any) -> None:
-        """The number of its version is left to the database, where others may have counted on."""
+        """Writes what has been changed of it. The rest is left to others: one may have switched it off meanwhile."""
         if not self._state.adding and options.get("update_fields") is None:
-            options["update_fields"] = ["course", *VERSIONED, "updated_at"]
+            changed = [name for name, value in self._values().items() if self._stored.get(name, _UNKNOWN) != value]
+            options["update_fields"] = ["course", *changed, "updated_at"]
         with transaction.atomic():
             super().save(*args, **options)
             RuleVersion.record([self], by=self._author, note=self._note)
         self._author, self._note = None, ""
+        written = VERSIONED if options.get("update_fields") is None else options["update_fields"]
+        self._stored = {**self._stored, **{n: value for n, value in self._values().items() if n in written}}
+
+    @classmethod
+    def from_db(cls, *args: Any, **options: Any) -> Self:
+        rule = super().from_db(*args, **options)
+        rule._stored = rule._values()
+        return rule
+
+    def _values(self) -> dict[str, Any]:
+        """What is known of the fields that versions keep."""
+        return {name: self.__dict__[name] for name in VERSIONED if name in self.__dict__}
 
     def move(self, stage: "Rule.Stage | str", *, by: Any = None, note: str = "") -> None:
         self.stage = stage

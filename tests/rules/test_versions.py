@@ -66,7 +66,33 @@ def test_two_who_change_the_same_rule_make_two_versions(rule: Rule) -> None:
     changed(others, message="Ask for a hint.").save()
 
     assert [number for number, _ in history(rule)] == [1, 2, 3]
-    assert others.version == Rule.objects.get(pk=rule.pk).version == 3
+    stored = Rule.objects.get(pk=rule.pk)
+    assert (stored.version, stored.priority, stored.message) == (others.version, 3, "Ask for a hint.")
+    assert others.version == 3
+
+
+def test_what_was_changed_before_a_move_is_still_saved_after_it(rule: Rule) -> None:
+    rule = Rule.objects.get(pk=rule.pk)
+    rule.priority = 3
+    rule.move("draft")
+
+    rule.save()
+
+    assert history(rule)[1:] == [(2, "stage: enforce → draft"), (3, "priority: 0 → 3")]
+
+
+def test_a_rule_that_is_saved_late_is_not_switched_on_again(rule: Rule) -> None:
+    Rule.objects.get(pk=rule.pk).move("draft")
+
+    changed(rule, priority=3).save()
+    changed(rule, priority=4).save()
+
+    assert [said for _, said in history(rule)] == [
+        "made",
+        "stage: enforce → draft",
+        "priority: 0 → 3",
+        "priority: 3 → 4",
+    ]
 
 
 def test_the_line_breaks_of_a_form_are_no_change(course: Course) -> None:
