@@ -180,6 +180,13 @@ def test_the_page_shows_the_history_with_a_way_back(instructor: Client, world: C
     assert world.rule.message == "Ask for a hint instead."
 
 
+def test_a_version_without_an_author_does_not_say_more_than_is_known(instructor: Client, world: CourseWorld) -> None:
+    world.rule.move("warn", by=factories.make_user())
+    world.rule.versions.get(number=2).author.delete()
+
+    assert text_of(instructor.get(page_of(world.rule))).count("by a file, or somebody who has left") == 2
+
+
 def test_a_version_that_cannot_be_returned_to_says_why(instructor: Client, world: CourseWorld) -> None:
     name = world.rule.name
     world.rule.name = "renamed"
