@@ -180,6 +180,12 @@ class Membership(RevisedModel):
     def __str__(self) -> str:
         return f"{self.user} in {self.course.slug}"
 
+    def clean(self) -> None:
+        """Asked here because forms that leave the course alone do not look at constraints that name it."""
+        same = Membership.objects.filter(course=self.course_id, external_id=self.external_id)
+        if self.course_id is not None and same.exclude(pk=self.pk).exists():
+            raise ValidationError({"external_id": f"{self.course} already has a member with this external ID."})
+
     # Factories
 
     @classmethod

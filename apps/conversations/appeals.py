@@ -4,7 +4,7 @@ Accepting makes exceptions to the rule, of the words that it had found. They com
 are for staff only. What was redacted is recorded nowhere, so nothing can be excepted from it by a click.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from apps.common.cursor import Cursor
 from apps.conversations.models import Appeal, RuleHit
 from apps.rules.exceptions import folded
 from apps.rules.models import Rule, RuleException
-from apps.rules.trying import undone_example
+from apps.rules.trying import finds_whole, undone_example
 
 MOST_OPEN = 50  # of one student
 MOST_READ = 100
@@ -144,12 +144,12 @@ def found_texts(appeal: Appeal) -> list[str]:
 def accept(appeal: Appeal, *, by: User, texts: Sequence[str], now: datetime, answer: str = "") -> int | None:
     """Accept an open appeal and except these texts from its rule; how many exceptions that made.
 
-    None if somebody has decided it meanwhile. Raises ValidationError if an exception would undo the rule.
+    None if somebody has decided it meanwhile. Raises ValidationError if an exception would undo the rule or do nothing.
     """
     rule = appeal.rule
     wanted = [text for text in dict.fromkeys(map(folded, texts)) if text] if rule else []
     if rule and wanted:
-        _check(rule, wanted)
+        _check(rule, wanted, known=set(map(folded, found_texts(appeal))))
     with transaction.atomic():
         if not appeal.decide(
             Appeal.State.ACCEPTED, by=by, answer=answer or (EXCEPTED if wanted else ACCEPTED), now=now
@@ -170,9 +170,15 @@ def decline(appeal: Appeal, *, by: User, now: datetime, answer: str = "") -> boo
     return appeal.decide(Appeal.State.DECLINED, by=by, answer=answer or DECLINED, now=now)
 
 
-def _check(rule: Rule, texts: Sequence[str]) -> None:
+def _check(rule: Rule, texts: Sequence[str], *, known: Collection[str]) -> None:
+    """`known` are the texts that the rule did find; it may take what stood around them to find them again."""
     if any(len(text) > RuleException.LONGEST for text in texts):
         raise ValidationError(f"Words longer than {RuleException.LONGEST} characters cannot be excepted.")
+    if stray := next((text for text in texts if text not in known and not finds_whole(rule, text)), ""):
+        raise ValidationError(
+            f"An exception “{stray}” would change nothing: {rule.name} finds other words than just these. "
+            "Leave the words as they were found, or change the pattern."
+        )
     kept = rule.exceptions.values_list("text", flat=True)
     if example := undone_example(rule, exceptions=[*kept, *texts]):
         raise ValidationError(

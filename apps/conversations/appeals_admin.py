@@ -1,7 +1,9 @@
 """The queue of appeals: what students say was wrongly refused, and what staff make of it."""
 
 import zoneinfo
-from typing import Any
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from django import forms
 from django.contrib import admin, messages
@@ -25,6 +27,16 @@ from apps.conversations.models import Appeal, Call
 from apps.conversations.reading import exchanges, read
 
 STATE_KINDS = {"open": "warning", "accepted": "good", "declined": ""}
+
+
+class Said(NamedTuple):
+    """What is told of a decision."""
+
+    level: int
+    sentence: str
+
+
+TOO_LATE = Said(messages.WARNING, "Somebody has decided this appeal already.")
 
 
 class AppealCourseFilter(CourseFilter):
@@ -86,10 +98,13 @@ class AppealAdmin(CourseScoped):
     def _decided(self, request: HttpRequest, appeal: Appeal, form: DecisionForm) -> bool:
         texts, answer = form.cleaned_data["texts"].splitlines(), form.cleaned_data["answer"].strip()
         if "accept" in request.POST:
-            return self._accepted(request, appeal, texts, answer=answer)
-        if "decline" in request.POST:
-            return self._declined(request, appeal, answer=answer)
-        return False
+            said = _accepted(request, appeal, texts, answer=answer)
+        elif "decline" in request.POST:
+            said = _declined(request, appeal, answer=answer)
+        else:
+            return False
+        self.message_user(request, said.sentence, said.level)
+        return said.level != messages.ERROR
 
     def _page(self, request: HttpRequest, appeal: Appeal, form: DecisionForm) -> HttpResponse:
         now = timezone.now()
@@ -112,45 +127,20 @@ class AppealAdmin(CourseScoped):
 
     @admin.action(description="Accept, and except what was found", permissions=("change",))
     def accept(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        for appeal in self._chosen(request, queryset):
-            self._accepted(request, appeal, appeals.found_texts(appeal))
+        chosen = self._chosen(request, queryset)
+        self._tell(request, [_accepted(request, appeal, appeals.found_texts(appeal)) for appeal in chosen])
 
     @admin.action(description="Decline", permissions=("change",))
     def decline(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        for appeal in self._chosen(request, queryset):
-            self._declined(request, appeal)
+        self._tell(request, [_declined(request, appeal) for appeal in self._chosen(request, queryset)])
 
     def _chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return self.changeable(request, queryset).filter(state=Appeal.State.OPEN).select_related("rule", "call")
 
-    def _accepted(self, request: Any, appeal: Appeal, texts: list[str], *, answer: str = "") -> bool:
-        if not _owns_rule(request, appeal):
-            self.message_user(
-                request,
-                f"Not accepted. {appeal.rule_name} is a rule of the institution: only operators make exceptions to it.",
-                messages.ERROR,
-            )
-            return False
-        try:
-            made = appeals.accept(appeal, by=request.user, texts=texts, answer=answer, now=timezone.now())
-        except ValidationError as error:
-            self.message_user(request, f"Not accepted. {' '.join(error.messages)}", messages.ERROR)
-            return False
-        if made is None:
-            return self._too_late(request)
-        exceptions = f"{made} exception{'' if made == 1 else 's'} to {appeal.rule_name or 'no rule'}"
-        self.message_user(request, f"Accepted, with {exceptions}. The student sees it.", messages.SUCCESS)
-        return True
-
-    def _declined(self, request: Any, appeal: Appeal, *, answer: str = "") -> bool:
-        if not appeals.decline(appeal, by=request.user, answer=answer, now=timezone.now()):
-            return self._too_late(request)
-        self.message_user(request, "Declined. The student sees it.", messages.SUCCESS)
-        return True
-
-    def _too_late(self, request: HttpRequest) -> bool:
-        self.message_user(request, "Somebody has decided this appeal already.", messages.WARNING)
-        return True
+    def _tell(self, request: HttpRequest, said: Sequence[Said]) -> None:
+        """What came of each, said once however often."""
+        for one, times in Counter(said).items():
+            self.message_user(request, one.sentence if times == 1 else f"{times} times: {one.sentence}", one.level)
 
     # The list
 
@@ -191,3 +181,24 @@ class AppealAdmin(CourseScoped):
 def _owns_rule(request: HttpRequest, appeal: Appeal) -> bool:
     """Rules of the institution are the operators', patterns and exceptions included."""
     return appeal.rule is None or appeal.rule.course_id is not None or is_operator(request)
+
+
+def _accepted(request: Any, appeal: Appeal, texts: Sequence[str], *, answer: str = "") -> Said:
+    if not _owns_rule(request, appeal):
+        why = f"{appeal.rule_name} is a rule of the institution: only operators make exceptions to it."
+        return Said(messages.ERROR, f"Not accepted. {why}")
+    try:
+        made = appeals.accept(appeal, by=request.user, texts=texts, answer=answer, now=timezone.now())
+    except ValidationError as error:
+        return Said(messages.ERROR, f"Not accepted. {' '.join(error.messages)}")
+    if made is None:
+        return TOO_LATE
+    exceptions = f"with {made} exception{'' if made == 1 else 's'} to {appeal.rule_name}"
+    how = exceptions if made else "without a new exception"
+    return Said(messages.SUCCESS, f"Accepted, {how}. The student sees it.")
+
+
+def _declined(request: Any, appeal: Appeal, *, answer: str = "") -> Said:
+    if not appeals.decline(appeal, by=request.user, answer=answer, now=timezone.now()):
+        return TOO_LATE
+    return Said(messages.SUCCESS, "Declined. The student sees it.")

@@ -41,6 +41,7 @@ class _Row:
     member: int
     at: datetime
     tokens: int
+    timezone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +77,14 @@ class Tally:
     with_text: int = 0
     unchecked: int = 0
     hit: int = 0
+    hit_in_time: int = 0
     members: set[int] = field(default_factory=set)
     daily: dict[date, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     samples: list[_Place] = field(default_factory=list)
     sample_of: dict[int, tuple[int, _Place]] = field(default_factory=dict)  # by member, with how many they were
 
-    def add(self, row: _Row, *, has_text: bool, place: _Place | None = None) -> None:
+    def add(self, row: _Row, *, has_text: bool, place: _Place | None = None, in_time: bool = False) -> None:
+        """A call, with a place in which it was hit, and whether the rule held when it came."""
         self.calls += 1
         if not has_text:
             return
@@ -92,6 +95,7 @@ class Tally:
         if place is not None:
             day[1] += 1
             self.hit += 1
+            self.hit_in_time += in_time
             self._sample(row.member, place)
 
     def _sample(self, member: int, place: _Place) -> None:
@@ -116,6 +120,7 @@ class Tally:
             "with_text": self.with_text,
             "unchecked": self.unchecked,
             "hit": self.hit,
+            "hit_in_time": self.hit_in_time,
             "students": len(self.members),
             "students_hit": len(self.sample_of),
             "daily": [[day.isoformat(), *counts] for day, counts in sorted(self.daily.items())],
@@ -151,7 +156,7 @@ def replay(job: Job, report: Report) -> dict[str, Any]:
     book = Rulebook.of([as_compiled(rule, exceptions=exceptions)])
     since = job.created_at - timedelta(days=job.params["days"])
     calls = _calls(rule, since=since, until=job.created_at)
-    tally = Tally(zone_of(rule), random.Random(job.pk))  # noqa: S311  # a fair choice, not a secret one
+    tally = Tally(rule.zone, random.Random(job.pk))  # noqa: S311  # a fair choice, not a secret one
     total = calls.count()
     for rows in _batches(calls):
         texts = _texts([row.id for row in rows])
@@ -160,11 +165,6 @@ def replay(job: Job, report: Report) -> dict[str, Any]:
         report(min(tally.calls, total), total)
     report(total, total)
     return {"version": rule.version, **tally.result()}
-
-
-def zone_of(rule: Rule) -> ZoneInfo:
-    """Whose midnight ends a day: the course's, and UTC for rules of the institution."""
-    return ZoneInfo(rule.course.timezone if rule.course else "UTC")
 
 
 def _calls(rule: Rule, *, since: datetime, until: datetime) -> QuerySet[Call]:
@@ -177,8 +177,10 @@ def _batches(calls: QuerySet[Call]) -> Iterator[list[_Row]]:
     last = ""
     while True:
         found = calls.filter(pk__gt=last).order_by("pk")[:BATCH]
-        columns = found.values_list("pk", "membership_id", "started_at", "input_tokens", "output_tokens")
-        rows = [_Row(pk, member, at, sent + got) for pk, member, at, sent, got in columns]
+        columns = found.values_list(
+            "pk", "membership_id", "started_at", "input_tokens", "output_tokens", "course__timezone"
+        )
+        rows = [_Row(pk, member, at, sent + got, timezone) for pk, member, at, sent, got, timezone in columns]
         if not rows:
             return
         last = rows[-1].id
@@ -217,7 +219,8 @@ def _look(row: _Row, text: _Text | None, rule: Rule, book: Rulebook, tally: Tall
         tally.unchecked += 1
         hits = ()
     places = (_Place(row.id, positions[hit.part], hit.start, hit.end) for hit in hits)
-    tally.add(row, has_text=True, place=next(places, None))
+    in_time = rule.schedule.covers(row.at, timezone=row.timezone)
+    tally.add(row, has_text=True, place=next(places, None), in_time=in_time)
 
 
 # Reading a sample

@@ -6,7 +6,6 @@ does not exist here. When reading conversations leaves a trace, showing the samp
 
 from datetime import date, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.db.models import Q
@@ -24,6 +23,7 @@ from apps.common.models import Job
 from apps.conversations import activity, replay
 from apps.rules import stages
 from apps.rules.models import Rule
+from apps.rules.schedules import ALWAYS
 
 EARLIER = 10
 
@@ -44,7 +44,7 @@ class RulePages(Pages):
         rule = _seen(request, pk)
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
-        zone = replay.zone_of(rule)
+        zone = rule.zone
         found = activity.of_rule(rule, zone=zone, now=timezone.now())
         context = {"title": f"What {rule.name} found", "found": found, "days": activity.DAYS}
         return self._rule_page(request, rule, "admin/conversations/rule/activity.html", context)
@@ -64,7 +64,7 @@ class RulePages(Pages):
             "title": f"Replay {rule.name}",
             "spans": replay.SPANS,
             "card": job and JobCard.of(request, job),
-            "found": _result(job, replay.zone_of(rule)) if job and job.state == Job.State.DONE else None,
+            "found": _result(job, rule) if job and job.state == Job.State.DONE else None,
             "earlier": [(one, authors.get(one.author or 0)) for one in jobs],
             "silent": _silence(rule),
         }
@@ -85,7 +85,7 @@ class RulePages(Pages):
 
     def _rule_page(self, request: HttpRequest, rule: Rule, template: str, context: dict[str, Any]) -> HttpResponse:
         """On the clock of the course."""
-        zone = replay.zone_of(rule)
+        zone = rule.zone
         shared = {**self.admin_site.each_context(request), "opts": Rule._meta, "original": rule, "rule": rule}
         with timezone.override(zone):
             page = TemplateResponse(request, template, {**shared, "zone": zone.key, **context})
@@ -115,20 +115,28 @@ def _silence(rule: Rule) -> str:
     )
 
 
-def _result(job: Job, zone: ZoneInfo) -> dict[str, Any]:
+def _result(job: Job, rule: Rule) -> dict[str, Any]:
     """The figures of a finished replay, and its samples as they read today."""
     result: dict[str, Any] = job.result or {}
     days = {date.fromisoformat(day): {"hit": hit} for day, _, hit in result["daily"]}
     since = job.created_at - timedelta(days=int(job.params["days"]))
-    dates = stretch(since.astimezone(zone).date(), job.created_at.astimezone(zone).date())
+    dates = stretch(since.astimezone(rule.zone).date(), job.created_at.astimezone(rule.zone).date())
     return {
         **result,
         "chart": bars(dates, days, series=("hit",)),
         "share": _share(result["hit"], result["with_text"]),
         "without_text": result["calls"] - result["with_text"],
         "samples": replay.samples(job),
+        "is_stale": _is_stale(rule, result["version"]),
+        "in_time": result.get("hit_in_time") if rule.schedule != ALWAYS else None,
         "is_much": stages.Rate(found=result["hit"], calls=result["with_text"]).is_much,
     }
+
+
+def _is_stale(rule: Rule, number: int) -> bool:
+    """Whether the rule would find something else now than in that version, exceptions apart."""
+    version = rule.versions.filter(number=number).first()
+    return version is None or any(version.fields.get(name) != getattr(rule, name) for name in stages.MATCHING)
 
 
 def _share(part: int, whole: int) -> str:

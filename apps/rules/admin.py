@@ -86,6 +86,19 @@ class RuleAdmin(Workbench):
     def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
         super().save_model(request, obj.signed(by=request.user), form, change)
 
+    def response_add(self, request: HttpRequest, obj: Rule, post_url_continue: str | None = None) -> Any:
+        response = super().response_add(request, obj, post_url_continue)
+        self.message_user(
+            request, f"{obj.name} is a draft, which does nothing. Open it to try it, and let it observe.", messages.INFO
+        )
+        return response
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> Any:
+        """Whoever has one course means that one."""
+        courses = list(Course.objects.for_instructor(request.user)[:2])
+        own = {"course": courses[0].pk} if len(courses) == 1 and not is_operator(request) else {}
+        return own | super().get_changeform_initial_data(request)
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """A new rule is a draft that holds always; when it holds is said once the clock of its course is known."""
         return self.add_fieldsets if obj is None else self.fieldsets
@@ -107,7 +120,10 @@ class RuleAdmin(Workbench):
 
     @admin.display(description="stage", ordering="stage")
     def shown_stage(self, rule: Rule) -> SafeString:
-        return badge(rule.stage, STAGE_KINDS[rule.stage], rule.get_stage_display())
+        """With what keeps it from every call, so that one whose time is over does not look as though it acted."""
+        stage = badge(rule.stage, STAGE_KINDS[rule.stage], rule.get_stage_display())
+        limits = stages.limits(rule, now=timezone.now()) if rule.stage != Rule.Stage.DRAFT else []
+        return format_html('{}<small class="stoa-sub">{}</small>', stage, " ".join(limits)) if limits else stage
 
     @admin.display(description="pattern")
     def shown_pattern(self, rule: Rule) -> SafeString:
@@ -162,7 +178,7 @@ class RuleAdmin(Workbench):
 
     def _move(self, request: HttpRequest, rules: QuerySet[Any], stage: Rule.Stage) -> None:
         moved = Rule.objects.filter(pk__in=rules.values("pk")).move(stage, by=request.user)
-        self.message_user(request, f"{moved} moved to “{stage.label}”. Live within two seconds.")
+        self.message_user(request, f"{moved} moved to “{stage.label}”. This holds within two seconds.")
 
 
 class RuleInline(CourseScoping, StackedInline):
@@ -171,6 +187,7 @@ class RuleInline(CourseScoping, StackedInline):
     model = Rule
     fields = ("name", "stage_now", "action", "pattern", "message", "guidance")
     readonly_fields = ("stage_now",)
+    per_page = 25  # Django takes no more than 1,000 fields from a browser
     extra = 0
     tab = True
     collapsible = True

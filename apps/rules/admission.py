@@ -11,7 +11,7 @@ import re2
 
 from apps.rules.hostility import hostile_texts, worst_milliseconds
 from apps.rules.literals import required
-from apps.rules.patterns import BadPattern, Node, parse, place, repeats, shortest
+from apps.rules.patterns import BadPattern, Node, atoms, parse, place, repeats, shortest
 from apps.rules.searching import compiled, compiled_set
 from apps.rules.wide import spell_pattern
 
@@ -76,6 +76,8 @@ def check(pattern: str) -> None:
     if shortest(node) == 0:
         raise BadPattern("The pattern matches the empty text, so it would match every prompt. Make some part required.")
     _check_repeats(pattern, node)
+    if any("\ud800" <= end <= "\udfff" for atom in atoms(node) for item in atom.items for end in item[:2]):
+        raise BadPattern("The pattern names half of a character, U+D800 to U+DFFF. No text holds one.")
     if size > MAX_SIZE:
         raise TooCostly(
             f"The pattern makes {size:,} instructions; at most {MAX_SIZE:,} are allowed. "

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from apps.rules import engine
 from apps.rules.checksums import CHECKSUMS
+from apps.rules.exceptions import counts
 
 MOST_LINES = 50
 LONGEST_LINE = 500
@@ -18,6 +19,7 @@ class Example:
     text: str
     should_match: bool
     matches: bool
+    is_excepted: bool = False  # the pattern finds something, but all of it stands among the exceptions
 
     @property
     def is_right(self) -> bool:
@@ -31,11 +33,19 @@ def lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, line.strip()
 
 
-def tried(pattern: str, *, checksum: str = "", match: str, no_match: str) -> list[Example]:
+def tried(
+    pattern: str, *, checksum: str = "", match: str, no_match: str, excepted: frozenset[str] = frozenset()
+) -> list[Example]:
     """Every example with what the pattern makes of it. The pattern must have passed `engine.check`."""
     matcher = engine.Matcher([pattern], [CHECKSUMS.get(checksum)])
+
+    def example(number: int, line: str, should_match: bool) -> Example:
+        found = [line[span.start : span.end] for span in matcher.spans(0, line, most=LONGEST_LINE)]
+        matches = any(counts(text, excepted) for text in found)
+        return Example(number, line, should_match, matches, is_excepted=bool(found) and not matches)
+
     return [
-        Example(number, line, should_match, bool(matcher.found(line)))
+        example(number, line, should_match)
         for should_match, text in ((True, match), (False, no_match))
         for number, line in lines(text)
     ]

@@ -1,6 +1,6 @@
 """Forms of the instructor's workbench."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
@@ -22,6 +22,11 @@ CHECKED = {
     "random": "Random-looking secrets",
     "ssn": "US social security numbers",
 }
+HOW_TO_WRITE = (
+    "Plain words find themselves; (?i) in front of them ignores case: (?i)solve my homework. "
+    "What goes beyond that is written as a regular expression, in RE2 syntax."
+)
+SHORT_NAME = {"invalid": "Use letters, digits, hyphens and underscores, and no spaces."}
 WEEKDAYS = [(str(day.number), day.label) for day in Weekday]
 
 
@@ -54,7 +59,7 @@ class WeekdaysField(forms.MultipleChoiceField):
 
 
 class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
-    pattern = PatternField(help_text="A regular expression in RE2 syntax. (?i) at the start ignores case.")
+    pattern = PatternField(help_text=HOW_TO_WRITE)
     weekdays = WeekdaysField(label="Days", help_text="None ticked: every day.")
     checksum = forms.ChoiceField(
         choices=[("", "Everything that the pattern finds"), *((name, CHECKED.get(name, name)) for name in CHECKSUMS)],
@@ -67,6 +72,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Rule
         fields = "__all__"
+        error_messages: ClassVar = {"name": SHORT_NAME, "assignment": SHORT_NAME}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -74,11 +80,33 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
             if name in self.fields:
                 self.fields[name].widget.attrs["rows"] = 4
 
+    def clean(self) -> Any:
+        """Nobody undoes unawares what others saved since the page was made; `seen` is the version that it showed."""
+        cleaned, seen = super().clean(), self.data.get("seen", "")[:9]
+        if self.instance.pk is None or not seen.isdecimal() or int(seen) >= self.instance.version:
+            return cleaned
+        changed = self.instance.changed_since(int(seen))
+        for name in [name for name in self.changed_data if name in changed]:
+            self.add_error(
+                name,
+                f"This has been changed since you opened the page, in a version after {seen}: see below. "
+                "Save again to put yours in its place.",
+            )
+        return cleaned
+
+    def clean_name(self) -> str:
+        """Of a new rule of the institution; `Rule.clean` cannot tell that from one whose course is still to come."""
+        name = str(self.cleaned_data["name"])
+        is_new = self.instance.pk is None and self.cleaned_data.get("course", self) is None
+        if is_new and Rule.objects.filter(course=None, name=name).exists():
+            raise forms.ValidationError(f"The institution already has a rule called {name}.")
+        return name
+
 
 class TryForm(forms.Form):
     """A pattern and a text. Nothing of it is stored."""
 
-    pattern = PatternField(help_text="Change it here as you like; the rule itself stays as it is.")
+    pattern = PatternField(help_text=HOW_TO_WRITE)
     text = forms.CharField(
         max_length=LONGEST_TEXT,
         strip=False,
@@ -86,6 +114,15 @@ class TryForm(forms.Form):
         label="Text to look through",
         help_text=f"Paste what a student might send: up to {LONGEST_TEXT:,} characters. It is not stored.",
     )
+
+    def __init__(self, *args: Any, is_stored: bool, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if is_stored:
+            self.fields["pattern"].help_text = "Change it here as you like; the rule itself stays as it is."
+
+    def clean_text(self) -> str:
+        """With the line breaks that students' clients send; those of a form are of two characters."""
+        return str(self.cleaned_data["text"]).replace("\r\n", "\n")
 
 
 class AddForm(forms.Form):

@@ -1,7 +1,10 @@
 """What may be said: rules, their versions, and the exceptions to them."""
 
-from datetime import datetime
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -11,13 +14,16 @@ from django.utils import timezone
 
 from apps.accounts.models import Course
 from apps.common.models import RevisedModel, RevisedQuerySet
+from apps.common.zones import zone
 from apps.rules import engine, validation
 from apps.rules.library import ReadyRule
 from apps.rules.schedules import Schedule
 from apps.rules.versions import Difference, differences, stored_form, summary
 
 TOPIC = "rulebook"
+_UNKNOWN = object()
 DEFAULT_REPLACEMENT = "[redacted]"
+WRITTEN = ("message", "guidance", "examples_match", "examples_no_match")  # in boxes of several lines
 
 
 class RuleQuerySet(RevisedQuerySet):
@@ -33,8 +39,9 @@ class RuleQuerySet(RevisedQuerySet):
         """Move all to a stage; how many were elsewhere."""
         with transaction.atomic():
             rules = list(self.exclude(stage=stage))
-            for rule in rules:
-                rule.move(stage, by=by)
+            moved = self.model.objects.filter(pk__in=[rule.pk for rule in rules])
+            super(RuleQuerySet, moved).update(stage=stage, updated_at=timezone.now())
+            RuleVersion.record(rules, by=by)
         return len(rules)
 
     def update(self, **values: Any) -> int:
@@ -151,6 +158,8 @@ class Rule(RevisedModel):
     # Who makes the next version, and by what way; see `signed`.
     _author: Any = None
     _note: str = ""
+    _source: "Rule | None" = None  # of a copy
+    _stored: Mapping[str, Any] = MappingProxyType({})  # the fields as they were last read or written
 
     class Meta:
         ordering = ("course", "-priority", "name")
@@ -181,8 +190,6 @@ class Rule(RevisedModel):
     @classmethod
     def from_library(cls, ready: ReadyRule, *, course: Course, by: Any) -> "Rule":
         """A ready rule with its examples as a rule of a course that observes. Raises ValidationError."""
-        if cls.objects.filter(course=course, name=ready.slug).exists():
-            raise ValidationError(f"{course} already has a rule called {ready.slug}.")
         rule = cls(
             course=course,
             name=ready.slug,
@@ -204,16 +211,41 @@ class Rule(RevisedModel):
     # Mutators
 
     def clean(self) -> None:
-        if errors := validation.complaints(self, others=self._others()):
+        for name in WRITTEN:  # forms end lines with two characters, which would make a version of nothing
+            setattr(self, name, getattr(self, name).replace("\r\n", "\n"))
+        if self._is_taken():
+            raise ValidationError(
+                {"name": f"{self.course or 'The institution'} already has a rule called {self.name}."}
+            )
+        if errors := validation.complaints(self, others=self._others(), excepted=self._excepted()):
             raise ValidationError(errors)
 
+    def _is_taken(self) -> bool:
+        """Asked here because forms that leave the course alone do not look at constraints that name it.
+
+        A new rule without a course is the institution's, or its course is not known yet: not for this to say.
+        """
+        if self.course_id is None and self.pk is None:
+            return False
+        return Rule._base_manager.filter(course=self.course_id, name=self.name).exclude(pk=self.pk).exists()
+
+    def _excepted(self) -> frozenset[str]:
+        return frozenset(self.exceptions.values_list("text", flat=True)) if self.pk is not None else frozenset()
+
     def _others(self) -> list[str] | None:
-        """The patterns beside which this one has to find its place; None if it has found it already."""
+        """The patterns beside which this one has to find its place; None if it has found it already.
+
+        A copy has, if where it goes there is nothing that its source does not stand beside.
+        """
         rules = Rule._base_manager.all()
         if self.pk is not None and rules.filter(pk=self.pk, pattern=self.pattern).exists():
             return None
-        beside = rules.filter(Q(course=self.course_id) | Q(course=None)).exclude(pk=self.pk)
-        return list(beside.values_list("pattern", flat=True))
+        beside = self._beside()
+        return None if self._source and set(beside) <= set(self._source._beside()) else beside
+
+    def _beside(self) -> list[str]:
+        rules = Rule._base_manager.filter(Q(course=self.course_id) | Q(course=None)).exclude(pk=self.pk)
+        return list(rules.values_list("pattern", flat=True))
 
     def signed(self, *, by: Any, note: str = "") -> "Rule":
         """This rule, whose next version names this author and how it came about."""
@@ -221,10 +253,26 @@ class Rule(RevisedModel):
         return self
 
     def save(self, *args: Any, **options: Any) -> None:
+        """Writes what has been changed of it. The rest is left to others: one may have switched it off meanwhile."""
+        if not self._state.adding and options.get("update_fields") is None:
+            changed = [name for name, value in self._values().items() if self._stored.get(name, _UNKNOWN) != value]
+            options["update_fields"] = ["course", *changed, "updated_at"]
         with transaction.atomic():
             super().save(*args, **options)
             RuleVersion.record([self], by=self._author, note=self._note)
         self._author, self._note = None, ""
+        written = VERSIONED if options.get("update_fields") is None else options["update_fields"]
+        self._stored = {**self._stored, **{n: value for n, value in self._values().items() if n in written}}
+
+    @classmethod
+    def from_db(cls, *args: Any, **options: Any) -> Self:
+        rule = super().from_db(*args, **options)
+        rule._stored = rule._values()
+        return rule
+
+    def _values(self) -> dict[str, Any]:
+        """What is known of the fields that versions keep."""
+        return {name: self.__dict__[name] for name in VERSIONED if name in self.__dict__}
 
     def move(self, stage: "Rule.Stage | str", *, by: Any = None, note: str = "") -> None:
         self.stage = stage
@@ -241,21 +289,40 @@ class Rule(RevisedModel):
     def copy_to(self, course: Course, *, by: Any, stage: str) -> "Rule":
         """The same rule in another course. Its dates stay behind: they are those of this term.
 
+        Without them it would hold always, so one that had dates observes at most until it has new ones.
         Raises ValidationError if that course has a rule of this name: none is ever replaced.
         """
-        if Rule.objects.filter(course=course, name=self.name).exists():
-            raise ValidationError(f"{course.slug} already has a rule called {self.name}; that one was left as it is.")
         values = {name: getattr(self, name) for name in VERSIONED if name not in ("starts_at", "ends_at", "stage")}
+        if self.has_dates and stage != self.Stage.DRAFT:
+            stage = self.Stage.OBSERVE
         copy = Rule(course=course, stage=stage, **values)
+        copy._source = self
         copy.full_clean()
         copy.signed(by=by, note=f"copied from {self.place}/{self.name}").save()
         return copy
+
+    # Queries
+
+    def changed_since(self, number: int) -> frozenset[str]:
+        """The fields that are not what they were in that version; none if there is no such version."""
+        version = self.versions.filter(number=number).first()
+        now = stored_form({name: getattr(self, name) for name in VERSIONED})
+        return frozenset(name for name in now if version and version.fields.get(name) != now[name])
 
     # Properties
 
     @property
     def place(self) -> str:
         return self.course.slug if self.course else "institution"
+
+    @property
+    def has_dates(self) -> bool:
+        return self.starts_at is not None or self.ends_at is not None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The clock on which the rule's pages tell time: the course's, and UTC for rules of the institution."""
+        return zone(self.course.timezone if self.course else "UTC")
 
     @property
     def schedule(self) -> Schedule:
@@ -343,8 +410,8 @@ class RuleVersion(models.Model):
         cls.objects.bulk_create(made)
         Rule._base_manager.filter(pk__in=[version.rule_id for version in made]).update(version=F("version") + 1)
 
-    def differences(self, before: "RuleVersion | None") -> list[Difference]:
-        return differences(before.fields if before else None, self.fields)
+    def differences(self, before: "RuleVersion | None", *, zone: tzinfo = UTC) -> list[Difference]:
+        return differences(before.fields if before else None, self.fields, zone=zone)
 
 
 class RuleException(RevisedModel):

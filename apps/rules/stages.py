@@ -11,6 +11,7 @@ from apps.rules.models import Rule
 ASKS_ABOVE = 0.2  # of a week's calls: a blocking rule that is found so often is seldom meant
 FEW_CALLS = 10  # say nothing about a rule
 LOOKS_BACK = timedelta(days=7)
+MATCHING = ("pattern", "checksum", "direction")  # what decides where a rule is found
 
 MEANINGS: dict[str, str] = {
     Rule.Stage.DRAFT: "Does nothing. Nobody notices it, and nothing is recorded.",
@@ -63,6 +64,27 @@ def following(rule: Rule) -> Rule.Stage | None:
     return order[at + 1] if at + 1 < len(order) else None
 
 
+def limits(rule: Rule, *, now: datetime) -> list[str]:
+    """What keeps the rule from every call, in sentences: its time, as far as it does not hold now, and its tag.
+
+    Of a rule of the institution only dates are told: its hours are those of each course's clock.
+    """
+    said = []
+    if rule.ends_at is not None and now >= rule.ends_at:
+        said.append(f"Its time was over on {_words(rule.ends_at, rule)}: it finds nothing any more.")
+    elif rule.starts_at is not None and now < rule.starts_at:
+        said.append(f"It holds from {_words(rule.starts_at, rule)} on; until then it finds nothing.")
+    elif rule.course is not None and not rule.schedule.covers(now, timezone=rule.course.timezone):
+        said.append("It rests now: it holds only on its days and in its hours.")
+    if rule.assignment:
+        said.append(f"It looks only at calls with the assignment tag {rule.assignment}.")
+    return said
+
+
+def _words(instant: datetime, rule: Rule) -> str:
+    return f"{instant.astimezone(rule.zone):%Y-%m-%d %H:%M}"
+
+
 def hits_in_this_stage(rule: Any) -> int:
     """How often the rule was found since it came to where it stands."""
     before = rule.versions.exclude(fields__stage=rule.stage).order_by("-number").values_list("number", flat=True)
@@ -70,11 +92,22 @@ def hits_in_this_stage(rule: Any) -> int:
 
 
 def recent_rate(rule: Any, *, now: datetime) -> Rate:
-    """In how many of the last week's calls of its course the rule was found."""
-    since = first_id(now - LOOKS_BACK)
+    """In how many of the last week's calls of its course the rule was found; what it finds since it finds that."""
+    before, began = _finding_else(rule)
+    since = first_id(max(now - LOOKS_BACK, began or now - LOOKS_BACK))
     courses = Course.objects.all() if rule.course_id is None else Course.objects.filter(pk=rule.course_id)
-    found = rule.hits.filter(call__gte=since).values("call").distinct().count()
+    found = rule.hits.filter(call__gte=since, version__gt=before).values("call").distinct().count()
     return Rate(found=found, calls=courses.filter(calls__pk__gte=since).count())
+
+
+def _finding_else(rule: Any) -> tuple[int, datetime | None]:
+    """The last version that looked for something else, and when the one after it was made; 0 if there is none."""
+    same = {f"fields__{name}": getattr(rule, name) for name in MATCHING}
+    last = rule.versions.exclude(**same).order_by("-number").first()
+    if last is None:
+        return 0, None
+    following = rule.versions.filter(number=last.number + 1).first()
+    return last.number, following and following.at
 
 
 def needs_confirmation(rule: Rule, stage: str, *, now: datetime) -> Rate | None:

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from apps.rules import engine, examples
+from apps.rules import engine, examples, folding
 from apps.rules.examples import Example
+from apps.rules.exceptions import folded
 from apps.rules.folding import Folded, fold
-from apps.rules.rulebook import CompiledRule, Hit, Rulebook
+from apps.rules.rulebook import CompiledRule, Rulebook
 
 LONGEST_TEXT = 20_000
 _HERE = "enforce"
@@ -29,8 +30,10 @@ class Trial:
     matches: int
     redacted: tuple[Piece, ...]
     examples: tuple[Example, ...]
-    is_disguised: bool  # it was found only in the folded copy
-    folded: str  # that copy, if it is another text; else nothing
+    is_disguised: bool  # it was found only in a folded copy
+    copies: tuple[tuple[Piece, ...], ...]  # the folded copies that are other texts, with what is found in each
+    is_excepted: bool  # the pattern finds something, but all of it stands among the exceptions
+    fails_check: bool  # the pattern finds something, but nothing whose check digits are right
 
     @property
     def wrong_examples(self) -> int:
@@ -40,27 +43,34 @@ class Trial:
 def try_out(rule: Any, text: str, *, exceptions: Iterable[str] = ()) -> Trial:
     """What a rule, stored or not, makes of a text. Raises engine.BadPattern and engine.EngineFailed."""
     engine.check(rule.pattern)
-    compiled = as_compiled(rule, exceptions=frozenset(exceptions))
-    book, folded = Rulebook.of([compiled]), fold(text)
-    spans = list(_merged(book.screen([text]).hits))
+    compiled, copies = as_compiled(rule, exceptions=frozenset(exceptions)), fold(text)
+    matcher = Rulebook.of([compiled]).matcher
+    found = _places(matcher, copies)
+    spans = [(start, end) for start, end in found if compiled.counts(text[start:end])]
     return Trial(
         pieces=tuple(_pieces(text, spans, replacement=None)),
         matches=len(spans),
         redacted=tuple(_pieces(text, spans, replacement=rule.replacement)),
-        examples=tuple(
-            examples.tried(
-                rule.pattern, checksum=rule.checksum, match=rule.examples_match, no_match=rule.examples_no_match
-            )
+        examples=tuple(_examples(rule, compiled.exceptions)),
+        is_disguised=bool(spans) and not _places(matcher, _alone(text)),
+        copies=tuple(
+            tuple(_pieces(view.text, _places(matcher, _alone(view.text)), replacement=None))
+            for view in copies.views
+            if view.text != text
         ),
-        is_disguised=bool(spans) and not book.matcher.found(_as_written(folded)),
-        folded=folded.text if folded.text != text else "",
+        is_excepted=bool(found) and not spans,
+        fails_check=not found and bool(rule.checksum) and bool(engine.Matcher([rule.pattern]).found(copies)),
     )
 
 
-def _as_written(folded: Folded) -> Folded:
-    """The text without its folded copies."""
-    raw = next(view for view in folded.views if view.text == folded.original)
-    return Folded(folded.original, (raw,), raw)
+def _places(matcher: engine.Matcher, text: Folded) -> list[tuple[int, int]]:
+    return [(span.start, span.end) for span in matcher.spans(0, text, most=len(text.original))]
+
+
+def _alone(text: str) -> Folded:
+    """A text as though it had no copies."""
+    raw = folding.View(text, (folding.Piece(text, 0, len(text)),))
+    return Folded(text, (raw,), raw)
 
 
 def as_compiled(rule: Any, *, exceptions: frozenset[str]) -> CompiledRule:
@@ -81,19 +91,6 @@ def as_compiled(rule: Any, *, exceptions: frozenset[str]) -> CompiledRule:
     )
 
 
-def _merged(hits: Iterable[Hit]) -> Iterator[tuple[int, int]]:
-    """The places of the hits, in order; those that overlap are one."""
-    start = end = -1
-    for hit in sorted(hits, key=lambda hit: (hit.start, hit.end)):
-        if hit.start >= end:
-            if end >= 0:
-                yield start, end
-            start, end = hit.start, hit.end
-        end = max(end, hit.end)
-    if end >= 0:
-        yield start, end
-
-
 def _pieces(text: str, spans: Iterable[tuple[int, int]], *, replacement: str | None) -> Iterator[Piece]:
     last = 0
     for start, end in spans:
@@ -105,8 +102,23 @@ def _pieces(text: str, spans: Iterable[tuple[int, int]], *, replacement: str | N
         yield Piece(text[last:], False)
 
 
+def finds_whole(rule: Any, text: str) -> bool:
+    """Whether an exception of this text, folded, is the whole of what the rule finds in it."""
+    matcher = Rulebook.of([as_compiled(rule, exceptions=frozenset())]).matcher
+    return any(folded(text[span.start : span.end]) == text for span in matcher.spans(0, text))
+
+
 def undone_example(rule: Any, *, exceptions: Iterable[str]) -> str:
     """An example that must be found and no longer would be with these exceptions, or nothing."""
-    book = Rulebook.of([as_compiled(rule, exceptions=frozenset(exceptions))])
-    found = (line for _, line in examples.lines(rule.examples_match) if not book.screen([line]).hits)
-    return next(found, "")
+    tried = _examples(rule, frozenset(exceptions))
+    return next((example.text for example in tried if example.should_match and not example.matches), "")
+
+
+def _examples(rule: Any, excepted: frozenset[str]) -> list[Example]:
+    return examples.tried(
+        rule.pattern,
+        checksum=rule.checksum,
+        match=rule.examples_match,
+        no_match=rule.examples_no_match,
+        excepted=excepted,
+    )

@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 MOST_RULES = 1000  # of one course, with those of the institution
 
 
-def complaints(rule: "Rule", *, others: Sequence[str] | None) -> dict[str, str]:
+def complaints(rule: "Rule", *, others: Sequence[str] | None, excepted: frozenset[str] = frozenset()) -> dict[str, str]:
     """Sentences by field; none if the rule is sound.
 
     `others` are the patterns that are looked for together with this one; None if they were when this one was saved.
+    `excepted` are the texts of the rule's exceptions.
     """
-    return _of_the_pattern(rule, others) | _of_the_action(rule) | _of_the_schedule(rule)
+    return _of_the_pattern(rule, others, excepted) | _of_the_action(rule) | _of_the_schedule(rule)
 
 
-def _of_the_pattern(rule: "Rule", others: Sequence[str] | None) -> dict[str, str]:
+def _of_the_pattern(rule: "Rule", others: Sequence[str] | None, excepted: frozenset[str]) -> dict[str, str]:
     if others is not None and len(others) >= MOST_RULES:
         return {"pattern": f"The course has {len(others)} rules already; at most {MOST_RULES} are looked for."}
     found = {} if rule.checksum in ("", *CHECKSUMS) else {"checksum": f"Choose one of {', '.join(CHECKSUMS)}."}
@@ -35,12 +36,16 @@ def _of_the_pattern(rule: "Rule", others: Sequence[str] | None) -> dict[str, str
         engine.check(rule.pattern) if others is None else engine.admit(rule.pattern, others)
     except engine.BadPattern as error:
         return {"pattern": str(error)} | found
-    return found or _of_the_examples(rule)
+    return found or _of_the_examples(rule, excepted)
 
 
-def _of_the_examples(rule: "Rule") -> dict[str, str]:
+def _of_the_examples(rule: "Rule", excepted: frozenset[str]) -> dict[str, str]:
     tried = examples.tried(
-        rule.pattern, checksum=rule.checksum, match=rule.examples_match, no_match=rule.examples_no_match
+        rule.pattern,
+        checksum=rule.checksum,
+        match=rule.examples_match,
+        no_match=rule.examples_no_match,
+        excepted=excepted,
     )
     wrong: dict[str, str] = {}
     for example in tried:
@@ -50,6 +55,11 @@ def _of_the_examples(rule: "Rule") -> dict[str, str]:
 
 
 def _wrong(example: Example) -> str:
+    if example.should_match and example.is_excepted:
+        return (
+            f"Line {example.line}: the pattern finds “{example.text[:80]}”, but what it finds stands among the rule’s "
+            "exceptions. Remove the exception or the example."
+        )
     does = "does not find" if example.should_match else "finds"
     should = "it should" if example.should_match else "it should not"
     return f"Line {example.line}: the pattern {does} “{example.text[:80]}”, and {should}."
@@ -71,7 +81,11 @@ def _of_the_action(rule: "Rule") -> dict[str, str]:
 
 
 def _of_the_schedule(rule: "Rule") -> dict[str, str]:
-    found = {}
+    found = {
+        name: "Choose a year from 2000 to 2999. Leave it empty if the rule is to hold without such a limit."
+        for name, instant in (("starts_at", rule.starts_at), ("ends_at", rule.ends_at))
+        if instant is not None and not 2000 <= instant.year < 3000
+    }
     if rule.starts_at and rule.ends_at and rule.starts_at >= rule.ends_at:
         found["ends_at"] = "The end must be after the start."
     if rule.from_time is not None and rule.from_time == rule.until_time:

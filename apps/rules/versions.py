@@ -2,12 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, tzinfo
 from typing import Any
 
 Fields = Mapping[str, Any]
 LONGEST_SUMMARY = 500
 _LONGEST_VALUE = 60
+
+# Fields that their forms call by other names.
+LABELS = {
+    "assignment": "assignment tag",
+    "checksum": "counts",
+    "ends_at": "until",
+    "examples_match": "must be found",
+    "examples_no_match": "must not be found",
+    "from_time": "from hour",
+    "starts_at": "from",
+    "until_time": "until hour",
+    "weekdays": "days",
+}
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +47,17 @@ def _stored(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date | time) else value
 
 
-def differences(before: Fields | None, after: Fields) -> list[Difference]:
-    """Field by field, in the order of the later version. Without an earlier one nothing is different."""
+def differences(before: Fields | None, after: Fields, *, zone: tzinfo = UTC) -> list[Difference]:
+    """Field by field, in the order of the later version, instants on a clock of that zone.
+
+    Without an earlier version nothing is different.
+    """
     if before is None:
         return []
     return [
-        Difference(name.replace("_", " "), _words(before.get(name)), _words(value))
+        Difference(
+            LABELS.get(name, name.replace("_", " ")), _words(name, before.get(name), zone), _words(name, value, zone)
+        )
         for name, value in after.items()
         if before.get(name) != value
     ]
@@ -51,8 +70,17 @@ def summary(before: Fields | None, after: Fields) -> str:
     return "; ".join(map(str, differences(before, after)))[:LONGEST_SUMMARY]
 
 
-def _words(value: Any) -> str:
-    return "" if value is None else str(value)
+def _words(name: str, value: Any, zone: tzinfo) -> str:
+    """A stored value as people write it."""
+    if value is None:
+        return ""
+    if name in ("starts_at", "ends_at"):
+        return f"{datetime.fromisoformat(value).astimezone(zone):%Y-%m-%d %H:%M} {zone}"
+    if name in ("from_time", "until_time"):
+        return f"{time.fromisoformat(value):%H:%M}"
+    if name == "weekdays":
+        return ", ".join(DAYS[int(day)] for day in value)
+    return str(value)
 
 
 def _short(text: str) -> str:

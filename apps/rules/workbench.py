@@ -1,8 +1,8 @@
 """The instructor's workbench: what a rule's page offers beyond its form. Every address is scoped as the rule itself."""
 
 from collections.abc import Callable
+from datetime import UTC
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -20,6 +20,7 @@ from apps.rules.models import Rule, RuleQuerySet, RuleVersion
 from apps.rules.trying import Trial, try_out
 
 MOST_VERSIONS = 30
+MOST_EXCEPTIONS = 100
 MOST_COURSES = 20  # of which it is told what they have already
 _GROUPS = tuple(dict.fromkeys(ready.group for ready in LIBRARY))
 PAGE = "admin:rules_rule_change"
@@ -49,28 +50,39 @@ class Workbench(CourseScoped):
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         """On the clock of the course, whose exam windows these are."""
         rule = self.get_object(request, object_id)
-        extra = {**(extra_context or {}), **(self._bench(request, rule) if rule is not None else {})}
-        with timezone.override(_zone(rule)):
+        with timezone.override(rule.zone if rule is not None else UTC):
+            extra = {**(extra_context or {}), **(self._bench(request, rule) if rule is not None else {})}
             page = super().change_view(request, object_id, form_url, extra)
             return page.render() if isinstance(page, TemplateResponse) else page
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        """Without Django's transaction around all of it: for as long as a pattern is measured, SQLite would let no
+        student's call be booked. Saving a rule is a transaction of its own.
+        """
+        return self._changeform_view(request, object_id, form_url, extra_context)
 
     def _bench(self, request: HttpRequest, rule: Rule) -> dict[str, Any]:
         versions = list(rule.versions.select_related("author")[: MOST_VERSIONS + 1])
         history = [
-            {"version": version, "differences": version.differences(before)}
+            {"version": version, "differences": version.differences(before, zone=rule.zone)}
             for version, before in zip(versions, [*versions[1:], None], strict=True)
         ]
+        exceptions = list(rule.exceptions.select_related("author")[: MOST_EXCEPTIONS + 1])
         return {
             "rule": rule,
             "steps": stages.steps(rule),
             "following": stages.following(rule),
-            "meanings": stages.MEANINGS,
+            "limits": stages.limits(rule, now=timezone.now()) if rule.stage != Rule.Stage.DRAFT else [],
             "hits_here": stages.hits_in_this_stage(rule),
             "before_draft": rule.stage_before_draft if rule.stage == Rule.Stage.DRAFT and rule.version > 1 else "",
             "history": history[:MOST_VERSIONS],
-            "exceptions": rule.exceptions.select_related("author")[:100],
+            "has_older": len(history) > MOST_VERSIONS,
+            "exceptions": exceptions[:MOST_EXCEPTIONS],
+            "has_more_exceptions": len(exceptions) > MOST_EXCEPTIONS,
             "may_change": self.has_change_permission(request, rule),
-            "zone": _zone(rule).key,
+            "zone": rule.zone.key,
         }
 
     # Stages
@@ -81,15 +93,21 @@ class Workbench(CourseScoped):
             return HttpResponseNotAllowed(["POST"])
         if stage not in Rule.Stage.values:
             raise Http404
-        rate = stages.needs_confirmation(rule, stage, now=timezone.now())
-        if rate is not None and "confirmed" not in request.POST:
-            context = {"rule": rule, "rate": rate, "title": f"Enforce {rule.name}?"}
-            return self._page(request, "admin/rules/rule/confirm.html", context)
+        if (answer := self._asked(request, rule, stage)) is not None:
+            return answer
         rule.move(stage, by=request.user)
         self.message_user(
-            request, f"{rule.name}: {Rule.Stage(stage).label}. In force within two seconds.", messages.SUCCESS
+            request, f"{rule.name}: {Rule.Stage(stage).label}. This holds within two seconds.", messages.SUCCESS
         )
         return _to(rule)
+
+    def _asked(self, request: HttpRequest, rule: Rule, stage: str) -> HttpResponse | None:
+        """Whether a rule is meant to block so much, unless that has been said or it would not; else nothing."""
+        rate = stages.needs_confirmation(rule, stage, now=timezone.now())
+        if rate is None or "confirmed" in request.POST:
+            return None
+        context = {"rule": rule, "rate": rate, "title": f"Enforce {rule.name}?"}
+        return self._page(request, "admin/rules/rule/confirm.html", context)
 
     # Versions and exceptions
 
@@ -100,12 +118,16 @@ class Workbench(CourseScoped):
         version = RuleVersion.objects.filter(rule=rule, number=number).first()
         if version is None:
             raise Http404
+        if (answer := self._asked(request, rule, version.fields["stage"])) is not None:
+            return answer
+        before = rule.stage
         try:
             rule.restore(version, by=request.user)
         except ValidationError as error:
             self.message_user(request, f"Not restored: {' '.join(error.messages)}", messages.ERROR)
         else:
-            self.message_user(request, f"{rule.name} is what it was in version {number}.", messages.SUCCESS)
+            moved = "" if rule.stage == before else f" With its stage: {rule.get_stage_display()}."
+            self.message_user(request, f"{rule.name} is what it was in version {number}.{moved}", messages.SUCCESS)
         return _to(rule)
 
     def forget_exception_view(self, request: HttpRequest, pk: int, exception: int) -> HttpResponse:
@@ -124,10 +146,11 @@ class Workbench(CourseScoped):
     def try_view(self, request: HttpRequest, pk: int | None = None) -> HttpResponse:
         """Nothing is stored, whatever is posted."""
         rule = self._seen(request, pk) if pk is not None else self._new(request)
-        form = TryForm(request.POST or None, initial={"pattern": rule.pattern})
+        form = TryForm(request.POST or None, initial={"pattern": rule.pattern}, is_stored=pk is not None)
         context: dict[str, Any] = {"form": form, "rule": rule, "is_stored": pk is not None}
+        context["may_add"] = self.has_add_permission(request)
         if pk is not None:
-            context["original"] = rule
+            context |= {"original": rule, "limits": stages.limits(rule, now=timezone.now())}
         if form.is_valid():
             context |= _tried(rule, form.cleaned_data["pattern"], form.cleaned_data["text"])
         context["title"] = f"Try {rule.name}" if pk is not None else "Try a pattern"
@@ -173,20 +196,28 @@ class Workbench(CourseScoped):
 
     def copy_page(self, request: HttpRequest, rules: RuleQuerySet) -> HttpResponse | None:
         """Asks where to, then copies. Rules of the institution are not among them: they are everywhere already."""
+        rules = rules.exclude(course=None)
+        if not rules:
+            self.message_user(request, "Rules of the institution hold in every course already.", messages.WARNING)
+            return None
         courses = Course.objects.for_instructor(request.user)
         form = CopyForm(request.POST if "copy" in request.POST else None, courses=courses)
         if not form.is_valid():
             context = {"form": form, "rules": rules, "title": "Copy rules to another course"}
             return self._page(request, "admin/rules/rule/copy.html", context)
         course, stage = form.cleaned_data["course"], form.cleaned_data["stage"]
-        copied = 0
+        copied: list[Rule] = []
         for rule in rules:
             try:
                 rule.copy_to(course, by=request.user, stage=rule.stage if stage == "same" else stage)
-                copied += 1
+                copied.append(rule)
             except ValidationError as error:
-                self.message_user(request, " ".join(error.messages), messages.WARNING)
-        self.message_user(request, f"{copied} copied to {course}. Dates were left behind: set them anew.")
+                self.message_user(request, f"{rule.name} was not copied. {' '.join(error.messages)}", messages.WARNING)
+        if copied:
+            self.message_user(request, f"{len(copied)} copied to {course}.", messages.SUCCESS)
+        if dated := [rule.name for rule in copied if rule.has_dates]:
+            left = "Dates were left behind. Until new ones are set, what had some does not act, but observes"
+            self.message_user(request, f"{left}: {', '.join(dated)}.", messages.WARNING)
         return None
 
     # What they share
@@ -231,10 +262,6 @@ def _names_in(courses: Any) -> frozenset[str]:
     """The names of the rules that all of these courses have."""
     rules = [set(course.rules.values_list("name", flat=True)) for course in courses[:MOST_COURSES]]
     return frozenset(set.intersection(*rules)) if rules else frozenset()
-
-
-def _zone(rule: Rule | None) -> ZoneInfo:
-    return ZoneInfo(rule.course.timezone if rule is not None and rule.course else "UTC")
 
 
 def _to(rule: Rule) -> HttpResponseRedirect:

@@ -56,11 +56,32 @@ def test_accepting_makes_an_exception(instructor: Client, teacher: Membership, w
 
 
 def test_accepting_without_words_makes_none(instructor: Client, world: CourseWorld) -> None:
-    decide(instructor, world.appeal, "accept", texts="")
+    page = decide(instructor, world.appeal, "accept", texts="")
 
     world.appeal.refresh_from_db()
     assert (world.appeal.state, world.appeal.answer) == ("accepted", appeals.ACCEPTED)
     assert exceptions(world) == []
+    assert "Accepted, without a new exception." in text_of(page)
+
+
+@pytest.mark.parametrize("text", ["my homework", "please solve my homework", "home economics"])
+def test_an_exception_that_would_change_nothing_is_not_made(text: str, instructor: Client, world: CourseWorld) -> None:
+    page = decide(instructor, world.appeal, "accept", texts=text)
+
+    world.appeal.refresh_from_db()
+    assert world.appeal.state == "open"
+    assert exceptions(world) == []
+    assert "would change nothing" in text_of(page)
+
+
+def test_what_was_found_is_excepted_also_if_its_surroundings_made_it_found(
+    instructor: Client, world: CourseWorld
+) -> None:
+    Rule.objects.filter(pk=world.rule.pk).update(pattern=r"Bsolve my homework")
+
+    decide(instructor, world.appeal, "accept", texts="solve my homework")
+
+    assert exceptions(world) == ["solve my homework"]
 
 
 def test_an_exception_that_would_undo_the_rule_is_not_made(instructor: Client, world: CourseWorld) -> None:
@@ -98,6 +119,18 @@ def test_a_post_that_decides_nothing_changes_nothing(instructor: Client, world: 
 
     world.appeal.refresh_from_db()
     assert world.appeal.state == "open"
+
+
+def test_what_came_of_several_is_said_once(instructor: Client, world: CourseWorld) -> None:
+    others = [make_appeal(make_call(world.student), world.rule) for _ in range(2)]
+
+    page = instructor.post(
+        list_of(Appeal),
+        {"action": "decline", "_selected_action": [world.appeal.pk, *(one.pk for one in others)]},
+        follow=True,
+    )
+
+    assert [str(message) for message in page.context["messages"]] == ["3 times: Declined. The student sees it."]
 
 
 def test_several_are_accepted_at_once_with_what_was_found_in_each(instructor: Client, world: CourseWorld) -> None:

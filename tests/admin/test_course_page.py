@@ -1,8 +1,10 @@
 """A course on one page: its settings, allowance, rules, models and members."""
 
+import re
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from apps.accounts.models import Course, Membership
@@ -92,6 +94,19 @@ def test_the_short_name_is_the_operators(instructor: Client, world: CourseWorld)
 
     world.course.refresh_from_db()
     assert world.course.slug != "renamed"
+
+
+def test_a_course_with_many_rules_can_still_be_saved(instructor: Client, world: CourseWorld) -> None:
+    for number in range(200):
+        factories.make_rule(course=world.course, pattern=f"word{number}", priority=1)
+
+    page = instructor.get(page_of(world.course)).content.decode()
+
+    assert len(re.findall(r'<(?:input|select|textarea)[^>]+\bname="', page)) < settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+    second = page_of(world.course) + "?rules-page=9"
+    instructor.post(second, course_form(world, **{"rules-0-message": "Ask about a step."}))
+    world.rule.refresh_from_db()
+    assert world.rule.message == "Ask about a step."
 
 
 def test_another_courses_rule_is_not_changed_through_the_own_page(

@@ -54,6 +54,14 @@ def test_an_external_id_is_taken_once(instructor: Client, world: CourseWorld) ->
     assert User.objects.filter(memberships__external_id=world.student.external_id).count() == 1
 
 
+def test_a_member_is_not_given_the_external_id_of_another(operator: Client, world: CourseWorld) -> None:
+    other = factories.make_student(course=world.course)
+
+    page = operator.post(page_of(other), {"external_id": world.student.external_id, "role": "student"})
+
+    assert "already has a member" in page.context["adminform"].form.errors["external_id"][0]
+
+
 def test_a_member_is_deactivated_by_selection(instructor: Client, world: CourseWorld) -> None:
     instructor.post(list_of(Membership), {"action": "deactivate", "_selected_action": [world.student.pk]})
 

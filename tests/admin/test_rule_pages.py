@@ -71,6 +71,25 @@ def test_a_rule_that_was_changed_since_says_so(instructor: Client, world: Course
     assert "The rule has been changed since" in text(instructor.get(replay_page(world.rule)))
 
 
+def test_a_rule_that_was_only_moved_since_finds_the_same(instructor: Client, world: CourseWorld, owners: Path) -> None:
+    instructor.post(replay_page(world.rule), {"days": "7"})
+    run_waiting(owners=owners)
+    world.rule.move("warn")
+
+    page = text(instructor.get(replay_page(world.rule)))
+
+    assert "1 of 1" in page
+    assert "The rule has been changed since" not in page
+
+
+def test_a_rule_with_hours_says_how_much_came_in_them(instructor: Client, world: CourseWorld, owners: Path) -> None:
+    Rule.objects.filter(pk=world.rule.pk).update(starts_at=datetime(2999, 1, 1, tzinfo=UTC))
+    instructor.post(replay_page(world.rule), {"days": "7"})
+    run_waiting(owners=owners)
+
+    assert "0 of the calls hit came within the dates and hours" in text(instructor.get(replay_page(world.rule)))
+
+
 def test_pressing_twice_asks_once(instructor: Client, world: CourseWorld) -> None:
     for _ in range(2):
         instructor.post(replay_page(world.rule), {"days": "7"})

@@ -1,13 +1,16 @@
 """The instructor's workbench: from a ready rule to one that is enforced, and back."""
 
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Course, Membership
 from apps.rules.library import LIBRARY
 from apps.rules.models import Rule, RuleException
 from apps.rules.stages import FEW_CALLS
@@ -111,6 +114,17 @@ def test_a_rule_that_would_block_too_much_asks_first(instructor: Client, world: 
     assert stage_of(world.rule) == "enforce"
 
 
+def test_what_another_pattern_found_is_not_held_against_this_one(instructor: Client, world: CourseWorld) -> None:
+    world.rule.move("observe")
+    make_calls(world, hits=9, misses=0)
+    world.rule.pattern = "something narrower"
+    world.rule.save()
+
+    move(instructor, world.rule, "enforce")
+
+    assert stage_of(world.rule) == "enforce"
+
+
 SELDOM: dict[str, Callable[[CourseWorld], None]] = {
     "a fifth is not above a fifth": lambda world: make_calls(world, hits=1, misses=8),
     "a few calls say nothing": lambda world: make_calls(world, hits=FEW_CALLS - 2, misses=0),
@@ -166,6 +180,13 @@ def test_the_page_shows_the_history_with_a_way_back(instructor: Client, world: C
     assert world.rule.message == "Ask for a hint instead."
 
 
+def test_a_version_without_an_author_does_not_say_more_than_is_known(instructor: Client, world: CourseWorld) -> None:
+    world.rule.move("warn", by=factories.make_user())
+    world.rule.versions.get(number=2).author.delete()
+
+    assert text_of(instructor.get(page_of(world.rule))).count("by a file, or somebody who has left") == 2
+
+
 def test_a_version_that_cannot_be_returned_to_says_why(instructor: Client, world: CourseWorld) -> None:
     name = world.rule.name
     world.rule.name = "renamed"
@@ -175,6 +196,30 @@ def test_a_version_that_cannot_be_returned_to_says_why(instructor: Client, world
     page = instructor.post(bench(world.rule, "restore", 1), follow=True)
 
     assert "Not restored" in text_of(page)
+
+
+def test_a_version_is_returned_to_with_its_stage(instructor: Client, world: CourseWorld) -> None:
+    world.rule.move("draft")
+
+    page = instructor.post(bench(world.rule, "restore", 1), follow=True)
+
+    assert stage_of(world.rule) == "enforce"
+    assert "With its stage: Enforce: acts" in text_of(page)
+
+
+def test_a_version_that_would_block_too_much_asks_first(instructor: Client, world: CourseWorld) -> None:
+    world.rule.move("observe")
+    make_calls(world, hits=9, misses=0)
+
+    page = instructor.post(bench(world.rule, "restore", 1))
+
+    assert "would block a lot" in text_of(page)
+    assert f'action="{bench(world.rule, "restore", 1)}"' in text_of(page)
+    assert stage_of(world.rule) == "observe"
+
+    instructor.post(bench(world.rule, "restore", 1), {"confirmed": "yes"})
+
+    assert stage_of(world.rule) == "enforce"
 
 
 def test_a_version_of_another_rule_does_not_exist(instructor: Client, world: CourseWorld) -> None:
@@ -190,9 +235,83 @@ def test_saving_the_form_is_a_version_by_whoever_saved(
     assert (version.author, version.summary) == (teacher.user, "message: Ask for a hint instead. → New words.")
 
 
+def test_a_form_that_is_saved_late_does_not_switch_a_rule_on_again(
+    instructor: Client, world: CourseWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def switched_off_meanwhile(rule: Rule) -> None:
+        Rule.objects.get(pk=rule.pk).move("draft")
+
+    monkeypatch.setattr(Rule, "clean", switched_off_meanwhile)
+
+    instructor.post(page_of(world.rule), rule_form(world.rule, message="New words."))
+
+    world.rule.refresh_from_db()
+    assert (world.rule.stage, world.rule.message) == ("draft", "New words.")
+
+
+def test_a_pattern_is_measured_before_a_transaction_begins(
+    instructor: Client, world: CourseWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside, inside = len(connection.savepoint_ids), []
+    monkeypatch.setattr(Rule, "clean", lambda rule: inside.append(len(connection.savepoint_ids)))
+
+    instructor.post(page_of(world.rule), rule_form(world.rule, pattern="essay"))
+
+    world.rule.refresh_from_db()
+    assert (world.rule.pattern, inside) == ("essay", [outside])
+
+
+def test_what_others_saved_meanwhile_is_not_undone_unawares(instructor: Client, world: CourseWorld) -> None:
+    opened = rule_form(world.rule, message="New words.", seen="1")
+    world.rule.pattern = "essay"
+    world.rule.save()
+
+    page = instructor.post(page_of(world.rule), opened)
+
+    assert "changed since you opened the page" in page.context["adminform"].form.errors["pattern"][0]
+    assert '<input type="hidden" name="seen" value="2" form="rule_form">' in text_of(page)
+    assert Rule.objects.get(pk=world.rule.pk).pattern == "essay"
+
+    instructor.post(page_of(world.rule), {**opened, "seen": "2"})
+
+    assert Rule.objects.get(pk=world.rule.pk).pattern == opened["pattern"]
+
+
+@pytest.mark.parametrize("seen", ["", "1", "x", "9" * 5000])
+def test_what_others_did_elsewhere_is_no_reason_to_ask(seen: str, instructor: Client, world: CourseWorld) -> None:
+    world.rule.move("warn")
+
+    instructor.post(page_of(world.rule), rule_form(world.rule, message="New words.", seen=seen))
+
+    world.rule.refresh_from_db()
+    assert (world.rule.message, world.rule.stage) == ("New words.", "warn")
+
+
 def rule_form(rule: Rule, **overrides: Any) -> dict[str, Any]:
     names = ("name", "pattern", "direction", "action", "message", "guidance", "replacement", "priority")
     return {**{name: getattr(rule, name) for name in names}, **overrides}
+
+
+@pytest.mark.parametrize("is_institutional", [False, True])
+def test_a_name_that_is_taken_is_refused_with_a_sentence(
+    is_institutional: bool, operator: Client, world: CourseWorld
+) -> None:
+    taken = factories.make_rule(course=world.course)
+    if is_institutional:
+        Rule.objects.update(course=None)
+
+    page = operator.post(page_of(world.rule), rule_form(world.rule, name=taken.name))
+
+    (sentence,) = page.context["adminform"].form.errors["name"]
+    assert f"already has a rule called {taken.name}" in sentence
+
+
+def test_a_new_rule_says_that_it_does_nothing_yet(instructor: Client, world: CourseWorld) -> None:
+    values = {**rule_form(world.rule, name="new"), "course": world.course.pk}
+
+    page = instructor.post(reverse("admin:rules_rule_add"), values, follow=True)
+
+    assert "new is a draft, which does nothing." in text_of(page)
 
 
 # Exam windows
@@ -214,6 +333,34 @@ def test_a_window_is_set_and_shown_on_the_clock_of_the_course(instructor: Client
     assert page.context["adminform"].form["weekdays"].value() == ["0", "1"]
 
 
+NOT_NOW = [
+    ({"ends_at": datetime(2026, 1, 1, 10, tzinfo=UTC)}, "Its time was over on 2026-01-01 12:00"),
+    ({"starts_at": datetime(2999, 1, 1, 10, tzinfo=UTC)}, "It holds from 2999-01-01 12:00 on"),
+    ({"weekdays": f"{(datetime.now(UTC).weekday() + 3) % 7}"}, "It rests now"),
+    ({"assignment": "essay-2"}, "only at calls with the assignment tag essay-2"),
+]
+
+
+@pytest.mark.parametrize(("fields", "said"), NOT_NOW, ids=[next(iter(fields)) for fields, _ in NOT_NOW])
+def test_a_rule_that_does_not_hold_now_says_so_wherever_its_stage_is_shown(
+    fields: dict[str, Any], said: str, instructor: Client, world: CourseWorld
+) -> None:
+    Course.objects.update(timezone="Europe/Helsinki")
+    assert said not in text_of(instructor.get(page_of(world.rule)))
+
+    Rule.objects.filter(pk=world.rule.pk).update(**fields)
+
+    assert said in text_of(instructor.get(page_of(world.rule)))
+    assert said in text_of(instructor.get(list_of(Rule)))
+    assert said in text_of(tried(instructor, world.rule, "solve my homework"))
+
+
+def test_a_rule_that_does_nothing_anyway_says_nothing_of_its_time(instructor: Client, world: CourseWorld) -> None:
+    Rule.objects.filter(pk=world.rule.pk).update(stage="draft", ends_at=datetime(2026, 1, 1, tzinfo=UTC))
+
+    assert "Its time was over" not in text_of(instructor.get(page_of(world.rule)))
+
+
 def test_where_the_lines_of_a_pattern_break_means_nothing(instructor: Client, world: CourseWorld) -> None:
     instructor.post(page_of(world.rule), rule_form(world.rule, pattern="solve\r\n my\r\n home"))
 
@@ -229,6 +376,23 @@ def test_an_example_that_is_wrong_is_named_with_its_line(instructor: Client, wor
     errors = page.context["adminform"].form.errors
     assert list(errors) == ["examples_match"]
     assert "Line 2: the pattern does not find “Write my essay”" in errors["examples_match"][0]
+
+
+def test_an_example_that_stands_among_the_exceptions_is_not_taken(instructor: Client, world: CourseWorld) -> None:
+    RuleException.objects.create(rule=world.rule, text="solve my homework")
+
+    page = instructor.post(page_of(world.rule), rule_form(world.rule, examples_match="Solve my homework!"))
+
+    assert "stands among the rule’s exceptions" in page.context["adminform"].form.errors["examples_match"][0]
+
+
+def test_an_exception_is_a_sentence_that_must_not_be_found(instructor: Client, world: CourseWorld) -> None:
+    RuleException.objects.create(rule=world.rule, text="solve my homework")
+
+    instructor.post(page_of(world.rule), rule_form(world.rule, examples_no_match="Solve my homework!"))
+
+    world.rule.refresh_from_db()
+    assert world.rule.examples_no_match == "Solve my homework!"
 
 
 # Trying
@@ -266,12 +430,61 @@ def test_it_says_what_would_happen(
     assert shows in page
 
 
+def test_every_match_is_marked(instructor: Client, world: CourseWorld) -> None:
+    page = text_of(tried(instructor, world.rule, "solve my homework. " * 50))
+
+    assert "Found 50 times" in page
+    assert page.count('<mark class="stoa-hit">') == 50
+
+
+def test_a_text_is_tried_with_the_line_breaks_that_students_send(instructor: Client, world: CourseWorld) -> None:
+    page = text_of(tried(instructor, world.rule, "Dear model,\r\nhello", pattern=r"model,\nhello"))
+
+    assert "Found once" in page
+
+
+@pytest.mark.parametrize(
+    ("direction", "said", "unsaid"),
+    [
+        ("prompt", "nothing is charged", "is stopped"),
+        ("answer", "what was generated is charged", "nothing is charged"),
+        ("both", "An answer in which it is found is stopped, and charged", "what was generated"),
+    ],
+)
+def test_an_answer_that_is_stopped_is_charged(
+    direction: str, said: str, unsaid: str, instructor: Client, world: CourseWorld
+) -> None:
+    Rule.objects.filter(pk=world.rule.pk).update(direction=direction)
+
+    page = text_of(tried(instructor, world.rule, "solve my homework"))
+
+    assert said in page
+    assert unsaid not in page
+
+
+def test_a_match_that_does_not_count_is_explained(instructor: Client, world: CourseWorld) -> None:
+    Rule.objects.filter(pk=world.rule.pk).update(pattern=r"\d{16}", checksum="card")
+    world.rule.refresh_from_db()
+
+    page = text_of(tried(instructor, world.rule, "Order 4111111111111112"))
+
+    assert "Not found" in page
+    assert "counts only what its field “Counts” names" in page
+
+
 def test_a_disguised_match_is_marked_where_it_stands_and_shown_unfolded(instructor: Client, world: CourseWorld) -> None:
     page = text_of(tried(instructor, world.rule, "Now s\u043elve my h\u043emework!"))  # with Cyrillic letters
 
     assert '<mark class="stoa-hit">s\u043elve my h\u043emework</mark>' in page
     assert "disguised" in page
-    assert "Now solve my homework!" in page
+    assert 'Now <mark class="stoa-hit">solve my homework</mark>!' in page
+
+
+def test_what_is_found_in_only_one_of_the_copies_is_shown_there(instructor: Client, world: CourseWorld) -> None:
+    page = text_of(tried(instructor, world.rule, "K\u00e4\u00adse", pattern="K\u00e4se"))  # with a soft hyphen
+
+    assert '<mark class="stoa-hit">K\u00e4se</mark>' in page
+    assert '<div class="stoa-text stoa-sample" dir="auto">Kase</div>' in page
 
 
 def test_a_text_in_which_nothing_is_found_passes(instructor: Client, world: CourseWorld) -> None:
@@ -295,6 +508,7 @@ def test_an_exception_is_not_found(instructor: Client, world: CourseWorld) -> No
     page = text_of(tried(instructor, world.rule, "SOLVE  my homework"))
 
     assert "Not found" in page
+    assert "among the exceptions" in page
 
 
 @pytest.mark.parametrize(
@@ -336,6 +550,22 @@ def test_a_new_pattern_is_tried_without_a_rule(instructor: Client) -> None:
     page = text_of(instructor.post(reverse("admin:rules_rule_try_new"), values))
 
     assert '<mark class="stoa-hit">monad</mark>' in page
+
+
+def test_a_pattern_that_was_tried_becomes_a_rule_of_the_own_course(instructor: Client, world: CourseWorld) -> None:
+    values = {"pattern": "(?i)mon[ao]d & more", "text": "What is a monad & more?"}
+    page = text_of(instructor.post(reverse("admin:rules_rule_try_new"), values))
+
+    (address,) = re.findall(r'href="([^"]*/add/[^"]*)">Make a rule', page)
+    form = instructor.get(address).context["adminform"].form
+
+    assert (form["pattern"].value(), form["course"].value()) == (values["pattern"], world.course.pk)
+
+
+def test_assistants_are_not_offered_a_rule(assistant: Client) -> None:
+    page = text_of(assistant.post(reverse("admin:rules_rule_try_new"), {"pattern": "x", "text": "x"}))
+
+    assert "Make a rule" not in page
 
 
 def test_assistants_may_try(assistant: Client, world: CourseWorld) -> None:
@@ -435,13 +665,23 @@ def test_a_copy_keeps_its_stage_if_that_is_wished(operator: Client, world: Cours
     assert Rule.objects.get(course=term).stage == world.rule.stage
 
 
+def test_a_copy_of_an_exam_rule_does_not_act_without_its_dates(operator: Client, world: CourseWorld) -> None:
+    term = factories.make_course()
+    Rule.objects.filter(pk=world.rule.pk).update(ends_at=datetime(2026, 12, 20, tzinfo=UTC))
+
+    page = copy(operator, world.rule, copy="yes", course=term.pk, stage="same")
+
+    assert Rule.objects.get(course=term).stage == "observe"
+    assert f"does not act, but observes: {world.rule.name}." in text_of(page)
+
+
 def test_a_copy_replaces_no_rule_of_the_same_name(operator: Client, world: CourseWorld) -> None:
     term = factories.make_course()
     factories.make_rule(course=term, name=world.rule.name, pattern="mine")
 
     page = copy(operator, world.rule, copy="yes", course=term.pk, stage="same")
 
-    assert "left as it is" in text_of(page)
+    assert f"{world.rule.name} was not copied. {term} already has a rule" in text_of(page)
     assert Rule.objects.get(course=term).pattern == "mine"
 
 
@@ -452,6 +692,16 @@ def test_nothing_is_copied_to_or_from_a_foreign_course(
     copy(instructor, foreign.rule, copy="yes", course=world.course.pk, stage="same")
 
     assert Rule.objects.count() == 2
+
+
+def test_rules_of_the_institution_are_not_copied(operator: Client, world: CourseWorld) -> None:
+    rule = Rule.objects.create(name="keys", pattern="sk-[a-z]+", message="Remove it.")
+
+    page = copy(operator, rule)
+
+    assert "hold in every course already" in text_of(page)
+    page = copy(operator, rule, world.rule)
+    assert [rule.name for rule in page.context["rules"]] == [world.rule.name]
 
 
 # Exceptions
@@ -478,6 +728,20 @@ def test_operators_write_rules_for_all_courses(operator: Client, db: None) -> No
     operator.post(reverse("admin:rules_rule_add"), values)
 
     assert Rule.objects.get(name="keys").course is None
+
+
+def test_the_institution_has_one_rule_of_a_name(operator: Client, db: None) -> None:
+    rule = Rule.objects.create(name="keys", pattern="sk-[a-z]+", message="Remove the key.")
+
+    page = operator.post(reverse("admin:rules_rule_add"), rule_form(rule))
+
+    assert page.context["adminform"].form.errors == {"name": ["The institution already has a rule called keys."]}
+
+
+def test_a_name_with_spaces_is_explained_in_plain_words(instructor: Client, world: CourseWorld) -> None:
+    page = instructor.post(page_of(world.rule), rule_form(world.rule, name="no homework!"))
+
+    assert "and no spaces" in page.context["adminform"].form.errors["name"][0]
 
 
 def test_instructors_do_not(instructor: Client, world: CourseWorld) -> None:

@@ -57,6 +57,14 @@ def test_applying_it_again_changes_nothing_and_makes_no_version(operator: Operat
     assert Rule.objects.get(name="exam").versions.count() == 1
 
 
+def test_a_course_and_the_institution_may_have_rules_of_the_same_name(operator: Operator) -> None:
+    operator.apply(INSTITUTION.replace("keys", "exam"))
+
+    operator.apply(COURSE)
+
+    assert Rule.objects.filter(name="exam").count() == 2
+
+
 def test_a_change_is_a_version_by_nobody(operator: Operator) -> None:
     operator.apply(COURSE)
 

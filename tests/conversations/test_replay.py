@@ -97,6 +97,17 @@ def test_only_the_days_that_were_asked_for_count(ada: Membership, rule: Rule) ->
     assert (replayed(rule, days=7)["hit"], replayed(rule, days=30)["hit"]) == (2, 4)
 
 
+def test_what_came_in_the_hours_of_the_rule_is_counted_beside(ada: Membership, course: Course, rule: Rule) -> None:
+    Course.objects.filter(pk=course.pk).update(timezone="Pacific/Auckland")  # 13 hours ahead in October
+    Rule.objects.filter(pk=rule.pk).update(from_time="01:00", until_time="02:00")
+    recorded(ada, HOMEWORK, days_ago=1)  # at noon in UTC, at one o'clock of the next day there
+    recorded(ada, HOMEWORK, days_ago=1.5)
+
+    result = replayed(rule)
+
+    assert (result["hit"], result["hit_in_time"]) == (2, 1)
+
+
 def test_days_are_those_of_the_course(ada: Membership, course: Course, rule: Rule) -> None:
     Course.objects.filter(pk=course.pk).update(timezone="Pacific/Auckland")  # 13 hours ahead in October
     recorded(ada, HOMEWORK, days_ago=1)  # at noon of the 29th in UTC

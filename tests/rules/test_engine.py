@@ -103,6 +103,8 @@ def test_there_is_a_limit_to_the_spans() -> None:
         ("^", "matches the empty text"),
         ("|a", "matches the empty text"),
         ("\ud800", "cannot be matched"),
+        (r"a\x{d800}", "half of a character"),
+        (r"[a-\x{dbff}]", "half of a character"),
         (r"\pX", "cannot be run"),
     ],
 )

@@ -103,6 +103,8 @@ EXAMPLES = [
     ({"pattern": r"\d{16}", "checksum": "luhn", "examples_match": "4111111111111112"}, "examples_match", "Line 1"),
     ({"checksum": "astrology"}, "checksum", "Choose one of"),
     ({"starts_at": NOW, "ends_at": NOW}, "ends_at", "after the start"),
+    ({"ends_at": datetime.max.replace(tzinfo=UTC)}, "ends_at", "Choose a year"),
+    ({"starts_at": datetime.min.replace(tzinfo=UTC)}, "starts_at", "Choose a year"),
     ({"from_time": time(9), "until_time": time(9)}, "until_time", "the whole day"),
     ({"weekdays": "78"}, "weekdays", "0 (Monday) to 6 (Sunday)"),
 ]

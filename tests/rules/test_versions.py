@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.apps import apps
@@ -9,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from apps.accounts.models import Course, User
+from apps.rules import engine
 from apps.rules.models import VERSIONED, Rule, RuleVersion
 from apps.rules.versions import differences, summary
 from tests import factories
@@ -55,6 +57,60 @@ def test_the_next_change_is_not_by_the_same_author_unless_it_is_said(rule: Rule,
     changed(rule, priority=4).save()
 
     assert rule.versions.get(number=3).author is None
+
+
+def test_two_who_change_the_same_rule_make_two_versions(rule: Rule) -> None:
+    others = Rule.objects.get(pk=rule.pk)
+    changed(rule, priority=3).save()
+
+    changed(others, message="Ask for a hint.").save()
+
+    assert [number for number, _ in history(rule)] == [1, 2, 3]
+    stored = Rule.objects.get(pk=rule.pk)
+    assert (stored.version, stored.priority, stored.message) == (others.version, 3, "Ask for a hint.")
+    assert others.version == 3
+
+
+def test_what_was_changed_before_a_move_is_still_saved_after_it(rule: Rule) -> None:
+    rule = Rule.objects.get(pk=rule.pk)
+    rule.priority = 3
+    rule.move("draft")
+
+    rule.save()
+
+    assert history(rule)[1:] == [(2, "stage: enforce → draft"), (3, "priority: 0 → 3")]
+
+
+def test_a_rule_that_is_saved_late_is_not_switched_on_again(rule: Rule) -> None:
+    Rule.objects.get(pk=rule.pk).move("draft")
+
+    changed(rule, priority=3).save()
+    changed(rule, priority=4).save()
+
+    assert [said for _, said in history(rule)] == [
+        "made",
+        "stage: enforce → draft",
+        "priority: 0 → 3",
+        "priority: 3 → 4",
+    ]
+
+
+def test_the_line_breaks_of_a_form_are_no_change(course: Course) -> None:
+    rule = factories.make_rule(course=course, message="Ask.\nThen try.", examples_match="solve my homework")
+
+    changed(rule, message="Ask.\r\nThen try.").full_clean()
+    rule.save()
+
+    assert history(rule) == [(1, "made")]
+
+
+def test_many_are_moved_at_once_in_few_queries(course: Course, tess: User, django_assert_max_num_queries: Any) -> None:
+    rules = [factories.make_rule(course=course) for _ in range(30)]
+
+    with django_assert_max_num_queries(12):
+        assert Rule.objects.filter(course=course).move(Rule.Stage.DRAFT, by=tess) == 30
+
+    assert {(rule.versions.get(number=2).author, rule.versions.count()) for rule in rules} == {(tess, 2)}
 
 
 def test_saving_without_a_change_makes_no_version(rule: Rule) -> None:
@@ -161,11 +217,29 @@ def test_a_copy_replaces_no_rule(rule: Rule, tess: User) -> None:
     term = factories.make_course()
     there = factories.make_rule(course=term, name=rule.name, pattern="mine")
 
-    with pytest.raises(ValidationError, match="left as it is"):
+    with pytest.raises(ValidationError, match="already has a rule"):
         rule.copy_to(term, by=tess, stage="observe")
 
     there.refresh_from_db()
     assert there.pattern == "mine"
+
+
+def test_many_copies_are_not_measured_where_nothing_new_stands_beside_them(
+    course: Course, tess: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = [factories.make_rule(course=course, pattern=f"essay {number}") for number in range(3)]
+    term = factories.make_course()
+    measured: list[str] = []
+    monkeypatch.setattr(engine, "admit", lambda pattern, others: measured.append(pattern))
+
+    for rule in rules:
+        rule.copy_to(term, by=tess, stage="observe")
+    assert measured == []
+
+    factories.make_rule(course=term, pattern="something else")
+    Rule.objects.filter(course=term, name=rules[0].name).delete()
+    rules[0].copy_to(term, by=tess, stage="observe")
+    assert measured == ["essay 0"]
 
 
 # Differences
@@ -175,6 +249,21 @@ def test_differences_are_told_field_by_field() -> None:
     found = differences({"a_b": 1, "c": None, "d": "x"}, {"a_b": 2, "c": "new", "d": "x"})
 
     assert [(one.field, one.before, one.after) for one in found] == [("a b", "1", "2"), ("c", "", "new")]
+
+
+WHEN = [
+    ("weekdays", "", "04", "days: nothing → Monday, Friday"),
+    ("from_time", None, "09:00:00", "from hour: nothing → 09:00"),
+    ("starts_at", None, "2026-12-01T07:00:00+00:00", "from: nothing → 2026-12-01 09:00 Europe/Helsinki"),
+    ("examples_match", "", "Solve it", "must be found: nothing → Solve it"),
+]
+
+
+@pytest.mark.parametrize(("name", "before", "after", "said"), WHEN, ids=[name for name, *_ in WHEN])
+def test_differences_are_told_in_the_words_of_the_form(name: str, before: Any, after: Any, said: str) -> None:
+    (found,) = differences({name: before}, {name: after}, zone=ZoneInfo("Europe/Helsinki"))
+
+    assert str(found) == said
 
 
 def test_a_summary_is_one_line_that_fits() -> None:
