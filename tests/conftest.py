@@ -47,12 +47,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.nodeid}: use the fixture committed_db instead of transaction=True.")
         if marker is not None or not _SERVERS.isdisjoint(_fixtures(item)):
             item.add_marker("database")
+    items.sort(key=_turn)
 
 
 def _fixtures(item: pytest.Item) -> list[str]:
     """Those that it uses, directly or by way of others."""
     names: list[str] = getattr(item, "fixturenames", [])
     return names
+
+
+def _turn(item: pytest.Item) -> int:
+    """What takes long comes early, and what shares a server stays together.
+
+    Processes that run out of tests take over the last ones of the others. So it is better that those are quick, and no
+    module is cut in two, for each part would start the module's gateway, or the browser, for itself. Only tests in `db`
+    come before: whatever is committed stays, and some of them look at what there is altogether.
+    """
+    names = _fixtures(item)
+    if "db" in names or item.get_closest_marker("django_db") is not None:
+        return 0
+    if "executable" in names:  # the browser, shared by a package
+        return 1
+    if "before_first_run" in names or "spare_server" in names:
+        return 3 if "data_dir" in names else 2  # a gateway of each test's own, or one that a module shares
+    return 4 if "database" in item.keywords else 5
 
 
 class LoopLag:
