@@ -41,11 +41,16 @@ def only(chosen: int, gateway: Gateway) -> Iterator[None]:
     others = [pid for pid in web_processes(gateway) if pid != chosen]
     for pid in others:
         os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: all(map(_is_stopped, others)), what="The end of what they were doing")
     try:
         yield
     finally:
         for pid in others:
             os.kill(pid, signal.SIGCONT)
+
+
+def _is_stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def post(world: World, prompt: str = PROMPT) -> httpx.Response:
