@@ -14,6 +14,7 @@ MOST_NAMED = 20
 
 class Command(BaseCommand):
     help = "Issue a new API key for a member of a course and print it, once and alone."
+    requires_system_checks = ["stoa"]  # those about this installation, quick ones
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--course", required=True, metavar="SLUG")
