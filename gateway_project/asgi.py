@@ -51,6 +51,7 @@ def _spare_the_collector() -> None:
     get_resolver().url_patterns  # noqa: B018  # loads the admin, which would otherwise come after
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 async def _lifespan(scope: Any, receive: Any, send: Any) -> None:

@@ -7,6 +7,7 @@ event, waits until all of them are settled, and only then shuts down as uvicorn 
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -112,6 +113,7 @@ def main() -> None:
     os.environ.setdefault("PGOPTIONS", "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000")
     import django
 
+    gc.disable()  # nothing that is loaded now is garbage; asgi.py enables it once all is there
     django.setup()
     sys.setswitchinterval(SWITCH_SECONDS)
     listener, parent = (int(argument) for argument in sys.argv[1:3])
