@@ -47,6 +47,7 @@ def two(
     ):
         wait_until_both_know(world, data_dir)
         yield world, stub
+        gateway.stop()  # what is killed does not say which lines it ran
 
 
 class Student:
