@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 0.5  # of a command
+PATIENCE = 0.5  # of a command, unless REDIS_TIMEOUT is longer; nobody else waits for it
 LOOK_SECONDS = 0.1
 LEASE_SECONDS = 3  # of what a process that may die keeps in Redis
 MOST_WAITING = 100
@@ -38,7 +38,7 @@ class SharedRetries:
     """What this process offers to others, and what it finds of theirs. For one event loop."""
 
     def __init__(self, url: str) -> None:
-        self._redis = open_client(url, patience=PATIENCE, again=1)
+        self._redis = open_client(url, patience=max(PATIENCE, settings.REDIS_TIMEOUT), again=1)
         self._offers: set[asyncio.Task[None]] = set()
         self._waiting = 0
 
