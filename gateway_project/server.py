@@ -103,7 +103,7 @@ def serve(*, sockets: list[socket.socket], parent: int | None) -> None:
 
 
 # How long a thread of ours, such as one that looks at a long prompt, may keep the event loop from going on.
-SWITCH_SECONDS = 0.001
+SWITCH_SECONDS = 0.002
 
 
 def main() -> None:
