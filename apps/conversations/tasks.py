@@ -22,7 +22,7 @@ def drain_spools(**kwargs: Any) -> int:
     except OperationalError as error:
         database_outage.began(error)  # nothing is lost: it stays in the spools
         return 0
-    database_outage.ended()
-    if drained:
+    if drained:  # with nothing to drain, the database was not asked
+        database_outage.ended()
         logger.info("Drained %d records", drained)
     return drained

@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from apps.accounts.models import Membership
 from apps.common.ids import new_id
+from apps.common.outages import database_outage
 from apps.common.owners import Owner
 from apps.conversations import spool, threads
 from apps.conversations.draining import drain, drain_all, replay
 from apps.conversations.models import Call, DeadLetter, Exchange, Thread, Turn
 from apps.conversations.spool import SpooledRecord, SpooledTurn
+from apps.conversations.tasks import drain_spools
 from apps.conversations.threads import Message
 from tests import factories
 
@@ -522,3 +524,17 @@ def test_what_waits_for_a_call_that_never_was_becomes_a_dead_letter(machine: Mac
 
     assert DeadLetter.objects.get().call == call
     assert not machine.path.exists()
+
+
+def test_only_who_has_reached_the_database_says_that_it_is_back(
+    machine: Machine, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.SPOOL_DIR, settings.OWNER_DIR = machine.spools, machine.owners
+    database_outage.began(OperationalError("gone"))
+
+    drain_spools()
+    with_nothing_to_drain = "is back" in caplog.text
+    machine.spool(SpooledRecord(call=machine.call(), final=True))
+    drain_spools()
+
+    assert (with_nothing_to_drain, "The database is back" in caplog.text) == (False, True)
