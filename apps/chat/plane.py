@@ -15,7 +15,6 @@ from apps.chat.admission import Admission, watch_lag
 from apps.chat.metering import Ratios
 from apps.chat.outlet import Room
 from apps.chat.retries import Retries
-from apps.chat.shared_retries import SharedRetries
 from apps.chat.transcripts import KnownEnds
 from apps.common.clients import RelayClient, RelayLimits
 from apps.common.commit import Writer
@@ -27,13 +26,14 @@ from apps.providers.adapters import Adapter
 from apps.providers.adapters.echo import EchoAdapter
 from apps.providers.adapters.openai import OpenAIAdapter
 from apps.providers.catalogue import Catalogue, catalogue
+from apps.quotas.limiting import Limits, open_rate_limits
 from apps.quotas.policies import Policies, policies
 from apps.quotas.rates_memory import MemoryRateLimits
-from apps.quotas.rates_shared import Limits, open_rate_limits
 from apps.rules.rulebook import Rulebook, rulebooks
 
 if TYPE_CHECKING:
     from apps.chat.pump import Pump
+    from apps.chat.shared_retries import SharedRetries
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Plane:
     ratios: Ratios = field(default_factory=Ratios)
     known_ends: KnownEnds = field(default_factory=KnownEnds)
     retries: Retries = field(default_factory=Retries)
-    shared_retries: SharedRetries | None = None
+    shared_retries: "SharedRetries | None" = None
     kept: Room = field(default_factory=Room)
     pumps: "set[Pump]" = field(default_factory=set)
     is_draining: bool = False
@@ -85,7 +85,7 @@ class Plane:
             rates=await open_rate_limits(
                 redis_url=settings.REDIS_URL, budget=settings.REDIS_TIMEOUT, processes=settings.WEB_CONCURRENCY
             ),
-            shared_retries=SharedRetries(settings.REDIS_URL) if settings.REDIS_URL else None,
+            shared_retries=_shared_retries(settings.REDIS_URL) if settings.REDIS_URL else None,
         )
         plane.writer.start()
         plane.spool.start()
@@ -133,3 +133,9 @@ class Plane:
         await self.rates.close()
         await self.client.close()
         await asyncio.to_thread(self.owner.close)
+
+
+def _shared_retries(url: str) -> "SharedRetries":
+    from apps.chat.shared_retries import SharedRetries  # Redis' client is 5 MB that few need
+
+    return SharedRetries(url)

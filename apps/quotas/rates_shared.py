@@ -10,16 +10,16 @@ import contextlib
 import logging
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from prometheus_client import Gauge
 
 from apps.common.breaker import Breaker
 from apps.common.errors import TokensLimited
-from apps.quotas.rates import SECOND, WINDOW, Rate, RateLimits, Scope, judge
+from apps.quotas.rates import SECOND, WINDOW, Rate, Scope, judge
 from apps.quotas.rates_memory import MemoryRateLimits
 from apps.quotas.rates_redis import LEASE, SOCKET_SECONDS, CountsAway, RedisCounts
-from apps.quotas.rates_tokens import TokenLimits, TokenRate, TokenScope, check_size, judge_tokens
+from apps.quotas.rates_tokens import TokenRate, TokenScope, check_size, judge_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -29,14 +29,8 @@ T = TypeVar("T")
 LOCAL = Gauge("stoa_rate_limits_local", "1 while Redis is away and each process limits requests by itself.")
 
 
-class Limits(RateLimits, TokenLimits, Protocol):
-    """Of requests and of tokens."""
-
-
-async def open_rate_limits(*, redis_url: str, budget: float, processes: int) -> Limits:
-    """The limits of this process: shared by all if there is a Redis, else one part of so many."""
-    if not redis_url:
-        return MemoryRateLimits(processes=processes)
+async def open_shared_rate_limits(*, redis_url: str, budget: float, processes: int) -> "SharedRateLimits":
+    """Those of this process; it is one of so many."""
     counts = RedisCounts(redis_url, patience=max(budget, SOCKET_SECONDS))
     limits = SharedRateLimits(counts, MemoryRateLimits(), processes=processes, budget=budget)
     await limits.open()

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from apps.common.errors import RateLimited, TokensLimited
+from apps.quotas.limiting import Limits
 from apps.quotas.rates import Scope
-from apps.quotas.rates_shared import Limits
 from apps.quotas.rates_tokens import TokenScope
 
 _ids = itertools.count(1)

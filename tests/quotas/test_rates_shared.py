@@ -9,10 +9,11 @@ import pytest
 
 from apps.common.errors import RateLimited
 from apps.common.ids import new_id
+from apps.quotas.limiting import open_rate_limits
 from apps.quotas.rates import Scope
 from apps.quotas.rates_memory import MemoryRateLimits
 from apps.quotas.rates_redis import RedisCounts
-from apps.quotas.rates_shared import LOCAL, SharedRateLimits, open_rate_limits
+from apps.quotas.rates_shared import LOCAL, SharedRateLimits
 from apps.quotas.rates_tokens import TokenScope
 from tests.contracts.rates import course, student, tokens_of_student
 from tests.live import PATIENCE
