@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, Response, expect
+from playwright.sync_api import Browser, Error, Page, Request, Response, expect
 
 from gateway_project.env import BASE_DIR
 from tests.live import PATIENCE
@@ -15,6 +15,7 @@ from tests.live import PATIENCE
 BROWSING = pytest.mark.timeout(300)  # many steps, each of which may wait
 expect.set_options(timeout=PATIENCE * 1000)
 ARTEFACTS = Path(os.environ.get("STOA_ARTEFACTS") or BASE_DIR / "var" / "artefacts") / "e2e"
+PICTURES = 5
 LEFT = "net::ERR_ABORTED"  # requests of a page that was left before they were answered
 
 
@@ -36,8 +37,17 @@ class Watched:
         self.page.on("response", self._answered)
 
     def picture(self, step: str, *, whole: bool = False) -> None:
-        """Keep what the page looks like, for people; the whole of it, or as much as the window shows."""
-        self.page.screenshot(path=self.path(step), full_page=whole)
+        """Keep what the page looks like, for people; the whole of it, or as much as the window shows.
+
+        Of a page that is just being left, such as one that shows progress, the browser takes none: then of the next.
+        """
+        for _ in range(PICTURES):
+            try:
+                self.page.screenshot(path=self.path(step), full_page=whole)
+                return
+            except Error:
+                self.page.wait_for_load_state()
+        raise AssertionError(f"No picture could be taken of {self.page.url}")
 
     def path(self, step: str) -> Path:
         """Where a picture of this step goes."""
