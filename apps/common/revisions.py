@@ -14,6 +14,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
+AT_MOST = 3  # times in a row; the next poll looks again anyway
 
 
 class Snapshot(Generic[T]):
@@ -34,26 +35,33 @@ class Snapshot(Generic[T]):
             raise RuntimeError(f"The snapshot of {self.topic} was read before it was loaded.")
         return self._current
 
-    def refresh(self, number: int) -> None:
-        """Load again if the revision differs from the loaded one. Blocking: call it in a thread."""
+    def refresh(self, number: int) -> bool:
+        """Load again if the revision differs from the loaded one; whether it did. Blocking: call it in a thread."""
         if number == self._number and self._current is not None:
-            return
+            return False
         try:
             self._current = self._load()
             self._number = number
+            return True
         except Exception:
             if self._current is None:
                 raise
             logger.exception("Loading %s failed; the previous copy stays in force", self.topic)
+            return False
 
 
 def refresh_all(snapshots: Sequence[Snapshot[object]]) -> None:
-    """Bring all snapshots up to date with one query for their revisions. Blocking: call it in a thread."""
+    """Bring all snapshots up to date with one query for their revisions. Blocking: call it in a thread.
+
+    Whatever was loaded is looked at again at once: a change that came in the middle, of which a part may have been read
+    and a part not, is loaded once more, and never missed.
+    """
     try:
-        # Revisions are read before the rows: a change that comes between is loaded twice, never missed.
-        numbers = dict(Revision.objects.values_list("topic", "number"))
-        for snapshot in snapshots:
-            snapshot.refresh(numbers.get(snapshot.topic, 0))
+        for _ in range(AT_MOST):
+            numbers = dict(Revision.objects.values_list("topic", "number"))
+            loaded = [snapshot.refresh(numbers.get(snapshot.topic, 0)) for snapshot in snapshots]
+            if not any(loaded):
+                return
     finally:
         connection.close_if_unusable_or_obsolete()
 

@@ -92,5 +92,23 @@ def test_one_query_tells_all_revisions(
     loads += ["first"]
     others = [Snapshot(factories.unique("topic"), lambda: "other") for _ in range(5)]
 
+    refresh_all([snapshot, *others])
+
     with django_assert_num_queries(1):
         refresh_all([snapshot, *others])
+
+
+def test_what_changes_while_it_is_read_is_read_again_at_once() -> None:
+    """Of several tables, some may have been read before the change and some after it."""
+    topic, read = factories.unique("topic"), []
+
+    def load() -> int:
+        if not read:
+            Revision.objects.create(topic=topic, number=1)
+        read.append(len(read))
+        return len(read)
+
+    snapshot = Snapshot(topic, load)
+    refresh_all([snapshot])
+
+    assert snapshot.current == 2
