@@ -13,17 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.conversations.spool import (
-    MAX_QUEUED,
-    MAX_QUEUED_BYTES,
-    Spool,
-    SpooledRecord,
-    SpooledTurn,
-    SpoolFull,
-    connect,
-    oldest,
-    transaction,
-)
+from apps.conversations.spool.files import SpooledRecord, SpooledTurn, connect, oldest, transaction
+from apps.conversations.spool.writer import MAX_QUEUED, MAX_QUEUED_BYTES, Spool, SpoolFull
 from gateway_project.env import BASE_DIR
 
 SECONDS = 10.0
