@@ -7,5 +7,5 @@ from django.contrib import admin
 
 def load_pages() -> None:
     """Register every page of the admin. Harmless when repeated."""
-    admin.autodiscover()
     import_module("gateway_project.site.pages")
+    admin.autodiscover()

@@ -147,7 +147,7 @@ def test_words_are_words_in_all_scripts(pattern: str, text: str, found: list[str
 
 
 @pytest.mark.parametrize(
-    ("pattern", "width"),
+    ("pattern", "longest"),
     [
         ("homework", 8),
         (r"\bhomework\b", 8),
@@ -163,8 +163,8 @@ def test_words_are_words_in_all_scripts(pattern: str, text: str, found: list[str
         (r"EXAM-[A-Z]{4}-\d{2}", 12),
     ],
 )
-def test_the_width_is_that_of_the_longest_match(pattern: str, width: int | None) -> None:
-    assert width(pattern) == width
+def test_the_width_is_that_of_the_longest_match(pattern: str, longest: int | None) -> None:
+    assert width(pattern) == longest
 
 
 @given(pattern=PATTERNS, text=TEXTS)
