@@ -8,6 +8,7 @@ from ninja import Router, Status
 
 from apps.accounts.principals import Principal
 from apps.chat import appealing, pipeline, requesting
+from apps.chat.dialects import DIALECTS
 from apps.chat.dialects.openai_chat.schema import CHAT_IN_OPENAPI
 from apps.chat.idempotency.keys import attempt_of
 from apps.chat.pipeline import Arrival
@@ -48,6 +49,7 @@ REFUSALS = {
     504: ErrorOut,
 }
 MAX_ASSIGNMENT = 60
+CHAT_COMPLETIONS = "/chat/completions"
 
 
 class StudentRequest(HttpRequest):
@@ -61,7 +63,7 @@ class StudentRequest(HttpRequest):
 
 
 @router.post(
-    "/chat/completions",
+    CHAT_COMPLETIONS,
     summary="Chat completion, plain or streamed",
     response=REFUSALS,
     openapi_extra=CHAT_IN_OPENAPI,
@@ -69,6 +71,7 @@ class StudentRequest(HttpRequest):
 async def chat_completions(request: StudentRequest) -> HttpResponseBase:
     arrival = Arrival(
         id=request.request_id,
+        dialect=DIALECTS[CHAT_COMPLETIONS],
         principal=request.principal,
         raw=request.raw,
         now=datetime.now(UTC),

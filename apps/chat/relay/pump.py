@@ -22,7 +22,6 @@ from apps.chat.accounting.reservations import Reservation, reserve
 from apps.chat.accounting.settlements import Closed, settle
 from apps.chat.accounting.transcripts import Transcript
 from apps.chat.call import Accepted, ChatCall
-from apps.chat.dialects.openai_chat.answer import AnswerText, PlainMeter, StreamMeter
 from apps.chat.guardrails.streams import Guard
 from apps.chat.idempotency import stored_answers
 from apps.chat.idempotency.claims import ClaimEnd
@@ -72,11 +71,12 @@ class Pump:
         self._plane, self._call, self._now = plane, call, now
         self._on_reserved, self._on_end = on_reserved, on_end
         self._loop = asyncio.get_running_loop()
-        self._meter = StreamMeter(wants_usage=call.wants_usage) if call.is_stream else PlainMeter()
+        dialect = call.dialect
+        self._meter = dialect.stream_reader(wants_usage=call.wants_usage) if call.is_stream else dialect.plain_reader()
         self._guard, self._cleared = guard, b""
-        self._heard: AnswerText = guard.heard if guard else self._meter
+        self._recorded = guard.recorded if guard else self._meter.recorded
         self._transcript = Transcript(plane, call)
-        self.delivery = Delivery(request_id=call.id, room=plane.replay_budget if repeatable else None)
+        self.delivery = Delivery(request_id=call.id, dialect=dialect, room=plane.replay_budget if repeatable else None)
         self._limit: asyncio.Timeout | None = None
         self._deadline: float | None = None
         self._halted: Halt | None = None
@@ -114,7 +114,7 @@ class Pump:
         """Stop the provider after a moment, unless somebody reads."""
         if self.delivery.is_abandoned:
             self.halt("client_left", after=settings.CLIENT_LEFT_GRACE)
-            self._relayed_bytes = self._meter.text_bytes
+            self._relayed_bytes = self._meter.recorded.text_bytes
 
     @property
     def is_orphaned(self) -> bool:
@@ -164,9 +164,9 @@ class Pump:
         """What the answer would be charged if this process died now; spools the text up to here on the way."""
         if self._reservation is None or self._opened is None:
             return None
-        if self._heard.texts.keys() == {0}:
-            self._transcript.checkpoint(self._heard.pieces())
-        relayed = self._plane.ratios.estimate(self._call.route.name, self._meter.text_bytes)
+        if self._recorded.is_first_choice_only:
+            self._transcript.checkpoint(self._recorded.pieces())
+        relayed = self._plane.ratios.estimate(self._call.route.name, self._meter.recorded.text_bytes)
         possible = [self._meter.usage] if self._meter.usage is not None else []
         if not self._meter.is_usage_final:
             possible.append(Tokens(input=self._reservation.input_estimate, output=relayed))
@@ -255,7 +255,7 @@ class Pump:
             if error.kept:
                 await self.delivery.put(await self._guarded(error.kept))  # it is charged, so it is delivered
             raise
-        if self._meter.text_bytes > self._most_text:
+        if self._meter.recorded.text_bytes > self._most_text:
             raise UpstreamBroken(f"The answer is longer than {self._most_text} bytes, far beyond its output cap.")
         return await self._guarded(block)
 
@@ -265,8 +265,8 @@ class Pump:
     async def _clear(self, guard: Guard, failure: GatewayError | None) -> GatewayError | None:
         """Let go what the guard may let go at the end, and have the rest recorded. The failure that there is then."""
         try:
-            if failure is None and isinstance(self._meter, PlainMeter):
-                self._cleared = await guard.whole(self._meter.body())
+            if failure is None and (body := self._meter.body()) is not None:
+                self._cleared = await guard.whole(body)
             elif failure is None or failure.code == INTERRUPTED:
                 await self.delivery.put_last(await guard.end())
         except GatewayError as error:
@@ -287,7 +287,7 @@ class Pump:
 
     async def _settle(self, reservation: Reservation, failure: GatewayError | None) -> None:
         """Spool the rest of the text, charge, and let a plain answer go."""
-        written = self._transcript.finish(self._heard.pieces(), said=self._heard.said())
+        written = self._transcript.finish(self._recorded.pieces(), said=self._recorded.matched_as())
         kept = await self._kept(failure)
         settled = await settle(self._plane, self._closed(reservation, failure), kept=kept, after=written)
         self._charged = settled.charged
@@ -306,7 +306,7 @@ class Pump:
             reservation=reservation,
             opened=self._opened,
             meter=self._meter,
-            relayed_bytes=self._meter.text_bytes if self._relayed_bytes is None else self._relayed_bytes,
+            relayed_bytes=self._meter.recorded.text_bytes if self._relayed_bytes is None else self._relayed_bytes,
             ending=ending,
             error_code=failure.code if failure and ending in ("failed", "blocked") else "",
             may_have_been_sent=self._opened is not None or (self._was_tried and self._halted == "client_left"),
@@ -328,7 +328,8 @@ class Pump:
         )
 
     def _answer(self) -> StoredAnswer | None:
-        return head.answer_of(self._head(()), self.verdict, call=self.id, events=self.delivery.kept)
+        mark = self._call.dialect.end_mark
+        return head.answer_of(self._head(()), self.verdict, call=self.id, events=self.delivery.kept, end_mark=mark)
 
     def _ending(self, failure: GatewayError | None) -> Ending:
         if failure is None:
@@ -346,5 +347,5 @@ class Pump:
 
     def _head(self, balances: tuple[Balance, ...]) -> AnswerHead:
         assert self._opened is not None and self._reservation is not None  # noqa: S101  # only then it begins
-        body = self._cleared or self._meter.body() if isinstance(self._meter, PlainMeter) else None
+        body = self._cleared or self._meter.body()
         return AnswerHead(self._opened, self._reservation, balances, body)
