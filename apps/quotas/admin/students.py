@@ -12,7 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from apps.accounts.models import Course, Membership
-from apps.quotas import standing
+from apps.quotas import decisions, standing
 from apps.quotas.admin import exports
 from apps.quotas.admin.access import changed_course, may_change, render, seen_course, seen_member, user_of
 from apps.quotas.admin.bulk import decide_page
@@ -168,7 +168,7 @@ def boosts_page(request: HttpRequest, course_id: int) -> HttpResponse:
                 if _is_set(course, form.cleaned_data):
                     messages.warning(request, "Nothing was changed: there is such a boost already.")
                 else:
-                    Boost(course=course, **form.cleaned_data).give(by=user_of(request), now=now)
+                    decisions.give(Boost(course=course, **form.cleaned_data), by=user_of(request), now=now)
                     messages.success(request, "The boost is set. Live within two seconds of its start.")
                 return HttpResponseRedirect(reverse("admin:quotas_boosts", args=[course.pk]))
         boosts = course.boosts.select_related("author", "course")[:50]
@@ -193,6 +193,6 @@ def end_boost(request: HttpRequest, boost_id: int) -> HttpResponse:
     boost = get_object_or_404(Boost.objects.select_related("course"), pk=boost_id)
     course = changed_course(request, boost.course_id)
     if request.method == "POST":
-        ended = boost.end(by=user_of(request), now=timezone.now())
+        ended = decisions.end(boost, by=user_of(request), now=timezone.now())
         messages.success(request, "The boost has ended." if ended else "The boost had ended before.")
     return HttpResponseRedirect(reverse("admin:quotas_boosts", args=[course.pk]))
