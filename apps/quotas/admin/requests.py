@@ -22,7 +22,7 @@ from apps.quotas.admin.forms import AnswerForm
 from apps.quotas.models import AllowanceRequest
 from apps.quotas.models.fields import LONGEST_REASON
 from apps.quotas.models.requests import MOST_TOKENS
-from apps.quotas.standing import Standing
+from apps.quotas.standing import MemberStanding
 
 LIST = "admin:quotas_allowancerequest_changelist"
 PAGE = "admin:quotas_allowancerequest_change"
@@ -173,7 +173,7 @@ class AllowanceRequestAdmin(DecidedOnItsPage, CourseScoped):
     @admin.display(description="left this week")
     def left(self, request: Any) -> str:
         """The student's own tokens, as calls see them."""
-        own: Standing = request.standing
+        own: MemberStanding = request.standing
         return "no limit" if own.left is None or own.limit is None else f"{number(own.left)} of {number(own.limit)}"
 
     @admin.display(description="why")

@@ -19,7 +19,7 @@ from apps.quotas.admin.bulk import decide_page
 from apps.quotas.admin.forms import BoostForm
 from apps.quotas.ledger import entries
 from apps.quotas.models import BY_STAFF, Boost, QuotaPolicy, WeeklyUsage
-from apps.quotas.standing import Standing
+from apps.quotas.standing import MemberStanding
 
 PER_PAGE = 50
 STATES = (("", "All"), ("near", "Near the limit"), ("out", "Used up"), ("unused", "Unused"))
@@ -80,11 +80,11 @@ def _filter(request: HttpRequest) -> tuple[str, str]:
     return request.GET.get("q", "").strip(), request.GET.get("state", "")
 
 
-def _filtered(found: Sequence[Standing], term: str, state: str) -> list[Standing]:
+def _filtered(found: Sequence[MemberStanding], term: str, state: str) -> list[MemberStanding]:
     return [one for one in found if (not state or one.state == state) and _matches(one, term.lower())]
 
 
-def _matches(one: Standing, term: str) -> bool:
+def _matches(one: MemberStanding, term: str) -> bool:
     user = one.member.user
     return not term or any(
         term in text.lower() for text in (one.member.external_id, user.get_full_name(), user.email, user.username)
@@ -130,7 +130,7 @@ def student_export(request: HttpRequest, member_id: int) -> StreamingHttpRespons
     return exports.response(f"ledger-{member.course.slug}-{member.pk}", exports.ENTRY_COLUMNS, rows)
 
 
-def _chosen(request: HttpRequest, weeks: Sequence[WeeklyUsage], own: Standing) -> WeeklyUsage | None:
+def _chosen(request: HttpRequest, weeks: Sequence[WeeklyUsage], own: MemberStanding) -> WeeklyUsage | None:
     """The week that the address names, or the current one; None if nothing has moved in it yet."""
     wanted = request.GET.get("week", "")
     if wanted:
@@ -145,7 +145,7 @@ def _entries(request: HttpRequest, week: WeeklyUsage) -> Any:
     return Paginator(entries.with_sums(week), PER_PAGE).get_page(request.GET.get("p"))
 
 
-def _fallback(member: Membership, own: Standing) -> tuple[WeeklyUsage, int] | None:
+def _fallback(member: Membership, own: MemberStanding) -> tuple[WeeklyUsage, int] | None:
     """What was used of the fallback model this week, and its limit."""
     start = own.balance.account.week.starts_at
     rows = WeeklyUsage.objects.filter(kind=WeeklyUsage.Kind.FALLBACK, account=member.pk, starts_at=start)
