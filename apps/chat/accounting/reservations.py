@@ -60,7 +60,7 @@ async def reserve(
         return outcome
     refused = out_of_quota(
         outcome,
-        standing=policies.standing(call.principal, now=now),
+        source=policies.limit_source(call.principal, now=now),
         headers=quota_headers(outcome.short.balances, now=now),
     )
     await records.refused(books, call, verdict, refused, status="out_of_quota", now=now)
