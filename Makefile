@@ -80,7 +80,7 @@ lock: $(VENV)/.dev ## Compile requirements*.txt anew from requirements*.in
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 
-bench: $(VENV)/.dev ## Measure speed and memory, side by side with the bare upstream (a few minutes)
+bench: $(VENV)/.dev ## Measure speed and memory beside the floor, ten minutes (ARGS=--quick takes one, ARGS=--keep keeps it)
 	$(BIN)/python -m bench.run $(ARGS)
 
 clean: ## Remove what can be made again; data in ./var stays
