@@ -22,7 +22,7 @@ START_SECONDS = 30.0
 STOP_SECONDS = 60.0
 IDLE_SECONDS = 10.0
 IDLE_SLICE, IDLE_SHARE = 1.0, 0.1
-WEB = b"gateway_project.server"  # the module that a web process runs
+WEB = b"gateway_project.processes.web"  # the module that a web process runs
 
 
 @contextmanager

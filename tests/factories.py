@@ -9,7 +9,7 @@ from apps.accounts.models import ApiKey, Course, Membership, Role, User
 from apps.common.ids import new_id
 from apps.conversations.models import Call
 from apps.providers.models import CourseModel, Credential, Deployment, Model, Provider
-from apps.quotas.booking import week_of
+from apps.quotas.ledger.booking import week_of
 from apps.quotas.models import (
     AllowanceRequest,
     Boost,

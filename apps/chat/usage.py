@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from apps.accounts.principals import Principal
-from apps.chat.reserving import WARN_FROM, percentage_used, remaining_of
 from apps.chat.schemas import (
     AccountUsage,
     AllowanceRequestOut,
@@ -17,14 +16,14 @@ from apps.chat.schemas import (
     UsageWeek,
 )
 from apps.quotas import statements
+from apps.quotas.ledger.movements import WARN_FROM, Balance, percentage_used, remaining_of
 from apps.quotas.limits import BoostPeriod, OverridePeriod
-from apps.quotas.movements import Balance
 from apps.quotas.requests import Told
 from apps.quotas.statements import Line
 from apps.quotas.weeks import Week
 
 if TYPE_CHECKING:
-    from apps.chat.plane import Plane
+    from apps.chat.runtime import Plane
 
 
 async def usage(plane: "Plane", principal: Principal, *, now: datetime) -> UsageOut:

@@ -17,9 +17,9 @@ from django.db.models import F, Q
 
 from apps.accounts.models import Course, Membership, Role, User
 from apps.common.models import RevisedModel, RevisedQuerySet
-from apps.quotas import booking
-from apps.quotas.booking import Owner
 from apps.quotas.columns import TOPIC, limit
+from apps.quotas.ledger import booking
+from apps.quotas.ledger.booking import Owner
 
 LONGEST_REASON = 1000
 LEAST_FACTOR, MOST_FACTOR = Decimal(1), Decimal(100)

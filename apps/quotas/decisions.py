@@ -12,9 +12,10 @@ from django.db import connection, transaction
 
 from apps.accounts.models import Membership, User
 from apps.common.cursor import cursor_on
-from apps.quotas import allowances, booking, ledger
+from apps.quotas import allowances
+from apps.quotas.ledger import booking, ledger
+from apps.quotas.ledger.movements import Account, Correct, Grant, StaffMovement
 from apps.quotas.models import Override
-from apps.quotas.movements import Account, Correct, Grant, StaffMovement
 
 
 def grant(

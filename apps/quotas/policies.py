@@ -13,11 +13,11 @@ from apps.accounts.models import Weekday
 from apps.accounts.principals import Principal
 from apps.common.revisions import Snapshot
 from apps.common.zones import zone
+from apps.quotas.ledger.movements import Account
 from apps.quotas.limits import FULL, BoostPeriod, OverridePeriod, Standing, course_limit, own_limit, standing
 from apps.quotas.models import TOPIC, Boost, Institution, Override, QuotaPolicy, RoleAllowance
-from apps.quotas.movements import Account
-from apps.quotas.rates import Scope
-from apps.quotas.rates_tokens import TokenScope
+from apps.quotas.rate_limits.requests import Scope
+from apps.quotas.rate_limits.tokens import TokenScope
 from apps.quotas.weeks import week_at
 
 REFUSE, FALLBACK = "refuse", "fallback"

@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from apps.accounts.models import Membership, User
 from apps.common.cursor import Cursor
-from apps.quotas import booking
+from apps.quotas.ledger import booking
 
 LONGEST_REASON = 1000
 MOST_TOKENS = 10**12

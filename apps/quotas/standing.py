@@ -7,8 +7,8 @@ from typing import Any
 
 from apps.accounts.models import Course, Membership
 from apps.accounts.principals import Principal, principal_of
+from apps.quotas.ledger.movements import Account, Balance
 from apps.quotas.models import Boost, Override, WeeklyUsage
-from apps.quotas.movements import Account, Balance
 from apps.quotas.policies import Policies, load_policies
 
 NEAR = 0.8

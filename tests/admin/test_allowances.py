@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.common.display import number
-from apps.quotas import booking, decisions
-from apps.quotas.audit import audit
+from apps.quotas import decisions
+from apps.quotas.ledger import booking
+from apps.quotas.ledger.audit import audit
 from apps.quotas.models import AllowanceRequest, LedgerEntry, Override, QuotaPolicy, WeeklyUsage
 from tests import factories
 from tests.admin.allowances import ALLOWANCE, a_request, confirmed, decide, left_of, page_of, rows_of, students_of

@@ -7,7 +7,7 @@ import openai
 import pytest
 
 from apps.accounts.models import Membership, Role
-from apps.quotas import booking
+from apps.quotas.ledger import booking
 from apps.quotas.models import LedgerEntry, QuotaPolicy
 from tests import factories
 from tests.chat.world import World, make_world, wait_until

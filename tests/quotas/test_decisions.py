@@ -9,8 +9,9 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
 from apps.accounts.models import Course, Membership, User
-from apps.quotas import allowances, booking
-from apps.quotas.audit import audit
+from apps.quotas import allowances
+from apps.quotas.ledger import booking
+from apps.quotas.ledger.audit import audit
 from apps.quotas.models import AllowanceRequest, Boost, LedgerEntry, Override, RoleAllowance, WeeklyUsage
 from tests import factories
 

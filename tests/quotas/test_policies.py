@@ -10,7 +10,7 @@ from apps.accounts.models import Course, Membership
 from apps.accounts.principals import Principal
 from apps.quotas.models import Institution, QuotaPolicy
 from apps.quotas.policies import CoursePolicy, Policies, load_policies, policies
-from apps.quotas.rates_tokens import TokenScope
+from apps.quotas.rate_limits.tokens import TokenScope
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from apps.chat.guarding import Guard
-from apps.chat.parsing import ChatCall
-from apps.chat.plane import Plane
-from apps.chat.pump import Pump
-from apps.chat.repeats import ONCE, Repeatable
+from apps.chat.call import ChatCall
+from apps.chat.guardrails.streams import Guard
+from apps.chat.idempotency.keys import ONCE, Repeatable
+from apps.chat.relay.pump import Pump
+from apps.chat.runtime import Plane
 from apps.common.errors import GatewayError
 from apps.common.ids import new_id
 from apps.conversations.models import Call

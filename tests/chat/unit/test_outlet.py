@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
-from apps.chat import outlet as outlet_module
-from apps.chat.opening import Opened
-from apps.chat.outlet import DONE, QUEUE_BYTES, Head, Outlet, Room
-from apps.chat.repeats import ANSWER_BYTES
-from apps.chat.reserving import Reservation
+from apps.chat.accounting.reservations import Reservation
+from apps.chat.call import Opened
+from apps.chat.dialects.openai_chat.answer import DONE
+from apps.chat.idempotency.keys import ANSWER_BYTES
+from apps.chat.idempotency.recent import Room
+from apps.chat.relay import delivery
+from apps.chat.relay.delivery import QUEUE_BYTES, Outlet
+from apps.chat.relay.head import Head
 from apps.common.errors import Unavailable, UpstreamFailed
 from apps.providers.adapters import Outgoing
 from apps.providers.adapters.echo import EchoUpstream
@@ -217,7 +220,7 @@ async def test_a_client_that_stands_still_does_not_keep_the_last_word_for_ever(b
 
 
 async def test_a_client_that_reads_slowly_gets_all_of_it(begun: Outlet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outlet_module, "LAST_WORD_SECONDS", 0.05)
+    monkeypatch.setattr(delivery, "LAST_WORD_SECONDS", 0.05)
     blocks = [*[BLOCK] * (FULL - 1), BLOCK * FULL * 2]  # there is room again only after the last of them
     for block in blocks:
         await begun.put(block)

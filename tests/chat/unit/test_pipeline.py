@@ -14,9 +14,9 @@ from django.db import connection
 
 from apps.accounts.principals import Principal
 from apps.chat import pipeline
+from apps.chat.idempotency.keys import FIRST, Attempt
 from apps.chat.pipeline import Answer, Arrival
-from apps.chat.plane import Plane
-from apps.chat.repeats import FIRST, Attempt
+from apps.chat.runtime import Plane
 from apps.common import tracing
 from apps.common.commit import StoreAway
 from apps.common.errors import BlockedByRule, NotAllowed, NotFound, RateLimited, Unavailable

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from apps.chat.outlet import QUEUE_BYTES
-from apps.chat.parsing import ChatCall
-from apps.chat.plane import Plane
-from apps.chat.pump import CLEAN_END_GRACE
+from apps.chat.call import ChatCall
+from apps.chat.relay.delivery import QUEUE_BYTES
+from apps.chat.relay.pump import CLEAN_END_GRACE
+from apps.chat.runtime import Plane
 from apps.common import commit
 from apps.common.errors import InternalError, Unavailable
 from apps.providers.adapters import UpstreamBroken, UpstreamRefused

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from apps.chat.guarding import guard_of
-from apps.chat.parsing import ChatCall
-from apps.chat.plane import Plane
-from apps.chat.pump import Pump
+from apps.chat.call import ChatCall
+from apps.chat.guardrails.streams import guard_of
+from apps.chat.relay.pump import Pump
+from apps.chat.runtime import Plane
 from apps.common.errors import GatewayError, InternalError
 from apps.providers.adapters import UpstreamBroken
 from apps.quotas.models import Hold

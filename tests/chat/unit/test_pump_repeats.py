@@ -8,11 +8,11 @@ from typing import Any
 
 from django.db import connection
 
-from apps.chat import answers
+from apps.chat.call import ChatCall
+from apps.chat.idempotency import stored_answers
+from apps.chat.idempotency.keys import ANSWER_BYTES, Claim, Repeatable
 from apps.chat.models import Repeat
-from apps.chat.parsing import ChatCall
-from apps.chat.plane import Plane
-from apps.chat.repeats import ANSWER_BYTES, Claim, Repeatable
+from apps.chat.runtime import Plane
 from apps.providers.adapters import UpstreamBroken
 from tests.chat.unit.desk import Desk
 from tests.chat.unit.pumps import SECONDS, call_of, ended, failure_of, pump_of, read
@@ -184,7 +184,7 @@ async def test_a_claimed_answer_goes_on_without_its_client_and_is_kept(
 
     kept = await kept_of(call)
     assert kept is not None
-    stored = await answers.unseal(kept.answer, claim=kept.pk)
+    stored = await stored_answers.unseal(kept.answer, claim=kept.pk)
     assert stored is not None
     assert (kept.state, stored.content) == ("done", piece("Hello") + FINISH + DONE)
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from apps.chat.accounting import Estimate
-from apps.chat.refusing import Refused, out_of_quota
+from apps.chat.accounting.estimates import Estimate
+from apps.chat.accounting.refusals import Refused, out_of_quota
 from apps.common.errors import OutOfQuota
+from apps.quotas.ledger.movements import Account, Balance, Short
 from apps.quotas.limits import OverridePeriod, Standing
-from apps.quotas.movements import Account, Balance, Short
 from apps.quotas.weeks import week_at
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

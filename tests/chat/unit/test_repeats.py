@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import pytest
 
-from apps.chat.answers import StoredAnswer
-from apps.chat.pump import Pump
-from apps.chat.repeats import FIRST, Attempt, Claim, Repeatable, Taken, attempt_of, digest_of, repeatable
-from apps.chat.retries import MOST_BYTES, MOST_REFUSALS, OVERHEAD, SECONDS, Retries
+from apps.chat.idempotency.keys import FIRST, Attempt, Claim, Repeatable, Taken, attempt_of, digest_of, repeatable
+from apps.chat.idempotency.recent import MOST_BYTES, MOST_REFUSALS, OVERHEAD, SECONDS, Retries
+from apps.chat.idempotency.stored_answers import StoredAnswer
+from apps.chat.relay.pump import Pump
 from apps.common.errors import GatewayError, InvalidRequest, OutOfQuota, RateLimited, UpstreamFailed
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
