@@ -15,7 +15,7 @@ class Bound:
 
     limit: float
     is_least: bool
-    of_ratio: bool = False
+    of_ratio: bool = True
     goal: float | None = None
     enough: float | None = None  # of the figure, whatever the ratio
 
@@ -29,6 +29,14 @@ class Bound:
             return True
         figure = row.ratio if self.of_ratio else row.value
         return figure >= self.limit if self.is_least else figure <= self.limit
+
+
+def at_least(limit: float, *, goal: float | None = None, enough: float | None = None) -> Bound:
+    return Bound(limit=limit, is_least=True, goal=goal, enough=enough)
+
+
+def at_most(limit: float, *, goal: float | None = None, of_ratio: bool = True) -> Bound:
+    return Bound(limit=limit, is_least=False, goal=goal, of_ratio=of_ratio)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ import hmac
 import io
 import os
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -279,7 +280,9 @@ async def _send(response: Any, send: Any) -> None:
         response.close()
 
 
-async def _main(port: int, upstream: int) -> None:
+async def serve(port: int, upstream: int) -> None:
+    """Until SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # uvicorn obeys it, and raises it again at its end
     with tempfile.TemporaryDirectory(prefix="stoa-floor-") as directory:
         floor = Floor(Path(directory), upstream=upstream, key=os.environ["BENCH_KEY"])
         config = uvicorn.Config(
@@ -292,4 +295,4 @@ async def _main(port: int, upstream: int) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(_main(*map(int, sys.argv[1:3])))
+    uvloop.run(serve(*map(int, sys.argv[1:3])))

@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from bench.figures import Bound, Row, compared
+from bench.figures import Row, at_least, at_most, compared
 from bench.load import Server, Slice, load
 from bench.streams import Streams, hold, resident_kb
 from bench.world import ROOT, Site, standing_still, wait_until_idle
@@ -56,10 +56,14 @@ def _speed_rows(turns: Turns) -> list[Row]:
     tails = [(floor.p99 / floor.p50, stoa.p99 / stoa.p50) for floor, stoa in turns["draining"]]
     cpu = {"unit": "us"}
     return [
-        compared("plain requests, 32 clients", pairs("plain", "rps"), "/s", _least(0.85, 1), is_more_better=True),
-        compared("80-chunk streams, 32 clients", pairs("streams", "rps"), "/s", _least(0.9, 1), is_more_better=True),
-        compared("one client, p50", pairs("one client", "p50"), "ms", _most_of_ratio(1.2, 1.05)),
-        compared("one client while draining, p99 / p50", tails, "x", _most(4, 2)),
+        compared(
+            "plain requests, 32 clients", pairs("plain", "rps"), "/s", at_least(0.85, goal=1), is_more_better=True
+        ),
+        compared(
+            "80-chunk streams, 32 clients", pairs("streams", "rps"), "/s", at_least(0.9, goal=1), is_more_better=True
+        ),
+        compared("one client, p50", pairs("one client", "p50"), "ms", at_most(1.2, goal=1.05)),
+        compared("one client while draining, p99 / p50", tails, "x", at_most(4, goal=2, of_ratio=False)),
         compared("CPU of a plain request, 32 clients", pairs("plain", "cpu"), **cpu),
         compared("CPU of a stream, 32 clients", pairs("streams", "cpu"), **cpu),
         compared("CPU of a request, one client", pairs("one client", "cpu"), **cpu),
@@ -69,7 +73,7 @@ def _speed_rows(turns: Turns) -> list[Row]:
 def memory(floor: Server, stoa: Server, *, role: str, limit: float) -> Row:
     """To be called before the first request."""
     pair = (resident_kb(floor.pid) / 1024, resident_kb(stoa.pid) / 1024)
-    return compared(f"memory at rest, role {role}", [pair], "MB", _most(limit))
+    return compared(f"memory at rest, role {role}", [pair], "MB", at_most(limit, of_ratio=False))
 
 
 def memory_of_role_data(floor: Server, site: Site) -> Row:
@@ -82,7 +86,7 @@ def ledger(*, turns: int, seconds: float) -> Row:
     command = [sys.executable, "-m", "bench.ledger", str(seconds), "--turns", str(turns)]
     output = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
     pairs: list[tuple[float, float]] = json.loads(output.splitlines()[-1])
-    bound = Bound(limit=0.6, is_least=True, of_ratio=True, enough=20_000)
+    bound = at_least(0.6, enough=20_000)
     return compared("ledger, 64 waiters", pairs, "pairs/s", bound, is_more_better=True)
 
 
@@ -95,8 +99,10 @@ def open_streams(floor: Server, stoa: Server) -> list[Row]:
     kept = "2,000 streams whose answers are kept, each"
     return [
         compared("200 streams in 10 s, first byte p50", [_both(spike, "first_byte_p50")], "ms"),
-        compared("200 streams in 10 s, first byte p95", [_both(spike, "first_byte_p95")], "ms", _most(100)),
-        compared("1,000 open streams, each", [_both(many, "per_stream_kb")], "kB", _most(60)),
+        compared(
+            "200 streams in 10 s, first byte p95", [_both(spike, "first_byte_p95")], "ms", at_most(100, of_ratio=False)
+        ),
+        compared("1,000 open streams, each", [_both(many, "per_stream_kb")], "kB", at_most(60, of_ratio=False)),
         compared(kept, [_both(most, "per_stream_kb")], "kB"),
     ]
 
@@ -119,15 +125,3 @@ def _all_complete(server: Server, **kinds: Any) -> Streams:
 def _both(streams: tuple[Streams, Streams], figure: str) -> tuple[float, float]:
     floor, stoa = streams
     return getattr(floor, figure), getattr(stoa, figure)
-
-
-def _least(limit: float, goal: float) -> Bound:
-    return Bound(limit=limit, is_least=True, of_ratio=True, goal=goal)
-
-
-def _most_of_ratio(limit: float, goal: float) -> Bound:
-    return Bound(limit=limit, is_least=False, of_ratio=True, goal=goal)
-
-
-def _most(limit: float, goal: float | None = None) -> Bound:
-    return Bound(limit=limit, is_least=False, goal=goal)

@@ -28,14 +28,14 @@ WEB = b"gateway_project.processes.web"  # the module that a web process runs
 @contextmanager
 def upstream() -> Iterator[int]:
     """Its port."""
-    port = _free_port()
+    port = free_port()
     with _process(["-m", "bench.upstream", str(port)], {}, port=port):
         yield port
 
 
 @contextmanager
 def floor(*, upstream_port: int) -> Iterator[Server]:
-    port, key = _free_port(), secrets.token_hex(16)
+    port, key = free_port(), secrets.token_hex(16)
     arguments = ["-m", "bench.floor", str(port), str(upstream_port)]
     with _process(arguments, {"BENCH_KEY": key}, port=port) as pid:
         yield Server(name="the floor", port=port, key=key, pid=pid)
@@ -51,7 +51,7 @@ class Site:
     @contextmanager
     def run(self, *, role: str = "all") -> Iterator[Server]:
         """Everything of Stoa; the server's process is the web process."""
-        port = _free_port()
+        port = free_port()
         environment = {**self.environment, "PORT": str(port), "GATEWAY_ROLE": role}
         with _process(["manage.py", "run"], environment, port=port, path="/health/ready") as pid:
             yield Server(name="Stoa", port=port, key=self.key, pid=_web_process(pid))
@@ -149,7 +149,7 @@ def _web_process(pid: int) -> int:
     sys.exit("The web process was not found.")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
