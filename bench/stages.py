@@ -40,9 +40,9 @@ STAGES: dict[str, tuple[str, ...]] = {
     "pump": ("apps.chat.relay.pump.Pump.__init__", "apps.chat.relay.pump.Pump._run"),
     "quota headers": ("apps.chat.accounting.quota_headers.quota_headers",),
     "delivery": (
-        "apps.chat.relay.delivery.Outlet.put",
-        "apps.chat.relay.delivery.Outlet.finish",
-        "apps.chat.relay.delivery.Reader.blocks",
+        "apps.chat.relay.delivery.Delivery.put",
+        "apps.chat.relay.delivery.Delivery.finish",
+        "apps.chat.relay.delivery.ClientStream.blocks",
     ),
     "sending": ("gateway_project.edge.messages.send_response",),
     "handler and metrics": ("gateway_project.edge.handler.DataPlaneHandler.__call__",),
