@@ -1,6 +1,7 @@
 """The figures of a run: what each is measured against, what is to be held, and what has become worse."""
 
 import json
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,8 +32,8 @@ class Bound:
         return figure >= self.limit if self.is_least else figure <= self.limit
 
 
-def at_least(limit: float, *, goal: float | None = None, enough: float | None = None) -> Bound:
-    return Bound(limit=limit, is_least=True, goal=goal, enough=enough)
+def at_least(limit: float, *, goal: float | None = None, enough: float | None = None, of_ratio: bool = True) -> Bound:
+    return Bound(limit=limit, is_least=True, goal=goal, enough=enough, of_ratio=of_ratio)
 
 
 def at_most(limit: float, *, goal: float | None = None, of_ratio: bool = True) -> Bound:
@@ -70,7 +71,7 @@ def compared(
         value=statistics.median(value for _, value in pairs),
         unit=unit,
         yardstick=statistics.median(yardstick for yardstick, _ in pairs),
-        ratio=statistics.median(value / yardstick for yardstick, value in pairs),
+        ratio=statistics.median(value / yardstick if yardstick else math.inf for yardstick, value in pairs),
         bound=bound,
         is_more_better=is_more_better,
     )
