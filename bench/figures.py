@@ -98,7 +98,7 @@ def _cells(row: Row, kept: float | None) -> tuple[str, ...]:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.2f}" if abs(value) < 10 else f"{value:,.0f}"
+    return f"{value:,.{2 if value < 10 else 1 if value < 200 else 0}f}"
 
 
 def _padded(cell: str, width: int, column: int) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,9 +34,10 @@ def descendants(pid: int) -> list[int]:
     found, queue = [], [pid]
     while queue:
         for task in Path(f"/proc/{queue.pop()}/task").iterdir():
-            children = [int(child) for child in (task / "children").read_text().split()]
-            found += children
-            queue += children
+            with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+                children = [int(child) for child in (task / "children").read_text().split()]
+                found += children
+                queue += children
     return found
 
 
