@@ -24,6 +24,7 @@ Look = Callable[[str, str], list[Figures]]
 
 def main() -> None:
     with (
+        world.alone(),
         tempfile.TemporaryDirectory(prefix="stoa-bench-") as directory,
         world.upstream() as upstream_port,
     ):

@@ -7,6 +7,7 @@ two are measured in turns, slice by slice, so that a machine that becomes slower
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,7 @@ def main() -> None:
         sys.exit("The benchmark needs wrk: apt-get install wrk")
     began = datetime.now(UTC)
     rows, turns = _measure(is_quick=chosen.quick)
+    print(f"load of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     _print(rows)
     about = {"measured": began.isoformat(timespec="seconds"), "commit": _commit()}
     _write(rows, turns, about)
@@ -44,6 +46,7 @@ def main() -> None:
 
 def _measure(*, is_quick: bool) -> tuple[list[Row], Turns]:
     with (
+        world.alone(),
         tempfile.TemporaryDirectory(prefix="stoa-bench-") as directory,
         world.upstream() as upstream_port,
         world.floor(upstream_port=upstream_port) as floor,
@@ -55,7 +58,7 @@ def _measure(*, is_quick: bool) -> tuple[list[Row], Turns]:
             rows, turns = measuring.speed(floor, stoa, QUICK if is_quick else FULL)
             after = [] if is_quick else measuring.open_streams(floor, stoa)
         print(site.manage("audit_ledger").splitlines()[-1])
-    paired = measuring.ledger(turns=3, seconds=1) if is_quick else measuring.ledger(turns=7, seconds=2)
+        paired = measuring.ledger(turns=3, seconds=1) if is_quick else measuring.ledger(turns=7, seconds=2)
     return [*rows, paired, at_rest, *before, *after], turns
 
 

@@ -1,11 +1,13 @@
 """The processes of a benchmark: the upstream, the floor and Stoa, each on a free port, stopped at the end."""
 
+import fcntl
 import os
 import secrets
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -23,6 +25,18 @@ STOP_SECONDS = 60.0
 IDLE_SECONDS = 10.0
 IDLE_SLICE, IDLE_SHARE = 1.0, 0.1
 WEB = b"gateway_project.processes.web"  # the module that a web process runs
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One benchmark at a time on this machine: two would measure each other."""
+    with open(Path(tempfile.gettempdir()) / "stoa-bench.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Waiting for another benchmark on this machine to end.", file=sys.stderr)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
