@@ -3,16 +3,12 @@
 import logging
 from collections import OrderedDict
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
 
 from apps.chat.call import ChatCall
 from apps.conversations import history
 from apps.conversations.history import Message, Place
 from apps.conversations.spool.files import SpooledRecord, SpooledTurn
-from apps.conversations.spool.writer import SpoolFull
-
-if TYPE_CHECKING:
-    from apps.chat.runtime import Plane
+from apps.conversations.spool.writer import Spool, SpoolFull
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +33,8 @@ class KnownEnds:
 class Transcript:
     """Spools the prompt and the answer of one call: in pieces while it streams, and what is left at its end."""
 
-    def __init__(self, plane: "Plane", call: ChatCall) -> None:
-        self._spool, self._ends = plane.spool, plane.known_ends
+    def __init__(self, call: ChatCall, *, spool: Spool, known_ends: KnownEnds) -> None:
+        self._spool, self._ends = spool, known_ends
         self._call = call
         self._is_kept = call.principal.logging == "full"
         self._has_prompt = False
@@ -52,17 +48,17 @@ class Transcript:
         if self._is_kept and len(pieces) > self._pieces:
             self._append(SpooledRecord(call=self._call.id, turns=(*self._prompt(), *self._answer(pieces))))
 
-    def finish(self, answer: list[str] | None, *, said: str | None = None) -> Future[None] | None:
+    def finish(self, answer: list[str] | None, *, matched_as: str | None = None) -> Future[None] | None:
         """Spool the rest, with the place in the conversation. `answer` is None if there was none.
 
-        `said` is what the answer will be recognised by in later calls; None if that is all of it. The future ends when
-        all text is on disk, and the call is settled after that: one that is settled must not lose its text, even if the
-        process is killed. None if no text is kept.
+        `matched_as` is what the answer will be recognised by in later calls; None if that is all of it. The future ends
+        when all text is on disk, and the call is settled after that: one that is settled must not lose its text, even
+        if the process is killed. None if no text is kept.
         """
         if not self._is_kept:
             return None
         place = self._locate()
-        whole = said if said is not None else "".join(answer or ())
+        whole = matched_as if matched_as is not None else "".join(answer or ())
         tail = history.extend(place.digest, "assistant", whole) if whole else ""
         turns = (*self._prompt(), *(self._answer(answer) if answer else ()))
         record = SpooledRecord(
