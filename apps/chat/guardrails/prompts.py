@@ -11,7 +11,8 @@ from apps.chat.guardrails.redaction import Redacted, redact
 from apps.chat.guardrails.search import hits_in, placed
 from apps.chat.guardrails.workers import RulesUnavailable
 from apps.rules.engine.matcher import MAX_SPANS, EngineFailed
-from apps.rules.rulebook import ALL_COURSES, NO_RULES, Hit, Occasion, Rulebook, Verdict
+from apps.rules.rulebook import NO_RULES, Hit, Occasion, Rulebook, Verdict
+from apps.rules.snapshot import ALL_COURSES
 
 
 @dataclass(frozen=True, slots=True)
