@@ -1,8 +1,8 @@
-"""Adapters: how a call is put to one kind of provider.
+"""What an adapter, which puts calls to one kind of provider, has to answer.
 
-An adapter opens an upstream: it sends the request and returns once the provider has accepted it. It raises
-UpstreamRefused with a reason that failover can act on. No provider's sentence goes any further, not even to the log:
-it may quote the student or our key. Identifiers may.
+It opens an upstream: it sends the request and returns once the provider has accepted it, or raises UpstreamRefused
+with a reason that failover can act on. None of the provider's sentences goes any further, not even to the log, since it
+may quote the student or our key. Identifiers may.
 """
 
 from collections.abc import AsyncIterator
@@ -38,8 +38,12 @@ class UpstreamBroken(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """A call as it leaves: the client's body with model, output cap and stream options replaced."""
+    """A call as it leaves: the client's body with model, output cap and stream options replaced.
 
+    `dialect` names the format of the body, in which the answer is wanted too.
+    """
+
+    dialect: str
     body: dict[str, Any]
     is_stream: bool
     request_id: str
@@ -47,7 +51,10 @@ class Outgoing:
 
 
 class Upstream(Protocol):
-    """An accepted call. `chunks` gives the bytes of the answer: one JSON document, or server-sent events."""
+    """An accepted call. `chunks` gives the bytes of the answer: one JSON document, or server-sent events.
+
+    They are in the format of the call, whatever the provider's own is.
+    """
 
     provider_request_id: str
 

@@ -13,7 +13,7 @@ from apps.chat.idempotency import stored_answers
 from apps.chat.idempotency.keys import ANSWER_BYTES, Claim, Repeatable
 from apps.chat.models import Repeat
 from apps.chat.runtime import ChatRuntime
-from apps.providers.adapters import UpstreamBroken
+from apps.providers.adapters.protocol import UpstreamBroken
 from tests.chat.unit.desk import Desk
 from tests.chat.unit.pumps import SECONDS, call_of, ended, failure_of, pump_of, read
 from tests.chat.unit.upstreams import (

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from apps.providers.adapters import Outgoing
+from apps.providers.adapters.protocol import Outgoing
 from apps.providers.routing import Candidate
 
 DONE = b"data: [DONE]\n\n"
