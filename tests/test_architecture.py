@@ -75,6 +75,8 @@ MAY_READ_THE_CLOCK = {
     "apps/common/tasks.py": "a task",
     "apps/common/ids.py": "ids are in the order in which they are made",
     "apps/conversations/admin/calls.py": "pages of staff",
+    "apps/conversations/admin/conversations.py": "pages of staff",
+    "apps/conversations/admin/filters.py": "pages of staff",
     "apps/conversations/admin/appeals.py": "pages of staff",
     "apps/conversations/spool/draining.py": "how old a record is that waits",
     "apps/conversations/admin/rules.py": "pages of staff",
