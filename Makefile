@@ -10,8 +10,10 @@ IN_PARALLEL := -n auto --dist worksteal
 OVER_BOTH := -m "database and not battery" tests/quotas tests/conversations tests/common tests/chat tests/postgresql \
 	tests/faults/test_f01_kill.py tests/faults/test_f19_postgresql.py tests/faults/test_f55_disconnect.py \
 	tests/faults/test_chaos.py
+# `make coverage` runs the same tests traced.
+PYTEST := $(BIN)/pytest
 # What must be covered to the last branch: the ledger, the pump and the pipeline.
-WHOLE := "apps/quotas/ledger/ledger.py,apps/quotas/ledger/decide.py,apps/quotas/ledger/rows.py,apps/quotas/ledger/leases.py,apps/chat/relay/pump.py,apps/chat/pipeline.py"
+WHOLE := apps/quotas/ledger/ledger.py,apps/quotas/ledger/decide.py,apps/quotas/ledger/rows.py,apps/quotas/ledger/leases.py,apps/chat/relay/pump.py,apps/chat/pipeline.py
 ON_POSTGRESQL := tests/faults/test_f19_postgresql.py tests/faults/test_f01_kill.py tests/faults/test_chaos.py
 # CHAOS_SEED repeats a run of tests/faults/test_chaos.py, CHAOS_SECONDS is its length.
 # Where the property tests are.
@@ -19,7 +21,7 @@ PROPERTIES := tests/quotas tests/rules tests/chat/unit tests/conversations tests
 export GATEWAY_ENV ?= development
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test browser check format docs lock bench battery clean
+.PHONY: help install run test coverage browser check format docs lock bench battery clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,9 +45,12 @@ run: $(VENV)/.runtime ## Start Stoa on http://127.0.0.1:8000 (PORT=... for anoth
 	@exec $(MANAGE) run
 
 test: $(VENV)/.dev browser ## Run the tests, over SQLite and PostgreSQL (ARGS="tests/rules -x" runs some, over SQLite)
+	env -u DATABASE_URL $(PYTEST) $(or $(ARGS),$(IN_PARALLEL))
+	$(if $(ARGS),,$(BIN)/python -m tests.servers $(PYTEST) $(IN_PARALLEL) $(OVER_BOTH))
+
+coverage: $(VENV)/.dev ## Run the tests and measure what they cover (slower; run it before you close an issue)
 	$(BIN)/coverage erase
-	env -u DATABASE_URL $(BIN)/coverage run -m pytest $(or $(ARGS),$(IN_PARALLEL))
-	$(if $(ARGS),,$(BIN)/python -m tests.servers $(BIN)/coverage run -m pytest $(IN_PARALLEL) $(OVER_BOTH))
+	$(MAKE) test PYTEST="$(BIN)/coverage run -m pytest"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report $(if $(ARGS),,--fail-under=85)
 	$(if $(ARGS),,$(BIN)/coverage report --include=$(WHOLE) --fail-under=100)
