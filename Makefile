@@ -8,8 +8,7 @@ MANAGE := $(BIN)/python manage.py
 IN_PARALLEL := -n auto --dist worksteal
 # What depends on the database, and runs over both. Tests there that cannot touch it run over SQLite alone.
 OVER_BOTH := -m "database and not battery" tests/quotas tests/conversations tests/common tests/chat tests/postgresql \
-	tests/faults/test_f01_kill.py tests/faults/test_f19_postgresql.py tests/faults/test_f55_disconnect.py \
-	tests/faults/test_chaos.py
+	tests/faults/test_f01_kill.py tests/faults/test_f19_postgresql.py tests/faults/test_f55_disconnect.py
 # `make coverage` runs the same tests traced.
 PYTEST := $(BIN)/pytest
 # What must be covered to the last branch: the ledger, the pump and the pipeline.
