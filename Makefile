@@ -6,9 +6,13 @@ BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
 # A process for each core, in any order; whoever is done first takes over tests from the others.
 IN_PARALLEL := -n auto --dist worksteal
-# What depends on the database, and runs over both. Tests there that cannot touch it run over SQLite alone.
-OVER_BOTH := -m "database and not battery" tests/quotas tests/conversations tests/common tests/chat tests/postgresql \
-	tests/faults/test_f01_kill.py tests/faults/test_f19_postgresql.py tests/faults/test_f55_disconnect.py
+# What runs over PostgreSQL as well: the contracts of what differs between the databases, whatever has SQL of its own, and
+# some of the promises to students. Of these files, the tests that touch the database.
+PROMISES := plain over_quota appeals requests_for_more recorded disconnect crash idempotency_over_processes
+FAULTS := f01_kill f19_postgresql f55_disconnect
+OVER_BOTH := -m "database and not battery" tests/contracts tests/postgresql tests/common tests/quotas \
+	tests/conversations/test_calls.py tests/conversations/test_draining.py tests/chat/unit/test_claims.py \
+	$(PROMISES:%=tests/chat/test_%.py) $(FAULTS:%=tests/faults/test_%.py)
 # `make coverage` runs the same tests traced.
 PYTEST := $(BIN)/pytest
 # What must be covered to the last branch: the ledger, the pump and the pipeline.
