@@ -26,7 +26,7 @@ from apps.chat.guardrails import notices, prompts, streams
 from apps.chat.idempotency import keys, lookup
 from apps.chat.idempotency.keys import FIRST, Attempt, Repeatable
 from apps.chat.idempotency.stored_answers import StoredAnswer
-from apps.chat.relay.delivery import Reader
+from apps.chat.relay.delivery import ClientStream
 from apps.chat.relay.head import headers_of
 from apps.chat.relay.pump import Pump
 from apps.common.commit import StoreAway
@@ -85,10 +85,10 @@ async def chat(plane: "Plane", arrival: Arrival) -> Answer:
             return await _again(plane, arrival, found, turn)
         slot = await admit(plane, arrival)
         pump = await _start(plane, arrival, slot, turn, once)
-        return await _answer(pump, pump.outlet.reader, slot.rate, now=arrival.now)
+        return await _answer(pump, pump.delivery.reader, slot.rate, now=arrival.now)
     except GatewayError as error:
         if once.digest is not None:
-            plane.retries.note_refusal(once.digest, error, now=time.monotonic())
+            plane.recent.note_refusal(once.digest, error, now=time.monotonic())
         if not isinstance(error, RateLimited) and "x-quota-reset" not in error.headers:
             error.headers = await _quota_now(plane, arrival) | error.headers
         if slot is not None and slot.rate is not None:
@@ -178,11 +178,11 @@ def _occasion(arrival: Arrival, direction: str) -> Occasion:
     return Occasion(direction=direction, now=arrival.now, timezone=timezone, assignment=arrival.assignment)
 
 
-async def _answer(pump: Pump, reader: Reader, rate: Rate | None, *, now: datetime) -> Answer:
+async def _answer(pump: Pump, reader: ClientStream, rate: Rate | None, *, now: datetime) -> Answer:
     """Wait until the pump has one, and give it to the reader."""
     on_disconnect = partial(pump.client_left, reader)
     try:
-        head = await pump.outlet.head()
+        head = await pump.delivery.head()
     except asyncio.CancelledError:
         on_disconnect()
         raise

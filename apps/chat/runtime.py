@@ -13,7 +13,7 @@ from apps.accounts.principals import Principals
 from apps.chat import upkeep
 from apps.chat.accounting.estimates import Ratios
 from apps.chat.accounting.transcripts import KnownEnds
-from apps.chat.idempotency.recent import Retries, Room
+from apps.chat.idempotency.recent import RecentAnswers, ReplayBudget
 from apps.common.clients import RelayClient, RelayLimits
 from apps.common.commit import Writer
 from apps.common.owners import Owner
@@ -31,7 +31,7 @@ from apps.quotas.rate_limits.opening import Limits, open_rate_limits
 from apps.rules.rulebook import Rulebook, rulebooks
 
 if TYPE_CHECKING:
-    from apps.chat.idempotency.recent_in_redis import SharedRetries
+    from apps.chat.idempotency.recent_in_redis import SharedRecentAnswers
     from apps.chat.relay.pump import Pump
 
 logger = logging.getLogger(__name__)
@@ -56,9 +56,9 @@ class Plane:
     rates: Limits = field(default_factory=MemoryRateLimits)
     ratios: Ratios = field(default_factory=Ratios)
     known_ends: KnownEnds = field(default_factory=KnownEnds)
-    retries: Retries = field(default_factory=Retries)
-    shared_retries: "SharedRetries | None" = None
-    kept: Room = field(default_factory=Room)
+    recent: RecentAnswers = field(default_factory=RecentAnswers)
+    shared_recent: "SharedRecentAnswers | None" = None
+    replay_budget: ReplayBudget = field(default_factory=ReplayBudget)
     pumps: "set[Pump]" = field(default_factory=set)
     is_draining: bool = False
     _loops: list[asyncio.Task[None]] = field(default_factory=list)
@@ -84,7 +84,7 @@ class Plane:
             rates=await open_rate_limits(
                 redis_url=settings.REDIS_URL, budget=settings.REDIS_TIMEOUT, processes=settings.WEB_CONCURRENCY
             ),
-            shared_retries=_shared_retries(settings.REDIS_URL) if settings.REDIS_URL else None,
+            shared_recent=_shared_retries(settings.REDIS_URL) if settings.REDIS_URL else None,
         )
         plane.writer.start()
         plane.spool.start()
@@ -127,14 +127,14 @@ class Plane:
         await asyncio.gather(*self._loops, return_exceptions=True)
         await asyncio.to_thread(self.writer.stop)
         await asyncio.to_thread(self.spool.stop)
-        if self.shared_retries is not None:
-            await self.shared_retries.close()
+        if self.shared_recent is not None:
+            await self.shared_recent.close()
         await self.rates.close()
         await self.client.close()
         await asyncio.to_thread(self.owner.close)
 
 
-def _shared_retries(url: str) -> "SharedRetries":
-    from apps.chat.idempotency.recent_in_redis import SharedRetries  # Redis' client is 5 MB that few need
+def _shared_retries(url: str) -> "SharedRecentAnswers":
+    from apps.chat.idempotency.recent_in_redis import SharedRecentAnswers  # Redis' client is 5 MB that few need
 
-    return SharedRetries(url)
+    return SharedRecentAnswers(url)

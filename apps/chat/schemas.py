@@ -10,7 +10,8 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from apps.quotas.requests import LONGEST_REASON, MOST_TOKENS
+from apps.quotas.models.fields import LONGEST_REASON
+from apps.quotas.models.requests import MOST_TOKENS
 
 
 class UsageWeek(Schema):

@@ -48,7 +48,7 @@ async def sweep_for_ever(plane: "Plane") -> None:
 
 async def _make_up(plane: "Plane") -> None:
     """Before the sweep, which would charge the holds of dead owners by their last checkpoint."""
-    made_up = await outbox.make_up(
+    made_up = await outbox.flush(
         plane.writer, spools=settings.SPOOL_DIR, owners=settings.OWNER_DIR, mine=plane.spool.path
     )
     if made_up:
@@ -91,7 +91,7 @@ async def forget_repeats_for_ever(plane: "Plane") -> None:
     while True:
         await asyncio.sleep(FORGET_SECONDS)
         try:
-            plane.retries.forget_old(now=(now := time.monotonic()))
+            plane.recent.forget_old(now=(now := time.monotonic()))
             if now >= due:
                 due = now + FORGET_KEPT_SECONDS
                 while await plane.writer.submit(claims.forget, datetime.now(UTC)) == claims.FORGET_AT_ONCE:

@@ -34,7 +34,7 @@ async def usage(plane: "Plane", principal: Principal, *, now: datetime) -> Usage
     fallback = policies.fallback_accounts(accounts, course_id=principal.course_id)[:1] if model else ()
     statement = await plane.writer.submit(statements.read, (*accounts, *fallback))
     count = len(accounts)
-    standing, own = policies.standing(principal, now=now), statement.balances[0]
+    source, own = policies.limit_source(principal, now=now), statement.balances[0]
     return UsageOut(
         course=principal.course_slug,
         week=_week(own.account.week),
@@ -46,8 +46,8 @@ async def usage(plane: "Plane", principal: Principal, *, now: datetime) -> Usage
         resets_at=instant(own.account.week.ends_at),
         warning=percentage_used(own) >= WARN_FROM,
         accounts=[_account(balance) for balance in statement.balances[:count]],
-        boosts=[_boost(standing.boost)] if standing.boost else [],
-        override=_override(standing.override) if standing.override else None,
+        boosts=[_boost(source.boost)] if source.boost else [],
+        override=_override(source.override) if source.override else None,
         fallback=_fallback(model, statement.balances[count]) if fallback else None,
         entries=[_entry(line) for line in statement.lines],
         requests=[request(told) for told in statement.requests],

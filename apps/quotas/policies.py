@@ -14,7 +14,7 @@ from apps.accounts.principals import Principal
 from apps.common.revisions import Snapshot
 from apps.common.zones import zone
 from apps.quotas.ledger.movements import Account
-from apps.quotas.limits import FULL, BoostPeriod, OverridePeriod, Standing, course_limit, own_limit, standing
+from apps.quotas.limits import FULL, BoostPeriod, LimitSource, OverridePeriod, course_limit, limit_source, own_limit
 from apps.quotas.models import TOPIC, Boost, Institution, Override, QuotaPolicy, RoleAllowance
 from apps.quotas.rate_limits.requests import Scope
 from apps.quotas.rate_limits.tokens import TokenScope
@@ -101,9 +101,9 @@ class Policies:
             tokens_per_minute=_first(own.tokens_per_minute, students.tokens_per_minute),
         )
 
-    def standing(self, principal: Principal, *, now: datetime) -> Standing:
+    def limit_source(self, principal: Principal, *, now: datetime) -> LimitSource:
         """The boost and the override that count for this principal."""
-        return standing(
+        return limit_source(
             boosts=self.boosts.get(principal.course_id, ()),
             overrides=self.overrides.get(principal.membership_id, ()),
             now=now,

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from apps.accounts.models import Course, Membership
-from apps.quotas import allowances
+from apps.quotas import decisions
 from apps.quotas.models import Boost, Override
 from gateway_project.apply import kinds
 from gateway_project.apply.changes import Change
@@ -123,7 +123,7 @@ def perform(changes: Iterable[Change], *, now: datetime) -> None:
     changes = list(changes)
     made = [_made(change, now) for change in changes if change.sign == "+"]
     ended = [change.kind.model._default_manager.get(pk=change.key["id"]) for change in changes if change.sign == "-"]
-    allowances.decide(new=made, ended=ended, by=None, now=now)  # type: ignore[arg-type]  # rows of these two kinds
+    decisions.record(new=made, ended=ended, by=None, now=now)  # type: ignore[arg-type]  # rows of these two kinds
 
 
 def _made(change: Change, now: datetime) -> Decision:

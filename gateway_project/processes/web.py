@@ -15,6 +15,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from functools import partial
+from types import FrameType
 
 import uvicorn
 
@@ -55,7 +56,7 @@ class DrainingServer(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.shutdown()
         if plane is not None:
-            await plane.drain(seconds=0 if self.force_exit else self._drain_seconds)
+            await plane.drain(seconds=self._drain_seconds)
         await self._let_go()
         await super().shutdown(sockets)
 
@@ -66,6 +67,11 @@ class DrainingServer(uvicorn.Server):
         for connection in list(self.server_state.connections):
             if isinstance(connection, BoundedProtocol) and connection.is_answering:
                 connection.abort()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Unlike uvicorn's, never hurries: a service manager may signal every process, so that this one gets SIGINT and
+        the supervisor's SIGTERM for the same stop. The supervisor decides when to kill."""
+        self.should_exit = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

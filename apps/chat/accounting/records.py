@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from apps.chat.accounting import journal, outbox
-from apps.chat.accounting.journal import Unit
+from apps.chat.accounting.journal import JournalEntry
 from apps.chat.accounting.transcripts import Transcript
 from apps.chat.call import ChatCall
 from apps.common.commit import StoreAway
@@ -64,8 +64,8 @@ async def refused(
     took = int((datetime.now(UTC) - now).total_seconds() * 1000)
     row = replace(row_of(call, now=now), status=status, error_code=error.code, duration_ms=took)
     written = Transcript(plane, call).finish(None)
-    unit = Unit(record=Record(row, hit_rows(call, verdict)))
+    unit = JournalEntry(record=Record(row, hit_rows(call, verdict)))
     try:
         await plane.writer.submit(journal.apply, unit, after=written)
     except StoreAway:
-        await outbox.keep(plane.spool, unit, call=call.id)
+        await outbox.put(plane.spool, unit, call=call.id)

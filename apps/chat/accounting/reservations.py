@@ -8,13 +8,13 @@ from django.conf import settings
 
 from apps.chat.accounting import journal, outbox, records, token_rates
 from apps.chat.accounting.estimates import Estimate, text_bytes
-from apps.chat.accounting.journal import Unit
+from apps.chat.accounting.journal import JournalEntry
 from apps.chat.accounting.quota_headers import quota_headers
 from apps.chat.accounting.refusals import Refused, out_of_quota
-from apps.chat.accounting.token_rates import Pace
+from apps.chat.accounting.token_rates import TokenPace
 from apps.chat.call import ChatCall
-from apps.chat.idempotency.claims import Kept
-from apps.chat.idempotency.keys import Claim, Taken
+from apps.chat.idempotency.claims import ClaimEnd
+from apps.chat.idempotency.keys import Claim, ClaimTaken
 from apps.common.commit import StoreAway
 from apps.quotas.ledger.movements import Account, Balance, Held, Release, Reserve, Short
 from apps.rules.rulebook import Verdict
@@ -38,7 +38,7 @@ class Reservation:
     output: int
     is_capped: bool
     balances: tuple[Balance, ...]
-    pace: Pace = token_rates.NONE
+    pace: TokenPace = token_rates.NONE
     turned: ChatCall | None = None
 
 
@@ -48,7 +48,7 @@ async def reserve(
     """Hold what the call may cost, if its tokens fit into the minute. When the student's own week is used up and the
     course has a fallback model, hold it for that one. With a claim on an Idempotency-Key, only if nobody else has it.
 
-    Raises TokensLimited, OutOfQuota, after having recorded that, StoreAway, or what `repeats.Taken` says.
+    Raises TokensLimited, OutOfQuota, after having recorded that, StoreAway, or what `ClaimTaken` says.
     """
     policies = plane.policies.current
     accounts = policies.accounts(call.principal, now=now)
@@ -63,7 +63,7 @@ async def reserve(
         return outcome
     refused = out_of_quota(
         outcome,
-        standing=policies.standing(call.principal, now=now),
+        source=policies.limit_source(call.principal, now=now),
         headers=quota_headers(outcome.short.balances, now=now),
     )
     await records.refused(plane, call, verdict, refused, status="out_of_quota", now=now)
@@ -142,13 +142,13 @@ async def _hold(
         expires_at=now + timedelta(seconds=settings.REQUEST_TIMEOUT) + EXPIRY_MARGIN,
     )
     try:
-        outcome = await plane.writer.submit(journal.apply, Unit(movement, claim=claim))
+        outcome = await plane.writer.submit(journal.apply, JournalEntry(movement, claim=claim))
     except StoreAway as error:
         if error.is_unknown:  # the hold may be there, and then nobody would ever end it
-            kept = Kept(claim.id, call.id, None) if claim is not None else None
-            await outbox.keep(plane.spool, Unit(Release(hold=call.id, now=now), kept=kept), call=call.id)
+            kept = ClaimEnd(claim.id, call.id, None) if claim is not None else None
+            await outbox.put(plane.spool, JournalEntry(Release(hold=call.id, now=now), kept=kept), call=call.id)
         raise
-    if isinstance(outcome, Taken) and claim is not None:
+    if isinstance(outcome, ClaimTaken) and claim is not None:
         raise outcome.refusal(claim) or outcome.in_flight()
     assert isinstance(outcome, Held | Short)  # noqa: S101  # the ledger answers a reservation in these two ways
     return outcome

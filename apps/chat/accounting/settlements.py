@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from apps.chat.accounting import journal, outbox, records
 from apps.chat.accounting.charges import Charge, Ending, Seen, charge
 from apps.chat.accounting.estimates import text_bytes, weights_of
-from apps.chat.accounting.journal import Unit
+from apps.chat.accounting.journal import JournalEntry
 from apps.chat.accounting.reservations import Reservation
-from apps.chat.call import ChatCall, Opened
+from apps.chat.call import Accepted, ChatCall
 from apps.chat.dialects.openai_chat.answer import PlainMeter, StreamMeter
-from apps.chat.idempotency.claims import Kept
+from apps.chat.idempotency.claims import ClaimEnd
 from apps.common.commit import StoreAway
 from apps.conversations.call_rows import Record
 from apps.quotas.ledger.movements import Balance, Ended, Release, Settle
@@ -38,7 +38,7 @@ class Closed:
     call: ChatCall
     verdict: Verdict
     reservation: Reservation
-    opened: Opened | None
+    opened: Accepted | None
     meter: PlainMeter | StreamMeter
     relayed_bytes: int
     ending: Ending
@@ -58,7 +58,7 @@ class Settled:
 
 
 async def settle(
-    plane: "Plane", closed: Closed, *, kept: Kept | None = None, after: Future[None] | None = None
+    plane: "Plane", closed: Closed, *, kept: ClaimEnd | None = None, after: Future[None] | None = None
 ) -> Settled:
     """Charge and record. While the database is away, what is to be charged and recorded is kept on disk instead.
 
@@ -69,7 +69,9 @@ async def settle(
     now = datetime.now(UTC)
     call = closed.call
     movement = Release(hold=call.id, now=now) if cost.is_free else Settle(hold=call.id, charge=cost.amount, now=now)
-    outcome = await _commit(plane, Unit(movement, record_of(closed, cost), kept=kept), call=call.id, after=after)
+    outcome = await _commit(
+        plane, JournalEntry(movement, record_of(closed, cost), kept=kept), call=call.id, after=after
+    )
     held = closed.reservation.balances
     if not isinstance(outcome, Ended):
         return Settled(cost.amount, held)
@@ -77,14 +79,14 @@ async def settle(
     return Settled(cost.amount, tuple(Balance(balance.account, *totals) for balance, totals in changed))
 
 
-async def _commit(plane: "Plane", unit: Unit, *, call: str, after: Future[None] | None) -> object:
+async def _commit(plane: "Plane", unit: JournalEntry, *, call: str, after: Future[None] | None) -> object:
     """The outcome, or None if the database is away and the unit is kept instead."""
     for pause in RETRY_PAUSES:
         try:
             return await plane.writer.submit(journal.apply, unit, after=after)
         except StoreAway:
             await asyncio.sleep(pause)
-    await outbox.keep(plane.spool, unit, call=call)
+    await outbox.put(plane.spool, unit, call=call)
     logger.warning("Call %s is settled as soon as the database is back", call)
     return None
 

@@ -30,9 +30,9 @@ async def earlier(
     if repeatable.claim is not None:
         found = await _claimed(plane, repeatable.claim)
     elif repeatable.digest is not None and attempt.number:
-        found = plane.retries.find(repeatable.digest, now=time.monotonic())
-        if found is None and plane.shared_retries is not None:
-            found = await plane.shared_retries.find(repeatable.digest, on_wait=on_wait)
+        found = plane.recent.find(repeatable.digest, now=time.monotonic())
+        if found is None and plane.shared_recent is not None:
+            found = await plane.shared_recent.find(repeatable.digest, on_wait=on_wait)
     if found is not None:
         REPEATS.labels("replayed" if isinstance(found, StoredAnswer) else "joined").inc()
     return found

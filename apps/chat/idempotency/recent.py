@@ -1,4 +1,4 @@
-"""Retries: what this process can give a client that asks again for what it got no answer to.
+"""Recent answers: what this process can give a client that asks again for what it got no answer to.
 
 Official clients number their attempts. The first one may still be running, because its client gave up a moment ago, or
 it has just ended: then the next attempt gets that answer and costs nothing. What is not found here is an ordinary call.
@@ -42,7 +42,7 @@ class _Refused:
     at: float
 
 
-class Retries:
+class RecentAnswers:
     """The open and the finished answers that may be asked for again, by the digest of their request."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Retries:
             del self._open[digest]
         if answer is not None:
             self._forget(digest)
-            self._finished[digest] = finished = _Finished(answer, pump.is_deserted, now)
+            self._finished[digest] = finished = _Finished(answer, pump.is_orphaned, now)
             self.size += finished.size
             while self.size > MOST_BYTES:
                 self._forget(next(iter(self._finished)))
@@ -80,9 +80,9 @@ class Retries:
     def find(self, digest: bytes, *, now: float) -> "Pump | StoredAnswer | None":
         """What a repeat is to be given: an answer whose client has gone, one that is there, one that is being made."""
         pumps = [pump for pump in self._open.get(digest, ()) if pump.can_be_joined]
-        deserted = next((pump for pump in pumps if pump.is_deserted), None)
-        if deserted is not None:
-            return deserted
+        orphaned = next((pump for pump in pumps if pump.is_orphaned), None)
+        if orphaned is not None:
+            return orphaned
         finished = self._finished.get(digest)
         if finished is not None and now - finished.at > SECONDS:
             finished = None
@@ -120,7 +120,7 @@ class Retries:
             self.size -= finished.size
 
 
-class Room:
+class ReplayBudget:
     """The bytes that all open answers of a process may keep together, in case somebody asks for them again."""
 
     def __init__(self, most: int = 64 * 2**20) -> None:

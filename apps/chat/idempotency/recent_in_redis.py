@@ -22,7 +22,7 @@ from apps.chat.idempotency.stored_answers import StoredAnswer
 from apps.common.redis_client import AWAY, close_client, open_client
 
 if TYPE_CHECKING:
-    from apps.chat.idempotency.recent import Retries
+    from apps.chat.idempotency.recent import RecentAnswers
     from apps.chat.relay.pump import Pump
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ MOST_WAITING = 100
 OPEN = b"open"
 
 
-class SharedRetries:
+class SharedRecentAnswers:
     """What this process offers to others, and what it finds of theirs. For one event loop."""
 
     def __init__(self, url: str) -> None:
@@ -42,7 +42,7 @@ class SharedRetries:
         self._offers: set[asyncio.Task[None]] = set()
         self._waiting = 0
 
-    def offer(self, digest: bytes, pump: "Pump", retries: "Retries") -> None:
+    def offer(self, digest: bytes, pump: "Pump", retries: "RecentAnswers") -> None:
         """The client of the pump has left: its next attempt may reach another process."""
         task = asyncio.get_running_loop().create_task(self._offer(_name(digest), digest, pump, retries))
         self._offers.add(task)
@@ -80,7 +80,7 @@ class SharedRetries:
         finally:
             self._waiting -= 1
 
-    async def _offer(self, name: str, digest: bytes, pump: "Pump", retries: "Retries") -> None:
+    async def _offer(self, name: str, digest: bytes, pump: "Pump", retries: "RecentAnswers") -> None:
         was_wanted = False
         try:
             while not pump.task.done():

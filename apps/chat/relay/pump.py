@@ -21,16 +21,16 @@ from apps.chat.accounting.estimates import weights_of
 from apps.chat.accounting.reservations import Reservation, reserve
 from apps.chat.accounting.settlements import Closed, settle
 from apps.chat.accounting.transcripts import Transcript
-from apps.chat.call import ChatCall, Opened
+from apps.chat.call import Accepted, ChatCall
 from apps.chat.dialects.openai_chat.answer import AnswerText, PlainMeter, StreamMeter
 from apps.chat.guardrails.streams import Guard
 from apps.chat.idempotency import stored_answers
-from apps.chat.idempotency.claims import Kept
+from apps.chat.idempotency.claims import ClaimEnd
 from apps.chat.idempotency.keys import ONCE, Repeatable
 from apps.chat.idempotency.stored_answers import StoredAnswer
 from apps.chat.relay import head
-from apps.chat.relay.delivery import Outlet, Reader
-from apps.chat.relay.head import Head
+from apps.chat.relay.delivery import ClientStream, Delivery
+from apps.chat.relay.head import AnswerHead
 from apps.chat.relay.upstream import open_first
 from apps.common.errors import BlockedByRule, GatewayError, InternalError, UpstreamFailed
 from apps.dataplane.admission import shutting_down
@@ -76,13 +76,13 @@ class Pump:
         self._guard, self._cleared = guard, b""
         self._heard: AnswerText = guard.heard if guard else self._meter
         self._transcript = Transcript(plane, call)
-        self.outlet = Outlet(request_id=call.id, room=plane.kept if repeatable else None)
+        self.delivery = Delivery(request_id=call.id, room=plane.replay_budget if repeatable else None)
         self._limit: asyncio.Timeout | None = None
         self._deadline: float | None = None
         self._halted: Halt | None = None
         self._reservation: Reservation | None = None
         self._most_text = self._charged = 0
-        self._opened: Opened | None = None
+        self._opened: Accepted | None = None
         self._was_tried = self._has_failed = False
         self._is_whole = False  # the last event of a stream has come, and all before it has been handed on
         self._started = self._last_progress = time.monotonic()
@@ -94,30 +94,30 @@ class Pump:
     def start(self) -> None:
         self._plane.pumps.add(self)
         if self.repeatable.digest is not None:
-            self._plane.retries.begin(self.repeatable.digest, self)
+            self._plane.recent.begin(self.repeatable.digest, self)
         self.task = self._loop.create_task(self._run())
 
-    def client_left(self, reader: Reader | None = None) -> None:
+    def client_left(self, reader: ClientStream | None = None) -> None:
         """Nobody reads any more: wait a moment for the usage, then stop the provider.
 
         Whoever sent an Idempotency-Key comes back for the answer, so that one goes on to its end.
         """
-        if reader is not None and reader is not self.outlet.reader:
+        if reader is not None and reader is not self.delivery.reader:
             return  # another one has taken over
-        self.outlet.abandon()
+        self.delivery.abandon()
         if self.repeatable.claim is None:
             self.stop_if_unread()
-            if self.repeatable.digest is not None and self._plane.shared_retries is not None:
-                self._plane.shared_retries.offer(self.repeatable.digest, self, self._plane.retries)
+            if self.repeatable.digest is not None and self._plane.shared_recent is not None:
+                self._plane.shared_recent.offer(self.repeatable.digest, self, self._plane.recent)
 
     def stop_if_unread(self) -> None:
         """Stop the provider after a moment, unless somebody reads."""
-        if self.outlet.is_abandoned:
+        if self.delivery.is_abandoned:
             self.halt("client_left", after=settings.CLIENT_LEFT_GRACE)
             self._relayed_bytes = self._meter.text_bytes
 
     @property
-    def is_deserted(self) -> bool:
+    def is_orphaned(self) -> bool:
         """The client has gone, and the provider will be stopped unless somebody takes over."""
         return self._halted == "client_left"
 
@@ -125,16 +125,16 @@ class Pump:
     def can_be_joined(self) -> bool:
         """Whether the answer can still be given whole to somebody else."""
         is_ending = self._has_failed or (self._limit is not None and self._limit.expired())
-        return not is_ending and self._halted in (None, "client_left") and self.outlet.is_kept
+        return not is_ending and self._halted in (None, "client_left") and self.delivery.is_kept
 
-    def join(self) -> Reader:
+    def join(self) -> ClientStream:
         """Go on for a client that comes back. Only if it `can_be_joined`."""
         self.go_on()
-        return self.outlet.take_over()
+        return self.delivery.take_over()
 
     def go_on(self) -> None:
         """Let the provider finish, if it was to be stopped for want of a reader and has not been yet."""
-        if not (self.is_deserted and self.can_be_joined):
+        if not (self.is_orphaned and self.can_be_joined):
             return
         self._halted = self._relayed_bytes = None
         if self._limit is not None:
@@ -158,7 +158,7 @@ class Pump:
 
     def check_stall(self, now: float, *, limit: float) -> None:
         if self._opened is not None and now - self._last_progress > limit:
-            self.halt("client_stalled" if self.outlet.is_sending else "provider_stalled")
+            self.halt("client_stalled" if self.delivery.is_sending else "provider_stalled")
 
     def checkpoint(self) -> Checkpoint | None:
         """What the answer would be charged if this process died now; spools the text up to here on the way."""
@@ -198,8 +198,8 @@ class Pump:
         finally:
             if self.repeatable.digest is not None:
                 answer = self._answer() if failure is None else None
-                self._plane.retries.end(self.repeatable.digest, self, answer, now=time.monotonic())
-            await self.outlet.finish(failure, charged=self._charged)
+                self._plane.recent.end(self.repeatable.digest, self, answer, now=time.monotonic())
+            await self.delivery.finish(failure, charged=self._charged)
             self._plane.pumps.discard(self)
             self._on_end()
 
@@ -235,13 +235,13 @@ class Pump:
             self._limit = None
         return None
 
-    async def _pass_on(self, opened: Opened) -> None:
+    async def _pass_on(self, opened: Accepted) -> None:
         async for chunk in opened.upstream.chunks():
             self._last_progress = time.monotonic()
             self._first_byte = self._first_byte or self._last_progress
             block = await self._metered(chunk)
             if block:
-                await self.outlet.put(block)
+                await self.delivery.put(block)
                 self._last_progress = time.monotonic()
             if self._meter.is_done and not self._is_whole and self._limit is not None:
                 # Reading to the very end lets the connection be used again; no one waits long for it.
@@ -253,7 +253,7 @@ class Pump:
             block = self._meter.feed(chunk)
         except UpstreamBroken as error:
             if error.kept:
-                await self.outlet.put(await self._guarded(error.kept))  # it is charged, so it is delivered
+                await self.delivery.put(await self._guarded(error.kept))  # it is charged, so it is delivered
             raise
         if self._meter.text_bytes > self._most_text:
             raise UpstreamBroken(f"The answer is longer than {self._most_text} bytes, far beyond its output cap.")
@@ -268,7 +268,7 @@ class Pump:
             if failure is None and isinstance(self._meter, PlainMeter):
                 self._cleared = await guard.whole(self._meter.body())
             elif failure is None or failure.code == INTERRUPTED:
-                await self.outlet.put_last(await guard.end())
+                await self.delivery.put_last(await guard.end())
         except GatewayError as error:
             failure = error
         except Exception:
@@ -315,18 +315,20 @@ class Pump:
             duration_ms=self._milliseconds(time.monotonic()),
         )
 
-    async def _kept(self, failure: GatewayError | None) -> Kept | None:
+    async def _kept(self, failure: GatewayError | None) -> ClaimEnd | None:
         """What becomes of the call's claim, if it has one: only an answer that came to its end is kept."""
         claim = self.repeatable.claim
         if claim is None:
             return None
         if failure is not None:
-            return Kept(claim.id, self.id, None)
+            return ClaimEnd(claim.id, self.id, None)
         answer = self._answer()
-        return Kept(claim.id, self.id, await stored_answers.seal(answer, claim=claim.id) if answer is not None else "")
+        return ClaimEnd(
+            claim.id, self.id, await stored_answers.seal(answer, claim=claim.id) if answer is not None else ""
+        )
 
     def _answer(self) -> StoredAnswer | None:
-        return head.answer_of(self._head(()), self.verdict, call=self.id, events=self.outlet.kept)
+        return head.answer_of(self._head(()), self.verdict, call=self.id, events=self.delivery.kept)
 
     def _ending(self, failure: GatewayError | None) -> Ending:
         if failure is None:
@@ -340,9 +342,9 @@ class Pump:
 
     def _begin(self, balances: tuple[Balance, ...]) -> None:
         """Let the response start."""
-        self.outlet.begin(self._head(balances))
+        self.delivery.begin(self._head(balances))
 
-    def _head(self, balances: tuple[Balance, ...]) -> Head:
+    def _head(self, balances: tuple[Balance, ...]) -> AnswerHead:
         assert self._opened is not None and self._reservation is not None  # noqa: S101  # only then it begins
         body = self._cleared or self._meter.body() if isinstance(self._meter, PlainMeter) else None
-        return Head(self._opened, self._reservation, balances, body)
+        return AnswerHead(self._opened, self._reservation, balances, body)

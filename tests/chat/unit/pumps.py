@@ -60,8 +60,8 @@ async def read(pump: Pump, *, blocks: int = 10**6) -> list[bytes]:
     """What the client gets: so many blocks, or all."""
     found: list[bytes] = []
     async with asyncio.timeout(SECONDS):
-        await pump.outlet.head()
-        async for block in pump.outlet.reader.blocks():
+        await pump.delivery.head()
+        async for block in pump.delivery.reader.blocks():
             found.append(block)
             if len(found) == blocks:
                 break
@@ -71,7 +71,7 @@ async def read(pump: Pump, *, blocks: int = 10**6) -> list[bytes]:
 async def failure_of(pump: Pump) -> GatewayError:
     async with asyncio.timeout(SECONDS):
         with pytest.raises(GatewayError) as caught:
-            await pump.outlet.head()
+            await pump.delivery.head()
     await ended(pump)
     return caught.value
 

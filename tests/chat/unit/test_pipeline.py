@@ -128,7 +128,7 @@ async def test_a_client_that_leaves_before_the_answer_begins(
     with pytest.raises(asyncio.CancelledError):
         await asking
 
-    assert [pump.is_deserted for pump in ledger.pumps] == [True]
+    assert [pump.is_orphaned for pump in ledger.pumps] == [True]
     says(adapter.upstream, completion("Hello"))
     await over(ledger)
 
