@@ -304,8 +304,8 @@ def test_a_machine_does_only_so_many_at_once(data_dir: Path, kind: str, tmp_path
     Job.objects.filter(pk__in=[job.pk for job in made]).delete()
 
 
-# Workers that die. In a database of the test's own: a gateway beside it does not know these owners, and takes back at once
-# what they have.
+# Workers that die. In a database of the test's own: a gateway beside it does not know these owners, and takes back at
+# once what they have.
 
 WORKER = """
 import sys
