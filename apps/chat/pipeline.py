@@ -33,7 +33,7 @@ from apps.chat.runtime import ChatRuntime
 from apps.common.commit import StoreAway
 from apps.common.errors import GatewayError, NotAllowed, RateLimited, Unavailable
 from apps.common.tracing import Trace
-from apps.dataplane.admission import Turn, shutting_down
+from apps.dataplane.admission import Permit, shutting_down
 from apps.quotas.ledger import ledger
 from apps.quotas.ledger.movements import Balance
 from apps.quotas.rate_limits.requests import Rate
@@ -109,14 +109,16 @@ def _repeatable(arrival: Arrival) -> Repeatable:
     )
 
 
-async def _earlier(runtime: ChatRuntime, arrival: Arrival, once: Repeatable, turn: Turn) -> StoredAnswer | Pump | None:
+async def _earlier(
+    runtime: ChatRuntime, arrival: Arrival, once: Repeatable, turn: Permit
+) -> StoredAnswer | Pump | None:
     """The answer of an earlier request that this one repeats, if there is one."""
     return await lookup.earlier(
         arrival.attempt, once, writer=runtime.plane.writer, recent=runtime.recent, on_wait=turn.end
     )
 
 
-async def _again(runtime: ChatRuntime, arrival: Arrival, found: StoredAnswer | Pump, turn: Turn) -> Answer:
+async def _again(runtime: ChatRuntime, arrival: Arrival, found: StoredAnswer | Pump, turn: Permit) -> Answer:
     """Give the answer of an earlier request."""
     if isinstance(found, StoredAnswer):
         headers = await _quota_now(runtime, arrival) | found.headers | {lookup.REPLAYED: found.call}
@@ -151,7 +153,7 @@ async def admit(runtime: ChatRuntime, arrival: Arrival) -> Slot:
     return Slot(rate, partial(runtime.plane.rates.release, arrival.id))
 
 
-async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Turn, repeatable: Repeatable) -> Pump:
+async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Permit, repeatable: Repeatable) -> Pump:
     """Parse, screen, and hand the call with its slot to a pump."""
     try:
         call = parse(
