@@ -35,7 +35,7 @@ from apps.common.tracing import Trace
 from apps.dataplane.admission import Turn, shutting_down
 from apps.quotas.ledger import ledger
 from apps.quotas.ledger.movements import Balance
-from apps.quotas.rate_limits.requests import Rate
+from apps.quotas.rate_limits.limits import Rate
 from apps.rules.rulebook import Occasion
 
 if TYPE_CHECKING:

@@ -26,8 +26,9 @@ from apps.providers.adapters.echo import EchoAdapter
 from apps.providers.adapters.openai import OpenAIAdapter
 from apps.providers.catalogue import Catalogue, catalogue
 from apps.quotas.policies import Policies, policies
+from apps.quotas.rate_limits.limits import RateLimits
 from apps.quotas.rate_limits.memory import MemoryRateLimits
-from apps.quotas.rate_limits.opening import Limits, open_rate_limits
+from apps.quotas.rate_limits.opening import open_rate_limits
 from apps.rules.rulebook import Rulebook, rulebooks
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Plane:
     rulebooks: Snapshot[Mapping[int | None, Rulebook | None]] = field(default_factory=rulebooks)
     catalogue: Snapshot[Catalogue] = field(default_factory=catalogue)
     admission: Admission = field(default_factory=Admission)
-    rates: Limits = field(default_factory=MemoryRateLimits)
+    rates: RateLimits = field(default_factory=MemoryRateLimits)
     ratios: Ratios = field(default_factory=Ratios)
     known_ends: KnownEnds = field(default_factory=KnownEnds)
     retries: Retries = field(default_factory=Retries)

@@ -291,7 +291,7 @@ class Pump:
         kept = await self._kept(failure)
         settled = await settle(self._plane, self._closed(reservation, failure), kept=kept, after=written)
         self._charged = settled.charged
-        token_rates.correct(self._plane, self._call, reservation.pace, amount=settled.charged)
+        await token_rates.correct(self._plane, reservation.pace, amount=settled.charged)
         if failure is not None:
             failure.charged = settled.charged
             failure.headers.update(reservation.pace.headers())
