@@ -23,16 +23,6 @@ async def test_a_call_that_ended_counts_with_what_it_cost(limiter: Limiter, ada:
     assert await limiter.ask(ada, amount=100 - cost)
 
 
-async def test_a_corrected_call_leaves_the_window_when_it_would_have(limiter: Limiter, ada: Scope) -> None:
-    first = await limiter.ask(ada, amount=90)
-    limiter.clock.advance(milliseconds=40_000)
-    await limiter.end(first, ada, amount=50)
-
-    refused = await limiter.refusal(ada, amount=51)
-
-    assert told(refused) == 20_000
-
-
 async def test_a_call_that_cost_more_than_the_limit_counts_whole(limiter: Limiter, ada: Scope) -> None:
     first = await limiter.ask(ada, amount=10)
 
@@ -57,16 +47,6 @@ async def test_an_unknown_call_changes_nothing(limiter: Limiter, ada: Scope) -> 
     await limiter.end("never-seen", ada, amount=100)
 
     assert await limiter.ask(ada, amount=100)
-
-
-async def test_a_call_is_corrected_in_all_of_its_scopes(limiter: Limiter, ada: Scope) -> None:
-    together = course(200, unit="tokens")
-    first = await limiter.ask(ada, together, amount=100)
-
-    await limiter.end(first, ada, together, amount=10)
-
-    assert await limiter.ask(ada, amount=90)
-    assert await limiter.ask(together, amount=190)
 
 
 async def test_a_call_larger_than_the_whole_limit_is_told_that_waiting_does_not_help(

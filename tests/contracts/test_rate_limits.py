@@ -37,17 +37,6 @@ async def test_a_limit_of_one_admits_the_next_exactly_when_told(limiter: Limiter
     assert await limiter.ask(ada, amount=size)
 
 
-async def test_a_large_call_waits_until_enough_has_left_the_window(limiter: Limiter) -> None:
-    ada = student(100, unit="tokens")
-    for _ in range(4):
-        assert await limiter.ask(ada, amount=25)
-        limiter.clock.advance(milliseconds=1000)
-
-    waits = [told(await limiter.refusal(ada, amount=amount)) for amount in (25, 26, 75)]
-
-    assert waits == [56_000, 57_000, 58_000]
-
-
 @in_both_units
 async def test_an_even_pace_at_the_limit_is_never_refused(limiter: Limiter, unit: Unit, size: int) -> None:
     ada = student(60 * size, unit=unit)
@@ -55,18 +44,6 @@ async def test_an_even_pace_at_the_limit_is_never_refused(limiter: Limiter, unit
     for _ in range(200):
         assert await limiter.ask(ada, amount=size)
         limiter.clock.advance(milliseconds=1000)
-
-
-@in_both_units
-async def test_the_window_slides(limiter: Limiter, unit: Unit, size: int) -> None:
-    ada = student(10 * size, unit=unit)
-    await limiter.ask_often(6, ada, amount=size)
-    limiter.clock.advance(milliseconds=30_000)
-    await limiter.ask_often(4, ada, amount=size)
-
-    limiter.clock.advance(milliseconds=30_000)
-
-    assert await limiter.ask_often(10, ada, amount=size) == 6
 
 
 @pytest.mark.parametrize(
