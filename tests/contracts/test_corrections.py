@@ -70,8 +70,11 @@ async def test_a_log_is_bounded_and_never_counts_too_little(limiter: Limiter) ->
     assert await limiter.used(plenty) == 0
 
 
+@pytest.mark.parametrize("last_first", [False, True])
 @pytest.mark.parametrize("joined", [False, True])
-async def test_calls_that_were_joined_count_until_the_last_of_them_has_left(limiter: Limiter, joined: bool) -> None:
+async def test_calls_that_were_joined_count_until_the_last_of_them_has_left(
+    limiter: Limiter, joined: bool, last_first: bool
+) -> None:
     full = course(MANY + 20, unit="tokens")
     for _ in range(MANY if joined else 0):
         await limiter.limits.admit((full,), id=f"filler-{fresh_id()}", amount=1)
@@ -80,7 +83,7 @@ async def test_calls_that_were_joined_count_until_the_last_of_them_has_left(limi
     for _ in range(2):
         ids.append(await limiter.ask(full, amount=10))
         limiter.clock.advance(milliseconds=40)
-    for id in ids:
+    for id in reversed(ids) if last_first else ids:
         await limiter.end(id, full, amount=10)
     limiter.clock.advance(milliseconds=29_920)  # the fillers have left
 
