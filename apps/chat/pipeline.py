@@ -37,7 +37,7 @@ from apps.dataplane.admission import Permit, shutting_down
 from apps.dataplane.answers import Answer
 from apps.quotas.ledger import ledger
 from apps.quotas.ledger.movements import Balance
-from apps.quotas.rate_limits.requests import Rate
+from apps.quotas.rate_limits.limits import Rate
 from apps.rules.rulebook import Occasion
 
 
