@@ -16,7 +16,7 @@ from apps.rules.rulebook import Verdict
 class AnswerHead:
     """What is known when the answer begins: for a stream at the provider's acceptance, else at its end."""
 
-    opened: Accepted
+    accepted: Accepted
     reservation: Reservation
     balances: tuple[Balance, ...]
     body: bytes | None
@@ -33,11 +33,11 @@ def answer_of(head: AnswerHead, verdict: Verdict, *, call: str, events: bytes | 
 
 def headers_of(head: AnswerHead, verdict: Verdict) -> dict[str, str]:
     """What the student learns beside the answer: of it, and not of the moment."""
-    target = head.opened.candidate.target
+    target = head.accepted.candidate.target
     headers = notices.headers(verdict)
     headers["x-gateway-provider"] = target.provider
     headers["x-gateway-model"] = target.upstream_model
-    headers["x-gateway-attempts"] = str(head.opened.attempts)
+    headers["x-gateway-attempts"] = str(head.accepted.attempts)
     if head.reservation.turned is not None:
         headers["x-quota-fallback"] = head.reservation.turned.model
     if head.reservation.is_capped:
