@@ -20,7 +20,8 @@ from functools import partial
 from apps.accounts.principals import Principal
 from apps.chat.accounting import records
 from apps.chat.accounting.quota_headers import quota_headers
-from apps.chat.dialects.openai_chat.request import parse
+from apps.chat.call import parse
+from apps.chat.dialects.protocol import Dialect
 from apps.chat.guardrails import notices, prompts, streams
 from apps.chat.idempotency import keys, lookup
 from apps.chat.idempotency.keys import FIRST, Attempt, Repeatable
@@ -32,7 +33,7 @@ from apps.chat.runtime import ChatRuntime
 from apps.common.commit import StoreAway
 from apps.common.errors import GatewayError, NotAllowed, RateLimited, Unavailable
 from apps.common.tracing import Trace
-from apps.dataplane.admission import Turn, shutting_down
+from apps.dataplane.admission import Permit, shutting_down
 from apps.quotas.ledger import ledger
 from apps.quotas.ledger.movements import Balance
 from apps.quotas.rate_limits.requests import Rate
@@ -41,9 +42,10 @@ from apps.rules.rulebook import Occasion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A request of a caller who is known: its body as bytes, and when it came."""
+    """A request of a caller who is known: its body as bytes and their format, and when it came."""
 
     id: str
+    dialect: Dialect
     principal: Principal
     raw: bytes
     now: datetime
@@ -107,14 +109,16 @@ def _repeatable(arrival: Arrival) -> Repeatable:
     )
 
 
-async def _earlier(runtime: ChatRuntime, arrival: Arrival, once: Repeatable, turn: Turn) -> StoredAnswer | Pump | None:
+async def _earlier(
+    runtime: ChatRuntime, arrival: Arrival, once: Repeatable, turn: Permit
+) -> StoredAnswer | Pump | None:
     """The answer of an earlier request that this one repeats, if there is one."""
     return await lookup.earlier(
         arrival.attempt, once, writer=runtime.plane.writer, recent=runtime.recent, on_wait=turn.end
     )
 
 
-async def _again(runtime: ChatRuntime, arrival: Arrival, found: StoredAnswer | Pump, turn: Turn) -> Answer:
+async def _again(runtime: ChatRuntime, arrival: Arrival, found: StoredAnswer | Pump, turn: Permit) -> Answer:
     """Give the answer of an earlier request."""
     if isinstance(found, StoredAnswer):
         headers = await _quota_now(runtime, arrival) | found.headers | {lookup.REPLAYED: found.call}
@@ -149,11 +153,17 @@ async def admit(runtime: ChatRuntime, arrival: Arrival) -> Slot:
     return Slot(rate, partial(runtime.plane.rates.release, arrival.id))
 
 
-async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Turn, repeatable: Repeatable) -> Pump:
+async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Permit, repeatable: Repeatable) -> Pump:
     """Parse, screen, and hand the call with its slot to a pump."""
     try:
-        catalogue = runtime.catalogue.current
-        call = parse(arrival.raw, id=arrival.id, principal=arrival.principal, catalogue=catalogue, trace=arrival.trace)
+        call = parse(
+            arrival.raw,
+            arrival.dialect,
+            id=arrival.id,
+            principal=arrival.principal,
+            catalogue=runtime.catalogue.current,
+            trace=arrival.trace,
+        )
         screened = await prompts.screen(call, runtime.rulebooks.current, occasion=_occasion(arrival, "prompt"))
         call, verdict = screened.call, screened.verdict  # from here on nobody sees what was redacted
         if (rule := verdict.block) is not None:
@@ -194,7 +204,7 @@ async def _answer(pump: Pump, reader: ClientStream, rate: Rate | None, *, now: d
         on_disconnect()
         raise
     headers = quota_headers(head.balances, now=now) | (rate.headers() if rate else {})
-    headers |= head.reservation.pace.headers() | headers_of(head, pump.verdict)
+    headers |= head.reservation.pace.headers() | headers_of(head)
     return Answer(headers=headers, body=head.body, blocks=reader.blocks(), on_disconnect=on_disconnect)
 
 

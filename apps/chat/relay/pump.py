@@ -9,20 +9,15 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 
 from django.conf import settings
 
-from apps.chat.accounting import charges, token_rates
+from apps.chat.accounting.account import CallAccount
 from apps.chat.accounting.books import Books
 from apps.chat.accounting.charges import Ending, most_text
-from apps.chat.accounting.estimates import weights_of
-from apps.chat.accounting.reservations import Reservation, reserve
-from apps.chat.accounting.settlements import Closed, settle
-from apps.chat.accounting.transcripts import Transcript
-from apps.chat.call import Accepted, ChatCall
-from apps.chat.dialects.openai_chat.answer import AnswerText, PlainMeter, StreamMeter
+from apps.chat.accounting.reservations import Reservation
+from apps.chat.call import ChatCall
 from apps.chat.guardrails.streams import Guard
 from apps.chat.idempotency import stored_answers
 from apps.chat.idempotency.keys import ONCE, Repeatable
@@ -65,23 +60,18 @@ class Pump:
         on_end: Callable[[], None],
         repeatable: Repeatable = ONCE,
     ) -> None:
-        self.id, self.verdict, self.repeatable = call.id, verdict, repeatable
-        self._books, self._adapters, self._live, self._recent = books, adapters, live, recent
-        self._call, self._now, self._started = call, now, time.monotonic()
+        self.id, self.repeatable = call.id, repeatable
+        self._adapters, self._live, self._recent = adapters, live, recent
         self._on_reserved, self._on_end = on_reserved, on_end
-        self._meter = StreamMeter(wants_usage=call.wants_usage) if call.is_stream else PlainMeter()
+        dialect = call.dialect
+        self._meter = dialect.stream_reader(wants_usage=call.wants_usage) if call.is_stream else dialect.plain_reader()
         self._guard, self._cleared = guard, b""
-        self._heard: AnswerText = guard.heard if guard else self._meter
-        self._transcript = Transcript(call, spool=books.spool, known_ends=books.known_ends)
-        self.delivery = Delivery(request_id=call.id, room=recent.budget if repeatable else None)
+        recorded = guard.recorded if guard else self._meter.recorded
+        self._account = CallAccount(call, verdict, books=books, meter=self._meter, recorded=recorded, now=now)
+        self.delivery = Delivery(request_id=call.id, dialect=dialect, room=recent.budget if repeatable else None)
         self.stopping = Stopping()
-        self._reservation: Reservation | None = None
-        self._accepted: Accepted | None = None
         self._was_tried = self._has_failed = False
-        self._relayed_bytes: int | None = None  # when the client left
         self._charged = 0
-
-    # For the response
 
     def start(self) -> None:
         self._live.add(self)
@@ -89,91 +79,23 @@ class Pump:
             self._recent.begin(self.repeatable.digest, self)
         self.task = asyncio.get_running_loop().create_task(self._run())
 
-    def client_left(self, reader: ClientStream | None = None) -> None:
-        """Nobody reads any more: wait a moment for the usage, then stop the provider.
-
-        Whoever sent an Idempotency-Key comes back for the answer, so that one goes on to its end.
-        """
-        if reader is not None and reader is not self.delivery.reader:
-            return  # another one has taken over
-        self.delivery.abandon()
-        if self.repeatable.claim is None:
-            self.stop_if_unread()
-            if self.repeatable.digest is not None:
-                self._recent.client_left(self.repeatable.digest, self)
-
-    def stop_if_unread(self) -> None:
-        """Stop the provider after a moment, unless somebody reads."""
-        if self.delivery.is_abandoned:
-            self.stop("client_left", after=settings.CLIENT_LEFT_GRACE)
-            self._relayed_bytes = self._meter.text_bytes
-
-    @property
-    def is_orphaned(self) -> bool:
-        """The client has gone, and the provider will be stopped unless somebody takes over."""
-        return self.stopping.reason == "client_left"
-
-    @property
-    def can_be_joined(self) -> bool:
-        """Whether the answer can still be given whole to somebody else."""
-        is_ending = self._has_failed or self.stopping.has_ended
-        return not is_ending and self.stopping.reason in (None, "client_left") and self.delivery.is_kept
-
-    def join(self) -> ClientStream:
-        """Go on for a client that comes back. Only if it `can_be_joined`."""
-        self.go_on()
-        return self.delivery.take_over()
-
-    def go_on(self) -> None:
-        """Let the provider finish, if it was to be stopped for want of a reader and has not been yet."""
-        if self.is_orphaned and self.can_be_joined:
-            self.stopping.withdraw()
-            self._relayed_bytes = None
-
-    # For whoever watches
-
-    def stop(self, reason: Reason, *, after: float = 0.0) -> None:
-        """End the answer for a reason of ours, if it has not ended by then. The first reason counts."""
-        self.stopping.ask(reason, after=after)
-
-    def check_stall(self, now: float, *, limit: float) -> None:
-        if self._accepted is not None and now - self.stopping.last_progress > limit:
-            self.stop("client_stalled" if self.delivery.is_sending else "provider_stalled")
-
-    def checkpoint(self) -> Checkpoint | None:
-        """What the answer would be charged if this process died now; spools the text up to here on the way."""
-        if self._reservation is None or self._accepted is None:
-            return None
-        if self._heard.texts.keys() == {0}:
-            self._transcript.checkpoint(self._heard.pieces())
-        amount = charges.so_far(
-            reported=self._meter.usage,
-            is_final=self._meter.is_usage_final,
-            input_estimate=self._reservation.input_estimate,
-            relayed_estimate=self._books.ratios.estimate(self._call.route.name, self._meter.text_bytes),
-            weights=weights_of(self._call),
-        )
-        return Checkpoint(self._call.id, amount)
-
     # The life of an answer
 
     async def _run(self) -> None:
         failure: GatewayError | None = None
         try:
-            claim = self.repeatable.claim
-            self._reservation = await reserve(self._books, self._call, self.verdict, now=self._now, claim=claim)
-            self._call = self._reservation.turned or self._call
+            reservation = await self._account.reserve(claim=self.repeatable.claim)
             self._on_reserved()
-            failure = await self._relay(self._reservation)
+            failure = await self._relay(reservation)
             if self._guard is not None:
                 failure = await self._clear(self._guard, failure)
             self._has_failed = failure is not None
             self._on_end()  # before the client sees the end, after which it may ask again at once
-            await self._settle(self._reservation, failure)
+            await self._settle(failure)
         except GatewayError as error:
             failure = error
         except Exception:
-            logger.exception("Call %s ended in an error of ours", self._call.id)
+            logger.exception("Call %s ended in an error of ours", self.id)
             failure = InternalError()
         except asyncio.CancelledError:  # the loop ends: the hold is for whoever sweeps, and the answer is no whole one
             failure = shutting_down()
@@ -197,82 +119,61 @@ class Pump:
         except TimeoutError:
             return self.stopping.failure()
         except UpstreamBroken as error:
-            logger.warning("Call %s: the answer broke off: %s", self._call.id, error)
+            logger.warning("Call %s: the answer broke off: %s", self.id, error)
             return UpstreamFailed(INTERRUPTED, "The provider broke off in the middle of its answer. Ask again.")
         except GatewayError as error:
             return error
         except Exception:
-            logger.exception("Call %s: relaying failed", self._call.id)
+            logger.exception("Call %s: relaying failed", self.id)
             return InternalError()
         return None
 
     async def _open_and_pass_on(self, reservation: Reservation) -> None:
-        self._accepted = await open_first(
-            self._call, self._adapters, output=reservation.output, guidance=self.verdict.guidance
-        )
-        with contextlib.closing(self._accepted.upstream) as upstream:
+        call, guidance = self._account.call, self._account.verdict.guidance
+        accepted = await open_first(call, self._adapters, output=reservation.output, guidance=guidance)
+        self._account.accepted = accepted
+        with contextlib.closing(accepted.upstream):
             self.stopping.progressed()
-            if self._call.is_stream:
+            if call.is_stream:
                 self._begin(reservation.balances)
             await pass_on(
-                upstream,
+                accepted.upstream,
                 meter=self._meter,
                 guard=self._guard,
                 delivery=self.delivery,
                 stopping=self.stopping,
-                most_text=most_text(reservation.output * self._call.choices),
+                most_text=most_text(reservation.output * call.choices),
             )
 
     async def _clear(self, guard: Guard, failure: GatewayError | None) -> GatewayError | None:
-        """Let go what rules let go at the end, and add what they found to the verdict. The failure there is then."""
-        is_stream_over = failure is None or failure.code == INTERRUPTED
+        """Let go what rules let go at the end, and record the rest. The failure that there is then."""
         try:
-            if isinstance(self._meter, PlainMeter):
-                self._cleared = await guard.whole(self._meter.body()) if failure is None else b""
-            elif is_stream_over:
+            if failure is None and (body := self._meter.body()) is not None:
+                self._cleared = await guard.whole(body)
+            elif failure is None or failure.code == INTERRUPTED:
                 await self.delivery.put_last(await guard.end())
         except GatewayError as error:
             failure = error
         except Exception:
-            logger.exception("Call %s: its answer could not be looked at", self._call.id)
+            logger.exception("Call %s: its answer could not be looked at", self.id)
             failure = InternalError()
         await guard.give_up()
-        self.verdict = replace(self.verdict, hits=(*self.verdict.hits, *guard.hits()))
+        self._account.note_hits(guard.hits())
         return failure
 
-    async def _settle(self, reservation: Reservation, failure: GatewayError | None) -> None:
-        """Spool the rest of the text, charge, and let a plain answer go."""
-        written = self._transcript.finish(self._heard.pieces(), said=self._heard.said())
+    async def _settle(self, failure: GatewayError | None) -> None:
+        """Charge, and let a plain answer go."""
         answer = self._answer() if failure is None and self.repeatable.claim is not None else None
-        kept = await stored_answers.claim_end(self.repeatable.claim, answer, call=self.id, is_kept=failure is None)
-        settled = await settle(self._books, self._closed(reservation, failure), kept=kept, after=written)
-        self._charged = settled.charged
-        token_rates.correct(self._books.rates, self._call, reservation.pace, amount=settled.charged)
-        if failure is not None:
-            failure.charged = settled.charged
-            failure.headers.update(reservation.pace.headers())
-        elif not self._call.is_stream:
-            self._begin(settled.balances)
-
-    def _closed(self, reservation: Reservation, failure: GatewayError | None) -> Closed:
-        ending = self._ending(failure)
-        return Closed(
-            call=self._call,
-            verdict=self.verdict,
-            reservation=reservation,
-            accepted=self._accepted,
-            meter=self._meter,
-            relayed_bytes=self._meter.text_bytes if self._relayed_bytes is None else self._relayed_bytes,
-            ending=ending,
-            error_code=failure.code if failure and ending in ("failed", "blocked") else "",
-            may_have_been_sent=self._accepted is not None or (self._was_tried and self.is_orphaned),
-            started_at=self._now,
-            first_byte_ms=self._milliseconds(self.stopping.first_byte) if self.stopping.first_byte else None,
-            duration_ms=self._milliseconds(time.monotonic()),
+        settled = await self._account.settle(
+            self._ending(failure),
+            failure,
+            may_have_been_sent=self._was_tried and self.is_orphaned,
+            first_byte=self.stopping.first_byte,
+            kept=await stored_answers.claim_end(self.repeatable.claim, answer, call=self.id, is_kept=failure is None),
         )
-
-    def _answer(self) -> StoredAnswer | None:
-        return head.answer_of(self._head(()), self.verdict, call=self.id, events=self.delivery.kept)
+        self._charged = settled.charged
+        if failure is None and not self._account.call.is_stream:
+            self._begin(settled.balances)
 
     def _ending(self, failure: GatewayError | None) -> Ending:
         if failure is None:
@@ -281,14 +182,73 @@ class Pump:
             return "blocked"
         return "left" if self.stopping.needs_no_answer else "failed"
 
-    def _milliseconds(self, instant: float) -> int:
-        return int((instant - self._started) * 1000)
-
     def _begin(self, balances: tuple[Balance, ...]) -> None:
         """Let the response start."""
         self.delivery.begin(self._head(balances))
 
     def _head(self, balances: tuple[Balance, ...]) -> AnswerHead:
-        assert self._accepted is not None and self._reservation is not None  # noqa: S101  # only then it begins
-        body = self._cleared or self._meter.body() if isinstance(self._meter, PlainMeter) else None
-        return AnswerHead(self._accepted, self._reservation, balances, body)
+        accepted, reservation = self._account.accepted, self._account.reservation
+        assert accepted is not None and reservation is not None  # noqa: S101  # only then it begins
+        body = self._cleared or self._meter.body()
+        return AnswerHead(accepted, reservation, self._account.verdict, balances, body)
+
+    def _answer(self) -> StoredAnswer | None:
+        mark = self._account.call.dialect.end_mark
+        return head.answer_of(self._head(()), call=self.id, events=self.delivery.kept, end_mark=mark)
+
+    # When the client leaves, and when it comes back
+
+    def client_left(self, reader: ClientStream | None = None) -> None:
+        """Nobody reads any more: wait a moment for the usage, then stop the provider.
+
+        Whoever sent an Idempotency-Key comes back for the answer, so that one goes on to its end.
+        """
+        if reader is not None and reader is not self.delivery.reader:
+            return  # another one has taken over
+        self.delivery.abandon()
+        if self.repeatable.claim is None:
+            self.stop_if_unread()
+            if self.repeatable.digest is not None:
+                self._recent.client_left(self.repeatable.digest, self)
+
+    def stop_if_unread(self) -> None:
+        """Stop the provider after a moment, unless somebody reads."""
+        if self.delivery.is_abandoned:
+            self.stopping.ask("client_left", after=settings.CLIENT_LEFT_GRACE)
+            self._account.client_left()
+
+    @property
+    def is_orphaned(self) -> bool:
+        """The client has gone, and the provider will be stopped unless somebody takes over."""
+        return self.stopping.reason == "client_left"
+
+    @property
+    def can_be_joined(self) -> bool:
+        """Whether the answer can still be given whole to somebody else."""
+        is_ending = self._has_failed or self.stopping.has_ended
+        return not is_ending and self.stopping.reason in (None, "client_left") and self.delivery.is_kept
+
+    def join(self) -> ClientStream:
+        """Go on for a client that comes back. Only if it `can_be_joined`."""
+        self.go_on()
+        return self.delivery.take_over()
+
+    def go_on(self) -> None:
+        """Let the provider finish, if it was to be stopped for want of a reader and has not been yet."""
+        if self.is_orphaned and self.can_be_joined:
+            self.stopping.withdraw()
+            self._account.client_came_back()
+
+    # For LiveAnswers
+
+    def stop(self, reason: Reason) -> None:
+        """End the answer for a reason of ours. The first reason counts."""
+        self.stopping.ask(reason)
+
+    def check_stall(self, now: float, *, limit: float) -> None:
+        if self._account.accepted is not None and now - self.stopping.last_progress > limit:
+            self.stop("client_stalled" if self.delivery.is_sending else "provider_stalled")
+
+    def checkpoint(self) -> Checkpoint | None:
+        """What the answer would be charged if this process died now; spools the text up to here on the way."""
+        return self._account.checkpoint()

@@ -29,6 +29,7 @@ class Stopping:
         self._loop = asyncio.get_running_loop()
         self._limit: asyncio.Timeout | None = None
         self._deadline: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self.reason: Reason | None = None
         self.is_complete = False  # the last event has come, and all before it has been handed on
         self.first_byte: float | None = None
@@ -50,7 +51,7 @@ class Stopping:
             return
         self.reason = reason
         if after:
-            self._loop.call_later(after, self._end, reason, LAST_LOOK)
+            self._timer = self._loop.call_later(after, self._end, reason, LAST_LOOK)
         else:
             self._end(reason, 0.0)
 
@@ -59,6 +60,8 @@ class Stopping:
         if self.reason != "client_left" or self.has_ended:
             return
         self.reason = None
+        if self._timer is not None:
+            self._timer.cancel()
         if self._limit is not None:
             self._limit.reschedule(self._loop.time() + CLEAN_END_GRACE if self.is_complete else self._deadline)
 

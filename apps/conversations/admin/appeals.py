@@ -62,6 +62,7 @@ class DecisionForm(forms.Form):
     )
 
 
+@admin.register(Appeal)
 class AppealAdmin(PetitionAdmin):
     course_path = "call__course"
     empty_text = "A student whom a rule refused can say that it was wrong. What they say waits here for your answer."
