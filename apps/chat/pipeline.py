@@ -90,6 +90,7 @@ def _repeatable(arrival: Arrival) -> Repeatable:
     return keys.repeatable(
         arrival.attempt,
         arrival.raw,
+        dialect=arrival.dialect.name,
         call=arrival.id,
         key_id=principal.key_id,
         membership_id=principal.membership_id,

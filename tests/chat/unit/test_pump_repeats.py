@@ -31,7 +31,9 @@ RETRIED = Repeatable(digest=b"the request's")
 def claimed(desk: Desk) -> tuple[ChatCall, Repeatable]:
     """A call with an Idempotency-Key."""
     call = call_of(desk, is_stream=True)
-    claim = Claim.of("key", b"body", call=call.id, membership=desk.student.pk, now=datetime.now(UTC))
+    claim = Claim.of(
+        "key", b"body", dialect="openai_chat", call=call.id, membership=desk.student.pk, now=datetime.now(UTC)
+    )
     return call, Repeatable(claim=claim)
 
 
