@@ -12,7 +12,7 @@ Each stage refuses by raising a GatewayError. Refusals happen before the first b
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -34,9 +34,10 @@ from apps.common.commit import StoreAway
 from apps.common.errors import GatewayError, NotAllowed, RateLimited, Unavailable
 from apps.common.tracing import Trace
 from apps.dataplane.admission import Permit, shutting_down
+from apps.dataplane.answers import Answer
 from apps.quotas.ledger import ledger
 from apps.quotas.ledger.movements import Balance
-from apps.quotas.rate_limits.requests import Rate
+from apps.quotas.rate_limits.limits import Rate
 from apps.rules.rulebook import Occasion
 
 
@@ -52,19 +53,6 @@ class Arrival:
     trace: Trace
     assignment: str = ""  # what the caller says that it is for
     attempt: Attempt = FIRST
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What goes out: headers, and a whole body or, if that is None, the blocks of a stream.
-
-    `on_disconnect` is to be called if the client leaves before their end.
-    """
-
-    headers: dict[str, str]
-    body: bytes | None
-    blocks: AsyncIterator[bytes]
-    on_disconnect: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
