@@ -137,7 +137,8 @@ def refuse_if_closed(runtime: ChatRuntime, principal: Principal) -> None:
 
 async def admit(runtime: ChatRuntime, arrival: Arrival) -> Slot:
     """Let a request in, or say why not."""
-    rate = await runtime.plane.rates.admit(runtime.plane.policies.current.scopes(arrival.principal), id=arrival.id)
+    plan = runtime.plane.policies.current.plan(arrival.principal, now=arrival.now)
+    rate = await runtime.plane.rates.admit(plan.scopes, id=arrival.id)
     return Slot(rate, partial(runtime.plane.rates.release, arrival.id))
 
 
@@ -198,5 +199,5 @@ async def _answer(pump: Pump, reader: ClientStream, rate: Rate | None, *, now: d
 
 async def balances_of(runtime: ChatRuntime, principal: Principal, *, now: datetime) -> tuple[Balance, ...]:
     """How the caller's accounts stand, the own one first. Raises StoreAway."""
-    accounts = runtime.plane.policies.current.accounts(principal, now=now)
-    return await runtime.plane.writer.submit(ledger.balances, accounts)
+    plan = runtime.plane.policies.current.plan(principal, now=now)
+    return await runtime.plane.writer.submit(ledger.balances, plan.accounts)
