@@ -90,6 +90,7 @@ def _repeatable(arrival: Arrival) -> Repeatable:
     return keys.repeatable(
         arrival.attempt,
         arrival.raw,
+        dialect=arrival.dialect.name,
         call=arrival.id,
         key_id=principal.key_id,
         membership_id=principal.membership_id,
@@ -156,7 +157,7 @@ async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Permi
         screened = await prompts.screen(call, runtime.rulebooks.current, occasion=_occasion(arrival, "prompt"))
         call, verdict = screened.call, screened.verdict  # from here on nobody sees what was redacted
         if (rule := verdict.block) is not None:
-            refused = notices.refusal(rule, verdict, last=len(call.messages) - 1)
+            refused = notices.refusal(rule, verdict, last=len(call.messages) - 1, param=call.dialect.prompt_param)
             await records.refused(runtime.books, call, verdict, refused, status="blocked", now=arrival.now)
             raise refused
         pump = Pump(
