@@ -46,49 +46,50 @@ class _Unreadable(Exception):
 
 
 class RelayResponse:
-    """A response whose headers have arrived, with their names in lower case.
+    """A response whose headers have arrived. The names of headers are in lower case.
 
-    `close` it in any case; a body that arrives whole frees the connection by itself.
+    `close` it in any case. A body that arrives whole frees the connection, whether it has been read or not.
     """
 
     def __init__(self, connection: "Connection", *, is_head: bool) -> None:
         self.status = 0
         self.headers: Mapping[str, str] = {}
+        self.connection: Connection | None = connection  # until the exchange is over
         self.pieces: list[bytes] = []
+        self.on_body = self.pieces.append  # called by the parser, with no Python in between
         self.unread = self.beside_body = 0
-        self.has_begun = self.is_whole = self.keeps_alive = self.ends_with_connection = False
+        self.has_begun = self.is_whole = self.ends_with_connection = False
+        self.keeps_alive = True
         self.failure = ""
-        self.connection: Connection | None = connection
         self._is_head = is_head
         self._pairs: list[tuple[bytes, bytes]] = []
-        self._count = self._size = 0
+        self._header_count = self._header_bytes = 0
         self._news: asyncio.Future[None] | None = None
-        self.on_body = self.pieces.append  # no frame of Python for each piece
-        self.parser: Any = HttpResponseParser(self)
+        self.parser: Any = HttpResponseParser(self)  # last, since it takes the callbacks that there are
 
     async def read(self) -> bytes:
         """What has arrived of the body, once there is any; nothing at its end. Raises ConnectionBroken."""
-        while not (self.pieces or self.is_whole or self.failure):
+        while not (self.pieces or self.is_over):
             await self.wait()
-        if self.pieces:
-            block = b"".join(self.pieces)
-            self.pieces.clear()
-            self.unread = 0
-            if self.connection is not None:
-                self.connection.resume()
-            return block
-        if self.failure:
+        if self.failure and not self.pieces:
             raise ConnectionBroken(self.failure)
-        return b""
+        block = b"".join(self.pieces)
+        self.pieces.clear()
+        self.unread = 0
+        if self.connection is not None:
+            self.connection.resume()
+        return block
 
     def close(self) -> None:
         """Hang up, unless the whole body has arrived. What has not been read is lost."""
         self.pieces.clear()
-        if self.connection is not None:
-            self.break_off("The response was closed.")
-            self.connection.let_go()
+        self.end("The response was closed.")
 
     # For the connection
+
+    @property
+    def is_over(self) -> bool:
+        return self.is_whole or bool(self.failure)
 
     async def wait(self) -> None:
         self._news = asyncio.get_running_loop().create_future()
@@ -101,10 +102,16 @@ class RelayResponse:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
-    def break_off(self, why: str) -> None:
-        self.keeps_alive = False
-        if not self.is_whole:
-            self.failure = self.failure or why
+    def end(self, failure: str = "") -> None:
+        """Free the connection, which is used again only if nothing failed."""
+        if self.connection is None:
+            return
+        if failure:
+            self.keeps_alive = False
+            self.failure = "" if self.is_whole else failure
+        connection, self.connection, self.parser = self.connection, None, None  # no cycles for the collector
+        connection.free(is_reusable=self.keeps_alive)
+        self.wake()
 
     # For the parser
 
@@ -114,9 +121,10 @@ class RelayResponse:
         self.has_begun = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count += 1
-        self._size += len(name) + len(value)
-        if self._count > MAX_HEADERS or self._size > MAX_HEADER_BYTES:
+        """Also called for trailers, which count but are not kept."""
+        self._header_count += 1
+        self._header_bytes += len(name) + len(value)
+        if self._header_count > MAX_HEADERS or self._header_bytes > MAX_HEADER_BYTES:
             raise _Unreadable("The headers are too large.")
         if not self.status:
             self._pairs.append((name, value))
@@ -126,23 +134,21 @@ class RelayResponse:
         if status < 200:
             self._skip(status)
             return
-        # Of a header that is repeated the first counts.
-        self.headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1").rstrip(" \t")
-            for name, value in reversed(self._pairs)
-        }
         self.status = status
         self.keeps_alive = self.parser.should_keep_alive()
-        # With a coding other than chunked the end could not be told from a failure.
-        self.ends_with_connection = "content-length" not in self.headers and "transfer-encoding" not in self.headers
-        if self._is_head:  # the parser cannot be told that no body will follow
+        # The first counts if a header is repeated.
+        pairs = reversed(self._pairs)
+        self.headers = {n.decode("latin-1").lower(): v.decode("latin-1").rstrip(" \t") for n, v in pairs}
+        # Not with a transfer coding: an end that the coding marks would then be told from a failure no more.
+        self.ends_with_connection = self.headers.keys().isdisjoint(("content-length", "transfer-encoding"))
+        if self._is_head:
             self.is_whole = True
-            raise _Unreadable("No body follows.")
+            raise _Unreadable("No body follows, but the parser cannot be told.")
 
     def _skip(self, status: int) -> None:
-        """Leave out an interim response."""
-        self._count += 1
-        if status < 100 or status == 101 or self._count > MAX_HEADERS:
+        """An interim response."""
+        self._header_count += 1
+        if status < 100 or status == 101 or self._header_count > MAX_HEADERS:
             raise _Unreadable(f"Answered {status}, which was not asked for.")
         self._pairs.clear()
 
@@ -151,35 +157,39 @@ class RelayResponse:
 
 
 class Connection(asyncio.Protocol):
-    """Serves one exchange at a time. `on_free` is called after each, with whether the connection can serve another."""
+    """Serves one exchange at a time. `on_free` is told after each whether it can serve another."""
 
     def __init__(self, opened: socket.socket, on_free: "Callable[[Connection, bool], None]") -> None:
-        self.idle_since = 0.0  # by the pool
+        self.idle_since = 0.0  # set by the pool, for which it is kept
         self._socket, self._on_free = opened, on_free
         self._transport: Any = None
         self._response: RelayResponse | None = None
         self._is_paused = False
 
     async def ask(self, head: bytes, body: bytes, *, is_head: bool) -> RelayResponse:
-        """Send a request and wait for the headers. Raises ConnectionBroken. Whatever ends this frees the connection."""
+        """Send a request and wait for the headers. Raises ConnectionBroken."""
         response = self._response = RelayResponse(self, is_head=is_head)
         try:
             self._transport.writelines((head, body))
             while not (response.status or response.failure):
                 await response.wait()
-            if not response.status:
-                raise (ConnectionBroken if response.has_begun else NothingCame)(response.failure)
         except BaseException:
             response.close()
             raise
+        if not response.status:
+            raise (ConnectionBroken if response.has_begun else NothingCame)(response.failure)
         return response
 
     @property
     def is_closing(self) -> bool:
         return bool(self._transport.is_closing())
 
+    @property
+    def was_used(self) -> bool:
+        return self.idle_since > 0
+
     def is_silent(self) -> bool:
-        """Whether the other side has neither closed nor sent anything, by the kernel, which knows before the loop."""
+        """Whether the server has neither closed it nor sent anything. Asks the kernel, which knows before the loop."""
         if self.is_closing:
             return False
         try:
@@ -190,24 +200,25 @@ class Connection(asyncio.Protocol):
             pass
         return False
 
+    def pause(self) -> None:
+        if not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+
     def resume(self) -> None:
         if self._is_paused:
             self._is_paused = False
             self._transport.resume_reading()
 
-    def let_go(self) -> None:
-        """The exchange is over, well or not."""
-        response, self._response = self._response, None
-        if response is None:
-            return
-        response.connection = response.parser = None
-        is_sent = not self._transport.get_write_buffer_size()  # else the server answered before it had read it all
-        is_reusable = response.keeps_alive and response.is_whole and is_sent and not self.is_closing
+    def free(self, *, is_reusable: bool) -> None:
+        """For the response, once it is over."""
+        self._response = None
+        is_sent = not self._transport.get_write_buffer_size()  # a server may answer before it has read everything
+        is_reusable = is_reusable and is_sent and not self.is_closing
         if is_reusable:
             self.resume()
         else:
             self._transport.abort()
-        response.wake()
         self._on_free(self, is_reusable)
 
     def abort(self) -> None:
@@ -230,30 +241,27 @@ class Connection(asyncio.Protocol):
         try:
             response.parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
-            response.break_off(str(error.__context__ or error))
+            response.end(str(error.__context__ or error))
+            return
         if len(response.pieces) > before:
             response.unread += len(data)
             response.beside_body = 0
         else:
             response.beside_body += len(data)
-            if response.beside_body > 2 * MAX_HEADER_BYTES:  # a header, or an extension of a chunk, that does not end
-                response.break_off("The headers are too large.")
-        if response.is_whole or response.failure:
-            self.let_go()
-            return
-        if response.unread > MAX_UNREAD and not self._is_paused:
-            self._is_paused = True
-            self._transport.pause_reading()
-        response.wake()
+        if response.is_whole:
+            response.end()
+        elif response.beside_body > 2 * MAX_HEADER_BYTES:  # a header, or an extension of a chunk, that does not end
+            response.end("The headers are too large.")
+        else:
+            if response.unread > MAX_UNREAD:
+                self.pause()
+            response.wake()
 
     def eof_received(self) -> None:
-        response = self._response
-        if response is not None:
-            response.is_whole = response.ends_with_connection
-            response.break_off("The connection was closed.")
-            self.let_go()
+        if self._response is not None:
+            self._response.is_whole = self._response.ends_with_connection
+            self._response.end("The connection was closed.")
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._response is not None:
-            self._response.break_off(repr(error) if error else "The connection was closed.")
-            self.let_go()
+            self._response.end(repr(error) if error else "The connection was closed.")

@@ -27,13 +27,15 @@ class Dialer:
         return await _first(infos, any_socket if allow_private else public_socket)
 
     async def _resolve(self, host: str, port: int) -> list[Info]:
-        """A name is looked up once, however many wait for it; a failure is not remembered."""
+        """A name is looked up once, however many wait for it, and its addresses take turns at being the first."""
         now = time.monotonic()
         since, lookup = self._lookups.get((host, port), (0.0, None))
         if lookup is None or since < now - REMEMBERED or _has_failed(lookup):
             lookup = asyncio.create_task(_look_up(host, port))
             self._lookups[host, port] = now, lookup
-        return await asyncio.shield(lookup)
+        infos = await asyncio.shield(lookup)
+        infos.append(infos.pop(0))
+        return infos[:]
 
 
 async def _look_up(host: str, port: int) -> list[Info]:
