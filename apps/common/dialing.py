@@ -34,8 +34,9 @@ class Dialer:
             lookup = asyncio.create_task(_look_up(host, port))
             self._lookups[host, port] = now, lookup
         infos = await asyncio.shield(lookup)
+        in_turn = infos[:]
         infos.append(infos.pop(0))
-        return infos[:]
+        return in_turn
 
 
 async def _look_up(host: str, port: int) -> list[Info]:
