@@ -41,7 +41,8 @@ class Peer:
 
     def reset(self) -> None:
         opened = self.writer.get_extra_info("socket")
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if opened is not None:  # the client may have been faster
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
     async def has_left(self) -> None:

@@ -58,7 +58,7 @@ async def and_leave(client: RelayClient, url: str, dice: random.Random) -> str:
     task = asyncio.create_task(one(client, url, dice))
     for _ in range(dice.choice([0, 1, 2, 3, 5, 8])):  # rounds of the loop
         await asyncio.sleep(0)
-    await asyncio.sleep(dice.choice([0, 0.0005, 0.002, 0.005]))
+    await asyncio.sleep(dice.choice([0, 0.0005, 0.002, 0.005, 0.02, 0.05]))
     task.cancel()
     try:
         await task
