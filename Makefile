@@ -11,7 +11,7 @@ OVER_BOTH := -m "database and not battery" tests/quotas tests/conversations test
 	tests/faults/test_f01_kill.py tests/faults/test_f19_postgresql.py tests/faults/test_f55_disconnect.py \
 	tests/faults/test_chaos.py
 # What must be covered to the last branch: the ledger, the pump and the pipeline.
-WHOLE := "apps/quotas/ledger.py,apps/quotas/fold.py,apps/quotas/rows.py,apps/quotas/checkpoints.py,apps/chat/pump.py,apps/chat/pipeline.py"
+WHOLE := "apps/quotas/ledger/ledger.py,apps/quotas/ledger/decide.py,apps/quotas/ledger/rows.py,apps/quotas/ledger/leases.py,apps/chat/relay/pump.py,apps/chat/pipeline.py"
 ON_POSTGRESQL := tests/faults/test_f19_postgresql.py tests/faults/test_f01_kill.py tests/faults/test_chaos.py
 # CHAOS_SEED repeats a run of tests/faults/test_chaos.py, CHAOS_SECONDS is its length.
 # Where the property tests are.

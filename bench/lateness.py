@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import uvloop
 
-from gateway_project.server import SWITCH_SECONDS
+from gateway_project.processes.web import SWITCH_SECONDS
 
 TICK = 0.001
 _AROUND = 5  # ticks

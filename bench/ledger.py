@@ -121,8 +121,8 @@ def _move_bare(database: Any, weeks: tuple[int, ...], hold: int, kind: str, held
 async def measure(students: range, *, seconds: float) -> Figures:
     from apps.common.commit import Writer
     from apps.common.ids import new_id
-    from apps.quotas import ledger
-    from apps.quotas.movements import Account, Reserve, Settle
+    from apps.quotas.ledger import ledger
+    from apps.quotas.ledger.movements import Account, Reserve, Settle
     from apps.quotas.weeks import week_at
 
     now = datetime.now(UTC)

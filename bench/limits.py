@@ -7,10 +7,10 @@ import asyncio
 import sys
 import time
 
-from apps.quotas.rates import RateLimits, Scope
-from apps.quotas.rates_memory import MemoryRateLimits
-from apps.quotas.rates_shared import Limits, open_rate_limits
-from apps.quotas.rates_tokens import TokenScope
+from apps.quotas.rate_limits.memory import MemoryRateLimits
+from apps.quotas.rate_limits.requests import RateLimits, Scope
+from apps.quotas.rate_limits.shared import Limits, open_rate_limits
+from apps.quotas.rate_limits.tokens import TokenScope
 
 TIMES = 20_000
 PLENTY = 10**9

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from apps.rules.engine import BadPattern, Folded, Matcher, admit, fold
-from apps.rules.hostility import hostile_texts
-from apps.rules.library import LIBRARY
-from apps.rules.searching import compiled_set
+from apps.rules.engine.matcher import BadPattern, Folded, Matcher, admit, fold
+from apps.rules.engine.re2_limits import compiled_set
+from apps.rules.engine.worst_case import hostile_texts
+from apps.rules.ready_rules import LIBRARY
 from bench import swap
 from bench.lateness import lateness
 

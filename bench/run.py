@@ -173,7 +173,7 @@ def _web_process(pid: int) -> int:
     """The supervisor's web process among its children."""
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
-            if b"gateway_project.server" in Path(f"/proc/{child}/cmdline").read_bytes():
+            if b"gateway_project.processes.web" in Path(f"/proc/{child}/cmdline").read_bytes():
                 return int(child)
     sys.exit("The web process was not found.")
 

@@ -2,10 +2,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
-from django.contrib import admin
 from django.contrib.admin import apps as admin_apps
 from django.contrib.admin.checks import check_admin_app, check_dependencies
 from django.core import checks
+
+from gateway_project.site import load_pages
 
 
 class GatewayProjectConfig(AppConfig):
@@ -30,7 +31,7 @@ class StoaAdminConfig(admin_apps.AdminConfig):
     """
 
     default = False
-    default_site = "gateway_project.site.StoaAdminSite"
+    default_site = "gateway_project.site.admin_site.StoaAdminSite"
 
     def ready(self) -> None:
         checks.register(check_dependencies, checks.Tags.admin)
@@ -38,5 +39,5 @@ class StoaAdminConfig(admin_apps.AdminConfig):
 
 
 def check_pages(app_configs: Sequence[Any] | None, **options: Any) -> list[checks.CheckMessage]:
-    admin.autodiscover()
+    load_pages()
     return check_admin_app(app_configs, **options)

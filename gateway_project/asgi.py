@@ -16,13 +16,13 @@ from django.conf import settings  # noqa: E402
 from django.db import OperationalError  # noqa: E402
 from django.urls import get_resolver  # noqa: E402
 
-from apps.chat.plane import Plane  # noqa: E402
-from gateway_project import health, metrics  # noqa: E402
+from apps.chat.runtime import Plane  # noqa: E402
 from gateway_project.databases import disconnect  # noqa: E402
-from gateway_project.forwarding import TrustedProxies  # noqa: E402
-from gateway_project.garbage import spare_the_collector  # noqa: E402
-from gateway_project.handler import DataPlaneHandler  # noqa: E402
-from gateway_project.wire import with_body_limit  # noqa: E402
+from gateway_project.edge.forwarding import TrustedProxies  # noqa: E402
+from gateway_project.edge.handler import DataPlaneHandler  # noqa: E402
+from gateway_project.edge.messages import with_body_limit  # noqa: E402
+from gateway_project.observability import health, metrics  # noqa: E402
+from gateway_project.processes.garbage import spare_the_collector  # noqa: E402
 
 logger = logging.getLogger(__name__)
 # The admin's static files come in synchronous pieces, which a thread hands over; no one has to act on that.

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 
 from apps.accounts.models import ApiKey, Course, Membership, User
-from gateway_project import configuration
+from gateway_project import apply
 from gateway_project.env import write_private
 
 CONTENT = Path(__file__).with_name("demo.yaml")
@@ -36,7 +36,7 @@ def _make(path: Path, base_url: str) -> Demo:
     admin, tess = ({"username": name, "password": secrets.token_urlsafe(12)} for name in ("admin", "tess"))
     User.objects.create_superuser(**admin, email="admin@example.edu")
     User.objects.create_user(**tess, email="tess@example.edu")
-    configuration.apply(CONTENT.read_bytes(), source=CONTENT.name, environment=os.environ)
+    apply.apply(CONTENT.read_bytes(), source=CONTENT.name, environment=os.environ)
     ada = Membership.objects.get(course__slug="demo", external_id="ada")
     _, key = ApiKey.issue(membership=ada, name="demo")
     demo = {"base_url": base_url, "admin": admin, "instructor": tess, "course": "demo", "student_key": key}

@@ -146,7 +146,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_METADATA_CLASS": None,  # the OpenAPI document says it better
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "gateway_project.staff_errors.answer",
+    "EXCEPTION_HANDLER": "gateway_project.apis.staff_errors.answer",
     "URL_FORMAT_OVERRIDE": None,
 }
 SPECTACULAR_SETTINGS = {
@@ -164,14 +164,14 @@ SPECTACULAR_SETTINGS = {
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "gateway_project.staff_api.describe_refusals",
+        "gateway_project.apis.staff.describe_refusals",
     ],
 }
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"()": "gateway_project.logs.Line"}},
+    "formatters": {"line": {"()": "gateway_project.observability.logs.Line"}},
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
         "nowhere": {"class": "logging.NullHandler"},
@@ -220,8 +220,8 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("stoa/icon.svg")}],
     "STYLES": [lambda request: static("stoa/theme.css"), lambda request: static("stoa/admin.css")],
     "SCRIPTS": [lambda request: static("stoa/htmx.js")],
-    "DASHBOARD_CALLBACK": "gateway_project.admin.dashboard",
+    "DASHBOARD_CALLBACK": "gateway_project.site.pages.dashboard",
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
-    "SIDEBAR": {"navigation": "gateway_project.admin.navigation"},
+    "SIDEBAR": {"navigation": "gateway_project.site.pages.navigation"},
 }

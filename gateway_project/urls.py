@@ -6,11 +6,12 @@ from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView, TemplateView
 
-from gateway_project import health
-from gateway_project.api import urls as api_urls
+from gateway_project.apis.student import urls as api_urls
+from gateway_project.observability import health
+from gateway_project.site import load_pages
 
-handler400 = "gateway_project.staff_errors.bad_request"
-handler500 = "gateway_project.staff_errors.server_error"
+handler400 = "gateway_project.apis.staff_errors.bad_request"
+handler500 = "gateway_project.apis.staff_errors.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("health/live", health.live),
@@ -18,12 +19,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("metrics", health.metrics),
 ]
 if settings.GATEWAY_ROLE != "data":
-    admin.autodiscover()
+    load_pages()
     urlpatterns += [
         path("", TemplateView.as_view(template_name="home.html"), name="home"),
         path("favicon.ico", RedirectView.as_view(url=static("stoa/icon.svg"))),
         path("admin/", admin.site.urls),
     ]
-    urlpatterns += [path("", include("gateway_project.staff_api"))]
+    urlpatterns += [path("", include("gateway_project.apis.staff"))]
 # Last: the API has a page of its own at its root, which answers 404 and would hide ours.
 urlpatterns += [path("", api_urls)]

@@ -14,7 +14,7 @@ from apps.accounts.models import ApiKey, Course, Membership, User
 from apps.providers.models import CourseModel, Deployment
 from apps.quotas.models import QuotaPolicy
 from apps.rules.models import Rule
-from gateway_project import configuration
+from gateway_project import apply
 from gateway_project.demo import CONTENT, banner, ensure_demo
 from gateway_project.env import Env
 
@@ -127,7 +127,7 @@ def test_production_never_has_one(empty: None, tmp_path: Path, settings: Any) ->
 
 
 def test_its_file_can_be_applied_again(demo: dict[str, Any]) -> None:
-    assert configuration.apply(CONTENT.read_bytes(), source="demo.yaml", environment={}) == []
+    assert apply.apply(CONTENT.read_bytes(), source="demo.yaml", environment={}) == []
 
 
 def test_the_banner_has_what_a_visitor_needs(demo: dict[str, Any]) -> None:

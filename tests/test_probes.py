@@ -10,7 +10,7 @@ from tests import probes
 
 def probed(directory: Path, *, blocking: bool) -> str:
     """What a web process says that does nothing but, if it is to, sleep on its event loop."""
-    program = directory / "gateway_project.server"
+    program = directory / "gateway_project.processes.web"
     program.write_text(
         "import uvicorn\n"
         "async def nothing(server, sockets=None): pass\n"

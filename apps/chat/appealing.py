@@ -11,10 +11,9 @@ from apps.conversations import appeals
 from apps.conversations.appeals import NewAppeal, Told
 
 if TYPE_CHECKING:
-    from apps.chat.plane import Plane
+    from apps.chat.runtime import Plane
 
 LONGEST_REASON = 1000
-HOW = {"method": "POST", "path": "/v1/rules/appeals"}  # what a refusal says about appeals
 
 
 async def file(plane: "Plane", principal: Principal, raw: bytes, *, now: datetime) -> Told:

@@ -4,7 +4,9 @@ from django.db import models
 
 
 class Repeat(models.Model):
-    """An Idempotency-Key of one student, the call that carried it out, and its answer. `apps.chat.claims` writes it.
+    """An Idempotency-Key of one student, the call that carried it out, and its answer.
+
+    Written by `apps.chat.idempotency.claims`.
 
     The membership is no foreign key: a row lives for a day, and a student who is deleted within it takes the key along.
     """

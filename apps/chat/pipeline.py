@@ -19,24 +19,27 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from apps.accounts.principals import Principal
-from apps.chat import answers, guarding, recording, repeating, repeats, screening
-from apps.chat.admission import Turn, shutting_down
-from apps.chat.answers import StoredAnswer
-from apps.chat.outlet import Reader
-from apps.chat.parsing import parse
-from apps.chat.pump import Pump
-from apps.chat.repeats import FIRST, Attempt, Repeatable
-from apps.chat.reserving import quota_headers
+from apps.chat.accounting import records
+from apps.chat.accounting.quota_headers import quota_headers
+from apps.chat.dialects.openai_chat.request import parse
+from apps.chat.guardrails import notices, prompts, streams
+from apps.chat.idempotency import keys, lookup
+from apps.chat.idempotency.keys import FIRST, Attempt, Repeatable
+from apps.chat.idempotency.stored_answers import StoredAnswer
+from apps.chat.relay.delivery import ClientStream
+from apps.chat.relay.head import headers_of
+from apps.chat.relay.pump import Pump
 from apps.common.commit import StoreAway
 from apps.common.errors import GatewayError, NotAllowed, RateLimited, Unavailable
 from apps.common.tracing import Trace
-from apps.quotas import ledger
-from apps.quotas.movements import Balance
-from apps.quotas.rates import Rate
+from apps.dataplane.admission import Turn, shutting_down
+from apps.quotas.ledger import ledger
+from apps.quotas.ledger.movements import Balance
+from apps.quotas.rate_limits.requests import Rate
 from apps.rules.rulebook import Occasion
 
 if TYPE_CHECKING:
-    from apps.chat.plane import Plane
+    from apps.chat.runtime import Plane
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +81,14 @@ async def chat(plane: "Plane", arrival: Arrival) -> Answer:
     slot, turn, once = None, await plane.admission.turn(), _repeatable(arrival)
     try:
         refuse_if_closed(plane, arrival.principal)
-        if (found := await repeating.earlier(plane, arrival.attempt, once, on_wait=turn.end)) is not None:
+        if (found := await lookup.earlier(plane, arrival.attempt, once, on_wait=turn.end)) is not None:
             return await _again(plane, arrival, found, turn)
         slot = await admit(plane, arrival)
         pump = await _start(plane, arrival, slot, turn, once)
-        return await _answer(pump, pump.outlet.reader, slot.rate, now=arrival.now)
+        return await _answer(pump, pump.delivery.reader, slot.rate, now=arrival.now)
     except GatewayError as error:
         if once.digest is not None:
-            plane.retries.note_refusal(once.digest, error, now=time.monotonic())
+            plane.recent.note_refusal(once.digest, error, now=time.monotonic())
         if not isinstance(error, RateLimited) and "x-quota-reset" not in error.headers:
             error.headers = await _quota_now(plane, arrival) | error.headers
         if slot is not None and slot.rate is not None:
@@ -97,7 +100,7 @@ async def chat(plane: "Plane", arrival: Arrival) -> Answer:
 
 def _repeatable(arrival: Arrival) -> Repeatable:
     principal = arrival.principal
-    return repeats.repeatable(
+    return keys.repeatable(
         arrival.attempt,
         arrival.raw,
         call=arrival.id,
@@ -110,12 +113,12 @@ def _repeatable(arrival: Arrival) -> Repeatable:
 async def _again(plane: "Plane", arrival: Arrival, found: StoredAnswer | Pump, turn: Turn) -> Answer:
     """Give the answer of an earlier request."""
     if isinstance(found, StoredAnswer):
-        headers = await _quota_now(plane, arrival) | found.headers | {repeating.REPLAYED: found.call}
+        headers = await _quota_now(plane, arrival) | found.headers | {lookup.REPLAYED: found.call}
         body = None if found.is_stream else found.content
         return Answer(headers=headers, body=body, blocks=found.blocks(), on_disconnect=lambda: None)
     turn.end()  # it only waits from here on
     answer = await _answer(found, found.join(), None, now=arrival.now)
-    answer.headers[repeating.REPLAYED] = found.id
+    answer.headers[lookup.REPLAYED] = found.id
     return answer
 
 
@@ -147,18 +150,18 @@ async def _start(plane: "Plane", arrival: Arrival, slot: Slot, turn: Turn, repea
     try:
         catalogue = plane.catalogue.current
         call = parse(arrival.raw, id=arrival.id, principal=arrival.principal, catalogue=catalogue, trace=arrival.trace)
-        screened = await screening.screen(call, plane.rulebooks.current, occasion=_occasion(arrival, "prompt"))
+        screened = await prompts.screen(call, plane.rulebooks.current, occasion=_occasion(arrival, "prompt"))
         call, verdict = screened.call, screened.verdict  # from here on nobody sees what was redacted
         if (rule := verdict.block) is not None:
-            refused = screening.refusal(rule, verdict, last=len(call.messages) - 1)
-            await recording.refused(plane, call, verdict, refused, status="blocked", now=arrival.now)
+            refused = notices.refusal(rule, verdict, last=len(call.messages) - 1)
+            await records.refused(plane, call, verdict, refused, status="blocked", now=arrival.now)
             raise refused
         pump = Pump(
             plane,
             call,
             verdict,
             now=arrival.now,
-            guard=guarding.guard_of(call, screened.book, occasion=_occasion(arrival, "answer")),
+            guard=streams.guard_of(call, screened.book, occasion=_occasion(arrival, "answer")),
             on_reserved=turn.end,
             on_end=slot.release,
             repeatable=repeatable,
@@ -175,16 +178,16 @@ def _occasion(arrival: Arrival, direction: str) -> Occasion:
     return Occasion(direction=direction, now=arrival.now, timezone=timezone, assignment=arrival.assignment)
 
 
-async def _answer(pump: Pump, reader: Reader, rate: Rate | None, *, now: datetime) -> Answer:
+async def _answer(pump: Pump, reader: ClientStream, rate: Rate | None, *, now: datetime) -> Answer:
     """Wait until the pump has one, and give it to the reader."""
     on_disconnect = partial(pump.client_left, reader)
     try:
-        head = await pump.outlet.head()
+        head = await pump.delivery.head()
     except asyncio.CancelledError:
         on_disconnect()
         raise
     headers = quota_headers(head.balances, now=now) | (rate.headers() if rate else {})
-    headers |= head.reservation.pace.headers() | answers.headers_of(head, pump.verdict)
+    headers |= head.reservation.pace.headers() | headers_of(head, pump.verdict)
     return Answer(headers=headers, body=head.body, blocks=reader.blocks(), on_disconnect=on_disconnect)
 
 

@@ -14,7 +14,7 @@ from apps.quotas.requests import NewRequest, Told
 from apps.quotas.weeks import week_at
 
 if TYPE_CHECKING:
-    from apps.chat.plane import Plane
+    from apps.chat.runtime import Plane
 
 
 async def file(plane: "Plane", principal: Principal, raw: bytes, *, now: datetime) -> Told:

@@ -8,13 +8,12 @@ from ninja import Router, Status
 
 from apps.accounts.principals import Principal
 from apps.chat import appealing, pipeline, requesting
+from apps.chat.dialects.openai_chat.schema import CHAT_IN_OPENAPI
+from apps.chat.idempotency.keys import attempt_of
 from apps.chat.pipeline import Arrival
-from apps.chat.plane import Plane
-from apps.chat.repeats import attempt_of
-from apps.chat.responses import StreamedAnswer
+from apps.chat.runtime import Plane
 from apps.chat.schemas import (
     APPEAL_IN_OPENAPI,
-    CHAT_IN_OPENAPI,
     REQUEST_IN_OPENAPI,
     AllowanceRequestOut,
     AllowanceRequestsOut,
@@ -31,6 +30,7 @@ from apps.chat.usage import usage as usage_of
 from apps.common.errors import NotFound
 from apps.common.tracing import Trace
 from apps.conversations.appeals import Told
+from apps.dataplane.streaming import StreamedAnswer
 from apps.providers.catalogue import Route
 
 router = Router(tags=["Student API"])

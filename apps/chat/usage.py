@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from apps.accounts.principals import Principal
-from apps.chat.reserving import WARN_FROM, percentage_used, remaining_of
 from apps.chat.schemas import (
     AccountUsage,
     AllowanceRequestOut,
@@ -17,14 +16,14 @@ from apps.chat.schemas import (
     UsageWeek,
 )
 from apps.quotas import statements
+from apps.quotas.ledger.movements import WARN_FROM, Balance, percentage_used, remaining_of
 from apps.quotas.limits import BoostPeriod, OverridePeriod
-from apps.quotas.movements import Balance
 from apps.quotas.requests import Told
 from apps.quotas.statements import Line
 from apps.quotas.weeks import Week
 
 if TYPE_CHECKING:
-    from apps.chat.plane import Plane
+    from apps.chat.runtime import Plane
 
 
 async def usage(plane: "Plane", principal: Principal, *, now: datetime) -> UsageOut:
@@ -35,7 +34,7 @@ async def usage(plane: "Plane", principal: Principal, *, now: datetime) -> Usage
     fallback = policies.fallback_accounts(accounts, course_id=principal.course_id)[:1] if model else ()
     statement = await plane.writer.submit(statements.read, (*accounts, *fallback))
     count = len(accounts)
-    standing, own = policies.standing(principal, now=now), statement.balances[0]
+    source, own = policies.limit_source(principal, now=now), statement.balances[0]
     return UsageOut(
         course=principal.course_slug,
         week=_week(own.account.week),
@@ -47,8 +46,8 @@ async def usage(plane: "Plane", principal: Principal, *, now: datetime) -> Usage
         resets_at=instant(own.account.week.ends_at),
         warning=percentage_used(own) >= WARN_FROM,
         accounts=[_account(balance) for balance in statement.balances[:count]],
-        boosts=[_boost(standing.boost)] if standing.boost else [],
-        override=_override(standing.override) if standing.override else None,
+        boosts=[_boost(source.boost)] if source.boost else [],
+        override=_override(source.override) if source.override else None,
         fallback=_fallback(model, statement.balances[count]) if fallback else None,
         entries=[_entry(line) for line in statement.lines],
         requests=[request(told) for told in statement.requests],

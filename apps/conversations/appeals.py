@@ -15,9 +15,9 @@ from django.db import transaction
 from apps.accounts.models import User
 from apps.common.cursor import Cursor
 from apps.conversations.models import Appeal, RuleHit
-from apps.rules.exceptions import folded
+from apps.rules.exemptions import folded
 from apps.rules.models import Rule, RuleException
-from apps.rules.trying import finds_whole, undone_example
+from apps.rules.trials import finds_whole, undone_example
 
 MOST_OPEN = 50  # of one student
 MOST_READ = 100

@@ -19,11 +19,11 @@ from apps.common.ids import first_id
 from apps.common.jobs import JobFailed, Report, ask, job
 from apps.common.models import Job
 from apps.conversations.models import Call, Turn
-from apps.conversations.reading import Piece, mark
-from apps.rules.engine import EngineFailed
+from apps.conversations.passages import Piece, mark
+from apps.rules.engine.matcher import EngineFailed
 from apps.rules.models import Rule
 from apps.rules.rulebook import Rulebook
-from apps.rules.trying import as_compiled
+from apps.rules.trials import as_compiled
 
 KIND = "rule-replay"
 SPANS = (7, 30)  # days

@@ -9,7 +9,7 @@ from django.db import OperationalError
 
 from apps.common.outages import database_outage
 from apps.conversations import replay  # noqa: F401  # workers know its kind of job by this
-from apps.conversations.draining import drain_all
+from apps.conversations.spool.draining import drain_all
 
 logger = logging.getLogger(__name__)
 

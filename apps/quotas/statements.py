@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from apps.common.cursor import Cursor
-from apps.quotas import ledger, requests
+from apps.quotas import requests
+from apps.quotas.ledger import ledger
+from apps.quotas.ledger.movements import Account, Balance
 from apps.quotas.models import BY_STAFF
-from apps.quotas.movements import Account, Balance
-from apps.quotas.sections import SECTION, sections_between
+from apps.quotas.models.sections import SECTION, sections_between
 
 LAST = 20
 

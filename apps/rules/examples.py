@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from apps.rules import engine
 from apps.rules.checksums import CHECKSUMS
-from apps.rules.exceptions import counts
+from apps.rules.engine.matcher import Matcher
+from apps.rules.exemptions import counts
 
 MOST_LINES = 50
 LONGEST_LINE = 500
@@ -36,8 +36,8 @@ def lines(text: str) -> Iterator[tuple[int, str]]:
 def tried(
     pattern: str, *, checksum: str = "", match: str, no_match: str, excepted: frozenset[str] = frozenset()
 ) -> list[Example]:
-    """Every example with what the pattern makes of it. The pattern must have passed `engine.check`."""
-    matcher = engine.Matcher([pattern], [CHECKSUMS.get(checksum)])
+    """Every example with what the pattern makes of it. The pattern must have passed `check`."""
+    matcher = Matcher([pattern], [CHECKSUMS.get(checksum)])
 
     def example(number: int, line: str, should_match: bool) -> Example:
         found = [line[span.start : span.end] for span in matcher.spans(0, line, most=LONGEST_LINE)]

@@ -15,8 +15,9 @@ from django.utils import timezone
 from apps.accounts.models import Course
 from apps.common.models import RevisedModel, RevisedQuerySet
 from apps.common.zones import zone
-from apps.rules import engine, validation
-from apps.rules.library import ReadyRule
+from apps.rules import validation
+from apps.rules.engine import matcher
+from apps.rules.ready_rules import ReadyRule
 from apps.rules.schedules import Schedule
 from apps.rules.versions import Difference, differences, stored_form, summary
 
@@ -92,7 +93,7 @@ class Rule(RevisedModel):
     )
     name = models.SlugField(max_length=60, help_text="Short name, unique in the course, such as no-homework.")
     pattern = models.CharField(
-        max_length=engine.MAX_PATTERN_LENGTH,
+        max_length=matcher.MAX_PATTERN_LENGTH,
         help_text="A regular expression in RE2 syntax. (?i) at the start ignores case.",
     )
     checksum = models.CharField(

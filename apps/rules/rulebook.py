@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from apps.common.revisions import Snapshot
-from apps.rules import engine, exceptions
+from apps.rules import exemptions
 from apps.rules.checksums import CHECKSUMS
+from apps.rules.engine.matcher import MAX_SPANS, EngineFailed, Folded, Matcher, Span, fold
+from apps.rules.engine.re2_limits import gently
 from apps.rules.models import TOPIC, Rule, RuleException, RuleSettings
 from apps.rules.schedules import ALWAYS, Schedule
-from apps.rules.searching import gently
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class CompiledRule:
 
     def counts(self, text: str) -> bool:
         """Whether a match of this text is a hit, and not one of the rule's exceptions."""
-        return exceptions.counts(text, self.exceptions)
+        return exemptions.counts(text, self.exceptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +137,7 @@ class Rulebook:
     """
 
     rules: tuple[CompiledRule, ...]
-    matcher: engine.Matcher
+    matcher: Matcher
     lets_pass: bool = False
     answering: tuple[int, ...] = field(init=False, compare=False)
 
@@ -147,23 +148,23 @@ class Rulebook:
     @classmethod
     def of(cls, rules: Sequence[CompiledRule], *, lets_pass: bool = False) -> "Rulebook":
         validators = [CHECKSUMS.get(rule.checksum) for rule in rules]
-        return cls(tuple(rules), engine.Matcher([rule.pattern for rule in rules], validators), lets_pass)
+        return cls(tuple(rules), Matcher([rule.pattern for rule in rules], validators), lets_pass)
 
     def screen(self, parts: Sequence[str], *, occasion: Occasion | None = None) -> Verdict:
-        """Look for every rule in every part; on an occasion, for those that concern it. Raises engine.EngineFailed.
+        """Look for every rule in every part; on an occasion, for those that concern it. Raises EngineFailed.
 
         CPU-bound; long texts belong in a thread. A rule has at most MAX_SPANS hits, those in the latest parts: each is
         recorded, and histories grow long. Rules that redact have all of theirs, since nothing of them may be left.
         """
         hits: list[Hit] = []
-        left = [MOST_REDACTED if rule.redacts else engine.MAX_SPANS for rule in self.rules]
+        left = [MOST_REDACTED if rule.redacts else MAX_SPANS for rule in self.rules]
         for number in reversed(range(len(parts))):
             hits += self.found(parts[number], part=number, occasion=occasion, most=left)
         return Verdict(tuple(sorted(hits, key=lambda hit: hit.part)))
 
     def found(
         self,
-        text: str | engine.Folded,
+        text: str | Folded,
         *,
         part: int = 0,
         occasion: Occasion | None = None,
@@ -172,23 +173,23 @@ class Rulebook:
     ) -> Iterator[Hit]:
         """The hits in one text that begin at `start` or later, and of each rule no more than `most` of its position.
 
-        What is found is taken off `most`. Raises engine.EngineFailed.
+        What is found is taken off `most`. Raises EngineFailed.
         """
-        folded = engine.fold(text) if isinstance(text, str) else text
+        folded = fold(text) if isinstance(text, str) else text
         for position in self.matcher.found(folded):
             rule = self.rules[position]
             if (occasion is None or occasion.concerns(rule)) and (most[position] or rule.redacts):
                 spans = self._spans(position, folded, start)
                 if rule.redacts and len(spans) > most[position]:
-                    raise engine.EngineFailed("There is more to redact than can be redacted.")
+                    raise EngineFailed("There is more to redact than can be redacted.")
                 spans = spans[: most[position]]
                 most[position] -= len(spans)
                 for span in spans:
                     yield Hit(rule, part, span.start, span.end)
 
-    def _spans(self, position: int, text: engine.Folded, start: int) -> list[engine.Span]:
+    def _spans(self, position: int, text: Folded, start: int) -> list[Span]:
         rule = self.rules[position]
-        most = MOST_REDACTED + 1 if rule.redacts or rule.exceptions else engine.MAX_SPANS
+        most = MOST_REDACTED + 1 if rule.redacts or rule.exceptions else MAX_SPANS
         spans = self.matcher.spans(position, text, start=start, most=most)
         return [span for span in spans if rule.counts(text.original[span.start : span.end])]
 
@@ -251,7 +252,7 @@ _OWN = tuple(
 
 
 def _active() -> list[tuple[int | None, CompiledRule]]:
-    exceptions = defaultdict(set)
+    exceptions: defaultdict[int, set[str]] = defaultdict(set)
     for rule_id, text in RuleException.objects.values_list("rule_id", "text"):
         exceptions[rule_id].add(text)
     rules = Rule.objects.exclude(stage=Rule.Stage.DRAFT).order_by("course", "-priority", "name")

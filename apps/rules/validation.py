@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from apps.rules import engine, examples
+from apps.rules import examples
 from apps.rules.checksums import CHECKSUMS
+from apps.rules.engine import matcher
 from apps.rules.examples import Example
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def _of_the_pattern(rule: "Rule", others: Sequence[str] | None, excepted: frozen
         if (sentence := examples.too_much(getattr(rule, name)))
     }
     try:
-        engine.check(rule.pattern) if others is None else engine.admit(rule.pattern, others)
-    except engine.BadPattern as error:
+        matcher.check(rule.pattern) if others is None else matcher.admit(rule.pattern, others)
+    except matcher.BadPattern as error:
         return {"pattern": str(error)} | found
     return found or _of_the_examples(rule, excepted)
 

@@ -8,7 +8,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Membership
-from apps.quotas import booking, standing
+from apps.quotas import standing
+from apps.quotas.ledger import booking
 from apps.quotas.models import AllowanceRequest
 from tests.admin.world import CourseWorld
 

@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.common.display import number
-from apps.quotas import booking, decisions
-from apps.quotas.audit import audit
+from apps.quotas import decisions
+from apps.quotas.ledger import booking
+from apps.quotas.ledger.audit import audit
 from apps.quotas.models import AllowanceRequest, LedgerEntry, Override, QuotaPolicy, WeeklyUsage
 from tests import factories
 from tests.admin.allowances import ALLOWANCE, a_request, confirmed, decide, left_of, page_of, rows_of, students_of
@@ -149,9 +150,8 @@ def test_a_reason_is_shown_as_text(instructor: Client, world: CourseWorld, asked
 
 def test_a_limit_is_explained(instructor: Client, world: CourseWorld, teacher: Membership) -> None:
     now = timezone.now()
-    Override(membership=world.student, weekly_tokens=77_777, starts_at=now, reason="Thesis").give(
-        by=teacher.user, now=now
-    )
+    override = Override(membership=world.student, weekly_tokens=77_777, starts_at=now, reason="Thesis")
+    decisions.give(override, by=teacher.user, now=now)
 
     page = instructor.get(page_of(world.student)).content.decode()
 

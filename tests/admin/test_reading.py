@@ -9,7 +9,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import Course
 from apps.conversations.models import Call, DeadLetter, Exchange, Thread, Turn
-from apps.conversations.spool import SpooledRecord, SpooledTurn
+from apps.conversations.spool.files import SpooledRecord, SpooledTurn
 from tests import factories
 from tests.admin.world import CourseWorld, list_of, make_call, make_hit, make_thread, page_of
 

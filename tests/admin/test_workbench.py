@@ -11,10 +11,10 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.accounts.models import Course, Membership
-from apps.rules.library import LIBRARY
 from apps.rules.models import Rule, RuleException
+from apps.rules.ready_rules import LIBRARY
 from apps.rules.stages import FEW_CALLS
-from apps.rules.trying import LONGEST_TEXT
+from apps.rules.trials import LONGEST_TEXT
 from tests import factories
 from tests.admin.world import CourseWorld, list_of, make_call, make_hit, page_of
 

@@ -10,8 +10,8 @@ from typing import Any
 import openai
 import pytest
 
-from apps.conversations import spool
 from apps.conversations.models import Call, Turn
+from apps.conversations.spool import files
 from apps.quotas.models import Hold, WeeklyUsage
 from tests.chat.world import PROMPT, World, make_world, wait_until
 from tests.live import manage, own_data_dir, start_gateway
@@ -48,7 +48,7 @@ def aftermath(
             for _ in range(30):
                 next(chunks)
             wait_until(lambda: Hold.objects.get().checkpoint > 0, what="A checkpoint")
-            wait_until(lambda: any(map(spool.oldest, (data_dir / "spool").glob("*.sqlite3"))), what="Spooled text")
+            wait_until(lambda: any(map(files.oldest, (data_dir / "spool").glob("*.sqlite3"))), what="Spooled text")
             gateway.kill()
         before, audited = Hold.objects.get(), manage("audit_ledger", data_dir=data_dir)
         with start_gateway(data_dir) as gateway:
@@ -118,7 +118,7 @@ def test_a_web_process_that_dies_is_replaced_and_its_holds_resolved(survivor: tu
     chunks = iter(world.stream())
     next(chunks)
 
-    world.gateway.kill_child("gateway_project.server")
+    world.gateway.kill_child("gateway_project.processes.web")
 
     with pytest.raises(openai.APIConnectionError):
         list(chunks)
@@ -130,7 +130,7 @@ def test_a_web_process_that_dies_is_replaced_and_its_holds_resolved(survivor: tu
 def test_a_celery_process_that_dies_is_replaced_and_no_text_is_lost(survivor: tuple[World, ProviderStub]) -> None:
     world, _ = survivor
 
-    world.gateway.kill_child("gateway_project.worker")
+    world.gateway.kill_child("gateway_project.processes.worker")
     asked = [world.ask("and this?") for _ in range(5)]
 
     answers = Turn.objects.filter(role="assistant", call__turns__text="and this?")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from apps.chat.estimates import IMAGE_HIGH, IMAGE_LOW, UNSEEN
+from apps.chat.dialects.openai_chat.media import IMAGE_HIGH, IMAGE_LOW, UNSEEN
 from tests.chat.pool import WorldPool
 from tests.chat.world import World, make_world, wait_until
 from tests.live import Gateway

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from apps.providers.models import CourseModel, Model
-from apps.quotas.audit import audit
+from apps.quotas.ledger.audit import audit
 from apps.quotas.models import QuotaPolicy, WeeklyUsage
 from tests import factories
 from tests.chat.world import World, make_world, text_of, wait_until

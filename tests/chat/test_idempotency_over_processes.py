@@ -88,7 +88,7 @@ def test_the_key_of_a_call_whose_process_was_killed_is_free_again(two: tuple[Wor
     first = world.openai().chat.completions.with_raw_response.create(**world.body(stream=True), extra_headers=headers)
     call, stream = first.headers["x-request-id"], first.parse()
 
-    world.gateway.kill_child("gateway_project.server")
+    world.gateway.kill_child("gateway_project.processes.web")
     with pytest.raises(openai.APIConnectionError):
         list(stream)
     wait_until(lambda: not Repeat.objects.filter(call=call).exists(), what="The end of the claim")

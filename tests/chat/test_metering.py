@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.chat.metering import MAX_EVENT, PlainMeter, Ratios, StreamMeter, read_usage
+from apps.chat.accounting.estimates import Ratios
+from apps.chat.dialects.openai_chat.answer import MAX_EVENT, PlainMeter, StreamMeter, read_usage
 from apps.providers.adapters import UpstreamBroken
 from apps.quotas.weights import Tokens
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from apps.chat.admission import MOST_STARTING
+from apps.dataplane.admission import MOST_STARTING
 from tests.chat.test_locked_database import locked
 from tests.chat.test_mutations import UNLIMITED
 from tests.chat.world import PATIENCE, make_world

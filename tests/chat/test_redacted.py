@@ -12,7 +12,7 @@ import pytest
 from django.apps import apps
 from django.conf import settings
 
-from apps.conversations import threads
+from apps.conversations import history
 from apps.conversations.models import Call, Exchange, RuleHit, Turn
 from tests.chat.world import World, create_world, wait_until
 from tests.live import own_data_dir, start_gateway
@@ -156,7 +156,7 @@ def test_no_digest_is_one_of_the_secret(aftermath: Aftermath) -> None:
     digest = str(aftermath.student)
     digests = set()
     for message in aftermath.history:
-        digest = threads.extend(digest, message["role"], message["content"].replace("[secret]", SECRET))
+        digest = history.extend(digest, message["role"], message["content"].replace("[secret]", SECRET))
         digests.add(digest)
 
     assert not digests & aftermath.tails

@@ -1,7 +1,7 @@
 """Every surface, plain and streamed, under every action in every stage: no rule is ever skipped.
 
-The surfaces are those of the registry in `apps/chat/surfaces.py`. One that is added there, or an address that is added
-beside them, fails here until it is looked at like all others.
+The surfaces are those of the registry in `apps/chat/guardrails/fields.py`. One that is added there, or an address
+that is added beside them, fails here until it is looked at like all others.
 """
 
 import contextlib
@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from apps.chat.schemas import CHAT_PARTS, CHAT_SCHEMA
-from apps.chat.surfaces import DIALECTS, kind_of
+from apps.chat.dialects.openai_chat.schema import CHAT_PARTS, CHAT_SCHEMA
+from apps.chat.guardrails.fields import DIALECTS, kind_of
 from apps.conversations.models import RuleHit
 from tests.chat.world import World, create_world, wait_until
 from tests.live import Gateway

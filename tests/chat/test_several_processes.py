@@ -27,7 +27,11 @@ def redis() -> Iterator[Redis]:
 
 
 def web_processes(gateway: Gateway) -> list[int]:
-    return [pid for pid in gateway.children() if b"gateway_project.server" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [
+        pid
+        for pid in gateway.children()
+        if b"gateway_project.processes.web" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
 
 
 def spools(data_dir: Path) -> list[Path]:

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from apps.common.ids import new_id
-from apps.quotas.rates_memory import MemoryRateLimits
-from apps.quotas.rates_redis import RedisCounts
-from apps.quotas.rates_shared import SharedRateLimits
-from apps.quotas.rates_tokens import TokenScope
+from apps.quotas.rate_limits.memory import MemoryRateLimits
+from apps.quotas.rate_limits.redis import RedisCounts
+from apps.quotas.rate_limits.shared import SharedRateLimits
+from apps.quotas.rate_limits.tokens import TokenScope
 from tests.contracts.rates import Clock, Limiter
 from tests.live import PATIENCE
 from tests.servers import Redis

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from apps.common.errors import RateLimited, TokensLimited
-from apps.quotas.limiting import Limits
-from apps.quotas.rates import Scope
-from apps.quotas.rates_tokens import TokenScope
+from apps.quotas.rate_limits.opening import Limits
+from apps.quotas.rate_limits.requests import Scope
+from apps.quotas.rate_limits.tokens import TokenScope
 
 _ids = itertools.count(1)
 

@@ -1,4 +1,4 @@
-"""What every way of counting requests promises: `apps.quotas.rates.RateLimits`."""
+"""What every way of counting requests promises: `apps.quotas.rate_limits.requests.RateLimits`."""
 
 import asyncio
 from collections import defaultdict

@@ -12,9 +12,9 @@ import uvloop
 
 from apps.common.errors import RateLimited
 from apps.common.ids import new_id
-from apps.quotas.rates import SECOND, Count, Scope, judge
-from apps.quotas.rates_redis import LEASE, CountsAway, RedisCounts
-from apps.quotas.rates_tokens import TokenScope, judge_tokens
+from apps.quotas.rate_limits.redis import LEASE, CountsAway, RedisCounts
+from apps.quotas.rate_limits.requests import SECOND, Count, Scope, judge
+from apps.quotas.rate_limits.tokens import TokenScope, judge_tokens
 from tests.contracts.rates import Clock, course, student, tokens_of_course, tokens_of_student
 from tests.faults.link import Link
 from tests.live import PATIENCE

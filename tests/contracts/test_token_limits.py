@@ -1,4 +1,4 @@
-"""What every way of counting tokens promises: `apps.quotas.rates_tokens.TokenLimits`."""
+"""What every way of counting tokens promises: `apps.quotas.rate_limits.tokens.TokenLimits`."""
 
 import asyncio
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps.quotas.rates_tokens import MANY, MOST, TokenScope
+from apps.quotas.rate_limits.tokens import MANY, MOST, TokenScope
 from tests.contracts.rates import Limiter, fresh_id, student, tokens_of_course, tokens_of_student, told
 
 # The limiter is one for all examples of a property; each example has accounts of its own.

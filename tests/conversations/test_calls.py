@@ -10,8 +10,8 @@ from apps.accounts.models import Membership
 from apps.common.commit import Writer
 from apps.common.cursor import Cursor
 from apps.common.ids import new_id
-from apps.conversations import calls
-from apps.conversations.calls import CallRow, HitRow, Record
+from apps.conversations import call_rows
+from apps.conversations.call_rows import CallRow, HitRow, Record
 from apps.conversations.models import Call, RuleHit
 from tests import factories
 
@@ -22,12 +22,12 @@ pytestmark = pytest.mark.usefixtures("committed_db")
 
 def insert(cursor: Cursor, units: Any) -> list[None]:
     """A function for the writer: all records of its units at once."""
-    calls.insert(cursor, [record for unit in units for record in unit])
+    call_rows.insert(cursor, [record for unit in units for record in unit])
     return [None] * len(units)
 
 
 def correct(cursor: Cursor, units: Any) -> list[None]:
-    calls.correct(cursor, [record for unit in units for record in unit])
+    call_rows.correct(cursor, [record for unit in units for record in unit])
     return [None] * len(units)
 
 

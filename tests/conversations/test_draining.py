@@ -17,12 +17,13 @@ from apps.accounts.models import Membership
 from apps.common.ids import new_id
 from apps.common.outages import database_outage
 from apps.common.owners import Owner
-from apps.conversations import spool, threads
-from apps.conversations.draining import drain, drain_all, replay
+from apps.conversations import history
+from apps.conversations.history import Message
 from apps.conversations.models import Call, DeadLetter, Exchange, Thread, Turn
-from apps.conversations.spool import SpooledRecord, SpooledTurn
+from apps.conversations.spool import files
+from apps.conversations.spool.draining import drain, drain_all, replay
+from apps.conversations.spool.files import SpooledRecord, SpooledTurn
 from apps.conversations.tasks import drain_spools
-from apps.conversations.threads import Message
 from tests import factories
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
@@ -60,14 +61,14 @@ class Machine:
     def spool(
         self, *records: SpooledRecord | bytes, call: str = "", path: Path | None = None, at: float | None = None
     ) -> None:
-        file = spool.connect(path or self.path)
+        file = files.connect(path or self.path)
         for record in records:
             name, body = (call, record) if isinstance(record, bytes) else (record.call, record.body())
             file.execute("INSERT INTO records (call, body, at) VALUES (?, ?, ?)", (name, body, at or time.time()))
         file.close()
 
     def waiting(self, path: Path | None = None) -> list[str]:
-        file = spool.connect(path or self.path)
+        file = files.connect(path or self.path)
         rows = [row[0] for row in file.execute("SELECT call FROM records ORDER BY id")]
         file.close()
         return rows
@@ -104,12 +105,12 @@ def said(*texts: str) -> list[Message]:
 def record_of(machine: Machine, call: str, *texts: str, answer: str = "", whole: bool = True) -> SpooledRecord:
     """The final record of a call with these messages. Not `whole`: without its history."""
     messages = said(*texts)
-    place = threads.locate(messages, membership_id=machine.student.pk)
+    place = history.locate(messages, membership_id=machine.student.pk)
     new = messages if whole else messages[place.history :]
     turns = [SpooledTurn(m.position, m.position, m.role, m.text) for m in new]
     if answer:
         turns.append(SpooledTurn(len(messages), None, "assistant", answer))
-    tail = threads.extend(place.digest, "assistant", answer) if answer else ""
+    tail = history.extend(place.digest, "assistant", answer) if answer else ""
     return SpooledRecord(call=call, turns=tuple(turns), final=True, head=place.head, tail=tail, history=place.history)
 
 

@@ -13,17 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.conversations.spool import (
-    MAX_QUEUED,
-    MAX_QUEUED_BYTES,
-    Spool,
-    SpooledRecord,
-    SpooledTurn,
-    SpoolFull,
-    connect,
-    oldest,
-    transaction,
-)
+from apps.conversations.spool.files import SpooledRecord, SpooledTurn, connect, oldest, transaction
+from apps.conversations.spool.writer import MAX_QUEUED, MAX_QUEUED_BYTES, Spool, SpoolFull
 from gateway_project.env import BASE_DIR
 
 SECONDS = 10.0
@@ -242,7 +233,8 @@ def test_a_commit_that_fails_does_not_hinder_the_next_transaction(path: Path) ->
 PROCESS = """
 import sys, time
 from pathlib import Path
-from apps.conversations.spool import Spool, SpooledRecord, SpooledTurn, oldest
+from apps.conversations.spool.files import SpooledRecord, SpooledTurn
+from apps.conversations.spool.writer import Spool
 spool = Spool(Path(sys.argv[1]))
 spool.start()
 for number in range(200):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.conversations.threads import Message, extend, locate
+from apps.conversations.history import Message, extend, locate
 
 ROLES = st.sampled_from(["system", "user", "assistant", "tool"])
 TALKS = st.lists(st.tuples(ROLES, st.text(max_size=5)), max_size=8)

@@ -49,7 +49,7 @@ def test_a_job_of_a_worker_that_was_killed_is_done_by_the_next(data_dir: Path) -
     with start_gateway(data_dir) as gateway:
         job = asked(rule)
         begins(job)
-        gateway.kill_child("gateway_project.worker")
+        gateway.kill_child("gateway_project.processes.worker")
         wait_until(lambda: is_done(job), what="The replay")
         gateway.stop()
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from apps.rules.library import LIBRARY
+from apps.rules.ready_rules import LIBRARY
 from tests.chat.world import wait_until
 from tests.e2e.conftest import Installation
 from tests.e2e.pages import BROWSING, Watched

@@ -107,7 +107,9 @@ class Processes:
         self._gateway = gateway
 
     async def suffer(self, strike: Strike, say: Callable[[str], None]) -> None:
-        name = "gateway_project.worker" if strike.kind == "kill the worker" else "gateway_project.server"
+        name = (
+            "gateway_project.processes.worker" if strike.kind == "kill the worker" else "gateway_project.processes.web"
+        )
         running = sorted(processes_of(self._gateway, name))
         if not running:
             say(f"{strike.kind}: none is there")

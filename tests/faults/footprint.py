@@ -30,7 +30,7 @@ class Footprint:
 
 
 def web_processes(gateway: Gateway) -> list[int]:
-    return processes_of(gateway, "gateway_project.server")
+    return processes_of(gateway, "gateway_project.processes.web")
 
 
 def processes_of(gateway: Gateway, module: str) -> list[int]:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from apps.quotas.audit import audit
+from apps.quotas.ledger.audit import audit
 from apps.quotas.models import QuotaPolicy, WeeklyUsage
 from tests.faults.scene import Scene
 

@@ -57,7 +57,7 @@ def kill_while_streaming(scene: Scene, streams: int, *, after: float) -> None:
         asking = asyncio.create_task(all_at_once((ask(scene.student(n)) for n in range(streams)), over=1))
         await asyncio.to_thread(scene.stub.wait_until, lambda: len(scene.stub.journal) >= begun + streams, seconds=30)
         await asyncio.sleep(after)
-        scene.gateway.kill_child("gateway_project.server")
+        scene.gateway.kill_child("gateway_project.processes.web")
         scene.add(await asking)
 
     asyncio.run(stream_and_kill())

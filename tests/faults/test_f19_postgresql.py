@@ -148,7 +148,7 @@ async def restart_under_load(scene: Scene, link: Link, *, down: float) -> float:
 def test_a_process_that_starts_while_it_is_away_says_so_in_a_line_and_starts_when_it_is_back(data_dir: Path) -> None:
     with linked(data_dir) as (scene, link):
         away(link)
-        scene.gateway.kill_child("gateway_project.server")
+        scene.gateway.kill_child("gateway_project.processes.web")
         wait_until(lambda: "cannot start" in scene.gateway.log.read_text(), what="A start in vain")
 
         link.will()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.chat.charging import most_text
+from apps.chat.accounting.charges import most_text
 from tests.chat.world import wait_until
 from tests.faults.conftest import BATTERY_SECONDS, rounds_of
 from tests.faults.footprint import Footprint

@@ -13,7 +13,7 @@ Document = dict[str, Any]
 
 
 def student() -> Document:
-    from gateway_project.api import api
+    from gateway_project.apis.student import api
 
     return dict(api.get_openapi_schema())
 

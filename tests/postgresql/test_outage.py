@@ -173,4 +173,6 @@ def _ask_and_lose(installation: Installation) -> None:
 
 def _kill_one_web_process(gateway: Gateway) -> None:
     commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in gateway.children()}
-    os.kill(next(pid for pid, command in commands.items() if b"gateway_project.server" in command), signal.SIGKILL)
+    os.kill(
+        next(pid for pid, command in commands.items() if b"gateway_project.processes.web" in command), signal.SIGKILL
+    )

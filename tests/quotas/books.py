@@ -11,10 +11,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.sqlite3.base import DatabaseWrapper
 
 from apps.common.cursor import cursor_on
-from apps.quotas import checkpoints, ledger
-from apps.quotas.checkpoints import Checkpoint, Left
+from apps.quotas.ledger import leases, ledger
+from apps.quotas.ledger.leases import Checkpoint, Left
+from apps.quotas.ledger.movements import Movement, Outcome
 from apps.quotas.models import Hold, LedgerEntry, WeeklyUsage
-from apps.quotas.movements import Movement, Outcome
 from tests.quotas.model import WeekKey
 
 
@@ -33,10 +33,10 @@ class Books:
         return self._transact(lambda: ledger.apply(self._cursor, movements), fate)
 
     def checkpoint(self, hold: str, amount: int, *, fate: str) -> None:
-        self._transact(lambda: checkpoints.write(self._cursor, [[Checkpoint(hold, amount)]]), fate)
+        self._transact(lambda: leases.write(self._cursor, [[Checkpoint(hold, amount)]]), fate)
 
     def left_behind(self, dead: set[str], now: datetime) -> list[str]:
-        return checkpoints.left_behind(self._cursor, [Left(tuple(sorted(dead)), now)])[0]
+        return leases.left_behind(self._cursor, [Left(tuple(sorted(dead)), now)])[0]
 
     def _transact(self, work: Callable[[], Any], fate: str) -> Any:
         """`before`: it went away before the commit was done, `after`: once it was done."""

@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
-from apps.quotas.fold import Fold, HoldRow, WeekRow, decide, key_of
-from apps.quotas.movements import Account, Expire, Held, Movement, Outcome, Release, Reserve, Settle
+from apps.quotas.ledger.decide import Fold, HoldRow, WeekRow, decide, key_of
+from apps.quotas.ledger.movements import Account, Expire, Held, Movement, Outcome, Release, Reserve, Settle
 from apps.quotas.weeks import Week
 
 NOW = datetime(2026, 11, 16, tzinfo=UTC)

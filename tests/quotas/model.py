@@ -6,7 +6,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from apps.quotas.movements import (
+from apps.quotas.ledger.movements import (
     Account,
     Balance,
     Booked,

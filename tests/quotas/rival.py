@@ -10,8 +10,8 @@ from pathlib import Path
 
 from apps.common.commit import Writer
 from apps.common.ids import new_id
-from apps.quotas import ledger
-from apps.quotas.movements import Account, Held, Reserve, Settle
+from apps.quotas.ledger import ledger
+from apps.quotas.ledger.movements import Account, Held, Reserve, Settle
 from apps.quotas.weeks import week_at
 
 AMOUNT = 7

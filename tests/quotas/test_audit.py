@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db.models import F
 
-from apps.quotas.audit import audit
+from apps.quotas.ledger.audit import audit
 from apps.quotas.models import Hold, LedgerEntry, WeeklyUsage
 from tests.quotas.test_ledger import expire, move, release, reserve, settle
 

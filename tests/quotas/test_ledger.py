@@ -11,11 +11,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.common.cursor import cursor_on
-from apps.quotas import rows
-from apps.quotas.checkpoints import Checkpoint, write
-from apps.quotas.ledger import apply
+from apps.quotas.ledger import rows
+from apps.quotas.ledger.leases import Checkpoint, write
+from apps.quotas.ledger.ledger import apply
+from apps.quotas.ledger.movements import (
+    Account,
+    Ended,
+    Expire,
+    Held,
+    Movement,
+    Outcome,
+    Release,
+    Reserve,
+    Settle,
+    Short,
+)
 from apps.quotas.models import Hold, LedgerEntry, WeeklyUsage
-from apps.quotas.movements import Account, Ended, Expire, Held, Movement, Outcome, Release, Reserve, Settle, Short
 from apps.quotas.weeks import week_at
 
 pytestmark = pytest.mark.django_db

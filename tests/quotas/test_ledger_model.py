@@ -21,8 +21,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from apps.quotas.audit import audit
-from apps.quotas.movements import (
+from apps.quotas.ledger.audit import audit
+from apps.quotas.ledger.movements import (
     Account,
     Correct,
     Expire,

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import settings
 
-from apps.quotas.fold import Fold, decide
-from apps.quotas.movements import Expire, Held, Movement, Outcome, Release, Reserve, Settle, Short
+from apps.quotas.ledger.decide import Fold, decide
+from apps.quotas.ledger.movements import Expire, Held, Movement, Outcome, Release, Reserve, Settle, Short
 from tests.quotas.explorer import ALIVE, DEAD, MISSING, Design, explore
 
 Decide = Callable[[Fold, Movement], Outcome]

@@ -3,7 +3,7 @@
 import pytest
 
 from apps.common.errors import RateLimited
-from apps.quotas.rates import SECOND, Count, Rate, Scope, duration, judge
+from apps.quotas.rate_limits.requests import SECOND, Count, Rate, Scope, duration, judge
 
 NOW = 1000 * SECOND
 NOTHING = Count(0, 0, 0, 0)

@@ -1,9 +1,9 @@
 """Counting in one process: its part of the limits, and its memory."""
 
 from apps.common.errors import RateLimited
-from apps.quotas.rates import WINDOW, Scope
-from apps.quotas.rates_memory import MemoryRateLimits
-from apps.quotas.rates_tokens import TokenScope
+from apps.quotas.rate_limits.memory import MemoryRateLimits
+from apps.quotas.rate_limits.requests import WINDOW, Scope
+from apps.quotas.rate_limits.tokens import TokenScope
 
 
 class Clock:

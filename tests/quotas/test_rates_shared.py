@@ -9,12 +9,12 @@ import pytest
 
 from apps.common.errors import RateLimited
 from apps.common.ids import new_id
-from apps.quotas.limiting import open_rate_limits
-from apps.quotas.rates import Scope
-from apps.quotas.rates_memory import MemoryRateLimits
-from apps.quotas.rates_redis import RedisCounts
-from apps.quotas.rates_shared import LOCAL, SharedRateLimits
-from apps.quotas.rates_tokens import TokenScope
+from apps.quotas.rate_limits.memory import MemoryRateLimits
+from apps.quotas.rate_limits.opening import open_rate_limits
+from apps.quotas.rate_limits.redis import RedisCounts
+from apps.quotas.rate_limits.requests import Scope
+from apps.quotas.rate_limits.shared import LOCAL, SharedRateLimits
+from apps.quotas.rate_limits.tokens import TokenScope
 from tests.contracts.rates import course, student, tokens_of_student
 from tests.live import PATIENCE
 from tests.servers import Redis
@@ -226,7 +226,7 @@ async def test_it_says_once_that_redis_went_and_once_that_it_came_back(
     await asyncio.to_thread(redis.start)
     await until(lambda: not limits.is_local)
 
-    said = [record.message for record in caplog.records if record.name == "apps.quotas.rates_shared"]
+    said = [record.message for record in caplog.records if record.name == "apps.quotas.rate_limits.shared"]
     assert said == [
         "Redis does not answer in time; each process limits requests by itself, to 1/4 of each limit",
         "Redis answers again; all processes share the limits of requests",

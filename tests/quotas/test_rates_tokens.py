@@ -3,8 +3,8 @@
 import pytest
 
 from apps.common.errors import TokensLimited
-from apps.quotas.rates import SECOND
-from apps.quotas.rates_tokens import TokenCount, TokenRate, TokenScope, check_size, judge_tokens
+from apps.quotas.rate_limits.requests import SECOND
+from apps.quotas.rate_limits.tokens import TokenCount, TokenRate, TokenScope, check_size, judge_tokens
 
 NOW = 1000 * SECOND
 NOTHING = TokenCount(0, 0, 0)

@@ -6,10 +6,11 @@ import pytest
 from django.db import connection
 
 from apps.common.cursor import cursor_on
-from apps.quotas import ledger, statements
+from apps.quotas import statements
+from apps.quotas.ledger import ledger
+from apps.quotas.ledger.movements import Account, Movement, Reserve
 from apps.quotas.models import LedgerEntry, WeeklyUsage
-from apps.quotas.movements import Account, Movement, Reserve
-from apps.quotas.sections import SECTION
+from apps.quotas.models.sections import SECTION
 from apps.quotas.weeks import week_at
 
 pytestmark = pytest.mark.django_db

@@ -8,10 +8,10 @@ from django.db import connection, transaction
 
 from apps.accounts.models import Membership
 from apps.common.cursor import cursor_on
-from apps.quotas import ledger
-from apps.quotas.audit import audit
+from apps.quotas.ledger import ledger
+from apps.quotas.ledger.audit import audit
+from apps.quotas.ledger.movements import Booked, Correct, Grant, Held, Note, Short, StaffMovement
 from apps.quotas.models import LedgerEntry, WeeklyUsage
-from apps.quotas.movements import Booked, Correct, Grant, Held, Note, Short, StaffMovement
 from apps.quotas.weeks import week_at
 from tests.quotas.test_ledger import COURSE, FREE, LATER, NOW, STUDENT, WEEK, move, reserve, settle, totals
 

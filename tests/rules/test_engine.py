@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.rules.engine import MAX_PATTERN_LENGTH, MAX_SPANS, BadPattern, Matcher, Span, TooCostly, admit, check, fold
+from apps.rules.engine.matcher import (
+    MAX_PATTERN_LENGTH,
+    MAX_SPANS,
+    BadPattern,
+    Matcher,
+    Span,
+    TooCostly,
+    admit,
+    check,
+    fold,
+)
 
 
 def spans(pattern: str, text: str) -> list[str]:

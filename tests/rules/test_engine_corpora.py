@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from apps.rules.checksums import CHECKSUMS
-from apps.rules.engine import BadPattern, Matcher, admit, check, fold
-from apps.rules.hostility import hostile_texts
-from apps.rules.library import LIBRARY
-from apps.rules.searching import compiled_set
+from apps.rules.engine.matcher import BadPattern, Matcher, admit, check, fold
+from apps.rules.engine.re2_limits import compiled_set
+from apps.rules.engine.worst_case import hostile_texts
+from apps.rules.ready_rules import LIBRARY
 
 CORPORA = Path(__file__).parent / "corpora"
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.rules.folding import PIECE, Span, fold
-from apps.rules.folds import MAX_MARKS, SHARED, _marks
-from apps.rules.lookalikes import FLIPPED, LOOKALIKES
+from apps.rules.engine.lookalikes import FLIPPED, LOOKALIKES
+from apps.rules.engine.normal_forms import MAX_MARKS, SHARED, _marks
+from apps.rules.engine.normalize import PIECE, Span, fold
 
 # What disguises are made of, so that properties meet it often.
 TRICKS = st.sampled_from(

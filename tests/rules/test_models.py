@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from apps.accounts.models import Course
-from apps.rules.engine import MAX_PATTERN_LENGTH
+from apps.rules.engine.matcher import MAX_PATTERN_LENGTH
 from apps.rules.models import Rule
 from apps.rules.validation import MOST_RULES
 from tests import factories

@@ -8,10 +8,10 @@ import re2
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from apps.rules import engine
-from apps.rules.literals import _STRETCH, Index, Word, required
-from apps.rules.patterns import parse, shortest
-from apps.rules.wide import count, spell_pattern, spell_text
+from apps.rules.engine.matcher import Matcher, width
+from apps.rules.engine.pattern import parse, shortest
+from apps.rules.engine.prefilter import _STRETCH, Index, Word, required
+from apps.rules.engine.unicode_words import count, spell_pattern, spell_text
 
 CLASSES = [r"[aä]", r"[^a]", r"[^ä\n]", r"[\wж-]", r"[^\w]", r"[^\W\d]", r"[\S]", r"[\d_]", r"[^\s-]", "[a-ж]"]
 ATOMS = st.sampled_from([*"abäж1_ -—.٣", r"\w", r"\W", r"\d", r"\s", r"\S", r"\D", "(?i:Ä)", "(?i:S)", *CLASSES])
@@ -140,14 +140,14 @@ def test_the_index_finds_words_wherever_it_pauses() -> None:
     ],
 )
 def test_words_are_words_in_all_scripts(pattern: str, text: str, found: list[str]) -> None:
-    matcher = engine.Matcher([pattern])
+    matcher = Matcher([pattern])
 
     assert [text[span.start : span.end] for span in matcher.spans(0, text)] == found
     assert matcher.found(text) == ([0] if found else [])
 
 
 @pytest.mark.parametrize(
-    ("pattern", "width"),
+    ("pattern", "longest"),
     [
         ("homework", 8),
         (r"\bhomework\b", 8),
@@ -163,20 +163,20 @@ def test_words_are_words_in_all_scripts(pattern: str, text: str, found: list[str
         (r"EXAM-[A-Z]{4}-\d{2}", 12),
     ],
 )
-def test_the_width_is_that_of_the_longest_match(pattern: str, width: int | None) -> None:
-    assert engine.width(pattern) == width
+def test_the_width_is_that_of_the_longest_match(pattern: str, longest: int | None) -> None:
+    assert width(pattern) == longest
 
 
 @given(pattern=PATTERNS, text=TEXTS)
 def test_no_match_is_wider_than_the_width(pattern: str, text: str) -> None:
-    width = engine.width(pattern)
+    widest = width(pattern)
 
     for match in python(pattern).finditer(text):
-        assert width is None or len(match.group()) <= width
+        assert widest is None or len(match.group()) <= widest
         assert len(match.group()) >= shortest(parse(pattern))
 
 
 def test_the_marks_of_words_are_part_of_them() -> None:
     """An accent that stands alone belongs to its letter, and to the word."""
     assert unicodedata.category("\u0323") == "Mn"
-    assert engine.Matcher([r"\bsum\b"]).spans(0, "sum\u0323ary") == []
+    assert Matcher([r"\bsum\b"]).spans(0, "sum\u0323ary") == []

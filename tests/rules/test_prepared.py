@@ -6,9 +6,9 @@ import weakref
 import pytest
 import re2
 
-from apps.rules.engine import Matcher, width
-from apps.rules.patterns import BadPattern
-from apps.rules.prepared import prepared
+from apps.rules.engine.compiled import prepared
+from apps.rules.engine.matcher import Matcher, width
+from apps.rules.engine.pattern import BadPattern
 from tests import factories
 
 

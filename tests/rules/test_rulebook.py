@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from apps.accounts.models import Course
-from apps.rules.engine import MAX_SPANS
+from apps.rules.engine.compiled import prepared
+from apps.rules.engine.matcher import MAX_SPANS
 from apps.rules.models import Rule
-from apps.rules.prepared import prepared
 from apps.rules.rulebook import NO_RULES, ROWS, CompiledRule, Hit, Rulebook, Rulebooks, Verdict, rulebooks
 from tests import factories
 

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from apps.accounts.models import Course, User
-from apps.rules import engine
+from apps.rules.engine import matcher
 from apps.rules.models import VERSIONED, Rule, RuleVersion
 from apps.rules.versions import differences, summary
 from tests import factories
@@ -230,7 +230,7 @@ def test_many_copies_are_not_measured_where_nothing_new_stands_beside_them(
     rules = [factories.make_rule(course=course, pattern=f"essay {number}") for number in range(3)]
     term = factories.make_course()
     measured: list[str] = []
-    monkeypatch.setattr(engine, "admit", lambda pattern, others: measured.append(pattern))
+    monkeypatch.setattr(matcher, "admit", lambda pattern, others: measured.append(pattern))
 
     for rule in rules:
         rule.copy_to(term, by=tess, stage="observe")

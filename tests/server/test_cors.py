@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway_project.cors import Cors
+from gateway_project.edge.cors import Cors
 from tests.live import Gateway, start_gateway
 
 LISTED = "https://app.example.edu"

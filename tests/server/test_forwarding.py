@@ -1,6 +1,6 @@
 import pytest
 
-from gateway_project.forwarding import Scope, TrustedProxies
+from gateway_project.edge.forwarding import Scope, TrustedProxies
 
 TRUSTED = TrustedProxies(["10.0.0.0/8", "fd00::/8"])
 Headers = list[tuple[str, str]]

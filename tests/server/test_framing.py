@@ -5,7 +5,7 @@ Each case is put to a running server as bytes. Most of them its parser refuses; 
 
 import pytest
 
-from gateway_project.framing import Malformed, checked
+from gateway_project.edge.framing import Malformed, checked
 from tests.live import Gateway
 from tests.server.raw import answer, status
 

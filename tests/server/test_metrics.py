@@ -34,7 +34,7 @@ def test_whichever_process_is_asked_answers_for_all(two_processes: Gateway) -> N
         assert httpx.get(f"{two_processes.base_url}/v1/models").status_code == 401
     before = [counted(two_processes, 401) for _ in range(6)]
 
-    two_processes.kill_child("gateway_project.server")
+    two_processes.kill_child("gateway_project.processes.web")
     two_processes.wait_until_ready()
     httpx.get(f"{two_processes.base_url}/v1/models")
 

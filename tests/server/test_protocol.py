@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway_project.descriptors import connection_ceiling
+from gateway_project.processes.descriptors import connection_ceiling
 from tests.chat.world import wait_until
 from tests.live import Gateway, start_gateway
 from tests.server.raw import PATIENCE, answer, status
@@ -155,7 +155,7 @@ def test_descriptors_never_run_out_at_accepting(pristine: Path) -> None:
     """
     with start_gateway(pristine) as gateway:
         resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (256, 256))
-        gateway.kill_child("gateway_project.server")
+        gateway.kill_child("gateway_project.processes.web")
         wait_until(lambda: limit_of(gateway) == 256, what="A web process with a low limit")
         gateway.wait_until_ready()
 
@@ -174,7 +174,7 @@ def web_process(gateway: Gateway) -> Path | None:
     for pid in gateway.children():
         process = Path(f"/proc/{pid}")
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it may have ended a moment ago
-            if b"gateway_project.server" in process.joinpath("cmdline").read_bytes():
+            if b"gateway_project.processes.web" in process.joinpath("cmdline").read_bytes():
                 return process
     return None
 

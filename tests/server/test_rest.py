@@ -5,7 +5,7 @@ from typing import Any
 
 from django.http import HttpResponse
 
-from gateway_project.wire import send_response
+from gateway_project.edge.messages import send_response
 
 
 async def test_the_answer_is_whole_before_the_rest_begins() -> None:

@@ -8,7 +8,7 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError
 
-from gateway_project import configuration
+from gateway_project import apply
 
 
 class Command(BaseCommand):
@@ -22,7 +22,7 @@ class Command(BaseCommand):
 
     def handle(self, *, file: str, dry_run: bool, prune: bool, **options: Any) -> None:
         try:
-            configuration.apply(
+            apply.apply(
                 self._read(file),
                 source="stdin" if file == "-" else file,
                 environment=os.environ,
@@ -30,7 +30,7 @@ class Command(BaseCommand):
                 dry_run=dry_run,
                 show=self.stdout.write,
             )
-        except configuration.Mistakes as mistakes:
+        except apply.Mistakes as mistakes:
             self.stderr.write(f"{mistakes}\nNothing was changed.")
             raise SystemExit(1) from None
         except (IntegrityError, ObjectDoesNotExist) as error:

@@ -5,9 +5,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from gateway_project import metrics
 from gateway_project.databases import disconnect
-from gateway_project.supervisor import Supervisor, bind
+from gateway_project.observability import metrics
+from gateway_project.processes.supervisor import Supervisor, bind
 
 STOP_MARGIN = 25.0  # to tell streams to end, settle them, flush the spool, and close connections
 
@@ -29,10 +29,10 @@ class Command(BaseCommand):
         if env.web_concurrency > 1:
             metrics.share(settings.DATA_DIR / "metrics")
         for _ in range(env.web_concurrency):
-            arguments = ["-m", "gateway_project.server", str(listener.fileno()), str(supervisor.parent_pipe)]
+            arguments = ["-m", "gateway_project.processes.web", str(listener.fileno()), str(supervisor.parent_pipe)]
             supervisor.add("web", arguments, descriptors=(listener.fileno(),))
         if env.celery_broker_url == "memory://":
-            supervisor.add("celery", ["-m", "gateway_project.worker", str(supervisor.parent_pipe)])
+            supervisor.add("celery", ["-m", "gateway_project.processes.worker", str(supervisor.parent_pipe)])
         supervisor.run()
 
     def _prepare_demo(self, base_url: str) -> None:

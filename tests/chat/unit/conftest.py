@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from apps.chat.plane import Plane
+from apps.chat.runtime import Plane
 from apps.common.clients import RelayClient, RelayLimits
 from apps.common.commit import Writer
 from apps.common.owners import Owner
 from apps.common.revisions import refresh_all
-from apps.conversations.spool import Spool
+from apps.conversations.spool.writer import Spool
 from tests.chat.unit.desk import Desk
 from tests.chat.unit.upstreams import ScriptedAdapter, ScriptedUpstream
 

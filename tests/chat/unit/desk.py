@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apps.accounts.models import ApiKey
-from apps.chat import accounting
-from apps.chat.accounting import Unit
+from apps.chat.accounting import journal
+from apps.chat.accounting.journal import JournalEntry
 from apps.common.commit import Writer
 from apps.common.ids import new_id
-from apps.conversations.calls import CallRow, HitRow, Record
-from apps.quotas.movements import Account, Held, Reserve, Settle
+from apps.conversations.call_rows import CallRow, HitRow, Record
+from apps.quotas.ledger.movements import Account, Held, Reserve, Settle
 from apps.quotas.weeks import week_at
 from tests import factories
 
@@ -53,7 +53,7 @@ class Desk:
     def reserve(self, amount: int = 100, *, hits: bool = False) -> str:
         """A committed hold; its id is that of the call."""
         id = new_id()
-        outcome = self.writer.call(accounting.apply, Unit(self.reservation(id, amount, hits=hits)))
+        outcome = self.writer.call(journal.apply, JournalEntry(self.reservation(id, amount, hits=hits)))
         assert isinstance(outcome, Held)
         return id
 
@@ -65,14 +65,14 @@ class Desk:
             amount=amount,
             least=amount,
             floor=40,
-            identity=accounting.identity(self.row(id), [self.hit(id)] if hits else []),
+            identity=journal.identity(self.row(id), [self.hit(id)] if hits else []),
             now=NOW,
             expires_at=NOW + timedelta(days=3650),  # by the clock on the wall nothing of these tests is due
         )
 
     def settle(self, id: str, charge: int, *, hits: bool = False, **overrides: Any) -> Any:
         record = self.record(id, hits=hits, charged=charge, **overrides)
-        return self.writer.call(accounting.apply, Unit(Settle(hold=id, charge=charge, now=LATER), record))
+        return self.writer.call(journal.apply, JournalEntry(Settle(hold=id, charge=charge, now=LATER), record))
 
     def expire(self, id: str) -> bool:
-        return self.writer.call(accounting.expire, (id, LATER))
+        return self.writer.call(journal.expire, (id, LATER))

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from apps.chat.guarding import Guard
-from apps.chat.parsing import ChatCall
-from apps.chat.plane import Plane
-from apps.chat.pump import Pump
-from apps.chat.repeats import ONCE, Repeatable
+from apps.chat.call import ChatCall
+from apps.chat.guardrails.streams import Guard
+from apps.chat.idempotency.keys import ONCE, Repeatable
+from apps.chat.relay.pump import Pump
+from apps.chat.runtime import Plane
 from apps.common.errors import GatewayError
 from apps.common.ids import new_id
 from apps.conversations.models import Call
@@ -60,8 +60,8 @@ async def read(pump: Pump, *, blocks: int = 10**6) -> list[bytes]:
     """What the client gets: so many blocks, or all."""
     found: list[bytes] = []
     async with asyncio.timeout(SECONDS):
-        await pump.outlet.head()
-        async for block in pump.outlet.reader.blocks():
+        await pump.delivery.head()
+        async for block in pump.delivery.reader.blocks():
             found.append(block)
             if len(found) == blocks:
                 break
@@ -71,7 +71,7 @@ async def read(pump: Pump, *, blocks: int = 10**6) -> list[bytes]:
 async def failure_of(pump: Pump) -> GatewayError:
     async with asyncio.timeout(SECONDS):
         with pytest.raises(GatewayError) as caught:
-            await pump.outlet.head()
+            await pump.delivery.head()
     await ended(pump)
     return caught.value
 

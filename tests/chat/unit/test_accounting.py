@@ -8,15 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.accounts.models import ApiKey, Membership
-from apps.chat import accounting
-from apps.chat.accounting import Estimate, Unit
+from apps.chat.accounting import estimates, journal
+from apps.chat.accounting.estimates import Estimate
+from apps.chat.accounting.journal import JournalEntry
 from apps.common.ids import new_id
-from apps.conversations.calls import Record
+from apps.conversations.call_rows import Record
 from apps.conversations.models import Call, RuleHit
-from apps.quotas import checkpoints
-from apps.quotas.checkpoints import Checkpoint
+from apps.quotas.ledger import leases
+from apps.quotas.ledger.leases import Checkpoint
+from apps.quotas.ledger.movements import Ended, Release, Settle, Short
 from apps.quotas.models import Hold
-from apps.quotas.movements import Ended, Release, Settle, Short
 from apps.quotas.weights import Tokens
 from apps.rules.models import Rule
 from tests.chat.unit.desk import LATER, NOW, Desk
@@ -109,7 +110,7 @@ def test_a_hold_between_the_least_and_the_whole_pays_for_its_output(
 
     output = found.output_within(amount, call)
 
-    cost = accounting.weights_of(call).weigh(Tokens(input=found.input, output=output * choices))
+    cost = estimates.weights_of(call).weigh(Tokens(input=found.input, output=output * choices))
     assert found.floor <= found.least <= found.amount
     assert min(found.output, 64) <= output <= found.output
     assert cost <= amount
@@ -152,7 +153,7 @@ def test_a_second_settlement_changes_neither_the_charge_nor_the_record(desk: Des
 def test_a_release_records_the_call_as_free(desk: Desk) -> None:
     call = desk.reserve()
 
-    desk.writer.call(accounting.apply, Unit(Release(hold=call, now=LATER), desk.record(call, status="failed")))
+    desk.writer.call(journal.apply, JournalEntry(Release(hold=call, now=LATER), desk.record(call, status="failed")))
 
     assert (call_of(call).status, call_of(call).charged) == ("failed", 0)  # type: ignore[union-attr]
 
@@ -160,7 +161,7 @@ def test_a_release_records_the_call_as_free(desk: Desk) -> None:
 def test_a_refusal_is_a_record_without_a_movement(desk: Desk) -> None:
     call = new_id()
 
-    outcome = desk.writer.call(accounting.apply, Unit(record=desk.record(call, hits=True, status="blocked")))
+    outcome = desk.writer.call(journal.apply, JournalEntry(record=desk.record(call, hits=True, status="blocked")))
 
     assert outcome is None
     assert Call.objects.get(pk=call).rule_hits.count() == 1
@@ -169,7 +170,7 @@ def test_a_refusal_is_a_record_without_a_movement(desk: Desk) -> None:
 def test_a_reservation_that_is_short_disturbs_nobody(desk: Desk) -> None:
     call, short = desk.reserve(), new_id()
 
-    outcome = desk.writer.call(accounting.apply, Unit(desk.reservation(short, 5000)))
+    outcome = desk.writer.call(journal.apply, JournalEntry(desk.reservation(short, 5000)))
     desk.settle(call, 70)
 
     assert isinstance(outcome, Short)
@@ -178,9 +179,12 @@ def test_a_reservation_that_is_short_disturbs_nobody(desk: Desk) -> None:
 
 async def test_what_one_batch_brings_is_answered_each_for_itself(desk: Desk) -> None:
     calls = [desk.reserve(10) for _ in range(20)]
-    units = [Unit(Settle(hold=call, charge=n, now=LATER), desk.record(call, charged=n)) for n, call in enumerate(calls)]
+    units = [
+        JournalEntry(Settle(hold=call, charge=n, now=LATER), desk.record(call, charged=n))
+        for n, call in enumerate(calls)
+    ]
 
-    outcomes = [await future for future in [desk.writer.submit(accounting.apply, unit) for unit in units]]
+    outcomes = [await future for future in [desk.writer.submit(journal.apply, unit) for unit in units]]
 
     assert [outcome.charged for outcome in outcomes if isinstance(outcome, Ended)] == list(range(20))
 
@@ -202,7 +206,7 @@ def test_an_expired_hold_is_charged_its_floor_and_recorded_as_interrupted(desk: 
 
 def test_an_expired_hold_is_charged_what_was_checkpointed(desk: Desk) -> None:
     call = desk.reserve()
-    desk.writer.call(checkpoints.write, [Checkpoint(call, 60)])
+    desk.writer.call(leases.write, [Checkpoint(call, 60)])
 
     desk.expire(call)
 
@@ -255,7 +259,7 @@ def test_a_late_release_leaves_the_interrupted_record(desk: Desk) -> None:
     call = desk.reserve()
     desk.expire(call)
 
-    desk.writer.call(accounting.apply, Unit(Release(hold=call, now=LATER), desk.record(call, status="failed")))
+    desk.writer.call(journal.apply, JournalEntry(Release(hold=call, now=LATER), desk.record(call, status="failed")))
 
     assert Call.objects.get(pk=call).status == "interrupted"
 
@@ -307,7 +311,7 @@ def test_one_whose_course_is_gone_does_not_hinder_neighbours(desk: Desk) -> None
     other.student.course.delete()
 
     record = Record(replace(other.row(gone), charged=5))
-    desk.writer.call(accounting.apply, Unit(Settle(hold=gone, charge=5, now=LATER), record))
+    desk.writer.call(journal.apply, JournalEntry(Settle(hold=gone, charge=5, now=LATER), record))
     desk.settle(call, 70)
 
     assert Call.objects.get(pk=call).charged == 70

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from apps.chat.admission import (
+from apps.common.errors import Overloaded
+from apps.dataplane.admission import (
     MOST_LAG,
     MOST_STARTING,
     MOST_WAITING,
@@ -18,7 +19,6 @@ from apps.chat.admission import (
     Turn,
     overloaded,
 )
-from apps.common.errors import Overloaded
 
 # Decisions
 

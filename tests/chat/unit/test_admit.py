@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from apps.chat.pipeline import refuse_if_closed
-from apps.chat.plane import Plane
+from apps.chat.runtime import Plane
 from apps.common.errors import Unavailable
-from apps.conversations.spool import MAX_QUEUED, Spool, SpooledRecord
+from apps.conversations.spool.files import SpooledRecord
+from apps.conversations.spool.writer import MAX_QUEUED, Spool
 from tests.chat.unit.values import a_principal
 
 

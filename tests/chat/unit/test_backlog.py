@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from apps.chat import backlog
-from apps.chat.accounting import Unit
-from apps.chat.claims import Kept
+from apps.chat.accounting import outbox
+from apps.chat.accounting.journal import JournalEntry
+from apps.chat.idempotency.claims import ClaimEnd
 from apps.common.commit import StoreAway, Writer
 from apps.common.ids import new_id
 from apps.common.owners import Owner
-from apps.conversations import spool
 from apps.conversations.models import Call
-from apps.conversations.spool import Spool
+from apps.conversations.spool import files
+from apps.conversations.spool.writer import Spool
+from apps.quotas.ledger.movements import Release, Settle
 from apps.quotas.models import Hold
-from apps.quotas.movements import Release, Settle
 from tests.chat.unit.desk import LATER, Desk
 
 
@@ -30,16 +30,16 @@ class Machine:
     owner: Owner
     spool: Spool
 
-    def keep(self, unit: Unit, *, call: str) -> None:
-        asyncio.run(backlog.keep(self.spool, unit, call=call))
+    def keep(self, unit: JournalEntry, *, call: str) -> None:
+        asyncio.run(outbox.put(self.spool, unit, call=call))
 
     def make_up(self, writer: Writer, *, mine: Path | None = None) -> int:
         spools, owners = self.directory / "spool", self.directory / "owners"
-        return asyncio.run(backlog.make_up(writer, spools=spools, owners=owners, mine=mine or self.spool.path))
+        return asyncio.run(outbox.flush(writer, spools=spools, owners=owners, mine=mine or self.spool.path))
 
     @property
     def waiting(self) -> list[str]:
-        return [kept.call for kept in spool.settlements(self.spool.path)]
+        return [kept.call for kept in files.settlements(self.spool.path)]
 
 
 @pytest.fixture
@@ -51,21 +51,21 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     own_spool.stop()
 
 
-def settlement(desk: Desk, call: str, charge: int) -> Unit:
-    return Unit(Settle(hold=call, charge=charge, now=LATER), desk.record(call, hits=True, charged=charge))
+def settlement(desk: Desk, call: str, charge: int) -> JournalEntry:
+    return JournalEntry(Settle(hold=call, charge=charge, now=LATER), desk.record(call, hits=True, charged=charge))
 
 
 def test_a_unit_comes_back_from_the_disk_as_it_was(desk: Desk) -> None:
     call = new_id()
-    kept = Kept("claim", call, "sealed")
+    kept = ClaimEnd("claim", call, "sealed")
     units = [
         settlement(desk, call, 70),
         replace(settlement(desk, call, 70), kept=kept),
-        Unit(Release(hold=call, now=LATER), kept=replace(kept, answer=None)),
-        Unit(record=desk.record(call)),
+        JournalEntry(Release(hold=call, now=LATER), kept=replace(kept, answer=None)),
+        JournalEntry(record=desk.record(call)),
     ]
 
-    assert [backlog.from_body(backlog.to_body(unit)) for unit in units] == units
+    assert [outbox.from_body(outbox.to_body(unit)) for unit in units] == units
 
 
 def test_what_is_kept_is_settled_and_recorded(desk: Desk, machine: Machine) -> None:
@@ -94,22 +94,22 @@ def test_a_settlement_that_had_been_committed_after_all_changes_nothing(desk: De
 def test_a_disk_that_takes_nothing_keeps_nobody_waiting(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(backlog, "DISK_SECONDS", 0.01)
+    monkeypatch.setattr(outbox, "DISK_SECONDS", 0.01)
     stuck = Spool(tmp_path / "spool" / "stuck.sqlite3")  # its thread has not started
     call = desk.reserve()
 
-    asyncio.run(backlog.keep(stuck, settlement(desk, call, 70), call=call))
+    asyncio.run(outbox.put(stuck, settlement(desk, call, 70), call=call))
 
     assert f"the settlement of call {call}" in caplog.text
     stuck.start()
     stuck.stop()
-    assert [kept.call for kept in spool.settlements(stuck.path)] == [call]
+    assert [kept.call for kept in files.settlements(stuck.path)] == [call]
 
 
 def test_the_hold_of_a_reservation_of_which_nothing_was_known_is_released(desk: Desk, machine: Machine) -> None:
     call, never = desk.reserve(), new_id()
     for id in (call, never):
-        machine.keep(Unit(Release(hold=id, now=LATER)), call=id)
+        machine.keep(JournalEntry(Release(hold=id, now=LATER)), call=id)
 
     assert machine.make_up(desk.writer) == 2
     assert Hold.objects.get(pk=call).state == Hold.State.RELEASED
@@ -118,8 +118,8 @@ def test_the_hold_of_a_reservation_of_which_nothing_was_known_is_released(desk: 
 def test_more_than_are_read_at_once_are_all_made_up_for(desk: Desk, machine: Machine) -> None:
     calls = [new_id() for _ in range(1200)]
     for call in calls:
-        machine.spool.keep(call=call, settlement=backlog.to_body(Unit(record=desk.record(call))))
-    machine.keep(Unit(), call="last")
+        machine.spool.keep(call=call, settlement=outbox.to_body(JournalEntry(record=desk.record(call))))
+    machine.keep(JournalEntry(), call="last")
 
     assert machine.make_up(desk.writer) == 1201
     assert Call.objects.filter(pk__in=calls).count() == 1200
@@ -140,12 +140,12 @@ def test_what_the_database_refuses_for_good_stays_and_holds_up_nobody(
     desk: Desk, machine: Machine, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad, good = new_id(), new_id()
-    machine.keep(Unit(record=desk.record(bad, course_id=-1)), call=bad)
-    machine.keep(Unit(record=desk.record(good)), call=good)
+    machine.keep(JournalEntry(record=desk.record(bad, course_id=-1)), call=bad)
+    machine.keep(JournalEntry(record=desk.record(good)), call=good)
 
     made_up = machine.make_up(desk.writer), machine.make_up(desk.writer)
 
-    assert (made_up, machine.waiting, spool.is_empty(machine.spool.path)) == ((1, 0), [], False)
+    assert (made_up, machine.waiting, files.is_empty(machine.spool.path)) == ((1, 0), [], False)
     assert Call.objects.filter(pk=good).exists()
     assert caplog.text.count(f"The settlement of call {bad} was refused") == 1
 
@@ -167,16 +167,16 @@ def test_a_spool_that_is_removed_meanwhile_holds_nothing(
 ) -> None:
     """Another process has drained what a dead one left, and removes its file just when this one opens it."""
     gone = machine.directory / "spool" / "dead.sqlite3"
-    spool.connect(gone).close()
-    find = spool.settlements
+    files.connect(gone).close()
+    find = files.settlements
 
-    def remove_first(path: Path, **options: int) -> list[spool.KeptSettlement]:
+    def remove_first(path: Path, **options: int) -> list[files.KeptSettlement]:
         if path == gone:
             gone.unlink()
             raise sqlite3.OperationalError("disk I/O error")
         return find(path, **options)
 
-    monkeypatch.setattr(spool, "settlements", remove_first)
+    monkeypatch.setattr(files, "settlements", remove_first)
     call = desk.reserve()
     machine.keep(settlement(desk, call, 70), call=call)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.chat.charging import ABSURD, FREE, Charge, Ending, Seen, charge
+from apps.chat.accounting.charges import ABSURD, FREE, Charge, Ending, Seen, charge
 from apps.quotas.weights import Tokens, Weights
 
 PLAIN = Weights()

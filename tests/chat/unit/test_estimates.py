@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.chat.estimates import (
+from apps.chat.accounting.estimates import text_bytes
+from apps.chat.dialects.openai_chat.media import (
     FILE_LEAST,
     FILE_MOST,
     IMAGE_HIGH,
@@ -16,7 +17,6 @@ from apps.chat.estimates import (
     UNSEEN,
     Media,
     media_of,
-    text_bytes,
 )
 
 URL = "https://example.edu/a"

@@ -14,12 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.chat.guarding import AnswerBlocked, Guard, guard_of
-from apps.chat.holding import MARGIN
-from apps.chat.looking import RulesUnavailable
-from apps.chat.metering import StreamMeter, joined
+from apps.chat.dialects.openai_chat.answer import StreamMeter
+from apps.chat.guardrails.holdback import MARGIN
+from apps.chat.guardrails.notices import AnswerBlocked
+from apps.chat.guardrails.streams import Guard, guard_of
+from apps.chat.guardrails.workers import RulesUnavailable
+from apps.common.sse import joined
 from apps.providers.adapters import UpstreamBroken
-from apps.rules.engine import EngineFailed, Folded, Matcher
+from apps.rules.engine.matcher import EngineFailed, Folded, Matcher
 from apps.rules.rulebook import CompiledRule, Occasion, Rulebook
 from tests.chat.unit.values import NOW, a_call, a_rule
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from apps.chat import looking
-from apps.chat.looking import THREADS, RulesUnavailable
-from apps.rules.engine import EngineFailed
+from apps.chat.guardrails import workers
+from apps.chat.guardrails.workers import THREADS, RulesUnavailable
+from apps.rules.engine.matcher import EngineFailed
 from apps.rules.rulebook import Rulebook
 from tests.chat.unit.values import a_rule
 
@@ -38,37 +38,37 @@ def give_up() -> str:
 
 
 async def test_the_outcome_of_the_work_is_given() -> None:
-    assert await looking.run(lambda: "done", book=STRICT, call="c") == "done"
+    assert await workers.run(lambda: "done", book=STRICT, call="c") == "done"
 
 
 async def test_work_is_done_in_a_thread() -> None:
-    assert await looking.run(threading.current_thread, book=STRICT, call="c") is not threading.current_thread()
+    assert await workers.run(threading.current_thread, book=STRICT, call="c") is not threading.current_thread()
 
 
 async def test_work_that_is_late_lets_nothing_pass(gate: Gate) -> None:
     with pytest.raises(RulesUnavailable):
-        await looking.run(gate.work, book=STRICT, call="c")
+        await workers.run(gate.work, book=STRICT, call="c")
 
 
 async def test_an_engine_that_gives_up_lets_nothing_pass() -> None:
     with pytest.raises(RulesUnavailable):
-        await looking.run(give_up, book=STRICT, call="c")
+        await workers.run(give_up, book=STRICT, call="c")
 
 
 async def test_a_course_that_wishes_so_goes_unchecked_and_that_is_logged(
     gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = looking.UNCHECKED.labels(outcome="let_pass")._value.get()
+    before = workers.UNCHECKED.labels(outcome="let_pass")._value.get()
 
-    assert await looking.run(gate.work, book=LENIENT, call="c1") is None
-    assert await looking.run(give_up, book=LENIENT, call="c2") is None
+    assert await workers.run(gate.work, book=LENIENT, call="c1") is None
+    assert await workers.run(give_up, book=LENIENT, call="c2") is None
 
-    assert looking.UNCHECKED.labels(outcome="let_pass")._value.get() == before + 2
+    assert workers.UNCHECKED.labels(outcome="let_pass")._value.get() == before + 2
     assert [record.args and record.args[0] for record in caplog.records] == ["c1", "c2"]  # type: ignore[index]
 
 
 async def test_a_thread_that_waits_for_the_machine_is_not_late(gate: Gate) -> None:
-    waiting = asyncio.create_task(looking.in_thread(gate.wait, deadline=0.01))
+    waiting = asyncio.create_task(workers.in_thread(gate.wait, deadline=0.01))
     await asyncio.wait((waiting,), timeout=0.1)
 
     gate.set()
@@ -83,7 +83,7 @@ async def test_so_many_work_at_once_and_no_more(gate: Gate) -> None:
         started.release()
         return gate.wait()
 
-    waiting = [asyncio.create_task(looking.in_thread(work, deadline=None)) for _ in range(THREADS + 2)]
+    waiting = [asyncio.create_task(workers.in_thread(work, deadline=None)) for _ in range(THREADS + 2)]
     for _ in range(THREADS):
         await asyncio.to_thread(started.acquire)
     is_another_at_work = started.acquire(blocking=False)
@@ -94,10 +94,10 @@ async def test_so_many_work_at_once_and_no_more(gate: Gate) -> None:
 
 
 async def test_late_work_keeps_its_place_until_it_is_done(gate: Gate) -> None:
-    late = [asyncio.create_task(looking.in_thread(gate.work, deadline=0.01)) for _ in range(THREADS)]
+    late = [asyncio.create_task(workers.in_thread(gate.work, deadline=0.01)) for _ in range(THREADS)]
     outcomes = await asyncio.gather(*late, return_exceptions=True)
 
-    another = asyncio.create_task(looking.in_thread(lambda: "done"))
+    another = asyncio.create_task(workers.in_thread(lambda: "done"))
     await asyncio.sleep(0)
     is_waiting = not another.done()
     gate.set()
@@ -110,4 +110,4 @@ async def test_late_work_keeps_its_place_until_it_is_done(gate: Gate) -> None:
     ("size", "seconds"), [(0, 0.1), (32 * 1024, 0.1), (64 * 1024, 0.2), (10 * 2**20, 1.0)], ids=str
 )
 def test_what_is_longer_may_take_longer_up_to_a_bound(size: int, seconds: float) -> None:
-    assert looking.deadline_of(size) == pytest.approx(seconds)
+    assert workers.deadline_of(size) == pytest.approx(seconds)

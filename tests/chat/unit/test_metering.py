@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from apps.chat import texts
-from apps.chat.metering import MAX_ANSWER, MAX_EVENT, PlainMeter, StreamMeter
+from apps.chat.dialects.openai_chat.answer import MAX_ANSWER, MAX_EVENT, PlainMeter, StreamMeter
+from apps.chat.dialects.openai_chat.text import said
 from apps.providers.adapters import UpstreamBroken
 from apps.quotas.weights import Tokens
 
@@ -465,4 +465,4 @@ def test_an_answer_with_tool_calls_is_recognised_when_the_client_sends_it_again(
 
     meter = fed(*({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas))
 
-    assert meter.said() == texts.said(resent)
+    assert meter.said() == said(resent)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from apps.chat.opening import open_first, outgoing_body
+from apps.chat.dialects.openai_chat.request import outgoing_body
+from apps.chat.relay.upstream import open_first
 from apps.common.errors import GatewayError
 from apps.providers.adapters import Outgoing, Reason, UpstreamRefused
 from apps.providers.catalogue import Secret, Target

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from apps.chat.parsing import MAX_DEPTH, MAX_PARTS, ChatCall, parse
-from apps.chat.schemas import CHAT_BODY
+from apps.chat.call import ChatCall
+from apps.chat.dialects.openai_chat.request import MAX_DEPTH, MAX_PARTS, parse
+from apps.chat.dialects.openai_chat.schema import CHAT_BODY
 from apps.common.errors import GatewayError, InvalidRequest, NotAllowed, NotFound
 from apps.providers.catalogue import Catalogue
 from tests.chat.unit.values import a_catalogue, a_principal, a_route

@@ -14,9 +14,9 @@ from django.db import connection
 
 from apps.accounts.principals import Principal
 from apps.chat import pipeline
+from apps.chat.idempotency.keys import FIRST, Attempt
 from apps.chat.pipeline import Answer, Arrival
-from apps.chat.plane import Plane
-from apps.chat.repeats import FIRST, Attempt
+from apps.chat.runtime import Plane
 from apps.common import tracing
 from apps.common.commit import StoreAway
 from apps.common.errors import BlockedByRule, NotAllowed, NotFound, RateLimited, Unavailable
@@ -128,7 +128,7 @@ async def test_a_client_that_leaves_before_the_answer_begins(
     with pytest.raises(asyncio.CancelledError):
         await asking
 
-    assert [pump.is_deserted for pump in ledger.pumps] == [True]
+    assert [pump.is_orphaned for pump in ledger.pumps] == [True]
     says(adapter.upstream, completion("Hello"))
     await over(ledger)
 

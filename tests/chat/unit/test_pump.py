@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from apps.chat.outlet import QUEUE_BYTES
-from apps.chat.parsing import ChatCall
-from apps.chat.plane import Plane
-from apps.chat.pump import CLEAN_END_GRACE
+from apps.chat.call import ChatCall
+from apps.chat.relay.delivery import QUEUE_BYTES
+from apps.chat.relay.pump import CLEAN_END_GRACE
+from apps.chat.runtime import Plane
 from apps.common import commit
 from apps.common.errors import InternalError, Unavailable
 from apps.providers.adapters import UpstreamBroken, UpstreamRefused
@@ -134,7 +134,7 @@ async def test_a_plain_answer_leaves_once_it_is_settled(upstream: ScriptedUpstre
 
     pump.start()
     async with asyncio.timeout(SECONDS):
-        head = await pump.outlet.head()
+        head = await pump.delivery.head()
 
     assert (head.body, head.balances[0].used) == (body, 5)
     await ended(pump)
@@ -179,9 +179,9 @@ async def test_a_last_piece_that_the_client_never_took_makes_no_clean_end(
     filling = piece("x" * QUEUE_BYTES)
     upstream.say(filling, piece("the end") + FINISH + DONE)
     pump = streaming(ledger, desk)
-    await pump.outlet.head()
+    await pump.delivery.head()
     async with asyncio.timeout(SECONDS):
-        while not pump.outlet.is_sending:  # noqa: ASYNC110  # seen from here, it is sending only when it waits
+        while not pump.delivery.is_sending:  # noqa: ASYNC110  # seen from here, it is sending only when it waits
             await asyncio.sleep(0)
 
     pump.halt("client_stalled")
@@ -409,9 +409,9 @@ async def test_a_client_that_reads_no_more_is_told_from_a_provider_that_says_no_
 ) -> None:
     upstream.say(*[piece("Hello" * 1_000)] * 20)
     pump = streaming(ledger, desk)
-    await pump.outlet.head()
+    await pump.delivery.head()
     async with asyncio.timeout(SECONDS):
-        while not pump.outlet.is_sending:  # noqa: ASYNC110  # seen from here, it is sending only when it waits
+        while not pump.delivery.is_sending:  # noqa: ASYNC110  # seen from here, it is sending only when it waits
             await asyncio.sleep(0)
 
     pump.check_stall(time.monotonic() + 61, limit=60)
@@ -425,13 +425,13 @@ async def test_a_process_stops_only_when_calls_that_began_meanwhile_are_settled_
     upstream: ScriptedUpstream, ledger: Plane, desk: Desk
 ) -> None:
     first = streaming(ledger, desk)
-    await first.outlet.head()
+    await first.delivery.head()
     stopping = asyncio.create_task(ledger.drain(seconds=0.2))
     await asyncio.sleep(0)
 
     ledger.adapters = {"openai": ScriptedAdapter()}
     second = streaming(ledger, desk)  # it had been let in before
-    await second.outlet.head()
+    await second.delivery.head()
     upstream.say(piece("Hello"), FINISH)
     upstream.end()
     await stopping
@@ -501,7 +501,7 @@ async def test_an_answer_that_somebody_reads_is_not_stopped_for_want_of_a_reader
     await read(pump, blocks=1)
 
     pump.stop_if_unread()
-    assert not pump.is_deserted
+    assert not pump.is_orphaned
     upstream.say(FINISH, usage(200, 100), DONE)
     upstream.end()
 

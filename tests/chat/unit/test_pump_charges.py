@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from apps.chat.charging import most_text
-from apps.chat.plane import Plane
+from apps.chat.accounting.charges import most_text
+from apps.chat.runtime import Plane
 from tests.chat.unit.desk import Desk
 from tests.chat.unit.pumps import ended, read, record_of, streaming
 from tests.chat.unit.upstreams import (

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from apps.chat.guarding import guard_of
-from apps.chat.parsing import ChatCall
-from apps.chat.plane import Plane
-from apps.chat.pump import Pump
+from apps.chat.call import ChatCall
+from apps.chat.guardrails.streams import guard_of
+from apps.chat.relay.pump import Pump
+from apps.chat.runtime import Plane
 from apps.common.errors import GatewayError, InternalError
 from apps.providers.adapters import UpstreamBroken
 from apps.quotas.models import Hold
@@ -42,7 +42,7 @@ async def test_a_plain_answer_leaves_as_the_rules_let_it(upstream: ScriptedUpstr
     pump = guarded(ledger, call_of(desk), action="redact")
 
     async with asyncio.timeout(SECONDS):
-        head = await pump.outlet.head()
+        head = await pump.delivery.head()
 
     await ended(pump)
     assert b"The [code] is easy" in (head.body or b"")
@@ -73,7 +73,7 @@ async def test_nothing_held_leaves_when_we_end_the_answer(
     upstream.say(piece("Hello EXA"))
     pump = guarded(ledger, call_of(desk, is_stream=True), action="redact")
     async with asyncio.timeout(SECONDS):
-        await pump.outlet.head()
+        await pump.delivery.head()
 
     pump.halt("shutting_down")
     blocks = b"".join(await read(pump))

@@ -8,11 +8,11 @@ from typing import Any
 
 from django.db import connection
 
-from apps.chat import answers
+from apps.chat.call import ChatCall
+from apps.chat.idempotency import stored_answers
+from apps.chat.idempotency.keys import ANSWER_BYTES, Claim, Repeatable
 from apps.chat.models import Repeat
-from apps.chat.parsing import ChatCall
-from apps.chat.plane import Plane
-from apps.chat.repeats import ANSWER_BYTES, Claim, Repeatable
+from apps.chat.runtime import Plane
 from apps.providers.adapters import UpstreamBroken
 from tests.chat.unit.desk import Desk
 from tests.chat.unit.pumps import SECONDS, call_of, ended, failure_of, pump_of, read
@@ -46,7 +46,7 @@ async def kept_of(call: ChatCall) -> Repeat | None:
 
 
 def found(ledger: Plane) -> Any:
-    return ledger.retries.find(RETRIED.digest or b"", now=time.monotonic())
+    return ledger.recent.find(RETRIED.digest or b"", now=time.monotonic())
 
 
 async def test_who_takes_over_gets_the_answer_from_its_first_block_and_the_provider_is_not_stopped(
@@ -56,8 +56,8 @@ async def test_who_takes_over_gets_the_answer_from_its_first_block_and_the_provi
     pump = pump_of(ledger, call_of(desk, is_stream=True), repeatable=RETRIED)
     pump.start()
     await read(pump, blocks=1)
-    pump.client_left(pump.outlet.reader)
-    deserted = found(ledger)
+    pump.client_left(pump.delivery.reader)
+    orphaned = found(ledger)
 
     pump.join()
     upstream.say(piece(" you"), FINISH)
@@ -65,7 +65,7 @@ async def test_who_takes_over_gets_the_answer_from_its_first_block_and_the_provi
     blocks = await read(pump)
 
     await ended(pump)
-    assert deserted is pump
+    assert orphaned is pump
     assert blocks == [piece("Hello"), piece(" you"), FINISH, DONE]
     assert found(ledger).content == b"".join(blocks)
 
@@ -77,14 +77,14 @@ async def test_a_client_that_has_been_taken_over_from_can_go(
     pump = pump_of(ledger, call_of(desk, is_stream=True), repeatable=RETRIED)
     pump.start()
     await read(pump, blocks=1)
-    first = pump.outlet.reader
+    first = pump.delivery.reader
     pump.join()
 
     pump.client_left(first)
 
-    was_noticed = pump.is_deserted
-    pump.client_left(pump.outlet.reader)
-    assert (was_noticed, pump.is_deserted) == (False, True)
+    was_noticed = pump.is_orphaned
+    pump.client_left(pump.delivery.reader)
+    assert (was_noticed, pump.is_orphaned) == (False, True)
     upstream.say(FINISH)
     upstream.end()
     await ended(pump)
@@ -96,14 +96,14 @@ async def test_who_comes_back_before_anything_was_sent_finds_it_sent(ledger: Pla
     pump = pump_of(ledger, call_of(desk), repeatable=RETRIED)
     pump.start()
     await asyncio.sleep(0)  # it waits for its reservation now
-    pump.client_left(pump.outlet.reader)
+    pump.client_left(pump.delivery.reader)
 
     pump.join()
     ledger.writer.start()
     adapter.upstream.say(completion("Hello"))
     adapter.upstream.end()
     async with asyncio.timeout(SECONDS):
-        head = await pump.outlet.head()
+        head = await pump.delivery.head()
 
     await ended(pump)
     assert head.body == found(ledger).content == completion("Hello")
@@ -177,14 +177,14 @@ async def test_a_claimed_answer_goes_on_without_its_client_and_is_kept(
     pump.start()
     await read(pump, blocks=1)
 
-    pump.client_left(pump.outlet.reader)
+    pump.client_left(pump.delivery.reader)
     upstream.say(FINISH)
     upstream.end()
     await ended(pump)
 
     kept = await kept_of(call)
     assert kept is not None
-    stored = await answers.unseal(kept.answer, claim=kept.pk)
+    stored = await stored_answers.unseal(kept.answer, claim=kept.pk)
     assert stored is not None
     assert (kept.state, stored.content) == ("done", piece("Hello") + FINISH + DONE)
 

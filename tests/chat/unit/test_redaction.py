@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from apps.chat.screening import Screened, look, refusal
-from apps.rules.engine import EngineFailed
-from apps.rules.redaction import Cut, moved
+from apps.chat.guardrails.notices import refusal
+from apps.chat.guardrails.prompts import Screened, look
+from apps.rules.cuts import Cut, moved
+from apps.rules.engine.matcher import EngineFailed
 from apps.rules.rulebook import MOST_REDACTED, CompiledRule, Occasion, Rulebook
 from tests.chat.unit.values import NOW, a_call, a_rule
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from apps.chat.looking import THREAD_ABOVE, RulesUnavailable
-from apps.chat.parsing import ChatCall
-from apps.chat.screening import headers, refusal, with_guidance
-from apps.chat.screening import screen as screened
-from apps.rules.engine import EngineFailed, Folded, Matcher, Span
+from apps.chat.call import ChatCall
+from apps.chat.dialects.openai_chat.request import with_guidance
+from apps.chat.guardrails.notices import headers, refusal
+from apps.chat.guardrails.prompts import screen as screened
+from apps.chat.guardrails.workers import THREAD_ABOVE, RulesUnavailable
+from apps.rules.engine.matcher import EngineFailed, Folded, Matcher, Span
 from apps.rules.rulebook import NO_RULES, CompiledRule, Hit, Occasion, Rulebook, Verdict
 from tests.chat.unit.values import NOW, a_call, a_principal, a_rule
 

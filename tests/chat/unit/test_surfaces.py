@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apps.chat.surfaces import BESIDE, chat_surfaces, kind_of
+from apps.chat.guardrails.fields import BESIDE, chat_surfaces, kind_of
 
 PICTURE = f"data:image/png;base64,{b64encode(bytes(range(200))).decode()}"
 TEXT_FILE = f"data:text/plain;base64,{b64encode(b'my words').decode()}"

@@ -4,17 +4,19 @@ import itertools
 
 import pytest
 
-from apps.chat.plane import Plane
-from apps.chat.transcripts import KnownEnds, Transcript
-from apps.conversations import spool, threads
-from apps.conversations.spool import MAX_QUEUED_BYTES, SpooledRecord, SpooledTurn
+from apps.chat.accounting.transcripts import KnownEnds, Transcript
+from apps.chat.runtime import Plane
+from apps.conversations import history
+from apps.conversations.spool import files
+from apps.conversations.spool.files import SpooledRecord, SpooledTurn
+from apps.conversations.spool.writer import MAX_QUEUED_BYTES
 from tests.chat.unit.values import a_call, a_principal
 
 
 def spooled(plane: Plane) -> list[SpooledRecord]:
     """What has been spooled; nothing more can be afterwards."""
     plane.spool.stop()
-    file = spool.connect(plane.spool.path)
+    file = files.connect(plane.spool.path)
     bodies = file.execute("SELECT body FROM records ORDER BY id").fetchall()
     file.close()
     return [SpooledRecord.from_body(body) for (body,) in bodies]
@@ -26,8 +28,8 @@ def turns(records: list[SpooledRecord]) -> list[tuple[int, int | None, str, str]
 
 def end_of(*texts: str) -> str:
     """The tail of a call with these messages, of which the last is its answer."""
-    place = threads.locate(a_call(*texts[:-1]).messages, membership_id=2)
-    return threads.extend(place.digest, "assistant", texts[-1])
+    place = history.locate(a_call(*texts[:-1]).messages, membership_id=2)
+    return history.extend(place.digest, "assistant", texts[-1])
 
 
 async def test_prompt_and_answer_are_one_record_with_their_place(plane: Plane) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.chat.surfaces import Surface
-from apps.chat.views import View, views
+from apps.chat.guardrails.derived import View, views
+from apps.chat.guardrails.fields import Surface
 
 
 def joined(*texts: str) -> list[View]:

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from apps.accounts.principals import Principal
-from apps.chat.parsing import ChatCall
-from apps.conversations.threads import Message
+from apps.chat.call import ChatCall
+from apps.conversations.history import Message
 from apps.providers.catalogue import Catalogue, Route, Secret, Target
 from apps.rules.rulebook import CompiledRule
 

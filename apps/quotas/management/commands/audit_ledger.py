@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.quotas.audit import audit
+from apps.quotas.ledger.audit import audit
 
 
 class Command(BaseCommand):

@@ -1,0 +1,78 @@
+"""What a call may cost before it is known: estimates of its prompt and its answer, in weighted tokens."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from apps.chat.accounting.charges import BYTES_A_TOKEN
+from apps.chat.call import ChatCall
+from apps.quotas.weights import Tokens, Weights
+
+
+class Ratios:
+    """Tokens per byte of request, learned for each model from what providers report."""
+
+    START = 1 / 3
+    _SHARE = 0.05
+    _LOWEST, _HIGHEST = (
+        1 / BYTES_A_TOKEN,
+        1.0,
+    )  # no text has longer tokens: a provider that counts fewer must not make it cheap
+
+    def __init__(self) -> None:
+        self._by_model: dict[str, float] = {}
+
+    def estimate(self, model: str, size: int) -> int:
+        """The tokens that so many bytes are likely to be, rounded up."""
+        return int(size * self._by_model.get(model, self.START)) + 1
+
+    def learn(self, model: str, *, size: int, tokens: int) -> None:
+        seen = min(self._HIGHEST, max(self._LOWEST, tokens / max(size, 1)))
+        known = self._by_model.get(model, self.START)
+        self._by_model[model] = known + self._SHARE * (seen - known)
+
+
+def text_bytes(size: int, guidance: Iterable[str]) -> int:
+    """The bytes that count as text: those of the request, and of what rules add to it."""
+    return size + sum(len(text.encode()) for text in guidance)
+
+
+def weights_of(call: ChatCall) -> Weights:
+    route = call.route
+    return Weights(input=route.input_weight, cached_input=route.cached_input_weight, output=route.output_weight)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a call may cost: token counts, and the weighted amounts to hold and to insist on."""
+
+    input: int
+    output: int
+    amount: int
+    least: int
+    floor: int
+
+    @classmethod
+    def of(
+        cls, call: ChatCall, *, input: int, default_output: int, least_output: int, most_output: int | None = None
+    ) -> "Estimate":
+        """`input` is the likely prompt in tokens; a quarter is held on top of it, as estimates err.
+
+        No answer gets longer than the client, the course (`most_output`) and the model allow.
+        """
+        weights = weights_of(call)
+        output = min(call.max_output or default_output, call.route.max_output_tokens)
+        output = output if most_output is None else min(output, most_output)
+        held = input + input // 4
+        return cls(
+            input=held,
+            output=output,
+            amount=weights.weigh(Tokens(input=held, output=output * call.choices)),
+            least=weights.weigh(Tokens(input=held, output=min(output, least_output) * call.choices)),
+            floor=weights.weigh(Tokens(input=input)),
+        )
+
+    def output_within(self, amount: int, call: ChatCall) -> int:
+        """The output tokens of each choice that the held amount pays for."""
+        weights = weights_of(call)
+        affordable = weights.affordable_output(amount - weights.weigh(Tokens(input=self.input)))
+        return self.output if affordable is None else max(1, min(self.output, affordable // call.choices))

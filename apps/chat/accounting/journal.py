@@ -1,0 +1,96 @@
+"""Accounting: what chat writes in one transaction: a movement of the ledger and the record of the call."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import orjson
+
+from apps.chat.idempotency import claims
+from apps.chat.idempotency.claims import ClaimEnd
+from apps.chat.idempotency.keys import Claim, ClaimTaken
+from apps.common.cursor import Cursor
+from apps.conversations import call_rows
+from apps.conversations.call_rows import CallRow, HitRow, Record
+from apps.quotas.ledger import ledger
+from apps.quotas.ledger.movements import ADJUSTED, Ended, Expire, Held, Movement, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """A movement, a record, or both. The record of a movement that comes too late is dropped with it.
+
+    `claim`: only if it can be had is the movement made, a reservation; else it is ClaimTaken. `kept` ends a claim.
+    """
+
+    movement: Movement | None = None
+    record: Record | None = None
+    claim: Claim | None = None
+    kept: ClaimEnd | None = None
+
+
+def apply(cursor: Cursor, units: Sequence[JournalEntry]) -> list[Outcome | ClaimTaken]:
+    """A function for the writer: claims, then the ledger's batch, then the records of what it changed."""
+    taken = _claim(cursor, units)
+    moving = [unit for unit in units if unit.movement is not None and id(unit) not in taken]
+    outcomes = dict(zip(map(id, moving), ledger.apply(cursor, [u.movement for u in moving if u.movement]), strict=True))
+    records: list[Record] = []
+    corrected: list[Record] = []
+    for unit in units:
+        outcome = outcomes.get(id(unit))
+        if unit.record is None or (isinstance(outcome, Ended) and not outcome.changed):
+            continue
+        is_late = isinstance(outcome, Ended) and outcome.state == ADJUSTED
+        (corrected if is_late else records).append(unit.record)
+    call_rows.insert(cursor, records)
+    call_rows.correct(cursor, corrected)
+    _end_claims(cursor, units, outcomes)
+    return [taken.get(id(unit)) or outcomes.get(id(unit)) for unit in units]
+
+
+def _claim(cursor: Cursor, units: Sequence[JournalEntry]) -> dict[int, ClaimTaken]:
+    """Make the claims there are; by unit, those that could not be had."""
+    wanted = [unit.claim for unit in units if unit.claim is not None]
+    taken = claims.take(cursor, wanted) if wanted else {}
+    return {id(unit): taken[unit.claim.call] for unit in units if unit.claim is not None and unit.claim.call in taken}
+
+
+def _end_claims(cursor: Cursor, units: Sequence[JournalEntry], outcomes: dict[int, Outcome]) -> None:
+    """End those that are over, and take back those whose reservation was refused."""
+    claims.end(cursor, [unit.kept for unit in units if unit.kept is not None])
+    made = [unit for unit in units if unit.claim is not None and id(unit) in outcomes]
+    claims.drop(cursor, [u.claim.call for u in made if u.claim and not isinstance(outcomes[id(u)], Held)])
+
+
+def expire(cursor: Cursor, units: Sequence[tuple[str, datetime]]) -> list[bool]:
+    """A function for the writer: charge holds that nobody answers for, and record their calls as interrupted."""
+    outcomes = ledger.apply(cursor, [Expire(hold=hold, now=now) for hold, now in units])
+    done = [isinstance(outcome, Ended) and outcome.changed for outcome in outcomes]
+    records = [
+        _interrupted(hold, outcome, now)
+        for (hold, now), outcome, changed in zip(units, outcomes, done, strict=True)
+        if changed and isinstance(outcome, Ended)
+    ]
+    call_rows.insert(cursor, records)
+    claims.drop(cursor, [hold for (hold, _), changed in zip(units, done, strict=True) if changed])
+    return done
+
+
+def identity(row: CallRow, hits: Sequence[HitRow]) -> str:
+    """What `expire` needs to write a call down, as the hold keeps it."""
+    return orjson.dumps({"call": row, "hits": hits}).decode()
+
+
+def _interrupted(hold: str, ended: Ended, now: datetime) -> Record:
+    kept = orjson.loads(ended.identity)
+    started_at = datetime.fromisoformat(kept["call"].pop("started_at"))
+    row = CallRow(**kept["call"], started_at=started_at)
+    row = replace(
+        row,
+        status="interrupted",
+        error_code="gateway_crashed",
+        charged=ended.charged,
+        is_estimated=True,
+        duration_ms=int((now - started_at).total_seconds() * 1000),
+    )
+    return Record(row, tuple(HitRow(**hit) for hit in kept["hits"]))

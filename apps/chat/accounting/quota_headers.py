@@ -1,0 +1,37 @@
+"""The headers that tell a student what is left of the week."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from operator import itemgetter
+
+from apps.quotas.ledger.movements import WARN_FROM, Balance, percentage_used
+from apps.quotas.rate_limits.requests import duration
+from apps.quotas.weeks import Week
+
+
+def quota_headers(balances: Sequence[Balance], *, now: datetime) -> dict[str, str]:
+    """The student's own limit and reset, what is left over all accounts, and from 80 percent on how much is used.
+
+    The tightest of these allowances also goes by the names that OpenAI's clients know: it is the limit that they meet.
+    Where nothing is limited, there is nothing to say but the reset.
+    """
+    own = balances[0]
+    headers = {"x-quota-reset": _rfc3339(own.account.week)}
+    if (limit := own.limit) is not None:
+        headers["x-quota-limit-tokens"] = str(limit)
+        if (used := percentage_used(own)) >= WARN_FROM:
+            headers["x-quota-warning"] = str(used)
+    limited = [(left, one) for one in balances if (left := one.remaining) is not None]
+    if limited:
+        left, tightest = min(limited, key=itemgetter(0))
+        headers |= {
+            "x-quota-remaining-tokens": str(left),
+            "x-ratelimit-limit-tokens": str(tightest.limit),
+            "x-ratelimit-remaining-tokens": str(left),
+            "x-ratelimit-reset-tokens": duration((tightest.account.week.ends_at - now) // timedelta(microseconds=1)),
+        }
+    return headers
+
+
+def _rfc3339(week: Week) -> str:
+    return week.ends_at.isoformat().replace("+00:00", "Z")

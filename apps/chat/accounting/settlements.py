@@ -1,0 +1,136 @@
+"""Settling: the end of an answer, charged and written down in one transaction."""
+
+import asyncio
+import logging
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from apps.chat.accounting import journal, outbox, records
+from apps.chat.accounting.charges import Charge, Ending, Seen, charge
+from apps.chat.accounting.estimates import text_bytes, weights_of
+from apps.chat.accounting.journal import JournalEntry
+from apps.chat.accounting.reservations import Reservation
+from apps.chat.call import Accepted, ChatCall
+from apps.chat.dialects.openai_chat.answer import PlainMeter, StreamMeter
+from apps.chat.idempotency.claims import ClaimEnd
+from apps.common.commit import StoreAway
+from apps.conversations.call_rows import Record
+from apps.quotas.ledger.movements import Balance, Ended, Release, Settle
+from apps.rules.rulebook import Verdict
+
+if TYPE_CHECKING:
+    from apps.chat.runtime import Plane
+
+logger = logging.getLogger(__name__)
+
+RETRY_PAUSES = (0.1, 0.3)  # long enough for a database that restarts; beyond that the student should not wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """An answer that is over: what was asked, held, opened and metered, and how it ended.
+
+    `relayed_bytes` is the text that had passed when the client left, or all of it.
+    """
+
+    call: ChatCall
+    verdict: Verdict
+    reservation: Reservation
+    opened: Accepted | None
+    meter: PlainMeter | StreamMeter
+    relayed_bytes: int
+    ending: Ending
+    error_code: str
+    may_have_been_sent: bool
+    started_at: datetime
+    first_byte_ms: int | None
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was charged, and how the accounts stand after it."""
+
+    charged: int
+    balances: tuple[Balance, ...]
+
+
+async def settle(
+    plane: "Plane", closed: Closed, *, kept: ClaimEnd | None = None, after: Future[None] | None = None
+) -> Settled:
+    """Charge and record. While the database is away, what is to be charged and recorded is kept on disk instead.
+
+    `kept`: what becomes of the claim of a call that carried an Idempotency-Key. `after`: until then it waits.
+    """
+    cost = cost_of(plane, closed)
+    _learn(plane, closed, cost)
+    now = datetime.now(UTC)
+    call = closed.call
+    movement = Release(hold=call.id, now=now) if cost.is_free else Settle(hold=call.id, charge=cost.amount, now=now)
+    outcome = await _commit(
+        plane, JournalEntry(movement, record_of(closed, cost), kept=kept), call=call.id, after=after
+    )
+    held = closed.reservation.balances
+    if not isinstance(outcome, Ended):
+        return Settled(cost.amount, held)
+    changed = zip(held, outcome.totals, strict=True)
+    return Settled(cost.amount, tuple(Balance(balance.account, *totals) for balance, totals in changed))
+
+
+async def _commit(plane: "Plane", unit: JournalEntry, *, call: str, after: Future[None] | None) -> object:
+    """The outcome, or None if the database is away and the unit is kept instead."""
+    for pause in RETRY_PAUSES:
+        try:
+            return await plane.writer.submit(journal.apply, unit, after=after)
+        except StoreAway:
+            await asyncio.sleep(pause)
+    await outbox.put(plane.spool, unit, call=call)
+    logger.warning("Call %s is settled as soon as the database is back", call)
+    return None
+
+
+def cost_of(plane: "Plane", closed: Closed) -> Charge:
+    relayed = plane.ratios.estimate(closed.call.route.name, closed.relayed_bytes) if closed.relayed_bytes else 0
+    # Of a plain answer that did not end well nothing has reached the student; one that a rule stopped had ended well.
+    reached = relayed if closed.call.is_stream or closed.ending in ("answered", "blocked") else 0
+    seen = Seen(
+        ending=closed.ending,
+        was_sent=closed.may_have_been_sent,
+        reported=closed.meter.usage,
+        input_estimate=closed.reservation.input_estimate,
+        relayed_estimate=reached,
+        held=closed.reservation.amount,
+        is_final=closed.meter.is_usage_final,
+    )
+    return charge(seen, weights_of(closed.call))
+
+
+def _learn(plane: "Plane", closed: Closed, cost: Charge) -> None:
+    """Let the provider's own count of the prompt improve the next estimates. One with images tells nothing of text."""
+    if closed.meter.usage is None or cost.is_estimated or cost.is_free or closed.call.media_tokens:
+        return
+    size = text_bytes(closed.call.size, closed.verdict.guidance)
+    plane.ratios.learn(closed.call.route.name, size=size, tokens=closed.meter.usage.input)
+
+
+def record_of(closed: Closed, cost: Charge) -> Record:
+    opened = closed.opened
+    target = opened.candidate.target if opened else None
+    row = replace(
+        records.row_of(closed.call, now=closed.started_at),
+        provider=target.provider if target else "",
+        upstream_model=target.upstream_model if target else "",
+        attempts=opened.attempts if opened else 0,
+        status=closed.ending,
+        error_code=closed.error_code,
+        input_tokens=cost.tokens.input,
+        cached_input_tokens=cost.tokens.cached_input,
+        output_tokens=cost.tokens.output,
+        charged=cost.amount,
+        is_estimated=cost.is_estimated,
+        first_byte_ms=closed.first_byte_ms,
+        duration_ms=closed.duration_ms,
+    )
+    return Record(row, records.hit_rows(closed.call, closed.verdict))

@@ -1,0 +1,158 @@
+"""From the bytes of a request to a call. Pure, but for the catalogue that is passed in."""
+
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from apps.accounts.principals import Principal
+from apps.chat.call import ChatCall
+from apps.chat.dialects.openai_chat.media import media_of
+from apps.chat.dialects.openai_chat.schema import CHAT_BODY
+from apps.chat.dialects.openai_chat.text import messages_of
+from apps.common.errors import InvalidRequest, NotAllowed, NotFound
+from apps.common.tracing import Trace, begun
+from apps.providers.catalogue import Catalogue, Route
+from apps.providers.routing import Candidate
+
+MAX_DEPTH = 64
+MAX_PARTS = 10_000
+
+
+def parse(raw: bytes, *, id: str, principal: Principal, catalogue: Catalogue, trace: Trace | None = None) -> ChatCall:
+    """Raises InvalidRequest, NotFound or NotAllowed."""
+    body = _decode(raw)
+    _check_number(body)
+    _check_shape(body)
+    route = _route(body["model"], principal, catalogue)
+    caps = [cap for cap in (body.get("max_tokens"), body.get("max_completion_tokens")) if cap is not None]
+    is_stream = bool(body.get("stream"))
+    media = media_of(body["messages"])
+    return ChatCall(
+        id=id,
+        principal=principal,
+        route=route,
+        body=body,
+        size=len(raw) - media.bytes,
+        messages=messages_of(body),
+        is_stream=is_stream,
+        wants_usage=is_stream and bool((body.get("stream_options") or {}).get("include_usage")),
+        max_output=max(caps, default=None),
+        choices=body.get("n") or 1,
+        media_tokens=media.tokens,
+        trace=trace or begun(),
+    )
+
+
+def _decode(raw: bytes) -> dict[str, Any]:
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(
+            "invalid_json", f"The body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        ) from error
+    if not isinstance(body, dict):
+        raise InvalidRequest("invalid_json", "The body must be a JSON object with 'model' and 'messages'.")
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _is_deep(body):
+        raise InvalidRequest("too_deep", f"The body is nested more than {MAX_DEPTH} levels deep. Flatten it.")
+    return body
+
+
+def _is_deep(body: Any) -> bool:
+    level = [body]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for value in level
+            if isinstance(value, dict | list)
+            for child in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return False
+    return any(isinstance(value, dict | list) for value in level)
+
+
+def _check_number(body: dict[str, Any]) -> None:
+    """Each part costs the event loop something, and hundreds of thousands of empty ones fit into a body."""
+    messages = body.get("messages")
+    lists = (
+        message.get(key)
+        for message in (messages if isinstance(messages, list) else ())
+        if isinstance(message, dict)
+        for key in ("content", "tool_calls")
+    )
+    if sum(len(parts) for parts in lists if isinstance(parts, list)) > MAX_PARTS:
+        raise InvalidRequest(
+            "too_many_parts",
+            f"The messages have more than {MAX_PARTS:,} parts together. Join texts that belong together.",
+            param="messages",
+        )
+
+
+def _check_shape(body: dict[str, Any]) -> None:
+    if body.get("models"):  # OpenRouter would let any of them answer, whatever it costs and whoever may use it
+        raise InvalidRequest(
+            "unsupported_parameter",
+            "Name one model, in 'model', and leave 'models' out: the course decides which models answer.",
+            param="models",
+        )
+    try:
+        CHAT_BODY.validate_python(body)
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_context=False, include_input=False)
+        # Of the alternatives that a field allows, the one that fits furthest is the one that was meant.
+        wrong = max(errors, key=lambda found: len(found["loc"]))
+        param = _path(wrong["loc"])
+        sentence = f"'{param}': {wrong['msg'][0].lower()}{wrong['msg'][1:]}."
+        code = "missing_required_parameter" if wrong["type"] == "missing" else "invalid_value"
+        raise InvalidRequest(
+            code, f"The request is wrong at {sentence} Correct it and send it again.", param=param
+        ) from None
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """messages[0].content, without the names of alternatives that pydantic adds for unions."""
+    path = ""
+    for step in location:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        elif step.isidentifier() and step not in ("str", "int", "bool", "none") and not step[:1].isupper():
+            path += f".{step}" if path else step
+    return path
+
+
+def _route(name: str, principal: Principal, catalogue: Catalogue) -> Route:
+    route = catalogue.routes.get(name)
+    if route is not None and catalogue.allows(principal.course_id, name):
+        return route
+    allowed = ", ".join(route.name for route in catalogue.of(principal.course_id)) or "none yet"
+    if route is None:
+        raise NotFound(
+            "model_not_found",
+            f"There is no model '{name[:100]}' here. Your course allows: {allowed}.",
+            param="model",
+        )
+    raise NotAllowed("model_not_allowed", f"Your course does not allow '{name}'. It allows: {allowed}.", param="model")
+
+
+def with_guidance(messages: list[dict[str, Any]], guidance: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The messages with the guidance as system messages behind the last of the client's own: it has the last word."""
+    if not guidance:
+        return messages
+    own = (n + 1 for n, message in enumerate(messages) if message["role"] in ("system", "developer"))
+    place = max(own, default=0)
+    added = [{"role": "system", "content": text} for text in guidance]
+    return [*messages[:place], *added, *messages[place:]]
+
+
+def outgoing_body(call: ChatCall, candidate: Candidate, *, output: int, guidance: tuple[str, ...]) -> dict[str, Any]:
+    """The client's body with model, messages, output cap and stream options replaced, and nothing else."""
+    body = dict(call.body)
+    body["model"] = candidate.target.upstream_model
+    body["messages"] = with_guidance(body["messages"], guidance)
+    named = [key for key in ("max_tokens", "max_completion_tokens") if body.get(key) is not None]
+    for key in named or [candidate.target.output_cap]:
+        body[key] = min(output, body.get(key) or output)
+    if call.is_stream:
+        body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+    return body

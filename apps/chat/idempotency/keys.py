@@ -1,0 +1,138 @@
+"""Repeats: how a request tells that it may have been sent before, and what it is answered then. Pure.
+
+A caller who wants a request to be carried out once sends an `Idempotency-Key` of its own. The official clients send
+none, but number their attempts: `x-stainless-retry-count` is 0 first, and more when they repeat what got no answer.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from apps.common.errors import Conflict, GatewayError, InvalidRequest
+
+KEPT_FOR = timedelta(hours=24)
+ANSWER_BYTES = 2**20  # of an answer that is kept; longer ones are not
+WAIT_SECONDS = 2  # until a request may ask again for an answer that is still being made
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What the headers of a request say: its key, and how often the client has sent it before, if it counts that."""
+
+    key: str | None = None
+    number: int | None = None
+
+
+FIRST = Attempt()
+
+
+def attempt_of(meta: Mapping[str, Any]) -> Attempt:
+    """Read the headers of a Django request. Raises InvalidRequest."""
+    key, number = meta.get("HTTP_IDEMPOTENCY_KEY"), meta.get("HTTP_X_STAINLESS_RETRY_COUNT")
+    if key is None and number is None:
+        return FIRST
+    if key is not None and not _KEY.fullmatch(key):
+        raise InvalidRequest(
+            "invalid_idempotency_key",
+            "Idempotency-Key must be 1 to 255 visible ASCII characters, such as a UUID. Correct it or leave it out.",
+            param="Idempotency-Key",
+        )
+    is_count = number is not None and number.isascii() and number.isdigit() and len(number) < 4
+    return Attempt(key, int(number) if number is not None and is_count else None)
+
+
+def digest_of(raw: bytes, *, key_id: int) -> bytes:
+    """What the attempts of one client have in common: the API key and every byte of the body."""
+    return hashlib.blake2b(raw, digest_size=16, salt=key_id.to_bytes(16)).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """That a call carries out what an Idempotency-Key stands for. `body` is the digest of the request's body."""
+
+    id: str
+    body: str
+    call: str
+    membership: int
+    now: datetime
+
+    @classmethod
+    def of(cls, key: str, raw: bytes, *, call: str, membership: int, now: datetime) -> "Claim":
+        """A key is its holder's own: nobody learns from it whether somebody else has used the same."""
+        id = hashlib.sha256(f"{membership} {key}".encode()).hexdigest()
+        # With the pepper: what a rule takes out of the body must not be guessed from the digest of the whole.
+        body = hmac.digest(settings.KEY_PEPPER.encode(), raw, "sha256").hex()
+        return cls(id, body, call, membership, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeatable:
+    """By what a call's answer can be asked for again: a claim, or the digest that attempts of one client share."""
+
+    claim: Claim | None = None
+    digest: bytes | None = None
+
+    def __bool__(self) -> bool:
+        return self.claim is not None or self.digest is not None
+
+
+ONCE = Repeatable()
+
+
+def repeatable(
+    attempt: Attempt, raw: bytes, *, call: str, key_id: int, membership_id: int, now: datetime
+) -> Repeatable:
+    """By what this request can be repeated, if at all. Its own key says more than a client's count."""
+    if attempt.key is not None:
+        return Repeatable(claim=Claim.of(attempt.key, raw, call=call, membership=membership_id, now=now))
+    return ONCE if attempt.number is None else Repeatable(digest=digest_of(raw, key_id=key_id))
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimTaken:
+    """The call that has an Idempotency-Key already. `answer` is sealed, and empty if there is none to be repeated."""
+
+    body: str
+    call: str
+    is_done: bool
+    answer: str
+
+    def refusal(self, claim: Claim) -> GatewayError | None:
+        """Why the claim cannot be had, or None if the answer can be repeated."""
+        if self.body != claim.body:
+            # Not 422, which OpenAI's clients take for a schema's complaint: what is wrong with a request is 400 here.
+            return InvalidRequest(
+                "idempotency_key_reused",
+                "This Idempotency-Key was sent before with another body. Send a new key with a new request.",
+                param="Idempotency-Key",
+                details={"original_request_id": self.call},
+            )
+        if not self.is_done:
+            return self.in_flight()
+        return None if self.answer else unkept(self.call)
+
+    def in_flight(self) -> GatewayError:
+        return Conflict(
+            "idempotency_in_flight",
+            "The first request with this Idempotency-Key is still being answered. Ask again in a moment.",
+            headers={"retry-after": str(WAIT_SECONDS)},
+            details={"original_request_id": self.call},
+        )
+
+
+def unkept(call: str) -> GatewayError:
+    return InvalidRequest(
+        "idempotency_answer_not_kept",
+        "The request with this Idempotency-Key was answered and charged, but its answer was too long to be kept, or "
+        "can no longer be read. Send a new key to ask again, which is charged again.",
+        param="Idempotency-Key",
+        details={"original_request_id": call},
+    )

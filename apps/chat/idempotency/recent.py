@@ -1,0 +1,127 @@
+"""Recent answers: what this process can give a client that asks again for what it got no answer to.
+
+Official clients number their attempts. The first one may still be running, because its client gave up a moment ago, or
+it has just ended: then the next attempt gets that answer and costs nothing. What is not found here is an ordinary call.
+All of it is in memory, bounded in bytes, number and age.
+"""
+
+from collections import OrderedDict, defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from apps.chat.idempotency.stored_answers import StoredAnswer
+from apps.common.errors import GatewayError
+
+if TYPE_CHECKING:
+    from apps.chat.relay.pump import Pump
+
+SECONDS = 120.0
+MOST_BYTES = 16 * 2**20
+MOST_REFUSALS = 2_000
+OVERHEAD = 2_048  # bytes of an answer, beside its content
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """An answer that is over since `at`. `is_owed`: its client had left before."""
+
+    answer: StoredAnswer
+    is_owed: bool
+    at: float
+
+    @property
+    def size(self) -> int:
+        return len(self.answer.content) + OVERHEAD
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """How many attempts got an error that clients repeat, the last of them at `at`."""
+
+    times: int
+    at: float
+
+
+class RecentAnswers:
+    """The open and the finished answers that may be asked for again, by the digest of their request."""
+
+    def __init__(self) -> None:
+        self._open: defaultdict[bytes, list[Pump]] = defaultdict(list)
+        self._finished: OrderedDict[bytes, _Finished] = OrderedDict()
+        self._refused: OrderedDict[bytes, _Refused] = OrderedDict()
+        self.size = 0
+
+    def begin(self, digest: bytes, pump: "Pump") -> None:
+        self._open[digest].append(pump)
+
+    def end(self, digest: bytes, pump: "Pump", answer: StoredAnswer | None, *, now: float) -> None:
+        """The pump's answer is over. None: it is not to be repeated."""
+        self._open[digest].remove(pump)
+        if not self._open[digest]:
+            del self._open[digest]
+        if answer is not None:
+            self._forget(digest)
+            self._finished[digest] = finished = _Finished(answer, pump.is_orphaned, now)
+            self.size += finished.size
+            while self.size > MOST_BYTES:
+                self._forget(next(iter(self._finished)))
+
+    def note_refusal(self, digest: bytes, error: GatewayError, *, now: float) -> None:
+        """An attempt got an error instead of an answer: when it is repeated, that is no repeat of any other attempt."""
+        if error.status not in (409, 429) and error.status < 500:
+            return
+        if error.headers.get("x-should-retry") == "false":
+            return
+        known = self._refused.pop(digest, _Refused(0, now))
+        self._refused[digest] = _Refused(known.times + 1, now)
+        if len(self._refused) > MOST_REFUSALS:
+            self._refused.popitem(last=False)
+
+    def find(self, digest: bytes, *, now: float) -> "Pump | StoredAnswer | None":
+        """What a repeat is to be given: an answer whose client has gone, one that is there, one that is being made."""
+        pumps = [pump for pump in self._open.get(digest, ()) if pump.can_be_joined]
+        orphaned = next((pump for pump in pumps if pump.is_orphaned), None)
+        if orphaned is not None:
+            return orphaned
+        finished = self._finished.get(digest)
+        if finished is not None and now - finished.at > SECONDS:
+            finished = None
+        if finished is not None and finished.is_owed:
+            self._finished[digest] = replace(finished, is_owed=False)
+            return finished.answer
+        if self._was_refused(digest, now=now):
+            return None
+        return finished.answer if finished is not None else next(iter(pumps), None)
+
+    def finished(self, digest: bytes, *, call: str) -> StoredAnswer | None:
+        """The answer of this call, if it is over and can be given again."""
+        finished = self._finished.get(digest)
+        return finished.answer if finished is not None and finished.answer.call == call else None
+
+    def forget_old(self, *, now: float) -> None:
+        """At rest nothing is kept."""
+        while self._finished and now - next(iter(self._finished.values())).at > SECONDS:
+            self._forget(next(iter(self._finished)))
+        while self._refused and now - next(iter(self._refused.values())).at > SECONDS:
+            self._refused.popitem(last=False)
+
+    def _was_refused(self, digest: bytes, *, now: float) -> bool:
+        """Whether an attempt was, that has not been repeated yet. It has been from now on."""
+        refused = self._refused.pop(digest, None)
+        if refused is None or now - refused.at > SECONDS:
+            return False
+        if refused.times > 1:
+            self._refused[digest] = replace(refused, times=refused.times - 1)
+        return True
+
+    def _forget(self, digest: bytes) -> None:
+        finished = self._finished.pop(digest, None)
+        if finished is not None:
+            self.size -= finished.size
+
+
+class ReplayBudget:
+    """The bytes that all open answers of a process may keep together, in case somebody asks for them again."""
+
+    def __init__(self, most: int = 64 * 2**20) -> None:
+        self.left = most

@@ -1,0 +1,112 @@
+"""Retries over processes: the answer of an attempt that another process than this one was making, by way of Redis.
+
+    the client of a call leaves    its process keeps `open` under the digest of the request, for as long as it goes on
+    the next attempt, elsewhere    finds it, keeps `wanted` beside it, and waits
+    the call's process             finds that, lets the provider go on, and replaces `open` by the answer, sealed
+
+So nothing of this costs a call whose client stays. Whatever goes wrong, Redis' absence first of all, an attempt that
+finds nothing is an ordinary call.
+"""
+
+import asyncio
+import hmac
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+
+from apps.chat.idempotency import stored_answers
+from apps.chat.idempotency.recent import SECONDS
+from apps.chat.idempotency.stored_answers import StoredAnswer
+from apps.common.redis_client import AWAY, close_client, open_client
+
+if TYPE_CHECKING:
+    from apps.chat.idempotency.recent import RecentAnswers
+    from apps.chat.relay.pump import Pump
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 0.5  # of a command, unless REDIS_TIMEOUT is longer; nobody else waits for it
+LOOK_SECONDS = 0.1
+LEASE_SECONDS = 3  # of what a process that may die keeps in Redis
+MOST_WAITING = 100
+OPEN = b"open"
+
+
+class SharedRecentAnswers:
+    """What this process offers to others, and what it finds of theirs. For one event loop."""
+
+    def __init__(self, url: str) -> None:
+        self._redis = open_client(url, patience=max(PATIENCE, settings.REDIS_TIMEOUT), again=1)
+        self._offers: set[asyncio.Task[None]] = set()
+        self._waiting = 0
+
+    def offer(self, digest: bytes, pump: "Pump", retries: "RecentAnswers") -> None:
+        """The client of the pump has left: its next attempt may reach another process."""
+        task = asyncio.get_running_loop().create_task(self._offer(_name(digest), digest, pump, retries))
+        self._offers.add(task)
+        task.add_done_callback(self._offers.discard)
+
+    async def find(self, digest: bytes, *, on_wait: Callable[[], None]) -> StoredAnswer | None:
+        """The answer to an earlier attempt of the same request: waits for one that is being made, and says so first."""
+        name = _name(digest)
+        try:
+            stored: Any = await self._redis.get(name)
+            if stored == OPEN and self._waiting < MOST_WAITING:
+                on_wait()
+                stored = await self._wait(name)
+        except AWAY as error:
+            logger.debug("Redis is away, so that a repeated request is carried out again: %r", error)
+            return None
+        return await stored_answers.unseal(stored.decode(), claim=name) if stored not in (None, OPEN) else None
+
+    async def close(self) -> None:
+        """Once no pump is left, offers end by themselves."""
+        await asyncio.gather(*self._offers, return_exceptions=True)
+        await close_client(self._redis)
+
+    async def _wait(self, name: str) -> bytes | None:
+        self._waiting += 1
+        try:
+            while True:
+                async with self._redis.pipeline(transaction=False) as commands:
+                    commands.set(_wanted(name), "", ex=LEASE_SECONDS)
+                    commands.get(name)
+                    _, stored = await commands.execute()
+                if stored != OPEN:
+                    return bytes(stored) if stored else None
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            self._waiting -= 1
+
+    async def _offer(self, name: str, digest: bytes, pump: "Pump", retries: "RecentAnswers") -> None:
+        was_wanted = False
+        try:
+            while not pump.task.done():
+                async with self._redis.pipeline(transaction=False) as commands:
+                    commands.set(name, OPEN, ex=LEASE_SECONDS)
+                    commands.exists(_wanted(name))
+                    _, is_wanted = await commands.execute()
+                if is_wanted:
+                    pump.go_on()
+                elif was_wanted:
+                    pump.stop_if_unread()
+                was_wanted = bool(is_wanted)
+                await asyncio.wait([pump.task], timeout=LOOK_SECONDS)
+            answer = retries.finished(digest, call=pump.id)
+            if answer is None:
+                await self._redis.delete(name)
+            else:
+                await self._redis.set(name, await stored_answers.seal(answer, claim=name), ex=int(SECONDS))
+        except AWAY as error:
+            logger.debug("Redis is away, so that no other process can give the answer of %s: %r", pump.id, error)
+
+
+def _name(digest: bytes) -> str:
+    """With the pepper: what a rule takes out of a request must not be guessed from its digest."""
+    return f"stoa:retry:{hmac.digest(settings.KEY_PEPPER.encode(), digest, 'sha256').hex()}"
+
+
+def _wanted(name: str) -> str:
+    return f"{name}:wanted"

@@ -1,0 +1,58 @@
+"""Answers that are kept for a repeat of their request: for a while in this process, or for a day in the database."""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import orjson
+from django.conf import settings
+
+from apps.common import encryption
+from apps.common.encryption import CannotDecrypt
+
+THREAD_ABOVE = 2**16  # bytes; fewer are sealed sooner than a thread would have been found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAnswer:
+    """A whole answer as it went out: that of `call`, the events of a stream up to the last one, or a plain body."""
+
+    call: str
+    is_stream: bool
+    headers: dict[str, str]
+    content: bytes
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        yield self.content
+
+
+async def seal(answer: StoredAnswer, *, claim: str) -> str:
+    """The answer as it rests in the database: compressed, encrypted, and bound to its claim."""
+    if len(answer.content) > THREAD_ABOVE:
+        return await asyncio.to_thread(_seal, answer, claim)
+    return _seal(answer, claim)
+
+
+async def unseal(stored: str, *, claim: str) -> StoredAnswer | None:
+    """The answer, or None if it cannot be read any more."""
+    try:
+        return await asyncio.to_thread(_unseal, stored, claim)
+    except CannotDecrypt:
+        return None
+
+
+def _seal(answer: StoredAnswer, claim: str) -> str:
+    head = orjson.dumps({"call": answer.call, "is_stream": answer.is_stream, "headers": answer.headers})
+    packed = zlib.compress(head + b"\n" + answer.content, 1)
+    return encryption.seal(packed, place=_place(claim), keys=settings.SECRET_KEYS)
+
+
+def _unseal(stored: str, claim: str) -> StoredAnswer:
+    packed = encryption.unseal(stored, place=_place(claim), keys=settings.SECRET_KEYS)
+    head, _, content = zlib.decompress(packed).partition(b"\n")
+    return StoredAnswer(**orjson.loads(head), content=content)
+
+
+def _place(claim: str) -> str:
+    return f"chat_repeat:answer:{claim}"

@@ -1,0 +1,196 @@
+"""The outlet: where a pump leaves its answer and the response takes it.
+
+It outlives the client: once nobody reads any more, whatever is put in is dropped, and the pump is never kept waiting.
+An outlet that keeps its blocks lets another client take the answer over, from its first block on.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from apps.chat.dialects.openai_chat.answer import DONE
+from apps.chat.idempotency.keys import ANSWER_BYTES
+from apps.chat.idempotency.recent import ReplayBudget
+from apps.chat.relay.head import AnswerHead
+from apps.common.errors import Conflict, GatewayError, InvalidRequest
+
+QUEUE_BYTES = 64 * 1024
+LAST_WORD_SECONDS = 2.0
+
+
+class ClientStream:
+    """One client at an answer: what had passed before it came, and a bounded queue behind that."""
+
+    def __init__(self, earlier: bytes = b"") -> None:
+        self._earlier = earlier
+        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._queued = 0
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """The events of a stream, whole ones only; at the end of it everything has been settled."""
+        if self._earlier:
+            yield self._earlier
+        while (block := await self._queue.get()) is not None:
+            self._queued -= len(block)
+            if self._queued < QUEUE_BYTES:
+                self._has_room.set()
+            yield block
+
+    async def put(self, block: bytes) -> None:
+        """Wait until what is queued is less than its bound: one block more than that is the most that waits."""
+        await self._has_room.wait()
+        self._add(block)
+
+    async def put_last(self, block: bytes) -> bool:
+        """Like `put`, but only as long as something is taken now and then; False, and it is dropped, if nothing is."""
+        while not self._has_room.is_set():
+            waiting = self._queued
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORD_SECONDS):
+                    await self._has_room.wait()
+            if self._queued == waiting:
+                return False
+        self._add(block)
+        return True
+
+    def _add(self, block: bytes) -> None:
+        self._queue.put_nowait(block)
+        self._queued += len(block)
+        if self._queued >= QUEUE_BYTES:
+            self._has_room.clear()
+
+    def end(self) -> None:
+        """No block follows."""
+        self._queue.put_nowait(None)
+
+    def drain(self) -> None:
+        """Forget what waits; from now on there is room."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._queued = 0
+        self._has_room.set()
+
+    def dismiss(self, last: bytes) -> None:
+        """Have it read one block more and no other."""
+        self.drain()
+        self._queue.put_nowait(last)
+        self.end()
+
+
+class ClientStalled(InvalidRequest):
+    def __init__(self, *, charged: int) -> None:
+        super().__init__(
+            "client_stalled", "You stopped reading, so the rest of the answer was dropped. Ask again.", charged=charged
+        )
+
+
+class Delivery:
+    """A head, and for streams a reader of the blocks behind it. With `room`, the answer may be asked for again.
+
+    What it keeps is bounded on its own and in that room, and given back at its end.
+    """
+
+    def __init__(self, *, request_id: str, room: ReplayBudget | None = None) -> None:
+        self._request_id = request_id
+        self._head: asyncio.Future[AnswerHead] = asyncio.get_running_loop().create_future()
+        self._is_abandoned = self._is_stalled = False
+        self._room = room
+        self._kept = bytearray() if room is not None else None  # in one piece: of small ones, half is overhead
+        self.reader = ClientStream()
+        self.is_sending = False
+
+    # The response's side
+
+    async def head(self) -> AnswerHead:
+        """Wait until the answer begins. Raises the GatewayError that came instead."""
+        return await asyncio.shield(self._head)
+
+    def abandon(self) -> None:
+        """Nobody reads any more."""
+        self._is_abandoned = True
+        self.reader.drain()
+
+    @property
+    def is_abandoned(self) -> bool:
+        return self._is_abandoned
+
+    @property
+    def is_kept(self) -> bool:
+        return self._kept is not None
+
+    @property
+    def kept(self) -> bytes | None:
+        """All blocks so far, or None if they are not kept or have become too many."""
+        return bytes(self._kept) if self._kept is not None else None
+
+    def take_over(self) -> ClientStream:
+        """Give the answer to another reader, from its first block on. Only for an outlet whose blocks are kept."""
+        if not self._is_abandoned:
+            superseded = Conflict("superseded", "A repeat of this request has taken its answer over. Read that one.")
+            self.reader.dismiss(self._event(superseded))
+        self._is_abandoned = self._is_stalled = False
+        self.reader = ClientStream(self.kept or b"")
+        return self.reader
+
+    # The pump's side
+
+    def begin(self, head: AnswerHead) -> None:
+        if not self._head.done():
+            self._head.set_result(head)
+
+    async def put(self, block: bytes) -> None:
+        """Hand over a block; waits while the client is slower than the provider."""
+        if block:
+            self._keep(block)
+        if self._is_abandoned or not block:
+            return
+        self.is_sending = True
+        await self.reader.put(block)
+        self.is_sending = False
+
+    async def put_last(self, block: bytes) -> None:
+        """Hand over a block at the end, when nobody watches any more over a client that takes nothing."""
+        if block:
+            self._keep(block)
+        if block and not self._is_abandoned:
+            self._is_stalled = not await self.reader.put_last(block)  # `finish` will say so
+
+    def _keep(self, block: bytes) -> None:
+        if self._kept is None or self._room is None:
+            return
+        if len(self._kept) + len(block) > ANSWER_BYTES or len(block) > self._room.left:
+            self._give_up()
+        else:
+            self._kept += block
+            self._room.left -= len(block)
+
+    def _give_up(self) -> None:
+        """Keep nothing any more."""
+        if self._kept is not None and self._room is not None:
+            self._room.left += len(self._kept)
+            self._kept = None
+
+    async def finish(self, failure: GatewayError | None, *, charged: int = 0) -> None:
+        """Tell the client how it ended: the last thing it hears, after everything has been committed.
+
+        One that has stopped reading hears of that instead, for what waited for it is dropped: never a clean end.
+        """
+        self._give_up()
+        if not self._head.done():
+            if failure is not None:
+                self._head.set_exception(failure)
+                self._head.exception()  # a client that has left does not ask for it
+            return
+        if self._is_abandoned or self._head.result().body is not None:
+            return
+        last = DONE if failure is None else self._event(failure)
+        if not self._is_stalled and await self.reader.put_last(last):
+            self.reader.end()
+            return
+        self._is_abandoned = True
+        self.reader.dismiss(self._event(ClientStalled(charged=charged)))
+
+    def _event(self, failure: GatewayError) -> bytes:
+        return b"data: " + failure.json(request_id=self._request_id) + b"\n\n"

@@ -1,0 +1,127 @@
+"""What goes on beside the calls: watching over open answers, and resolving what dead processes left behind."""
+
+import asyncio
+import logging
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import connection
+
+from apps.chat.accounting import journal, outbox
+from apps.chat.idempotency import claims
+from apps.common.commit import StoreAway, Writer
+from apps.common.owners import LifeSigns
+from apps.conversations.spool import files
+from apps.conversations.spool.draining import drain_all
+from apps.quotas.ledger import leases
+from apps.quotas.ledger.leases import Left
+
+if TYPE_CHECKING:
+    from apps.chat.runtime import Plane
+
+logger = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 1.0
+WATCH_SECONDS = 1.0
+FORGET_SECONDS = 5.0
+FORGET_KEPT_SECONDS = 60.0
+UNDRAINED_SECONDS = 30.0
+
+
+async def sweep_for_ever(plane: "Plane") -> None:
+    """Make up for what could not be settled, then resolve what dead owners left, at once and then every second."""
+    signs = LifeSigns(settings.OWNER_DIR, mine=plane.owner.id)
+    while True:
+        try:
+            await _make_up(plane)
+            while swept := await sweep(plane.writer, signs, now=datetime.now(UTC)):
+                logger.warning("Resolved %d holds that nobody answered for", swept)
+        except StoreAway:
+            pass  # the writer has logged it, and the next round asks again
+        except Exception:
+            logger.exception("Sweeping failed; trying again")
+        await asyncio.sleep(SWEEP_SECONDS)
+
+
+async def _make_up(plane: "Plane") -> None:
+    """Before the sweep, which would charge the holds of dead owners by their last checkpoint."""
+    made_up = await outbox.flush(
+        plane.writer, spools=settings.SPOOL_DIR, owners=settings.OWNER_DIR, mine=plane.spool.path
+    )
+    if made_up:
+        logger.warning("The database is back: %d calls are settled now", made_up)
+
+
+async def sweep(writer: Writer, signs: LifeSigns, *, now: datetime) -> int:
+    """One round; how many holds it resolved. Harmless when several processes do it at once."""
+    owners = await writer.submit(leases.owners, None)
+    dead = await writer.submit(signs.dead, owners) if owners else ()
+    left = await writer.submit(leases.left_behind, Left(dead, now))
+    done = await asyncio.gather(*(writer.submit(journal.expire, (hold, now)) for hold in left))
+    return sum(done)
+
+
+async def watch_pumps_for_ever(plane: "Plane") -> None:
+    """Every second: write down how far each answer has come, and end those that stand still."""
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        try:
+            await watch_pumps(plane)
+        except StoreAway:
+            pass
+        except Exception:
+            logger.exception("Watching over open answers failed; trying again")
+
+
+async def watch_pumps(plane: "Plane") -> None:
+    now = time.monotonic()
+    points = [point for pump in list(plane.pumps) if (point := pump.checkpoint()) is not None]
+    for pump in list(plane.pumps):
+        pump.check_stall(now, limit=settings.STALL_TIMEOUT)
+    if points:
+        await plane.writer.submit(leases.write, points)
+
+
+async def forget_repeats_for_ever(plane: "Plane") -> None:
+    """Forget the answers that nobody may ask for again: every few seconds those in memory, now and then those kept."""
+    due = 0.0
+    while True:
+        await asyncio.sleep(FORGET_SECONDS)
+        try:
+            plane.recent.forget_old(now=(now := time.monotonic()))
+            if now >= due:
+                due = now + FORGET_KEPT_SECONDS
+                while await plane.writer.submit(claims.forget, datetime.now(UTC)) == claims.FORGET_AT_ONCE:
+                    pass
+        except StoreAway:
+            pass
+        except Exception:
+            logger.exception("Forgetting answers failed; trying again")
+
+
+async def drain_if_nobody_does(path: Path) -> None:
+    """Drain the spools in a thread of this process when the worker has not done so for half a minute."""
+    while True:
+        await asyncio.sleep(UNDRAINED_SECONDS / 3)
+        try:
+            if await asyncio.to_thread(_is_neglected, path):
+                drained = await asyncio.to_thread(_drain)
+                if drained:  # else what waits belongs to calls that are not settled yet
+                    logger.warning("No worker drains the spools; this process drained %d records", drained)
+        except Exception:
+            logger.exception("Draining the spools failed; trying again")
+
+
+def _is_neglected(path: Path) -> bool:
+    oldest = files.oldest(path)
+    return oldest is not None and time.time() - oldest > UNDRAINED_SECONDS
+
+
+def _drain() -> int:
+    try:
+        return drain_all(spools=settings.SPOOL_DIR, owners=settings.OWNER_DIR)
+    finally:
+        connection.close()

@@ -1,0 +1,4 @@
+"""Pages of conversations, calls and appeals. Importing this registers all of them."""
+
+from apps.conversations.admin import appeals as appeals
+from apps.conversations.admin import calls as calls

@@ -1,0 +1,127 @@
+"""Placing: which turns to keep of spooled records, and which conversations their calls belong to.
+
+`plan` only reads and `Plan.carry_out` only writes, a few statements for a whole batch: the database is locked for
+writing no longer than they take, so that a student's call hardly ever waits for it.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import transaction
+
+from apps.conversations.models import Call, Exchange, Thread, Turn
+from apps.conversations.spool.files import SpooledRecord, SpooledTurn
+
+TITLE_LENGTH = 120
+_End = tuple[int, str]  # a member, and the digest at the end of an answer
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to be written of a batch of records."""
+
+    turns: list[Turn] = field(default_factory=list)
+    threads: list[Thread] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list)
+    continued: dict[int, datetime] = field(default_factory=dict)
+    repeated: dict[str, int] = field(default_factory=dict)
+
+    def carry_out(self) -> None:
+        with transaction.atomic():
+            Turn.objects.bulk_create(self.turns, ignore_conflicts=True)
+            Thread.objects.bulk_create(self.threads)
+            Exchange.objects.bulk_create(self.exchanges, ignore_conflicts=True)
+            for thread, at in self.continued.items():
+                Thread.objects.filter(pk=thread, last_at__lt=at).update(last_at=at)
+            for call, history in self.repeated.items():
+                Turn.objects.filter(call=call, message__lt=history).delete()
+
+
+def plan(records: Sequence[SpooledRecord], calls: Mapping[str, Call]) -> Plan:
+    """Records of settled calls, in the order in which they were spooled. Planning the same ones again is harmless."""
+    return _Planner(records, calls).plan
+
+
+class _Planner:
+    def __init__(self, records: Sequence[SpooledRecord], calls: Mapping[str, Call]) -> None:
+        self.plan = Plan()
+        self._calls = calls
+        self._turns: dict[str, list[SpooledTurn]] = defaultdict(list)
+        for record in records:
+            self._turns[record.call] += record.turns
+        finals = [record for record in records if record.final]
+        ids = [record.call for record in finals]
+        self._placed = {e.call_id: e for e in Exchange.objects.filter(call__in=ids).select_related("thread")}
+        self._ends = _ends({record.head for record in finals if record.head})
+        for record in finals:
+            self._place(record, calls[record.call])
+        self.plan.turns = [_turn(call, turn) for call, turns in self._turns.items() for turn in turns]
+
+    def _place(self, record: SpooledRecord, call: Call) -> None:
+        """Let the call continue a conversation or begin one; once, however often it is drained."""
+        placed = self._placed.get(call.pk)
+        previous = self._previous(record, call, placed.thread if placed else None)
+        if placed is None:
+            thread = self._begin(call) if previous is None else self._continue(previous, call)
+            self.plan.exchanges.append(Exchange(call=call, thread=thread, tail=record.tail))
+            if record.tail:
+                self._ends[call.membership_id, record.tail].append((call.pk, thread))
+        if previous is not None and record.history:
+            self._drop_history(record)
+
+    def _previous(self, record: SpooledRecord, call: Call, within: Thread | None) -> Thread | None:
+        """The conversation of the latest call that ended where this one's history does, if need be the one it is in."""
+        for id, thread in reversed(self._ends[call.membership_id, record.head] if record.head else []):
+            if id != call.pk and (within is None or thread.pk == within.pk):
+                return thread
+        return None
+
+    def _begin(self, call: Call) -> Thread:
+        thread = Thread(
+            course_id=call.course_id,
+            membership_id=call.membership_id,
+            title=self._title(call),
+            started_at=call.started_at,
+            last_at=call.started_at,
+        )
+        self.plan.threads.append(thread)
+        return thread
+
+    def _continue(self, thread: Thread, call: Call) -> Thread:
+        if thread.pk is None:  # one that this batch begins
+            thread.last_at = max(thread.last_at, call.started_at)
+        else:
+            self.plan.continued[thread.pk] = max(self.plan.continued.get(thread.pk, thread.last_at), call.started_at)
+        return thread
+
+    def _drop_history(self, record: SpooledRecord) -> None:
+        """The conversation has these turns already: keep of this call only what is new."""
+        if all(turn.message is None for turn in record.turns):
+            self.plan.repeated[record.call] = record.history  # the prompt came with an earlier record, perhaps long ago
+        kept = [t for t in self._turns[record.call] if t.message is None or t.message >= record.history]
+        self._turns[record.call] = kept
+
+    def _title(self, call: Call) -> str:
+        own = next((turn.text for turn in self._turns[call.pk] if turn.role == "user"), None)
+        if own is None:
+            own = call.turns.filter(role="user").order_by("seq").values_list("text", flat=True).first()
+        return " ".join(storable(own or "").split())[:TITLE_LENGTH]
+
+
+def _ends(heads: set[str]) -> defaultdict[_End, list[tuple[str, Thread]]]:
+    """The calls that ended with one of these digests, in order, with their conversations."""
+    found: defaultdict[_End, list[tuple[str, Thread]]] = defaultdict(list)
+    for exchange in Exchange.objects.filter(tail__in=heads).select_related("thread").order_by("call_id"):
+        found[exchange.thread.membership_id, exchange.tail].append((exchange.call_id, exchange.thread))
+    return found
+
+
+def _turn(call: str, turn: SpooledTurn) -> Turn:
+    return Turn(call_id=call, seq=turn.seq, message=turn.message, role=turn.role, text=storable(turn.text))
+
+
+def storable(text: str) -> str:
+    """PostgreSQL stores every character but one."""
+    return text.replace("\0", "\ufffd")

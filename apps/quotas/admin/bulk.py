@@ -1,0 +1,137 @@
+"""Deciding about many students at once: a page that says what will happen to whom, and does it when that is sent."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.accounts.models import Course, Membership
+from apps.common.display import number
+from apps.quotas import decisions, standing
+from apps.quotas.admin.access import changed_course, render
+from apps.quotas.admin.forms import CorrectForm, EndOverrideForm, GrantForm, OverrideForm
+
+SHOWN = 20  # of those who were chosen, with what they have left
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something to decide about students: its form, and what it does to them once it is valid.
+
+    `perform` says for how many that changed something, and what.
+    """
+
+    title: str
+    sentence: str
+    button: str
+    form: Callable[..., forms.Form]
+    perform: Callable[..., tuple[int, str]]
+
+
+def _grant(members: Sequence[Membership], *, tokens: int, **said: Any) -> tuple[int, str]:
+    count = decisions.grant(members, tokens=tokens, **said)
+    return count, f"{number(tokens)} tokens granted to {_people(count)}, for this week."
+
+
+def _override(members: Sequence[Membership], *, weekly_tokens: int, **said: Any) -> tuple[int, str]:
+    count = decisions.give_overrides(members, weekly_tokens=weekly_tokens, **said)
+    return count, f"{_people(count)} may use {number(weekly_tokens)} tokens a week from now on."
+
+
+def _end_override(members: Sequence[Membership], *, by: Any, now: Any) -> tuple[int, str]:
+    count = decisions.end_overrides(members, by=by, now=now)
+    return count, f"{_people(count)} back to the course's allowance."
+
+
+def _correct(members: Sequence[Membership], *, used_delta: int, **said: Any) -> tuple[int, str]:
+    count = decisions.correct(members, tokens=used_delta, **said)
+    return count, f"Corrected for {_people(count)}; the ledger says by whom and why."
+
+
+def _people(count: int) -> str:
+    return f"{count} student" if count == 1 else f"{count} students"
+
+
+ACTIONS = {
+    "grant": Action(
+        "Grant tokens",
+        "Each of them gets tokens on top of this week's allowance.",
+        "Grant tokens to {}",
+        GrantForm,
+        _grant,
+    ),
+    "override": Action(
+        "Give another allowance",
+        "From now on each of them has this allowance instead of the course's.",
+        "Give this allowance to {}",
+        OverrideForm,
+        _override,
+    ),
+    "end-override": Action(
+        "Return to the course's allowance",
+        "Whoever of them has an allowance of their own has the course's again from now on. What they used stays used.",
+        "Return {} to the course's allowance",
+        EndOverrideForm,
+        _end_override,
+    ),
+    "correct": Action(
+        "Correct what was used",
+        "The ledger keeps what it has; a line of its own is added that says what you changed.",
+        "Correct what {} used",
+        CorrectForm,
+        _correct,
+    ),
+}
+
+
+def decide_page(request: HttpRequest, course_id: int, action: str) -> HttpResponse:
+    """Says what will happen to whom, asks for what it takes, and does it when that is sent."""
+    course = changed_course(request, course_id)
+    if action not in ACTIONS:
+        raise Http404
+    chosen = ACTIONS[action]
+    members = _chosen_members(request, course)
+    back = request.POST.get("next") or request.GET.get("next") or reverse("admin:quotas_students", args=[course.pk])
+    back = back if back.startswith("/admin/") else reverse("admin:quotas_students", args=[course.pk])
+    if not members:
+        messages.warning(request, "Choose at least one student first; nothing was changed.")
+        return HttpResponseRedirect(back)
+    with timezone.override(ZoneInfo(course.timezone)):
+        is_sent = request.method == "POST" and "confirmed" in request.POST
+        now = timezone.now()
+        form = chosen.form(request.POST if is_sent else None, now=now)
+        if is_sent and form.is_valid():
+            _tell(request, *chosen.perform(members, by=request.user, now=now, **form.cleaned_data))
+            return HttpResponseRedirect(back)
+        context = {
+            "title": chosen.title,
+            "course": course,
+            "original": course,
+            "action": chosen,
+            "button": chosen.button.format(_people(len(members))),
+            "members": members,
+            "shown": standing.of_members(members[:SHOWN], now=now),
+            "more": max(0, len(members) - SHOWN),
+            "form": form,
+            "back": back,
+        }
+        return render(request, "admin/quotas/decide.html", context)
+
+
+def _tell(request: HttpRequest, count: int, said: str) -> None:
+    if count:
+        messages.success(request, f"{said} Live within two seconds.")
+    else:
+        messages.warning(request, "Nothing was changed: this had been done already. To do it once more, begin anew.")
+
+
+def _chosen_members(request: HttpRequest, course: Course) -> list[Membership]:
+    """Those of the course that were chosen; what else was sent is nobody."""
+    wanted = set((request.POST or request.GET).getlist("member"))
+    return [one for one in course.memberships.select_related("user", "course") if str(one.pk) in wanted]

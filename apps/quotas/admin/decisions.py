@@ -1,0 +1,168 @@
+"""Allowances beyond everybody's: of roles, and by boosts and overrides."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import DateTimeField, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+
+from apps.accounts.scoping import CourseFilter, CourseScoped, MemberCourseFilter
+from apps.common.admin import Choice
+from apps.common.display import badge, moment, number
+from apps.quotas import decisions
+from apps.quotas.admin.access import user_of
+from apps.quotas.models import Boost, Override, RoleAllowance
+
+BY_MEMBER = (
+    "membership__external_id",
+    "membership__user__email",
+    "membership__user__first_name",
+    "membership__user__last_name",
+)
+BY_MEMBER_HELP = "Reason, external ID, name or e-mail"
+
+
+@admin.register(RoleAllowance)
+class RoleAllowanceAdmin(CourseScoped):
+    empty_text = "Assistants and instructors have the allowance of students until their role has one of its own here."
+    empty_value_display = "as students"
+    list_display = ("__str__", "course", "each", "requests_per_minute", "concurrent_requests", "tokens_per_minute")
+    list_filter = (CourseFilter, ("role", ChoicesDropdownFilter))
+    list_select_related = ("course",)
+    search_fields = ("course__slug", "course__title", "role")
+    search_help_text = "Course or role"
+    autocomplete_fields = ("course",)
+    fields = ("course", "role", "weekly_tokens", "requests_per_minute", "concurrent_requests", "tokens_per_minute")
+
+    @admin.display(description="each, per week", ordering="weekly_tokens")
+    def each(self, allowance: RoleAllowance) -> str:
+        return self.empty_value_display if allowance.weekly_tokens is None else number(allowance.weekly_tokens)
+
+
+class PeriodFilter(Choice):
+    """By whether it counts at the moment, could count later, or is over."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def options(self, request: HttpRequest) -> list[tuple[str, str]]:
+        return [("active", "In force"), ("coming", "To come"), ("over", "Over")]
+
+    def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
+        now = timezone.now()
+        unfinished = queryset.unfinished(now=now)
+        if value == "over":
+            return queryset.exclude(pk__in=unfinished.values("pk"))
+        return unfinished.filter(starts_at__lte=now) if value == "active" else unfinished.filter(starts_at__gt=now)
+
+
+class DecisionAdmin(CourseScoped):
+    """Decisions are made here and ended here. Nobody edits or deletes one: what it did is in the ledger."""
+
+    actions = ("end_now",)
+    shown: ClassVar[tuple[str, ...]]  # of a decision that was made
+    after: ClassVar[tuple[str, ...]] = ("state", "starts", "ends", "ended", "reason", "author", "created")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return obj is None and super().has_change_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields if obj is None else self.shown
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return () if obj is None else self.shown
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """The list spans courses of several time zones, and so its form speaks of none of theirs."""
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        if field is not None and isinstance(db_field, DateTimeField):
+            field.label = f"{field.label} (UTC)"
+        return field
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"starts_at": timezone.now(), **super().get_changeform_initial_data(request)}
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        decisions.give(obj, by=user_of(request), now=timezone.now())
+
+    @admin.action(description="End now", permissions=("change",))
+    def end_now(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        now = timezone.now()
+        ended = [decisions.end(row, by=user_of(request), now=now) for row in self.changeable(request, queryset)]
+        self.message_user(request, f"{sum(ended)} ended. Limits follow within two seconds.")
+
+    @admin.display(description="state")
+    def state(self, decision: Any) -> SafeString:
+        now = timezone.now()
+        if decision.is_over(now=now):
+            return badge("over")
+        return badge("in force", "good") if decision.is_active(now=now) else badge("to come", "info")
+
+    @admin.display(description="from (UTC)", ordering="starts_at")
+    def starts(self, decision: Any) -> str:
+        return moment(decision.starts_at)
+
+    @admin.display(description="until (UTC)", ordering="ends_at")
+    def ends(self, decision: Any) -> str:
+        return moment(decision.ended_at or decision.ends_at) if decision.ended_at or decision.ends_at else "it is ended"
+
+    @admin.display(description="decided (UTC)", ordering="created_at")
+    def created(self, decision: Any) -> str:
+        return moment(decision.created_at)
+
+    @admin.display(description="ended early (UTC)")
+    def ended(self, decision: Any) -> str:
+        return moment(decision.ended_at)
+
+
+@admin.register(Boost)
+class BoostAdmin(DecisionAdmin):
+    empty_text = "A boost multiplies what each student may use until a deadline. Add one for a busy week."
+    list_display = ("__str__", "course", "state", "starts", "ends", "reason", "author")
+    list_filter = (CourseFilter, PeriodFilter)
+    list_select_related = ("course", "author")
+    search_fields = ("course__slug", "course__title", "reason")
+    search_help_text = "Course or reason"
+    autocomplete_fields = ("course",)
+    fields = ("course", "factor", "multiplies_course", "starts_at", "ends_at", "reason")
+    shown = ("course", "times", "whom", *DecisionAdmin.after)
+
+    @admin.display(description="times")
+    def times(self, boost: Boost) -> str:
+        return f"×{boost.shown_factor}"
+
+    @admin.display(description="whom")
+    def whom(self, boost: Boost) -> str:
+        return "each student, and the course as a whole" if boost.multiplies_course else "each student"
+
+
+@admin.register(Override)
+class OverrideAdmin(DecisionAdmin):
+    course_path = "membership__course"
+    empty_text = "An override gives one student another allowance than everybody, until a day that you set."
+    list_display = ("student", "course", "tokens", "state", "starts", "ends", "reason", "author")
+    list_filter = (MemberCourseFilter, PeriodFilter)
+    list_select_related = ("membership__user", "membership__course", "author")
+    search_fields = (*BY_MEMBER, "reason")
+    search_help_text = BY_MEMBER_HELP
+    autocomplete_fields = ("membership",)
+    fields = ("membership", "weekly_tokens", "starts_at", "ends_at", "reason")
+    shown = ("student", "course", "tokens", *DecisionAdmin.after)
+
+    @admin.display(description="student", ordering="membership__external_id")
+    def student(self, override: Override) -> str:
+        return f"{override.membership.external_id} · {override.membership.user}"
+
+    @admin.display(description="course", ordering="membership__course")
+    def course(self, override: Override) -> str:
+        return str(override.membership.course)
+
+    @admin.display(description="per week", ordering="weekly_tokens")
+    def tokens(self, override: Override) -> str:
+        return "no limit" if override.weekly_tokens is None else number(override.weekly_tokens)

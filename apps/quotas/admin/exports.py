@@ -1,0 +1,100 @@
+"""Tables of allowances for spreadsheets."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.http import StreamingHttpResponse
+
+from apps.quotas.models import LedgerEntry, WeeklyUsage
+from apps.quotas.standing import MemberStanding
+
+# A cell that begins like this is a formula to a spreadsheet. Numbers of ours are written as numbers and stay such.
+# Some take the wide forms of East Asian keyboards for the same signs.
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
+
+
+class _Echo:
+    """A file that gives back what is written to it."""
+
+    def write(self, value: str) -> str:
+        return value
+
+
+def _safe(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def response(name: str, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> StreamingHttpResponse:
+    """A CSV file in UTF-8, sent as its rows are made. Text that a spreadsheet would run is quoted."""
+
+    def lines() -> Iterator[bytes]:
+        writer = csv.writer(_Echo())
+        yield "\ufeff".encode()  # without it, spreadsheets take the text for another encoding
+        yield writer.writerow(list(header)).encode()
+        for row in rows:
+            yield writer.writerow([_safe(cell) for cell in row]).encode()
+
+    return StreamingHttpResponse(
+        lines(),
+        content_type="text/csv; charset=utf-8",
+        headers={"content-disposition": f'attachment; filename="{name}.csv"', "cache-control": "no-store"},
+    )
+
+
+STUDENT_COLUMNS = (
+    "external_id", "name", "role", "limit", "granted", "used", "held", "left", "week_starts_at", "week_ends_at",
+    "timezone", "week_starts_at_utc",
+)  # fmt: skip
+
+
+def students(standings: Iterable[MemberStanding]) -> Iterator[tuple[Any, ...]]:
+    for standing in standings:
+        member, balance, week = standing.member, standing.balance, standing.balance.account.week
+        yield (
+            member.external_id,
+            str(member.user),
+            member.role,
+            "" if standing.limit is None else standing.limit,
+            balance.granted,
+            balance.used,
+            balance.held,
+            "" if standing.left is None else standing.left,
+            _local(week.starts_at, week.timezone),
+            _local(week.ends_at, week.timezone),
+            week.timezone,
+            week.starts_at.isoformat(),
+        )
+
+
+ENTRY_COLUMNS = (
+    "time", "timezone", "time_utc", "movement", "call", "held", "used", "granted", "held_after", "used_after", "by",
+    "reason",
+)  # fmt: skip
+
+
+def entries(week: WeeklyUsage, timezone: str) -> Iterator[tuple[Any, ...]]:
+    """A week's ledger from its beginning, with the sums after each line."""
+    held = used = 0
+    for entry in LedgerEntry.objects.of(week).select_related("actor").order_by("pk").iterator(chunk_size=1000):
+        held, used = held + entry.held_delta, used + entry.used_delta
+        yield (
+            _local(entry.at, timezone),
+            timezone,
+            entry.at.isoformat(),
+            entry.get_kind_display(),
+            entry.hold,
+            entry.held_delta,
+            entry.used_delta,
+            entry.granted_delta,
+            held,
+            used,
+            str(entry.actor) if entry.actor else "",
+            entry.note,
+        )
+
+
+def _local(instant: datetime, timezone: str) -> str:
+    return instant.astimezone(ZoneInfo(timezone)).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,295 @@
+"""The accounting that can be added up by hand: weeks, the entries of the ledger, and holds."""
+
+import re
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import Case, CharField, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models.functions import Concat
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+
+from apps.accounts.models import Course, Membership
+from apps.accounts.scoping import CourseFilter, seen_courses
+from apps.common.admin import CappedPaginator, Choice, OperatorOnly, Pages, ReadOnly, is_operator
+from apps.common.display import badge, moment, number, share, signed
+from apps.quotas import standing
+from apps.quotas.ledger import entries
+from apps.quotas.models import BY_STAFF, Hold, LedgerEntry, WeeklyUsage
+
+LATEST = 200
+OF_WEEK = "usage__id__exact"
+
+
+class ReadByCourse(ReadOnly, Pages):
+    """Accounting is read by everybody who sees the course."""
+
+    paginator = CappedPaginator
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return is_operator(request) or bool(seen_courses(request))
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_module_permission(request)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request).for_staff(request.user)
+        return rows
+
+
+class AccountCourseFilter(CourseFilter):
+    """The weeks of a course and of its students."""
+
+    path = ""
+
+    def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
+        students = Membership.objects.filter(course=int(value)).values("pk")
+        return queryset.filter(_of(self.path, courses=[int(value)], students=students))
+
+
+class EntryCourseFilter(AccountCourseFilter):
+    path = "usage__"
+
+
+def _of(path: str, *, courses: Any, students: Any) -> Q:
+    kind, account = f"{path}kind", f"{path}account__in"
+    return Q(**{kind: WeeklyUsage.Kind.COURSE, account: courses}) | Q(
+        **{f"{kind}__in": WeeklyUsage.OF_STUDENTS, account: students}
+    )
+
+
+class WeekFilter(Choice):
+    title = "week"
+    parameter_name = "week"
+
+    def options(self, request: HttpRequest) -> list[tuple[str, str]]:
+        return [("current", "Current"), ("past", "Past")]
+
+    def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
+        now = timezone.now()
+        return queryset.filter(ends_at__gt=now) if value == "current" else queryset.filter(ends_at__lte=now)
+
+
+@admin.register(WeeklyUsage)
+class WeeklyUsageAdmin(ReadByCourse):
+    empty_text = "Nothing was used yet. The first call of a student opens a week for the student and for the course."
+    list_display = ("who", "kind", "use", "week", "state")
+    list_filter = (AccountCourseFilter, ("kind", ChoicesDropdownFilter), WeekFilter)
+    search_fields = ("account",)
+    search_help_text = "Course, or a student's external ID, name or e-mail"
+    change_form_after_template = "admin/quotas/weeklyusage/entries.html"
+    fieldsets = ((None, {"fields": ("who", "kind", "use", "week", "state")}),)
+    readonly_fields = ("who", "use", "week", "state")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).annotate(owner=_owner("account", "kind"))
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        changelist.result_list = _with_limits(changelist.result_list)
+        return changelist
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        usage = super().get_object(request, object_id, from_field)
+        return usage and _with_limits([usage])[0]
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        return (queryset.filter(_found(search_term)) if search_term.strip() else queryset), False
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        usage = self.get_object(request, object_id)
+        context = {**(extra_context or {}), **(_entries(usage) if usage is not None else {})}
+        return super().change_view(request, object_id, form_url, context)
+
+    @admin.display(description="account")
+    def who(self, usage: Any) -> str:
+        return usage.owner or str(usage.get_kind_display())
+
+    @admin.display(description="used", ordering="used")
+    def use(self, usage: Any) -> SafeString:
+        if not usage.is_limit_known:
+            return format_html('<span class="stoa-number">{}</span>', number(usage.used))
+        return share(used=usage.used, held=usage.held, limit=usage.limit)
+
+    @admin.display(description="week (UTC)", ordering="starts_at")
+    def week(self, usage: WeeklyUsage) -> str:
+        return f"{moment(usage.starts_at)[:16]} to {moment(usage.ends_at)[:16]}"
+
+    @admin.display(description="state")
+    def state(self, usage: WeeklyUsage) -> SafeString:
+        is_current = usage.starts_at <= timezone.now() < usage.ends_at
+        return badge("current", "good") if is_current else badge("past")
+
+
+def _with_limits(weeks: Iterable[WeeklyUsage]) -> list[Any]:
+    """The same rows, each with what there is to say of its limit."""
+    rows: list[Any] = list(weeks)
+    limits = standing.limits_of(rows, now=timezone.now())
+    for row in rows:
+        row.limit = limits.get(row.pk)
+        row.is_limit_known = row.pk in limits
+    return rows
+
+
+def _owner(account: str, kind: str) -> Case:
+    """The name of an account, in the same query."""
+    member = Membership.objects.filter(pk=OuterRef(account))
+    parts = (
+        "external_id",
+        Value(" · "),
+        "user__first_name",
+        Value(" "),
+        "user__last_name",
+        Value(" in "),
+        "course__slug",
+    )
+    name = Concat(*parts, output_field=CharField())
+    return Case(
+        When(**{f"{kind}__in": WeeklyUsage.OF_STUDENTS}, then=Subquery(member.values_list(name)[:1])),
+        When(
+            **{kind: WeeklyUsage.Kind.COURSE},
+            then=Subquery(Course.objects.filter(pk=OuterRef(account)).values("title")[:1]),
+        ),
+        default=Value(""),
+        output_field=CharField(),
+    )
+
+
+def _found(term: str, path: str = "") -> Q:
+    words = term.split()
+    students = Membership.objects.all()
+    for word in words:
+        students = students.filter(
+            Q(external_id__icontains=word)
+            | Q(user__email__icontains=word)
+            | Q(user__first_name__icontains=word)
+            | Q(user__last_name__icontains=word)
+            | Q(user__username__icontains=word)
+        )
+    courses = Course.objects.filter(Q(slug__icontains=term.strip()) | Q(title__icontains=term.strip()))
+    return _of(path, courses=courses.values("pk"), students=students.values("pk"))
+
+
+def _entries(usage: WeeklyUsage) -> dict[str, Any]:
+    """The latest movements of a week, and where to read on."""
+    of_week = LedgerEntry.objects.of(usage)
+    sums = {name: Sum(f"{name}_delta", default=0) for name in ("used", "held", "granted")}
+    is_of_student = usage.kind == WeeklyUsage.Kind.STUDENT
+    return {
+        "entries": entries.with_sums(usage)[:LATEST],
+        "entry_count": of_week.count(),
+        "latest": LATEST,
+        "by_staff": BY_STAFF,
+        "totals": of_week.aggregate(**sums),
+        "entries_url": f"{reverse('admin:quotas_ledgerentry_changelist')}?{OF_WEEK}={usage.pk}",
+        "student_url": f"{reverse('admin:quotas_student', args=[usage.account])}?week={usage.pk}"
+        if is_of_student
+        else "",
+    }
+
+
+@admin.register(LedgerEntry)
+class LedgerEntryAdmin(ReadByCourse):
+    empty_text = "The ledger is empty. Every call appends what it holds and what it is charged."
+    list_display = ("moved_at", "kind", "who", "held", "used", "granted", "why")
+    list_filter = (EntryCourseFilter, ("kind", ChoicesDropdownFilter))
+    list_select_related = ("usage", "actor")
+    search_fields = ("hold",)
+    search_help_text = "Request ID, or a student's external ID, name or e-mail"
+    fieldsets = (
+        (None, {"fields": ("moved_at", "kind", "who", "held", "used", "granted", "call", "week", "actor", "note")}),
+    )
+    readonly_fields = ("moved_at", "who", "held", "used", "granted", "call", "week", "actor", "note")
+    sortable_by = ("moved_at",)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        rows: Any = super().get_queryset(request)
+        chosen = request.GET.get(OF_WEEK, "")
+        week = WeeklyUsage.objects.filter(pk=chosen).first() if re.fullmatch("[0-9]{1,18}", chosen) else None
+        return (rows.of(week) if week else rows).annotate(owner=_owner("usage__account", "usage__kind"))
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        term = search_term.strip()
+        return (queryset.filter(Q(hold=term.lower()) | _found(term, "usage__")) if term else queryset), False
+
+    @admin.display(description="time (UTC)", ordering="pk")
+    def moved_at(self, entry: LedgerEntry) -> str:
+        return moment(entry.at)
+
+    @admin.display(description="account")
+    def who(self, entry: Any) -> str:
+        return entry.owner or str(entry.usage.get_kind_display())
+
+    @admin.display(description="held")
+    def held(self, entry: LedgerEntry) -> str:
+        return signed(entry.held_delta)
+
+    @admin.display(description="used")
+    def used(self, entry: LedgerEntry) -> str:
+        return signed(entry.used_delta)
+
+    @admin.display(description="granted")
+    def granted(self, entry: LedgerEntry) -> str:
+        return signed(entry.granted_delta)
+
+    @admin.display(description="call")
+    def call(self, entry: LedgerEntry) -> str:
+        return "" if entry.kind in BY_STAFF else _call_link(entry.hold)
+
+    @admin.display(description="call, or who and why")
+    def why(self, entry: LedgerEntry) -> SafeString:
+        if entry.kind not in BY_STAFF:
+            return _call_link(entry.hold)
+        author = entry.actor or "somebody who has left"
+        return format_html('<b>{}</b><small class="stoa-sub stoa-note-cell">{}</small>', author, entry.note)
+
+    @admin.display(description="week (UTC)")
+    def week(self, entry: LedgerEntry) -> SafeString:
+        week = entry.usage
+        address = reverse("admin:quotas_weeklyusage_change", args=[week.pk])
+        words = f"{moment(week.starts_at)[:16]} to {moment(week.ends_at)[:16]}"
+        return format_html('<a class="stoa-link" href="{}">{}</a>', address, words)
+
+
+@admin.register(Hold)
+class HoldAdmin(ReadOnly, OperatorOnly, Pages):
+    empty_text = "No reservation was made yet. Every call makes one before it leaves for a provider."
+    paginator = CappedPaginator
+    state_kinds: ClassVar[dict[str, str]] = {"held": "info", "settled": "good", "expired": "warning"}
+    list_display = ("call", "shown_state", "amount", "charged", "made", "resolved")
+    list_filter = (("state", ChoicesDropdownFilter),)
+    search_fields = ("=id",)
+    search_help_text = "Request ID"
+    sortable_by = ()
+    fields = ("call", "shown_state", "amount", "floor", "checkpoint", "charged", "made", "expires", "resolved")
+    readonly_fields = ("call", "shown_state", "made", "expires", "resolved")
+
+    @admin.display(description="call")
+    def call(self, hold: Hold) -> str:
+        return hold.pk
+
+    @admin.display(description="state")
+    def shown_state(self, hold: Hold) -> SafeString:
+        return badge(hold.state, self.state_kinds.get(hold.state, ""))
+
+    @admin.display(description="made (UTC)")
+    def made(self, hold: Hold) -> str:
+        return moment(hold.created_at)
+
+    @admin.display(description="expires (UTC)")
+    def expires(self, hold: Hold) -> str:
+        return moment(hold.expires_at)
+
+    @admin.display(description="resolved (UTC)")
+    def resolved(self, hold: Hold) -> str:
+        return moment(hold.resolved_at)
+
+
+def _call_link(request_id: str) -> SafeString:
+    calls = reverse("admin:conversations_call_changelist")
+    return format_html('<a class="stoa-link stoa-code" href="{}?q={}">{}</a>', calls, request_id, request_id)

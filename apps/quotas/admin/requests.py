@@ -1,0 +1,229 @@
+"""Requests for more: the queue, and deciding one on its own page with another amount than was asked for."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+
+from apps.accounts.scoping import CourseScoped, CourseScoping, MemberCourseFilter
+from apps.common.display import NOTHING, badge, moment, number
+from apps.quotas import requests, standing
+from apps.quotas.admin.access import user_of
+from apps.quotas.admin.decisions import BY_MEMBER, BY_MEMBER_HELP
+from apps.quotas.admin.forms import AnswerForm
+from apps.quotas.models import AllowanceRequest
+from apps.quotas.models.fields import LONGEST_REASON
+from apps.quotas.models.requests import MOST_TOKENS
+from apps.quotas.standing import MemberStanding
+
+LIST = "admin:quotas_allowancerequest_changelist"
+PAGE = "admin:quotas_allowancerequest_change"
+
+
+class DecidedOnItsPage:
+    """For the pages of requests. Who may change rows of the course may decide."""
+
+    change_form_after_template = "admin/quotas/allowancerequest/decide.html"
+
+    def get_urls(self: Any) -> Any:
+        decide = self.admin_site.admin_view(self.decide_one)
+        return [
+            path(f"<int:request_id>/{verb}/", decide, {"verb": verb}, name=f"quotas_allowancerequest_{verb}")
+            for verb in ("grant", "decline")
+        ] + super().get_urls()  # type: ignore[misc]
+
+    def change_view(
+        self: Any, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        row = self.get_object(request, object_id)
+        may = row is not None and self._may_decide(request, row) and row.state == AllowanceRequest.State.OPEN
+        context = {**(extra_context or {}), "may_decide": may, "longest": LONGEST_REASON, "most": MOST_TOKENS}
+        return super().change_view(request, object_id, form_url, context)  # type: ignore[misc]
+
+    def decide_one(self: Any, request: HttpRequest, request_id: int, verb: str) -> HttpResponse:
+        row = self.get_queryset(request).filter(pk=request_id).first()
+        if row is None or not self._may_decide(request, row):
+            raise Http404
+        if request.method != "POST":
+            return HttpResponseRedirect(reverse(PAGE, args=[row.pk]))
+        form = AnswerForm(request.POST, asks_amount=verb == "grant")
+        if not form.is_valid():
+            for name, errors in form.errors.items():
+                messages.error(request, f"{form.fields[name].label}: {errors[0]}")
+            return HttpResponseRedirect(reverse(PAGE, args=[row.pk]))
+        answer, tokens = form.cleaned_data["answer"], form.cleaned_data.get("tokens") or row.tokens
+        _decide(request, row, verb, tokens=tokens, answer=answer)
+        return HttpResponseRedirect(reverse(LIST))
+
+    def _may_decide(self: Any, request: HttpRequest, row: AllowanceRequest) -> bool:
+        return CourseScoping.has_change_permission(self, request, row)
+
+
+def _decide(request: HttpRequest, row: AllowanceRequest, verb: str, *, tokens: int, answer: str) -> None:
+    now, by = timezone.now(), user_of(request)
+    if verb == "grant":
+        done = requests.grant(row, by=by, now=now, tokens=tokens, answer=answer)
+        said = f"{_tokens(tokens)} granted to {row.membership.user}, live within two seconds."
+    else:
+        done = requests.decline(row, by=by, now=now, answer=answer)
+        said = f"Declined. {row.membership.user} sees it in their usage."
+    messages.success(request, said if done else "This request had been decided before; nothing was changed.")
+
+
+@admin.register(AllowanceRequest)
+class AllowanceRequestAdmin(DecidedOnItsPage, CourseScoped):
+    """The queue. A click in a row decides that request, an action all that are chosen."""
+
+    course_path = "membership__course"
+    empty_text = "Students who need more tokens this week can ask for them. What they ask waits here for your answer."
+    kinds: ClassVar[dict[str, str]] = {"open": "warning", "granted": "good", "declined": ""}
+    list_display = ("student", "asked", "left", "why", "asked_when", "decide")
+    list_display_links = ("asked",)
+    list_filter = (MemberCourseFilter, ("state", ChoicesDropdownFilter))
+    list_select_related = ("membership__user", "membership__course", "decided_by")
+    search_fields = (*BY_MEMBER, "reason")
+    search_help_text = BY_MEMBER_HELP
+    ordering = ("-state", "-pk")  # open ones first
+    actions = ("grant_chosen", "decline_chosen")
+    fields = ("student", "asked", "left", "reason", "when", "shown_state")
+    after: ClassVar[tuple[str, ...]] = ("granted", "answer", "decided_by", "decided")
+    readonly_fields = ("student", "asked", "left", "shown_state", "granted", "when", "decided")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        is_open = obj is None or obj.state == AllowanceRequest.State.OPEN
+        return self.fields if is_open else (*self.fields, *self.after)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        changelist.result_list = _with_standing(changelist.result_list)
+        return changelist
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        row = super().get_object(request, object_id, from_field)
+        return row and _with_standing([row])[0]
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return obj is None and super().has_change_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Whoever may not decide has nothing to click."""
+        may_decide = self.has_change_permission(request)
+        return [name for name in super().get_list_display(request) if may_decide or name != "decide"]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """A row's button sends the form of the list with the row's key."""
+        for name, decide in (("grant", self.grant_chosen), ("decline", self.decline_chosen)):
+            key = request.POST.get(name, "")
+            if key.isdecimal() and len(key) < 19:  # as the database's numbers
+                if not self.has_change_permission(request):
+                    raise PermissionDenied
+                decide(request, self.get_queryset(request).filter(pk=int(key)))
+                return HttpResponseRedirect(request.get_full_path())
+        return super().changelist_view(request, extra_context)
+
+    @admin.action(description="Grant what was asked for", permissions=("change",))
+    def grant_chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        now = timezone.now()
+        self._tell(
+            request,
+            "granted",
+            [requests.grant(row, by=user_of(request), now=now) for row in self._chosen(request, queryset)],
+        )
+
+    @admin.action(description="Decline", permissions=("change",))
+    def decline_chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        now = timezone.now()
+        done = [requests.decline(row, by=user_of(request), now=now) for row in self._chosen(request, queryset)]
+        self._tell(request, "declined", done)
+
+    def _chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return self.changeable(request, queryset).select_related("membership__course")
+
+    def _tell(self, request: HttpRequest, what: str, done: list[bool]) -> None:
+        late = len(done) - sum(done)
+        self.message_user(request, f"{sum(done)} {what}. The students see it in their usage.", messages.SUCCESS)
+        if late:
+            self.message_user(request, f"{late} had been decided already and stay as they are.", messages.WARNING)
+
+    @admin.display(description="student", ordering="membership__external_id")
+    def student(self, request: AllowanceRequest) -> SafeString:
+        member = request.membership
+        words = '<span><a class="stoa-link" href="{}">{} · {}</a><small class="stoa-sub">{}</small></span>'
+        address = reverse("admin:quotas_student", args=[member.pk])
+        return format_html(words, address, member.external_id, member.user, member.course)
+
+    @admin.display(description="asked for", ordering="tokens")
+    def asked(self, request: AllowanceRequest) -> str:
+        return _tokens(request.tokens)
+
+    @admin.display(description="left this week")
+    def left(self, request: Any) -> str:
+        """The student's own tokens, as calls see them."""
+        own: MemberStanding = request.standing
+        return "no limit" if own.left is None or own.limit is None else f"{number(own.left)} of {number(own.limit)}"
+
+    @admin.display(description="why")
+    def why(self, request: AllowanceRequest) -> SafeString:
+        return format_html('<span class="stoa-lines" title="{}">{}</span>', request.reason, request.reason)
+
+    @admin.display(description="state", ordering="state")
+    def shown_state(self, request: AllowanceRequest) -> SafeString:
+        return badge(request.state, self.kinds[request.state], moment(request.decided_at))
+
+    @admin.display(description="state", ordering="state")
+    def asked_when(self, request: AllowanceRequest) -> SafeString:
+        words = '<span>{}<small class="stoa-sub stoa-number">{}</small></span>'
+        return format_html(words, self.shown_state(request), f"{moment(request.created_at)[:16]} UTC")
+
+    @admin.display(description="granted")
+    def granted(self, request: AllowanceRequest) -> str:
+        return NOTHING if request.granted_tokens is None else _tokens(request.granted_tokens)
+
+    @admin.display(description="asked (UTC)", ordering="created_at")
+    def when(self, request: AllowanceRequest) -> str:
+        return moment(request.created_at)
+
+    @admin.display(description="decided (UTC)")
+    def decided(self, request: AllowanceRequest) -> str:
+        return moment(request.decided_at)
+
+    @admin.display(description="decide")
+    def decide(self, request: AllowanceRequest) -> SafeString | str:
+        if request.state != AllowanceRequest.State.OPEN:
+            return ""
+        button = '<button type="submit" class="stoa-button {}" name="{}" value="{}" title="{}">{}</button>'
+        link = '<small class="stoa-sub"><a class="stoa-link" href="{}">Other amount, or answer</a></small>'
+        what = f"{_tokens(request.tokens)} for {request.membership.user}, this week"
+        return format_html(
+            f'<span><span class="stoa-row-buttons">{button}{button}</span>{link}</span>',
+            *("primary", "grant", request.pk, f"Grant {what}", "Grant"),
+            *("", "decline", request.pk, f"Decline {what}", "Decline"),
+            reverse(PAGE, args=[request.pk]),
+        )
+
+
+def _tokens(amount: int) -> str:
+    return f"{number(amount)} token" if amount == 1 else f"{number(amount)} tokens"
+
+
+def _with_standing(asked: Iterable[AllowanceRequest]) -> list[Any]:
+    """The same rows, each with how its student stands this week."""
+    rows: list[Any] = list(asked)
+    found = standing.of_members([row.membership for row in rows], now=timezone.now())
+    for row, own in zip(rows, found, strict=True):
+        row.standing = own
+    return rows

@@ -1,0 +1,209 @@
+"""Rules: what may be said, and what happens then."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import StackedInline
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+
+from apps.accounts.models import Course
+from apps.accounts.scoping import CourseFilter, CourseScoping
+from apps.common.admin import is_operator
+from apps.common.display import badge, moment, number
+from apps.rules import stages
+from apps.rules.admin.forms import RuleForm
+from apps.rules.admin.workbench import Workbench
+from apps.rules.models import Rule, RuleSettings
+
+STAGE_KINDS = {"draft": "", "observe": "info", "warn": "warning", "enforce": "good"}
+
+
+ACTION_KINDS = {"block": "bad", "redact": "warning"}
+
+PATTERN = (
+    "Finds",
+    {
+        "fields": ("direction", "pattern", "checksum", ("examples_match", "examples_no_match")),
+        "description": "Examples are checked whenever the rule is saved.",
+    },
+)
+THEN = (
+    "Then",
+    {
+        "fields": ("action", "message", "guidance", "replacement", "priority"),
+        "description": "Students never see the pattern.",
+    },
+)
+WEEKLY = ("weekdays", ("from_time", "until_time"))
+
+
+@admin.register(Rule)
+class RuleAdmin(Workbench):
+    form = RuleForm
+    empty_text = (
+        "Start from a ready rule, above, or write one: a pattern, and the sentence that students read when it blocks."
+    )
+    list_display = ("name", "place", "does", "shown_stage", "shown_pattern", "hit_count", "updated")
+    list_filter = (CourseFilter, ("action", ChoicesDropdownFilter), ("stage", ChoicesDropdownFilter))
+    list_select_related = ("course",)
+    search_fields = ("name", "pattern", "message", "guidance")
+    search_help_text = "Name, pattern or message"
+    autocomplete_fields = ("course",)
+    actions = ("enforce", "observe", "switch_off", "copy")
+    readonly_fields = ("hits", "updated")
+    conditional_fields = {
+        "message": "action != 'guide'",
+        "guidance": "action == 'guide'",
+        "replacement": "action == 'redact'",
+    }
+    list_before_template = "admin/rules/rule/list_head.html"
+    change_form_outer_before_template = "admin/rules/rule/head.html"
+    change_form_outer_after_template = "admin/rules/rule/foot.html"
+    add_fieldsets = ((None, {"fields": ("course", "name")}), PATTERN, THEN)
+    fieldsets = (
+        (None, {"fields": ("course", "name")}),
+        PATTERN,
+        THEN,
+        (
+            "In force",
+            {
+                "fields": ("assignment", "starts_at", "ends_at", *WEEKLY),
+                "description": "Leave empty what does not limit it. All times are those of the course’s clock.",
+            },
+        ),
+        ("So far", {"fields": ("hits", "updated")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).annotate(hit_total=Count("hits"))
+
+    def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
+        super().save_model(request, obj.signed(by=request.user), form, change)
+
+    def response_add(self, request: HttpRequest, obj: Rule, post_url_continue: str | None = None) -> Any:
+        response = super().response_add(request, obj, post_url_continue)
+        self.message_user(
+            request, f"{obj.name} is a draft, which does nothing. Open it to try it, and let it observe.", messages.INFO
+        )
+        return response
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> Any:
+        """Whoever has one course means that one."""
+        courses = list(Course.objects.for_instructor(request.user)[:2])
+        own = {"course": courses[0].pk} if len(courses) == 1 and not is_operator(request) else {}
+        return own | super().get_changeform_initial_data(request)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A new rule is a draft that holds always; when it holds is said once the clock of its course is known."""
+        return self.add_fieldsets if obj is None else self.fieldsets
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """Only operators may leave the course out."""
+        field = super().formfield_for_foreignkey(db_field, request, **options)
+        if db_field.remote_field.model is Course:
+            field.required = not is_operator(request)
+        return field
+
+    @admin.display(description="course", ordering="course")
+    def place(self, rule: Rule) -> Any:
+        return str(rule.course) if rule.course else badge("institution", "info", "In force in every course")
+
+    @admin.display(description="action", ordering="action")
+    def does(self, rule: Rule) -> SafeString:
+        return badge(rule.action, ACTION_KINDS.get(rule.action, "info"), rule.get_action_display())
+
+    @admin.display(description="stage", ordering="stage")
+    def shown_stage(self, rule: Rule) -> SafeString:
+        """With what keeps it from every call, so that one whose time is over does not look as though it acted."""
+        stage = badge(rule.stage, STAGE_KINDS[rule.stage], rule.get_stage_display())
+        limits = stages.limits(rule, now=timezone.now()) if rule.stage != Rule.Stage.DRAFT else []
+        return format_html('{}<small class="stoa-sub">{}</small>', stage, " ".join(limits)) if limits else stage
+
+    @admin.display(description="pattern")
+    def shown_pattern(self, rule: Rule) -> SafeString:
+        return format_html('<code class="stoa-code" title="{}">{}</code>', rule.pattern, rule.pattern[:60])
+
+    @admin.display(description="hits", ordering="hit_total")
+    def hit_count(self, rule: Any) -> str:
+        return number(rule.hit_total)
+
+    @admin.display(description="hits")
+    def hits(self, rule: Any) -> SafeString:
+        calls = reverse("admin:conversations_call_changelist")
+        return format_html(
+            '{} · <a class="stoa-link" href="{}?rule={}">Show the calls</a>', number(rule.hit_total), calls, rule.pk
+        )
+
+    @admin.display(description="changed", ordering="updated_at")
+    def updated(self, rule: Rule) -> str:
+        return moment(rule.updated_at)
+
+    @admin.action(description="Enforce", permissions=("change",))
+    def enforce(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Those that would block too much are left to their own pages, which ask."""
+        chosen = self._chosen(request, queryset)
+        asked = {rule.pk: rule.name for rule in chosen if self._must_ask(rule)}
+        if asked:
+            self.message_user(
+                request,
+                f"Not enforced: {', '.join(asked.values())}. More than a fifth of the last week’s calls would be "
+                "refused; open the rule if that is meant.",
+                messages.WARNING,
+            )
+        self._move(request, chosen.exclude(pk__in=list(asked)), Rule.Stage.ENFORCE)
+
+    @admin.action(description="Observe only", permissions=("change",))
+    def observe(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._move(request, self._chosen(request, queryset), Rule.Stage.OBSERVE)
+
+    @admin.action(description="Switch off (draft)", permissions=("change",))
+    def switch_off(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._move(request, self._chosen(request, queryset), Rule.Stage.DRAFT)
+
+    @admin.action(description="Copy to another course or term", permissions=("change",))
+    def copy(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        return self.copy_page(request, Rule.objects.filter(pk__in=queryset.values("pk")).select_related("course"))
+
+    def _chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return Rule.objects.filter(pk__in=self.changeable(request, queryset).values("pk"))
+
+    def _must_ask(self, rule: Rule) -> bool:
+        return stages.needs_confirmation(rule, Rule.Stage.ENFORCE, now=timezone.now()) is not None
+
+    def _move(self, request: HttpRequest, rules: QuerySet[Any], stage: Rule.Stage) -> None:
+        moved = Rule.objects.filter(pk__in=rules.values("pk")).move(stage, by=request.user)
+        self.message_user(request, f"{moved} moved to “{stage.label}”. This holds within two seconds.")
+
+
+class RuleInline(CourseScoping, StackedInline):
+    """The rules of a course, on the course's own page. Stages are changed on a rule's page, which says what they do."""
+
+    model = Rule
+    fields = ("name", "stage_now", "action", "pattern", "message", "guidance")
+    readonly_fields = ("stage_now",)
+    per_page = 25  # Django takes no more than 1,000 fields from a browser
+    extra = 0
+    tab = True
+    collapsible = True
+    show_change_link = True
+
+    @admin.display(description="stage")
+    def stage_now(self, rule: Rule) -> SafeString:
+        return badge(rule.stage, STAGE_KINDS[rule.stage], rule.get_stage_display())
+
+
+class RuleSettingsInline(CourseScoping, StackedInline):
+    """What becomes of calls when a course's rules cannot be checked."""
+
+    model = RuleSettings
+    fields = ("on_failure",)
+    extra = 0
+    max_num = 1
+    tab = True
+    verbose_name_plural = "rule settings"

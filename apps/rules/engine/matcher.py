@@ -1,0 +1,185 @@
+"""The rule engine: RE2, so every match takes time linear in the text.
+
+Pure: no Django, no I/O. A rule is looked for in the raw text and in its folded copies (`folding`), and `\\b`, `\\w`,
+`\\d` and `\\s` mean Unicode (`wide`). A set finds which patterns occur in a text in one pass; the few that do are then
+located one by one. Every set carries a sentinel that matches any text: RE2's Python binding answers `None` both for
+"nothing matched" and for "the engine gave up", and a filter that cannot tell the two apart lets everything through.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from operator import attrgetter
+from typing import Any
+
+import re2
+
+from apps.rules.engine import prefilter
+from apps.rules.engine.compiled import Form, Prepared, prepared
+from apps.rules.engine.cost import MAX_PATTERN_LENGTH, Cost, TooCostly, admit, check
+from apps.rules.engine.normalize import Folded, Span, View, fold
+from apps.rules.engine.pattern import BadPattern
+from apps.rules.engine.re2_limits import compiled_set, gently
+
+__all__ = [
+    "MAX_PATTERN_LENGTH",
+    "MAX_SPANS",
+    "BadPattern",
+    "Cost",
+    "EngineFailed",
+    "Folded",
+    "Matcher",
+    "Span",
+    "TooCostly",
+    "Validator",
+    "admit",
+    "check",
+    "fold",
+    "width",
+]
+
+MAX_SPANS = 20
+SET_SIZE = 10_000  # of RE2's instructions in one set: some 4 ms, during which the event loop waits
+Validator = Callable[[str], bool]
+
+
+class EngineFailed(Exception):
+    """The engine gave up on a text. Whoever asked must treat the text as not checked."""
+
+
+def width(pattern: str) -> int | None:
+    """The longest match in characters of a folded copy; None if there is no limit.
+
+    A boundary or an anchor at the end of a match is decided by the character that follows. In a text that goes on, a
+    match that reaches to the end so far may still turn out to be none.
+    """
+    return prepared(pattern).width
+
+
+class Matcher:
+    """A compiled, immutable set of patterns. Matching is thread-safe and lets other threads run."""
+
+    def __init__(self, patterns: Sequence[str], validators: Sequence[Validator | None] = ()) -> None:
+        """A match of a pattern counts only if the validator at its position, if there is one, says so of the match.
+
+        Raises re2.error or BadPattern if a pattern is wrong, re2.error if the set needs too much memory.
+        """
+        ready = [prepared(pattern) for pattern in patterns]
+        self._index = prefilter.Index([pattern.words for pattern in ready])
+        self._empty = {position for position, pattern in enumerate(ready) if pattern.is_empty}
+        self._native = _Searcher(ready, attrgetter("native"))
+        self._spelled = _Searcher(ready, attrgetter("spelled"))
+        self._validators = tuple(validators) or (None,) * len(patterns)
+
+    def found(self, text: str | Folded) -> list[int]:
+        """The positions of the patterns that occur in the text or a folded copy, ascending. Raises EngineFailed."""
+        folded = fold(text) if isinstance(text, str) else text
+        candidates: set[int] = set()
+        for view, likely in zip(folded.views, self._index.candidates([v.text for v in folded.views]), strict=True):
+            searcher = self._searcher(view)
+            candidates.update(searcher.found(view))
+            candidates.update(searcher.confirmed([p for p in likely if p not in candidates], view))
+        return [position for position in sorted(candidates) if self._counts(position, folded)]
+
+    def spans(self, position: int, text: str | Folded, *, start: int = 0, most: int = MAX_SPANS) -> list[Span]:
+        """Where in the original text one pattern occurs from `start` on, at most so many times, in order.
+
+        Places found in several copies are one place if they overlap. What is before `start` counts as context.
+        """
+        folded = fold(text) if isinstance(text, str) else text
+        spans = [
+            view.span(match.start, match.end)
+            for view in folded.views
+            for match in islice(self._matches(position, view, _place(view, start)), most)
+        ]
+        return _merged(spans)[:most]
+
+    def _counts(self, position: int, folded: Folded) -> bool:
+        """A validator has the last word, and a place that holds nothing is no match."""
+        if self._validators[position] is None and position not in self._empty:
+            return True
+        return any(next(self._matches(position, view), None) for view in folded.views)
+
+    def _searcher(self, view: View) -> "_Searcher":
+        return self._native if view.is_ascii else self._spelled
+
+    def _matches(self, position: int, view: View, start: int = 0) -> Iterator[Span]:
+        valid = self._validators[position]
+        for span in self._searcher(view).matches(position, view, start):
+            if valid is None or valid(view.text[span.start : span.end]):
+                yield span
+
+
+class _Searcher:
+    """The patterns as they are written for one kind of text. Those without words are looked for together, in sets."""
+
+    def __init__(self, patterns: Sequence[Prepared], form: Callable[[Prepared], Form]) -> None:
+        self._patterns = tuple(patterns)
+        self._form = form
+        self._sets = [(part, self._set(part)) for part in gently(self._parts(), every=1)]
+
+    def _single(self, position: int) -> Any:
+        return self._form(self._patterns[position]).compiled
+
+    def _parts(self) -> Iterator[tuple[int, ...]]:
+        """The positions of the patterns without words, for each set."""
+        part: list[int] = []
+        size = 0
+        for position, pattern in enumerate(self._patterns):
+            if pattern.words:
+                continue
+            more = self._single(position).programsize
+            if part and size + more > SET_SIZE:
+                yield tuple(part)
+                part, size = [], 0
+            part.append(position)
+            size += more
+        if part:
+            yield tuple(part)
+
+    def _set(self, part: Sequence[int]) -> Any:
+        return compiled_set([self._form(self._patterns[position]).source for position in part])
+
+    def found(self, view: View) -> list[int]:
+        """Those without words that match."""
+        return [position for part, together in self._sets for position in self._found(part, together, view)]
+
+    def _found(self, part: Sequence[int], together: Any, view: View) -> Sequence[int]:
+        matched = together.Match(view.haystack)
+        if not matched or 0 not in matched:
+            return self.confirmed(part, view)
+        return [part[number - 1] for number in matched if number]
+
+    def confirmed(self, positions: Sequence[int], view: View) -> list[int]:
+        """Those of these that match, looked for one by one."""
+        try:
+            return [position for position in positions if self._single(position).search(view.haystack) is not None]
+        except re2.error as error:
+            raise EngineFailed("The rule engine could not search the text.") from error
+
+    def matches(self, position: int, view: View, start: int) -> Iterator[Span]:
+        """Where one pattern matches, in characters of the view. Places that hold nothing are left out."""
+        at, place = view.place(start), start
+        for match in self._single(position).finditer(view.haystack, at):
+            first, last = match.span()
+            if first < last:
+                begin = place + view.count(at, first)
+                place = begin + view.count(first, last)
+                at = last
+                yield Span(begin, place)
+
+
+def _place(view: View, start: int) -> int:
+    """The first character of a view that comes from `start` of the original or later."""
+    return bisect_left(range(len(view.text)), start, key=view.origin) if start else 0
+
+
+def _merged(spans: list[Span]) -> list[Span]:
+    """In order; those that overlap as one."""
+    merged: list[Span] = []
+    for span in sorted(spans, key=lambda span: (span.start, span.end)):
+        if merged and span.start < merged[-1].end:
+            merged[-1] = Span(merged[-1].start, max(merged[-1].end, span.end))
+        else:
+            merged.append(span)
+    return merged

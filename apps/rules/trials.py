@@ -1,0 +1,126 @@
+"""Trying a rule on a text, with the same search that the data plane makes, and nothing stored."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from apps.rules import examples
+from apps.rules.engine import normalize
+from apps.rules.engine.matcher import Matcher, check
+from apps.rules.engine.normalize import Folded, fold
+from apps.rules.examples import Example
+from apps.rules.exemptions import folded
+from apps.rules.rulebook import CompiledRule, Rulebook
+
+LONGEST_TEXT = 20_000
+_HERE = "enforce"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of the text that was tried."""
+
+    text: str
+    is_match: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What a rule makes of a text: where it is found, and what would be left of the text if it is redacted."""
+
+    pieces: tuple[Piece, ...]
+    matches: int
+    redacted: tuple[Piece, ...]
+    examples: tuple[Example, ...]
+    is_disguised: bool  # it was found only in a folded copy
+    copies: tuple[tuple[Piece, ...], ...]  # the folded copies that are other texts, with what is found in each
+    is_excepted: bool  # the pattern finds something, but all of it stands among the exceptions
+    fails_check: bool  # the pattern finds something, but nothing whose check digits are right
+
+    @property
+    def wrong_examples(self) -> int:
+        return sum(not example.is_right for example in self.examples)
+
+
+def try_out(rule: Any, text: str, *, exceptions: Iterable[str] = ()) -> Trial:
+    """What a rule, stored or not, makes of a text. Raises BadPattern and EngineFailed."""
+    check(rule.pattern)
+    compiled, copies = as_compiled(rule, exceptions=frozenset(exceptions)), fold(text)
+    matcher = Rulebook.of([compiled]).matcher
+    found = _places(matcher, copies)
+    spans = [(start, end) for start, end in found if compiled.counts(text[start:end])]
+    return Trial(
+        pieces=tuple(_pieces(text, spans, replacement=None)),
+        matches=len(spans),
+        redacted=tuple(_pieces(text, spans, replacement=rule.replacement)),
+        examples=tuple(_examples(rule, compiled.exceptions)),
+        is_disguised=bool(spans) and not _places(matcher, _alone(text)),
+        copies=tuple(
+            tuple(_pieces(view.text, _places(matcher, _alone(view.text)), replacement=None))
+            for view in copies.views
+            if view.text != text
+        ),
+        is_excepted=bool(found) and not spans,
+        fails_check=not found and bool(rule.checksum) and bool(Matcher([rule.pattern]).found(copies)),
+    )
+
+
+def _places(matcher: Matcher, text: Folded) -> list[tuple[int, int]]:
+    return [(span.start, span.end) for span in matcher.spans(0, text, most=len(text.original))]
+
+
+def _alone(text: str) -> Folded:
+    """A text as though it had no copies."""
+    raw = normalize.View(text, (normalize.Piece(text, 0, len(text)),))
+    return Folded(text, (raw,), raw)
+
+
+def as_compiled(rule: Any, *, exceptions: frozenset[str]) -> CompiledRule:
+    """The rule as the data plane would have it, were it enforced now and everywhere."""
+    return CompiledRule(
+        id=rule.pk or 0,
+        name=rule.name,
+        pattern=rule.pattern,
+        action=rule.action,
+        stage=_HERE,
+        priority=rule.priority,
+        message=rule.message,
+        guidance=rule.guidance,
+        direction=rule.direction,
+        replacement=rule.replacement,
+        checksum=rule.checksum,
+        exceptions=exceptions,
+    )
+
+
+def _pieces(text: str, spans: Iterable[tuple[int, int]], *, replacement: str | None) -> Iterator[Piece]:
+    last = 0
+    for start, end in spans:
+        if start > last:
+            yield Piece(text[last:start], False)
+        yield Piece(text[start:end] if replacement is None else replacement, True)
+        last = end
+    if last < len(text):
+        yield Piece(text[last:], False)
+
+
+def finds_whole(rule: Any, text: str) -> bool:
+    """Whether an exception of this text, folded, is the whole of what the rule finds in it."""
+    matcher = Rulebook.of([as_compiled(rule, exceptions=frozenset())]).matcher
+    return any(folded(text[span.start : span.end]) == text for span in matcher.spans(0, text))
+
+
+def undone_example(rule: Any, *, exceptions: Iterable[str]) -> str:
+    """An example that must be found and no longer would be with these exceptions, or nothing."""
+    tried = _examples(rule, frozenset(exceptions))
+    return next((example.text for example in tried if example.should_match and not example.matches), "")
+
+
+def _examples(rule: Any, excepted: frozenset[str]) -> list[Example]:
+    return examples.tried(
+        rule.pattern,
+        checksum=rule.checksum,
+        match=rule.examples_match,
+        no_match=rule.examples_no_match,
+        excepted=excepted,
+    )

@@ -1,0 +1,96 @@
+"""The staff API as a whole: its resources, its OpenAPI document and its documentation page."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin.views.decorators import staff_member_required
+from django.urls import include, path, re_path
+from django.views.generic import TemplateView
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.views import SpectacularJSONAPIView
+from rest_framework.exceptions import NotFound
+from rest_framework.permissions import AllowAny
+from rest_framework.renderers import JSONRenderer
+from rest_framework.routers import SimpleRouter
+from rest_framework.views import APIView
+
+from apps.chat.schemas import ErrorOut
+from apps.common.staff import IsStaff
+from apps.conversations.api.viewsets import CallViewSet
+
+REFUSALS = {
+    "400": "The request is wrong: an unknown parameter, a value that makes no sense.",
+    "401": "Nobody is signed in.",
+    "403": "Whoever is signed in is not staff.",
+    "404": "There is nothing at this address, or it belongs to a course that is not yours.",
+    "500": "Stoa failed.",
+    "503": "A part of Stoa is away.",
+}
+
+router = SimpleRouter(trailing_slash=False)
+router.register("calls", CallViewSet, basename="call")
+
+
+class Document(SpectacularJSONAPIView):
+    """The OpenAPI document: open for everybody in development, for staff in production."""
+
+    renderer_classes = [JSONRenderer]
+    permission_classes = [IsStaff if settings.ENV.is_production else AllowAny]
+
+
+class Nothing(APIView):
+    """Every other address. It tells strangers no more than the addresses that there are."""
+
+    schema = None
+
+    def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        raise NotFound
+
+
+class StaffSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the document names the session."""
+
+    target_class = "apps.common.staff.StaffSession"
+    name = "StaffSession"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": settings.SESSION_COOKIE_NAME,
+            "description": "The session of the admin. What changes something also needs its CSRF token.",
+        }
+
+
+def describe_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Write into every operation how it refuses: the same for all."""
+    error = ErrorOut.model_json_schema(ref_template="#/components/schemas/{model}")
+    result["components"]["schemas"] |= {**error.pop("$defs"), "ErrorOut": error}
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorOut"}}}
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            operation["responses"] |= {
+                status: {"description": meaning, "content": content} for status, meaning in REFUSALS.items()
+            }
+    return result
+
+
+def _documentation() -> Any:
+    """The page of the student API's documentation, with this document in it."""
+    view = TemplateView.as_view(
+        template_name="ninja/swagger.html",
+        extra_context={
+            "api": {"title": "Stoa staff API"},
+            "swagger_settings": '{"layout": "BaseLayout", "deepLinking": true, "url": "/api/staff/openapi.json"}',
+        },
+    )
+    return staff_member_required(view) if settings.ENV.is_production else view
+
+
+urlpatterns = [
+    path("api/staff/", include(router.urls)),
+    path("api/staff/openapi.json", Document.as_view(), name="staff-openapi"),
+    path("api/staff/docs", _documentation()),
+    re_path(r"^api/staff(/.*)?$", Nothing.as_view()),
+]

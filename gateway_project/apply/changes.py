@@ -1,0 +1,67 @@
+"""Changes: what applying a file would do, as values, and how they are shown."""
+
+import itertools
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import SecretStr
+
+from gateway_project.apply.kinds import FILE_NAMES, Kind
+
+_PLAIN = re.compile(r"[\w.@:/+-]+")
+_LONGEST = 60
+
+
+@dataclass(frozen=True)
+class Change:
+    """One row to add (+), to change (~) or to delete (-)."""
+
+    sign: Literal["+", "~", "-"]
+    kind: Kind
+    key: Mapping[str, Any]
+    values: Mapping[str, Any] = field(default_factory=dict)
+    before: Mapping[str, Any] = field(default_factory=dict)
+    secret: SecretStr | None = None
+
+    @property
+    def title(self) -> str:
+        return f"{self.sign} {self.kind.titled(self.key, new=self.sign == '+')}"
+
+    @property
+    def details(self) -> list[str]:
+        """What changes in a row that stays. A secret's value is never among it."""
+        if self.sign != "~":
+            return []
+        fields = [
+            f"{FILE_NAMES.get(name, name)} {_shown(self.before[name])} -> {_shown(value)}"
+            for name, value in self.values.items()
+        ]
+        return fields + (["secret changed"] if self.secret else [])
+
+
+def lines(changes: Iterable[Change]) -> Iterator[str]:
+    """The difference for people, one line for each thing that they know by name."""
+    nothing = True
+    for title, group in itertools.groupby(changes, key=lambda change: change.title):
+        nothing = False
+        details = ", ".join(detail for change in group for detail in change.details)
+        yield f"{title}: {details}" if details else title
+    if nothing:
+        yield "= nothing to change"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    text = str(value)
+    if _PLAIN.fullmatch(text):
+        return text
+    return json.dumps(text if len(text) <= _LONGEST else text[:_LONGEST] + "…", ensure_ascii=False)

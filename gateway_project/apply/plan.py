@@ -1,0 +1,113 @@
+"""From a valid file to the changes that make the database agree with it, or to all mistakes in it. Only reads."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from pydantic import SecretStr
+
+from apps.common.encryption import CannotDecrypt
+from apps.providers.models import Credential, Provider
+from gateway_project.apply import decisions, kinds, people, wanted
+from gateway_project.apply.changes import Change
+from gateway_project.apply.document import Document
+from gateway_project.apply.kinds import FILE_NAMES, stored_value
+from gateway_project.apply.mistakes import Mistakes, Path
+from gateway_project.apply.references import dangling
+from gateway_project.apply.schema import File
+from gateway_project.apply.wanted import Row
+
+
+def plan(document: Document, file: File, *, environment: Mapping[str, str], prune: bool, now: datetime) -> list[Change]:
+    """The changes, in an order in which they can be made. Raises Mistakes, all of them."""
+    rows = list(wanted.rows(file))
+    members, mistakes = people.rows(document, file, prune=prune)
+    decided, wrong = decisions.plan(document, file, prune=prune, now=now)
+    mistakes += [*dangling(document, file, prune=prune), *wrong]
+    changes: list[Change] = []
+    moved: set[str] = set()
+    for row in [*rows, *members]:
+        try:
+            changes += _compared(row, environment, moved)
+        except ValidationError as error:
+            mistakes += [document.mistake((*row.path, *path), sentence) for path, sentence in _told(error)]
+    if mistakes:
+        raise Mistakes(document.source, mistakes)
+    return [*changes, *decided, *(_pruned(file, rows) if prune else ())]
+
+
+def _compared(row: Row, environment: Mapping[str, str], moved: set[str]) -> Iterator[Change]:
+    """What it takes to bring one row about. Raises ValidationError with the names of columns.
+
+    `moved` gathers the names of providers that go to another server: those do not get to see the secrets that were
+    stored for the old one, so what the file gives is stored anew.
+    """
+    stored = row.kind.find(row.key)
+    before = {name: stored_value(stored, name) for name in row.values} if stored else {}
+    secret = _secret(row, None if row.key.get("provider__name") in moved else stored, environment)
+    after = _checked(row, stored)
+    if stored is None:
+        yield Change("+", row.kind, row.key, after, secret=secret)
+        return
+    after = {name: value for name, value in after.items() if value != before[name]}
+    if isinstance(stored, Provider) and stored.moved_from(before.get("base_url", stored.base_url)):
+        moved.add(stored.name)
+    if after or secret:
+        yield Change("~", row.kind, row.key, after, before, secret)
+
+
+def _checked(row: Row, stored: models.Model | None) -> dict[str, Any]:
+    """The row's values as the model's own validation leaves them."""
+    own = {name: value for name, value in {**row.key, **row.values}.items() if "__" not in name}
+    draft = stored or row.kind.model()
+    for name, value in own.items():
+        setattr(draft, name, value)
+    # References are looked up by name later; passwords and other hidden columns are not a file's business.
+    hidden = {field.name for field in draft._meta.fields if field.is_relation or not field.editable}
+    exclude = hidden | {"password"} | ({"username"} if row.kind is kinds.PERSON else set())
+    draft.full_clean(exclude=exclude, validate_unique=False, validate_constraints=False)
+    return {name: value if "__" in name else getattr(draft, name) for name, value in row.values.items()}
+
+
+def _secret(row: Row, stored: models.Model | None, environment: Mapping[str, str]) -> SecretStr | None:
+    """The secret to store, if it differs from the stored one."""
+    if row.kind is not kinds.CREDENTIAL:
+        return None
+    if row.secret_env is None:
+        if stored is None:
+            raise ValidationError(
+                {"secret_env": "is required for a new credential, and for one whose provider has moved."}
+            )
+        return None
+    secret = environment.get(row.secret_env, "").strip()
+    if not secret:
+        raise ValidationError({"secret_env": f"the environment variable {row.secret_env} is not set."})
+    if not (secret.isascii() and secret.isprintable()):
+        raise ValidationError({"secret_env": f"{row.secret_env} holds a character that no provider's key contains."})
+    return None if isinstance(stored, Credential) and _opens_as(stored, secret) else SecretStr(secret)
+
+
+def _opens_as(credential: Credential, secret: str) -> bool:
+    try:
+        return credential.secret() == secret
+    except CannotDecrypt:
+        return False
+
+
+def _told(error: ValidationError) -> Iterator[tuple[Path, str]]:
+    """The last sentence about each field: a model's own words come after Django's general ones."""
+    for name, sentences in error.message_dict.items():
+        field = {"first_name": "name", "last_name": "name"}.get(name, FILE_NAMES.get(name, name))
+        yield () if name == "__all__" else (field,), sentences[-1]
+
+
+def _pruned(file: File, rows: Iterable[Row]) -> Iterator[Change]:
+    """Deletions of what the file's lists leave out, inner rows first."""
+    named = {(row.kind.title, tuple(row.key[name] for name in row.kind.key)) for row in rows}
+    for listed in wanted.lists(file):
+        kind = listed.kind
+        for key in kind.model._base_manager.filter(**listed.within).order_by(*kind.key).values(*kind.key):
+            if (kind.title, tuple(key[name] for name in kind.key)) not in named:
+                yield Change("-", kind, key)

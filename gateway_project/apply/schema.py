@@ -1,0 +1,178 @@
+"""The shape of a configuration file: every section, every field. What a file omits is not in `model_fields_set`."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from apps.accounts.models import Course, Role, Weekday
+from apps.providers.models import Provider
+from apps.quotas.models import QuotaPolicy
+from apps.rules.models import Rule, RuleSettings
+from gateway_project.apply.fields import (
+    ClockOrNone,
+    Count,
+    CountOrNone,
+    Days,
+    Factor,
+    Flag,
+    InstantOrNone,
+    Lines,
+    Name,
+    Priority,
+    SecondsOrNone,
+    SignedPriority,
+    Text,
+    Tokens,
+    TokensOrNone,
+    Weight,
+    choice,
+)
+
+OMITTED: Any = None
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The fields that the file gives, in the order in which they are declared."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+
+
+class CredentialSection(Section):
+    label: Name
+    secret_env: Name = OMITTED
+    weight: Count = OMITTED
+    enabled: Flag = OMITTED
+
+
+class ProviderSection(Section):
+    name: Name
+    adapter: Annotated[str, choice(Provider.Adapter)] = OMITTED
+    base_url: Text = OMITTED
+    timeout_seconds: SecondsOrNone = OMITTED
+    allow_private_network: Flag = OMITTED
+    output_cap: Annotated[str, choice(Provider.OutputCap)] = OMITTED
+    enabled: Flag = OMITTED
+    credentials: list[CredentialSection] = OMITTED
+
+
+class DeploymentSection(Section):
+    provider: Name
+    upstream_model: Name
+    priority: Priority = OMITTED
+    weight: Count = OMITTED
+    enabled: Flag = OMITTED
+
+
+class ModelSection(Section):
+    name: Name
+    token_weight: Weight = OMITTED
+    input_weight: Weight = OMITTED
+    cached_input_weight: Weight = OMITTED
+    output_weight: Weight = OMITTED
+    context_window: CountOrNone = OMITTED
+    max_output_tokens: Count = OMITTED
+    enabled: Flag = OMITTED
+    deployments: list[DeploymentSection] = OMITTED
+
+
+class RuleSection(Section):
+    name: Name
+    pattern: Text = OMITTED
+    direction: Annotated[str, choice(Rule.Direction)] = OMITTED
+    action: Annotated[str, choice(Rule.Action)] = OMITTED
+    stage: Annotated[str, choice(Rule.Stage)] = OMITTED
+    priority: SignedPriority = OMITTED
+    message: Text = OMITTED
+    guidance: Text = OMITTED
+    replacement: Text = OMITTED
+    checksum: Text = OMITTED
+    assignment: Text = OMITTED
+    starts_at: InstantOrNone = OMITTED
+    ends_at: InstantOrNone = OMITTED
+    weekdays: Days = OMITTED
+    from_time: ClockOrNone = OMITTED
+    until_time: ClockOrNone = OMITTED
+    examples_match: Lines = OMITTED
+    examples_no_match: Lines = OMITTED
+
+
+class RoleSection(Section):
+    role: Name
+    weekly_tokens: TokensOrNone = OMITTED
+    requests_per_minute: CountOrNone = OMITTED
+    concurrent_requests: CountOrNone = OMITTED
+    tokens_per_minute: CountOrNone = OMITTED
+
+
+class BoostSection(Section):
+    factor: Factor = OMITTED
+    multiplies_course: Flag = OMITTED
+    starts_at: InstantOrNone = OMITTED
+    ends_at: InstantOrNone = OMITTED
+    reason: Name = OMITTED
+
+
+class OverrideSection(Section):
+    weekly_tokens: TokensOrNone = OMITTED
+    starts_at: InstantOrNone = OMITTED
+    ends_at: InstantOrNone = OMITTED
+    reason: Name = OMITTED
+
+
+class MemberSection(Section):
+    external_id: Name
+    email: Name = OMITTED
+    name: Name = OMITTED
+    role: Annotated[str, choice(Role)] = OMITTED
+    active: Flag = OMITTED
+    override: OverrideSection | None = OMITTED
+
+
+class CourseSection(Section):
+    slug: Name
+    title: Name = OMITTED
+    timezone: Name = OMITTED
+    week_starts: Annotated[str, choice(Weekday)] = OMITTED
+    open: Flag = OMITTED
+    weekly_tokens: TokensOrNone = OMITTED
+    student_weekly_tokens: Tokens = OMITTED
+    key_requests_per_minute: CountOrNone = OMITTED
+    key_concurrent_requests: CountOrNone = OMITTED
+    student_requests_per_minute: CountOrNone = OMITTED
+    student_concurrent_requests: CountOrNone = OMITTED
+    course_requests_per_minute: CountOrNone = OMITTED
+    course_concurrent_requests: CountOrNone = OMITTED
+    key_tokens_per_minute: CountOrNone = OMITTED
+    student_tokens_per_minute: CountOrNone = OMITTED
+    course_tokens_per_minute: CountOrNone = OMITTED
+    default_output_tokens: Count = OMITTED
+    least_output_tokens: Count = OMITTED
+    max_output_tokens: CountOrNone = OMITTED
+    late_joiners: Annotated[str, choice(QuotaPolicy.LateJoiners)] = OMITTED
+    after_exhaustion: Annotated[str, choice(QuotaPolicy.AfterExhaustion)] = OMITTED
+    fallback_model: Text = OMITTED
+    fallback_student_weekly_tokens: Tokens = OMITTED
+    roles: list[RoleSection] = OMITTED
+    boosts: list[BoostSection] = OMITTED
+    models: list[Name] = OMITTED
+    logging: Annotated[str, choice(Course.Logging)] = OMITTED
+    rules: list[RuleSection] = OMITTED
+    rules_on_failure: Annotated[str, choice(RuleSettings.OnFailure)] = OMITTED
+    members: list[MemberSection] = OMITTED
+
+
+class InstitutionSection(Section):
+    timezone: Name = OMITTED
+    week_starts: Annotated[str, choice(Weekday)] = OMITTED
+    weekly_tokens: TokensOrNone = OMITTED
+    rules: list[RuleSection] = OMITTED
+
+
+class File(Section):
+    institution: InstitutionSection = OMITTED
+    providers: list[ProviderSection] = OMITTED
+    models: list[ModelSection] = OMITTED
+    courses: list[CourseSection] = OMITTED

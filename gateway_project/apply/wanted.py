@@ -1,0 +1,121 @@
+"""From a valid file to the rows that it wants. Pure; members follow in `people.py`, for they share people."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway_project.apply import kinds
+from gateway_project.apply.kinds import Kind
+from gateway_project.apply.mistakes import Path
+from gateway_project.apply.schema import (
+    CourseSection,
+    File,
+    InstitutionSection,
+    ModelSection,
+    ProviderSection,
+    Section,
+)
+
+WEIGHTS = ("input_weight", "cached_input_weight", "output_weight")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row as the file wants it. What `values` omits keeps what is stored."""
+
+    kind: Kind
+    key: Mapping[str, Any]
+    values: Mapping[str, Any]
+    path: Path
+    secret_env: str | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A list that the file gives in full, so that pruning may remove what it leaves out."""
+
+    kind: Kind
+    within: Mapping[str, Any]
+
+
+def rows(file: File) -> Iterator[Row]:
+    """All rows but people and members, each after those it refers to."""
+    if file.institution is not None:
+        values = given(kinds.INSTITUTION, file.institution)
+        yield Row(kinds.INSTITUTION, {"id": 1}, values, ("institution",))
+        yield from _rules(kinds.INSTITUTION_RULE, {"course": None}, file.institution, ("institution",))
+    for position, provider in enumerate(file.providers or ()):
+        yield from _provider(provider, ("providers", position))
+    for position, model in enumerate(file.models or ()):
+        yield from _model(model, ("models", position))
+    for position, course in enumerate(file.courses or ()):
+        yield from _course(course, ("courses", position))
+
+
+def _provider(provider: ProviderSection, path: Path) -> Iterator[Row]:
+    yield Row(kinds.PROVIDER, {"name": provider.name}, given(kinds.PROVIDER, provider), path)
+    for position, credential in enumerate(provider.credentials or ()):
+        key = {"provider__name": provider.name, "label": credential.label}
+        values = given(kinds.CREDENTIAL, credential)
+        yield Row(kinds.CREDENTIAL, key, values, (*path, "credentials", position), credential.secret_env)
+
+
+def _model(model: ModelSection, path: Path) -> Iterator[Row]:
+    weights = dict.fromkeys(WEIGHTS, model.token_weight) if "token_weight" in model.model_fields_set else {}
+    yield Row(kinds.MODEL, {"name": model.name}, {**weights, **given(kinds.MODEL, model)}, path)
+    for position, deployment in enumerate(model.deployments or ()):
+        key = {
+            "model__name": model.name,
+            "provider__name": deployment.provider,
+            "upstream_model": deployment.upstream_model,
+        }
+        yield Row(kinds.DEPLOYMENT, key, given(kinds.DEPLOYMENT, deployment), (*path, "deployments", position))
+
+
+def _course(course: CourseSection, path: Path) -> Iterator[Row]:
+    within = {"course__slug": course.slug}
+    yield Row(kinds.COURSE, {"slug": course.slug}, given(kinds.COURSE, course), path)
+    yield Row(kinds.POLICY, within, given(kinds.POLICY, course), path)
+    for position, role in enumerate(course.roles or ()):
+        yield Row(kinds.ROLE, {**within, "role": role.role}, given(kinds.ROLE, role), (*path, "roles", position))
+    for position, name in enumerate(course.models or ()):
+        yield Row(kinds.ALLOWED, {**within, "model__name": name}, {}, (*path, "models", position))
+    if settings := given(kinds.RULE_SETTINGS, course):
+        yield Row(kinds.RULE_SETTINGS, within, settings, path)
+    yield from _rules(kinds.RULE, within, course, path)
+
+
+def _rules(
+    kind: Kind, within: Mapping[str, Any], section: CourseSection | InstitutionSection, path: Path
+) -> Iterator[Row]:
+    for position, rule in enumerate(section.rules or ()):
+        yield Row(kind, {**within, "name": rule.name}, given(kind, rule), (*path, "rules", position))
+
+
+def given(kind: Kind, section: Section) -> dict[str, Any]:
+    """The columns of a row that its section sets, in the order of the section's fields."""
+    return {kind.columns[name]: value for name, value in section.given.items() if name in kind.columns}
+
+
+def lists(file: File) -> Iterator[Listed]:
+    """The lists that the file gives, inner ones first. Members are not among them: they are never deleted."""
+    if file.institution is not None and file.institution.rules is not None:
+        yield Listed(kinds.INSTITUTION_RULE, {"course": None})
+    for course in file.courses or ():
+        within = {"course__slug": course.slug}
+        if course.roles is not None:
+            yield Listed(kinds.ROLE, within)
+        if course.rules is not None:
+            yield Listed(kinds.RULE, within)
+        if course.models is not None:
+            yield Listed(kinds.ALLOWED, within)
+    for model in file.models or ():
+        if model.deployments is not None:
+            yield Listed(kinds.DEPLOYMENT, {"model__name": model.name})
+    for provider in file.providers or ():
+        if provider.credentials is not None:
+            yield Listed(kinds.CREDENTIAL, {"provider__name": provider.name})
+    if file.models is not None:
+        yield Listed(kinds.MODEL, {})
+    if file.providers is not None:
+        yield Listed(kinds.PROVIDER, {})

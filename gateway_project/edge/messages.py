@@ -1,0 +1,153 @@
+"""Between ASGI messages and what the data plane works with: keys, bodies, responses, and clients that leave."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+
+from apps.common.errors import BodyTooLarge
+from apps.dataplane.streaming import StreamedAnswer
+
+Scope = dict[str, Any]
+T = TypeVar("T")
+
+UNWATCHED_SECONDS = 0.05
+
+
+class ClientLeft(Exception):
+    """The client closed the connection before it had sent its request or read its answer."""
+
+
+def presented_key(scope: Scope) -> str | None:
+    """The key that the headers present; None if they present none, or several, or one in the wrong form."""
+    found = []
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            kind, _, text = value.partition(b" ")
+            found.append(text.strip() if kind.lower() == b"bearer" else b"")
+        elif name == b"x-api-key":
+            found.append(value.strip())
+    return found[0].decode("latin-1") if len(found) == 1 else None
+
+
+async def read_body(scope: Scope, receive: Any, *, limit: int) -> bytes:
+    """The whole body, never more than `limit` of it. Raises BodyTooLarge or ClientLeft."""
+    size = _announced_length(scope)
+    parts: list[bytes] = []
+    received, more = 0, True
+    while size <= limit and received <= limit and more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        parts.append(message.get("body", b""))
+        received += len(parts[-1])
+        more = message.get("more_body", False)
+    if max(size, received) > limit:
+        raise BodyTooLarge(
+            "request_too_large",
+            f"The body is larger than {limit:,} bytes. Send less at once.",
+            headers={"connection": "close"},
+        )
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def unless_client_leaves(work: Coroutine[Any, Any, T], receive: Any) -> T:
+    """Await the work; cancel it and raise ClientLeft if the client goes first.
+
+    Nobody watches for the first moments: most answers are there before a task to watch would have been worth it.
+    """
+    task, loop, left = asyncio.current_task(), asyncio.get_running_loop(), False
+    assert task is not None  # noqa: S101  # an ASGI application runs in a task
+    watcher: asyncio.Task[None] | None = None
+
+    async def watch() -> None:
+        nonlocal left
+        await receive()
+        left = True
+        task.cancel()
+
+    def start() -> None:
+        nonlocal watcher
+        watcher = loop.create_task(watch())
+
+    timer = loop.call_later(UNWATCHED_SECONDS, start)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if not left:
+            raise
+        task.uncancel()
+        raise ClientLeft from None
+    finally:
+        timer.cancel()
+        if watcher is not None:
+            watcher.cancel()
+
+
+async def send_response(
+    response: HttpResponseBase, request_id: str, receive: Any, send: Any, *, rest: float = 0.0
+) -> None:
+    """Send it whole. During the `rest` that follows, whatever else the client asks on this connection waits unread."""
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.items()]
+    headers.append((b"x-request-id", request_id.encode()))
+    if isinstance(response, StreamedAnswer):
+        await _send_stream(response, headers, receive, send)
+        return
+    body = response.content if isinstance(response, HttpResponse) else b""
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    if rest:
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        await asyncio.sleep(rest)
+        body = b""
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _send_stream(response: StreamedAnswer, headers: Any, receive: Any, send: Any) -> None:
+    """Send blocks as they come. Whatever keeps the last one from the client, the pump is told at once."""
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+
+    async def send_blocks() -> None:
+        async for block in response.blocks:
+            await send({"type": "http.response.body", "body": block, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    try:
+        await unless_client_leaves(send_blocks(), receive)
+    except BaseException:
+        response.on_disconnect()
+        raise
+
+
+async def with_body_limit(application: Any, scope: Scope, receive: Any, send: Any, *, limit: int) -> None:
+    """Run an application that would read a body of any size, and answer 413 once it is larger than `limit`."""
+    is_over = _announced_length(scope) > limit
+    received = 0
+
+    async def bounded() -> Any:
+        nonlocal received, is_over
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received <= limit:
+            return message
+        is_over = True
+        return {"type": "http.disconnect"}
+
+    if not is_over:
+        await application(scope, bounded, send)
+    if is_over:
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 413, "headers": headers})
+        await send({"type": "http.response.body", "body": f"At most {limit:,} bytes can be sent here.".encode()})
+
+
+def _announced_length(scope: Scope) -> int:
+    announced = next((value.strip() for name, value in scope["headers"] if name == b"content-length"), b"0")
+    return int(announced) if announced.isdigit() else 0
+
+
+def announces_long_body(scope: Scope) -> bool:
+    """True for a body of more than 64 KiB or of a length that is not told."""
+    return _announced_length(scope) > 65_536 or any(name == b"transfer-encoding" for name, _ in scope["headers"])

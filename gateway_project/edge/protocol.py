@@ -1,0 +1,211 @@
+"""uvicorn's fast HTTP protocol with bounds on what a client may send, how slowly, and over how many connections.
+
+Its parser takes headers of any size and number, and waits for them for ever: a few hundred trickling connections hold a
+few hundred places for nothing. A request that is whole at once, as nearly all are, costs a few comparisons here.
+"""
+
+import asyncio
+from typing import Any
+
+from django.conf import settings
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from gateway_project.edge.framing import Malformed, checked
+
+MAX_HEADER_BYTES = 32_768
+MAX_HEADERS = 100
+MAX_URL_BYTES = 8_192
+LEAST_BYTES_A_SECOND = 1_024
+MAX_PIPELINED = 32
+
+
+def _refusal(status: str, message: str = "", *headers: str) -> bytes:
+    lines = (
+        f"HTTP/1.1 {status}",
+        "content-type: text/plain; charset=utf-8",
+        f"content-length: {len(message)}",
+        "connection: close",
+        *headers,
+    )
+    return "\r\n".join((*lines, "", message)).encode()
+
+
+_TOO_LONG = _refusal("414 URI Too Long")
+_TOO_LARGE = _refusal("431 Request Header Fields Too Large")
+_TOO_MANY = _refusal("503 Service Unavailable", "Too many connections. Try again in a moment.", "retry-after: 2")
+
+
+class _InOnePiece:
+    """The transport of a response of known length: its head waits for its body, and both go out in one system call.
+
+    The head of a stream goes out at once.
+    """
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle, self._transport = cycle, cycle.transport
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        cycle = self._cycle
+        if self._head:
+            self._transport.writelines((self._head, data))
+            cycle.transport = self._transport
+        elif cycle.response_started and cycle.expected_content_length and cycle.scope["method"] != "HEAD":
+            self._head = data
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Without the head of a response that nothing follows: its client could not tell it from a whole one."""
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Headers must be whole within RECEIPT_TIMEOUT; a body must keep coming at a kilobyte a second after that.
+
+    Over `ceiling` connections at once, a new one is told so and closed before anything of it is read.
+    """
+
+    def __init__(self, *arguments: Any, ceiling: int, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._ceiling = ceiling
+        self._is_refused = False
+        self._is_receiving = True  # a connection that sends nothing is as slow as one that sends a little
+        self._is_in_headers = True
+        self._header_bytes = self._header_count = 0
+        self._received = self._expected = self._beside_body = 0
+        self._deadline: asyncio.TimerHandle | None = None
+        self._in_progress: RequestResponseCycle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        if len(self.connections) >= self._ceiling:
+            self.transport = transport
+            self._refuse(_TOO_MANY)
+            return
+        super().connection_made(transport)
+        self._watch()
+
+    @property
+    def is_answering(self) -> bool:
+        """A request has come and its response has not gone out whole."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unwatch()
+        self._stop_answering()
+        super().connection_lost(exc)
+
+    def abort(self) -> None:
+        """Close at once, whatever is on its way."""
+        self._is_refused = True
+        self._stop_answering()
+        self.transport.abort()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._in_progress = cycle
+        cycle.transport = _InOnePiece(cycle)  # type: ignore[assignment]  # as much of one as a response uses
+        super()._start_asgi_task(cycle, app)
+
+    def _stop_answering(self) -> None:
+        """Tell the application that its client is gone; uvicorn tells only the last of several requests in a row."""
+        if self._in_progress is not None and not self._in_progress.response_complete:
+            self._in_progress.disconnected = True
+            self._in_progress.message_event.set()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
+        self._received += len(data)
+        self._beside_body += len(data)
+        super().data_received(data)
+        if not self._is_receiving:
+            self._unwatch()
+        elif self._beside_body > MAX_HEADER_BYTES:
+            self._refuse(_TOO_LARGE)  # headers, or trailers and extensions of chunks, that do not end
+        elif self._deadline is None:
+            self._watch()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_receiving = self._is_in_headers = True
+        self._header_bytes = self._header_count = self._received = self._beside_body = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_count += 1
+        self._header_bytes += len(name) + len(value)
+        if self._is_in_headers and self._header_count <= MAX_HEADERS:  # what comes behind a body counts for nothing
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._is_in_headers = False
+        if self._is_refused:
+            return
+        if len(self.url) > MAX_URL_BYTES:
+            self._refuse(_TOO_LONG)
+        elif self._header_count > MAX_HEADERS or self._header_bytes > MAX_HEADER_BYTES:
+            self._refuse(_TOO_LARGE)
+        elif len(self.pipeline) >= MAX_PIPELINED:
+            self._refuse(_TOO_MANY)
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Hand a request on whose head can be read in one way only."""
+        is_upgrade = self.parser.should_upgrade()
+        try:
+            version = self.parser.get_http_version()
+            self.headers[:] = checked(self.headers, version=version, target=self.url, is_upgrade=is_upgrade)
+        except Malformed as error:
+            self._refuse(_refusal("400 Bad Request", str(error)))
+            return
+        super().on_headers_complete()
+        if is_upgrade:
+            self.cycle.keep_alive = False  # the parser has stopped; nothing that follows would be a request
+
+    def on_body(self, body: bytes) -> None:
+        self._beside_body = 0
+        if not self._is_refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._is_receiving = False
+        if not self._is_refused:
+            super().on_message_complete()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Answered as if it had not asked: a stranger's header is no reason for a line in the log."""
+
+    def send_400_response(self, msg: str) -> None:
+        """The parser's refusal, in the way of all others."""
+        self._refuse(_refusal("400 Bad Request", msg))
+
+    def _refuse(self, response: bytes) -> None:
+        """Answer and close. What is wrong behind a request that waits for its answer must not become its answer."""
+        is_its_own = self.is_answering and self.cycle.more_body and not (self.cycle.response_started or self.pipeline)
+        if self.is_answering and not is_its_own:
+            self.abort()
+            return
+        self._is_refused = True
+        self._stop_answering()
+        self.transport.write(response)
+        self.transport.close()
+
+    def _watch(self) -> None:
+        self._expected = self._received + int(settings.RECEIPT_TIMEOUT * LEAST_BYTES_A_SECOND)
+        self._deadline = self.loop.call_later(settings.RECEIPT_TIMEOUT, self._look)
+
+    def _unwatch(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _look(self) -> None:
+        """The time is up: headers had to be whole by now, and of a body enough must have come since last time."""
+        self._deadline = None
+        if self._is_in_headers or self._received < self._expected:
+            self.abort()
+        else:
+            self._watch()

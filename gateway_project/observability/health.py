@@ -1,0 +1,56 @@
+"""Health and metrics: what load balancers, supervisors and scrapers ask."""
+
+import hmac
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+from django_prometheus.exports import ExportToDjangoView
+
+if TYPE_CHECKING:
+    from apps.chat.runtime import Plane
+
+_plane: "Plane | None" = None
+
+
+def watch(plane: "Plane | None") -> None:
+    """Remember the process's data plane, so that readiness can tell whether it is draining."""
+    global _plane
+    _plane = plane
+
+
+def plane() -> "Plane | None":
+    """The process's data plane, if it has one and it has started."""
+    return _plane
+
+
+@require_safe
+def live(request: HttpRequest) -> HttpResponse:
+    """The process runs. Says nothing about what it depends on, so that an outage elsewhere restarts nobody."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def ready(request: HttpRequest) -> HttpResponse:
+    """New requests may be sent here: the database answers and the process is not stopping."""
+    if _plane is not None and _plane.is_draining:
+        return JsonResponse({"status": "draining"}, status=503)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM common_revision LIMIT 1")
+    except DatabaseError:
+        return JsonResponse({"status": "database unavailable"}, status=503)
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Prometheus metrics for whoever has the token; for everybody else there is nothing here."""
+    given = request.headers.get("authorization", "").encode()
+    wanted = f"Bearer {settings.METRICS_TOKEN}".encode()
+    if not settings.METRICS_TOKEN or not hmac.compare_digest(given, wanted):
+        raise Http404
+    response: HttpResponse = ExportToDjangoView(request)
+    return response

@@ -1,0 +1,64 @@
+"""Metrics of the data plane, beside those that django-prometheus keeps of the control plane. Labels are bounded.
+
+Of several web processes, whichever is asked answers for all: each keeps its figures in files of a common directory.
+"""
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.multiprocess import mark_process_dead
+
+if TYPE_CHECKING:
+    from apps.chat.runtime import Plane
+
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+
+REQUESTS = Counter("stoa_requests_total", "Requests to the student API.", ["route", "method", "status"])
+SECONDS = Histogram(
+    "stoa_request_seconds",
+    "Seconds from the request's headers to the last byte of the response.",
+    ["route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
+)
+LAG = Gauge(
+    "stoa_event_loop_lag_seconds",
+    "By how much the event loop has been late for the last half second; of several processes, the worst.",
+    multiprocess_mode="livemax",
+)
+WAITING = Gauge("stoa_calls_waiting", "Calls that wait for their turn to start.", multiprocess_mode="livesum")
+LIVE = Gauge("stoa_calls_live", "Calls that are being answered.", multiprocess_mode="livesum")
+
+SHOW_SECONDS = 1.0
+_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # what prometheus_client and django-prometheus go by
+
+
+def share(directory: Path) -> None:
+    """Have the processes that are started from now on keep their figures together, and forget those of last time."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(mode=0o700, parents=True)
+    os.environ[_DIRECTORY] = str(directory)
+
+
+def forget(process: int) -> None:
+    """A process has ended: it has no lag and nothing waits for it any more. What it counted stays counted."""
+    if _DIRECTORY in os.environ:
+        mark_process_dead(process)  # type: ignore[no-untyped-call]
+
+
+async def show_for_ever(plane: "Plane") -> None:
+    """Keep up to date how this process's data plane stands."""
+    while True:
+        LAG.set(plane.admission.pressure.lag)
+        WAITING.set(plane.admission.waiting)
+        LIVE.set(len(plane.pumps))
+        await asyncio.sleep(SHOW_SECONDS)
+
+
+def observe(*, route: str, method: str, status: int, seconds: float) -> None:
+    """Count a request. Status 499 is a client that left."""
+    REQUESTS.labels(route, method if method in _METHODS else "other", str(status)).inc()
+    SECONDS.labels(route).observe(seconds)

@@ -1,0 +1,131 @@
+"""A web process: uvicorn, taught to end live streams before it stops.
+
+The stock server, told to stop, closes its lifespan while streams are open and dies by the same signal, so nothing that
+should be settled is. This one first stops accepting, lets live answers end until the limit, ends the rest with an error
+event, waits until all of them are settled, and only then shuts down as uvicorn does.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from functools import partial
+from types import FrameType
+
+import uvicorn
+
+from gateway_project.edge.protocol import BoundedProtocol
+from gateway_project.observability import health
+from gateway_project.processes import descriptors
+
+logger = logging.getLogger("gateway_project.processes.web")
+
+LAST_BYTES_SECONDS = 1.0
+
+
+class DrainingServer(uvicorn.Server):
+    """Serves on one inherited socket until SIGTERM or SIGINT, or until `parent` (a pipe) is closed."""
+
+    def __init__(self, config: uvicorn.Config, *, parent: int | None, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._parent = parent
+        self._drain_seconds = drain_seconds
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._parent is not None:
+            asyncio.get_running_loop().add_reader(self._parent, self._parent_died)
+        await super().startup(sockets)
+
+    def _parent_died(self) -> None:
+        """The pipe's other end is closed: the supervisor is gone, whatever killed it."""
+        asyncio.get_running_loop().remove_reader(self._parent)  # type: ignore[arg-type]
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if (plane := health.plane()) is not None:
+            plane.is_draining = True  # readiness fails before anything is closed
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        if plane is not None:
+            await plane.drain(seconds=self._drain_seconds)
+        await self._let_go()
+        await super().shutdown(sockets)
+
+    async def _let_go(self) -> None:
+        """Everything is settled: give clients a moment to take the last bytes, then drop those that do not read."""
+        if self.server_state.tasks:
+            await asyncio.wait(set(self.server_state.tasks), timeout=LAST_BYTES_SECONDS)
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, BoundedProtocol) and connection.is_answering:
+                connection.abort()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Unlike uvicorn's, never hurries: a service manager may signal every process, so that this one gets SIGINT and
+        the supervisor's SIGTERM for the same stop. The supervisor decides when to kill."""
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's, but a signal that was obeyed is not raised again: the process ends by itself, with code 0."""
+        previous = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+def serve(*, sockets: list[socket.socket], parent: int | None) -> None:
+    """Run one web process until it is told to stop."""
+    from django.conf import settings
+
+    ceiling = descriptors.connection_ceiling(
+        wanted=settings.MAX_CLIENT_CONNECTIONS, descriptors=descriptors.raise_limit()
+    )
+    config = uvicorn.Config(
+        "gateway_project.asgi:application",
+        loop="uvloop",
+        http=partial(BoundedProtocol, ceiling=ceiling),  # type: ignore[arg-type]  # called like a class
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=4096,
+        timeout_keep_alive=settings.CLIENT_KEEPALIVE,  # type: ignore[arg-type]  # any number of seconds will do
+        timeout_graceful_shutdown=5,
+    )
+    server = DrainingServer(config, parent=parent, drain_seconds=settings.SHUTDOWN_TIMEOUT)
+    server.run(sockets=sockets)
+
+
+# How long a thread of ours, such as one that looks at a long prompt, may keep the event loop from going on.
+SWITCH_SECONDS = 0.002
+
+
+def main() -> None:
+    """Started as `python -m gateway_project.processes.web SOCKET PIPE`, two inherited file descriptors."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
+    # For PostgreSQL, which commands such as `migrate` are to use without limits; the ledger's writer has narrower ones.
+    os.environ.setdefault("PGOPTIONS", "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000")
+    import django
+
+    gc.disable()  # nothing that is loaded now is garbage; `spare_the_collector` enables it once all is there
+    django.setup()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    listener, parent = (int(argument) for argument in sys.argv[1:3])
+    serve(sockets=[socket.socket(fileno=listener)], parent=parent)
+
+
+if __name__ == "__main__":
+    main()

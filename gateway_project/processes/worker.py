@@ -1,0 +1,75 @@
+"""The embedded Celery process: one worker with its broker in memory and its beat as a thread.
+
+No message ever leaves this process, and none needs to: every task looks for its work in files and tables, and beat
+calls it again and again. With CELERY_BROKER_URL set, run ordinary `celery worker` and `celery beat` instead.
+"""
+
+import logging
+import os
+import select
+import signal
+import sys
+import threading
+import time
+import warnings
+
+logger = logging.getLogger(__name__)
+
+THREADS = 4  # of which jobs take two at most, and draining one
+NICENESS = 10  # students' calls come first
+
+
+def main() -> None:
+    """Started as `python -m gateway_project.processes.worker PIPE`; stops on SIGTERM or at the pipe's end."""
+    import django
+
+    # `manage.py run` has made those that matter; Celery would make all, for which it would load the whole web side.
+    os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
+    django.setup()
+    from celery.beat import EmbeddedService
+    from celery.platforms import SecurityWarning
+    from celery.worker.state import active_requests
+
+    from apps.common import jobs
+    from gateway_project.celery import app
+    from gateway_project.databases import disconnect
+
+    # Celery warns root off because of pickled messages. Ours are JSON and never leave this process.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    os.nice(NICENESS)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    worker = app.Worker(
+        pool="threads",
+        concurrency=THREADS,
+        loglevel="WARNING",
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        quiet=True,
+    )
+    threading.Thread(target=worker.start, name="celery-worker", daemon=True).start()
+    beat = EmbeddedService(app, thread=True, scheduler_cls="celery.beat:Scheduler")  # remembers nothing on disk
+    beat.start()
+    _wait(stop, parent=int(sys.argv[1]))
+    beat.service.stop()
+    jobs.stopping.set()
+    while active_requests:  # tasks that run come to their end, and no new ones are sent
+        time.sleep(0.01)
+    disconnect()
+    logging.shutdown()
+    os._exit(0)  # nothing is left to do, and Celery's own way out takes seconds
+
+
+def _wait(stop: threading.Event, *, parent: int) -> None:
+    """Until a signal, or until the supervisor's end of the pipe is closed."""
+    while not stop.is_set():
+        closed, _, _ = select.select([parent], [], [], 0.2)
+        if closed:
+            return
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
+    main()
