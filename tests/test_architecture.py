@@ -37,6 +37,7 @@ MAY_READ_THE_CLOCK = {
     "apps/chat/accounting/records.py": "how long a refused call took",
     "apps/chat/upkeep.py": "background loops",
     "apps/chat/routers.py": "requests",
+    "apps/portal/routers.py": "requests",
     "apps/chat/accounting/settlements.py": "the end of an answer, long after its request",
     "apps/common/jobs.py": "the beginning and the end of a job, long after it was asked for",
     "apps/common/tasks.py": "a task",

@@ -8,14 +8,15 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from django.conf import settings
 
 from apps.chat.accounting import token_rates
+from apps.chat.accounting.books import Books
 from apps.chat.accounting.charges import Ending, most_text
 from apps.chat.accounting.estimates import weights_of
 from apps.chat.accounting.reservations import Reservation, reserve
@@ -27,21 +28,20 @@ from apps.chat.guardrails.streams import Guard
 from apps.chat.idempotency import stored_answers
 from apps.chat.idempotency.claims import ClaimEnd
 from apps.chat.idempotency.keys import ONCE, Repeatable
+from apps.chat.idempotency.recent import RecentAnswers
 from apps.chat.idempotency.stored_answers import StoredAnswer
 from apps.chat.relay import head
 from apps.chat.relay.delivery import ClientStream, Delivery
 from apps.chat.relay.head import AnswerHead
+from apps.chat.relay.live import LiveAnswers
 from apps.chat.relay.upstream import open_first
 from apps.common.errors import BlockedByRule, GatewayError, InternalError, UpstreamFailed
 from apps.dataplane.admission import shutting_down
-from apps.providers.adapters import UpstreamBroken
+from apps.providers.adapters import Adapter, UpstreamBroken
 from apps.quotas.ledger.leases import Checkpoint
 from apps.quotas.ledger.movements import Balance
 from apps.quotas.weights import Tokens
 from apps.rules.rulebook import Verdict
-
-if TYPE_CHECKING:
-    from apps.chat.runtime import Plane
 
 logger = logging.getLogger(__name__)
 
@@ -58,10 +58,13 @@ class Pump:
 
     def __init__(
         self,
-        plane: "Plane",
         call: ChatCall,
         verdict: Verdict,
         *,
+        books: Books,
+        adapters: Mapping[str, Adapter],
+        live: LiveAnswers,
+        recent: "RecentAnswers[Pump]",
         now: datetime,
         guard: Guard | None = None,
         on_reserved: Callable[[], None],
@@ -69,14 +72,15 @@ class Pump:
         repeatable: Repeatable = ONCE,
     ) -> None:
         self.id, self.verdict, self.repeatable = call.id, verdict, repeatable
-        self._plane, self._call, self._now = plane, call, now
+        self._books, self._adapters, self._live, self._recent = books, adapters, live, recent
+        self._call, self._now = call, now
         self._on_reserved, self._on_end = on_reserved, on_end
         self._loop = asyncio.get_running_loop()
         self._meter = StreamMeter(wants_usage=call.wants_usage) if call.is_stream else PlainMeter()
         self._guard, self._cleared = guard, b""
         self._heard: AnswerText = guard.heard if guard else self._meter
-        self._transcript = Transcript(plane, call)
-        self.delivery = Delivery(request_id=call.id, room=plane.replay_budget if repeatable else None)
+        self._transcript = Transcript(call, spool=books.spool, known_ends=books.known_ends)
+        self.delivery = Delivery(request_id=call.id, room=recent.budget if repeatable else None)
         self._limit: asyncio.Timeout | None = None
         self._deadline: float | None = None
         self._halted: Halt | None = None
@@ -92,9 +96,9 @@ class Pump:
     # For the response
 
     def start(self) -> None:
-        self._plane.pumps.add(self)
+        self._live.add(self)
         if self.repeatable.digest is not None:
-            self._plane.recent.begin(self.repeatable.digest, self)
+            self._recent.begin(self.repeatable.digest, self)
         self.task = self._loop.create_task(self._run())
 
     def client_left(self, reader: ClientStream | None = None) -> None:
@@ -107,13 +111,13 @@ class Pump:
         self.delivery.abandon()
         if self.repeatable.claim is None:
             self.stop_if_unread()
-            if self.repeatable.digest is not None and self._plane.shared_recent is not None:
-                self._plane.shared_recent.offer(self.repeatable.digest, self, self._plane.recent)
+            if self.repeatable.digest is not None:
+                self._recent.client_left(self.repeatable.digest, self)
 
     def stop_if_unread(self) -> None:
         """Stop the provider after a moment, unless somebody reads."""
         if self.delivery.is_abandoned:
-            self.halt("client_left", after=settings.CLIENT_LEFT_GRACE)
+            self.stop("client_left", after=settings.CLIENT_LEFT_GRACE)
             self._relayed_bytes = self._meter.text_bytes
 
     @property
@@ -142,7 +146,7 @@ class Pump:
 
     # For whoever watches
 
-    def halt(self, reason: Halt, *, after: float = 0.0) -> None:
+    def stop(self, reason: Halt, *, after: float = 0.0) -> None:
         """End the answer for a reason of ours, if it has not ended by then. The first reason counts."""
         if self._halted is None:
             self._halted = reason
@@ -158,7 +162,7 @@ class Pump:
 
     def check_stall(self, now: float, *, limit: float) -> None:
         if self._opened is not None and now - self._last_progress > limit:
-            self.halt("client_stalled" if self.delivery.is_sending else "provider_stalled")
+            self.stop("client_stalled" if self.delivery.is_sending else "provider_stalled")
 
     def checkpoint(self) -> Checkpoint | None:
         """What the answer would be charged if this process died now; spools the text up to here on the way."""
@@ -166,7 +170,7 @@ class Pump:
             return None
         if self._heard.texts.keys() == {0}:
             self._transcript.checkpoint(self._heard.pieces())
-        relayed = self._plane.ratios.estimate(self._call.route.name, self._meter.text_bytes)
+        relayed = self._books.ratios.estimate(self._call.route.name, self._meter.text_bytes)
         possible = [self._meter.usage] if self._meter.usage is not None else []
         if not self._meter.is_usage_final:
             possible.append(Tokens(input=self._reservation.input_estimate, output=relayed))
@@ -178,7 +182,7 @@ class Pump:
         failure: GatewayError | None = None
         try:
             claim = self.repeatable.claim
-            self._reservation = await reserve(self._plane, self._call, self.verdict, now=self._now, claim=claim)
+            self._reservation = await reserve(self._books, self._call, self.verdict, now=self._now, claim=claim)
             self._call = self._reservation.turned or self._call
             self._on_reserved()
             failure = await self._relay(self._reservation)
@@ -198,9 +202,9 @@ class Pump:
         finally:
             if self.repeatable.digest is not None:
                 answer = self._answer() if failure is None else None
-                self._plane.recent.end(self.repeatable.digest, self, answer, now=time.monotonic())
+                self._recent.end(self.repeatable.digest, self, answer, now=time.monotonic())
             await self.delivery.finish(failure, charged=self._charged)
-            self._plane.pumps.discard(self)
+            self._live.discard(self)
             self._on_end()
 
     async def _relay(self, reservation: Reservation) -> GatewayError | None:
@@ -213,7 +217,7 @@ class Pump:
             async with asyncio.timeout(settings.REQUEST_TIMEOUT) as self._limit:
                 self._deadline = self._limit.when()
                 self._opened = await open_first(
-                    self._call, self._plane.adapters, output=reservation.output, guidance=self.verdict.guidance
+                    self._call, self._adapters, output=reservation.output, guidance=self.verdict.guidance
                 )
                 with contextlib.closing(self._opened.upstream):
                     self._last_progress = time.monotonic()
@@ -289,9 +293,9 @@ class Pump:
         """Spool the rest of the text, charge, and let a plain answer go."""
         written = self._transcript.finish(self._heard.pieces(), said=self._heard.said())
         kept = await self._kept(failure)
-        settled = await settle(self._plane, self._closed(reservation, failure), kept=kept, after=written)
+        settled = await settle(self._books, self._closed(reservation, failure), kept=kept, after=written)
         self._charged = settled.charged
-        token_rates.correct(self._plane, self._call, reservation.pace, amount=settled.charged)
+        token_rates.correct(self._books.rates, self._call, reservation.pace, amount=settled.charged)
         if failure is not None:
             failure.charged = settled.charged
             failure.headers.update(reservation.pace.headers())
