@@ -1,6 +1,6 @@
 """One connection to a server, and the response that arrives over it.
 
-httptools parses; the body is kept in the pieces that it gives until somebody reads. Nothing here waits for the clock.
+httptools parses; the pieces of the body that it finds are kept until somebody reads them. Timeouts are the client's.
 
 RelayError
 ├── ConnectFailed     nothing was sent: trying elsewhere is safe
@@ -18,7 +18,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 MAX_HEADERS = 128
 MAX_HEADER_BYTES = 64 * 1024  # trailers and interim responses included
-MAX_UNREAD = 64 * 1024  # bytes that wait for a slow reader before we stop reading
+MAX_UNREAD = 64 * 1024  # bytes that may wait for a slow reader before the connection is no longer read
 
 
 class RelayError(Exception):
@@ -56,7 +56,7 @@ class RelayResponse:
         self.headers: Mapping[str, str] = {}
         self.connection: Connection | None = connection  # until the exchange is over
         self.pieces: list[bytes] = []
-        self.on_body = self.pieces.append  # called by the parser, with no Python in between
+        self.on_body = self.pieces.append  # the parser calls it without a Python frame
         self.unread = self.beside_body = 0
         self.has_begun = self.is_whole = self.ends_with_connection = False
         self.keeps_alive = True
@@ -65,7 +65,7 @@ class RelayResponse:
         self._pairs: list[tuple[bytes, bytes]] = []
         self._header_count = self._header_bytes = 0
         self._news: asyncio.Future[None] | None = None
-        self.parser: Any = HttpResponseParser(self)  # last, since it takes the callbacks that there are
+        self.parser: Any = HttpResponseParser(self)  # last: it looks the callbacks up here and now
 
     async def read(self) -> bytes:
         """What has arrived of the body, once there is any; nothing at its end. Raises ConnectionBroken."""
@@ -136,14 +136,13 @@ class RelayResponse:
             return
         self.status = status
         self.keeps_alive = self.parser.should_keep_alive()
-        # The first counts if a header is repeated.
-        pairs = reversed(self._pairs)
+        pairs = reversed(self._pairs)  # the first one counts if a header is repeated
         self.headers = {n.decode("latin-1").lower(): v.decode("latin-1").rstrip(" \t") for n, v in pairs}
-        # Not with a transfer coding: an end that the coding marks would then be told from a failure no more.
+        # A body with a transfer coding other than chunked never counts as whole: a cut would look like its end.
         self.ends_with_connection = self.headers.keys().isdisjoint(("content-length", "transfer-encoding"))
         if self._is_head:
             self.is_whole = True
-            raise _Unreadable("No body follows, but the parser cannot be told.")
+            raise _Unreadable("The parser would wait for a body.")
 
     def _skip(self, status: int) -> None:
         """An interim response."""
@@ -157,12 +156,13 @@ class RelayResponse:
 
 
 class Connection(asyncio.Protocol):
-    """Serves one exchange at a time. `on_free` is told after each whether it can serve another."""
+    """Serves one exchange at a time. After each it calls `on_free`, saying whether it can serve another."""
 
     def __init__(self, opened: socket.socket, on_free: "Callable[[Connection, bool], None]") -> None:
-        self.idle_since = 0.0  # set by the pool, for which it is kept
+        self.idle_since = 0.0  # set by the pool
         self._socket, self._on_free = opened, on_free
         self._transport: Any = None
+        self._layers: list[Any] = []  # transports: TCP, and then TLS
         self._response: RelayResponse | None = None
         self._is_paused = False
 
@@ -189,7 +189,7 @@ class Connection(asyncio.Protocol):
         return self.idle_since > 0
 
     def is_silent(self) -> bool:
-        """Whether the server has neither closed it nor sent anything. Asks the kernel, which knows before the loop."""
+        """Whether the server has neither closed it nor sent anything. The kernel knows that before the loop does."""
         if self.is_closing:
             return False
         try:
@@ -213,29 +213,30 @@ class Connection(asyncio.Protocol):
     def free(self, *, is_reusable: bool) -> None:
         """For the response, once it is over."""
         self._response = None
-        is_sent = not self._transport.get_write_buffer_size()  # a server may answer before it has read everything
+        is_sent = not any(layer.get_write_buffer_size() for layer in self._layers)  # a server may answer before
         is_reusable = is_reusable and is_sent and not self.is_closing
         if is_reusable:
             self.resume()
         else:
-            self._transport.abort()
+            self._layers[0].abort()
         self._on_free(self, is_reusable)
 
     def abort(self) -> None:
         """Close at once, whatever is on its way."""
         if self._response is not None:
             self._response.close()
-        self._transport.abort()
+        self._layers[0].abort()
 
     # For the loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
+        self._layers.append(transport)
 
     def data_received(self, data: bytes) -> None:
         response = self._response
         if response is None:  # nothing was asked
-            self._transport.abort()
+            self.abort()
             return
         before = len(response.pieces)
         try:

@@ -49,7 +49,7 @@ def _has_failed(task: asyncio.Task[Any]) -> bool:
 
 
 async def _first(infos: list[Info], factory: Callable[[Info], socket.socket]) -> socket.socket:
-    """A socket to the address that answers first. If none does, raises what was wrong with the first."""
+    """A socket to the address that answers first. Raises the first address's error if none answers."""
     attempts: list[Attempt] = []
     for info in infos:
         attempts.append(asyncio.create_task(_attempt(info, factory, before=attempts[:])))

@@ -1,4 +1,4 @@
-"""Connections that are kept for the next request, apart for each origin and bounded over all."""
+"""Connections that are kept for the next request to the same origin, with bounds on their number and age."""
 
 import asyncio
 import ssl
@@ -9,7 +9,7 @@ from typing import NamedTuple, cast
 from apps.common.connections import ConnectFailed, Connection
 from apps.common.dialing import Dialer
 
-TLS = ssl.create_default_context()  # once, since it reads all the certificates that the system trusts
+TLS = ssl.create_default_context()  # made once, since it reads every certificate that the system trusts
 TLS.set_alpn_protocols(["http/1.1"])
 
 
@@ -24,7 +24,7 @@ class RelayLimits:
 
 
 class Origin(NamedTuple):
-    """What connections are kept for. Those that the address guard let pass unchecked are never used for others."""
+    """Where a connection leads, and whether the address guard let it pass unchecked: it then serves no one else."""
 
     is_secure: bool
     host: str
@@ -33,13 +33,13 @@ class Origin(NamedTuple):
 
 
 class Pool:
-    """Make it inside the event loop."""
+    """All connections of one client. Make it inside the event loop."""
 
     def __init__(self, limits: RelayLimits) -> None:
         self._limits = limits
         self._dialer = Dialer()
         self._places = asyncio.Semaphore(limits.max_connections)
-        self.in_use = 0  # or about to be
+        self.in_use = 0  # or being opened
         self._busy: dict[Connection, Origin] = {}
         self._idle: dict[Origin, deque[Connection]] = {}  # the longest idle first
         self._loop = asyncio.get_running_loop()
@@ -64,7 +64,7 @@ class Pool:
         for connection in [*self._busy, *(one for idle in self._idle.values() for one in idle)]:
             connection.abort()
         self._idle.clear()
-        await asyncio.sleep(0)  # for the transports, which close in the loop's next round
+        await asyncio.sleep(0)  # the transports close in the loop's next round
 
     async def _wait_for_place(self) -> None:
         seconds = self._limits.pool_timeout
@@ -117,7 +117,7 @@ class Pool:
         return connection
 
     async def _secure(self, connection: Connection, transport: asyncio.Transport, *, name: str) -> None:
-        """Apart from connecting: asyncio would lose a connection that is cancelled as its handshake begins."""
+        """A separate step, since asyncio loses a connection whose handshake is cancelled before it has begun."""
         try:
             secured = await self._loop.start_tls(transport, connection, TLS, server_hostname=name)
             connection.connection_made(cast(asyncio.Transport, secured))
@@ -126,7 +126,7 @@ class Pool:
             raise
 
     def _make_room(self) -> None:
-        """Idle connections count as well: one of them goes for one that is needed."""
+        """Idle connections count as well: one of them is closed if a new one would be too many."""
         while self.in_use + sum(map(len, self._idle.values())) > self._limits.max_connections:
             next(filter(None, self._idle.values())).popleft().abort()
 
@@ -138,9 +138,10 @@ class Pool:
             self._idle.setdefault(origin, deque()).append(connection)
 
     def _sweep(self) -> None:
-        """Close what has been idle for too long. It may come late, since age is checked again on taking."""
+        """Close what has been idle for too long. That may happen late, since `_kept` looks at the age as well."""
         oldest = self._loop.time() - self._limits.keepalive_expiry
         for idle in self._idle.values():
             while idle and idle[0].idle_since <= oldest:
                 idle.popleft().abort()
+        self._idle = {origin: idle for origin, idle in self._idle.items() if idle}
         self._sweeper = self._loop.call_later(self._limits.keepalive_expiry, self._sweep)

@@ -10,7 +10,6 @@ import pytest
 from apps.common.clients import RelayClient, RelayError, RelayLimits
 from tests.common.relay.certificates import Authority
 from tests.common.relay.raw import CHUNKED, HELLO, OK, Peer, RawServer, ask, fetch, read, serving, until
-from tests.common.relay.test_tls import authority  # noqa: F401  # a fixture
 
 TIMES = 1_000
 AT_ONCE = 25
@@ -102,11 +101,8 @@ async def all_places_are_there(client: RelayClient) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_a_thousand_cancellations_leave_every_place_free(scheme: str, request: pytest.FixtureRequest) -> None:
-    tls = None
-    if scheme == "https":
-        authority: Authority = request.getfixturevalue("authority")
-        tls = authority.server("127.0.0.1")
+async def test_a_thousand_cancellations_leave_every_place_free(scheme: str, authority: Authority) -> None:
+    tls = authority.server("127.0.0.1") if scheme == "https" else None
     seed = random.randrange(1 << 30)
     print("seed", seed)
     async with serving(moody(random.Random(seed)), tls=tls) as server:  # type: ignore[arg-type]

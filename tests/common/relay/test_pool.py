@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from apps.common.clients import ConnectFailed, ConnectionBroken, RelayClient, RelayLimits
+from tests.common.relay.certificates import Authority
 from tests.common.relay.raw import CHUNKED, HELLO, LIMITS, OK, Peer, Script, ask, fetch, read, replies, serving, until
 
 
@@ -127,6 +128,25 @@ async def test_an_address_that_one_owner_may_use_is_no_connection_for_another(cl
             await fetch(client, server.url(), allow_private=False)
 
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_connection_on_which_a_request_is_still_going_out_is_not_used_again(
+    client: RelayClient, authority: Authority, scheme: str
+) -> None:
+    """The server answered before it had read everything. It may never read the rest, nor what comes behind it."""
+
+    async def impatient(peer: Peer) -> None:
+        await peer.reader.readuntil(b"\r\n\r\n")
+        await peer.send(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
+        await asyncio.sleep(60)
+
+    async with serving(impatient, tls=authority.server("localhost") if scheme == "https" else None) as server:
+        for _ in range(2):
+            response = await ask(client, server.url("localhost", scheme=scheme), body=b"x" * 20_000_000)
+            assert (response.status, await read(response)) == (413, b"")
+
+    assert server.connections == 2
 
 
 # The end

@@ -3,7 +3,7 @@
 import pytest
 
 from apps.common.clients import ConnectFailed, RelayClient
-from tests.common.relay.raw import HELLO, OK, Peer, ask, fetch, read, replies, serving
+from tests.common.relay.raw import HELLO, OK, Peer, ask, fetch, replies, serving
 
 
 async def test_nothing_goes_out_that_was_not_asked_for(client: RelayClient) -> None:
@@ -79,22 +79,6 @@ async def test_a_large_body_reaches_a_server_that_reads_slowly(client: RelayClie
 
     async with serving(slow) as server:
         assert await fetch(client, server.url(), body=large) == b"hello"
-
-
-async def test_an_answer_may_come_before_the_request_has_gone_out(client: RelayClient) -> None:
-    """Its connection cannot serve again: the rest of the request would be taken for another."""
-
-    async def impatient(peer: Peer) -> None:
-        await peer.reader.readuntil(b"\r\n\r\n")
-        await peer.send(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
-        await peer.has_left()
-
-    async with serving(impatient) as server:
-        for _ in range(2):
-            response = await ask(client, server.url(), body=b"x" * 50_000_000)
-            assert (response.status, await read(response)) == (413, b"")
-
-    assert server.connections == 2
 
 
 async def test_an_answer_that_goes_on_while_the_request_goes_out_is_read(client: RelayClient) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from apps.common.clients import RelayClient
 from apps.common.connections import MAX_UNREAD
+from tests.common.relay.certificates import Authority
 from tests.common.relay.raw import CHUNKED, OK, Peer, Script, ask, read, serving
 
 BLOCK = b"0123456789abcdef" * 1024
@@ -39,6 +40,17 @@ FORMS = [
 async def test_what_is_not_read_stays_at_the_server(client: RelayClient, script: Script) -> None:
     async with serving(script) as server:
         response = await ask(client, server.url())
+        await asyncio.sleep(0.2)
+        waiting = sum(map(len, response.pieces))
+        body = await read(response)
+
+    assert waiting <= MAX_UNREAD + AT_ONCE
+    assert body == BODY
+
+
+async def test_nor_does_it_come_over_tls(client: RelayClient, authority: Authority) -> None:
+    async with serving(FORMS[1].values[0], tls=authority.server("localhost")) as server:  # type: ignore[arg-type]
+        response = await ask(client, server.url("localhost", scheme="https"))
         await asyncio.sleep(0.2)
         waiting = sum(map(len, response.pieces))
         body = await read(response)

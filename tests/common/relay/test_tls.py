@@ -3,23 +3,13 @@
 import asyncio
 import socket
 import ssl
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from apps.common import pools
 from apps.common.clients import ConnectFailed, ConnectionBroken, RelayClient, RelayLimits
 from tests.common.relay.certificates import DAY, Authority
 from tests.common.relay.raw import CHUNKED, HELLO, OK, Peer, ask, fetch, read, replies, replies_once, serving, until
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """One that this process trusts, as it does those of the system."""
-    authority = Authority(Path(tmp_path_factory.mktemp("authority")))
-    pools.TLS.load_verify_locations(authority.path)
-    return authority
 
 
 async def test_a_server_with_the_right_name_is_asked_over_one_connection(
