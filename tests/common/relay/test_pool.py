@@ -55,12 +55,11 @@ async def test_idle_connections_are_closed_when_their_time_is_over() -> None:
 async def test_connections_are_not_used_after_their_time_even_before_they_are_closed() -> None:
     async with a_client(keepalive_expiry=0.2) as client, serving(replies(HELLO)) as server:
         await asyncio.sleep(0.15)
-        await fetch(client, server.url())  # the next look comes in 50 milliseconds, and the one after too late
+        await fetch(client, server.url())  # the sweeper looks in 50 milliseconds, and then only when it is overdue
         await asyncio.sleep(0.22)
-        open_before = server.open
         await fetch(client, server.url())
 
-    assert (open_before, server.connections) == (1, 2)
+    assert server.connections == 2
 
 
 async def test_no_more_connections_are_in_use_than_may_be() -> None:
