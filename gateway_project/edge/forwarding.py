@@ -4,8 +4,8 @@ Anyone can write an `X-Forwarded-For`. It counts only where a trusted proxy send
 trusted proxies have added: the client is the first address from the right that is no trusted proxy. Nothing behind this
 module sees these headers; it sees the client, the scheme and the Host.
 
-Uvicorn's ProxyHeadersMiddleware would take `unknown` for a client, does not know a proxy that calls from an IPv4 address
-within IPv6, and leaves X-Forwarded-Host and the headers of strangers alone.
+Uvicorn's ProxyHeadersMiddleware does less: it would take `unknown` for a client, does not know a proxy whose IPv4
+address is written within IPv6, and leaves X-Forwarded-Host and the headers of strangers alone.
 """
 
 import ipaddress
