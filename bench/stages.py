@@ -26,7 +26,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "handing to the ledger": ("apps.common.commit.Writer.submit", "apps.common.commit._resolve_all"),
     "relay: open, read, close": (
         "apps.chat.relay.upstream.open_first",
-        "apps.providers.adapters.openai.OpenAIUpstream.chunks",
+        "apps.providers.adapters.openai.OpenAIUpstream.__anext__",
         "apps.providers.adapters.openai.OpenAIUpstream.close",
     ),
     "meter": (

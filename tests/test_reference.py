@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-from gateway_project import asgi  # noqa: F401  # the application has all metrics
+from apps.quotas.rate_limits import shared  # noqa: F401  # loaded only with Redis
+from gateway_project import asgi  # noqa: F401  # loads everything else that counts
 from gateway_project.env import BASE_DIR
 from gateway_project.reference.errors import RaisingModule, UnreadableCode, raised_errors
 from gateway_project.reference.headers import unexplained

@@ -11,7 +11,7 @@ from importlib import import_module
 from inspect import signature
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 from rest_framework.exceptions import NotAcceptable, PermissionDenied
 
@@ -83,6 +83,7 @@ class RaisingModule:
         self._path = path
         self._tree = tree
         self._names = names
+        self._is_staff_api = str(path).startswith(STAFF_API)
         functions = [node for node in ast.walk(self._tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
         self._owner = {node: function for function in functions for node in ast.walk(function)}  # the innermost
 
@@ -92,6 +93,8 @@ class RaisingModule:
                 yield from self._made(kind, node)
             elif isinstance(node, ast.Raise) and (kind := self._kind(node.exc)) is not None:
                 yield from self._made(kind, ast.Call(ast.Name(kind.__name__), [], []))
+            elif isinstance(node, ast.Assign):
+                yield from self._chosen(node.value)
 
     def _kind(self, node: ast.expr | None) -> type[GatewayError] | None:
         if not isinstance(node, ast.Name) or node.id not in self._names:
@@ -108,16 +111,26 @@ class RaisingModule:
         status = given["status"].value if "status" in given else kind.status
         for code, brought in codes.items():
             fixed_by = self._fixed_by(given.get("fixed_by"), default=kind.fixed_by)
-            yield RaisedError(str(self._path).startswith(STAFF_API), code, status, fixed_by, brought or sentence)
+            yield RaisedError(self._is_staff_api, code, status, fixed_by, brought or sentence)
+
+    def _chosen(self, node: ast.expr) -> Iterator[RaisedError]:
+        """What a class is that gets a name here, to be made under that name."""
+        for value in node.elts if isinstance(node, ast.Tuple) else [node]:
+            if (kind := self._kind(value)) is not None:
+                if (code := _example(kind).code) == VARIES:
+                    self._give_up(kind, value)
+                yield RaisedError(self._is_staff_api, code, kind.status, "", "")
 
     def _codes(self, kind: type[GatewayError], node: ast.expr) -> dict[str, str]:
         """The codes that stand here, with sentences where these come along."""
         if ast.unparse(node) == "str(error.get_codes())":
             return BROUGHT_ALONG[kind.__name__]
-        codes = set(self._texts(node))
-        if not codes:
-            raise UnreadableCode(f"{self._path}:{node.lineno}: the code of {kind.__name__} cannot be read.")
-        return dict.fromkeys(codes, "")
+        if not (codes := dict.fromkeys(self._texts(node), "")):
+            self._give_up(kind, node)
+        return codes
+
+    def _give_up(self, kind: type[GatewayError], node: ast.expr) -> NoReturn:
+        raise UnreadableCode(f"{self._path}:{node.lineno}: the code of {kind.__name__} cannot be read.")
 
     def _texts(self, node: ast.expr) -> Iterator[str]:
         match node:

@@ -59,13 +59,18 @@ def unexplained() -> set[str]:
 
 
 def named_in_the_sources() -> set[str]:
-    constants = (node.value for node in nodes() if isinstance(node, ast.Constant))
-    texts = (value.decode() if isinstance(value, bytes) else value for value in constants)
-    names = {_name(text.lower()) for text in texts if isinstance(text, str)}
-    return {name for name in names if _HEADER.fullmatch(name)} - _OF_STRANGERS
+    return {name for node in nodes() for name in _names(node) if _HEADER.fullmatch(name)} - _OF_STRANGERS
 
 
-def _name(text: str) -> str:
-    """Django's requests have a header `X-Assignment` as `HTTP_X_ASSIGNMENT`."""
-    match = _IN_META.fullmatch(text)
-    return match.group(1).replace("_", "-") if match else text
+def _names(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Constant(str(text)):
+            in_meta = _IN_META.fullmatch(text.lower())  # Django's name for a header of a request
+            return [in_meta.group(1).replace("_", "-") if in_meta else text.lower()]
+        case ast.Constant(bytes(raw)):
+            return [raw.decode("latin-1").lower()]
+        case ast.JoinedStr([ast.Constant(str(start)), *_]) if start.startswith("x-"):
+            parts = (re.escape(str(v.value)) if isinstance(v, ast.Constant) else "[a-z]+" for v in node.values)
+            pattern = "".join(parts)
+            return [name for name in {**READ, **SENT} if re.fullmatch(pattern, name)] or [f"{start}something"]
+    return []

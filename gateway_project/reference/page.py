@@ -1,6 +1,7 @@
 """The page: what each API answers when it refuses, which headers it reads and sends, and what it counts."""
 
 import ast
+import re
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -34,7 +35,11 @@ request, and *varies* means that `fixed_by` depends on the limit that was met.
 After the first byte of a stream, an error is the last `data:` event and has the same body; no `[DONE]` follows. If a
 provider rejects a request and names a code for it, Stoa passes that code on with status 400.
 """
+# What a message says that is put together from parts.
 DEPENDS = {
+    "invalid_parameter": "Which parameter is wrong, and why.",
+    "invalid_value": "Which field is wrong, and what it must be.",
+    "missing_required_parameter": "Which field is missing.",
     "content_policy_violation": "The message that the instructor wrote for the rule.",
     "insufficient_quota": "Which allowance is used up, when its week ends, and who can give more.",
     "rate_limit_exceeded": "Which limit was met, and when to send the request again.",
@@ -54,6 +59,9 @@ processes together. `/metrics` has the metrics of django-prometheus as well, whi
 |---|---|---|---|
 """
 _KINDS = ("Counter", "Gauge", "Histogram")
+
+
+_WORD = re.compile(r"[a-z]{3}")
 
 
 class Unexplained(Exception):
@@ -76,7 +84,9 @@ def _errors() -> Iterator[str]:
 def _error(code: str, errors: list[RaisedError]) -> str:
     statuses = ", ".join(str(status) for status in sorted({error.status for error in errors}))
     fixed_by = ", ".join(sorted({error.fixed_by or "*varies*" for error in errors}))
-    sentences = dict.fromkeys(error.sentence or DEPENDS.get(code, "") for error in errors)
+    sentences = dict.fromkeys(
+        error.sentence if _WORD.search(error.sentence) else DEPENDS.get(code, "") for error in errors
+    )
     if "" in sentences:
         raise Unexplained(f"Say in DEPENDS what the message of {code} says.")
     return f"| `{code}` | {statuses} | {fixed_by} | {'<br>'.join(sentences)} |\n"

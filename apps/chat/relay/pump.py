@@ -32,7 +32,7 @@ from apps.chat.relay.stopping import Reason, Stopping
 from apps.chat.relay.upstream import open_first
 from apps.common.errors import BlockedByRule, GatewayError, InternalError, UpstreamFailed
 from apps.dataplane.admission import shutting_down
-from apps.providers.adapters import Adapter, UpstreamBroken
+from apps.providers.adapters.protocol import Adapter, UpstreamBroken
 from apps.quotas.ledger.leases import Checkpoint
 from apps.quotas.ledger.movements import Balance
 from apps.rules.rulebook import Verdict
