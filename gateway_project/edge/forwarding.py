@@ -3,6 +3,9 @@
 Anyone can write an `X-Forwarded-For`. It counts only where a trusted proxy sends it, and of what it says, only what the
 trusted proxies have added: the client is the first address from the right that is no trusted proxy. Nothing behind this
 module sees these headers; it sees the client, the scheme and the Host.
+
+Uvicorn's ProxyHeadersMiddleware does less: it would take `unknown` for a client, does not know a proxy whose IPv4
+address is written within IPv6, and leaves X-Forwarded-Host and the headers of strangers alone.
 """
 
 import ipaddress

@@ -149,7 +149,7 @@ class Delivery:
     def take_over(self) -> ClientStream:
         """Give the answer to another reader, from its first block on. Only for an outlet whose blocks are kept."""
         if not self._is_abandoned:
-            superseded = Conflict("superseded", "A repeat of this request has taken its answer over. Read that one.")
+            superseded = Conflict("superseded", "A retry of this request gets the answer instead. Read it there.")
             self.reader.dismiss(self._event(superseded))
         self._is_abandoned = self._is_stalled = False
         self.reader = ClientStream(self.kept or b"")
