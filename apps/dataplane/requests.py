@@ -1,4 +1,4 @@
-"""What the handler passes to the views of the data plane, and how every refusal looks in the OpenAPI document."""
+"""The requests that views of the data plane get, and the errors in the OpenAPI document."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from apps.dataplane.plane import DataPlane
 
 
 class StudentRequest(HttpRequest):
-    """A request whose caller is known and whose body has been read. `state`: the parts of the process, by app."""
+    """A request whose caller is known and whose body has been read. `state` holds the process's objects, by app."""
 
     plane: DataPlane
     state: Mapping[str, Any]
