@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 
 from apps.common.cursor import Cursor
 from apps.common.errors import Unavailable
@@ -189,8 +189,11 @@ class Writer:
             self._commit(session, batch, is_repeated=True)
 
     def _separate(self, session: Session, batch: "list[_Unit]", error: Exception) -> None:
-        """A batch failed as a whole: give each unit its own transaction, so that only the bad one fails."""
-        if len(batch) == 1:
+        """A batch failed as a whole: give each unit its own transaction, so that only the bad one fails.
+
+        A lone unit is repeated if it refers to what somebody else was just deleting.
+        """
+        if batch[0].is_separated or (len(batch) == 1 and not isinstance(error, IntegrityError)):
             _fail(batch, error)
             return
         for unit in batch:

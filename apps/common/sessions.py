@@ -64,40 +64,44 @@ class SQLiteSession:
     def __init__(self, *, lock_seconds: float) -> None:
         self._connection: Any = connections["default"]
         self._lock_seconds = lock_seconds
+        self._cursor: Cursor | None = None
         self.is_lost = False
 
     def begin(self, *, patient: bool = True) -> Cursor:
         """Asks again every 0.2 ms while another process writes to the same file."""
-        cursor = self._connect()
-        deadline = time.monotonic() + self._lock_seconds
+        cursor = self._cursor or self._connect()
+        deadline = 0.0
         while True:
             try:
-                with self._connection.wrap_database_errors:
+                with cursor.wrap_errors:
                     cursor.execute("BEGIN IMMEDIATE")
                 return cursor
             except DatabaseError as error:
+                deadline = deadline or time.monotonic() + self._lock_seconds
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise
             time.sleep(RETRY_SECONDS)
 
     def commit(self) -> None:
+        assert self._cursor is not None  # noqa: S101  # it has begun
         try:
-            with self._connection.wrap_database_errors:
+            with self._cursor.wrap_errors:
                 self._cursor.execute("COMMIT")
         except BaseException:
             self.rollback()  # a reference that leads nowhere, say, leaves the transaction open
             raise
 
     def rollback(self) -> None:
+        assert self._cursor is not None  # noqa: S101  # it has begun
         try:
             self._cursor.execute("ROLLBACK")
         except self._connection.Database.Error:
             logger.warning("Rolling back failed; the connection is replaced")
-            self._connection.close()
+            self.close()
 
     def shorten_log(self) -> None:
         try:
-            self._connect().execute(SHORTEN_LOG)
+            (self._cursor or self._connect()).execute(SHORTEN_LOG)
         except DatabaseError as error:
             logger.warning("The write-ahead log could not be started over: %s", error)
 
@@ -105,16 +109,16 @@ class SQLiteSession:
         """No need: everything that SQLite waits for has a time limit."""
 
     def close(self) -> None:
+        self._cursor = None
         self._connection.close()
 
     def _connect(self) -> Cursor:
-        is_new = self._connection.connection is None
         self._connection.ensure_connection()
         with self._connection.wrap_database_errors:
-            self._cursor = cursor_on(self._connection)
-            if is_new:
-                self._cursor.execute("PRAGMA busy_timeout=0")
-        return self._cursor
+            cursor = cursor_on(self._connection)
+            cursor.execute("PRAGMA busy_timeout=0")
+        self._cursor = cursor
+        return cursor
 
 
 class PostgreSQLSession:
