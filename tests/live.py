@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +24,8 @@ from gateway_project.env import BASE_DIR, Env
 from tests import probes
 
 PATIENCE = 60.0  # a bound for a busy machine; nothing here takes long
+PASSED_ON_SECONDS = 0.01  # how long `make` takes to pass a signal on
+MAKE_FAILED = "] Error "
 
 
 def manage(*arguments: str, data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -114,12 +117,13 @@ def postgresql_url(directory: Path) -> str:
 
 @dataclass(eq=False, slots=True)
 class Gateway:
-    """A running Stoa: the supervisor's process, and the web and Celery processes that it started."""
+    """A running Stoa, with a process group of its own. `process` is the supervisor, or the `make` that runs it."""
 
     process: subprocess.Popen[bytes]
     port: int
     data_dir: Path
     log: Path
+    stopped_status: int = 0  # of a clean end
     _is_told: bool = False
 
     @property
@@ -127,13 +131,27 @@ class Gateway:
         return f"http://127.0.0.1:{self.port}"
 
     def children(self) -> list[int]:
-        return [pid for pid in _all_processes() if _parent(pid) == self.process.pid]
+        """The processes that it started, and those that they started."""
+        parents = {pid: _parent(pid) for pid in _all_processes()}
+
+        def of(parent: int) -> list[int]:
+            found = [pid for pid in parents if parents[pid] == parent]
+            return [*found, *(pid for child in found for pid in of(child))]
+
+        return of(self.process.pid)
 
     def terminate(self) -> None:
-        """SIGTERM, but never twice: a second one would make it hurry and drop what is not settled yet."""
+        """SIGTERM to the process group, and once more as `make` passes it on. It is sent only once per gateway, because
+        a later signal makes the supervisor kill the web processes."""
         if not self._is_told:
             self._is_told = True
+            os.killpg(self.process.pid, signal.SIGTERM)
+            time.sleep(PASSED_ON_SECONDS)
             self.process.send_signal(signal.SIGTERM)
+
+    def interrupt(self) -> None:
+        """Ctrl-C: the terminal sends SIGINT to the process group, and `make` does not pass it on."""
+        os.killpg(self.process.pid, signal.SIGINT)
 
     def kill(self) -> None:
         """kill -9, for every process at once."""
@@ -162,8 +180,9 @@ class Gateway:
             self.terminate()
         status = self.process.wait(PATIENCE)
         log = self.log.read_text()
-        assert status == 0, f"Exit code {status}; its log:\n{log}"
+        assert status == self.stopped_status, f"Exit code {status}; its log:\n{log}"
         assert "Traceback" not in log, log
+        assert MAKE_FAILED not in log, log
         assert probes.BLOCKING not in log, log
         lags = probes.Lags().read(self.data_dir)
         probes.seen.add(lags.late, lags.held)
@@ -187,21 +206,34 @@ class Gateway:
             return False
 
 
+def start_gateway(data_dir: Path, **environment: str) -> AbstractContextManager[Gateway]:
+    """A gateway in a data directory whose database is migrated. If nobody stops it, it is killed."""
+    return _start([sys.executable, "manage.py", "run"], data_dir, environment)
+
+
+def make_run(data_dir: Path, **environment: str) -> AbstractContextManager[Gateway]:
+    """The same, started by `make run`, which installs nothing here. `make` ends by the signal that stopped it."""
+    installed = ["-o", ".venv/.runtime", "VENV=.venv", f"MANAGE={sys.executable} manage.py"]
+    return _start(["make", *installed, "run"], data_dir, environment, stopped_status=-signal.SIGTERM)
+
+
 @contextlib.contextmanager
-def start_gateway(data_dir: Path, **environment: str) -> Iterator[Gateway]:
-    """A gateway in a data directory whose database is migrated. Whoever did not stop it lets it be killed."""
+def _start(
+    command: list[str], data_dir: Path, environment: dict[str, str], *, stopped_status: int = 0
+) -> Iterator[Gateway]:
     port = _free_port()
     log = data_dir / f"gateway-{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "manage.py", "run"],
+            command,
             cwd=BASE_DIR,
             env=_environment(data_dir, {"PORT": str(port), **environment}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # a shell gives each command a process group of its own, too
         )
-    gateway = Gateway(process, port, data_dir, log)
+    gateway = Gateway(process, port, data_dir, log, stopped_status)
     try:
         gateway.wait_until_ready()
         yield gateway

@@ -43,7 +43,7 @@ class ChatCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class Accepted:
     """An accepted call: the upstream, who accepted it, and at which attempt."""
 
     upstream: Upstream

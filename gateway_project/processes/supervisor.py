@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 LEAST_SECONDS = 1.0  # a process that dies sooner than this after its start is started again more slowly
 MOST_PAUSE = 30.0
+IMPATIENCE_SECONDS = 1.0  # a signal this long after the first means that somebody does not want to wait
 SEND_BUFFER = 64 * 1024  # what the kernel may keep for a client that does not read; it would keep megabytes
 
 
@@ -57,6 +58,28 @@ class Child:
             logger.error("The %s process ended with code %s; starting it again", self.name, code)
 
 
+@dataclass(slots=True)
+class StopSignals:
+    """What the signals to stop mean, by when they came.
+
+    One request may arrive several times. A signal to the process group of `make run` reaches the supervisor directly,
+    and again from make, which passes it on. Only a signal that comes later is a second request, to hurry.
+    """
+
+    first: float | None = None
+    is_impatient: bool = False
+
+    def note(self, now: float) -> None:
+        if self.first is None:
+            self.first = now
+        elif now - self.first >= IMPATIENCE_SECONDS:
+            self.is_impatient = True
+
+    @property
+    def is_stop_asked(self) -> bool:
+        return self.first is not None
+
+
 class Supervisor:
     """Runs children until SIGINT or SIGTERM, then stops all of them and returns. Closes the listener at its end."""
 
@@ -64,7 +87,7 @@ class Supervisor:
         self._listener = listener
         self.parent_pipe, self._pipe = os.pipe()
         self._grace = grace
-        self._stop_asked = 0
+        self._signals = StopSignals()
         self._children: list[Child] = []
 
     def add(self, name: str, arguments: Sequence[str], *, descriptors: tuple[int, ...] = ()) -> None:
@@ -73,24 +96,24 @@ class Supervisor:
     def run(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._ask_to_stop)
-        while not self._stop_asked:
+        while not self._signals.is_stop_asked:
             for child in self._children:
                 child.look_after(time.monotonic())
             time.sleep(0.05)
         self._stop()
 
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
-        self._stop_asked += 1
+        self._signals.note(time.monotonic())
 
     def _stop(self) -> None:
-        """Ask all children to stop, wait for them, and kill what does not; a second signal makes it hurry."""
+        """Ask all children to stop, wait for them, and kill what does not; a later signal makes it hurry."""
         self._listener.close()  # ours too, or new connections would wait for a process that never takes them
         running = [child.process for child in self._children if child.process is not None]
         for process in running:
             process.terminate()
         deadline = time.monotonic() + self._grace
         while any(process.poll() is None for process in running):
-            if time.monotonic() > deadline or self._stop_asked > 1:
+            if time.monotonic() > deadline or self._signals.is_impatient:
                 for process in running:
                     process.kill()
             time.sleep(0.02)

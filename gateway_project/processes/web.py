@@ -15,11 +15,11 @@ import socket
 import sys
 from collections.abc import Iterator
 from functools import partial
+from types import FrameType
 
 import uvicorn
 
 from gateway_project.edge.protocol import BoundedProtocol
-from gateway_project.observability import health
 from gateway_project.processes import descriptors
 
 logger = logging.getLogger("gateway_project.processes.web")
@@ -46,6 +46,8 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        from gateway_project.observability import health  # which needs Django, as this module's start does not
+
         if (plane := health.plane()) is not None:
             plane.is_draining = True  # readiness fails before anything is closed
         for server in self.servers:
@@ -55,7 +57,7 @@ class DrainingServer(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.shutdown()
         if plane is not None:
-            await plane.drain(seconds=0 if self.force_exit else self._drain_seconds)
+            await plane.drain(seconds=self._drain_seconds)
         await self._let_go()
         await super().shutdown(sockets)
 
@@ -66,6 +68,11 @@ class DrainingServer(uvicorn.Server):
         for connection in list(self.server_state.connections):
             if isinstance(connection, BoundedProtocol) and connection.is_answering:
                 connection.abort()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Unlike uvicorn's, never hurries: a service manager may signal every process, so that this one gets SIGINT and
+        the supervisor's SIGTERM for the same stop. The supervisor decides when to kill."""
+        self.should_exit = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -7,8 +7,8 @@ from datetime import datetime
 import orjson
 
 from apps.chat.idempotency import claims
-from apps.chat.idempotency.claims import Kept
-from apps.chat.idempotency.keys import Claim, Taken
+from apps.chat.idempotency.claims import ClaimEnd
+from apps.chat.idempotency.keys import Claim, ClaimTaken
 from apps.common.cursor import Cursor
 from apps.conversations import call_rows
 from apps.conversations.call_rows import CallRow, HitRow, Record
@@ -17,19 +17,19 @@ from apps.quotas.ledger.movements import ADJUSTED, Ended, Expire, Held, Movement
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class JournalEntry:
     """A movement, a record, or both. The record of a movement that comes too late is dropped with it.
 
-    `claim`: only if it can be had is the movement made, a reservation; else the outcome is Taken. `kept` ends a claim.
+    `claim`: only if it can be had is the movement made, a reservation; else it is ClaimTaken. `kept` ends a claim.
     """
 
     movement: Movement | None = None
     record: Record | None = None
     claim: Claim | None = None
-    kept: Kept | None = None
+    kept: ClaimEnd | None = None
 
 
-def apply(cursor: Cursor, units: Sequence[Unit]) -> list[Outcome | Taken]:
+def apply(cursor: Cursor, units: Sequence[JournalEntry]) -> list[Outcome | ClaimTaken]:
     """A function for the writer: claims, then the ledger's batch, then the records of what it changed."""
     taken = _claim(cursor, units)
     moving = [unit for unit in units if unit.movement is not None and id(unit) not in taken]
@@ -48,14 +48,14 @@ def apply(cursor: Cursor, units: Sequence[Unit]) -> list[Outcome | Taken]:
     return [taken.get(id(unit)) or outcomes.get(id(unit)) for unit in units]
 
 
-def _claim(cursor: Cursor, units: Sequence[Unit]) -> dict[int, Taken]:
+def _claim(cursor: Cursor, units: Sequence[JournalEntry]) -> dict[int, ClaimTaken]:
     """Make the claims there are; by unit, those that could not be had."""
     wanted = [unit.claim for unit in units if unit.claim is not None]
     taken = claims.take(cursor, wanted) if wanted else {}
     return {id(unit): taken[unit.claim.call] for unit in units if unit.claim is not None and unit.claim.call in taken}
 
 
-def _end_claims(cursor: Cursor, units: Sequence[Unit], outcomes: dict[int, Outcome]) -> None:
+def _end_claims(cursor: Cursor, units: Sequence[JournalEntry], outcomes: dict[int, Outcome]) -> None:
     """End those that are over, and take back those whose reservation was refused."""
     claims.end(cursor, [unit.kept for unit in units if unit.kept is not None])
     made = [unit for unit in units if unit.claim is not None and id(unit) in outcomes]

@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 
 from apps.chat.accounting import journal
-from apps.chat.accounting.journal import Unit
-from apps.chat.idempotency.claims import Kept
+from apps.chat.accounting.journal import JournalEntry
+from apps.chat.idempotency.claims import ClaimEnd
 from apps.common.commit import StoreAway, Writer
 from apps.common.owners import is_alive
 from apps.conversations.call_rows import CallRow, HitRow, Record
@@ -30,7 +30,7 @@ DISK_SECONDS = 5.0
 _MOVEMENTS = {"settle": Settle, "release": Release}
 
 
-async def keep(spool: Spool, unit: Unit, *, call: str) -> None:
+async def put(spool: Spool, unit: JournalEntry, *, call: str) -> None:
     """Return once the unit is on disk; from then on it is only a matter of time until it is in the database.
 
     A disk that takes nothing keeps nobody waiting for more than DISK_SECONDS: the spool goes on trying, and if the
@@ -42,7 +42,7 @@ async def keep(spool: Spool, unit: Unit, *, call: str) -> None:
         logger.error("Neither the database nor the disk takes the settlement of call %s: it waits in memory", call)
 
 
-async def make_up(writer: Writer, *, spools: Path, owners: Path, mine: Path) -> int:
+async def flush(writer: Writer, *, spools: Path, owners: Path, mine: Path) -> int:
     """Hand everything that is kept by this process, or by dead ones on this machine, to the writer; how much it took.
 
     Raises StoreAway while the database is away; nothing is lost by that.
@@ -88,17 +88,17 @@ async def _apply(writer: Writer, kept: list[KeptSettlement]) -> list[int]:
     return refused
 
 
-def to_body(unit: Unit) -> bytes:
+def to_body(unit: JournalEntry) -> bytes:
     kind = next((name for name, movement in _MOVEMENTS.items() if isinstance(unit.movement, movement)), None)
     return orjson.dumps({"kind": kind, "movement": unit.movement, "record": unit.record, "kept": unit.kept})
 
 
-def from_body(body: bytes) -> Unit:
+def from_body(body: bytes) -> JournalEntry:
     """The unit that `to_body` was given. Raises ValueError, TypeError or KeyError for what is none."""
     fields = orjson.loads(body)
     movement = fields["movement"] and _MOVEMENTS[fields["kind"]](**_with_instant(fields["movement"], "now"))
     kept = fields.get("kept")  # which what an older version of Stoa wrote has not
-    return Unit(movement, fields["record"] and _record(fields["record"]), kept=kept and Kept(**kept))
+    return JournalEntry(movement, fields["record"] and _record(fields["record"]), kept=kept and ClaimEnd(**kept))
 
 
 def _record(fields: dict[str, Any]) -> Record:

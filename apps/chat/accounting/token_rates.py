@@ -1,17 +1,15 @@
 """Pacing: the tokens of a call, counted against limits of tokens a minute. Without such a limit it does nothing."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from apps.chat.call import ChatCall
+from apps.quotas.policies import Policies
+from apps.quotas.rate_limits.opening import Limits
 from apps.quotas.rate_limits.tokens import TokenRate, TokenScope
-
-if TYPE_CHECKING:
-    from apps.chat.runtime import Plane
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class TokenPace:
     """Where a call's tokens were counted, and what was left of the minute."""
 
     scopes: tuple[TokenScope, ...] = ()
@@ -21,17 +19,17 @@ class Pace:
         return self.rate.headers() if self.rate else {}
 
 
-NONE = Pace()
+NONE = TokenPace()
 
 
-async def take(plane: "Plane", call: ChatCall, *, amount: int) -> Pace:
+async def take(policies: Policies, rates: Limits, call: ChatCall, *, amount: int) -> TokenPace:
     """Count what the call may cost; whoever took it says in the end what it did. Raises TokensLimited."""
-    scopes = plane.policies.current.token_scopes(call.principal)
+    scopes = policies.token_scopes(call.principal)
     if not scopes:
         return NONE
-    return Pace(scopes, await plane.rates.take(scopes, id=call.id, amount=amount))
+    return TokenPace(scopes, await rates.take(scopes, id=call.id, amount=amount))
 
 
-def correct(plane: "Plane", call: ChatCall, pace: Pace, *, amount: int) -> None:
+def correct(rates: Limits, call: ChatCall, pace: TokenPace, *, amount: int) -> None:
     """The call is over, and this is what it cost; harmless when repeated."""
-    plane.rates.correct(pace.scopes, id=call.id, amount=amount)
+    rates.correct(pace.scopes, id=call.id, amount=amount)

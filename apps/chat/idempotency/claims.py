@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from apps.chat.idempotency.keys import KEPT_FOR, Claim, Taken
+from apps.chat.idempotency.keys import KEPT_FOR, Claim, ClaimTaken
 from apps.common.cursor import Cursor
 
 OPEN, DONE = "open", "done"
@@ -22,7 +22,7 @@ _DONE = {"id": "text", "call": "text", "state": "text", "answer": "text"}
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ClaimEnd:
     """How a claim ends: `answer` sealed, empty if it is too long to be kept, None if the claim is to be dropped."""
 
     id: str
@@ -30,13 +30,13 @@ class Kept:
     answer: str | None
 
 
-def find(cursor: Cursor, units: Sequence[Claim]) -> list[Taken | None]:
+def find(cursor: Cursor, units: Sequence[Claim]) -> list[ClaimTaken | None]:
     """A function for the writer: who has each claim already."""
     taken = _taken(cursor, units)
     return [taken.get(claim.id) for claim in units]
 
 
-def take(cursor: Cursor, claims: Sequence[Claim]) -> dict[str, Taken]:
+def take(cursor: Cursor, claims: Sequence[Claim]) -> dict[str, ClaimTaken]:
     """Make the claims; by call, those that could not be had. Of two alike the first gets it."""
     first: dict[str, Claim] = {}
     for claim in claims:
@@ -44,12 +44,12 @@ def take(cursor: Cursor, claims: Sequence[Claim]) -> dict[str, Taken]:
     ids = sorted(first)  # always in this order, so that no two writers wait for each other
     _forget(cursor, ids, now=max(claim.now for claim in claims))
     new = cursor.insert_new("chat_repeat", _NEW, [_row(cursor, first[id]) for id in ids])
-    had = {id: Taken(claim.body, claim.call, False, "") for id, claim in first.items()}
+    had = {id: ClaimTaken(claim.body, claim.call, False, "") for id, claim in first.items()}
     had |= _taken(cursor, [first[id] for id in ids if id not in new])
     return {claim.call: had[claim.id] for claim in claims if claim.id not in new or claim is not first[claim.id]}
 
 
-def end(cursor: Cursor, kept: Sequence[Kept]) -> None:
+def end(cursor: Cursor, kept: Sequence[ClaimEnd]) -> None:
     """Keep the answers of claims, or drop them. One that the call has lost in the meantime stays what it is."""
     rows = [(one.id, one.call, DONE, one.answer) for one in kept if one.answer is not None]
     if rows:
@@ -73,13 +73,13 @@ def forget(cursor: Cursor, units: Sequence[datetime]) -> list[int]:
     return [len(cursor.fetchall())] * len(units)
 
 
-def _taken(cursor: Cursor, claims: Sequence[Claim]) -> dict[str, Taken]:
+def _taken(cursor: Cursor, claims: Sequence[Claim]) -> dict[str, ClaimTaken]:
     if not claims:
         return {}
     now = max(claim.now for claim in claims)
     rows = cursor.select("id, body, call, state, answer, expires_at", "chat_repeat", [claim.id for claim in claims])
     return {
-        id: Taken(body, call, state == DONE, answer)
+        id: ClaimTaken(body, call, state == DONE, answer)
         for id, body, call, state, answer, expires_at in rows
         if cursor.read_instant(expires_at) > now
     }

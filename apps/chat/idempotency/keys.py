@@ -97,7 +97,7 @@ def repeatable(
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ClaimTaken:
     """The call that has an Idempotency-Key already. `answer` is sealed, and empty if there is none to be repeated."""
 
     body: str

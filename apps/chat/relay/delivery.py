@@ -10,15 +10,15 @@ from collections.abc import AsyncIterator
 
 from apps.chat.dialects.openai_chat.answer import DONE
 from apps.chat.idempotency.keys import ANSWER_BYTES
-from apps.chat.idempotency.recent import Room
-from apps.chat.relay.head import Head
+from apps.chat.idempotency.recent import ReplayBudget
+from apps.chat.relay.head import AnswerHead
 from apps.common.errors import Conflict, GatewayError, InvalidRequest
 
 QUEUE_BYTES = 64 * 1024
 LAST_WORD_SECONDS = 2.0
 
 
-class Reader:
+class ClientStream:
     """One client at an answer: what had passed before it came, and a bounded queue behind that."""
 
     def __init__(self, earlier: bytes = b"") -> None:
@@ -86,24 +86,24 @@ class ClientStalled(InvalidRequest):
         )
 
 
-class Outlet:
+class Delivery:
     """A head, and for streams a reader of the blocks behind it. With `room`, the answer may be asked for again.
 
     What it keeps is bounded on its own and in that room, and given back at its end.
     """
 
-    def __init__(self, *, request_id: str, room: Room | None = None) -> None:
+    def __init__(self, *, request_id: str, room: ReplayBudget | None = None) -> None:
         self._request_id = request_id
-        self._head: asyncio.Future[Head] = asyncio.get_running_loop().create_future()
+        self._head: asyncio.Future[AnswerHead] = asyncio.get_running_loop().create_future()
         self._is_abandoned = self._is_stalled = False
         self._room = room
         self._kept = bytearray() if room is not None else None  # in one piece: of small ones, half is overhead
-        self.reader = Reader()
+        self.reader = ClientStream()
         self.is_sending = False
 
     # The response's side
 
-    async def head(self) -> Head:
+    async def head(self) -> AnswerHead:
         """Wait until the answer begins. Raises the GatewayError that came instead."""
         return await asyncio.shield(self._head)
 
@@ -125,18 +125,18 @@ class Outlet:
         """All blocks so far, or None if they are not kept or have become too many."""
         return bytes(self._kept) if self._kept is not None else None
 
-    def take_over(self) -> Reader:
+    def take_over(self) -> ClientStream:
         """Give the answer to another reader, from its first block on. Only for an outlet whose blocks are kept."""
         if not self._is_abandoned:
             superseded = Conflict("superseded", "A repeat of this request has taken its answer over. Read that one.")
             self.reader.dismiss(self._event(superseded))
         self._is_abandoned = self._is_stalled = False
-        self.reader = Reader(self.kept or b"")
+        self.reader = ClientStream(self.kept or b"")
         return self.reader
 
     # The pump's side
 
-    def begin(self, head: Head) -> None:
+    def begin(self, head: AnswerHead) -> None:
         if not self._head.done():
             self._head.set_result(head)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from apps.chat.accounting.reservations import Reservation
-from apps.chat.call import Opened
+from apps.chat.call import Accepted
 from apps.chat.dialects.openai_chat.answer import DONE
 from apps.chat.guardrails import notices
 from apps.chat.idempotency.keys import ANSWER_BYTES
@@ -13,16 +13,16 @@ from apps.rules.rulebook import Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class AnswerHead:
     """What is known when the answer begins: for a stream at the provider's acceptance, else at its end."""
 
-    opened: Opened
+    opened: Accepted
     reservation: Reservation
     balances: tuple[Balance, ...]
     body: bytes | None
 
 
-def answer_of(head: Head, verdict: Verdict, *, call: str, events: bytes | None) -> StoredAnswer | None:
+def answer_of(head: AnswerHead, verdict: Verdict, *, call: str, events: bytes | None) -> StoredAnswer | None:
     """What can be kept of an answer that ended well: nothing of one that is too long. `events` are a stream's."""
     is_stream = head.body is None
     content = head.body if not is_stream else events + DONE if events is not None else None
@@ -31,7 +31,7 @@ def answer_of(head: Head, verdict: Verdict, *, call: str, events: bytes | None) 
     return StoredAnswer(call=call, is_stream=is_stream, headers=headers_of(head, verdict), content=content)
 
 
-def headers_of(head: Head, verdict: Verdict) -> dict[str, str]:
+def headers_of(head: AnswerHead, verdict: Verdict) -> dict[str, str]:
     """What the student learns beside the answer: of it, and not of the moment."""
     target = head.opened.candidate.target
     headers = notices.headers(verdict)

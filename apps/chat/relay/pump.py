@@ -8,40 +8,40 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from django.conf import settings
 
 from apps.chat.accounting import token_rates
+from apps.chat.accounting.books import Books
 from apps.chat.accounting.charges import Ending, most_text
 from apps.chat.accounting.estimates import weights_of
 from apps.chat.accounting.reservations import Reservation, reserve
 from apps.chat.accounting.settlements import Closed, settle
 from apps.chat.accounting.transcripts import Transcript
-from apps.chat.call import ChatCall, Opened
+from apps.chat.call import Accepted, ChatCall
 from apps.chat.dialects.openai_chat.answer import AnswerText, PlainMeter, StreamMeter
 from apps.chat.guardrails.streams import Guard
 from apps.chat.idempotency import stored_answers
-from apps.chat.idempotency.claims import Kept
+from apps.chat.idempotency.claims import ClaimEnd
 from apps.chat.idempotency.keys import ONCE, Repeatable
+from apps.chat.idempotency.recent import RecentAnswers
 from apps.chat.idempotency.stored_answers import StoredAnswer
 from apps.chat.relay import head
-from apps.chat.relay.delivery import Outlet, Reader
-from apps.chat.relay.head import Head
+from apps.chat.relay.delivery import ClientStream, Delivery
+from apps.chat.relay.head import AnswerHead
+from apps.chat.relay.live import LiveAnswers
 from apps.chat.relay.upstream import open_first
 from apps.common.errors import BlockedByRule, GatewayError, InternalError, UpstreamFailed
 from apps.dataplane.admission import shutting_down
-from apps.providers.adapters import UpstreamBroken
+from apps.providers.adapters import Adapter, UpstreamBroken
 from apps.quotas.ledger.leases import Checkpoint
 from apps.quotas.ledger.movements import Balance
 from apps.quotas.weights import Tokens
 from apps.rules.rulebook import Verdict
-
-if TYPE_CHECKING:
-    from apps.chat.runtime import Plane
 
 logger = logging.getLogger(__name__)
 
@@ -58,10 +58,13 @@ class Pump:
 
     def __init__(
         self,
-        plane: "Plane",
         call: ChatCall,
         verdict: Verdict,
         *,
+        books: Books,
+        adapters: Mapping[str, Adapter],
+        live: LiveAnswers,
+        recent: "RecentAnswers[Pump]",
         now: datetime,
         guard: Guard | None = None,
         on_reserved: Callable[[], None],
@@ -69,20 +72,21 @@ class Pump:
         repeatable: Repeatable = ONCE,
     ) -> None:
         self.id, self.verdict, self.repeatable = call.id, verdict, repeatable
-        self._plane, self._call, self._now = plane, call, now
+        self._books, self._adapters, self._live, self._recent = books, adapters, live, recent
+        self._call, self._now = call, now
         self._on_reserved, self._on_end = on_reserved, on_end
         self._loop = asyncio.get_running_loop()
         self._meter = StreamMeter(wants_usage=call.wants_usage) if call.is_stream else PlainMeter()
         self._guard, self._cleared = guard, b""
         self._heard: AnswerText = guard.heard if guard else self._meter
-        self._transcript = Transcript(plane, call)
-        self.outlet = Outlet(request_id=call.id, room=plane.kept if repeatable else None)
+        self._transcript = Transcript(call, spool=books.spool, known_ends=books.known_ends)
+        self.delivery = Delivery(request_id=call.id, room=recent.budget if repeatable else None)
         self._limit: asyncio.Timeout | None = None
         self._deadline: float | None = None
         self._halted: Halt | None = None
         self._reservation: Reservation | None = None
         self._most_text = self._charged = 0
-        self._opened: Opened | None = None
+        self._opened: Accepted | None = None
         self._was_tried = self._has_failed = False
         self._is_whole = False  # the last event of a stream has come, and all before it has been handed on
         self._started = self._last_progress = time.monotonic()
@@ -92,32 +96,32 @@ class Pump:
     # For the response
 
     def start(self) -> None:
-        self._plane.pumps.add(self)
+        self._live.add(self)
         if self.repeatable.digest is not None:
-            self._plane.retries.begin(self.repeatable.digest, self)
+            self._recent.begin(self.repeatable.digest, self)
         self.task = self._loop.create_task(self._run())
 
-    def client_left(self, reader: Reader | None = None) -> None:
+    def client_left(self, reader: ClientStream | None = None) -> None:
         """Nobody reads any more: wait a moment for the usage, then stop the provider.
 
         Whoever sent an Idempotency-Key comes back for the answer, so that one goes on to its end.
         """
-        if reader is not None and reader is not self.outlet.reader:
+        if reader is not None and reader is not self.delivery.reader:
             return  # another one has taken over
-        self.outlet.abandon()
+        self.delivery.abandon()
         if self.repeatable.claim is None:
             self.stop_if_unread()
-            if self.repeatable.digest is not None and self._plane.shared_retries is not None:
-                self._plane.shared_retries.offer(self.repeatable.digest, self, self._plane.retries)
+            if self.repeatable.digest is not None:
+                self._recent.client_left(self.repeatable.digest, self)
 
     def stop_if_unread(self) -> None:
         """Stop the provider after a moment, unless somebody reads."""
-        if self.outlet.is_abandoned:
-            self.halt("client_left", after=settings.CLIENT_LEFT_GRACE)
+        if self.delivery.is_abandoned:
+            self.stop("client_left", after=settings.CLIENT_LEFT_GRACE)
             self._relayed_bytes = self._meter.text_bytes
 
     @property
-    def is_deserted(self) -> bool:
+    def is_orphaned(self) -> bool:
         """The client has gone, and the provider will be stopped unless somebody takes over."""
         return self._halted == "client_left"
 
@@ -125,16 +129,16 @@ class Pump:
     def can_be_joined(self) -> bool:
         """Whether the answer can still be given whole to somebody else."""
         is_ending = self._has_failed or (self._limit is not None and self._limit.expired())
-        return not is_ending and self._halted in (None, "client_left") and self.outlet.is_kept
+        return not is_ending and self._halted in (None, "client_left") and self.delivery.is_kept
 
-    def join(self) -> Reader:
+    def join(self) -> ClientStream:
         """Go on for a client that comes back. Only if it `can_be_joined`."""
         self.go_on()
-        return self.outlet.take_over()
+        return self.delivery.take_over()
 
     def go_on(self) -> None:
         """Let the provider finish, if it was to be stopped for want of a reader and has not been yet."""
-        if not (self.is_deserted and self.can_be_joined):
+        if not (self.is_orphaned and self.can_be_joined):
             return
         self._halted = self._relayed_bytes = None
         if self._limit is not None:
@@ -142,7 +146,7 @@ class Pump:
 
     # For whoever watches
 
-    def halt(self, reason: Halt, *, after: float = 0.0) -> None:
+    def stop(self, reason: Halt, *, after: float = 0.0) -> None:
         """End the answer for a reason of ours, if it has not ended by then. The first reason counts."""
         if self._halted is None:
             self._halted = reason
@@ -158,7 +162,7 @@ class Pump:
 
     def check_stall(self, now: float, *, limit: float) -> None:
         if self._opened is not None and now - self._last_progress > limit:
-            self.halt("client_stalled" if self.outlet.is_sending else "provider_stalled")
+            self.stop("client_stalled" if self.delivery.is_sending else "provider_stalled")
 
     def checkpoint(self) -> Checkpoint | None:
         """What the answer would be charged if this process died now; spools the text up to here on the way."""
@@ -166,7 +170,7 @@ class Pump:
             return None
         if self._heard.texts.keys() == {0}:
             self._transcript.checkpoint(self._heard.pieces())
-        relayed = self._plane.ratios.estimate(self._call.route.name, self._meter.text_bytes)
+        relayed = self._books.ratios.estimate(self._call.route.name, self._meter.text_bytes)
         possible = [self._meter.usage] if self._meter.usage is not None else []
         if not self._meter.is_usage_final:
             possible.append(Tokens(input=self._reservation.input_estimate, output=relayed))
@@ -178,7 +182,7 @@ class Pump:
         failure: GatewayError | None = None
         try:
             claim = self.repeatable.claim
-            self._reservation = await reserve(self._plane, self._call, self.verdict, now=self._now, claim=claim)
+            self._reservation = await reserve(self._books, self._call, self.verdict, now=self._now, claim=claim)
             self._call = self._reservation.turned or self._call
             self._on_reserved()
             failure = await self._relay(self._reservation)
@@ -198,9 +202,9 @@ class Pump:
         finally:
             if self.repeatable.digest is not None:
                 answer = self._answer() if failure is None else None
-                self._plane.retries.end(self.repeatable.digest, self, answer, now=time.monotonic())
-            await self.outlet.finish(failure, charged=self._charged)
-            self._plane.pumps.discard(self)
+                self._recent.end(self.repeatable.digest, self, answer, now=time.monotonic())
+            await self.delivery.finish(failure, charged=self._charged)
+            self._live.discard(self)
             self._on_end()
 
     async def _relay(self, reservation: Reservation) -> GatewayError | None:
@@ -213,7 +217,7 @@ class Pump:
             async with asyncio.timeout(settings.REQUEST_TIMEOUT) as self._limit:
                 self._deadline = self._limit.when()
                 self._opened = await open_first(
-                    self._call, self._plane.adapters, output=reservation.output, guidance=self.verdict.guidance
+                    self._call, self._adapters, output=reservation.output, guidance=self.verdict.guidance
                 )
                 with contextlib.closing(self._opened.upstream):
                     self._last_progress = time.monotonic()
@@ -235,13 +239,13 @@ class Pump:
             self._limit = None
         return None
 
-    async def _pass_on(self, opened: Opened) -> None:
+    async def _pass_on(self, opened: Accepted) -> None:
         async for chunk in opened.upstream.chunks():
             self._last_progress = time.monotonic()
             self._first_byte = self._first_byte or self._last_progress
             block = await self._metered(chunk)
             if block:
-                await self.outlet.put(block)
+                await self.delivery.put(block)
                 self._last_progress = time.monotonic()
             if self._meter.is_done and not self._is_whole and self._limit is not None:
                 # Reading to the very end lets the connection be used again; no one waits long for it.
@@ -253,7 +257,7 @@ class Pump:
             block = self._meter.feed(chunk)
         except UpstreamBroken as error:
             if error.kept:
-                await self.outlet.put(await self._guarded(error.kept))  # it is charged, so it is delivered
+                await self.delivery.put(await self._guarded(error.kept))  # it is charged, so it is delivered
             raise
         if self._meter.text_bytes > self._most_text:
             raise UpstreamBroken(f"The answer is longer than {self._most_text} bytes, far beyond its output cap.")
@@ -268,7 +272,7 @@ class Pump:
             if failure is None and isinstance(self._meter, PlainMeter):
                 self._cleared = await guard.whole(self._meter.body())
             elif failure is None or failure.code == INTERRUPTED:
-                await self.outlet.put_last(await guard.end())
+                await self.delivery.put_last(await guard.end())
         except GatewayError as error:
             failure = error
         except Exception:
@@ -289,9 +293,9 @@ class Pump:
         """Spool the rest of the text, charge, and let a plain answer go."""
         written = self._transcript.finish(self._heard.pieces(), said=self._heard.said())
         kept = await self._kept(failure)
-        settled = await settle(self._plane, self._closed(reservation, failure), kept=kept, after=written)
+        settled = await settle(self._books, self._closed(reservation, failure), kept=kept, after=written)
         self._charged = settled.charged
-        token_rates.correct(self._plane, self._call, reservation.pace, amount=settled.charged)
+        token_rates.correct(self._books.rates, self._call, reservation.pace, amount=settled.charged)
         if failure is not None:
             failure.charged = settled.charged
             failure.headers.update(reservation.pace.headers())
@@ -315,18 +319,20 @@ class Pump:
             duration_ms=self._milliseconds(time.monotonic()),
         )
 
-    async def _kept(self, failure: GatewayError | None) -> Kept | None:
+    async def _kept(self, failure: GatewayError | None) -> ClaimEnd | None:
         """What becomes of the call's claim, if it has one: only an answer that came to its end is kept."""
         claim = self.repeatable.claim
         if claim is None:
             return None
         if failure is not None:
-            return Kept(claim.id, self.id, None)
+            return ClaimEnd(claim.id, self.id, None)
         answer = self._answer()
-        return Kept(claim.id, self.id, await stored_answers.seal(answer, claim=claim.id) if answer is not None else "")
+        return ClaimEnd(
+            claim.id, self.id, await stored_answers.seal(answer, claim=claim.id) if answer is not None else ""
+        )
 
     def _answer(self) -> StoredAnswer | None:
-        return head.answer_of(self._head(()), self.verdict, call=self.id, events=self.outlet.kept)
+        return head.answer_of(self._head(()), self.verdict, call=self.id, events=self.delivery.kept)
 
     def _ending(self, failure: GatewayError | None) -> Ending:
         if failure is None:
@@ -340,9 +346,9 @@ class Pump:
 
     def _begin(self, balances: tuple[Balance, ...]) -> None:
         """Let the response start."""
-        self.outlet.begin(self._head(balances))
+        self.delivery.begin(self._head(balances))
 
-    def _head(self, balances: tuple[Balance, ...]) -> Head:
+    def _head(self, balances: tuple[Balance, ...]) -> AnswerHead:
         assert self._opened is not None and self._reservation is not None  # noqa: S101  # only then it begins
         body = self._cleared or self._meter.body() if isinstance(self._meter, PlainMeter) else None
-        return Head(self._opened, self._reservation, balances, body)
+        return AnswerHead(self._opened, self._reservation, balances, body)

@@ -4,7 +4,7 @@ import logging
 import random
 from collections.abc import Mapping
 
-from apps.chat.call import ChatCall, Opened
+from apps.chat.call import Accepted, ChatCall
 from apps.chat.dialects.openai_chat.request import outgoing_body
 from apps.common.errors import GatewayError, InvalidRequest, UpstreamFailed
 from apps.providers.adapters import ELSEWHERE, Adapter, Outgoing, UpstreamRefused
@@ -16,7 +16,7 @@ _rng = random.Random()  # noqa: S311  # spreads load; nothing depends on its bei
 
 async def open_first(
     call: ChatCall, adapters: Mapping[str, Adapter], *, output: int, guidance: tuple[str, ...]
-) -> Opened:
+) -> Accepted:
     """Try the candidates in order. Raises InvalidRequest if the request is at fault, or UpstreamFailed."""
     refused: list[UpstreamRefused] = []
     for candidate in plan(call.route, rng=_rng):
@@ -24,7 +24,7 @@ async def open_first(
         outgoing = Outgoing(body=body, is_stream=call.is_stream, request_id=call.id, trace=call.trace)
         try:
             upstream = await adapters[candidate.target.adapter].open(candidate, outgoing)
-            return Opened(upstream, candidate, len(refused) + 1)
+            return Accepted(upstream, candidate, len(refused) + 1)
         except UpstreamRefused as error:
             refused.append(error)
             logger.warning("Call %s: %s refused (%s): %s", call.id, candidate.target.provider, error.reason, error)

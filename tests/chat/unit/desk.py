@@ -5,7 +5,7 @@ from typing import Any
 
 from apps.accounts.models import ApiKey
 from apps.chat.accounting import journal
-from apps.chat.accounting.journal import Unit
+from apps.chat.accounting.journal import JournalEntry
 from apps.common.commit import Writer
 from apps.common.ids import new_id
 from apps.conversations.call_rows import CallRow, HitRow, Record
@@ -53,7 +53,7 @@ class Desk:
     def reserve(self, amount: int = 100, *, hits: bool = False) -> str:
         """A committed hold; its id is that of the call."""
         id = new_id()
-        outcome = self.writer.call(journal.apply, Unit(self.reservation(id, amount, hits=hits)))
+        outcome = self.writer.call(journal.apply, JournalEntry(self.reservation(id, amount, hits=hits)))
         assert isinstance(outcome, Held)
         return id
 
@@ -72,7 +72,7 @@ class Desk:
 
     def settle(self, id: str, charge: int, *, hits: bool = False, **overrides: Any) -> Any:
         record = self.record(id, hits=hits, charged=charge, **overrides)
-        return self.writer.call(journal.apply, Unit(Settle(hold=id, charge=charge, now=LATER), record))
+        return self.writer.call(journal.apply, JournalEntry(Settle(hold=id, charge=charge, now=LATER), record))
 
     def expire(self, id: str) -> bool:
         return self.writer.call(journal.expire, (id, LATER))

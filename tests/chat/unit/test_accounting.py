@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from apps.accounts.models import ApiKey, Membership
 from apps.chat.accounting import estimates, journal
 from apps.chat.accounting.estimates import Estimate
-from apps.chat.accounting.journal import Unit
+from apps.chat.accounting.journal import JournalEntry
 from apps.common.ids import new_id
 from apps.conversations.call_rows import Record
 from apps.conversations.models import Call, RuleHit
@@ -153,7 +153,7 @@ def test_a_second_settlement_changes_neither_the_charge_nor_the_record(desk: Des
 def test_a_release_records_the_call_as_free(desk: Desk) -> None:
     call = desk.reserve()
 
-    desk.writer.call(journal.apply, Unit(Release(hold=call, now=LATER), desk.record(call, status="failed")))
+    desk.writer.call(journal.apply, JournalEntry(Release(hold=call, now=LATER), desk.record(call, status="failed")))
 
     assert (call_of(call).status, call_of(call).charged) == ("failed", 0)  # type: ignore[union-attr]
 
@@ -161,7 +161,7 @@ def test_a_release_records_the_call_as_free(desk: Desk) -> None:
 def test_a_refusal_is_a_record_without_a_movement(desk: Desk) -> None:
     call = new_id()
 
-    outcome = desk.writer.call(journal.apply, Unit(record=desk.record(call, hits=True, status="blocked")))
+    outcome = desk.writer.call(journal.apply, JournalEntry(record=desk.record(call, hits=True, status="blocked")))
 
     assert outcome is None
     assert Call.objects.get(pk=call).rule_hits.count() == 1
@@ -170,7 +170,7 @@ def test_a_refusal_is_a_record_without_a_movement(desk: Desk) -> None:
 def test_a_reservation_that_is_short_disturbs_nobody(desk: Desk) -> None:
     call, short = desk.reserve(), new_id()
 
-    outcome = desk.writer.call(journal.apply, Unit(desk.reservation(short, 5000)))
+    outcome = desk.writer.call(journal.apply, JournalEntry(desk.reservation(short, 5000)))
     desk.settle(call, 70)
 
     assert isinstance(outcome, Short)
@@ -179,7 +179,10 @@ def test_a_reservation_that_is_short_disturbs_nobody(desk: Desk) -> None:
 
 async def test_what_one_batch_brings_is_answered_each_for_itself(desk: Desk) -> None:
     calls = [desk.reserve(10) for _ in range(20)]
-    units = [Unit(Settle(hold=call, charge=n, now=LATER), desk.record(call, charged=n)) for n, call in enumerate(calls)]
+    units = [
+        JournalEntry(Settle(hold=call, charge=n, now=LATER), desk.record(call, charged=n))
+        for n, call in enumerate(calls)
+    ]
 
     outcomes = [await future for future in [desk.writer.submit(journal.apply, unit) for unit in units]]
 
@@ -256,7 +259,7 @@ def test_a_late_release_leaves_the_interrupted_record(desk: Desk) -> None:
     call = desk.reserve()
     desk.expire(call)
 
-    desk.writer.call(journal.apply, Unit(Release(hold=call, now=LATER), desk.record(call, status="failed")))
+    desk.writer.call(journal.apply, JournalEntry(Release(hold=call, now=LATER), desk.record(call, status="failed")))
 
     assert Call.objects.get(pk=call).status == "interrupted"
 
@@ -308,7 +311,7 @@ def test_one_whose_course_is_gone_does_not_hinder_neighbours(desk: Desk) -> None
     other.student.course.delete()
 
     record = Record(replace(other.row(gone), charged=5))
-    desk.writer.call(journal.apply, Unit(Settle(hold=gone, charge=5, now=LATER), record))
+    desk.writer.call(journal.apply, JournalEntry(Settle(hold=gone, charge=5, now=LATER), record))
     desk.settle(call, 70)
 
     assert Call.objects.get(pk=call).charged == 70

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from apps.chat.accounting import outbox
-from apps.chat.accounting.journal import Unit
-from apps.chat.idempotency.claims import Kept
+from apps.chat.accounting.journal import JournalEntry
+from apps.chat.idempotency.claims import ClaimEnd
 from apps.common.commit import StoreAway, Writer
 from apps.common.ids import new_id
 from apps.common.owners import Owner
@@ -30,12 +30,12 @@ class Machine:
     owner: Owner
     spool: Spool
 
-    def keep(self, unit: Unit, *, call: str) -> None:
-        asyncio.run(outbox.keep(self.spool, unit, call=call))
+    def keep(self, unit: JournalEntry, *, call: str) -> None:
+        asyncio.run(outbox.put(self.spool, unit, call=call))
 
     def make_up(self, writer: Writer, *, mine: Path | None = None) -> int:
         spools, owners = self.directory / "spool", self.directory / "owners"
-        return asyncio.run(outbox.make_up(writer, spools=spools, owners=owners, mine=mine or self.spool.path))
+        return asyncio.run(outbox.flush(writer, spools=spools, owners=owners, mine=mine or self.spool.path))
 
     @property
     def waiting(self) -> list[str]:
@@ -51,18 +51,18 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     own_spool.stop()
 
 
-def settlement(desk: Desk, call: str, charge: int) -> Unit:
-    return Unit(Settle(hold=call, charge=charge, now=LATER), desk.record(call, hits=True, charged=charge))
+def settlement(desk: Desk, call: str, charge: int) -> JournalEntry:
+    return JournalEntry(Settle(hold=call, charge=charge, now=LATER), desk.record(call, hits=True, charged=charge))
 
 
 def test_a_unit_comes_back_from_the_disk_as_it_was(desk: Desk) -> None:
     call = new_id()
-    kept = Kept("claim", call, "sealed")
+    kept = ClaimEnd("claim", call, "sealed")
     units = [
         settlement(desk, call, 70),
         replace(settlement(desk, call, 70), kept=kept),
-        Unit(Release(hold=call, now=LATER), kept=replace(kept, answer=None)),
-        Unit(record=desk.record(call)),
+        JournalEntry(Release(hold=call, now=LATER), kept=replace(kept, answer=None)),
+        JournalEntry(record=desk.record(call)),
     ]
 
     assert [outbox.from_body(outbox.to_body(unit)) for unit in units] == units
@@ -98,7 +98,7 @@ def test_a_disk_that_takes_nothing_keeps_nobody_waiting(
     stuck = Spool(tmp_path / "spool" / "stuck.sqlite3")  # its thread has not started
     call = desk.reserve()
 
-    asyncio.run(outbox.keep(stuck, settlement(desk, call, 70), call=call))
+    asyncio.run(outbox.put(stuck, settlement(desk, call, 70), call=call))
 
     assert f"the settlement of call {call}" in caplog.text
     stuck.start()
@@ -109,7 +109,7 @@ def test_a_disk_that_takes_nothing_keeps_nobody_waiting(
 def test_the_hold_of_a_reservation_of_which_nothing_was_known_is_released(desk: Desk, machine: Machine) -> None:
     call, never = desk.reserve(), new_id()
     for id in (call, never):
-        machine.keep(Unit(Release(hold=id, now=LATER)), call=id)
+        machine.keep(JournalEntry(Release(hold=id, now=LATER)), call=id)
 
     assert machine.make_up(desk.writer) == 2
     assert Hold.objects.get(pk=call).state == Hold.State.RELEASED
@@ -118,8 +118,8 @@ def test_the_hold_of_a_reservation_of_which_nothing_was_known_is_released(desk: 
 def test_more_than_are_read_at_once_are_all_made_up_for(desk: Desk, machine: Machine) -> None:
     calls = [new_id() for _ in range(1200)]
     for call in calls:
-        machine.spool.keep(call=call, settlement=outbox.to_body(Unit(record=desk.record(call))))
-    machine.keep(Unit(), call="last")
+        machine.spool.keep(call=call, settlement=outbox.to_body(JournalEntry(record=desk.record(call))))
+    machine.keep(JournalEntry(), call="last")
 
     assert machine.make_up(desk.writer) == 1201
     assert Call.objects.filter(pk__in=calls).count() == 1200
@@ -140,8 +140,8 @@ def test_what_the_database_refuses_for_good_stays_and_holds_up_nobody(
     desk: Desk, machine: Machine, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad, good = new_id(), new_id()
-    machine.keep(Unit(record=desk.record(bad, course_id=-1)), call=bad)
-    machine.keep(Unit(record=desk.record(good)), call=good)
+    machine.keep(JournalEntry(record=desk.record(bad, course_id=-1)), call=bad)
+    machine.keep(JournalEntry(record=desk.record(good)), call=good)
 
     made_up = machine.make_up(desk.writer), machine.make_up(desk.writer)
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from apps.chat.accounting import journal
-from apps.chat.accounting.journal import Unit
+from apps.chat.accounting.journal import JournalEntry
 from apps.chat.idempotency import claims, stored_answers
-from apps.chat.idempotency.claims import FORGET_AT_ONCE, Kept
-from apps.chat.idempotency.keys import KEPT_FOR, Claim, Taken
+from apps.chat.idempotency.claims import FORGET_AT_ONCE, ClaimEnd
+from apps.chat.idempotency.keys import KEPT_FOR, Claim, ClaimTaken
 from apps.chat.idempotency.stored_answers import StoredAnswer
 from apps.chat.models import Repeat
 from apps.common.commit import Writer
@@ -27,18 +27,18 @@ LATER = NOW + timedelta(seconds=90)
 DAY_AFTER = NOW + KEPT_FOR
 
 
-def unit(desk: Desk, key: str, *, amount: int = 100, body: bytes = b"body", now: datetime = NOW) -> Unit:
+def unit(desk: Desk, key: str, *, amount: int = 100, body: bytes = b"body", now: datetime = NOW) -> JournalEntry:
     call = new_id()
     made = Claim.of(key, body, call=call, membership=desk.student.pk, now=now)
-    return Unit(desk.reservation(call, amount), claim=made)
+    return JournalEntry(desk.reservation(call, amount), claim=made)
 
 
-def claim_of(one: Unit) -> Claim:
+def claim_of(one: JournalEntry) -> Claim:
     assert one.claim is not None
     return one.claim
 
 
-async def together(units: Sequence[Unit]) -> list[Any]:
+async def together(units: Sequence[JournalEntry]) -> list[Any]:
     """In one transaction: a writer that begins only when all of them wait takes them at once."""
     writer = Writer(name="batch")
     futures = [writer.submit(journal.apply, unit) for unit in units]
@@ -49,19 +49,19 @@ async def together(units: Sequence[Unit]) -> list[Any]:
     return outcomes
 
 
-def settle(desk: Desk, one: Unit, answer: str | None = "sealed") -> Any:
+def settle(desk: Desk, one: JournalEntry, answer: str | None = "sealed") -> Any:
     claim = claim_of(one)
     ending = Settle(hold=claim.call, charge=7, now=ENDED)
-    return desk.writer.call(journal.apply, Unit(ending, kept=Kept(claim.id, claim.call, answer)))
+    return desk.writer.call(journal.apply, JournalEntry(ending, kept=ClaimEnd(claim.id, claim.call, answer)))
 
 
-def release(desk: Desk, one: Unit) -> Any:
+def release(desk: Desk, one: JournalEntry) -> Any:
     claim = claim_of(one)
     ending = Release(hold=claim.call, now=ENDED)
-    return desk.writer.call(journal.apply, Unit(ending, kept=Kept(claim.id, claim.call, None)))
+    return desk.writer.call(journal.apply, JournalEntry(ending, kept=ClaimEnd(claim.id, claim.call, None)))
 
 
-def find(desk: Desk, one: Unit, *, now: datetime = LATER) -> Taken | None:
+def find(desk: Desk, one: JournalEntry, *, now: datetime = LATER) -> ClaimTaken | None:
     return desk.writer.call(claims.find, replace(claim_of(one), now=now))
 
 
@@ -74,8 +74,8 @@ def test_a_key_is_claimed_with_the_reservation_and_answered_with_the_settlement(
 
     claim = claim_of(first)
     assert isinstance(held, Held)
-    assert open_ == Taken(claim.body, claim.call, False, "")
-    assert find(desk, first) == Taken(claim.body, claim.call, True, "sealed")
+    assert open_ == ClaimTaken(claim.body, claim.call, False, "")
+    assert find(desk, first) == ClaimTaken(claim.body, claim.call, True, "sealed")
 
 
 def test_a_key_that_is_taken_reserves_nothing(desk: Desk) -> None:
@@ -84,17 +84,17 @@ def test_a_key_that_is_taken_reserves_nothing(desk: Desk) -> None:
 
     outcome = desk.writer.call(journal.apply, second)
 
-    assert outcome == Taken(claim_of(first).body, claim_of(first).call, False, "")
+    assert outcome == ClaimTaken(claim_of(first).body, claim_of(first).call, False, "")
     assert not Hold.objects.filter(pk=claim_of(second).call).exists()
 
 
 async def test_of_several_in_one_transaction_the_first_gets_it_and_nobody_disturbs_the_others(desk: Desk) -> None:
     a, b, c, other = unit(desk, "key"), unit(desk, "key"), unit(desk, "key"), unit(desk, "other")
-    ordinary = Unit(desk.reservation(new_id(), 100))
+    ordinary = JournalEntry(desk.reservation(new_id(), 100))
 
     outcomes = await together([a, other, b, ordinary, c])
 
-    first = Taken(claim_of(a).body, claim_of(a).call, False, "")
+    first = ClaimTaken(claim_of(a).body, claim_of(a).call, False, "")
     assert [isinstance(outcome, Held) for outcome in outcomes] == [True, True, False, True, False]
     assert (outcomes[2], outcomes[4]) == (first, first)
 
@@ -133,7 +133,7 @@ def test_what_ends_late_does_not_touch_the_key_of_its_successor(desk: Desk) -> N
 
     settle(desk, first, "of the first")
 
-    assert find(desk, second) == Taken(claim_of(second).body, claim_of(second).call, False, "")
+    assert find(desk, second) == ClaimTaken(claim_of(second).body, claim_of(second).call, False, "")
 
 
 def test_an_answer_is_kept_once(desk: Desk) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from apps.chat.accounting.reservations import Reservation
-from apps.chat.call import Opened
+from apps.chat.call import Accepted
 from apps.chat.dialects.openai_chat.answer import DONE
 from apps.chat.idempotency.keys import ANSWER_BYTES
-from apps.chat.idempotency.recent import Room
+from apps.chat.idempotency.recent import ReplayBudget
 from apps.chat.relay import delivery
-from apps.chat.relay.delivery import QUEUE_BYTES, Outlet
-from apps.chat.relay.head import Head
+from apps.chat.relay.delivery import QUEUE_BYTES, Delivery
+from apps.chat.relay.head import AnswerHead
 from apps.common.errors import Unavailable, UpstreamFailed
 from apps.providers.adapters import Outgoing
 from apps.providers.adapters.echo import EchoUpstream
@@ -26,26 +26,26 @@ BLOCK = b"x" * (QUEUE_BYTES // FULL)
 FAILURE = UpstreamFailed("upstream_interrupted", "It broke off.", charged=7)
 
 
-def a_head(body: bytes | None = None) -> Head:
+def a_head(body: bytes | None = None) -> AnswerHead:
     outgoing = Outgoing(body={"messages": [{"role": "user", "content": "x"}]}, is_stream=True, request_id="r")
-    opened = Opened(EchoUpstream(outgoing, model="m"), Candidate(a_target(), None), 1)
+    opened = Accepted(EchoUpstream(outgoing, model="m"), Candidate(a_target(), None), 1)
     reservation = Reservation(amount=1, input_estimate=1, floor=1, output=1, is_capped=False, balances=())
-    return Head(opened, reservation, (), body)
+    return AnswerHead(opened, reservation, (), body)
 
 
 @pytest.fixture
-async def outlet() -> Outlet:
-    return Outlet(request_id="r")
+async def outlet() -> Delivery:
+    return Delivery(request_id="r")
 
 
 @pytest.fixture
-async def begun(outlet: Outlet) -> Outlet:
+async def begun(outlet: Delivery) -> Delivery:
     """A stream whose answer has begun."""
     outlet.begin(a_head())
     return outlet
 
 
-async def blocks_of(outlet: Outlet) -> list[bytes]:
+async def blocks_of(outlet: Delivery) -> list[bytes]:
     async with asyncio.timeout(SECONDS):
         return [block async for block in outlet.reader.blocks()]
 
@@ -56,7 +56,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def filled(outlet: Outlet) -> "asyncio.Task[None]":
+async def filled(outlet: Delivery) -> "asyncio.Task[None]":
     """Put in more than it holds; the task that waits to put in the rest."""
 
     async def put_all() -> None:
@@ -71,7 +71,7 @@ async def filled(outlet: Outlet) -> "asyncio.Task[None]":
 # The head
 
 
-async def test_the_response_waits_for_the_head(outlet: Outlet) -> None:
+async def test_the_response_waits_for_the_head(outlet: Delivery) -> None:
     waiting = asyncio.create_task(outlet.head())
     await settle()
     was_waiting = not waiting.done()
@@ -83,20 +83,20 @@ async def test_the_response_waits_for_the_head(outlet: Outlet) -> None:
     assert await asyncio.wait_for(waiting, SECONDS) is head
 
 
-async def test_a_failure_before_the_head_comes_instead_of_it(outlet: Outlet) -> None:
+async def test_a_failure_before_the_head_comes_instead_of_it(outlet: Delivery) -> None:
     await outlet.finish(FAILURE)
 
     with pytest.raises(UpstreamFailed):
         await outlet.head()
 
 
-async def test_a_failure_that_nobody_waits_for_is_no_error(outlet: Outlet) -> None:
+async def test_a_failure_that_nobody_waits_for_is_no_error(outlet: Delivery) -> None:
     outlet.abandon()
 
     await outlet.finish(Unavailable("shutting_down", "."))
 
 
-async def test_a_response_that_is_cancelled_leaves_the_head_to_the_pump(outlet: Outlet) -> None:
+async def test_a_response_that_is_cancelled_leaves_the_head_to_the_pump(outlet: Delivery) -> None:
     waiting = asyncio.create_task(outlet.head())
     await settle()
     waiting.cancel()
@@ -110,7 +110,7 @@ async def test_a_response_that_is_cancelled_leaves_the_head_to_the_pump(outlet: 
 # Blocks
 
 
-async def test_blocks_come_out_in_order_and_done_is_the_last(begun: Outlet) -> None:
+async def test_blocks_come_out_in_order_and_done_is_the_last(begun: Delivery) -> None:
     reading = asyncio.create_task(blocks_of(begun))
 
     for number in range(30):
@@ -120,7 +120,7 @@ async def test_blocks_come_out_in_order_and_done_is_the_last(begun: Outlet) -> N
     assert await reading == [*(b"%d" % number for number in range(30)), DONE]
 
 
-async def test_a_slow_client_keeps_the_pump_waiting(begun: Outlet) -> None:
+async def test_a_slow_client_keeps_the_pump_waiting(begun: Delivery) -> None:
     putting = await filled(begun)
 
     assert not putting.done()
@@ -132,7 +132,7 @@ async def test_a_slow_client_keeps_the_pump_waiting(begun: Outlet) -> None:
     assert not begun.is_sending
 
 
-async def test_the_last_word_waits_behind_the_blocks_of_a_slow_client(begun: Outlet) -> None:
+async def test_the_last_word_waits_behind_the_blocks_of_a_slow_client(begun: Delivery) -> None:
     for _ in range(FULL):
         await begun.put(BLOCK)
     finishing = asyncio.create_task(begun.finish(None))
@@ -144,7 +144,7 @@ async def test_the_last_word_waits_behind_the_blocks_of_a_slow_client(begun: Out
     assert (len(read), read[-1]) == (FULL + 1, DONE)
 
 
-async def test_a_failure_is_the_last_word_and_no_done_follows(begun: Outlet) -> None:
+async def test_a_failure_is_the_last_word_and_no_done_follows(begun: Delivery) -> None:
     await begun.put(b"text")
     await begun.finish(FAILURE)
 
@@ -156,7 +156,7 @@ async def test_a_failure_is_the_last_word_and_no_done_follows(begun: Outlet) -> 
     assert (error["code"], error["request_id"], error["charged"]) == ("upstream_interrupted", "r", 7)
 
 
-async def test_a_plain_answer_has_no_blocks(outlet: Outlet) -> None:
+async def test_a_plain_answer_has_no_blocks(outlet: Delivery) -> None:
     outlet.begin(a_head(body=b"{}"))
 
     await asyncio.wait_for(outlet.finish(None), SECONDS)
@@ -167,7 +167,7 @@ async def test_a_plain_answer_has_no_blocks(outlet: Outlet) -> None:
 # Abandoned
 
 
-async def test_an_abandoned_outlet_never_keeps_the_pump_waiting(begun: Outlet) -> None:
+async def test_an_abandoned_outlet_never_keeps_the_pump_waiting(begun: Delivery) -> None:
     begun.abandon()
 
     async with asyncio.timeout(SECONDS):
@@ -176,7 +176,7 @@ async def test_an_abandoned_outlet_never_keeps_the_pump_waiting(begun: Outlet) -
         await begun.finish(None)
 
 
-async def test_abandoning_frees_a_pump_that_waits(begun: Outlet) -> None:
+async def test_abandoning_frees_a_pump_that_waits(begun: Delivery) -> None:
     putting = await filled(begun)
 
     begun.abandon()
@@ -185,7 +185,7 @@ async def test_abandoning_frees_a_pump_that_waits(begun: Outlet) -> None:
     assert not begun.is_sending
 
 
-async def test_abandoning_frees_a_pump_that_waits_with_its_last_word(begun: Outlet) -> None:
+async def test_abandoning_frees_a_pump_that_waits_with_its_last_word(begun: Delivery) -> None:
     for _ in range(FULL):
         await begun.put(BLOCK)
     finishing = asyncio.create_task(begun.finish(FAILURE))
@@ -196,7 +196,7 @@ async def test_abandoning_frees_a_pump_that_waits_with_its_last_word(begun: Outl
     await asyncio.wait_for(finishing, 1.0)
 
 
-async def test_what_is_put_in_after_abandoning_is_dropped(begun: Outlet) -> None:
+async def test_what_is_put_in_after_abandoning_is_dropped(begun: Delivery) -> None:
     await begun.put(b"before")
     begun.abandon()
     await begun.put(b"after")
@@ -208,7 +208,7 @@ async def test_what_is_put_in_after_abandoning_is_dropped(begun: Outlet) -> None
     reading.cancel()
 
 
-async def test_a_client_that_stands_still_does_not_keep_the_last_word_for_ever(begun: Outlet) -> None:
+async def test_a_client_that_stands_still_does_not_keep_the_last_word_for_ever(begun: Delivery) -> None:
     for _ in range(FULL):
         await begun.put(BLOCK)
 
@@ -219,7 +219,7 @@ async def test_a_client_that_stands_still_does_not_keep_the_last_word_for_ever(b
     assert (error["code"], error["charged"]) == ("client_stalled", 7)
 
 
-async def test_a_client_that_reads_slowly_gets_all_of_it(begun: Outlet, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_reads_slowly_gets_all_of_it(begun: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "LAST_WORD_SECONDS", 0.05)
     blocks = [*[BLOCK] * (FULL - 1), BLOCK * FULL * 2]  # there is room again only after the last of them
     for block in blocks:
@@ -235,7 +235,7 @@ async def test_a_client_that_reads_slowly_gets_all_of_it(begun: Outlet, monkeypa
     assert read == [*blocks, DONE]
 
 
-async def test_nor_what_was_held_until_the_end(begun: Outlet) -> None:
+async def test_nor_what_was_held_until_the_end(begun: Delivery) -> None:
     for _ in range(FULL):
         await begun.put(BLOCK)
 
@@ -249,14 +249,14 @@ async def test_nor_what_was_held_until_the_end(begun: Outlet) -> None:
 
 
 @pytest.fixture
-async def kept() -> Outlet:
+async def kept() -> Delivery:
     """A stream whose blocks are kept, and whose answer has begun."""
-    outlet = Outlet(request_id="r", room=Room())
+    outlet = Delivery(request_id="r", room=ReplayBudget())
     outlet.begin(a_head())
     return outlet
 
 
-async def test_who_takes_over_reads_from_the_first_block(kept: Outlet) -> None:
+async def test_who_takes_over_reads_from_the_first_block(kept: Delivery) -> None:
     for block in (b"1", b"2"):
         await kept.put(block)
     kept.abandon()
@@ -269,7 +269,7 @@ async def test_who_takes_over_reads_from_the_first_block(kept: Outlet) -> None:
     assert [block async for block in reader.blocks()] == [b"123", b"4", DONE]
 
 
-async def test_who_was_reading_is_told(kept: Outlet) -> None:
+async def test_who_was_reading_is_told(kept: Delivery) -> None:
     first = kept.reader
     await kept.put(b"1")
 
@@ -280,7 +280,7 @@ async def test_who_was_reading_is_told(kept: Outlet) -> None:
     assert (error["code"], error["request_id"]) == ("superseded", "r")
 
 
-async def test_a_pump_that_waited_for_a_slow_client_goes_on_for_the_next(kept: Outlet) -> None:
+async def test_a_pump_that_waited_for_a_slow_client_goes_on_for_the_next(kept: Delivery) -> None:
     putting = await filled(kept)
     first = kept.reader
 
@@ -292,7 +292,7 @@ async def test_a_pump_that_waited_for_a_slow_client_goes_on_for_the_next(kept: O
     assert [block async for block in second.blocks()] == [b"".join(b"%d" % n + BLOCK for n in range(FULL + 1)), DONE]
 
 
-async def test_no_more_is_kept_than_a_bound(kept: Outlet) -> None:
+async def test_no_more_is_kept_than_a_bound(kept: Delivery) -> None:
     kept.abandon()
     await kept.put(b"x" * ANSWER_BYTES)
     at_the_bound = kept.is_kept
@@ -304,8 +304,8 @@ async def test_no_more_is_kept_than_a_bound(kept: Outlet) -> None:
 
 
 async def test_all_together_keep_no_more_than_there_is_room_for() -> None:
-    room = Room(most=10)
-    first, second = (Outlet(request_id="r", room=room) for _ in range(2))
+    room = ReplayBudget(most=10)
+    first, second = (Delivery(request_id="r", room=room) for _ in range(2))
 
     await first.put(b"x" * 6)
     await second.put(b"x" * 4)
@@ -317,8 +317,8 @@ async def test_all_together_keep_no_more_than_there_is_room_for() -> None:
 
 
 async def test_at_its_end_an_answer_gives_its_room_back() -> None:
-    room = Room(most=10)
-    outlet = Outlet(request_id="r", room=room)
+    room = ReplayBudget(most=10)
+    outlet = Delivery(request_id="r", room=room)
     outlet.begin(a_head())
     await outlet.put(b"1")
 
@@ -327,7 +327,7 @@ async def test_at_its_end_an_answer_gives_its_room_back() -> None:
     assert (outlet.kept, room.left) == (None, 10)
 
 
-async def test_most_answers_are_not_kept(begun: Outlet) -> None:
+async def test_most_answers_are_not_kept(begun: Delivery) -> None:
     await begun.put(b"1")
 
     assert begun.kept is None

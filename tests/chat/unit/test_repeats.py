@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from apps.chat.idempotency.keys import FIRST, Attempt, Claim, Repeatable, Taken, attempt_of, digest_of, repeatable
-from apps.chat.idempotency.recent import MOST_BYTES, MOST_REFUSALS, OVERHEAD, SECONDS, Retries
+from apps.chat.idempotency.keys import FIRST, Attempt, Claim, ClaimTaken, Repeatable, attempt_of, digest_of, repeatable
+from apps.chat.idempotency.recent import MOST_BYTES, MOST_REFUSALS, OVERHEAD, SECONDS, RecentAnswers
 from apps.chat.idempotency.stored_answers import StoredAnswer
 from apps.chat.relay.pump import Pump
 from apps.common.errors import GatewayError, InvalidRequest, OutOfQuota, RateLimited, UpstreamFailed
@@ -21,16 +21,18 @@ def claim(key: str = "key", *, raw: bytes = b"body", call: str = "call", members
     return Claim.of(key, raw, call=call, membership=membership, now=NOW)
 
 
-def a_pump(*, can_be_joined: bool = True, is_deserted: bool = False) -> Pump:
+def a_pump(*, can_be_joined: bool = True, is_orphaned: bool = False) -> Pump:
     """What the store asks of one."""
-    return cast(Pump, SimpleNamespace(can_be_joined=can_be_joined, is_deserted=is_deserted))
+    return cast(Pump, SimpleNamespace(can_be_joined=can_be_joined, is_orphaned=is_orphaned))
 
 
 def an_answer(content: bytes = b"Hello") -> StoredAnswer:
     return StoredAnswer(call="call", is_stream=False, headers={}, content=content)
 
 
-def finished(retries: Retries, answer: StoredAnswer | None, *, digest: bytes = D, now: float = 0, **pump: Any) -> None:
+def finished(
+    retries: RecentAnswers, answer: StoredAnswer | None, *, digest: bytes = D, now: float = 0, **pump: Any
+) -> None:
     one = a_pump(**pump)
     retries.begin(digest, one)
     retries.end(digest, one, answer, now=now)
@@ -93,13 +95,13 @@ def test_a_claim_tells_students_keys_and_bodies_apart() -> None:
 @pytest.mark.parametrize(
     ("taken", "status", "code"),
     [
-        (Taken("other", "first", True, "sealed"), 400, "idempotency_key_reused"),
-        (Taken("other", "first", False, ""), 400, "idempotency_key_reused"),
-        (Taken(claim().body, "first", False, ""), 409, "idempotency_in_flight"),
-        (Taken(claim().body, "first", True, ""), 400, "idempotency_answer_not_kept"),
+        (ClaimTaken("other", "first", True, "sealed"), 400, "idempotency_key_reused"),
+        (ClaimTaken("other", "first", False, ""), 400, "idempotency_key_reused"),
+        (ClaimTaken(claim().body, "first", False, ""), 409, "idempotency_in_flight"),
+        (ClaimTaken(claim().body, "first", True, ""), 400, "idempotency_answer_not_kept"),
     ],
 )
-def test_why_a_claim_cannot_be_had(taken: Taken, status: int, code: str) -> None:
+def test_why_a_claim_cannot_be_had(taken: ClaimTaken, status: int, code: str) -> None:
     refusal = taken.refusal(claim())
 
     assert refusal is not None
@@ -107,28 +109,28 @@ def test_why_a_claim_cannot_be_had(taken: Taken, status: int, code: str) -> None
 
 
 def test_an_answer_that_is_there_is_no_reason_to_refuse() -> None:
-    assert Taken(claim().body, "first", True, "sealed").refusal(claim()) is None
+    assert ClaimTaken(claim().body, "first", True, "sealed").refusal(claim()) is None
 
 
 # What is kept for the next attempt
 
 
 def test_nothing_is_known_at_first() -> None:
-    assert Retries().find(D, now=0) is None
+    assert RecentAnswers().find(D, now=0) is None
 
 
 def test_an_open_answer_is_found_and_one_that_nobody_reads_first() -> None:
-    retries, read, deserted, ending = Retries(), a_pump(), a_pump(is_deserted=True), a_pump(can_be_joined=False)
+    retries, read, orphaned, ending = RecentAnswers(), a_pump(), a_pump(is_orphaned=True), a_pump(can_be_joined=False)
     for pump in (ending, read):
         retries.begin(D, pump)
     without = retries.find(D, now=0)
-    retries.begin(D, deserted)
+    retries.begin(D, orphaned)
 
-    assert (without, retries.find(D, now=0)) == (read, deserted)
+    assert (without, retries.find(D, now=0)) == (read, orphaned)
 
 
 def test_a_finished_answer_is_found_for_two_minutes() -> None:
-    retries, answer = Retries(), an_answer()
+    retries, answer = RecentAnswers(), an_answer()
     finished(retries, answer)
 
     assert [retries.find(D, now=now) for now in (0, SECONDS, SECONDS + 1)] == [answer, answer, None]
@@ -136,14 +138,14 @@ def test_a_finished_answer_is_found_for_two_minutes() -> None:
 
 
 def test_what_failed_is_not() -> None:
-    retries = Retries()
+    retries = RecentAnswers()
     finished(retries, None)
 
     assert retries.find(D, now=0) is None
 
 
 def test_the_attempt_after_an_error_is_carried_out_once_for_each_error() -> None:
-    retries, answer = Retries(), an_answer()
+    retries, answer = RecentAnswers(), an_answer()
     finished(retries, answer)
     for _ in range(2):
         retries.note_refusal(D, FAILED, now=0)
@@ -152,15 +154,15 @@ def test_the_attempt_after_an_error_is_carried_out_once_for_each_error() -> None
 
 
 def test_an_answer_that_a_client_is_owed_comes_before_that_once() -> None:
-    retries, answer = Retries(), an_answer()
-    finished(retries, answer, is_deserted=True)
+    retries, answer = RecentAnswers(), an_answer()
+    finished(retries, answer, is_orphaned=True)
     retries.note_refusal(D, FAILED, now=0)
 
     assert [retries.find(D, now=1) for _ in range(3)] == [answer, None, answer]
 
 
 def test_an_error_is_forgotten_after_two_minutes() -> None:
-    retries, answer = Retries(), an_answer()
+    retries, answer = RecentAnswers(), an_answer()
     retries.note_refusal(D, FAILED, now=0)
     finished(retries, answer, now=SECONDS)
 
@@ -177,7 +179,7 @@ def test_an_error_is_forgotten_after_two_minutes() -> None:
     ids=["400", "out of quota", "long wait"],
 )
 def test_errors_that_clients_do_not_repeat_do_not_count(error: GatewayError) -> None:
-    retries, answer = Retries(), an_answer()
+    retries, answer = RecentAnswers(), an_answer()
     finished(retries, answer)
 
     retries.note_refusal(D, error, now=0)
@@ -186,7 +188,7 @@ def test_errors_that_clients_do_not_repeat_do_not_count(error: GatewayError) -> 
 
 
 def test_a_short_wait_does() -> None:
-    retries = Retries()
+    retries = RecentAnswers()
     finished(retries, an_answer())
 
     retries.note_refusal(D, RateLimited("m", wait=1), now=0)
@@ -195,7 +197,7 @@ def test_a_short_wait_does() -> None:
 
 
 def test_what_is_kept_is_bounded_and_the_oldest_goes_first() -> None:
-    retries, large = Retries(), an_answer(b"x" * (MOST_BYTES // 4 - OVERHEAD))
+    retries, large = RecentAnswers(), an_answer(b"x" * (MOST_BYTES // 4 - OVERHEAD))
     for number in range(6):
         finished(retries, large, digest=b"%d" % number)
 
@@ -204,7 +206,7 @@ def test_what_is_kept_is_bounded_and_the_oldest_goes_first() -> None:
 
 
 def test_the_same_request_again_replaces_what_was_kept() -> None:
-    retries, second = Retries(), an_answer(b"second")
+    retries, second = RecentAnswers(), an_answer(b"second")
     finished(retries, an_answer(b"first"))
     finished(retries, second)
 
@@ -213,7 +215,7 @@ def test_the_same_request_again_replaces_what_was_kept() -> None:
 
 
 def test_errors_that_are_remembered_are_bounded() -> None:
-    retries = Retries()
+    retries = RecentAnswers()
     finished(retries, an_answer())
     retries.note_refusal(D, FAILED, now=0)
 
@@ -224,7 +226,7 @@ def test_errors_that_are_remembered_are_bounded() -> None:
 
 
 def test_at_rest_nothing_is_kept() -> None:
-    retries = Retries()
+    retries = RecentAnswers()
     finished(retries, an_answer(), now=0)
     finished(retries, an_answer(), digest=b"later", now=10)
     retries.note_refusal(b"refused", FAILED, now=0)
