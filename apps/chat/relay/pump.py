@@ -291,9 +291,9 @@ class Pump:
 
     async def _settle(self, reservation: Reservation, failure: GatewayError | None) -> None:
         """Spool the rest of the text, charge, and let a plain answer go."""
-        written = self._transcript.finish(self._heard.pieces(), said=self._heard.said())
+        self._transcript.finish(self._heard.pieces(), said=self._heard.said())
         kept = await self._kept(failure)
-        settled = await settle(self._books, self._closed(reservation, failure), kept=kept, after=written)
+        settled = await settle(self._books, self._closed(reservation, failure), kept=kept)
         self._charged = settled.charged
         token_rates.correct(self._books.rates, self._call, reservation.pace, amount=settled.charged)
         if failure is not None:
