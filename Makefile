@@ -19,7 +19,7 @@ PROPERTIES := tests/quotas tests/rules tests/chat/unit tests/conversations tests
 export GATEWAY_ENV ?= development
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test browser check format docs lock bench battery clean
+.PHONY: help install run test browser check format docs lock bench profile battery clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,8 +80,11 @@ lock: $(VENV)/.dev ## Compile requirements*.txt anew from requirements*.in
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 
-bench: $(VENV)/.dev ## Measure speed and memory, side by side with the bare upstream (a few minutes)
+bench: $(VENV)/.dev ## Measure speed and memory beside the floor, ten minutes (ARGS=--quick takes one, ARGS=--keep keeps it)
 	$(BIN)/python -m bench.run $(ARGS)
+
+profile: $(VENV)/.dev ## Print microseconds and Python calls for each stage of the chat path (a minute or two)
+	$(BIN)/python -m bench.profile
 
 clean: ## Remove what can be made again; data in ./var stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov

@@ -10,6 +10,7 @@ Machines differ and are shared: compare with what a bare SQLite makes of the sam
 
 import argparse
 import asyncio
+import json
 import multiprocessing
 import os
 import sqlite3
@@ -27,6 +28,7 @@ import uvloop
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
 
 PROCESSES = 4
+WAITERS = 64
 BARE = """
 PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=50000;
 CREATE TABLE week (id INTEGER PRIMARY KEY, held INTEGER, used INTEGER);
@@ -58,6 +60,7 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("seconds", type=float, nargs="?", default=3.0)
     options.add_argument("--postgresql", action="store_true", help="start one that writes to the disk")
+    options.add_argument("--turns", type=int, default=0, help="print nothing but the pairs a second of so many turns")
     chosen = options.parse_args()
     with ExitStack() as stack:
         os.environ.setdefault(
@@ -67,22 +70,41 @@ def main() -> None:
             from tests.servers import PostgreSQL
 
             os.environ["DATABASE_URL"] = stack.enter_context(PostgreSQL(fsync="on")).url()
-        _run(chosen.seconds)
+        _open_database()
+        if chosen.turns:
+            print(json.dumps(take_turns(chosen.turns, seconds=chosen.seconds)))
+        else:
+            _run(chosen.seconds)
 
 
-def _run(seconds: float) -> None:
+def _open_database() -> None:
     import django
 
     django.setup()
     from django.core.management import call_command
-    from django.db import connection, connections
 
     call_command("migrate", verbosity=0)
-    print(f"a bare SQLite: {measure_bare(64, seconds=seconds):8,.0f} pairs/s")
-    for waiters in (1, 32, 64):
+
+
+def take_turns(turns: int, *, seconds: float) -> list[tuple[float, float]]:
+    """Pairs a second of a bare SQLite and of the ledger, in turns and with 64 waiters."""
+
+    def figures() -> float:
+        figures = uvloop.run(measure(range(WAITERS), seconds=seconds))
+        return figures.pairs / figures.seconds
+
+    return [(measure_bare(WAITERS, seconds=seconds), figures()) for _ in range(turns)]
+
+
+def _run(seconds: float) -> None:
+    from django.core.management import call_command
+    from django.db import connection, connections
+
+    print(f"a bare SQLite: {measure_bare(WAITERS, seconds=seconds):8,.0f} pairs/s")
+    for waiters in (1, 32, WAITERS):
         print(f"{waiters:3} waiters: {uvloop.run(measure(range(waiters), seconds=seconds))}")
     if connection.vendor == "postgresql":
-        for clients in (64, 64 * PROCESSES):
+        for clients in (WAITERS, WAITERS * PROCESSES):
             contend(clients, seconds=seconds)
     call_command("audit_ledger")
     connections.close_all()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,15 +21,24 @@ class Streams:
 
 def resident_kb(pid: int) -> int:
     """Memory of a process and all it started."""
-    total, queue = 0, [pid]
-    while queue:
-        current = queue.pop()
-        for line in Path(f"/proc/{current}/status").read_text().splitlines():
+    total = 0
+    for process in (pid, *descendants(pid)):
+        for line in Path(f"/proc/{process}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):
                 total += int(line.split()[1])
-        for task in Path(f"/proc/{current}/task").iterdir():
-            queue += [int(child) for child in (task / "children").read_text().split()]
     return total
+
+
+def descendants(pid: int) -> list[int]:
+    """All processes that a process and its children have started."""
+    found, queue = [], [pid]
+    while queue:
+        for task in Path(f"/proc/{queue.pop()}/task").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+                children = [int(child) for child in (task / "children").read_text().split()]
+                found += children
+                queue += children
+    return found
 
 
 async def _one(port: int, key: str, model: str, extra: bytes) -> tuple[bool, float]:

@@ -194,7 +194,7 @@ async def _answer(pump: Pump, reader: ClientStream, rate: Rate | None, *, now: d
         on_disconnect()
         raise
     headers = quota_headers(head.balances, now=now) | (rate.headers() if rate else {})
-    headers |= head.reservation.pace.headers() | headers_of(head, pump.verdict)
+    headers |= head.reservation.pace.headers() | headers_of(head)
     return Answer(headers=headers, body=head.body, blocks=reader.blocks(), on_disconnect=on_disconnect)
 
 

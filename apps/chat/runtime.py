@@ -21,7 +21,8 @@ from apps.providers.adapters import Adapter
 from apps.providers.adapters.echo import EchoAdapter
 from apps.providers.adapters.openai import OpenAIAdapter
 from apps.providers.catalogue import Catalogue, catalogue
-from apps.rules.rulebook import Rulebook, rulebooks
+from apps.rules.rulebook import Rulebook
+from apps.rules.snapshot import rulebooks
 
 
 @dataclass(slots=True, kw_only=True)

@@ -26,7 +26,7 @@ RETRY_PAUSES = (0.1, 0.3)  # long enough for a database that restarts; beyond th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
-    """An answer that is over: what was asked, held, opened and metered, and how it ended.
+    """An answer that is over: what was asked, held, accepted and metered, and how it ended.
 
     `relayed_bytes` is the text that had passed when the client left, or all of it.
     """
@@ -34,7 +34,7 @@ class Closed:
     call: ChatCall
     verdict: Verdict
     reservation: Reservation
-    opened: Accepted | None
+    accepted: Accepted | None
     meter: PlainMeter | StreamMeter
     relayed_bytes: int
     ending: Ending
@@ -108,13 +108,13 @@ def _learn(books: Books, closed: Closed, cost: Charge) -> None:
 
 
 def record_of(closed: Closed, cost: Charge) -> Record:
-    opened = closed.opened
-    target = opened.candidate.target if opened else None
+    accepted = closed.accepted
+    target = accepted.candidate.target if accepted else None
     row = replace(
         records.row_of(closed.call, now=closed.started_at),
         provider=target.provider if target else "",
         upstream_model=target.upstream_model if target else "",
-        attempts=opened.attempts if opened else 0,
+        attempts=accepted.attempts if accepted else 0,
         status=closed.ending,
         error_code=closed.error_code,
         input_tokens=cost.tokens.input,

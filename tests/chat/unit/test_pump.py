@@ -13,7 +13,7 @@ import pytest
 
 from apps.chat.call import ChatCall
 from apps.chat.relay.delivery import QUEUE_BYTES
-from apps.chat.relay.pump import CLEAN_END_GRACE
+from apps.chat.relay.stopping import CLEAN_END_GRACE
 from apps.chat.runtime import ChatRuntime
 from apps.common.errors import InternalError, Unavailable
 from apps.conversations.spool import files, writer
