@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connections
 
 from apps.common.cursor import Cursor
 from apps.common.errors import Unavailable
@@ -61,7 +61,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._before: list[Callable[[], None]] = []
         self._stopped = False
-        self._log_is_due = False
+        self._idle_since = time.monotonic()
         self._gate = threading.Lock()  # between the last unit and the sentinel that ends the thread
         self._away_until = 0.0
         self.batches = 0
@@ -105,16 +105,20 @@ class Writer:
     def _run(self) -> None:
         session = open_session(lock_seconds=self._lock_seconds, sign=self._sign)
         done = threading.Event()
-        threading.Thread(target=_watch, args=(session, done), name="writer watch", daemon=True).start()
+        threading.Thread(target=self._watch, args=(session, done), name="writer watch", daemon=True).start()
         while (batch := self._next_batch()) is not None:
             self._prepare()
             self._commit(session, batch)
             _finish(batch)
-            if self._log_is_due:
-                self._log_is_due = False
-                session.shorten_log()
+            session.rest()
+            self._idle_since = time.monotonic()
         done.set()
         session.close()
+
+    def _watch(self, session: Session, done: threading.Event) -> None:
+        while not done.wait(WATCH_SECONDS):
+            session.watch(idle_seconds=time.monotonic() - self._idle_since)
+        connections.close_all()
 
     def _prepare(self) -> None:
         for do in self._before:
@@ -122,10 +126,6 @@ class Writer:
                 do()
             except Exception:
                 logger.exception("What the writer does before each transaction failed")
-
-    def start_log_over(self) -> None:
-        """Have SQLite's write-ahead log start over after the next batch, now that most of it is in the database."""
-        self._log_is_due = True
 
     def _next_batch(self) -> "list[_Unit] | None":
         first = self._queue.get()
@@ -221,11 +221,6 @@ def _fail(batch: "list[_Unit]", error: Exception) -> None:
     for unit in batch:
         unit.error = StoreAway(is_unknown=isinstance(error, CommitUnknown))
         unit.error.__cause__ = error
-
-
-def _watch(session: Session, done: threading.Event) -> None:
-    while not done.wait(WATCH_SECONDS):
-        session.interrupt_if_stuck()
 
 
 class _Unit:
