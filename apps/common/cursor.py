@@ -245,7 +245,7 @@ def _insert(
 ) -> str:
     found = {name: f"(SELECT id FROM {other} WHERE id = new.{name})" for name, other in found_in}
     values = ", ".join(found.get(name, f'new."{name}"') for name in columns)
-    ignored = " ON CONFLICT (id) DO NOTHING" if or_ignore else ""
+    ignored = " ON CONFLICT DO NOTHING" if or_ignore else ""
     into = f"INSERT INTO {table} ({_names(columns)})"
     if not source and not where:
         return f"{into} VALUES ({values}){ignored}"
