@@ -12,7 +12,7 @@ Each stage refuses by raising a GatewayError. Refusals happen before the first b
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -20,7 +20,8 @@ from functools import partial
 from apps.accounts.principals import Principal
 from apps.chat.accounting import records
 from apps.chat.accounting.quota_headers import quota_headers
-from apps.chat.dialects.openai_chat.request import parse
+from apps.chat.call import parse
+from apps.chat.dialects.protocol import Dialect
 from apps.chat.guardrails import notices, prompts, streams
 from apps.chat.idempotency import keys, lookup
 from apps.chat.idempotency.keys import FIRST, Attempt, Repeatable
@@ -32,37 +33,26 @@ from apps.chat.runtime import ChatRuntime
 from apps.common.commit import StoreAway
 from apps.common.errors import GatewayError, NotAllowed, RateLimited, Unavailable
 from apps.common.tracing import Trace
-from apps.dataplane.admission import Turn, shutting_down
+from apps.dataplane.admission import Permit, shutting_down
+from apps.dataplane.answers import Answer
 from apps.quotas.ledger import ledger
 from apps.quotas.ledger.movements import Balance
-from apps.quotas.rate_limits.requests import Rate
+from apps.quotas.rate_limits.limits import Rate
 from apps.rules.rulebook import Occasion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A request of a caller who is known: its body as bytes, and when it came."""
+    """A request of a caller who is known: its body as bytes and their format, and when it came."""
 
     id: str
+    dialect: Dialect
     principal: Principal
     raw: bytes
     now: datetime
     trace: Trace
     assignment: str = ""  # what the caller says that it is for
     attempt: Attempt = FIRST
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What goes out: headers, and a whole body or, if that is None, the blocks of a stream.
-
-    `on_disconnect` is to be called if the client leaves before their end.
-    """
-
-    headers: dict[str, str]
-    body: bytes | None
-    blocks: AsyncIterator[bytes]
-    on_disconnect: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +90,7 @@ def _repeatable(arrival: Arrival) -> Repeatable:
     return keys.repeatable(
         arrival.attempt,
         arrival.raw,
+        dialect=arrival.dialect.name,
         call=arrival.id,
         key_id=principal.key_id,
         membership_id=principal.membership_id,
@@ -107,14 +98,16 @@ def _repeatable(arrival: Arrival) -> Repeatable:
     )
 
 
-async def _earlier(runtime: ChatRuntime, arrival: Arrival, once: Repeatable, turn: Turn) -> StoredAnswer | Pump | None:
+async def _earlier(
+    runtime: ChatRuntime, arrival: Arrival, once: Repeatable, turn: Permit
+) -> StoredAnswer | Pump | None:
     """The answer of an earlier request that this one repeats, if there is one."""
     return await lookup.earlier(
         arrival.attempt, once, writer=runtime.plane.writer, recent=runtime.recent, on_wait=turn.end
     )
 
 
-async def _again(runtime: ChatRuntime, arrival: Arrival, found: StoredAnswer | Pump, turn: Turn) -> Answer:
+async def _again(runtime: ChatRuntime, arrival: Arrival, found: StoredAnswer | Pump, turn: Permit) -> Answer:
     """Give the answer of an earlier request."""
     if isinstance(found, StoredAnswer):
         headers = await _quota_now(runtime, arrival) | found.headers | {lookup.REPLAYED: found.call}
@@ -145,19 +138,26 @@ def refuse_if_closed(runtime: ChatRuntime, principal: Principal) -> None:
 
 async def admit(runtime: ChatRuntime, arrival: Arrival) -> Slot:
     """Let a request in, or say why not."""
-    rate = await runtime.plane.rates.admit(runtime.plane.policies.current.scopes(arrival.principal), id=arrival.id)
+    plan = runtime.plane.policies.current.plan(arrival.principal, now=arrival.now)
+    rate = await runtime.plane.rates.admit(plan.scopes, id=arrival.id)
     return Slot(rate, partial(runtime.plane.rates.release, arrival.id))
 
 
-async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Turn, repeatable: Repeatable) -> Pump:
+async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Permit, repeatable: Repeatable) -> Pump:
     """Parse, screen, and hand the call with its slot to a pump."""
     try:
-        catalogue = runtime.catalogue.current
-        call = parse(arrival.raw, id=arrival.id, principal=arrival.principal, catalogue=catalogue, trace=arrival.trace)
+        call = parse(
+            arrival.raw,
+            arrival.dialect,
+            id=arrival.id,
+            principal=arrival.principal,
+            catalogue=runtime.catalogue.current,
+            trace=arrival.trace,
+        )
         screened = await prompts.screen(call, runtime.rulebooks.current, occasion=_occasion(arrival, "prompt"))
         call, verdict = screened.call, screened.verdict  # from here on nobody sees what was redacted
         if (rule := verdict.block) is not None:
-            refused = notices.refusal(rule, verdict, last=len(call.messages) - 1)
+            refused = notices.refusal(rule, verdict, last=len(call.messages) - 1, param=call.dialect.prompt_param)
             await records.refused(runtime.books, call, verdict, refused, status="blocked", now=arrival.now)
             raise refused
         pump = Pump(
@@ -200,5 +200,5 @@ async def _answer(pump: Pump, reader: ClientStream, rate: Rate | None, *, now: d
 
 async def balances_of(runtime: ChatRuntime, principal: Principal, *, now: datetime) -> tuple[Balance, ...]:
     """How the caller's accounts stand, the own one first. Raises StoreAway."""
-    accounts = runtime.plane.policies.current.accounts(principal, now=now)
-    return await runtime.plane.writer.submit(ledger.balances, accounts)
+    plan = runtime.plane.policies.current.plan(principal, now=now)
+    return await runtime.plane.writer.submit(ledger.balances, plan.accounts)

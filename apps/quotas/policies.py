@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 
@@ -16,11 +16,11 @@ from apps.common.zones import zone
 from apps.quotas.ledger.movements import Account
 from apps.quotas.limits import FULL, BoostPeriod, LimitSource, OverridePeriod, course_limit, limit_source, own_limit
 from apps.quotas.models import TOPIC, Boost, Institution, Override, QuotaPolicy, RoleAllowance
-from apps.quotas.rate_limits.requests import Scope
-from apps.quotas.rate_limits.tokens import TokenScope
+from apps.quotas.rate_limits.limits import Scope
 from apps.quotas.weeks import week_at
 
 REFUSE, FALLBACK = "refuse", "fallback"
+MOST_PLANS = 10_000
 CLOCKS_DIFFER = timedelta(hours=1)  # what has ended is kept for so long, for requests that began before
 
 
@@ -75,6 +75,18 @@ class InstitutionPolicy:
     weekly_tokens: int | None
 
 
+class Plan(NamedTuple):
+    """What counts for one principal, from `since` until just before `until`."""
+
+    principal: Principal
+    course: CoursePolicy
+    accounts: tuple[Account, ...]  # what a call draws on, the student's own first
+    scopes: tuple[Scope, ...]
+    token_scopes: tuple[Scope, ...]
+    since: datetime
+    until: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
     """All policies at one revision. A course without one gets nothing: an allowance is always somebody's decision."""
@@ -84,6 +96,33 @@ class Policies:
     roles: Mapping[tuple[int, str], RolePolicy] = field(default_factory=dict)
     boosts: Mapping[int, tuple[BoostPeriod, ...]] = field(default_factory=dict)
     overrides: Mapping[int, tuple[OverridePeriod, ...]] = field(default_factory=dict)
+    _plans: dict[int, Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def plan(self, principal: Principal, *, now: datetime) -> Plan:
+        """Everything that counts for a call of this principal: made once, and again when something begins or ends."""
+        kept = self._plans.get(principal.key_id)
+        if kept is not None and kept.principal is principal and kept.since <= now < kept.until:
+            return kept
+        if len(self._plans) >= MOST_PLANS:
+            self._plans.clear()
+        self._plans[principal.key_id] = made = self._plan(principal, now)
+        return made
+
+    def _plan(self, principal: Principal, now: datetime) -> Plan:
+        accounts = self.accounts(principal, now=now)
+        edges = [edge for account in accounts for edge in (account.week.starts_at, account.week.ends_at)]
+        periods: list[BoostPeriod | OverridePeriod] = [*self.boosts.get(principal.course_id, ())]
+        periods += self.overrides.get(principal.membership_id, ())
+        edges += [edge for period in periods for edge in (period.starts_at, period.ends_at) if edge is not None]
+        return Plan(
+            principal=principal,
+            course=self.of(principal.course_id),
+            accounts=accounts,
+            scopes=self.scopes(principal),
+            token_scopes=self.token_scopes(principal),
+            since=max(edge for edge in edges if edge <= now),
+            until=min(edge for edge in edges if edge > now),
+        )
 
     def of(self, course_id: int) -> CoursePolicy:
         return self.courses.get(course_id, _NOTHING)
@@ -142,23 +181,24 @@ class Policies:
 
     def scopes(self, principal: Principal) -> tuple[Scope, ...]:
         """Where the requests of this principal are counted: wherever there is a limit."""
-        policy, role = self.of(principal.course_id), self.of_role(principal)
+        key, student, course = principal.key_id, principal.membership_id, principal.course_id
+        policy, role = self.of(course), self.of_role(principal)
         scopes = (
-            Scope("key", principal.key_id, policy.key_requests_per_minute, policy.key_concurrent_requests),
-            Scope("student", principal.membership_id, role.requests_per_minute, role.concurrent_requests),
-            Scope("course", principal.course_id, policy.course_requests_per_minute, policy.course_concurrent_requests),
+            Scope("key", key, "requests", policy.key_requests_per_minute, policy.key_concurrent_requests),
+            Scope("student", student, "requests", role.requests_per_minute, role.concurrent_requests),
+            Scope("course", course, "requests", policy.course_requests_per_minute, policy.course_concurrent_requests),
         )
         return tuple(scope for scope in scopes if scope.is_limited)
 
-    def token_scopes(self, principal: Principal) -> tuple[TokenScope, ...]:
+    def token_scopes(self, principal: Principal) -> tuple[Scope, ...]:
         """Where the tokens of this principal are counted by the minute: wherever there is a limit."""
         policy = self.of(principal.course_id)
-        limits: tuple[tuple[Literal["key", "student", "course"], int, int | None], ...] = (
-            ("key", principal.key_id, policy.key_tokens_per_minute),
-            ("student", principal.membership_id, self.of_role(principal).tokens_per_minute),
-            ("course", principal.course_id, policy.course_tokens_per_minute),
+        scopes = (
+            Scope("key", principal.key_id, "tokens", policy.key_tokens_per_minute),
+            Scope("student", principal.membership_id, "tokens", self.of_role(principal).tokens_per_minute),
+            Scope("course", principal.course_id, "tokens", policy.course_tokens_per_minute),
         )
-        return tuple(TokenScope(kind, id, limit) for kind, id, limit in limits if limit is not None)
+        return tuple(scope for scope in scopes if scope.is_limited)
 
 
 _NOTHING = CoursePolicy()

@@ -6,13 +6,16 @@ Of several web processes, whichever is asked answers for all: each keeps its fig
 import asyncio
 import os
 import shutil
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.multiprocess import mark_process_dead
 
-from apps.chat.relay.live import LiveAnswers
-from apps.dataplane.plane import DataPlane
+if TYPE_CHECKING:  # the supervisor needs none of it
+    from apps.chat.relay.live import LiveAnswers
+    from apps.dataplane.plane import DataPlane
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
@@ -48,7 +51,7 @@ def forget(process: int) -> None:
         mark_process_dead(process)  # type: ignore[no-untyped-call]
 
 
-async def show_for_ever(plane: DataPlane, *, live: LiveAnswers) -> None:
+async def show_for_ever(plane: "DataPlane", *, live: "LiveAnswers") -> None:
     """Keep up to date how this process's data plane stands."""
     while True:
         LAG.set(plane.admission.pressure.lag)
@@ -59,5 +62,15 @@ async def show_for_ever(plane: DataPlane, *, live: LiveAnswers) -> None:
 
 def observe(*, route: str, method: str, status: int, seconds: float) -> None:
     """Count a request. Status 499 is a client that left."""
-    REQUESTS.labels(route, method if method in _METHODS else "other", str(status)).inc()
-    SECONDS.labels(route).observe(seconds)
+    _requests(route, method if method in _METHODS else "other", status).inc()
+    _seconds(route).observe(seconds)
+
+
+@lru_cache(maxsize=1024)
+def _requests(route: str, method: str, status: int) -> Counter:
+    return REQUESTS.labels(route, method, str(status))
+
+
+@lru_cache(maxsize=256)
+def _seconds(route: str) -> Histogram:
+    return SECONDS.labels(route)

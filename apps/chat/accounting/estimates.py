@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from apps.chat.accounting.charges import BYTES_A_TOKEN
 from apps.chat.call import ChatCall
@@ -38,7 +39,12 @@ def text_bytes(size: int, guidance: Iterable[str]) -> int:
 
 def weights_of(call: ChatCall) -> Weights:
     route = call.route
-    return Weights(input=route.input_weight, cached_input=route.cached_input_weight, output=route.output_weight)
+    return _weights(route.input_weight, route.cached_input_weight, route.output_weight)
+
+
+@lru_cache(maxsize=256)
+def _weights(input: int, cached_input: int, output: int) -> Weights:
+    return Weights(input=input, cached_input=cached_input, output=output)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,17 +47,17 @@ class Transcript:
         if self._is_kept and len(pieces) > self._pieces:
             self._append(SpooledRecord(call=self._call.id, turns=(*self._prompt(), *self._answer(pieces))))
 
-    def finish(self, answer: list[str] | None, *, said: str | None = None) -> None:
+    def finish(self, answer: list[str] | None, *, matched_as: str | None = None) -> None:
         """Spool the rest, with the place in the conversation. `answer` is None if there was none.
 
-        `said` is what the answer will be recognised by in later calls; None if that is all of it. Settle the call after
-        this: the writer then brings all of its text to disk before, so that a call that is settled does not lose it,
-        even if the process is killed.
+        `matched_as` is what the answer will be recognised by in later calls; None if that is all of it. Settle the call
+        after this: the writer then brings all of its text to disk first, so that a call that is settled does not lose
+        it, even if the process is killed.
         """
         if not self._is_kept:
             return
         place = self._locate()
-        whole = said if said is not None else "".join(answer or ())
+        whole = matched_as if matched_as is not None else "".join(answer or ())
         tail = history.extend(place.digest, "assistant", whole) if whole else ""
         turns = (*self._prompt(), *(self._answer(answer) if answer else ()))
         record = SpooledRecord(

@@ -5,9 +5,8 @@ import random
 from collections.abc import Mapping
 
 from apps.chat.call import Accepted, ChatCall
-from apps.chat.dialects.openai_chat.request import outgoing_body
 from apps.common.errors import GatewayError, InvalidRequest, UpstreamFailed
-from apps.providers.adapters import ELSEWHERE, Adapter, Outgoing, UpstreamRefused
+from apps.providers.adapters.protocol import ELSEWHERE, Adapter, Outgoing, UpstreamRefused
 from apps.providers.routing import plan
 
 logger = logging.getLogger(__name__)
@@ -20,8 +19,17 @@ async def open_first(
     """Try the candidates in order. Raises InvalidRequest if the request is at fault, or UpstreamFailed."""
     refused: list[UpstreamRefused] = []
     for candidate in plan(call.route, rng=_rng):
-        body = outgoing_body(call, candidate, output=output, guidance=guidance)
-        outgoing = Outgoing(body=body, is_stream=call.is_stream, request_id=call.id, trace=call.trace)
+        body = call.dialect.upstream_body(
+            call.body,
+            model=candidate.target.upstream_model,
+            output=output,
+            output_cap=candidate.target.output_cap,
+            is_stream=call.is_stream,
+            guidance=guidance,
+        )
+        outgoing = Outgoing(
+            dialect=call.dialect.name, body=body, is_stream=call.is_stream, request_id=call.id, trace=call.trace
+        )
         try:
             upstream = await adapters[candidate.target.adapter].open(candidate, outgoing)
             return Accepted(upstream, candidate, len(refused) + 1)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import orjson
 
 from apps.common.clients import ConnectFailed, ConnectionBroken, RelayClient, RelayError, RelayResponse, TooSlow
-from apps.providers.adapters import Outgoing, Reason, Upstream, UpstreamBroken, UpstreamRefused
+from apps.providers.adapters.protocol import Outgoing, Reason, Upstream, UpstreamBroken, UpstreamRefused
 from apps.providers.routing import Candidate
 
 MAX_ERROR_BYTES = 64 * 1024
