@@ -24,12 +24,10 @@ def _sqlite(path: Path, *, synchronous: str) -> dict[str, Any]:
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": 30,
-            # The writer's differ by the number of rows of a batch, and to prepare one takes as long as to run it.
-            "cached_statements": 512,
             "init_command": (
                 f"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous};"
                 "PRAGMA cache_size=-20000; PRAGMA journal_size_limit=67108864;"
-                # Bringing the log into the database is what `keep_log_short` does; 200 MB is the backstop.
+                # Bringing the log into the database is what the ledger's session does; 200 MB is the backstop.
                 "PRAGMA wal_autocheckpoint=50000;"
             ),
         },
