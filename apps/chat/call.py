@@ -8,7 +8,7 @@ from apps.chat.dialects.protocol import Dialect
 from apps.common.errors import NotAllowed, NotFound
 from apps.common.tracing import Trace, begun
 from apps.conversations.history import Message
-from apps.providers.adapters import Upstream
+from apps.providers.adapters.protocol import Upstream
 from apps.providers.catalogue import Catalogue, Route
 from apps.providers.routing import Candidate
 

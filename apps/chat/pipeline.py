@@ -90,6 +90,7 @@ def _repeatable(arrival: Arrival) -> Repeatable:
     return keys.repeatable(
         arrival.attempt,
         arrival.raw,
+        dialect=arrival.dialect.name,
         call=arrival.id,
         key_id=principal.key_id,
         membership_id=principal.membership_id,
@@ -137,7 +138,8 @@ def refuse_if_closed(runtime: ChatRuntime, principal: Principal) -> None:
 
 async def admit(runtime: ChatRuntime, arrival: Arrival) -> Slot:
     """Let a request in, or say why not."""
-    rate = await runtime.plane.rates.admit(runtime.plane.policies.current.scopes(arrival.principal), id=arrival.id)
+    plan = runtime.plane.policies.current.plan(arrival.principal, now=arrival.now)
+    rate = await runtime.plane.rates.admit(plan.scopes, id=arrival.id)
     return Slot(rate, partial(runtime.plane.rates.release, arrival.id))
 
 
@@ -155,7 +157,7 @@ async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Permi
         screened = await prompts.screen(call, runtime.rulebooks.current, occasion=_occasion(arrival, "prompt"))
         call, verdict = screened.call, screened.verdict  # from here on nobody sees what was redacted
         if (rule := verdict.block) is not None:
-            refused = notices.refusal(rule, verdict, last=len(call.messages) - 1)
+            refused = notices.refusal(rule, verdict, last=len(call.messages) - 1, param=call.dialect.prompt_param)
             await records.refused(runtime.books, call, verdict, refused, status="blocked", now=arrival.now)
             raise refused
         pump = Pump(
@@ -198,5 +200,5 @@ async def _answer(pump: Pump, reader: ClientStream, rate: Rate | None, *, now: d
 
 async def balances_of(runtime: ChatRuntime, principal: Principal, *, now: datetime) -> tuple[Balance, ...]:
     """How the caller's accounts stand, the own one first. Raises StoreAway."""
-    accounts = runtime.plane.policies.current.accounts(principal, now=now)
-    return await runtime.plane.writer.submit(ledger.balances, accounts)
+    plan = runtime.plane.policies.current.plan(principal, now=now)
+    return await runtime.plane.writer.submit(ledger.balances, plan.accounts)

@@ -17,9 +17,8 @@ from apps.chat.relay.pump import Pump
 from apps.common.revisions import Snapshot
 from apps.conversations.spool.writer import Spool
 from apps.dataplane.plane import DataPlane
-from apps.providers.adapters import Adapter
-from apps.providers.adapters.echo import EchoAdapter
-from apps.providers.adapters.openai import OpenAIAdapter
+from apps.providers.adapters import ADAPTERS
+from apps.providers.adapters.protocol import Adapter
 from apps.providers.catalogue import Catalogue, catalogue
 from apps.rules.rulebook import Rulebook
 from apps.rules.snapshot import rulebooks
@@ -56,7 +55,7 @@ class ChatRuntime:
         runtime = cls(
             plane=plane,
             spool=Spool(settings.SPOOL_DIR / f"{plane.owner.id}.sqlite3"),
-            adapters={"openai": OpenAIAdapter(plane.client), "echo": EchoAdapter()},
+            adapters={name: make(plane.client) for name, make in ADAPTERS.items()},
             recent=RecentAnswers(_shared_answers(settings.REDIS_URL) if settings.REDIS_URL else None),
         )
         runtime.spool.start()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 
@@ -20,6 +20,7 @@ from apps.quotas.rate_limits.limits import Scope
 from apps.quotas.weeks import week_at
 
 REFUSE, FALLBACK = "refuse", "fallback"
+MOST_PLANS = 10_000
 CLOCKS_DIFFER = timedelta(hours=1)  # what has ended is kept for so long, for requests that began before
 
 
@@ -74,6 +75,18 @@ class InstitutionPolicy:
     weekly_tokens: int | None
 
 
+class Plan(NamedTuple):
+    """What counts for one principal, from `since` until just before `until`."""
+
+    principal: Principal
+    course: CoursePolicy
+    accounts: tuple[Account, ...]  # what a call draws on, the student's own first
+    scopes: tuple[Scope, ...]
+    token_scopes: tuple[Scope, ...]
+    since: datetime
+    until: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
     """All policies at one revision. A course without one gets nothing: an allowance is always somebody's decision."""
@@ -83,6 +96,33 @@ class Policies:
     roles: Mapping[tuple[int, str], RolePolicy] = field(default_factory=dict)
     boosts: Mapping[int, tuple[BoostPeriod, ...]] = field(default_factory=dict)
     overrides: Mapping[int, tuple[OverridePeriod, ...]] = field(default_factory=dict)
+    _plans: dict[int, Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def plan(self, principal: Principal, *, now: datetime) -> Plan:
+        """Everything that counts for a call of this principal: made once, and again when something begins or ends."""
+        kept = self._plans.get(principal.key_id)
+        if kept is not None and kept.principal is principal and kept.since <= now < kept.until:
+            return kept
+        if len(self._plans) >= MOST_PLANS:
+            self._plans.clear()
+        self._plans[principal.key_id] = made = self._plan(principal, now)
+        return made
+
+    def _plan(self, principal: Principal, now: datetime) -> Plan:
+        accounts = self.accounts(principal, now=now)
+        edges = [edge for account in accounts for edge in (account.week.starts_at, account.week.ends_at)]
+        periods: list[BoostPeriod | OverridePeriod] = [*self.boosts.get(principal.course_id, ())]
+        periods += self.overrides.get(principal.membership_id, ())
+        edges += [edge for period in periods for edge in (period.starts_at, period.ends_at) if edge is not None]
+        return Plan(
+            principal=principal,
+            course=self.of(principal.course_id),
+            accounts=accounts,
+            scopes=self.scopes(principal),
+            token_scopes=self.token_scopes(principal),
+            since=max(edge for edge in edges if edge <= now),
+            until=min(edge for edge in edges if edge > now),
+        )
 
     def of(self, course_id: int) -> CoursePolicy:
         return self.courses.get(course_id, _NOTHING)

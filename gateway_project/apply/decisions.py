@@ -1,5 +1,7 @@
-"""Boosts of courses and overrides of members. The difference from other rows: they are made and ended, never changed,
-and each leaves its line in the ledger. A file that says something new makes a new one and ends the one before.
+"""Boosts of courses and overrides of members.
+
+These are created and ended, never changed, and each has a line in the ledger. Changing one in the file creates a new
+one and ends the previous one.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,20 +12,19 @@ from django.core.exceptions import ValidationError
 
 from apps.accounts.models import Course, Membership
 from apps.quotas import decisions
-from apps.quotas.models import Boost, Override
+from apps.quotas.models import Boost, Decision, Override
 from gateway_project.apply import kinds
 from gateway_project.apply.changes import Change
 from gateway_project.apply.document import Document
 from gateway_project.apply.mistakes import Mistake, Path
 from gateway_project.apply.schema import BoostSection, CourseSection, File, MemberSection, OverrideSection
 
-Decision = Boost | Override
 Outcome = Change | Mistake
 KINDS = (kinds.BOOST, kinds.OVERRIDE)
 
 
 def plan(document: Document, file: File, *, prune: bool, now: datetime) -> tuple[list[Change], list[Mistake]]:
-    """The decisions to make and to end, and what is wrong with those that the file asks for."""
+    """The decisions to create and to end, and the mistakes in those that the file asks for."""
     outcomes = [
         outcome
         for number, course in enumerate(file.courses or ())
@@ -37,7 +38,7 @@ def plan(document: Document, file: File, *, prune: bool, now: datetime) -> tuple
 
 
 def _boosts(document: Document, course: CourseSection, path: Path, *, prune: bool, now: datetime) -> Iterator[Outcome]:
-    """A stored boost that begins when one of the file's does is what became of that one."""
+    """A stored boost with the same start as one of the file's is an earlier version of it."""
     if course.boosts is None:
         return
     stored: list[Boost] = list(Boost.objects.filter(course__slug=course.slug))
@@ -113,7 +114,7 @@ def _equal(stored: Decision, draft: Decision, name: str) -> bool:
 
 
 def perform(changes: Iterable[Change], *, now: datetime) -> None:
-    """Make and end decisions, all with one stroke in the ledger."""
+    """Create and end decisions, and write all of their ledger lines together."""
     changes = list(changes)
     made = [_made(change, now) for change in changes if change.sign == "+"]
     ended = [change.kind.model._default_manager.get(pk=change.key["id"]) for change in changes if change.sign == "-"]

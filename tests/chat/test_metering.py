@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from apps.chat.accounting.estimates import Ratios
 from apps.chat.dialects.openai_chat.answer import MAX_EVENT, PlainReader, StreamReader, read_usage
-from apps.providers.adapters import UpstreamBroken
+from apps.providers.adapters.protocol import UpstreamBroken
 from apps.quotas.weights import Tokens
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from apps.providers.adapters import Outgoing
 from apps.providers.adapters.echo import SECONDS_PER_WORD, EchoAdapter
+from apps.providers.adapters.protocol import Outgoing
 from apps.providers.routing import Candidate
 from tests.providers.test_routing import a_target
 
@@ -16,7 +16,7 @@ TARGET = a_target("echo", adapter="echo", upstream_model="echo-1", secrets=())
 
 async def answered(*messages: dict[str, Any], is_stream: bool = False, **options: Any) -> list[bytes]:
     body = {"model": "echo", "messages": list(messages), **options}
-    outgoing = Outgoing(body=body, is_stream=is_stream, request_id="req-1")
+    outgoing = Outgoing(dialect="openai_chat", body=body, is_stream=is_stream, request_id="req-1")
     upstream = await EchoAdapter().open(Candidate(TARGET, None), outgoing)
     return [chunk async for chunk in upstream.chunks()]
 
@@ -115,6 +115,6 @@ async def test_a_stream_takes_its_time_over_every_word() -> None:
 
 
 async def test_closing_is_harmless() -> None:
-    outgoing = Outgoing(body={"messages": [user("x")]}, is_stream=True, request_id="r")
+    outgoing = Outgoing(dialect="openai_chat", body={"messages": [user("x")]}, is_stream=True, request_id="r")
 
     (await EchoAdapter().open(Candidate(TARGET, None), outgoing)).close()

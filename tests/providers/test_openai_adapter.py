@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from apps.common.clients import RelayClient, RelayLimits
-from apps.providers.adapters import ELSEWHERE, Outgoing, Upstream, UpstreamBroken, UpstreamRefused
 from apps.providers.adapters.openai import MAX_ERROR_BYTES, OpenAIAdapter
+from apps.providers.adapters.protocol import ELSEWHERE, Outgoing, Upstream, UpstreamBroken, UpstreamRefused
 from apps.providers.catalogue import Secret
 from apps.providers.routing import Candidate
 from tests.provider_stub import ProviderStub
@@ -41,7 +41,9 @@ def a_candidate(base_url: str, *, secret: Secret | None = SECRET, **overrides: A
 
 
 async def opened(adapter: OpenAIAdapter, stub: ProviderStub, *, is_stream: bool = False, **overrides: Any) -> Upstream:
-    outgoing = Outgoing(body=STREAM if is_stream else BODY, is_stream=is_stream, request_id="req-1")
+    outgoing = Outgoing(
+        dialect="openai_chat", body=STREAM if is_stream else BODY, is_stream=is_stream, request_id="req-1"
+    )
     return await adapter.open(a_candidate(stub.base_url, **overrides), outgoing)
 
 
@@ -268,7 +270,7 @@ async def test_an_error_whose_body_never_comes_is_classified_by_its_status(adapt
 
     server = await asyncio.start_server(refuse, "127.0.0.1", 0)
     address = "http://{}:{}/v1".format(*server.sockets[0].getsockname())
-    outgoing = Outgoing(body=BODY, is_stream=False, request_id="req-1")
+    outgoing = Outgoing(dialect="openai_chat", body=BODY, is_stream=False, request_id="req-1")
 
     async with asyncio.timeout(SECONDS):
         with pytest.raises(UpstreamRefused) as caught:

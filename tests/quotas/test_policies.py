@@ -2,13 +2,17 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from apps.accounts.models import Course, Membership
 from apps.accounts.principals import Principal
 from apps.quotas import decisions
+from apps.quotas.limits import BoostPeriod, OverridePeriod
 from apps.quotas.models import Institution, QuotaPolicy
 from apps.quotas.policies import CoursePolicy, Policies, load_policies, policies
 from apps.quotas.rate_limits.limits import Scope
@@ -17,7 +21,7 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 @pytest.fixture
@@ -230,3 +234,42 @@ def test_without_that_setting_no_model_falls_in(principal: Principal) -> None:
     QuotaPolicy.objects.filter(course=principal.course_id).update(fallback_model="small")
 
     assert load_policies().fallback_model(principal.course_id) == ""
+
+
+PERIODS = st.tuples(st.integers(-200, 200), st.integers(1, 200))
+
+
+@given(
+    boosts=st.lists(PERIODS, max_size=3),
+    overrides=st.lists(PERIODS, max_size=2),
+    asked=st.lists(st.integers(-250, 450), min_size=1, max_size=8),
+)
+def test_a_plan_says_at_any_instant_what_counts_then(
+    boosts: list[tuple[int, int]], overrides: list[tuple[int, int]], asked: list[int]
+) -> None:
+    """However long it is kept, and in whatever order requests come."""
+    someone = Principal(
+        key_id=1, membership_id=7, course_id=3, course_slug="c", role="student", expires_at=None, is_open=True,
+        logging="full", timezone="Europe/Helsinki", first_day=6, joined_at=NOW,
+    )  # fmt: skip
+
+    def span(at: int, length: int) -> dict[str, datetime]:
+        return {"starts_at": NOW + HOUR * at, "ends_at": NOW + HOUR * (at + length)}
+
+    found = Policies(
+        courses={3: CoursePolicy(weekly_tokens=9000, student_weekly_tokens=500, late_joiners="pro_rata")},
+        boosts={3: tuple(BoostPeriod(factor=Decimal(2), multiplies_course=True, **span(*when)) for when in boosts)},
+        overrides={7: tuple(OverridePeriod(weekly_tokens=when[1], **span(*when)) for when in overrides)},
+    )
+
+    for hours in asked:
+        now = NOW + HOUR * hours
+        assert found.plan(someone, now=now).accounts == found.accounts(someone, now=now)
+
+
+def test_a_plan_is_kept_for_the_same_principal_alone(principal: Principal) -> None:
+    found = load_policies()
+    plan = found.plan(principal, now=NOW)
+
+    assert found.plan(principal, now=NOW + timedelta(minutes=1)) is plan
+    assert found.plan(replace(principal, role="teacher"), now=NOW) is not plan

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from apps.chat.accounting.charges import BYTES_A_TOKEN
 from apps.chat.call import ChatCall
-from apps.quotas.weights import Tokens, Weights
+from apps.quotas.weights import Weights
 
 
 class Ratios:
@@ -38,7 +39,12 @@ def text_bytes(size: int, guidance: Iterable[str]) -> int:
 
 def weights_of(call: ChatCall) -> Weights:
     route = call.route
-    return Weights(input=route.input_weight, cached_input=route.cached_input_weight, output=route.output_weight)
+    return _weights(route.input_weight, route.cached_input_weight, route.output_weight)
+
+
+@lru_cache(maxsize=256)
+def _weights(input: int, cached_input: int, output: int) -> Weights:
+    return Weights(input=input, cached_input=cached_input, output=output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +72,13 @@ class Estimate:
         return cls(
             input=held,
             output=output,
-            amount=weights.weigh(Tokens(input=held, output=output * call.choices)),
-            least=weights.weigh(Tokens(input=held, output=min(output, least_output) * call.choices)),
-            floor=weights.weigh(Tokens(input=input)),
+            amount=weights.weigh_counts(held, output * call.choices),
+            least=weights.weigh_counts(held, min(output, least_output) * call.choices),
+            floor=weights.weigh_counts(input),
         )
 
     def output_within(self, amount: int, call: ChatCall) -> int:
         """The output tokens of each choice that the held amount pays for."""
         weights = weights_of(call)
-        affordable = weights.affordable_output(amount - weights.weigh(Tokens(input=self.input)))
+        affordable = weights.affordable_output(amount - weights.weigh_counts(self.input))
         return self.output if affordable is None else max(1, min(self.output, affordable // call.choices))

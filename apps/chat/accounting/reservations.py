@@ -17,6 +17,7 @@ from apps.chat.idempotency.claims import ClaimEnd
 from apps.chat.idempotency.keys import Claim, ClaimTaken
 from apps.common.commit import StoreAway
 from apps.quotas.ledger.movements import Account, Balance, Held, Release, Reserve, Short
+from apps.quotas.policies import Plan
 from apps.rules.rulebook import Verdict
 
 EXPIRY_MARGIN = timedelta(seconds=60)
@@ -48,11 +49,11 @@ async def reserve(
     Raises TokensLimited, OutOfQuota, after having recorded that, StoreAway, or what `ClaimTaken` says.
     """
     policies = books.policies.current
-    accounts = policies.accounts(call.principal, now=now)
-    outcome = await _attempt(books, call, verdict, accounts, now=now, claim=claim)
+    plan = policies.plan(call.principal, now=now)
+    outcome = await _attempt(books, call, verdict, plan, plan.accounts, now=now, claim=claim)
     if isinstance(outcome, Refused) and (turned := _turned(books, call, outcome)) is not None:
-        others = policies.fallback_accounts(accounts, course_id=call.principal.course_id)
-        second = await _attempt(books, turned, verdict, others, now=now, claim=claim)
+        others = policies.fallback_accounts(plan.accounts, course_id=call.principal.course_id)
+        second = await _attempt(books, turned, verdict, plan, others, now=now, claim=claim)
         if isinstance(second, Reservation):
             return replace(second, turned=turned)
         outcome = replace(outcome, fallback=second)
@@ -80,22 +81,22 @@ async def _attempt(
     books: Books,
     call: ChatCall,
     verdict: Verdict,
+    plan: Plan,
     accounts: tuple[Account, ...],
     *,
     now: datetime,
     claim: Claim | None,
 ) -> "Reservation | Refused":
     """Hold what this model may cost on these accounts, all or none. Raises what `reserve` does but for OutOfQuota."""
-    policy = books.policies.current.of(call.principal.course_id)
     likely = books.ratios.estimate(call.route.name, text_bytes(call.size, verdict.guidance)) + call.media_tokens
     estimate = Estimate.of(
         call,
         input=likely,
-        default_output=policy.default_output_tokens,
-        most_output=policy.max_output_tokens,
-        least_output=policy.least_output_tokens,
+        default_output=plan.course.default_output_tokens,
+        most_output=plan.course.max_output_tokens,
+        least_output=plan.course.least_output_tokens,
     )
-    pace = await token_rates.take(books.policies.current, books.rates, call, amount=estimate.amount)
+    pace = await token_rates.take(plan.token_scopes, books.rates, amount=estimate.amount)
     try:
         outcome = await _hold(books, call, verdict, accounts, estimate, likely=likely, now=now, claim=claim)
     except BaseException:

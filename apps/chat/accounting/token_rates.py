@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-from apps.chat.call import ChatCall
 from apps.common.ids import new_id
-from apps.quotas.policies import Policies
 from apps.quotas.rate_limits.limits import Rate, RateLimits, Scope
 
 
@@ -23,9 +21,8 @@ class TokenPace:
 NONE = TokenPace()
 
 
-async def take(policies: Policies, rates: RateLimits, call: ChatCall, *, amount: int) -> TokenPace:
+async def take(scopes: tuple[Scope, ...], rates: RateLimits, *, amount: int) -> TokenPace:
     """Count what the call may cost; once it has ended, it has to be corrected. Raises TokensLimited."""
-    scopes = policies.token_scopes(call.principal)
     if not scopes:
         return NONE
     id = new_id()  # not the call's: one that turns to the fallback model is counted a second time

@@ -124,8 +124,13 @@ class StreamEditor(Protocol):
 
 
 class Dialect(Protocol):
-    """A student's format. `end_mark` is the last event of a stream, which the gateway sends itself."""
+    """A student's format. `end_mark` is the last event of a stream, which the gateway sends itself.
 
+    `prompt_param` is the field of a request that an error names when rules refuse the prompt.
+    """
+
+    name: str
+    prompt_param: str
     end_mark: bytes
 
     # Requests

@@ -20,7 +20,7 @@ _SAFE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 _REFUSING = ("block", "redact")
 
 
-def refusal(rule: CompiledRule, verdict: Verdict, *, last: int) -> BlockedByRule:
+def refusal(rule: CompiledRule, verdict: Verdict, *, last: int, param: str) -> BlockedByRule:
     """The instructor's sentence. A hit only in earlier messages is explained: clients resend them for ever."""
     message = rule.message or "Your course's rules do not allow this request."
     if rule in verdict.stuck:
@@ -30,7 +30,7 @@ def refusal(rule: CompiledRule, verdict: Verdict, *, last: int) -> BlockedByRule
     return BlockedByRule(
         "content_policy_violation",
         message,
-        param="messages",
+        param=param,
         headers=headers(verdict) | {"x-should-retry": "false"},
         details={"rules": list(verdict.announced), "appeal": HOW},
     )

@@ -1,7 +1,7 @@
-"""Looking: where the work of rules is done, how long it may take, and what happens if it fails.
+"""Where the work of rules is done, how long it may take, and what happens if it fails.
 
-What takes less time than handing it to a thread is done on the loop: to see that nothing is found in a short text. All
-else goes to a few threads, whose number is bounded, as a thread cannot be stopped: one that is late keeps its place
+Work that takes less time than handing it to a thread is done on the event loop: to see that nothing is found in a
+short text. All else goes to a few threads. A thread cannot be stopped, so one that is late keeps its place in the pool
 until it is done.
 """
 
@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from prometheus_client import Counter
@@ -25,10 +26,10 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 THREADS = 4
-DEADLINE = 0.1  # seconds of work, for each direction of a call, and for each of so many bytes
+DEADLINE = 0.1  # seconds of processor time, for each direction of a call and each DEADLINE_BYTES
 DEADLINE_BYTES = 32 * 1024
-LATEST = 1.0  # seconds of work, however much there is to look at
-PATIENCE = 2.0  # seconds that work may wait: for a thread, and as long again for the machine
+LATEST = 1.0  # seconds of processor time, however much there is to look at
+PATIENCE = 4.0  # seconds on the clock, waiting for a thread and for a busy machine included
 # What is glanced at on the loop, in characters of ASCII, of which so many take half a millisecond. Any other text takes
 # some sixteen times as long, since it is folded; each further text adds as much as 512 characters, 24 for each rule.
 THREAD_ABOVE = 32_768
@@ -66,7 +67,7 @@ def deadline_of(size: int) -> float:
 
 
 async def run(work: Callable[[], T], *, book: Rulebook, call: str, size: int = 0) -> T | None:
-    """The outcome of work on so many bytes in a thread; None if it failed and the course would rather go unchecked.
+    """The result of work on so many bytes in a thread; None if it failed and the course would rather go unchecked.
 
     Raises RulesUnavailable if the engine fails or the work takes too long.
     """
@@ -80,43 +81,47 @@ async def run(work: Callable[[], T], *, book: Rulebook, call: str, size: int = 0
 
 
 async def in_thread(work: Callable[[], T], *, deadline: float | None = DEADLINE) -> T:
-    """Raises TimeoutError; the thread then works on, and nobody hears of the outcome."""
+    """Raises TimeoutError; the thread then works on, and nobody hears of the outcome.
+
+    The deadline counts the thread's own processor time: on a busy machine it also waits for its turn.
+    """
     loop = asyncio.get_running_loop()
     places = _places.setdefault(loop, asyncio.Semaphore(THREADS))
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PATIENCE) as patience:
         await places.acquire()
-    effort = _Effort()
-    future = loop.run_in_executor(_threads, effort.spent_on, work)
-
-    def end(done: asyncio.Future[T]) -> None:
-        places.release()
-        if not done.cancelled():
-            done.exception()  # nobody may be waiting for it any more
-
-    future.add_done_callback(end)
-    async with asyncio.timeout(None if deadline is None else PATIENCE):
-        while deadline is not None and not future.done() and (left := deadline - effort.so_far()) > 0:
+        clock = _Clock()
+        future = loop.run_in_executor(_threads, clock.timed, work)
+        future.add_done_callback(partial(_ended, places))
+        if deadline is None:
+            patience.reschedule(None)
+            return await asyncio.shield(future)
+        while not future.done() and (left := deadline - clock.spent()) > 0:
             await asyncio.wait((future,), timeout=left)
-        if deadline is not None and not future.done():
+        if not future.done():
             raise TimeoutError
-        return await asyncio.shield(future)
+        return future.result()
 
 
-class _Effort:
-    """How long a thread has worked on something, by its own clock: on a busy machine it also waits for its turn."""
+def _ended(places: asyncio.Semaphore, done: asyncio.Future[Any]) -> None:
+    places.release()
+    if not done.cancelled():
+        done.exception()  # nobody may be waiting for it any more
 
-    def __init__(self) -> None:
-        self._clock: int | None = None
-        self._begun = 0.0
 
-    def spent_on(self, work: Callable[[], T]) -> T:
+class _Clock:
+    """The processor time of the thread that does some work."""
+
+    _id: int | None = None
+    _start = 0.0
+
+    def timed(self, work: Callable[[], T]) -> T:
         clock = time.pthread_getcpuclockid(threading.get_ident())
-        self._begun = time.clock_gettime(clock)
-        self._clock = clock
+        self._start = time.clock_gettime(clock)
+        self._id = clock
         return work()
 
-    def so_far(self) -> float:
-        return time.clock_gettime(self._clock) - self._begun if self._clock is not None else 0.0
+    def spent(self) -> float:
+        return time.clock_gettime(self._id) - self._start if self._id is not None else 0.0
 
 
 def refused() -> RulesUnavailable:

@@ -49,14 +49,17 @@ def attempt_of(meta: Mapping[str, Any]) -> Attempt:
     return Attempt(key, int(number) if number is not None and is_count else None)
 
 
-def digest_of(raw: bytes, *, key_id: int) -> bytes:
-    """What the attempts of one client have in common: the API key and every byte of the body."""
-    return hashlib.blake2b(raw, digest_size=16, salt=key_id.to_bytes(16)).digest()
+def digest_of(raw: bytes, *, dialect: str, key_id: int) -> bytes:
+    """What the attempts of one client have in common: the API key, the format and every byte of the body."""
+    return hashlib.blake2b(raw, digest_size=16, salt=key_id.to_bytes(16), person=dialect.encode()[:16]).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """That a call carries out what an Idempotency-Key stands for. `body` is the digest of the request's body."""
+    """That a call carries out what an Idempotency-Key stands for. `body` is the digest of the request's body.
+
+    The same bytes in another format are another body, since their answer has another shape.
+    """
 
     id: str
     body: str
@@ -65,12 +68,13 @@ class Claim:
     now: datetime
 
     @classmethod
-    def of(cls, key: str, raw: bytes, *, call: str, membership: int, now: datetime) -> "Claim":
+    def of(cls, key: str, raw: bytes, *, dialect: str, call: str, membership: int, now: datetime) -> "Claim":
         """A key is its holder's own: nobody learns from it whether somebody else has used the same."""
         id = hashlib.sha256(f"{membership} {key}".encode()).hexdigest()
         # With the pepper: what a rule takes out of the body must not be guessed from the digest of the whole.
-        body = hmac.digest(settings.KEY_PEPPER.encode(), raw, "sha256").hex()
-        return cls(id, body, call, membership, now)
+        body = hmac.new(settings.KEY_PEPPER.encode(), raw, "sha256")
+        body.update(b"\0" + dialect.encode())
+        return cls(id, body.hexdigest(), call, membership, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +92,13 @@ ONCE = Repeatable()
 
 
 def repeatable(
-    attempt: Attempt, raw: bytes, *, call: str, key_id: int, membership_id: int, now: datetime
+    attempt: Attempt, raw: bytes, *, dialect: str, call: str, key_id: int, membership_id: int, now: datetime
 ) -> Repeatable:
     """By what this request can be repeated, if at all. Its own key says more than a client's count."""
     if attempt.key is not None:
-        return Repeatable(claim=Claim.of(attempt.key, raw, call=call, membership=membership_id, now=now))
-    return ONCE if attempt.number is None else Repeatable(digest=digest_of(raw, key_id=key_id))
+        claim = Claim.of(attempt.key, raw, dialect=dialect, call=call, membership=membership_id, now=now)
+        return Repeatable(claim=claim)
+    return ONCE if attempt.number is None else Repeatable(digest=digest_of(raw, dialect=dialect, key_id=key_id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from apps.chat.dialects.protocol import AnswerReader
 from apps.chat.guardrails.streams import Guard
 from apps.chat.relay.delivery import Delivery
 from apps.chat.relay.stopping import Stopping
-from apps.providers.adapters import Upstream, UpstreamBroken
+from apps.providers.adapters.protocol import Upstream, UpstreamBroken
 
 
 async def pass_on(

@@ -32,7 +32,7 @@ from apps.chat.relay.stopping import Reason, Stopping
 from apps.chat.relay.upstream import open_first
 from apps.common.errors import BlockedByRule, GatewayError, InternalError, UpstreamFailed
 from apps.dataplane.admission import shutting_down
-from apps.providers.adapters import Adapter, UpstreamBroken
+from apps.providers.adapters.protocol import Adapter, UpstreamBroken
 from apps.quotas.ledger.leases import Checkpoint
 from apps.quotas.ledger.movements import Balance
 from apps.rules.rulebook import Verdict
@@ -114,8 +114,7 @@ class Pump:
             return self.stopping.failure()  # nothing has been sent, and now nothing will be
         self._was_tried = True
         try:
-            async with self.stopping.watch(settings.REQUEST_TIMEOUT):
-                await self._open_and_pass_on(reservation)
+            await self.stopping.watch(self._open_and_pass_on(reservation), seconds=settings.REQUEST_TIMEOUT)
         except TimeoutError:
             return self.stopping.failure()
         except UpstreamBroken as error:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from apps.chat.call import Accepted, ChatCall
 from apps.common.errors import GatewayError, InvalidRequest, UpstreamFailed
-from apps.providers.adapters import ELSEWHERE, Adapter, Outgoing, UpstreamRefused
+from apps.providers.adapters.protocol import ELSEWHERE, Adapter, Outgoing, UpstreamRefused
 from apps.providers.routing import plan
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,9 @@ async def open_first(
             is_stream=call.is_stream,
             guidance=guidance,
         )
-        outgoing = Outgoing(body=body, is_stream=call.is_stream, request_id=call.id, trace=call.trace)
+        outgoing = Outgoing(
+            dialect=call.dialect.name, body=body, is_stream=call.is_stream, request_id=call.id, trace=call.trace
+        )
         try:
             upstream = await adapters[candidate.target.adapter].open(candidate, outgoing)
             return Accepted(upstream, candidate, len(refused) + 1)

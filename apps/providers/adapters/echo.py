@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from apps.providers.adapters import Outgoing, Upstream
+from apps.providers.adapters.protocol import Outgoing, Upstream
 from apps.providers.routing import Candidate
 
 SECONDS_PER_WORD = 0.02

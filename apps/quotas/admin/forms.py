@@ -1,4 +1,4 @@
-"""The forms in which staff decide about allowances. What they save is up to `decisions`."""
+"""The forms in which staff decide about allowances. They save nothing: `decisions.py` does."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -56,8 +56,8 @@ def _instant(label: str, *, required: bool = True, help_text: str = "") -> Insta
     return InstantField(label=label, required=required, widget=MomentWidget, help_text=help_text)
 
 
-class Decision(forms.Form):
-    """Every decision has a reason: it stands in the ledger, where the student can read it too."""
+class ReasonForm(forms.Form):
+    """Every decision has a reason, which the ledger keeps and the student can read."""
 
     def __init__(self, *args: Any, now: datetime, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -69,8 +69,8 @@ class Decision(forms.Form):
         )
 
 
-class OnceForm(Decision):
-    """One that adds up: sent twice, by a double click or the way back, it has the same `once` and counts once."""
+class OnceForm(ReasonForm):
+    """A form whose effect would add up. Sent twice, by a double click or after going back, it has the same `once`."""
 
     once = forms.UUIDField(required=False, initial=uuid4, widget=forms.HiddenInput)
 
@@ -79,7 +79,7 @@ class GrantForm(OnceForm):
     tokens = _tokens("Tokens", help_text="Weighted tokens for each, on top of this week's allowance, this week only.")
 
 
-class OverrideForm(Decision):
+class OverrideForm(ReasonForm):
     weekly_tokens = _tokens(
         "Tokens a week", least=0, help_text="Instead of the course's allowance. Boosts multiply it too."
     )
@@ -93,7 +93,7 @@ class OverrideForm(Decision):
 
 
 class EndOverrideForm(forms.Form):
-    """Nothing to say: the course's allowance counts again."""
+    """A form without fields, since the course's allowance counts again."""
 
     def __init__(self, *args: Any, now: datetime, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -115,7 +115,7 @@ class CorrectForm(OnceForm):
         return delta
 
 
-class BoostForm(Decision):
+class BoostForm(ReasonForm):
     factor = forms.DecimalField(
         label="Times",
         min_value=Decimal(1),

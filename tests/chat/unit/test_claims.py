@@ -29,7 +29,7 @@ DAY_AFTER = NOW + KEPT_FOR
 
 def unit(desk: Desk, key: str, *, amount: int = 100, body: bytes = b"body", now: datetime = NOW) -> JournalEntry:
     call = new_id()
-    made = Claim.of(key, body, call=call, membership=desk.student.pk, now=now)
+    made = Claim.of(key, body, dialect="openai_chat", call=call, membership=desk.student.pk, now=now)
     return JournalEntry(desk.reservation(call, amount), claim=made)
 
 

@@ -16,8 +16,8 @@ from apps.chat.relay import delivery
 from apps.chat.relay.delivery import QUEUE_BYTES, Delivery
 from apps.chat.relay.head import AnswerHead
 from apps.common.errors import Unavailable, UpstreamFailed
-from apps.providers.adapters import Outgoing
 from apps.providers.adapters.echo import EchoUpstream
+from apps.providers.adapters.protocol import Outgoing
 from apps.providers.routing import Candidate
 from apps.rules.rulebook import Verdict
 from tests.chat.unit.values import a_target
@@ -29,7 +29,9 @@ FAILURE = UpstreamFailed("upstream_interrupted", "It broke off.", charged=7)
 
 
 def a_head(body: bytes | None = None) -> AnswerHead:
-    outgoing = Outgoing(body={"messages": [{"role": "user", "content": "x"}]}, is_stream=True, request_id="r")
+    outgoing = Outgoing(
+        dialect="openai_chat", body={"messages": [{"role": "user", "content": "x"}]}, is_stream=True, request_id="r"
+    )
     opened = Accepted(EchoUpstream(outgoing, model="m"), Candidate(a_target(), None), 1)
     reservation = Reservation(amount=1, input_estimate=1, floor=1, output=1, is_capped=False, balances=())
     return AnswerHead(opened, reservation, Verdict(), (), body)

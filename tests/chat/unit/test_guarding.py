@@ -20,7 +20,7 @@ from apps.chat.guardrails.notices import AnswerBlocked
 from apps.chat.guardrails.streams import Guard, guard_of
 from apps.chat.guardrails.workers import RulesUnavailable
 from apps.common.sse import joined
-from apps.providers.adapters import UpstreamBroken
+from apps.providers.adapters.protocol import UpstreamBroken
 from apps.rules.engine.matcher import EngineFailed, Folded, Matcher
 from apps.rules.rulebook import CompiledRule, Occasion, Rulebook
 from tests.chat.unit.values import NOW, a_call, a_rule

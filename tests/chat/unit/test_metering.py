@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from apps.chat.dialects.openai_chat.answer import MAX_ANSWER, MAX_EVENT, PlainReader, StreamReader
 from apps.chat.dialects.openai_chat.text import matched_as
-from apps.providers.adapters import UpstreamBroken
+from apps.providers.adapters.protocol import UpstreamBroken
 from apps.quotas.weights import Tokens
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}

@@ -17,7 +17,7 @@ from apps.chat.relay.stopping import CLEAN_END_GRACE
 from apps.chat.runtime import ChatRuntime
 from apps.common import commit
 from apps.common.errors import InternalError, Unavailable
-from apps.providers.adapters import UpstreamBroken, UpstreamRefused
+from apps.providers.adapters.protocol import UpstreamBroken, UpstreamRefused
 from apps.quotas.models import Hold
 from tests.chat.unit.desk import Desk
 from tests.chat.unit.pumps import SECONDS, call_of, ended, failure_of, pump_of, read, record_of, state_of, streaming

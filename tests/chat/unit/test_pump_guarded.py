@@ -12,7 +12,7 @@ from apps.chat.guardrails.streams import guard_of
 from apps.chat.relay.pump import Pump
 from apps.chat.runtime import ChatRuntime
 from apps.common.errors import GatewayError, InternalError
-from apps.providers.adapters import UpstreamBroken
+from apps.providers.adapters.protocol import UpstreamBroken
 from apps.quotas.models import Hold
 from apps.rules.rulebook import Occasion, Rulebook
 from tests.chat.unit.desk import Desk

@@ -13,7 +13,7 @@ from apps.chat.idempotency import stored_answers
 from apps.chat.idempotency.keys import ANSWER_BYTES, Claim, Repeatable
 from apps.chat.models import Repeat
 from apps.chat.runtime import ChatRuntime
-from apps.providers.adapters import UpstreamBroken
+from apps.providers.adapters.protocol import UpstreamBroken
 from tests.chat.unit.desk import Desk
 from tests.chat.unit.pumps import SECONDS, call_of, ended, failure_of, pump_of, read
 from tests.chat.unit.upstreams import (
@@ -31,7 +31,9 @@ RETRIED = Repeatable(digest=b"the request's")
 def claimed(desk: Desk) -> tuple[ChatCall, Repeatable]:
     """A call with an Idempotency-Key."""
     call = call_of(desk, is_stream=True)
-    claim = Claim.of("key", b"body", call=call.id, membership=desk.student.pk, now=datetime.now(UTC))
+    claim = Claim.of(
+        "key", b"body", dialect="openai_chat", call=call.id, membership=desk.student.pk, now=datetime.now(UTC)
+    )
     return call, Repeatable(claim=claim)
 
 

@@ -174,7 +174,7 @@ def test_an_attached_text_that_cannot_be_changed_goes_whole() -> None:
 def test_a_refusal_says_that_it_could_not_be_taken_out() -> None:
     left = screened(user("Hi"), REDACT, metadata={"secret": "a"})
 
-    assert "cannot be replaced" in refusal(REDACT, left.verdict, last=0).message
+    assert "cannot be replaced" in refusal(REDACT, left.verdict, last=0, param="messages").message
 
 
 def test_what_is_not_shown_has_a_place_of_no_length() -> None:

@@ -17,8 +17,13 @@ D = b"digest"
 FAILED = UpstreamFailed("upstream_error", "No provider could answer.")
 
 
-def claim(key: str = "key", *, raw: bytes = b"body", call: str = "call", membership: int = 1) -> Claim:
-    return Claim.of(key, raw, call=call, membership=membership, now=NOW)
+CHAT = "openai_chat"
+
+
+def claim(
+    key: str = "key", *, raw: bytes = b"body", dialect: str = CHAT, call: str = "call", membership: int = 1
+) -> Claim:
+    return Claim.of(key, raw, dialect=dialect, call=call, membership=membership, now=NOW)
 
 
 def a_pump(*, can_be_joined: bool = True, is_orphaned: bool = False) -> Pump:
@@ -66,8 +71,8 @@ def test_what_is_no_key_is_refused(key: str) -> None:
         attempt_of({"HTTP_IDEMPOTENCY_KEY": key})
 
 
-def of(attempt: Attempt, *, key_id: int = 1, raw: bytes = b"body") -> Repeatable:
-    return repeatable(attempt, raw, call="call", key_id=key_id, membership_id=1, now=NOW)
+def of(attempt: Attempt, *, key_id: int = 1, raw: bytes = b"body", dialect: str = CHAT) -> Repeatable:
+    return repeatable(attempt, raw, dialect=dialect, call="call", key_id=key_id, membership_id=1, now=NOW)
 
 
 def test_a_request_that_tells_nothing_cannot_be_repeated() -> None:
@@ -79,10 +84,11 @@ def test_its_own_key_says_more_than_a_clients_count() -> None:
 
 
 def test_the_digest_tells_api_keys_and_bodies_apart() -> None:
-    digests = {digest_of(raw, key_id=key_id) for raw in (b"", b"a", b"b") for key_id in (1, 2, 2**63 - 1)}
+    bodies, keys = (b"", b"a", b"b"), (1, 2, 2**63 - 1)
+    digests = {digest_of(raw, dialect=CHAT, key_id=key_id) for raw in bodies for key_id in keys}
 
     assert len(digests) == 9
-    assert of(Attempt(number=0)).digest == of(Attempt(number=3)).digest == digest_of(b"body", key_id=1)
+    assert of(Attempt(number=0)).digest == of(Attempt(number=3)).digest == digest_of(b"body", dialect=CHAT, key_id=1)
 
 
 def test_a_claim_tells_students_keys_and_bodies_apart() -> None:
@@ -91,6 +97,11 @@ def test_a_claim_tells_students_keys_and_bodies_apart() -> None:
     assert len({one.id for one in claims}) == len(claims)
     assert claim().body != claim(raw=b"other").body
     assert claim().id == claim(raw=b"other").id
+
+
+def test_the_same_bytes_in_another_format_are_another_request() -> None:
+    assert claim().body != claim(dialect="tiny").body
+    assert of(Attempt(number=0)).digest != of(Attempt(number=0), dialect="tiny").digest
 
 
 @pytest.mark.parametrize(

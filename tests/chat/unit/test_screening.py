@@ -107,7 +107,7 @@ async def test_in_a_thread_the_verdict_is_the_same() -> None:
 
 
 def test_a_refusal_says_the_instructor_s_sentence() -> None:
-    error = refusal(BLOCK, verdict((BLOCK, 0)), last=0)
+    error = refusal(BLOCK, verdict((BLOCK, 0)), last=0, param="messages")
 
     assert error.message == "Ask for a hint instead."
     assert (error.status, error.code, error.param) == (400, "content_policy_violation", "messages")
@@ -116,7 +116,7 @@ def test_a_refusal_says_the_instructor_s_sentence() -> None:
 def test_a_refusal_names_rules_by_id_alone() -> None:
     other = a_rule(id=7, name="secret-name", stage="warn")
 
-    error = refusal(BLOCK, verdict((BLOCK, 0), (other, 0)), last=0)
+    error = refusal(BLOCK, verdict((BLOCK, 0), (other, 0)), last=0, param="messages")
 
     assert error.details["rules"] == [1, 7]
     assert "secret-name" not in error.json(request_id="x").decode()
@@ -139,7 +139,7 @@ OTHER = a_rule(id=2)
     ],
 )
 def test_a_hit_only_in_earlier_messages_is_explained(found: list[tuple[CompiledRule, int]], is_earlier: bool) -> None:
-    error = refusal(BLOCK, verdict(*found), last=2)
+    error = refusal(BLOCK, verdict(*found), last=2, param="messages")
 
     assert error.message.startswith("Ask for a hint instead.")
     assert ("Start a new conversation" in error.message) == is_earlier

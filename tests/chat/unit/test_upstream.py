@@ -8,7 +8,7 @@ import pytest
 from apps.chat.dialects.openai_chat.request import upstream_body
 from apps.chat.relay.upstream import open_first
 from apps.common.errors import GatewayError
-from apps.providers.adapters import Outgoing, Reason, UpstreamRefused
+from apps.providers.adapters.protocol import Outgoing, Reason, UpstreamRefused
 from apps.providers.catalogue import Secret, Target
 from apps.providers.routing import Candidate
 from tests.chat.unit.values import a_call, a_route, a_target

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from apps.providers.adapters import Outgoing
+from apps.providers.adapters.protocol import Outgoing
 from apps.providers.routing import Candidate
 
 DONE = b"data: [DONE]\n\n"
@@ -71,9 +71,11 @@ class ScriptedAdapter:
     def __init__(self, upstream: ScriptedUpstream | None = None, *, error: Exception | None = None) -> None:
         self.upstream, self._error = upstream or ScriptedUpstream(), error
         self.asked = 0
+        self.sent: list[Outgoing] = []
 
     async def open(self, candidate: Candidate, outgoing: Outgoing) -> ScriptedUpstream:
         self.asked += 1
+        self.sent.append(outgoing)
         if self._error is not None:
             raise self._error
         return self.upstream

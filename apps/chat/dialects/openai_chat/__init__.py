@@ -14,6 +14,8 @@ from apps.common.errors import GatewayError
 
 
 class OpenAIChat:
+    name = "openai_chat"
+    prompt_param = "messages"
     end_mark = reading.DONE
 
     parse = staticmethod(parse)

@@ -13,7 +13,7 @@ from apps.chat.dialects.openai_chat.text import layout
 from apps.chat.dialects.protocol import Delta
 from apps.chat.dialects.recorded import RecordedText
 from apps.common.sse import EventSplitter, EventTooLong, data_of, joined
-from apps.providers.adapters import UpstreamBroken
+from apps.providers.adapters.protocol import UpstreamBroken
 from apps.quotas.weights import Tokens
 
 MAX_EVENT = 8 * 2**20

@@ -1,0 +1,73 @@
+"""What an adapter, which puts calls to one kind of provider, has to answer.
+
+It opens an upstream: it sends the request and returns once the provider has accepted it, or raises UpstreamRefused
+with a reason that failover can act on. None of the provider's sentences goes any further, not even to the log, since it
+may quote the student or our key. Identifiers may.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from apps.common.tracing import Trace, begun
+from apps.providers.routing import Candidate
+
+Reason = Literal["unreachable", "too_slow", "broken", "credential", "rate", "error", "request"]
+
+# What another candidate might do better. A request that is itself wrong is wrong everywhere.
+ELSEWHERE: frozenset[Reason] = frozenset({"unreachable", "too_slow", "broken", "credential", "rate", "error"})
+
+
+class UpstreamRefused(Exception):
+    """A candidate did not take the call. `code` and `param` are identifiers, if it named any about the request."""
+
+    def __init__(self, reason: Reason, *, detail: str, status: int = 0, code: str = "", param: str = "") -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.status = status
+        self.code = code
+        self.param = param
+
+
+class UpstreamBroken(Exception):
+    """The answer stopped before its end. `kept` is what came before that and has not been relayed yet."""
+
+    kept: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A call as it leaves: the client's body with model, output cap and stream options replaced.
+
+    `dialect` names the format of the body, in which the answer is wanted too.
+    """
+
+    dialect: str
+    body: dict[str, Any]
+    is_stream: bool
+    request_id: str
+    trace: Trace = field(default_factory=begun)
+
+
+class Upstream(Protocol):
+    """An accepted call. `chunks` gives the bytes of the answer: one JSON document, or server-sent events.
+
+    They are in the format of the call, whatever the provider's own is.
+    """
+
+    provider_request_id: str
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Raises UpstreamBroken."""
+        ...
+
+    def close(self) -> None:
+        """Stop the answer. Harmless after its end."""
+        ...
+
+
+class Adapter(Protocol):
+    async def open(self, candidate: Candidate, outgoing: Outgoing) -> Upstream:
+        """Send the call. Raises UpstreamRefused."""
+        ...
