@@ -1,9 +1,8 @@
-"""The data plane's handler: from the socket to a view and back, with nothing in between that the path does not need.
+"""The data plane's handler: from the ASGI scope to a view and back, without middleware, signals or threads.
 
-Django's own handler reads and spools the whole body, of anybody, before any of our code runs, and costs several hops
-between threads for each request. This one checks the key from the headers first, then reads a bounded body as bytes,
-awaits the view directly, and notices a client that leaves. It uses Django's request class, URL resolver and responses;
-no middleware, no signals, no thread.
+Django's own handler reads and spools the whole body of any request before our code runs, and hops between threads
+several times. This one first checks the key from the headers, then reads a bounded body, awaits the view, and notices
+when the client disconnects. It uses Django's request class, URL resolver and responses.
 """
 
 import io
@@ -37,15 +36,15 @@ from gateway_project.observability import metrics
 
 logger = logging.getLogger(__name__)
 
-REST_SECONDS = 0.9  # less than any Retry-After
+REST_SECONDS = 0.9  # shorter than any Retry-After
 
 
 class DataRequest(ASGIRequest):
-    """A request of the student API; see `apps.dataplane.requests.StudentRequest` for what it carries."""
+    """A request of the student API. `apps.dataplane.requests.StudentRequest` lists its attributes."""
 
 
 class _Overloaded(HttpResponse):
-    """The answer to a client that is told to come back."""
+    """The response to a client that is told to retry later."""
 
 
 class DataPlaneHandler:
@@ -54,7 +53,8 @@ class DataPlaneHandler:
     def __init__(self) -> None:
         self._body_limit: int = settings.MAX_REQUEST_SIZE
         self._cors = Cors(settings.CORS_ALLOWED_ORIGINS)
-        # Whoever asks again at once, although told to wait, is not even read. A proxy asks for many, and never rests.
+        # A client that retries at once, despite its Retry-After, waits unread. A proxy never does: it carries many
+        # clients.
         self._rest = 0.0 if settings.TRUSTED_PROXIES else REST_SECONDS
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
@@ -97,7 +97,7 @@ class DataPlaneHandler:
             return response
         except GatewayError as error:
             if not hasattr(request, "raw") and announces_long_body(scope):
-                error.headers["connection"] = "close"  # rather than receive what nobody wants
+                error.headers["connection"] = "close"  # instead of receiving a body that nobody reads
             return _error(error, request.request_id)
         except ClientLeft:
             raise
@@ -110,7 +110,7 @@ def _request(scope: Scope, request_id: str) -> Any:
     try:
         request: Any = DataRequest(scope, io.BytesIO())
     except UnicodeDecodeError:
-        # Nothing of ours reads the query, so one that is no UTF-8 is as good as none.
+        # No view reads the query string, so one that is not UTF-8 is dropped.
         request = DataRequest({**scope, "query_string": b""}, io.BytesIO())
     request.request_id = request_id
     request.trace = tracing.continued(scope["headers"])

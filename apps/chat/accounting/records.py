@@ -60,9 +60,9 @@ async def refused(
     """Write down a call that was refused before anything was sent, with its prompt."""
     took = int((datetime.now(UTC) - now).total_seconds() * 1000)
     row = replace(row_of(call, now=now), status=status, error_code=error.code, duration_ms=took)
-    written = Transcript(call, spool=books.spool, known_ends=books.known_ends).finish(None)
+    Transcript(call, spool=books.spool, known_ends=books.known_ends).finish(None)
     unit = JournalEntry(record=Record(row, hit_rows(call, verdict)))
     try:
-        await books.writer.submit(journal.apply, unit, after=written)
+        await books.writer.submit(journal.apply, unit)
     except StoreAway:
         await outbox.put(books.spool, unit, call=call.id)
