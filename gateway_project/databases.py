@@ -24,12 +24,10 @@ def _sqlite(path: Path, *, synchronous: str) -> dict[str, Any]:
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": 30,
-            # The writer's statements differ by batch size, and preparing one takes as long as running it.
-            "cached_statements": 512,
             "init_command": (
                 f"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous};"
                 "PRAGMA cache_size=-20000; PRAGMA journal_size_limit=67108864;"
-                # `keep_log_short` checkpoints the log; this limit of 200 MB is the backstop.
+                # The ledger's session checkpoints the log; this limit of 200 MB is the backstop.
                 "PRAGMA wal_autocheckpoint=50000;"
             ),
         },

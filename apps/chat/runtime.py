@@ -48,6 +48,7 @@ class ChatRuntime:
             ratios=Ratios(),
             known_ends=KnownEnds(),
         )
+        self.plane.writer.before_each(self.spool.flush)
 
     @classmethod
     async def open(cls, plane: DataPlane) -> "ChatRuntime":

@@ -12,7 +12,6 @@ from apps.common.clients import RelayClient, RelayLimits
 from apps.common.commit import Writer
 from apps.common.owners import Owner
 from apps.common.revisions import Snapshot, keep_fresh, refresh_all
-from apps.common.sqlite_log import keep_log_short
 from apps.dataplane.admission import Admission, watch_lag
 from apps.quotas.policies import Policies, policies
 from apps.quotas.rate_limits.limits import RateLimits
@@ -66,7 +65,6 @@ class DataPlane:
         kept = [*self.snapshots, *snapshots]
         await asyncio.to_thread(refresh_all, kept)
         self.run(keep_fresh(kept))
-        self.run(keep_log_short(self.writer))
         self.run(watch_lag(self.admission.pressure))
 
     @property

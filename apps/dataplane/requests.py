@@ -22,6 +22,10 @@ class StudentRequest(HttpRequest):
     trace: Trace
     raw: bytes
 
+    def header(self, name: bytes) -> str | None:
+        """A header by its name in lower case; several of one name are joined by commas. None if there is none."""
+        raise NotImplementedError
+
 
 class ErrorBody(Schema):
     message: str = Field(description="A sentence that says what happened and what to do.")

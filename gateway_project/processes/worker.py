@@ -30,13 +30,13 @@ def main() -> None:
     from celery.platforms import SecurityWarning
     from celery.worker.state import active_requests
 
-    from apps.common import jobs
+    from apps.common import jobs, priority
     from gateway_project.celery import app
     from gateway_project.databases import disconnect
 
     # Celery warns against running as root because of pickled messages. Ours are JSON and never leave this process.
     warnings.filterwarnings("ignore", category=SecurityWarning)
-    os.nice(NICENESS)
+    priority.lower(NICENESS)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -85,7 +85,7 @@ class CallAccount:
     ) -> Settled:
         """Spool the rest of the text, charge and record; the failure tells the student what it cost."""
         assert self.reservation is not None  # noqa: S101  # nothing is settled that was not held
-        written = self._transcript.finish(self._recorded.pieces(), matched_as=self._recorded.matched_as())
+        self._transcript.finish(self._recorded.pieces(), matched_as=self._recorded.matched_as())
         closed = Closed(
             call=self.call,
             verdict=self.verdict,
@@ -100,7 +100,7 @@ class CallAccount:
             first_byte_ms=self._milliseconds(first_byte) if first_byte else None,
             duration_ms=self._milliseconds(time.monotonic()),
         )
-        settled = await settle(self._books, closed, kept=kept, after=written)
+        settled = await settle(self._books, closed, kept=kept)
         pace = self.reservation.pace
         await token_rates.correct(self._books.rates, pace, amount=settled.charged)
         if failure is not None:

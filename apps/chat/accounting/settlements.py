@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from apps.chat.accounting import journal, outbox, records
@@ -54,21 +53,17 @@ class Settled:
     balances: tuple[Balance, ...]
 
 
-async def settle(
-    books: Books, closed: Closed, *, kept: ClaimEnd | None = None, after: Future[None] | None = None
-) -> Settled:
+async def settle(books: Books, closed: Closed, *, kept: ClaimEnd | None = None) -> Settled:
     """Charge and record. While the database is away, what is to be charged and recorded is kept on disk instead.
 
-    `kept`: what becomes of the claim of a call that carried an Idempotency-Key. `after`: until then it waits.
+    `kept`: what becomes of the claim of a call that carried an Idempotency-Key.
     """
     cost = cost_of(books, closed)
     _learn(books, closed, cost)
     now = datetime.now(UTC)
     call = closed.call
     movement = Release(hold=call.id, now=now) if cost.is_free else Settle(hold=call.id, charge=cost.amount, now=now)
-    outcome = await _commit(
-        books, JournalEntry(movement, record_of(closed, cost), kept=kept), call=call.id, after=after
-    )
+    outcome = await _commit(books, JournalEntry(movement, record_of(closed, cost), kept=kept), call=call.id)
     held = closed.reservation.balances
     if not isinstance(outcome, Ended):
         return Settled(cost.amount, held)
@@ -76,11 +71,11 @@ async def settle(
     return Settled(cost.amount, tuple([Balance(balance.account, *totals) for balance, totals in changed]))
 
 
-async def _commit(books: Books, unit: JournalEntry, *, call: str, after: Future[None] | None) -> object:
+async def _commit(books: Books, unit: JournalEntry, *, call: str) -> object:
     """The outcome, or None if the database is away and the unit is kept instead."""
     for pause in RETRY_PAUSES:
         try:
-            return await books.writer.submit(journal.apply, unit, after=after)
+            return await books.writer.submit(journal.apply, unit)
         except StoreAway:
             await asyncio.sleep(pause)
     await outbox.put(books.spool, unit, call=call)
@@ -115,8 +110,9 @@ def _learn(books: Books, closed: Closed, cost: Charge) -> None:
 def record_of(closed: Closed, cost: Charge) -> Record:
     accepted = closed.accepted
     target = accepted.candidate.target if accepted else None
-    row = replace(
-        records.row_of(closed.call, now=closed.started_at),
+    row = records.row_of(
+        closed.call,
+        now=closed.started_at,
         provider=target.provider if target else "",
         upstream_model=target.upstream_model if target else "",
         attempts=accepted.attempts if accepted else 0,

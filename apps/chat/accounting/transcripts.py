@@ -2,7 +2,6 @@
 
 import logging
 from collections import OrderedDict
-from concurrent.futures import Future
 
 from apps.chat.call import ChatCall
 from apps.conversations import history
@@ -48,15 +47,15 @@ class Transcript:
         if self._is_kept and len(pieces) > self._pieces:
             self._append(SpooledRecord(call=self._call.id, turns=(*self._prompt(), *self._answer(pieces))))
 
-    def finish(self, answer: list[str] | None, *, matched_as: str | None = None) -> Future[None] | None:
+    def finish(self, answer: list[str] | None, *, matched_as: str | None = None) -> None:
         """Spool the rest, with the place in the conversation. `answer` is None if there was none.
 
-        `matched_as` is what the answer will be recognised by in later calls; None if that is all of it. The future ends
-        when all text is on disk, and the call is settled after that: one that is settled must not lose its text, even
-        if the process is killed. None if no text is kept.
+        `matched_as` is what the answer will be recognised by in later calls; None if that is all of it. Settle the call
+        after this: the writer then brings all of its text to disk first, so that a call that is settled does not lose
+        it, even if the process is killed.
         """
         if not self._is_kept:
-            return None
+            return
         place = self._locate()
         whole = matched_as if matched_as is not None else "".join(answer or ())
         tail = history.extend(place.digest, "assistant", whole) if whole else ""
@@ -64,10 +63,9 @@ class Transcript:
         record = SpooledRecord(
             call=self._call.id, turns=turns, final=True, head=place.head, tail=tail, history=place.history
         )
-        written = self._append(record)
+        self._append(record)
         if tail and self._is_whole:
             self._ends.add(tail)
-        return written
 
     def _locate(self) -> Place:
         if self._place is None:
@@ -93,10 +91,9 @@ class Transcript:
         self._seq += 1
         return [SpooledTurn(self._seq - 1, None, "assistant", text)]
 
-    def _append(self, record: SpooledRecord) -> Future[None] | None:
+    def _append(self, record: SpooledRecord) -> None:
         try:
-            return self._spool.append(record)
+            self._spool.append(record)
         except SpoolFull as error:
             self._is_whole = False
             logger.error("Text of call %s is lost: %s", self._call.id, error)
-            return None

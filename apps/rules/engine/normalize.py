@@ -1,6 +1,6 @@
 """Folded copies of a text, in which disguised words stand plainly, and the way back to the original.
 
-Pure: no Django, no I/O. A text is folded step by step (the steps are in `normal_forms`), a piece at a time, so that
+Pure: no Django, no I/O. A text is folded step by step (see `normal_forms`), a piece at a time, so that
 every step takes time linear in the text and other threads get their turn. Two copies are made:
 
 - `marked` is without what cannot be seen, in compatibility form (NFKC), white space collapsed.
@@ -18,8 +18,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from apps.rules.engine.normal_forms import ASCII, MARKED, PLAIN, SHARED, Range, Step, is_plain
+from apps.rules.engine.normal_forms import ASCII, MARKED, PLAIN, SHARED, is_plain
 from apps.rules.engine.re2_limits import pause
+from apps.rules.engine.steps import Range, Step
 from apps.rules.engine.unicode_words import count, spell_text
 
 PIECE = 8_192  # characters
