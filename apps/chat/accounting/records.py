@@ -1,4 +1,4 @@
-"""Recording: the row of a call, and of one that was refused."""
+"""Records calls, including refused ones."""
 
 import logging
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def row_of(call: ChatCall, *, now: datetime, status: str = "answered", **more: Any) -> CallRow:
-    """The row of a call; `more` are columns of `CallRow` that differ from those of one that has just begun."""
+    """The row of a call. `more` sets columns that differ from those of a call that has just begun."""
     principal = call.principal
     return CallRow(
         id=call.id,
@@ -34,7 +34,7 @@ def row_of(call: ChatCall, *, now: datetime, status: str = "answered", **more: A
 
 
 def hit_rows(call: ChatCall, verdict: Verdict) -> tuple[HitRow, ...]:
-    """The hits as they are recorded; a course that logs nothing gets none."""
+    """The hits to record: none if the course logs nothing."""
     if not verdict.hits or call.principal.logging == "off":
         return ()
     return tuple(
@@ -57,7 +57,7 @@ def hit_rows(call: ChatCall, verdict: Verdict) -> tuple[HitRow, ...]:
 async def refused(
     books: Books, call: ChatCall, verdict: Verdict, error: GatewayError, *, status: str, now: datetime
 ) -> None:
-    """Write down a call that was refused before anything was sent, with its prompt."""
+    """Record a call that was refused before anything was sent, with its prompt."""
     took = int((datetime.now(UTC) - now).total_seconds() * 1000)
     row = row_of(call, now=now, status=status, error_code=error.code, duration_ms=took)
     Transcript(call, spool=books.spool, known_ends=books.known_ends).finish(None)
