@@ -1,4 +1,4 @@
-"""The student API of chat: completions and models, in OpenAI's format."""
+"""The chat endpoints of the student API: completions and models, in OpenAI's format."""
 
 from datetime import UTC, datetime
 
