@@ -42,7 +42,7 @@ REST_SECONDS = 0.9  # shorter than any Retry-After
 class DataRequest(HttpRequest):
     """A request of the student API. `apps.dataplane.requests.StudentRequest` lists its attributes.
 
-    Django's ASGI request copies every header into META under another name; views here ask for a header or two.
+    Django's ASGI request copies every header into META under another name, while views here read one or two.
     """
 
     def __init__(self, scope: Scope) -> None:
