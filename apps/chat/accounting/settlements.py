@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from apps.chat.accounting import journal, outbox, records
@@ -110,8 +110,9 @@ def _learn(books: Books, closed: Closed, cost: Charge) -> None:
 def record_of(closed: Closed, cost: Charge) -> Record:
     accepted = closed.accepted
     target = accepted.candidate.target if accepted else None
-    row = replace(
-        records.row_of(closed.call, now=closed.started_at),
+    row = records.row_of(
+        closed.call,
+        now=closed.started_at,
         provider=target.provider if target else "",
         upstream_model=target.upstream_model if target else "",
         attempts=accepted.attempts if accepted else 0,

@@ -7,10 +7,8 @@ none, but number their attempts: `x-stainless-retry-count` is 0 first, and more 
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 
@@ -34,9 +32,8 @@ class Attempt:
 FIRST = Attempt()
 
 
-def attempt_of(meta: Mapping[str, Any]) -> Attempt:
-    """Read the headers of a Django request. Raises InvalidRequest."""
-    key, number = meta.get("HTTP_IDEMPOTENCY_KEY"), meta.get("HTTP_X_STAINLESS_RETRY_COUNT")
+def attempt_of(*, key: str | None = None, number: str | None = None) -> Attempt:
+    """Read `Idempotency-Key` and `x-stainless-retry-count`, as far as they were sent. Raises InvalidRequest."""
     if key is None and number is None:
         return FIRST
     if key is not None and not _KEY.fullmatch(key):

@@ -67,7 +67,7 @@ class _Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class _Refused:
+class _RefusedAttempts:
     """How many attempts got an error that clients repeat, the last of them at `at`."""
 
     times: int
@@ -92,7 +92,7 @@ class RecentAnswers(Generic[R]):
         self.budget = ReplayBudget()
         self._open: defaultdict[bytes, list[R]] = defaultdict(list)
         self._finished: OrderedDict[bytes, _Finished] = OrderedDict()
-        self._refused: OrderedDict[bytes, _Refused] = OrderedDict()
+        self._refused: OrderedDict[bytes, _RefusedAttempts] = OrderedDict()
         self.size = 0
 
     def begin(self, digest: bytes, pump: R) -> None:
@@ -125,8 +125,8 @@ class RecentAnswers(Generic[R]):
             return
         if error.headers.get("x-should-retry") == "false":
             return
-        known = self._refused.pop(digest, _Refused(0, now))
-        self._refused[digest] = _Refused(known.times + 1, now)
+        known = self._refused.pop(digest, _RefusedAttempts(0, now))
+        self._refused[digest] = _RefusedAttempts(known.times + 1, now)
         if len(self._refused) > MOST_REFUSALS:
             self._refused.popitem(last=False)
 
