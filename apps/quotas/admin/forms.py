@@ -70,7 +70,7 @@ class ReasonForm(forms.Form):
 
 
 class OnceForm(ReasonForm):
-    """A decision that must not apply twice: sent again, by a double click or the back button, it has the same id."""
+    """A decision that must not apply twice: sent again by a double click or the back button, it has the same `once`."""
 
     once = forms.UUIDField(required=False, initial=uuid4, widget=forms.HiddenInput)
 
