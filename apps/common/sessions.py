@@ -120,8 +120,9 @@ class SQLiteSession:
             self._log_is_due = False
             try:
                 cursor = self._cursor or self._connect()
-                cursor.execute(_SHORTEN_LOG)
-                cursor.fetchall()  # else it goes on into the next transaction
+                with cursor.wrap_errors:
+                    cursor.execute(_SHORTEN_LOG)
+                    cursor.fetchall()  # else it goes on into the next transaction
             except DatabaseError as error:
                 logger.warning("The write-ahead log could not be started over: %s", error)
 
