@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
 # A process for each core, in any order; whoever is done first takes over tests from the others.
-IN_PARALLEL := -n auto --dist worksteal
+# It lists the ten slowest tests at the end.
+IN_PARALLEL := -n auto --dist worksteal --durations=10 --durations-min=1
 # What runs over PostgreSQL as well: the contracts of what differs between the databases, whatever has SQL of its own, and
 # some of the promises to students. Of these files, the tests that touch the database.
 PROMISES := plain over_quota appeals requests_for_more recorded disconnect crash idempotency_over_processes
@@ -72,6 +73,7 @@ check: $(VENV)/.dev ## Check format, style, types, imports, migrations and docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m gateway_project.settings_page --check
+	$(BIN)/python -m gateway_project.reference --check
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) check --fail-level WARNING
 
@@ -79,8 +81,9 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/.dev ## Make docs/settings.md and the OpenAPI documents of tests/openapi anew
+docs: $(VENV)/.dev ## Make docs/settings.md, docs/reference.md and the OpenAPI documents of tests/openapi anew
 	$(BIN)/python -m gateway_project.settings_page
+	$(BIN)/python -m gateway_project.reference
 	$(BIN)/python -m tests.openapi
 
 lock: $(VENV)/.dev ## Compile requirements*.txt anew from requirements*.in

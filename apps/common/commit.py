@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connections
 
 from apps.common.cursor import Cursor
 from apps.common.errors import Unavailable
@@ -28,7 +28,6 @@ R = TypeVar("R")
 logger = logging.getLogger(__name__)
 
 BATCH = 512
-AFTER_SECONDS = 1.0
 AWAY_SECONDS = 0.2
 WATCH_SECONDS = 0.5
 
@@ -40,7 +39,8 @@ class StoreAway(Unavailable):
     def __init__(self, *, is_unknown: bool = False) -> None:
         self.is_unknown = is_unknown
         super().__init__(
-            "quota_backend_unavailable", "The quota database is away for a moment; nothing was charged. Try again."
+            "quota_backend_unavailable",
+            "The quota database is unavailable at the moment. Nothing was charged; try again.",
         )
 
 
@@ -60,8 +60,9 @@ class Writer:
         self._lock_seconds, self._sign = lock_seconds, sign
         self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._before: list[Callable[[], None]] = []
         self._stopped = False
-        self._log_is_due = False
+        self._idle_since = time.monotonic()
         self._gate = threading.Lock()  # between the last unit and the sentinel that ends the thread
         self._away_until = 0.0
         self.batches = 0
@@ -77,21 +78,15 @@ class Writer:
         if self._thread.is_alive():
             self._thread.join()
 
-    def submit(self, apply: Apply[U, R], unit: U, *, after: Future[None] | None = None) -> asyncio.Future[R]:
-        """Queue a unit from the event loop; the future ends when its transaction is committed.
+    def before_each(self, do: Callable[[], None]) -> None:
+        """Have the writer's thread do something before each transaction: when a unit is committed, it has been done."""
+        self._before.append(do)
 
-        It is queued once `after` has ended, whatever thread ends it: the loop need not wake up for that. What never
-        ends keeps a unit waiting for no more than AFTER_SECONDS.
-        """
+    def submit(self, apply: Apply[U, R], unit: U) -> asyncio.Future[R]:
+        """Queue a unit from the event loop; the future ends when its transaction is committed."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[R] = loop.create_future()
-        waiting = _Unit(apply, unit, future, loop)
-        if after is None or after.done():
-            self._put(waiting)
-        else:
-            timer = loop.call_later(AFTER_SECONDS, self._put, waiting)
-            future.add_done_callback(lambda _: timer.cancel())
-            after.add_done_callback(lambda _: self._put(waiting))
+        self._put(_Unit(apply, unit, future, loop))
         return future
 
     def call(self, apply: Apply[U, R], unit: U) -> R:
@@ -101,11 +96,7 @@ class Writer:
         return future.result()
 
     def _put(self, unit: "_Unit") -> None:
-        """Queue it, if it is not queued yet."""
         with self._gate:
-            if unit.is_queued:
-                return
-            unit.is_queued = True
             if not self._stopped:
                 self._queue.put(unit)
                 return
@@ -115,19 +106,27 @@ class Writer:
     def _run(self) -> None:
         session = open_session(lock_seconds=self._lock_seconds, sign=self._sign)
         done = threading.Event()
-        threading.Thread(target=_watch, args=(session, done), name="writer watch", daemon=True).start()
+        threading.Thread(target=self._watch, args=(session, done), name="writer watch", daemon=True).start()
         while (batch := self._next_batch()) is not None:
+            self._prepare()
             self._commit(session, batch)
             _finish(batch)
-            if self._log_is_due:
-                self._log_is_due = False
-                session.shorten_log()
+            session.rest()
+            self._idle_since = time.monotonic()
         done.set()
         session.close()
 
-    def start_log_over(self) -> None:
-        """Have SQLite's write-ahead log start over after the next batch, now that most of it is in the database."""
-        self._log_is_due = True
+    def _watch(self, session: Session, done: threading.Event) -> None:
+        while not done.wait(WATCH_SECONDS):
+            session.watch(idle_seconds=time.monotonic() - self._idle_since)
+        connections.close_all()
+
+    def _prepare(self) -> None:
+        for do in self._before:
+            try:
+                do()
+            except Exception:
+                logger.exception("What the writer does before each transaction failed")
 
     def _next_batch(self) -> "list[_Unit] | None":
         first = self._queue.get()
@@ -189,8 +188,11 @@ class Writer:
             self._commit(session, batch, is_repeated=True)
 
     def _separate(self, session: Session, batch: "list[_Unit]", error: Exception) -> None:
-        """A batch failed as a whole: give each unit its own transaction, so that only the bad one fails."""
-        if len(batch) == 1:
+        """A batch failed as a whole: give each unit its own transaction, so that only the bad one fails.
+
+        A lone unit is repeated if it refers to what somebody else was just deleting.
+        """
+        if batch[0].is_separated or (len(batch) == 1 and not isinstance(error, IntegrityError)):
             _fail(batch, error)
             return
         for unit in batch:
@@ -222,21 +224,16 @@ def _fail(batch: "list[_Unit]", error: Exception) -> None:
         unit.error.__cause__ = error
 
 
-def _watch(session: Session, done: threading.Event) -> None:
-    while not done.wait(WATCH_SECONDS):
-        session.interrupt_if_stuck()
-
-
 class _Unit:
     """A queued piece of work and the future of whoever waits for it."""
 
-    __slots__ = ("apply", "error", "future", "is_queued", "is_separated", "loop", "result", "work")
+    __slots__ = ("apply", "error", "future", "is_separated", "loop", "result", "work")
 
     def __init__(self, apply: Any, work: Any, future: Any, loop: asyncio.AbstractEventLoop | None) -> None:
         self.apply, self.work, self.future, self.loop = apply, work, future, loop
         self.result: Any = None
         self.error: Exception | None = None
-        self.is_queued = self.is_separated = False
+        self.is_separated = False
 
     def resolve(self) -> None:
         if self.future.done():

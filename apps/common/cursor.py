@@ -1,22 +1,25 @@
 """The cursor that functions of the group-commit writer work with, on SQLite and on PostgreSQL."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 
+import orjson
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 Columns = Mapping[str, str]  # names with their types in PostgreSQL, such as bigint, text, timestamptz
 Rows = Sequence[Sequence[Any]]
+NOWHERE: Mapping[str, str] = {}
 
 
 class Cursor(ABC):
     """The driver's own cursor, without Django's layer over it, and what a batch needs to be read and written at once.
 
-    One statement for all rows lets go of the interpreter once, where one for each would contend for it every time.
+    Statements keep their text whatever the number of rows, so that a database need not read it again: SQLite runs one
+    for each row, PostgreSQL one for all. Conditions name a column of the rows given `new.column`.
     """
 
     is_sqlite: bool
@@ -42,7 +45,18 @@ class Cursor(ABC):
         or from deleting them (`FOR KEY SHARE`) until the transaction ends."""
 
     @abstractmethod
-    def insert(self, table: str, columns: Columns, rows: Rows) -> None: ...
+    def insert(
+        self,
+        table: str,
+        columns: Columns,
+        rows: Rows,
+        *,
+        where: str = "",
+        found_in: Mapping[str, str] = NOWHERE,
+        or_ignore: bool = False,
+    ) -> None:
+        """Insert rows, those where a condition holds. `found_in`: tables of columns that are ids of theirs, stored as
+        NULL if they are gone. `or_ignore`: a row that is there already stays as it is."""
 
     @abstractmethod
     def insert_new(self, table: str, columns: Columns, rows: Rows) -> set[Any]:
@@ -51,6 +65,10 @@ class Cursor(ABC):
     @abstractmethod
     def update(self, table: str, columns: Columns, rows: Rows, *, where: str = "") -> None:
         """Set columns of rows that are found by the first one, where another condition holds as well."""
+
+    @abstractmethod
+    def update_found(self, table: str, columns: Columns, rows: Rows, *, where: str) -> set[Any]:
+        """As `update`, of rows that are found by their id; the ids of those where the condition held."""
 
     @abstractmethod
     def exclusively(self, lock: int) -> None:
@@ -92,7 +110,9 @@ class _SQLiteCursor(Cursor):
 
     def instant(self, value: datetime | None) -> Any:
         """What Django makes of it, which takes five times as long."""
-        return None if value is None else value.astimezone(UTC).isoformat(" ").removesuffix("+00:00")
+        if value is None:
+            return None
+        return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(" ").removesuffix("+00:00")
 
     def stored(self, column: str) -> str:
         return f"CAST({column} AS TEXT)"
@@ -104,24 +124,34 @@ class _SQLiteCursor(Cursor):
         self._cursor.executemany(_question_marks(sql), rows)
 
     def select(self, columns: str, table: str, ids: Sequence[Any], *, lock: str = "") -> list[Any]:
-        marks = _marks(1, len(ids))
-        return list(self._cursor.execute(f"SELECT {columns} FROM {table} WHERE id IN {marks} ORDER BY id", ids))
+        wanted = "SELECT value FROM json_each(?)"
+        sql = f"SELECT {columns} FROM {table} WHERE id IN ({wanted}) ORDER BY id"
+        rows: list[Any] = self._cursor.execute(sql, (orjson.dumps(ids).decode(),)).fetchall()
+        return rows
 
-    def insert(self, table: str, columns: Columns, rows: Rows) -> None:
-        for some in _bounded(rows, len(columns)):
-            self._cursor.execute(_insert(table, tuple(columns), len(some)), _flat(some))
+    def insert(
+        self,
+        table: str,
+        columns: Columns,
+        rows: Rows,
+        *,
+        where: str = "",
+        found_in: Mapping[str, str] = NOWHERE,
+        or_ignore: bool = False,
+    ) -> None:
+        sql = _insert(table, tuple(columns), "", where, tuple(found_in.items()), or_ignore)
+        self._cursor.executemany(_numbered(sql, tuple(columns)), rows)
 
     def insert_new(self, table: str, columns: Columns, rows: Rows) -> set[Any]:
-        new: set[Any] = set()
-        for some in _bounded(rows, len(columns)):
-            sql = f"{_insert(table, tuple(columns), len(some))} ON CONFLICT (id) DO NOTHING RETURNING id"
-            new |= {row[0] for row in self._cursor.execute(sql, _flat(some))}
-        return new
+        sql = _numbered(_insert(table, tuple(columns), "", "", (), True), tuple(columns))
+        return {row[0] for row in rows if self._cursor.execute(sql, row).rowcount}
 
     def update(self, table: str, columns: Columns, rows: Rows, *, where: str = "") -> None:
-        for some in _bounded(rows, len(columns)):
-            given = f"WITH new ({', '.join(columns)}) AS (VALUES {_marks(len(some), len(columns))})"
-            self._cursor.execute(f"{given} {_update(table, tuple(columns), where)}", _flat(some))
+        self._cursor.executemany(_numbered(_update(table, tuple(columns), "", where), tuple(columns)), rows)
+
+    def update_found(self, table: str, columns: Columns, rows: Rows, *, where: str) -> set[Any]:
+        sql = _numbered(_update(table, tuple(columns), "", where), tuple(columns))
+        return {row[0] for row in rows if self._cursor.execute(sql, row).rowcount}
 
     def exclusively(self, lock: int) -> None:
         pass
@@ -147,33 +177,36 @@ class _PostgreSQLCursor(Cursor):
         self._cursor.execute(f"SELECT {columns} FROM {table} WHERE id = ANY(%s) ORDER BY id {lock}", [_array(ids)])
         return self.fetchall()
 
-    def insert(self, table: str, columns: Columns, rows: Rows) -> None:
-        sql = f"INSERT INTO {table} ({_names(columns)}) SELECT * FROM {_unnest(columns)}"
-        self._cursor.execute(sql, _by_column(rows))
+    def insert(
+        self,
+        table: str,
+        columns: Columns,
+        rows: Rows,
+        *,
+        where: str = "",
+        found_in: Mapping[str, str] = NOWHERE,
+        or_ignore: bool = False,
+    ) -> None:
+        sql = _insert(table, tuple(columns), "FROM new", where, tuple(found_in.items()), or_ignore)
+        self._cursor.execute(f"{_given(columns)} {sql}", _by_column(rows))
 
     def insert_new(self, table: str, columns: Columns, rows: Rows) -> set[Any]:
-        sql = f"INSERT INTO {table} ({_names(columns)}) SELECT * FROM {_unnest(columns)}"
-        self._cursor.execute(f"{sql} ON CONFLICT (id) DO NOTHING RETURNING id", _by_column(rows))
+        sql = _insert(table, tuple(columns), "FROM new", "", (), True)
+        self._cursor.execute(f"{_given(columns)} {sql} RETURNING id", _by_column(rows))
         return {row[0] for row in self.fetchall()}
 
     def update(self, table: str, columns: Columns, rows: Rows, *, where: str = "") -> None:
-        given = f"WITH new ({_names(columns)}) AS (SELECT * FROM {_unnest(columns)})"
-        self._cursor.execute(f"{given} {_update(table, tuple(columns), where)}", _by_column(rows))
+        sql = _update(table, tuple(columns), "FROM new", where)
+        self._cursor.execute(f"{_given(columns)} {sql}", _by_column(rows))
+
+    def update_found(self, table: str, columns: Columns, rows: Rows, *, where: str) -> set[Any]:
+        found = f"SELECT {table}.id FROM {table} JOIN new USING (id) WHERE {where} ORDER BY id FOR UPDATE OF {table}"
+        sql = _update(table, tuple(columns), "FROM new JOIN found USING (id)", "")
+        self._cursor.execute(f"{_given(columns)}, found AS ({found}) {sql} RETURNING {table}.id", _by_column(rows))
+        return {row[0] for row in self.fetchall()}
 
     def exclusively(self, lock: int) -> None:
         self.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
-
-
-MAX_VALUES = 30_000  # in one statement of SQLite
-
-
-def _bounded(rows: Rows, columns: int) -> list[Rows]:
-    most = MAX_VALUES // columns
-    return [rows[start : start + most] for start in range(0, len(rows), most)]
-
-
-def _flat(rows: Rows) -> list[Any]:
-    return list(chain.from_iterable(rows))
 
 
 def _by_column(rows: Rows) -> list[str]:
@@ -192,34 +225,47 @@ def _element(value: Any) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _names(columns: Columns) -> str:
+def _given(columns: Columns) -> str:
+    arrays = ", ".join(f"%s::{kind}[]" for kind in columns.values())
+    return f"WITH new ({_names(tuple(columns))}) AS (SELECT * FROM unnest({arrays}))"
+
+
+def _names(columns: tuple[str, ...]) -> str:
     return ", ".join(f'"{name}"' for name in columns)
 
 
-def _unnest(columns: Columns) -> str:
-    return f"unnest({', '.join(f'%s::{kind}[]' for kind in columns.values())})"
-
-
-@lru_cache(maxsize=4096)
-def _question_marks(sql: str) -> str:
-    return sql.replace("%s", "?")
-
-
-@lru_cache(maxsize=4096)
-def _marks(rows: int, columns: int) -> str:
-    """`(?, ?), (?, ?)`: the placeholders of so many rows."""
-    return ", ".join([f"({', '.join('?' * columns)})"] * rows)
-
-
-@lru_cache(maxsize=4096)
-def _insert(table: str, columns: tuple[str, ...], rows: int) -> str:
-    names = ", ".join(f'"{name}"' for name in columns)
-    return f"INSERT INTO {table} ({names}) VALUES {_marks(rows, len(columns))}"
+@lru_cache(maxsize=256)
+def _insert(
+    table: str,
+    columns: tuple[str, ...],
+    source: str,
+    where: str,
+    found_in: tuple[tuple[str, str], ...],
+    or_ignore: bool,
+) -> str:
+    found = {name: f"(SELECT id FROM {other} WHERE id = new.{name})" for name, other in found_in}
+    values = ", ".join(found.get(name, f'new."{name}"') for name in columns)
+    ignored = " ON CONFLICT DO NOTHING" if or_ignore else ""
+    into = f"INSERT INTO {table} ({_names(columns)})"
+    if not source and not where:
+        return f"{into} VALUES ({values}){ignored}"
+    return f"{into} SELECT {values} {source}{f' WHERE {where}' if where else ''}{ignored}"
 
 
 @lru_cache(maxsize=256)
-def _update(table: str, columns: tuple[str, ...], where: str) -> str:
+def _update(table: str, columns: tuple[str, ...], source: str, where: str) -> str:
     key, *others = columns
-    changes = ", ".join(f"{name} = new.{name}" for name in others)
+    changes = ", ".join(f'"{name}" = new."{name}"' for name in others)
     condition = f" AND {where}" if where else ""
-    return f"UPDATE {table} SET {changes} FROM new WHERE {table}.{key} = new.{key}{condition}"
+    return f"UPDATE {table} SET {changes} {source} WHERE {table}.{key} = new.{key}{condition}"
+
+
+@lru_cache(maxsize=256)
+def _numbered(sql: str, columns: tuple[str, ...]) -> str:
+    """The statement for one row, whose columns are its parameters."""
+    return re.sub(r'\bnew\."?(\w+)"?', lambda match: f"?{columns.index(match[1]) + 1}", sql)
+
+
+@lru_cache(maxsize=256)
+def _question_marks(sql: str) -> str:
+    return sql.replace("%s", "?")

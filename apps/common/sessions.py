@@ -22,7 +22,11 @@ logger = logging.getLogger(__name__)
 
 LOCK_SECONDS = 30.0
 RETRY_SECONDS = 0.0002
-SHORTEN_LOG = "PRAGMA wal_checkpoint(PASSIVE)"
+
+IDLE_SECONDS = 0.1
+LEAST_LOG, MOST_LOG = 1_000, 8_000  # pages of 4 kB in SQLite's log that are not in the database yet
+_MEASURE_LOG = "PRAGMA wal_checkpoint(NOOP)"
+_SHORTEN_LOG = "PRAGMA wal_checkpoint(PASSIVE)"
 
 RESOLVE_SECONDS = 3.0
 STUCK_SECONDS = 5.0  # a statement may take two, a wait for a lock one: beyond this the network has swallowed it
@@ -37,15 +41,19 @@ class CommitUnknown(OperationalError):
 
 
 class Session(Protocol):
-    """A connection of its own, used by one thread at a time; `interrupt_if_stuck` may come from any."""
+    """A connection of its own, used by one thread at a time; `watch` comes from another."""
 
     def begin(self, *, patient: bool = True) -> Cursor:
         """Open a transaction. Not patient: locks that others hold are hardly waited for."""
 
     def commit(self) -> None: ...
     def rollback(self) -> None: ...
-    def shorten_log(self) -> None: ...
-    def interrupt_if_stuck(self) -> None: ...
+    def rest(self) -> None:
+        """What may be done between two transactions, now and then."""
+
+    def watch(self, *, idle_seconds: float) -> None:
+        """Called twice a second by a thread beside, which is told for how long there has been no transaction."""
+
     def close(self) -> None: ...
 
     @property
@@ -61,60 +69,84 @@ def open_session(*, lock_seconds: float = LOCK_SECONDS, sign: str | None = None)
 
 
 class SQLiteSession:
+    """Brings SQLite's write-ahead log into the database file when that disturbs least.
+
+    Left to itself, SQLite does so within whichever commit makes the log long, and that commit waits for the disk. The
+    watching thread does it beside the commits: when there are none, or when the log has become long. In the latter case
+    the writer does the little that has come since: then nothing is left, and the log starts over instead of growing.
+    """
+
     def __init__(self, *, lock_seconds: float) -> None:
         self._connection: Any = connections["default"]
         self._lock_seconds = lock_seconds
+        self._cursor: Cursor | None = None
+        self._log_is_due = False
         self.is_lost = False
 
     def begin(self, *, patient: bool = True) -> Cursor:
         """Asks again every 0.2 ms while another process writes to the same file."""
-        cursor = self._connect()
-        deadline = time.monotonic() + self._lock_seconds
+        cursor = self._cursor or self._connect()
+        deadline = 0.0
         while True:
             try:
-                with self._connection.wrap_database_errors:
+                with cursor.wrap_errors:
                     cursor.execute("BEGIN IMMEDIATE")
                 return cursor
             except DatabaseError as error:
+                deadline = deadline or time.monotonic() + self._lock_seconds
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise
             time.sleep(RETRY_SECONDS)
 
     def commit(self) -> None:
+        assert self._cursor is not None  # noqa: S101  # it has begun
         try:
-            with self._connection.wrap_database_errors:
+            with self._cursor.wrap_errors:
                 self._cursor.execute("COMMIT")
         except BaseException:
             self.rollback()  # a reference that leads nowhere, say, leaves the transaction open
             raise
 
     def rollback(self) -> None:
+        assert self._cursor is not None  # noqa: S101  # it has begun
         try:
             self._cursor.execute("ROLLBACK")
         except self._connection.Database.Error:
             logger.warning("Rolling back failed; the connection is replaced")
-            self._connection.close()
+            self.close()
 
-    def shorten_log(self) -> None:
+    def rest(self) -> None:
+        if self._log_is_due:
+            self._log_is_due = False
+            try:
+                cursor = self._cursor or self._connect()
+                cursor.execute(_SHORTEN_LOG)
+                cursor.fetchall()  # else it goes on into the next transaction
+            except DatabaseError as error:
+                logger.warning("The write-ahead log could not be started over: %s", error)
+
+    def watch(self, *, idle_seconds: float) -> None:
+        connection = connections["default"]  # the watching thread's own
         try:
-            self._connect().execute(SHORTEN_LOG)
+            with connection.cursor() as cursor:
+                ((_, pages, done),) = cursor.execute(_MEASURE_LOG).fetchall()
+                if pages - done > (MOST_LOG if idle_seconds < IDLE_SECONDS else LEAST_LOG):
+                    cursor.execute(_SHORTEN_LOG)
+                    self._log_is_due = idle_seconds < IDLE_SECONDS
         except DatabaseError as error:
-            logger.warning("The write-ahead log could not be started over: %s", error)
-
-    def interrupt_if_stuck(self) -> None:
-        """No need: everything that SQLite waits for has a time limit."""
+            logger.warning("The write-ahead log could not be brought into the database: %s", error)
 
     def close(self) -> None:
+        self._cursor = None
         self._connection.close()
 
     def _connect(self) -> Cursor:
-        is_new = self._connection.connection is None
         self._connection.ensure_connection()
         with self._connection.wrap_database_errors:
-            self._cursor = cursor_on(self._connection)
-            if is_new:
-                self._cursor.execute("PRAGMA busy_timeout=0")
-        return self._cursor
+            cursor = cursor_on(self._connection)
+            cursor.execute("PRAGMA busy_timeout=0")
+        self._cursor = cursor
+        return cursor
 
 
 class PostgreSQLSession:
@@ -197,10 +229,10 @@ class PostgreSQLSession:
         if pipeline is not None:
             pipeline.__exit__(None, None, None)
 
-    def shorten_log(self) -> None:
+    def rest(self) -> None:
         """No need: PostgreSQL looks after its own log."""
 
-    def interrupt_if_stuck(self) -> None:
+    def watch(self, *, idle_seconds: float) -> None:
         """Cut the connection of a transaction that has taken impossibly long: whoever waits for it gets an error."""
         with self._gate:
             since, driver = self._busy_since, self._connection.connection

@@ -1,8 +1,9 @@
-"""Calls as they are recorded: narrow rows, written in the transaction that settles them."""
+"""Rows of recorded calls, written in the transaction that settles them."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, get_type_hints
 
 from apps.common.cursor import Cursor
@@ -10,7 +11,7 @@ from apps.common.cursor import Cursor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRow:
-    """One row of Call; the names are its columns."""
+    """One row of Call. Field names are column names."""
 
     id: str
     course_id: int
@@ -35,7 +36,7 @@ class CallRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HitRow:
-    """One row of RuleHit; the names are its columns."""
+    """One row of RuleHit. Field names are column names."""
 
     call_id: str
     rule_id: int | None
@@ -51,7 +52,7 @@ class HitRow:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A call with the rules that were found in it."""
+    """A call with its rule hits."""
 
     call: CallRow
     hits: tuple[HitRow, ...] = ()
@@ -59,49 +60,53 @@ class Record:
 
 _KINDS = {str: "text", int: "bigint", bool: "boolean", datetime: "timestamptz", int | None: "bigint"}
 _CALL_COLUMNS = {name: _KINDS[kind] for name, kind in get_type_hints(CallRow).items()}
-# What is known when a call begins stays as it was written then.
+# Written when the call begins, and never corrected.
 _FIXED = {"course_id", "membership_id", "api_key_id", "model", "is_stream", "started_at"}
 _CORRECTED = {name: kind for name, kind in _CALL_COLUMNS.items() if name not in _FIXED}
 _HIT_COLUMNS = {name: _KINDS[kind] for name, kind in get_type_hints(HitRow).items()}
 
 
 def insert(cursor: Cursor, records: Sequence[Record]) -> None:
-    """Write the records within the transaction of the cursor. A call that is there already stays as it is.
+    """Insert the records in the cursor's transaction. Calls that exist already stay unchanged.
 
-    Calls of students who have been deleted in the meantime are left out; keys and rules that have been are left empty.
+    Calls of deleted students are skipped, and references to deleted keys and rules become NULL. A row that is deleted
+    concurrently makes PostgreSQL refuse the transaction; the writer then retries it.
     """
-    members = _existing(cursor, "accounts_membership", [record.call.membership_id for record in records])
-    kept = [record for record in records if record.call.membership_id in members]
-    if not kept:
+    if not records:
         return
-    keys = _existing(cursor, "accounts_apikey", [record.call.api_key_id for record in kept])
-    rows = [_stored(cursor, record.call, keys) for record in kept]
-    new = cursor.insert_new("conversations_call", _CALL_COLUMNS, rows)
-    _insert_hits(cursor, [hit for record in kept if record.call.id in new for hit in record.hits])
-
-
-def _insert_hits(cursor: Cursor, hits: Sequence[HitRow]) -> None:
+    with_hits = [record for record in records if record.hits]
+    there = _existing(cursor, [record.call.id for record in with_hits])
+    cursor.insert(
+        "conversations_call",
+        _CALL_COLUMNS,
+        [_stored(cursor, record.call) for record in records],
+        where="(SELECT TRUE FROM accounts_membership WHERE id = new.membership_id)",
+        found_in={"api_key_id": "accounts_apikey"},
+        or_ignore=True,
+    )
+    hits = [astuple(hit) for record in with_hits if record.call.id not in there for hit in record.hits]
     if hits:
-        rules = _existing(cursor, "rules_rule", [hit.rule_id for hit in hits])
-        rows = [astuple(hit if hit.rule_id in rules else replace(hit, rule_id=None)) for hit in hits]
-        cursor.insert("conversations_rulehit", _HIT_COLUMNS, rows)
+        # Not EXISTS: PostgreSQL turns that into a join, which loses the order of the hits.
+        is_there = "(SELECT TRUE FROM conversations_call WHERE id = new.call_id)"
+        cursor.insert("conversations_rulehit", _HIT_COLUMNS, hits, where=is_there, found_in={"rule_id": "rules_rule"})
 
 
-def _existing(cursor: Cursor, table: str, ids: Iterable[int | None]) -> set[int]:
-    """Those of the ids that there still are; they cannot be deleted before the transaction ends."""
-    wanted = sorted({id for id in ids if id is not None})
-    return {row[0] for row in cursor.select("id", table, wanted, lock="FOR KEY SHARE")} if wanted else set()
+def _existing(cursor: Cursor, calls: Sequence[str]) -> set[str]:
+    return {row[0] for row in cursor.select("id", "conversations_call", calls)} if calls else set()
 
 
-def _stored(cursor: Cursor, row: CallRow, keys: set[int]) -> list[Any]:
-    stored = {name: getattr(row, name) for name in _CALL_COLUMNS}
-    stored["started_at"] = cursor.instant(row.started_at)
-    stored["api_key_id"] = row.api_key_id if row.api_key_id in keys else None
-    return list(stored.values())
+_values = attrgetter(*_CALL_COLUMNS)
+_STARTED = list(_CALL_COLUMNS).index("started_at")
+
+
+def _stored(cursor: Cursor, row: CallRow) -> list[Any]:
+    stored = [*_values(row)]
+    stored[_STARTED] = cursor.instant(row.started_at)
+    return stored
 
 
 def correct(cursor: Cursor, records: Sequence[Record]) -> None:
-    """Replace what a sweep had written of calls that ended after all."""
+    """Overwrite what a sweep wrote for calls that ended after all."""
     if records:
         rows = [[getattr(record.call, name) for name in _CORRECTED] for record in records]
         cursor.update("conversations_call", _CORRECTED, rows)

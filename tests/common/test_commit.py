@@ -6,14 +6,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
 from django.db import IntegrityError, connection
 
-from apps.common import commit
 from apps.common.commit import StoreAway, Writer
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -273,53 +272,24 @@ async def test_after_stopping_units_are_refused(writer: Writer, lines: Lines, su
     assert lines.committed == []
 
 
-# A unit that waits for something
+# What is done before each transaction
 
 
-async def test_it_is_queued_once_what_it_waits_for_has_ended(writer: Writer, lines: Lines) -> None:
-    ended: Future[None] = Future()
-    second = writer.submit(add, "second", after=ended)
+async def test_it_has_been_done_when_a_unit_is_committed(writer: Writer, lines: Lines) -> None:
+    done: list[list[str]] = []
+    writer.before_each(lambda: done.append(lines.committed))
+
     await writer.submit(add, "first")
+    await writer.submit(add, "second")
 
-    threading.Thread(target=ended.set_result, args=(None,)).start()
-    await second
-
-    assert lines.committed == ["first", "second"]
+    assert done == [[], ["first"]]
 
 
-@pytest.mark.parametrize(
-    "end", [lambda future: future.set_result(None), lambda future: future.set_exception(OSError())]
-)
-async def test_what_has_ended_already_is_not_waited_for(
-    writer: Writer, lines: Lines, end: Callable[[Any], None]
-) -> None:
-    ended: Future[None] = Future()
-    end(ended)
+async def test_that_it_fails_hinders_nobody(writer: Writer, lines: Lines, caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise ValueError("no")
 
-    await writer.submit(add, "now", after=ended)
+    writer.before_each(fail)
 
-    assert lines.committed == ["now"]
-
-
-async def test_what_does_not_end_keeps_it_for_a_moment_and_ends_too_late(
-    writer: Writer, lines: Lines, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(commit, "AFTER_SECONDS", 0.01)
-    never: Future[None] = Future()
-
-    await writer.submit(add, "once", after=never)
-    never.set_result(None)
-    await writer.submit(add, "another")
-
-    assert lines.committed == ["once", "another"]
-
-
-async def test_what_ends_after_the_writer_refuses_it(writer: Writer, lines: Lines) -> None:
-    ended: Future[None] = Future()
-    late = writer.submit(add, "late", after=ended)
-    await asyncio.to_thread(writer.stop)
-
-    ended.set_result(None)
-
-    with pytest.raises(StoreAway):
-        await late
+    assert await writer.submit(add, "line") == "added line"
+    assert "failed" in caplog.text

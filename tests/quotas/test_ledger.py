@@ -458,3 +458,58 @@ def test_what_it_remembers_of_weeks_is_bounded() -> None:
     move(reserve("b", 10, replace(STUDENT, id=77)))
 
     assert len(rows._week_ids) <= 3
+
+
+def test_what_it_remembers_of_its_holds_is_bounded() -> None:
+    move(reserve("a", 10))
+    rows._own_holds.update({f"stranger {number}": rows._own_holds["a"] for number in range(rows._MAX_OWN_HOLDS)})
+
+    move(reserve("b", 10))
+
+    assert rows._own_holds.keys() == {"b"}
+
+
+# A hold that its own process ends, which need not read it
+
+
+def test_one_that_another_process_expired_is_adjusted() -> None:
+    move(reserve("a", 60, floor=7))
+    remembered = rows._own_holds["a"]
+    move(expire("a"))
+    rows._own_holds["a"] = remembered
+
+    (outcome,) = move(settle("a", 25))
+
+    assert isinstance(outcome, Ended)
+    assert (outcome.state, outcome.changed, totals(STUDENT)) == ("adjusted", True, (25, 0))
+
+
+def test_one_that_expires_in_the_batch_that_settles_it_is_charged_its_checkpoint_and_adjusted() -> None:
+    move(reserve("a", 60, floor=7))
+    checkpoint("a", 30)
+
+    expired, settled = move(expire("a"), settle("a", 25))
+
+    assert isinstance(expired, Ended)
+    assert isinstance(settled, Ended)
+    assert (expired.charged, settled.state, totals(STUDENT)) == (30, "adjusted", (25, 0))
+
+
+def test_one_whose_reservation_was_undone_is_none() -> None:
+    with transaction.atomic():
+        move(reserve("a", 60))
+        transaction.set_rollback(True)
+
+    assert move(settle("a", 25)) == [None]
+
+
+def test_one_that_was_made_again_is_ended_as_it_is_now() -> None:
+    """Its first reservation was undone; what is remembered of that is not believed."""
+    move(reserve("a", 60))
+    remembered = rows._own_holds["a"]
+    rows._own_holds["a"] = replace(remembered, amount=10)
+
+    move(settle("a", 70))
+
+    assert totals(STUDENT) == (70, 0)
+    assert list(LedgerEntry.objects.filter(hold="a", kind="excess").values_list("used_delta", flat=True)) == [10, 10]

@@ -2,7 +2,6 @@
 
 import logging
 from collections import OrderedDict
-from concurrent.futures import Future
 
 from apps.chat.call import ChatCall
 from apps.conversations import history
@@ -16,7 +15,7 @@ MAX_KNOWN = 50_000
 
 
 class KnownEnds:
-    """Ends of conversations that this process has spooled, so that their history need not be spooled again."""
+    """Ends of conversations that this process has spooled, whose history need not be spooled again."""
 
     def __init__(self) -> None:
         self._ends: OrderedDict[str, None] = OrderedDict()
@@ -31,7 +30,7 @@ class KnownEnds:
 
 
 class Transcript:
-    """Spools the prompt and the answer of one call: in pieces while it streams, and what is left at its end."""
+    """Spools the prompt and the answer of one call: in pieces while it streams, and the rest at its end."""
 
     def __init__(self, call: ChatCall, *, spool: Spool, known_ends: KnownEnds) -> None:
         self._spool, self._ends = spool, known_ends
@@ -44,19 +43,19 @@ class Transcript:
         self._place: Place | None = None
 
     def checkpoint(self, pieces: list[str]) -> None:
-        """Spool what has been added to the answer's pieces since last time."""
+        """Spool the new pieces of the answer."""
         if self._is_kept and len(pieces) > self._pieces:
             self._append(SpooledRecord(call=self._call.id, turns=(*self._prompt(), *self._answer(pieces))))
 
-    def finish(self, answer: list[str] | None, *, matched_as: str | None = None) -> Future[None] | None:
+    def finish(self, answer: list[str] | None, *, matched_as: str | None = None) -> None:
         """Spool the rest, with the place in the conversation. `answer` is None if there was none.
 
-        `matched_as` is what the answer will be recognised by in later calls; None if that is all of it. The future ends
-        when all text is on disk, and the call is settled after that: one that is settled must not lose its text, even
-        if the process is killed. None if no text is kept.
+        `matched_as` is the text by which later calls recognise the answer; None means all of it. Settle the call after
+        this: the writer first flushes its text to disk, so that a settled call keeps its text even if the process is
+        killed.
         """
         if not self._is_kept:
-            return None
+            return
         place = self._locate()
         whole = matched_as if matched_as is not None else "".join(answer or ())
         tail = history.extend(place.digest, "assistant", whole) if whole else ""
@@ -64,10 +63,9 @@ class Transcript:
         record = SpooledRecord(
             call=self._call.id, turns=turns, final=True, head=place.head, tail=tail, history=place.history
         )
-        written = self._append(record)
+        self._append(record)
         if tail and self._is_whole:
             self._ends.add(tail)
-        return written
 
     def _locate(self) -> Place:
         if self._place is None:
@@ -93,10 +91,9 @@ class Transcript:
         self._seq += 1
         return [SpooledTurn(self._seq - 1, None, "assistant", text)]
 
-    def _append(self, record: SpooledRecord) -> Future[None] | None:
+    def _append(self, record: SpooledRecord) -> None:
         try:
-            return self._spool.append(record)
+            self._spool.append(record)
         except SpoolFull as error:
             self._is_whole = False
             logger.error("Text of call %s is lost: %s", self._call.id, error)
-            return None

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.db import DatabaseError, OperationalError
+from django.db import DatabaseError, OperationalError, connection
 
 from apps.common.owners import forget, is_alive, only_one
+from apps.common.priority import at_first_priority
 from apps.conversations.models import Call, DeadLetter
 from apps.conversations.spool import files
 from apps.conversations.spool.files import SpooledRecord
@@ -90,8 +91,7 @@ def _give_up(file: sqlite3.Connection, orphans: Sequence[_Waiting]) -> None:
     """Put away what waits for a call that nobody will ever write down, such as one of a student deleted meanwhile."""
     for waiting in orphans:
         _bury(waiting, Call.DoesNotExist("No call with this id was ever recorded."))
-    with files.transaction(file):
-        file.executemany("DELETE FROM records WHERE id = ?", [(waiting.id,) for waiting in orphans])
+    _remove(file, orphans)
 
 
 def _deliver(file: sqlite3.Connection, batch: Sequence[_Waiting], calls: dict[str, Call]) -> None:
@@ -100,7 +100,9 @@ def _deliver(file: sqlite3.Connection, batch: Sequence[_Waiting], calls: dict[st
     A database that is away refuses nothing: OperationalError goes to the caller, and the records stay where they are.
     """
     try:
-        plan([SpooledRecord.from_body(waiting.body) for waiting in batch], calls).carry_out()
+        planned = plan([SpooledRecord.from_body(waiting.body) for waiting in batch], calls)
+        # Nobody else may write to a SQLite meanwhile.
+        at_first_priority(planned.carry_out) if connection.vendor == "sqlite" else planned.carry_out()
     except OperationalError:
         raise
     except (DatabaseError, ValueError, TypeError, KeyError) as error:
@@ -109,8 +111,13 @@ def _deliver(file: sqlite3.Connection, batch: Sequence[_Waiting], calls: dict[st
                 _deliver(file, [waiting], calls)
             return
         _bury(batch[0], error)
+    at_first_priority(lambda: _remove(file, batch))
+
+
+def _remove(file: sqlite3.Connection, done: Sequence[_Waiting]) -> None:
+    """The ledger's thread waits meanwhile before it can write to the file."""
     with files.transaction(file):
-        file.executemany("DELETE FROM records WHERE id = ?", [(waiting.id,) for waiting in batch])
+        file.executemany("DELETE FROM records WHERE id = ?", [(waiting.id,) for waiting in done])
 
 
 def _bury(waiting: _Waiting, error: Exception) -> None:

@@ -55,7 +55,7 @@ class SpooledRecord:
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open a spool file. Whoever opens it closes it."""
-    file = sqlite3.connect(path, isolation_level=None, timeout=30)
+    file = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
     file.executescript(_SCHEMA)
     return file
 

@@ -8,35 +8,63 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
-from apps.conversations.models import Call, Exchange, Thread, Turn
+from apps.common.cursor import Cursor, cursor_on
+from apps.conversations.models import Call, Exchange, Thread
 from apps.conversations.spool.files import SpooledRecord, SpooledTurn
 
 TITLE_LENGTH = 120
 _End = tuple[int, str]  # a member, and the digest at the end of an answer
+_Row = tuple[Any, ...]
+
+_TURN = {"call_id": "text", "seq": "bigint", "message": "bigint", "role": "text", "text": "text"}
+_EXCHANGE = {"call_id": "text", "thread_id": "bigint", "tail": "text"}
+_CONTINUED = {"id": "bigint", "last_at": "timestamptz"}
+_BEGIN_THREAD = (
+    "INSERT INTO conversations_thread (course_id, membership_id, title, started_at, last_at)"
+    " VALUES (%s, %s, %s, %s, %s) RETURNING id"
+)
 
 
 @dataclass(slots=True)
 class Placement:
-    """What is to be written of a batch of records."""
+    """What is to be written of a batch of records: rows of turns, conversations that begin, and where calls belong."""
 
-    turns: list[Turn] = field(default_factory=list)
+    turns: list[_Row] = field(default_factory=list)
     threads: list[Thread] = field(default_factory=list)
-    exchanges: list[Exchange] = field(default_factory=list)
+    exchanges: list[tuple[str, Thread, str]] = field(default_factory=list)
     continued: dict[int, datetime] = field(default_factory=dict)
     repeated: dict[str, int] = field(default_factory=dict)
 
     def carry_out(self) -> None:
-        with transaction.atomic():
-            Turn.objects.bulk_create(self.turns, ignore_conflicts=True)
-            Thread.objects.bulk_create(self.threads)
-            Exchange.objects.bulk_create(self.exchanges, ignore_conflicts=True)
-            for thread, at in self.continued.items():
-                Thread.objects.filter(pk=thread, last_at__lt=at).update(last_at=at)
-            for call, history in self.repeated.items():
-                Turn.objects.filter(call=call, message__lt=history).delete()
+        """Everything has been made ready when the transaction begins: it runs a statement for each table, no more."""
+        connection.ensure_connection()
+        cursor = cursor_on(connection)
+        begun = [(thread, _thread_row(cursor, thread)) for thread in self.threads]
+        continued = [(id, cursor.instant(at)) for id, at in self.continued.items()]
+        repeated = list(self.repeated.items())
+        with transaction.atomic(), cursor.wrap_errors:
+            if self.turns:
+                cursor.insert("conversations_turn", _TURN, self.turns, or_ignore=True)
+            for thread, row in begun:
+                cursor.execute(_BEGIN_THREAD, row)
+                thread.pk = cursor.fetchone()[0]
+            if self.exchanges:
+                placed = [(call, thread.pk, tail) for call, thread, tail in self.exchanges]
+                cursor.insert("conversations_exchange", _EXCHANGE, placed, or_ignore=True)
+            if continued:
+                later = "conversations_thread.last_at < new.last_at"
+                cursor.update("conversations_thread", _CONTINUED, continued, where=later)
+            if repeated:
+                cursor.executemany("DELETE FROM conversations_turn WHERE call_id = %s AND message < %s", repeated)
+
+
+def _thread_row(cursor: Cursor, thread: Thread) -> _Row:
+    started, last = cursor.instant(thread.started_at), cursor.instant(thread.last_at)
+    return thread.course_id, thread.membership_id, thread.title, started, last
 
 
 def plan(records: Sequence[SpooledRecord], calls: Mapping[str, Call]) -> Placement:
@@ -65,7 +93,7 @@ class _Planner:
         previous = self._previous(record, call, placed.thread if placed else None)
         if placed is None:
             thread = self._begin(call) if previous is None else self._continue(previous, call)
-            self.plan.exchanges.append(Exchange(call=call, thread=thread, tail=record.tail))
+            self.plan.exchanges.append((call.pk, thread, record.tail))
             if record.tail:
                 self._ends[call.membership_id, record.tail].append((call.pk, thread))
         if previous is not None and record.history:
@@ -118,8 +146,10 @@ def _ends(heads: set[str]) -> defaultdict[_End, list[tuple[str, Thread]]]:
     return found
 
 
-def _turn(call: str, turn: SpooledTurn) -> Turn:
-    return Turn(call_id=call, seq=turn.seq, message=turn.message, role=turn.role, text=storable(turn.text))
+def _turn(call: str, turn: SpooledTurn) -> _Row:
+    """Raises ValueError or TypeError for what is no turn, which SQLite would store all the same."""
+    message = None if turn.message is None else int(turn.message)
+    return call, int(turn.seq), message, str(turn.role), storable(turn.text)
 
 
 def storable(text: str) -> str:

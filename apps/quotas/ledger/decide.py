@@ -66,12 +66,14 @@ Move = tuple[tuple[int, ...], str, str, int, int, datetime]  # weeks, the call, 
 class Fold:
     """The rows that a batch concerns, and what it changes.
 
-    A move becomes an entry for each of its weeks. `reasons` are those of moves by staff, by their position.
+    A move becomes an entry for each of its weeks. `reasons` are those of moves by staff, by their position. `written`
+    are the holds whose end is in the database already.
     """
 
     weeks: dict[int, WeekRow]
     week_ids: dict[Key, int]
     holds: dict[str, HoldRow]
+    written: set[str] = field(default_factory=set)
     booked: set[Mark] = field(default_factory=set)
     created: dict[str, Reserve] = field(default_factory=dict)
     ended: dict[str, HoldRow] = field(default_factory=dict)
@@ -162,7 +164,7 @@ def _balances(accounts: tuple[Account, ...], weeks: list[WeekRow]) -> tuple[Bala
 def _end(fold: Fold, hold: HoldRow, movement: Settle | Release | Expire) -> bool:
     """Make the movement if the hold's state allows it. What is charged beyond the hold is an entry of its own."""
     if hold.state == HELD:
-        state, kind, charge = _ending(hold, movement)
+        state, kind, charge = ending(hold, movement)
         fold.move(hold, kind, held=-hold.amount, used=min(charge, hold.amount), now=movement.now)
         excess = max(0, charge - hold.amount)
     elif hold.state == EXPIRED and isinstance(movement, Settle):
@@ -181,7 +183,8 @@ def _end(fold: Fold, hold: HoldRow, movement: Settle | Release | Expire) -> bool
     return True
 
 
-def _ending(hold: HoldRow, movement: Settle | Release | Expire) -> tuple[str, str, int]:
+def ending(hold: HoldRow, movement: Settle | Release | Expire) -> tuple[str, str, int]:
+    """What becomes of an open hold: its state, the kind of the entry, and what is charged."""
     if isinstance(movement, Settle):
         return SETTLED, "settle", movement.charge
     if isinstance(movement, Release):

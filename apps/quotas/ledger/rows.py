@@ -8,20 +8,31 @@ from typing import Any
 import orjson
 
 from apps.common.cursor import Cursor
-from apps.quotas.ledger.decide import Fold, HoldRow, Key, Mark, Move, WeekRow, key_of
-from apps.quotas.ledger.movements import Account, HoldMovement, Movement, Reserve, StaffMovement
+from apps.quotas.ledger.decide import Fold, HoldRow, Key, Mark, Move, WeekRow, ending, key_of
+from apps.quotas.ledger.movements import (
+    HELD,
+    Account,
+    Expire,
+    HoldMovement,
+    Movement,
+    Release,
+    Reserve,
+    Settle,
+    StaffMovement,
+)
 
 
 def load(cursor: Cursor, movements: Sequence[Movement]) -> Fold:
     """Read and lock what the movements concern, in an order in which no two writers ever wait for each other.
 
-    Holds first, by id. Then missing weeks are made, by one writer at a time, which so far has locked no week. Then all
-    weeks are locked, by id.
+    Holds first, by id: those of this process are ended at once, the others read. Then missing weeks are made, by one
+    writer at a time, which so far has locked no week. Then all weeks are locked, by id.
     """
     accounts = {key_of(account): account for movement in movements for account in _accounts(movement)}
-    holds = _load_holds(
-        cursor, [m.hold for m in movements if isinstance(m, HoldMovement) and not isinstance(m, Reserve)]
-    )
+    ends = [m for m in movements if isinstance(m, HoldMovement) and not isinstance(m, Reserve)]
+    holds = _end_own(cursor, ends)
+    written = set(holds)
+    holds |= _load_holds(cursor, [m.hold for m in ends if m.hold not in holds])
     drawn_on = {usage_id for hold in holds.values() for usage_id in hold.usage_ids}
     ids = {key: id for key in accounts if (id := _week_ids.get(key)) is not None}
     ids |= _make_weeks(cursor, [account for key, account in accounts.items() if key not in ids])
@@ -32,13 +43,56 @@ def load(cursor: Cursor, movements: Sequence[Movement]) -> Fold:
         ids |= _make_weeks(cursor, lost)
         weeks |= _load_weeks(cursor, {ids[key_of(account)] for account in lost})[0]
     booked = _load_booked(cursor, {(ids[key_of(m.account)], m.id) for m in movements if isinstance(m, StaffMovement)})
-    return Fold(weeks=weeks, week_ids=ids, holds=holds, booked=booked)
+    return Fold(weeks=weeks, week_ids=ids, holds=holds, written=written, booked=booked)
 
 
 def _accounts(movement: Movement) -> tuple[Account, ...]:
     if isinstance(movement, Reserve):
         return movement.accounts
     return (movement.account,) if isinstance(movement, StaffMovement) else ()
+
+
+# Open holds that this process made, so that they need not be read when they end. The database proves what is remembered
+# here, in the condition of the statement that ends them. Bounded by being emptied.
+_own_holds: dict[str, HoldRow] = {}
+_MAX_OWN_HOLDS = 50_000
+_ENDING = {
+    "id": "text", "state": "text", "charged": "bigint", "resolved_at": "timestamptz", "amount": "bigint",
+    "usage_ids": "text",
+}  # fmt: skip
+_IS_OPEN = "quotas_hold.state = 'held' AND quotas_hold.amount = new.amount AND quotas_hold.usage_ids = new.usage_ids"
+
+
+def _end_own(cursor: Cursor, ends: Sequence[Settle | Release | Expire]) -> dict[str, HoldRow]:
+    """End holds of this process without reading them first; those that were open, as they were then.
+
+    What a hold's first movement in the batch says is what becomes of it. Others are read and decided like any hold: if
+    that one expires it, which needs its last checkpoint, or if somebody else has ended it in the meantime.
+    """
+    firsts = {movement.hold: movement for movement in reversed(ends)}
+    own = [(_own_holds.pop(id), firsts[id]) for id in sorted(firsts) if id in _own_holds]
+    rows = [
+        (hold.id, *_ended(hold, movement), cursor.instant(movement.now), hold.amount, _json(hold.usage_ids))
+        for hold, movement in own
+        if not isinstance(movement, Expire)
+    ]
+    open_ones = cursor.update_found("quotas_hold", _ENDING, rows, where=_IS_OPEN) if rows else set()
+    return {hold.id: hold for hold, _ in own if hold.id in open_ones}
+
+
+def _ended(hold: HoldRow, movement: Settle | Release) -> tuple[str, int]:
+    state, _, charge = ending(hold, movement)
+    return state, charge
+
+
+def _json(usage_ids: tuple[int, ...]) -> str:
+    return orjson.dumps(usage_ids).decode()
+
+
+def _remember(made: Iterable[HoldRow]) -> None:
+    if len(_own_holds) > _MAX_OWN_HOLDS:
+        _own_holds.clear()
+    _own_holds.update({hold.id: hold for hold in made if hold.state == HELD})
 
 
 def _load_holds(cursor: Cursor, ids: Sequence[str]) -> dict[str, HoldRow]:
@@ -128,8 +182,10 @@ def store(cursor: Cursor, fold: Fold) -> None:
     if fold.created:
         made = [_new_hold(cursor, fold.holds[id], reserve, stamps) for id, reserve in fold.created.items()]
         cursor.insert("quotas_hold", _NEW_HOLD, made)
-    if fold.ended:
-        cursor.update("quotas_hold", _ENDED_HOLD, [_ended_hold(hold, stamps) for hold in fold.ended.values()])
+        _remember(fold.holds[id] for id in fold.created)
+    ended = [_ended_hold(hold, stamps) for hold in fold.ended.values() if hold.id not in fold.written]
+    if ended:
+        cursor.update("quotas_hold", _ENDED_HOLD, ended)
     if not fold.reasons:
         cursor.insert("quotas_ledgerentry", _ENTRY, _entries(fold.moves, stamps))
         return
@@ -151,9 +207,8 @@ def _entries(moves: Sequence[Move], stamps: dict[datetime, Any]) -> list[tuple[A
 
 
 def _new_hold(cursor: Cursor, hold: HoldRow, made: Reserve, stamps: dict[datetime, Any]) -> tuple[Any, ...]:
-    usage_ids = orjson.dumps(hold.usage_ids).decode()
-    expires_at = cursor.instant(made.expires_at)
-    return hold.id, made.owner, hold.amount, hold.floor, usage_ids, hold.identity, stamps[made.now], expires_at
+    weeks, expires_at = _json(hold.usage_ids), cursor.instant(made.expires_at)
+    return hold.id, made.owner, hold.amount, hold.floor, weeks, hold.identity, stamps[made.now], expires_at
 
 
 def _ended_hold(hold: HoldRow, stamps: dict[datetime, Any]) -> tuple[Any, ...]:

@@ -4,8 +4,8 @@ What students see of it is tested through HTTP. There, two processes race; here,
 """
 
 import asyncio
+import contextlib
 import time
-from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +15,8 @@ from apps.chat.call import ChatCall
 from apps.chat.relay.delivery import QUEUE_BYTES
 from apps.chat.relay.stopping import CLEAN_END_GRACE
 from apps.chat.runtime import ChatRuntime
-from apps.common import commit
 from apps.common.errors import InternalError, Unavailable
+from apps.conversations.spool import files, writer
 from apps.providers.adapters.protocol import UpstreamBroken, UpstreamRefused
 from apps.quotas.models import Hold
 from tests.chat.unit.desk import Desk
@@ -273,37 +273,45 @@ def kept_call(desk: Desk) -> ChatCall:
     return replace(call, principal=replace(call.principal, logging="full"))
 
 
-async def test_it_is_charged_once_its_text_is_on_disk(
-    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, monkeypatch: pytest.MonkeyPatch
+async def test_its_text_is_on_disk_before_it_is_charged(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     """A process that is killed right after the charge has not lost what was charged for."""
-    on_disk: Future[None] = Future()
-    monkeypatch.setattr(commit, "AFTER_SECONDS", SECONDS)
-    monkeypatch.setattr(ledger.spool, "append", lambda record: on_disk)
+    ledger.spool.stop()  # so that its own thread brings nothing to disk
+    on_disk: list[int] = []
+    ledger.plane.writer.before_each(lambda: on_disk.append(len(records_in(ledger))))
     upstream.say(piece("Hello"), FINISH, usage(200, 100), DONE)
     upstream.end()
     pump = pump_of(ledger, kept_call(desk))
     pump.start()
-    await read(pump, blocks=2)
 
-    assert await state_of(pump) == Hold.State.HELD
-    on_disk.set_result(None)
+    await read(pump)
     await ended(pump)
+
     assert await state_of(pump) == Hold.State.SETTLED
+    assert on_disk == [0, 1]  # before it was reserved and before it was settled
 
 
 async def test_a_disk_that_does_not_take_it_keeps_nobody_waiting(
     upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commit, "AFTER_SECONDS", 0.01)
-    monkeypatch.setattr(ledger.spool, "append", lambda record: Future())
+    monkeypatch.setattr(writer, "PATIENCE_SECONDS", 0.01)
     upstream.say(piece("Hello"), FINISH, usage(200, 100), DONE)
     upstream.end()
-    pump = pump_of(ledger, kept_call(desk))
-    pump.start()
+    with contextlib.closing(files.connect(ledger.spool.path)) as file:
+        file.execute("BEGIN IMMEDIATE")
+        pump = pump_of(ledger, kept_call(desk))
+        pump.start()
 
-    assert (await read(pump))[-1] == DONE
-    assert await state_of(pump) == Hold.State.SETTLED
+        assert (await read(pump))[-1] == DONE
+        assert await state_of(pump) == Hold.State.SETTLED
+
+    assert len(spooled(ledger)) == 1
+
+
+def records_in(runtime: ChatRuntime) -> list[Any]:
+    with contextlib.closing(files.connect(runtime.spool.path)) as file:
+        return file.execute("SELECT id FROM records").fetchall()
 
 
 # A client that leaves, or reads no more
