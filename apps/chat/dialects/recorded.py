@@ -1,6 +1,7 @@
 """The text of an answer as it is recorded, while it comes. Pure, and the same for every format."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 
 BETWEEN_CHOICES = "\n\n"
 
@@ -18,7 +19,15 @@ class RecordedText:
         if choice == 0:
             self._matched.append(text if matched_as is None else matched_as)
         self._choices[choice].append(text)
-        self.text_bytes += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        self.text_bytes += len(text) if text.isascii() else _size(text)
+
+    def extend(self, choice: int, texts: Iterable[str]) -> None:
+        """Add many pieces of which clients send back all."""
+        pieces = [text for text in texts if text]
+        if pieces:
+            self._choices[choice] += pieces
+            self._matched += pieces if choice == 0 else ()
+            self.text_bytes += _size("".join(pieces))
 
     def text(self) -> str:
         """The answer as people read it, one choice below the other."""
@@ -51,3 +60,7 @@ class RecordedText:
             starts[choice] = place
             place += self.length(choice) + len(BETWEEN_CHOICES)
         return starts
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))

@@ -46,8 +46,7 @@ def _finds_nothing(book: Rulebook, call: ChatCall) -> bool:
     texts = [field.text for field in fields]
     texts += [read.text for read in derived(fields)]
     try:
-        is_short = workers.is_short(texts, rules=len(book.rules))
-        return is_short and not any(book.matcher.found(text) for text in texts)
+        return workers.is_short(texts) and book.matcher.finds_nothing(texts)
     except EngineFailed:
         return False
 

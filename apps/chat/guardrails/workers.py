@@ -31,11 +31,10 @@ DEADLINE_BYTES = 32 * 1024
 LATEST = 1.0  # seconds of processor time, however much there is to look at
 PATIENCE = 4.0  # seconds on the clock, waiting for a thread and for a busy machine included
 # What is glanced at on the loop, in characters of ASCII, of which so many take half a millisecond. Any other text takes
-# some sixteen times as long, since it is folded; each further text adds as much as 512 characters, 24 for each rule.
+# some sixteen times as long, since it is folded; each further text adds as much as 512 characters.
 THREAD_ABOVE = 32_768
 _FOLDED = 16
 _EACH = 512
-_EACH_RULE = 24
 SHORT = 1_024  # bytes of an answer's events that are worked on there, whatever is found in them
 
 UNCHECKED = Counter(
@@ -55,10 +54,11 @@ class RulesUnavailable(Unavailable):
         )
 
 
-def is_short(texts: Sequence[str], *, rules: int) -> bool:
-    """Whether it can be seen on the loop that none of so many rules is found in these."""
-    more = (len(texts) - 1) * (_EACH + _EACH_RULE * rules)
-    return more + sum(len(text) * (1 if text.isascii() else _FOLDED) for text in texts) <= THREAD_ABOVE
+def is_short(texts: Sequence[str]) -> bool:
+    """Whether it can be seen on the loop that no rule is found in these texts."""
+    return (len(texts) - 1) * _EACH + sum(
+        len(text) * (1 if text.isascii() else _FOLDED) for text in texts
+    ) <= THREAD_ABOVE
 
 
 def deadline_of(size: int) -> float:
