@@ -29,7 +29,7 @@ class EventSplitter:
 
     @property
     def is_between(self) -> bool:
-        """Whether the next byte begins an event."""
+        """True if the next byte begins an event."""
         return not self._rest and not self._is_after_cr
 
     def feed(self, chunk: bytes) -> list[bytes]:
