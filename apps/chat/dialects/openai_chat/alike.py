@@ -1,7 +1,7 @@
-"""Events that differ from one another in their text alone, as nearly all of a stream do. Pure.
+"""Reads stream events that differ from one another only in their text, as nearly all do, without parsing each. Pure.
 
-What such events have in common is learned from one that was parsed: all before its text, and all behind. An event that
-begins and ends like it can only be the same with another text, if what is between is the inside of a JSON string.
+One parsed event teaches what they have in common: everything before its text, and everything behind. An event with the
+same beginning and end is the same with another text, provided that the part between is the inside of a JSON string.
 """
 
 import re
@@ -16,23 +16,23 @@ from apps.chat.dialects.recorded import RecordedText
 _CONTENT = re.compile(rb'"content"\s*:\s*"')
 _INSIDE = re.compile(rb'[^"\\\x00-\x1f]*(?:\\["\\/bfnrtu][^"\\\x00-\x1f]*)*')
 _DATA = b"data: "
-_OTHER = "\x7f"  # a text to try with, unlike that of the event
+_OTHER = "\x7f"  # a text to try, unlike that of the event
 
 
 class AlikeEvents:
-    """The events `before`, a text of this choice, `behind`."""
+    """Events that consist of `before`, a text of this choice, and `behind`."""
 
     __slots__ = ("_between", "_end", "_least", "_start", "_stop", "before", "behind", "choice")
 
     def __init__(self, before: bytes, behind: bytes, *, choice: int) -> None:
         self.before, self.behind, self.choice = before, behind, choice
         self._start, self._stop = len(before), -len(behind)
-        self._least = len(before) + len(behind)  # or beginning and end would be the same bytes
+        self._least = len(before) + len(behind)  # otherwise beginning and end would overlap
         self._end = behind + b"\n\n"
         self._between = self._end + before
 
     def record(self, block: bytes, recorded: RecordedText) -> bool:
-        """Record a block of such events and of nothing else; False if it is not one."""
+        """Record a block that consists only of such events. False if it does not."""
         if not block.startswith(self.before) or not block.endswith(self._end) or len(block) < self._least + 2:
             return False
         inside = block[self._start : self._stop - 2]
@@ -47,31 +47,31 @@ class AlikeEvents:
         return text is not None
 
     def texts(self, events: Sequence[bytes]) -> list[str] | None:
-        """The texts of events that begin and end like these; None if one of them is something else after all."""
+        """The texts of events that begin and end like these. None if one of them is something else."""
         if min(map(len, events)) < self._least:
             return None
         return _texts([event[self._start : self._stop] for event in events])
 
 
 def _texts(pieces: Sequence[bytes]) -> list[str] | None:
-    """What these stand for, if each is the inside of a JSON string.
+    """The decoded texts, if each piece is the inside of a JSON string; else None.
 
-    A list of strings, as many as there are pieces, has no other quotation marks than those around them: any within a
-    piece would have ended its string and begun another, unless the one that ends a piece is escaped.
+    All pieces are parsed as one list. A quotation mark within a piece would end its string and begin another, which
+    changes the number of strings; only an escaped one at the end of a piece would not.
     """
     joined = b'","'.join(pieces)
     if b'\\","' in joined:
         return None
     try:
         texts: list[str] = orjson.loads(b'["' + joined + b'"]')
-        "".join(texts)  # strings, every one
+        "".join(texts)  # raises unless all of them are strings
     except (orjson.JSONDecodeError, TypeError):
         return None
     return texts if len(texts) == len(pieces) else None
 
 
 def learned(event: bytes, payload: dict[str, Any]) -> AlikeEvents | None:
-    """What other events may have in common with this one; None if it does more than to bring a text."""
+    """What other events may have in common with this one. None if it does more than carry a text."""
     if not event.startswith(_DATA) or b"\n" in event or payload.get("usage") or not _brings_text(payload):
         return None
     (choice,) = payload["choices"]

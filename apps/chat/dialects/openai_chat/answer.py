@@ -1,6 +1,6 @@
-"""What a chat completion is, read on the side while its bytes pass.
+"""Reads a chat completion while its bytes pass.
 
-Complete events are relayed as they were. Those that are no valid JSON are dropped, since clients would choke on them.
+Complete events are relayed as they were. Those with invalid JSON are dropped, since clients would fail on them.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ _MAX_COUNT = 2**40
 
 
 def read_usage(usage: Any) -> Tokens | None:
-    """The usage that a provider reports, or None if it is not made of sane counts."""
+    """The usage that a provider reports, or None if it does not consist of sane counts."""
     if not isinstance(usage, dict):
         return None
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
@@ -64,7 +64,7 @@ class _Reader:
         self.usage: Tokens | None = None
         self.is_done = False
         self._size = 0
-        self._counted_bytes = 0  # of the text, when usage was reported
+        self._counted_bytes = 0  # size of the text when usage was reported
 
     @property
     def is_usage_final(self) -> bool:
@@ -82,12 +82,12 @@ class _Reader:
 
 
 class StreamReader(_Reader):
-    """Reads a stream. `wants_usage`: whether the client asked for the usage event, which we always ask for.
+    """Reads a stream. `wants_usage`: whether the client asked for the usage event, which we always request.
 
-    Events that differ from an earlier one in their text alone are read many at a time, without being parsed whole.
+    Events that differ from an earlier one only in their text are read many at a time, without being parsed.
     """
 
-    lessons = 2  # after so many forms of event that did not come again, none is learned any more
+    lessons = 2  # after so many forms of event that did not recur, stop learning
 
     def __init__(self, *, wants_usage: bool) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class StreamReader(_Reader):
         self.dropped = 0
 
     def feed(self, chunk: bytes) -> bytes:
-        """Take bytes in any cut; give back complete events to relay. Raises UpstreamBroken."""
+        """Take any chunk, and return complete events to relay. Raises UpstreamBroken."""
         self._count(chunk)
         if self._alike is not None and self._events.is_between and self._alike.record(chunk, self.recorded):
             self._lessons_left = self.lessons
@@ -115,7 +115,7 @@ class StreamReader(_Reader):
         return joined(kept)
 
     def _read(self, events: list[bytes], kept: list[bytes]) -> None:
-        """Read events in order, and add those to `kept` that are to be relayed."""
+        """Read events in order, and add to `kept` those to relay."""
         run: list[bytes] = []
         for event in events:
             alike = self._alike
@@ -160,7 +160,7 @@ class StreamReader(_Reader):
         return is_kept
 
     def _note(self, payload: Any) -> bool:
-        """Read an event; True if it is to be relayed."""
+        """Read an event. Returns whether to relay it."""
         if payload.get("error"):
             raise UpstreamBroken("The provider reported an error within the stream.")
         choices = payload.get("choices") or ()
@@ -199,7 +199,7 @@ class PlainReader(_Reader):
         self._parts: list[bytes] = []
 
     def feed(self, chunk: bytes) -> bytes:
-        """Take bytes; nothing is relayed before the whole answer is there. Raises UpstreamBroken."""
+        """Take any chunk. Returns nothing, since a plain answer is relayed whole. Raises UpstreamBroken."""
         self._count(chunk)
         self._parts.append(chunk)
         return b""
