@@ -81,8 +81,7 @@ def disconnect() -> None:
 def cache_and_sessions(env: Env) -> tuple[dict[str, Any], str]:
     """Django's `CACHES` and `SESSION_ENGINE`.
 
-    Sessions always live in the database. Redis, if configured, only caches them, so that an outage of Redis signs
-    nobody out.
+    Sessions always live in the database. Redis, if configured, only caches them, so its outages sign nobody out.
     """
     url = env.redis_url.get_secret_value()
     if not url:

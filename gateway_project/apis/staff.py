@@ -39,9 +39,7 @@ class OpenApiDocument(SpectacularJSONAPIView):
 
 
 class Nothing(APIView):
-    """Every other address. It answers strangers with the same 401 as a real address, so that they cannot probe for
-    those.
-    """
+    """Every other address. Strangers get the same 401 as at a real one, so that they cannot probe for addresses."""
 
     schema = None
 

@@ -21,9 +21,7 @@ from gateway_project.apply.wanted import Row
 
 
 def plan(document: Document, file: File, *, environment: Mapping[str, str], prune: bool, now: datetime) -> list[Change]:
-    """The changes that make the database agree with the file, in the order to make them. Raises Mistakes, with all of
-    them.
-    """
+    """The changes that make the database agree with the file, in order. Raises Mistakes, with all of them."""
     rows = list(wanted.rows(file))
     members, mistakes = people.rows(document, file, prune=prune)
     decided, wrong = decisions.plan(document, file, prune=prune, now=now)

@@ -23,9 +23,7 @@ class TrustedProxies:
         self._networks: list[Network] = [ipaddress.ip_network(network) for network in networks]
 
     def seen_through(self, scope: Scope) -> Scope:
-        """The request as the client made it. Forwarding headers are removed, whether a proxy or somebody else sent
-        them.
-        """
+        """The request as the client made it. Forwarding headers are removed, no matter who sent them."""
         told = [(name, value) for name, value in scope["headers"] if name[:12] == b"x-forwarded-" or name in _OTHERS]
         if not told:
             return scope

@@ -76,8 +76,6 @@ def is_host(value: bytes) -> bool:
 
 @lru_cache(maxsize=256)
 def _named(connection: bytes) -> frozenset[bytes]:
-    """The headers that Connection names, except its own options and the framing headers that the parser has already
-    used.
-    """
+    """The headers that Connection names, except its own options and the framing that the parser has already used."""
     names = frozenset(name.strip().lower() for name in connection.split(b","))
     return names - {b"close", b"keep-alive", b""} - _FRAMING

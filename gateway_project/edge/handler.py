@@ -9,12 +9,12 @@ import io
 import logging
 import time
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
@@ -39,8 +39,25 @@ logger = logging.getLogger(__name__)
 REST_SECONDS = 0.9  # shorter than any Retry-After
 
 
-class DataRequest(ASGIRequest):
-    """A request of the student API. `apps.dataplane.requests.StudentRequest` lists its attributes."""
+class DataRequest(HttpRequest):
+    """A request of the student API. `apps.dataplane.requests.StudentRequest` lists its attributes.
+
+    Django's ASGI request copies every header into META under another name, while views here read one or two.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.path = self.path_info = scope["path"]
+        self.method = scope["method"].upper()
+        self.resolver_match = None
+
+    @cached_property
+    def META(self) -> dict[str, Any]:  # type: ignore[override]
+        return ASGIRequest({**self.scope, "query_string": b""}, io.BytesIO()).META
+
+    def header(self, name: bytes) -> str | None:
+        found = [value for other, value in self.scope["headers"] if other == name]
+        return b",".join(found).decode("latin-1") if found else None
 
 
 class _Overloaded(HttpResponse):
@@ -107,11 +124,7 @@ class DataPlaneHandler:
 
 
 def _request(scope: Scope, request_id: str) -> Any:
-    try:
-        request: Any = DataRequest(scope, io.BytesIO())
-    except UnicodeDecodeError:
-        # No view reads the query string, so one that is not UTF-8 is dropped.
-        request = DataRequest({**scope, "query_string": b""}, io.BytesIO())
+    request: Any = DataRequest(scope)
     request.request_id = request_id
     request.trace = tracing.continued(scope["headers"])
     tracing.current.set(request.trace)

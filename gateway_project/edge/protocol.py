@@ -205,9 +205,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _look(self) -> None:
-        """The deadline has passed. Abort unless the headers are complete and enough of the body has arrived since last
-        time.
-        """
+        """The deadline has passed: abort unless the headers, or enough of the body since last time, have arrived."""
         self._deadline = None
         if self._is_in_headers or self._received < self._expected:
             self.abort()

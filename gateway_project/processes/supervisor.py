@@ -1,8 +1,7 @@
 """The supervisor: starts the web processes and, when embedded, one Celery process, and restarts them when they die.
 
-It binds the socket and shares it with the web processes, so that connections wait, and do not fail, while one of them
-restarts. Each child holds one end of a pipe: when the supervisor dies for any reason, the pipe closes and the children
-stop.
+It binds the socket and shares it with the web processes, so that connections wait, and do not fail, while one restarts.
+Each child holds one end of a pipe: when the supervisor dies for any reason, the pipe closes and the children stop.
 """
 
 import logging

@@ -62,9 +62,7 @@ class DrainingServer(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _let_go(self) -> None:
-        """After everything is settled: give clients a moment to receive the last bytes, then drop those that do not
-        read.
-        """
+        """After everything is settled: give clients a moment for the last bytes, then drop those that do not read."""
         if self.server_state.tasks:
             await asyncio.wait(set(self.server_state.tasks), timeout=LAST_BYTES_SECONDS)
         for connection in list(self.server_state.connections):

@@ -1,9 +1,9 @@
-"""The rule engine: RE2, so every match takes time linear in the text.
+r"""The rule engine. It uses RE2, so every match takes time linear in the text.
 
-Pure: no Django, no I/O. A rule is looked for in the raw text and in its folded copies (`normalize`), and `\\b`, `\\w`,
-`\\d` and `\\s` mean Unicode (`unicode_words`). A set finds which patterns occur in a text in one pass; the few that do
-are then located one by one. Every set carries a sentinel that matches any text: RE2's Python binding answers `None` for
-"nothing matched" and for "the engine gave up", and a filter that cannot tell the two apart lets everything through.
+Pure: no Django, no I/O. A rule is searched for in the raw text and in its folded copies (`normalize`), and `\b`, `\w`,
+`\d` and `\s` mean Unicode (`unicode_words`). A set finds in one pass which patterns occur in a text; the few that do
+are then located one by one. Every set contains a sentinel that matches any text, because RE2's Python binding answers
+`None` both for "nothing matched" and for "the engine gave up", and the second must not let a text through.
 """
 
 from bisect import bisect_left
@@ -17,7 +17,7 @@ import re2
 from apps.rules.engine import prefilter
 from apps.rules.engine.compiled import Form, Prepared, prepared
 from apps.rules.engine.cost import MAX_PATTERN_LENGTH, Cost, TooCostly, admit, check
-from apps.rules.engine.normalize import Folded, FoldedCopy, Span, fold
+from apps.rules.engine.normalize import Folded, FoldedCopy, Span, fold, is_left_alone
 from apps.rules.engine.pattern import BadPattern
 from apps.rules.engine.re2_limits import compiled_set, gently
 
@@ -39,19 +39,22 @@ __all__ = [
 ]
 
 MAX_SPANS = 20
+# Between texts that are looked at as one. It is no letter, and is spelled alike in all texts: so a word boundary lies
+# beside it where it lay at the end of a text.
+_SEAM = "|"
 SET_SIZE = 10_000  # of RE2's instructions in one set: some 4 ms, during which the event loop waits
 Validator = Callable[[str], bool]
 
 
 class EngineFailed(Exception):
-    """The engine gave up on a text. Whoever asked must treat the text as not checked."""
+    """The engine gave up on a text. The caller must treat the text as not checked."""
 
 
 def width(pattern: str) -> int | None:
     """The longest match in characters of a folded copy; None if there is no limit.
 
-    A boundary or an anchor at the end of a match is decided by the character that follows. In a text that goes on, a
-    match that reaches to the end so far may still turn out to be none.
+    The character after a match decides a boundary or an anchor at its end. In a text that goes on, a match that reaches
+    the end so far may therefore turn out to be none.
     """
     return prepared(pattern).width
 
@@ -60,13 +63,16 @@ class Matcher:
     """A compiled, immutable set of patterns. Matching is thread-safe and lets other threads run."""
 
     def __init__(self, patterns: Sequence[str], validators: Sequence[Validator | None] = ()) -> None:
-        """A match of a pattern counts only if the validator at its position, if there is one, says so of the match.
+        """A match of a pattern counts only if the validator at the pattern's position, if any, accepts it.
 
-        Raises re2.error or BadPattern if a pattern is wrong, re2.error if the set needs too much memory.
+        Raises re2.error or BadPattern if a pattern is wrong, and re2.error if the set needs too much memory.
         """
         ready = [prepared(pattern) for pattern in patterns]
         self._index = prefilter.Index([pattern.words for pattern in ready])
         self._empty = {position for position, pattern in enumerate(ready) if pattern.is_empty}
+        anchored = [position for position, pattern in enumerate(ready) if pattern.is_anchored]
+        self._anchored = [position for position in anchored if not ready[position].words]
+        self._unanchored = frozenset(range(len(ready))).difference(anchored)
         self._native = _Searcher(ready, attrgetter("native"))
         self._spelled = _Searcher(ready, attrgetter("spelled"))
         self._validators = tuple(validators) or (None,) * len(patterns)
@@ -83,10 +89,30 @@ class Matcher:
             candidates.update(searcher.confirmed([p for p in likely if p not in candidates], copy))
         return [position for position in sorted(candidates) if self._counts(position, folded)]
 
-    def spans(self, position: int, text: str | Folded, *, start: int = 0, most: int = MAX_SPANS) -> list[Span]:
-        """Where in the original text one pattern occurs from `start` on, at most so many times, in order.
+    def finds_nothing(self, texts: Sequence[str]) -> bool:
+        """Whether one look over all these texts shows that no pattern occurs in any. Raises EngineFailed.
 
-        Places found in several copies are one place if they overlap. What is before `start` counts as context.
+        False proves nothing: a match may lie across two texts, or not be one for its validator.
+        """
+        joined = _SEAM.join(texts)
+        copies = [] if is_left_alone(joined) else _copies(texts)
+        ascii = _SEAM.join(copy.text for copy in copies if copy.is_ascii) if copies else joined
+        others = [copy for copy in copies if not copy.is_ascii]
+        (likely,) = self._index.candidates([_SEAM.join((ascii, *(copy.text for copy in others)))])
+        if self._anchored or not self._unanchored.issuperset(likely):
+            apart = [*self._anchored, *(position for position in likely if position not in self._unanchored)]
+            if any(self._searcher(copy).confirmed(apart, copy) for copy in copies or _copies(texts)):
+                return False
+            likely = [position for position in likely if position in self._unanchored]
+        if not self._native.finds_nothing(ascii.encode(), likely):
+            return False
+        spelled = _SEAM.encode().join(copy.haystack for copy in others)
+        return not others or self._spelled.finds_nothing(spelled, likely)
+
+    def spans(self, position: int, text: str | Folded, *, start: int = 0, most: int = MAX_SPANS) -> list[Span]:
+        """The places in the original text where one pattern occurs, from `start` on, at most `most`, in order.
+
+        Overlapping places of several copies are merged into one. Text before `start` counts as context.
         """
         folded = fold(text) if isinstance(text, str) else text
         spans = [
@@ -97,7 +123,7 @@ class Matcher:
         return _merged(spans)[:most]
 
     def _counts(self, position: int, folded: Folded) -> bool:
-        """A validator has the last word, and a place that holds nothing is no match."""
+        """Leaves out patterns whose matches are all empty or refused by the validator."""
         if self._validators[position] is None and position not in self._empty:
             return True
         return any(next(self._matches(position, copy), None) for copy in folded.copies)
@@ -113,7 +139,7 @@ class Matcher:
 
 
 class _Searcher:
-    """The patterns as they are written for one kind of text. Those without words are looked for together, in sets."""
+    """The patterns as written for one kind of text. Those without words are searched for together, in sets."""
 
     def __init__(self, patterns: Sequence[Prepared], form: Callable[[Prepared], Form]) -> None:
         self._patterns = tuple(patterns)
@@ -124,7 +150,7 @@ class _Searcher:
         return self._form(self._patterns[position]).compiled
 
     def _parts(self) -> Iterator[tuple[int, ...]]:
-        """The positions of the patterns without words, for each set."""
+        """The positions of the patterns without words, a tuple for each set."""
         part: list[int] = []
         size = 0
         for position, pattern in enumerate(self._patterns):
@@ -143,8 +169,15 @@ class _Searcher:
         return compiled_set([self._form(self._patterns[position]).source for position in part])
 
     def found(self, copy: FoldedCopy) -> list[int]:
-        """Those without words that match."""
+        """The patterns without words that match."""
         return [position for part, together in self._sets for position in self._found(part, together, copy)]
+
+    def finds_nothing(self, haystack: bytes, likely: Sequence[int]) -> bool:
+        """Whether nothing occurs in it, of the patterns with words only the likely ones. False proves nothing."""
+        if self._located(likely, haystack):
+            return False
+        # Only the sentinel matches; without it the engine gave up, and somebody must look properly.
+        return all(together.Match(haystack) == [0] for _, together in self._sets)
 
     def _found(self, part: Sequence[int], together: Any, copy: FoldedCopy) -> Sequence[int]:
         matched = together.Match(copy.haystack)
@@ -154,13 +187,16 @@ class _Searcher:
 
     def confirmed(self, positions: Sequence[int], copy: FoldedCopy) -> list[int]:
         """Those of these that match, looked for one by one."""
+        return self._located(positions, copy.haystack)
+
+    def _located(self, positions: Sequence[int], haystack: bytes) -> list[int]:
         try:
-            return [position for position in positions if self._single(position).search(copy.haystack) is not None]
+            return [position for position in positions if self._single(position).search(haystack) is not None]
         except re2.error as error:
             raise EngineFailed("The rule engine could not search the text.") from error
 
     def matches(self, position: int, copy: FoldedCopy, start: int) -> Iterator[Span]:
-        """Where one pattern matches, in characters of the copy. Places that hold nothing are left out."""
+        """Where one pattern matches, in characters of the copy. Empty matches are left out."""
         at, place = copy.place(start), start
         for match in self._single(position).finditer(copy.haystack, at):
             first, last = match.span()
@@ -171,13 +207,17 @@ class _Searcher:
                 yield Span(begin, place)
 
 
+def _copies(texts: Sequence[str]) -> list[FoldedCopy]:
+    return [copy for text in texts for copy in fold(text).copies]
+
+
 def _place(copy: FoldedCopy, start: int) -> int:
-    """The first character of a copy that comes from `start` of the original or later."""
+    """The first character of a copy that comes from `start` of the original or from a later place."""
     return bisect_left(range(len(copy.text)), start, key=copy.origin) if start else 0
 
 
 def _merged(spans: list[Span]) -> list[Span]:
-    """In order; those that overlap as one."""
+    """The spans in order, with overlapping ones merged."""
     merged: list[Span] = []
     for span in sorted(spans, key=lambda span: (span.start, span.end)):
         if merged and span.start < merged[-1].end:

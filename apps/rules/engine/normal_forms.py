@@ -1,4 +1,4 @@
-"""The steps of folding, in the order in which they are taken, and the tables that they go by. Pure."""
+"""The steps of folding, in their order, and the tables that they use. Pure."""
 
 import re
 import unicodedata
@@ -18,7 +18,7 @@ from apps.rules.engine.lookalikes import (
 )
 from apps.rules.engine.steps import EVERYTHING, JOINING, Collapsing, Normalising, Rewriting, Spelling, Step, marks
 
-MAX_MARKS = 30  # of combining characters in a row: putting them in order takes quadratic time
+MAX_MARKS = 30  # combining characters in a row: ordering them takes quadratic time
 
 
 def _digits() -> dict[str, str]:
@@ -34,14 +34,14 @@ _ACCENTS = re.compile("[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20
 
 
 def _bare(text: str) -> str:
-    """Without the marks of Latin, Greek and Cyrillic. Those of other scripts are letters in their own right."""
+    """Strip the marks of Latin, Greek and Cyrillic. Those of other scripts are letters in their own right."""
     apart = unicodedata.normalize("NFD", text)
     bare = _ACCENTS.sub("", apart)
     return text if len(bare) == len(apart) else unicodedata.normalize("NFC", bare)
 
 
 def _reversed(overridden: str) -> str:
-    """What stands after a right-to-left override, and before its end, is read from the other end."""
+    """Reverse the text between a right-to-left override and its end."""
     return overridden.strip(_OVERRIDE)[::-1]
 
 
@@ -56,7 +56,7 @@ _CYRILLIC_WORD = re.compile("[\u0400-\u052f]+")
 
 
 def _unmixed(word: str) -> str:
-    """A word that mixes scripts in the script that it seems to be in. A word of one script stays as it is."""
+    """Write a word that mixes scripts in the script that it imitates. A word of one script stays as it is."""
     if word.isascii() or _ASCII_LETTER.search(word) is None:
         return word
     latin = word.translate(_LATIN_FOR)
@@ -70,12 +70,12 @@ _UPRIGHT = str.maketrans(FLIPPED | FLIPPED_ASCII)
 
 
 def _upright(flipped: str) -> str:
-    """What is written upside down is read from the other end."""
+    """Turn upside-down text the right way up. It reads from right to left."""
     return flipped.translate(_UPRIGHT)[::-1]
 
 
 def _unseen() -> dict[str, str]:
-    """Characters that cannot be seen, and what those stand for that only machines see."""
+    """Invisible characters, which are dropped, except those that stand for ASCII that only machines see."""
     controls = [chr(number) for number in range(0xA0) if unicodedata.category(chr(number)) == "Cc"]
     table = dict.fromkeys((control for control in controls if not control.isspace()), "")
     ranges = (
@@ -99,7 +99,7 @@ def _unseen() -> dict[str, str]:
 
 
 def _alphabets() -> dict[str, str]:
-    """Letters in circles and squares that NFKC leaves alone, flags, small capitals."""
+    """Letters in circles and squares that NFKC leaves alone, flags, and small capitals."""
     table = dict(SMALL_CAPITALS)
     for first, alphabet in (
         (0x1F150, "A"),
@@ -114,7 +114,7 @@ def _alphabets() -> dict[str, str]:
 
 
 def _long() -> dict[str, str]:
-    """Characters that NFKC makes more than four of, and the four that are kept of them."""
+    """Characters that NFKC turns into more than four, with the first four of these."""
     return {character: _compatible(character)[:4] for character in "㌇㌕㌖㌗㌙㌚㌠㌫㌮㌲㌴㌶㍇㍊㍖㎮㎯\ufdfa\ufdfb"}
 
 
@@ -176,5 +176,5 @@ _ASCII_WORK = re2.compile(rf"[\x00-\x1f\x7f]|  |{_SET_APART_ASCII}")
 
 
 def is_plain(text: str) -> bool:
-    """Whether the ASCII steps leave a text as it is. One quick look, for most texts are such."""
+    """True if the ASCII steps leave a text as it is. Fast, since most texts are plain."""
     return _ASCII_WORK.search(text.encode()) is None

@@ -1,7 +1,7 @@
-"""The kinds of steps that fold a text. Each takes a text and gives one, and can tell what of the one became what.
+"""The kinds of steps that fold a text. Each turns a text into another, and can trace what came from where.
 
-Pure. Each takes time linear in the text, however hostile: a step looks first whether there is anything for it to do,
-and what it does is left to C. `trace` is slower; it is asked only about texts in which something was found.
+Pure. Each takes time linear in the text, however hostile: a step looks first whether it has anything to do, and leaves
+the work to C. `trace` is slower; it is called only for texts in which something was found.
 """
 
 import re
@@ -22,7 +22,7 @@ class Step(Protocol):
     def __call__(self, text: str) -> str: ...
 
     def trace(self, text: str) -> list[Range]:
-        """For each character of the result, the range of the text that became it."""
+        """For each character of the result, the range of the text that it came from."""
 
 
 class Spelling:
@@ -35,7 +35,7 @@ class Spelling:
         self._hint = re2.compile(f"[{''.join(map(quote, table))}]")
 
     def __call__(self, text: str) -> str:
-        """A missing key costs an exception in `translate`, so the table it gets names every character of the text."""
+        # A missing key costs an exception in `translate`, so the table gets every character of the text.
         if self._hint.search(text) is None:
             return text
         distinct = set(text)
@@ -61,9 +61,9 @@ class Rewriting:
         hint: str,
         keeps_order: bool = True,
     ) -> None:
-        """What `new` makes of a match comes, character by character, from those `places` in the match.
+        """`new` makes the replacement of a match. `places` says from where in the match each of its characters comes.
 
-        The hint is a quick pattern, for RE2, without which the other cannot match.
+        `hint` is a cheap pattern for RE2. Where it does not match, `pattern` cannot match either.
         """
         self._pattern = re.compile(pattern)
         self._new = new
@@ -74,7 +74,7 @@ class Rewriting:
     def __call__(self, text: str) -> str:
         if self._hint.search(text) is None:
             return text
-        new = cache(self._new)  # texts repeat their words
+        new = cache(self._new)  # words repeat within a text
         return self._pattern.sub(lambda match: new(match.group()), text)
 
     def trace(self, text: str) -> list[Range]:
@@ -100,7 +100,7 @@ class Normalising:
         return self._normal(text)
 
     def trace(self, text: str) -> list[Range]:
-        """Cluster by cluster: no character outside of a cluster changes what becomes of it."""
+        """Works by cluster: no character outside a cluster changes what becomes of it."""
         ranges: list[Range] = []
         made = []
         for match in _clusters().finditer(text):
@@ -111,9 +111,9 @@ class Normalising:
 
 
 class Collapsing:
-    """White space: a run of it becomes a space, or a line break if it holds at least two.
+    """Turns each run of white space into a space, or into a line break if it holds at least two of them.
 
-    A line that is wrapped goes on; a paragraph ends.
+    So wrapped lines are joined, and paragraphs stay apart.
     """
 
     keeps_order = True
@@ -123,7 +123,7 @@ class Collapsing:
     _WIDE = (
         "\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
     )
-    _PARAGRAPH = "\x1e"  # white space, of which none is left by then
+    _PARAGRAPH = "\x1e"  # itself white space, of which none is left by then
 
     def __call__(self, text: str) -> str:
         for other in self._OTHERS if text.isascii() else self._OTHERS + self._WIDE:
@@ -148,26 +148,26 @@ class Collapsing:
 
 
 def _without_doubles(text: str, character: str) -> str:
-    """Each round shortens the runs to an eighth or so, so that all rounds together are linear."""
+    # Each round shortens runs to about an eighth, so that all rounds together are linear.
     while character * 2 in text:
         text = text.replace(character * 4, character).replace(character * 2, character)
     return text
 
 
-# Marks, and the two half-width ones that become marks.
+# Marks, and the two half-width characters that become marks.
 JOINING = r"[\pM\x{ff9e}\x{ff9f}]"
-# Every character beyond ASCII that may need folding: ideographs above U+20000 and private ones do not.
+# All characters beyond ASCII that may need folding: not ideographs above U+20000, and not private ones.
 EVERYTHING = "".join(map(chr, [*range(0x80, 0xD800), *range(0xE000, 0x20000), *range(0xE0000, 0xE01F0)]))
 
 
 @cache
 def marks() -> str:
-    """All of them, as ranges for Python's `re`, which does not know classes."""
+    """All of them as ranges, since Python's `re` has no Unicode classes."""
     return "".join(f"{run.group()[0]}-{run.group()[-1]}" for run in re2.finditer(JOINING + "+", EVERYTHING))
 
 
 @cache
 def _clusters() -> re.Pattern[str]:
-    """A character with all that can join it: marks, and the later letters of a Hangul syllable."""
+    """A character with everything that can join it: marks, and the later letters of a Hangul syllable."""
     joins = f"{marks()}\u1160-\u11ff\ud7b0-\ud7ff\U00011930\U000113b8-\U000113c9\U00016d67"
     return re.compile(f"[^{joins}]?[{joins}]+|[^{joins}]", re.DOTALL)

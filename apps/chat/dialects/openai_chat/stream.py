@@ -1,4 +1,4 @@
-"""The events of a streamed chat completion, taken apart for the guard and put together again. Pure."""
+"""Takes the events of a streamed chat completion apart for the guard, and rebuilds them. Pure."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -14,8 +14,8 @@ from apps.common.sse import data_of
 
 CHANNELS = ("content", "refusal", "reasoning_content", "reasoning")
 _CALLS = ("tool_calls", "function_call")
-_OLD_CALL = -1  # the key of a call of the older kind, of which there is one
-_TEXTS = ("name", "arguments", "input")  # of a call, which come bit by bit
+_OLD_CALL = -1  # the key of the only call of the older kind
+_TEXTS = ("name", "arguments", "input")  # fields of a call that come in pieces
 _ENDS = re.compile(rb'"finish_reason"\s*:\s*"')
 _FRAME = ("id", "object", "created", "model")
 _NOT_BESIDE: tuple[str, ...] = ("choices", "usage")
@@ -23,7 +23,7 @@ _NOTHING_NEW = LABELS | {"created"}
 
 
 class StreamEditor:
-    """Events of our own look like the last one that came."""
+    """New events look like the last one that came."""
 
     channels: Sequence[str] = CHANNELS
 
@@ -45,7 +45,7 @@ class StreamEditor:
         return self._event(choice, texts)
 
     def whole(self, choice: int, key: int, pieces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """A tool call as it would have come in one piece: texts go on, all else is as it was said last."""
+        """A tool call as if it had come in one piece: texts are joined, and of all else the last value counts."""
         held: dict[str, Any] = {}
         for piece in pieces:
             _add(held, piece)
@@ -62,7 +62,7 @@ class StreamEditor:
 
 
 class ChatEvent:
-    """An event. One without choices, such as the usage, comes behind all text."""
+    """An event. One without choices, such as the usage, comes after all text."""
 
     def __init__(self, payload: dict[str, Any]) -> None:
         self._payload = payload
@@ -99,7 +99,7 @@ def _part(choice: dict[str, Any]) -> Part:
 
 
 def _is_rest(key: str, value: Any) -> bool:
-    """Also what is no text in the place of one."""
+    """Includes values that are not text where text belongs."""
     return not isinstance(value, str | None) if key in CHANNELS else key not in _CALLS
 
 
@@ -114,7 +114,7 @@ def _pieces(delta: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:
 
 
 def _rebuilt(choice: dict[str, Any], part: Part) -> dict[str, Any] | None:
-    """What of a choice goes out with its event; None if all that it brought is held."""
+    """What of a choice is sent with its event. None if all that it brought is held back."""
     delta = choice.get("delta") or {}
     released = {one.channel: one.text for one in part.deltas}
     made = dict(part.rest["delta"])
@@ -144,7 +144,7 @@ def without_logprobs(answer: dict[str, Any], positions: Collection[str | int]) -
 
 
 class _Pieces(list[str]):
-    """A text that comes piece by piece, so that its length costs nothing until it is put together."""
+    """A text in pieces, so that its length costs nothing before they are joined."""
 
 
 def _add(held: dict[str, Any], piece: Mapping[str, Any]) -> None:
