@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import orjson
 
 from apps.chat.call import ChatCall
-from apps.chat.dialects.protocol import AnswerEvent, Delta, Part
+from apps.chat.dialects.protocol import AnswerEvent, Delta, EventPart
 from apps.chat.dialects.recorded import RecordedText
 from apps.chat.guardrails import workers
 from apps.chat.guardrails.answers import AnswerRules, Examined
@@ -121,7 +121,7 @@ class Guard:
             return before
         return [*before, made]
 
-    def _part(self, part: Part, before: list[bytes]) -> Part:
+    def _part(self, part: EventPart, before: list[bytes]) -> EventPart:
         """What of a part is sent with its event. What is sent before that is added to `before`."""
         held = self._held[part.choice]
         taken = [replace(delta, text=self._released(delta, held.take(delta))) for delta in part.deltas]
@@ -142,7 +142,7 @@ class Guard:
             raise AnswerBlocked(released.block)
         return released.text
 
-    def _looked_at(self, part: Part) -> Any:
+    def _looked_at(self, part: EventPart) -> Any:
         """Check the rest of a part. A match that began in an earlier event blocks, since its beginning was sent."""
         fields = self._dialect.answer_fields(part.rest)
         if not fields:

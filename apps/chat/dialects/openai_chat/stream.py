@@ -9,7 +9,7 @@ import orjson
 from apps.chat.dialects.fields import BESIDE
 from apps.chat.dialects.openai_chat.choices import index_of
 from apps.chat.dialects.openai_chat.fields import LABELS
-from apps.chat.dialects.protocol import Delta, Part
+from apps.chat.dialects.protocol import Delta, EventPart
 from apps.common.sse import data_of
 
 CHANNELS = ("content", "refusal", "reasoning_content", "reasoning")
@@ -22,7 +22,7 @@ _NOT_BESIDE: tuple[str, ...] = ("choices", "usage")
 _NOTHING_NEW = LABELS | {"created"}
 
 
-class StreamEditor:
+class ChatStreamEditor:
     """New events look like the last one that came."""
 
     channels: Sequence[str] = CHANNELS
@@ -68,10 +68,10 @@ class ChatEvent:
         self._payload = payload
         self._choices: Sequence[dict[str, Any]] = payload.get("choices") or ()
         beside = {key: value for key, value in payload.items() if key not in _NOT_BESIDE}
-        self.parts: Sequence[Part] = [Part(choice=BESIDE, rest=beside), *map(_part, self._choices)]
+        self.parts: Sequence[EventPart] = [EventPart(choice=BESIDE, rest=beside), *map(_part, self._choices)]
         self.waits = not self._choices
 
-    def rebuilt(self, parts: Sequence[Part]) -> bytes | None:
+    def rebuilt(self, parts: Sequence[EventPart]) -> bytes | None:
         beside, *others = parts
         if not self._choices:
             kept = {key: self._payload[key] for key in _NOT_BESIDE if key in self._payload}
@@ -83,10 +83,10 @@ class ChatEvent:
         return None
 
 
-def _part(choice: dict[str, Any]) -> Part:
+def _part(choice: dict[str, Any]) -> EventPart:
     index, delta = index_of(choice), choice.get("delta") or {}
     texts = {key: text for key in CHANNELS if isinstance(text := delta.get(key), str) and text}
-    return Part(
+    return EventPart(
         choice=index,
         deltas=[Delta(index, key, text) for key, text in texts.items()],
         pieces=_pieces(delta),
@@ -113,7 +113,7 @@ def _pieces(delta: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:
     return pieces
 
 
-def _rebuilt(choice: dict[str, Any], part: Part) -> dict[str, Any] | None:
+def _rebuilt(choice: dict[str, Any], part: EventPart) -> dict[str, Any] | None:
     """What of a choice is sent with its event. None if all that it brought is held back."""
     delta = choice.get("delta") or {}
     released = {one.channel: one.text for one in part.deltas}
