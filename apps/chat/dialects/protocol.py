@@ -70,7 +70,7 @@ class Delta(NamedTuple):
     text: str
 
 
-class Part(NamedTuple):
+class EventPart(NamedTuple):
     """What an event brings to one choice, or outside of all choices.
 
     `deltas` are held back as far as rules need. `pieces` belong to what no client can use before it is complete, such
@@ -87,10 +87,10 @@ class Part(NamedTuple):
 class AnswerEvent(Protocol):
     """An event of a stream, taken apart. One that `waits` must not overtake text that is held back."""
 
-    parts: Sequence[Part]
+    parts: Sequence[EventPart]
     waits: bool
 
-    def rebuilt(self, parts: Sequence[Part]) -> bytes | None:
+    def rebuilt(self, parts: Sequence[EventPart]) -> bytes | None:
         """The event with what is left of its parts, without their pieces. None if nothing is left to send."""
         ...
 

@@ -68,7 +68,7 @@ def look(book: Rulebook, call: ChatCall, occasion: Occasion) -> Screened:
 
 
 def _recorded(hits: Sequence[Hit], fields: Sequence[Field], left: Redacted, call: ChatCall) -> tuple[Hit, ...]:
-    """The hits as they are recorded: message, and place in its text. Each rule keeps those in the latest messages."""
+    """The hits as they are recorded: message, and place in its text. Of each rule, the latest MAX_SPANS are kept."""
     room: dict[int, int] = {}
     kept: dict[Hit, None] = {}
     for hit in sorted(hits, key=lambda hit: (-hit.part, hit.start)):

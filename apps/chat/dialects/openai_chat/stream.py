@@ -9,7 +9,7 @@ import orjson
 from apps.chat.dialects.fields import BESIDE
 from apps.chat.dialects.openai_chat.choices import index_of
 from apps.chat.dialects.openai_chat.fields import LABELS
-from apps.chat.dialects.protocol import Delta, Part
+from apps.chat.dialects.protocol import Delta, EventPart
 from apps.common.sse import data_of
 
 CHANNELS = ("content", "refusal", "reasoning_content", "reasoning")
@@ -26,7 +26,7 @@ _NOT_IN_CHOICE_S_REST = LABELS.union(("index", "delta"))
 _NOT_IN_DELTA_S_REST = LABELS.union(_CALLS)
 
 
-class StreamEditor:
+class ChatStreamEditor:
     """New events look like the last one that came."""
 
     channels: Sequence[str] = CHANNELS
@@ -71,13 +71,13 @@ class ChatEvent:
     def __init__(self, payload: dict[str, Any]) -> None:
         self._payload = payload
         self._choices: Sequence[dict[str, Any]] = payload.get("choices") or ()
-        self.parts: Sequence[Part] = [
-            Part(BESIDE, rest=_rest(payload, _NOT_IN_EVENT_S_REST)),
+        self.parts: Sequence[EventPart] = [
+            EventPart(BESIDE, rest=_rest(payload, _NOT_IN_EVENT_S_REST)),
             *map(_part, self._choices),
         ]
         self.waits = not self._choices
 
-    def rebuilt(self, parts: Sequence[Part]) -> bytes | None:
+    def rebuilt(self, parts: Sequence[EventPart]) -> bytes | None:
         beside, *others = parts
         if not self._choices:
             own = {key: value for key, value in self._payload.items() if key not in _NOT_BESIDE}
@@ -90,7 +90,7 @@ class ChatEvent:
         return None
 
 
-def _part(choice: dict[str, Any]) -> Part:
+def _part(choice: dict[str, Any]) -> EventPart:
     index, delta = index_of(choice), choice.get("delta") or {}
     deltas = [Delta(index, key, text) for key in CHANNELS if isinstance(text := delta.get(key), str) and text]
     own = {
@@ -100,7 +100,7 @@ def _part(choice: dict[str, Any]) -> Part:
     }
     beside = _rest(choice, _NOT_IN_CHOICE_S_REST)
     rest = {key: value for key, value in (("delta", own), ("choice", beside)) if value}
-    return Part(index, deltas, _pieces(delta), rest, is_end=bool(choice.get("finish_reason")))
+    return EventPart(index, deltas, _pieces(delta), rest, is_end=bool(choice.get("finish_reason")))
 
 
 def _rest(value: Mapping[str, Any], without: frozenset[str]) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _pieces(delta: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:
     return pieces
 
 
-def _rebuilt(choice: dict[str, Any], part: Part) -> dict[str, Any] | None:
+def _rebuilt(choice: dict[str, Any], part: EventPart) -> dict[str, Any] | None:
     """What of a choice is sent with its event. None if all that it brought is held back."""
     delta = choice.get("delta") or {}
     held = [key for key, value in delta.items() if key in _CALLS or (key in CHANNELS and value and type(value) is str)]
