@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
@@ -55,6 +55,10 @@ class DataRequest(StudentRequest):
     @cached_property
     def META(self) -> dict[str, Any]:  # type: ignore[override]
         return ASGIRequest({**self.scope, "query_string": b""}, io.BytesIO()).META
+
+    @cached_property
+    def GET(self) -> QueryDict:  # type: ignore[override]
+        return QueryDict(self.scope.get("query_string", b""))
 
     def header(self, name: bytes) -> str | None:
         found = [value for other, value in self.scope["headers"] if other == name]
