@@ -24,9 +24,6 @@ class Findings:
         if released.text:
             self._dialect.record(replace(delta, text=released.text), self.recorded)
 
-    def add_text(self, delta: Delta) -> None:
-        self._dialect.record(delta, self.recorded)
-
     def add_whole(self, choice: int, examined: Examined) -> None:
         """Add something that is sent whole within a stream."""
         self.add_rest(choice, examined)
