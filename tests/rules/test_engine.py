@@ -121,6 +121,13 @@ def test_a_glance_sees_that_there_is_nothing(patterns: list[str], texts: list[st
     assert Matcher(patterns).finds_nothing(texts)
 
 
+def test_a_glance_leaves_many_anchored_patterns_in_many_texts_to_a_thread() -> None:
+    patterns = [rf"^[0-9]{{{number}}}$" for number in range(1, 101)]
+
+    assert Matcher(patterns).finds_nothing(["a text"])
+    assert not Matcher(patterns).finds_nothing(["a text"] * 64)
+
+
 @given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_any_text_can_be_searched(text: str) -> None:
     assert Matcher(["needle that is not there"]).found(text) == []

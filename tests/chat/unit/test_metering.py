@@ -581,3 +581,11 @@ def test_a_form_that_never_comes_again_is_given_up() -> None:
 
     assert relayed == [event(chunk("a", obfuscation="x" * number)) for number in range(20)]
     assert meter.recorded.text() == "a" * 20
+
+
+def test_it_relays_an_event_that_is_nested_as_deeply_as_can_be_parsed() -> None:
+    deep = event('{"choices": [{"index": 0, "delta": {"content": "Hello"}}], "deep": ' + "[" * 1000 + "]" * 1000 + "}")
+    meter = StreamReader(wants_usage=False)
+
+    assert meter.feed(deep) == deep
+    assert meter.recorded.text() == "Hello"
