@@ -5,14 +5,17 @@ body stays the JSON that the student or the provider sent, so that unknown field
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from apps.chat.dialects.fields import Field
 from apps.chat.dialects.recorded import RecordedText
 from apps.common.errors import GatewayError
 from apps.conversations.history import Message
 from apps.quotas.weights import Tokens
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +62,7 @@ class AnswerReader(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(NamedTuple):
     """A piece of a text that is streamed: its choice, and which of the choice's texts it continues."""
 
     choice: int
@@ -68,8 +70,7 @@ class Delta:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class EventPart(NamedTuple):
     """What an event brings to one choice, or outside of all choices.
 
     `deltas` are held back as far as rules need. `pieces` belong to what no client can use before it is complete, such
@@ -79,17 +80,17 @@ class Part:
     choice: int
     deltas: Sequence[Delta] = ()
     pieces: Sequence[tuple[int, Mapping[str, Any]]] = ()
-    rest: Mapping[str, Any] = field(default_factory=dict)
+    rest: Mapping[str, Any] = _NOTHING
     is_end: bool = False  # the choice ends with this part
 
 
 class AnswerEvent(Protocol):
     """An event of a stream, taken apart. One that `waits` must not overtake text that is held back."""
 
-    parts: Sequence[Part]
+    parts: Sequence[EventPart]
     waits: bool
 
-    def rebuilt(self, parts: Sequence[Part]) -> bytes | None:
+    def rebuilt(self, parts: Sequence[EventPart]) -> bytes | None:
         """The event with what is left of its parts, without their pieces. None if nothing is left to send."""
         ...
 

@@ -1,4 +1,4 @@
-"""Fields as somebody else may read them, so that text is found that is split or escaped. Pure.
+"""Fields as others may read them, so that rules find text that is split or escaped. Pure.
 
 Neighbouring fields of one speaker are also read as one text, and strings within JSON as what they stand for. What is
 found in a derived text is found in the fields that it is made of.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from apps.chat.dialects.fields import Field
 
-# Fields are joined with nothing between them, for a word may be split in two, and with a space.
+# Fields are joined with nothing between them, because a word may be split in two, and with a space.
 SEAMS = ("", " ")
 _TOKEN = re.compile(r'\\u[0-9a-fA-F]{4}|\\.|"|[^"\\]+', re.DOTALL)
 _LONE = re.compile("[\ud800-\udfff]")

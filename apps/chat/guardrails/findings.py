@@ -22,10 +22,7 @@ class Findings:
     def add_released(self, delta: Delta, released: Released) -> None:
         self._add_hits(delta.choice, released.hits, base=self.recorded.length(delta.choice) if released.hits else 0)
         if released.text:
-            self._dialect.record(replace(delta, text=released.text), self.recorded)
-
-    def add_text(self, delta: Delta) -> None:
-        self._dialect.record(delta, self.recorded)
+            self._dialect.record(delta._replace(text=released.text), self.recorded)
 
     def add_whole(self, choice: int, examined: Examined) -> None:
         """Add something that is sent whole within a stream."""

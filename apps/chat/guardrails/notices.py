@@ -6,17 +6,9 @@ from apps.common.errors import BlockedByRule
 from apps.rules.rulebook import CompiledRule, Verdict
 
 EARLIER = "This was found in an earlier message of the conversation. Start a new conversation."
-
-
 STUCK = "It contains something that your course does not let out, at a place where it cannot be replaced. Remove it."
-
-
 MAX_NOTICE = 1500
-
-
 _SAFE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
-
-
 _REFUSING = ("block", "redact")
 
 

@@ -10,14 +10,13 @@ import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 import orjson
 
 from apps.chat.call import ChatCall
-from apps.chat.dialects.protocol import AnswerEvent, Delta, Part
+from apps.chat.dialects.protocol import AnswerEvent, Delta, EventPart
 from apps.chat.dialects.recorded import RecordedText
 from apps.chat.guardrails import workers
 from apps.chat.guardrails.answers import AnswerRules, Examined
@@ -121,10 +120,12 @@ class Guard:
             return before
         return [*before, made]
 
-    def _part(self, part: Part, before: list[bytes]) -> Part:
+    def _part(self, part: EventPart, before: list[bytes]) -> EventPart:
         """What of a part is sent with its event. What is sent before that is added to `before`."""
+        if not (part.deltas or part.pieces or part.rest or part.is_end):
+            return part
         held = self._held[part.choice]
-        taken = [replace(delta, text=self._released(delta, held.take(delta))) for delta in part.deltas]
+        taken = [delta._replace(text=self._released(delta, held.take(delta))) for delta in part.deltas]
         released = [delta for delta in taken if delta.text]
         for key, piece in part.pieces:
             held.gather(key, piece)
@@ -134,7 +135,8 @@ class Guard:
                 before.append(self._editor.text_event(part.choice, texts))
             before += self._finish(part.choice)
             released = []
-        return replace(part, deltas=released, pieces=(), rest=self._looked_at(part))
+        rest = self._looked_at(part) if part.rest else part.rest
+        return EventPart(part.choice, released, rest=rest, is_end=part.is_end)
 
     def _released(self, delta: Delta, released: Released) -> str:
         self._findings.add_released(delta, released)
@@ -142,7 +144,7 @@ class Guard:
             raise AnswerBlocked(released.block)
         return released.text
 
-    def _looked_at(self, part: Part) -> Any:
+    def _looked_at(self, part: EventPart) -> Any:
         """Check the rest of a part. A match that began in an earlier event blocks, since its beginning was sent."""
         fields = self._dialect.answer_fields(part.rest)
         if not fields:
