@@ -23,7 +23,7 @@ from bench.measuring import Extent, Turns
 
 KEPT = Path(__file__).with_name("kept.json")
 RESULTS = Path(__file__).with_name("results")
-QUICK = Extent(turns=6, seconds=1)
+QUICK = Extent(turns=7, seconds=1)
 FULL = Extent(turns=9, seconds=3)
 
 

@@ -129,10 +129,19 @@ def row(ratio: float, *, value: float = 1.0, bound: Bound | None = None, is_more
     )
 
 
-def test_the_ratio_is_the_median_over_the_turns() -> None:
-    made = compared("row", [(100, 50), (10, 9), (200, 120)], "/s")
+TURNS = [(100, 50), (90, 60), (10, 9), (80, 40), (70, 20), (60, 30)]
 
-    assert (made.ratio, made.value, made.yardstick) == (0.6, 50, 100)
+
+@pytest.mark.parametrize(
+    ("kind", "yardstick", "value"),
+    [({"is_more_better": True}, 95, 55), ({"is_more_better": False}, 35, 14.5), ({"is_tail": True}, 75, 35)],
+)
+def test_of_each_side_its_best_third_counts_and_of_a_tail_the_median(
+    kind: dict[str, bool], yardstick: float, value: float
+) -> None:
+    made = compared("row", TURNS, "/s", **kind)
+
+    assert (made.yardstick, made.value, made.ratio) == (yardstick, value, value / yardstick)
 
 
 @pytest.mark.parametrize(
