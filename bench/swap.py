@@ -34,7 +34,7 @@ def _measure(patterns: Callable[[int], Sequence[str]], rules: int, prompt: str) 
     from apps.accounts.models import Course
     from apps.common.revisions import refresh_all
     from apps.rules.models import Rule
-    from apps.rules.rulebook import rulebooks
+    from apps.rules.snapshot import rulebooks
 
     course = Course.objects.create(slug="bench", title="Bench")
     snapshot, took, numbers = rulebooks(), list[float](), count()

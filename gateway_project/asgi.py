@@ -16,7 +16,8 @@ from django.conf import settings  # noqa: E402
 from django.db import OperationalError  # noqa: E402
 from django.urls import get_resolver  # noqa: E402
 
-from apps.chat.runtime import Plane  # noqa: E402
+from apps.chat.runtime import ChatRuntime  # noqa: E402
+from apps.dataplane.plane import DataPlane  # noqa: E402
 from gateway_project.databases import disconnect  # noqa: E402
 from gateway_project.edge.forwarding import TrustedProxies  # noqa: E402
 from gateway_project.edge.handler import DataPlaneHandler  # noqa: E402
@@ -46,12 +47,15 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
     """Open the plane before the first request, and close it after the last."""
     await receive()
-    plane: Plane | None = None
-    showing: asyncio.Task[None] | None = None
+    plane: DataPlane | None = None
     try:
         if settings.GATEWAY_ROLE != "control":
-            plane = scope["state"]["plane"] = await Plane.open()
-            showing = asyncio.create_task(metrics.show_for_ever(plane))
+            plane = await DataPlane.open()
+            chat = await ChatRuntime.open(plane)
+            await plane.start(*chat.snapshots)
+            chat.start()
+            scope["state"].update(plane=plane, chat=chat)
+            plane.run(metrics.show_for_ever(plane, live=chat.live))
         health.watch(plane)
         get_resolver().url_patterns  # noqa: B018  # loads the admin, which would otherwise come after
         spare_the_collector()
@@ -66,7 +70,5 @@ async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
     await receive()
     if plane is not None:
         await plane.close()
-    if showing is not None:
-        showing.cancel()
     await asyncio.to_thread(disconnect)
     await send({"type": "lifespan.shutdown.complete"})

@@ -9,6 +9,7 @@ from apps.accounts.models import ApiKey, Course, Membership, Role, User
 from apps.common.ids import new_id
 from apps.conversations.models import Call
 from apps.providers.models import CourseModel, Credential, Deployment, Model, Provider
+from apps.quotas import decisions
 from apps.quotas.ledger.booking import week_of
 from apps.quotas.models import (
     AllowanceRequest,
@@ -153,7 +154,7 @@ def make_boost(*, course: Course | None = None, **overrides: Any) -> Boost:
     now = datetime.now(UTC)
     values = {"factor": 2, "starts_at": now, "ends_at": now + timedelta(days=1), "reason": "The deadline is near."}
     boost = Boost(course=course or make_course(), **{**values, **overrides})
-    boost.give(by=None, now=now)
+    decisions.give(boost, by=None, now=now)
     return boost
 
 
@@ -162,7 +163,7 @@ def make_override(student: Membership | None = None, **overrides: Any) -> Overri
     now = datetime.now(UTC)
     values = {"weekly_tokens": 2_000_000, "starts_at": now, "reason": "A large project."}
     override = Override(membership=student or make_student(), **{**values, **overrides})
-    override.give(by=None, now=now)
+    decisions.give(override, by=None, now=now)
     return override
 
 

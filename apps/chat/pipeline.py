@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
 
 from apps.accounts.principals import Principal
 from apps.chat.accounting import records
@@ -29,6 +28,7 @@ from apps.chat.idempotency.stored_answers import StoredAnswer
 from apps.chat.relay.delivery import ClientStream
 from apps.chat.relay.head import headers_of
 from apps.chat.relay.pump import Pump
+from apps.chat.runtime import ChatRuntime
 from apps.common.commit import StoreAway
 from apps.common.errors import GatewayError, NotAllowed, RateLimited, Unavailable
 from apps.common.tracing import Trace
@@ -37,9 +37,6 @@ from apps.quotas.ledger import ledger
 from apps.quotas.ledger.movements import Balance
 from apps.quotas.rate_limits.requests import Rate
 from apps.rules.rulebook import Occasion
-
-if TYPE_CHECKING:
-    from apps.chat.runtime import Plane
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,21 +73,21 @@ class Slot:
     release: Callable[[], None]
 
 
-async def chat(plane: "Plane", arrival: Arrival) -> Answer:
+async def chat(runtime: ChatRuntime, arrival: Arrival) -> Answer:
     """Answer a chat completion request. Raises GatewayError with the student's quota in its headers."""
-    slot, turn, once = None, await plane.admission.turn(), _repeatable(arrival)
+    slot, turn, once = None, await runtime.plane.admission.turn(), _repeatable(arrival)
     try:
-        refuse_if_closed(plane, arrival.principal)
-        if (found := await lookup.earlier(plane, arrival.attempt, once, on_wait=turn.end)) is not None:
-            return await _again(plane, arrival, found, turn)
-        slot = await admit(plane, arrival)
-        pump = await _start(plane, arrival, slot, turn, once)
+        refuse_if_closed(runtime, arrival.principal)
+        if (found := await _earlier(runtime, arrival, once, turn)) is not None:
+            return await _again(runtime, arrival, found, turn)
+        slot = await admit(runtime, arrival)
+        pump = await _start(runtime, arrival, slot, turn, once)
         return await _answer(pump, pump.delivery.reader, slot.rate, now=arrival.now)
     except GatewayError as error:
         if once.digest is not None:
-            plane.recent.note_refusal(once.digest, error, now=time.monotonic())
+            runtime.recent.note_refusal(once.digest, error, now=time.monotonic())
         if not isinstance(error, RateLimited) and "x-quota-reset" not in error.headers:
-            error.headers = await _quota_now(plane, arrival) | error.headers
+            error.headers = await _quota_now(runtime, arrival) | error.headers
         if slot is not None and slot.rate is not None:
             error.headers.update(slot.rate.headers())
         raise
@@ -110,10 +107,17 @@ def _repeatable(arrival: Arrival) -> Repeatable:
     )
 
 
-async def _again(plane: "Plane", arrival: Arrival, found: StoredAnswer | Pump, turn: Turn) -> Answer:
+async def _earlier(runtime: ChatRuntime, arrival: Arrival, once: Repeatable, turn: Turn) -> StoredAnswer | Pump | None:
+    """The answer of an earlier request that this one repeats, if there is one."""
+    return await lookup.earlier(
+        arrival.attempt, once, writer=runtime.plane.writer, recent=runtime.recent, on_wait=turn.end
+    )
+
+
+async def _again(runtime: ChatRuntime, arrival: Arrival, found: StoredAnswer | Pump, turn: Turn) -> Answer:
     """Give the answer of an earlier request."""
     if isinstance(found, StoredAnswer):
-        headers = await _quota_now(plane, arrival) | found.headers | {lookup.REPLAYED: found.call}
+        headers = await _quota_now(runtime, arrival) | found.headers | {lookup.REPLAYED: found.call}
         body = None if found.is_stream else found.content
         return Answer(headers=headers, body=body, blocks=found.blocks(), on_disconnect=lambda: None)
     turn.end()  # it only waits from here on
@@ -122,44 +126,47 @@ async def _again(plane: "Plane", arrival: Arrival, found: StoredAnswer | Pump, t
     return answer
 
 
-async def _quota_now(plane: "Plane", arrival: Arrival) -> dict[str, str]:
+async def _quota_now(runtime: ChatRuntime, arrival: Arrival) -> dict[str, str]:
     try:
-        return quota_headers(await balances_of(plane, arrival.principal, now=arrival.now), now=arrival.now)
+        return quota_headers(await balances_of(runtime, arrival.principal, now=arrival.now), now=arrival.now)
     except StoreAway:
         return {}  # a refusal or an answer is as true without them
 
 
-def refuse_if_closed(plane: "Plane", principal: Principal) -> None:
+def refuse_if_closed(runtime: ChatRuntime, principal: Principal) -> None:
     """The refusals that cost nothing come first."""
-    if plane.is_draining:
+    if runtime.plane.is_draining:
         raise shutting_down()
-    if plane.spool.is_full:
+    if runtime.spool.is_full:
         raise Unavailable("recording_unavailable", "Conversations cannot be recorded at the moment. Try again soon.")
     if not principal.is_open:
         raise NotAllowed("course_closed", f"The course {principal.course_slug} is closed. Ask your instructor.")
 
 
-async def admit(plane: "Plane", arrival: Arrival) -> Slot:
+async def admit(runtime: ChatRuntime, arrival: Arrival) -> Slot:
     """Let a request in, or say why not."""
-    rate = await plane.rates.admit(plane.policies.current.scopes(arrival.principal), id=arrival.id)
-    return Slot(rate, partial(plane.rates.release, arrival.id))
+    rate = await runtime.plane.rates.admit(runtime.plane.policies.current.scopes(arrival.principal), id=arrival.id)
+    return Slot(rate, partial(runtime.plane.rates.release, arrival.id))
 
 
-async def _start(plane: "Plane", arrival: Arrival, slot: Slot, turn: Turn, repeatable: Repeatable) -> Pump:
+async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Turn, repeatable: Repeatable) -> Pump:
     """Parse, screen, and hand the call with its slot to a pump."""
     try:
-        catalogue = plane.catalogue.current
+        catalogue = runtime.catalogue.current
         call = parse(arrival.raw, id=arrival.id, principal=arrival.principal, catalogue=catalogue, trace=arrival.trace)
-        screened = await prompts.screen(call, plane.rulebooks.current, occasion=_occasion(arrival, "prompt"))
+        screened = await prompts.screen(call, runtime.rulebooks.current, occasion=_occasion(arrival, "prompt"))
         call, verdict = screened.call, screened.verdict  # from here on nobody sees what was redacted
         if (rule := verdict.block) is not None:
             refused = notices.refusal(rule, verdict, last=len(call.messages) - 1)
-            await records.refused(plane, call, verdict, refused, status="blocked", now=arrival.now)
+            await records.refused(runtime.books, call, verdict, refused, status="blocked", now=arrival.now)
             raise refused
         pump = Pump(
-            plane,
             call,
             verdict,
+            books=runtime.books,
+            adapters=runtime.adapters,
+            live=runtime.live,
+            recent=runtime.recent,
             now=arrival.now,
             guard=streams.guard_of(call, screened.book, occasion=_occasion(arrival, "answer")),
             on_reserved=turn.end,
@@ -187,11 +194,11 @@ async def _answer(pump: Pump, reader: ClientStream, rate: Rate | None, *, now: d
         on_disconnect()
         raise
     headers = quota_headers(head.balances, now=now) | (rate.headers() if rate else {})
-    headers |= head.reservation.pace.headers() | headers_of(head, pump.verdict)
+    headers |= head.reservation.pace.headers() | headers_of(head)
     return Answer(headers=headers, body=head.body, blocks=reader.blocks(), on_disconnect=on_disconnect)
 
 
-async def balances_of(plane: "Plane", principal: Principal, *, now: datetime) -> tuple[Balance, ...]:
+async def balances_of(runtime: ChatRuntime, principal: Principal, *, now: datetime) -> tuple[Balance, ...]:
     """How the caller's accounts stand, the own one first. Raises StoreAway."""
-    accounts = plane.policies.current.accounts(principal, now=now)
-    return await plane.writer.submit(ledger.balances, accounts)
+    accounts = runtime.plane.policies.current.accounts(principal, now=now)
+    return await runtime.plane.writer.submit(ledger.balances, accounts)

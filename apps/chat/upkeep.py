@@ -1,17 +1,18 @@
-"""What goes on beside the calls: watching over open answers, and resolving what dead processes left behind."""
+"""What goes on beside the calls: resolving what dead processes left behind, and clearing away what is over."""
 
 import asyncio
 import logging
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
 
 from apps.chat.accounting import journal, outbox
 from apps.chat.idempotency import claims
+from apps.chat.idempotency.recent import RecentAnswers
 from apps.common.commit import StoreAway, Writer
 from apps.common.owners import LifeSigns
 from apps.conversations.spool import files
@@ -19,25 +20,21 @@ from apps.conversations.spool.draining import drain_all
 from apps.quotas.ledger import leases
 from apps.quotas.ledger.leases import Left
 
-if TYPE_CHECKING:
-    from apps.chat.runtime import Plane
-
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 1.0
-WATCH_SECONDS = 1.0
 FORGET_SECONDS = 5.0
 FORGET_KEPT_SECONDS = 60.0
 UNDRAINED_SECONDS = 30.0
 
 
-async def sweep_for_ever(plane: "Plane") -> None:
+async def sweep_for_ever(writer: Writer, *, owner: str, spool: Path) -> None:
     """Make up for what could not be settled, then resolve what dead owners left, at once and then every second."""
-    signs = LifeSigns(settings.OWNER_DIR, mine=plane.owner.id)
+    signs = LifeSigns(settings.OWNER_DIR, mine=owner)
     while True:
         try:
-            await _make_up(plane)
-            while swept := await sweep(plane.writer, signs, now=datetime.now(UTC)):
+            await _flush(writer, spool)
+            while swept := await sweep(writer, signs, now=datetime.now(UTC)):
                 logger.warning("Resolved %d holds that nobody answered for", swept)
         except StoreAway:
             pass  # the writer has logged it, and the next round asks again
@@ -46,13 +43,11 @@ async def sweep_for_ever(plane: "Plane") -> None:
         await asyncio.sleep(SWEEP_SECONDS)
 
 
-async def _make_up(plane: "Plane") -> None:
+async def _flush(writer: Writer, spool: Path) -> None:
     """Before the sweep, which would charge the holds of dead owners by their last checkpoint."""
-    made_up = await outbox.flush(
-        plane.writer, spools=settings.SPOOL_DIR, owners=settings.OWNER_DIR, mine=plane.spool.path
-    )
-    if made_up:
-        logger.warning("The database is back: %d calls are settled now", made_up)
+    settled = await outbox.flush(writer, spools=settings.SPOOL_DIR, owners=settings.OWNER_DIR, mine=spool)
+    if settled:
+        logger.warning("The database is back: %d calls are settled now", settled)
 
 
 async def sweep(writer: Writer, signs: LifeSigns, *, now: datetime) -> int:
@@ -64,37 +59,16 @@ async def sweep(writer: Writer, signs: LifeSigns, *, now: datetime) -> int:
     return sum(done)
 
 
-async def watch_pumps_for_ever(plane: "Plane") -> None:
-    """Every second: write down how far each answer has come, and end those that stand still."""
-    while True:
-        await asyncio.sleep(WATCH_SECONDS)
-        try:
-            await watch_pumps(plane)
-        except StoreAway:
-            pass
-        except Exception:
-            logger.exception("Watching over open answers failed; trying again")
-
-
-async def watch_pumps(plane: "Plane") -> None:
-    now = time.monotonic()
-    points = [point for pump in list(plane.pumps) if (point := pump.checkpoint()) is not None]
-    for pump in list(plane.pumps):
-        pump.check_stall(now, limit=settings.STALL_TIMEOUT)
-    if points:
-        await plane.writer.submit(leases.write, points)
-
-
-async def forget_repeats_for_ever(plane: "Plane") -> None:
+async def forget_answers_for_ever(writer: Writer, recent: RecentAnswers[Any]) -> None:
     """Forget the answers that nobody may ask for again: every few seconds those in memory, now and then those kept."""
     due = 0.0
     while True:
         await asyncio.sleep(FORGET_SECONDS)
         try:
-            plane.recent.forget_old(now=(now := time.monotonic()))
+            recent.forget_old(now=(now := time.monotonic()))
             if now >= due:
                 due = now + FORGET_KEPT_SECONDS
-                while await plane.writer.submit(claims.forget, datetime.now(UTC)) == claims.FORGET_AT_ONCE:
+                while await writer.submit(claims.forget, datetime.now(UTC)) == claims.FORGET_AT_ONCE:
                     pass
         except StoreAway:
             pass

@@ -117,9 +117,17 @@ def ask(
 def _nudge() -> None:
     """With a broker, have a worker look as soon as the row is committed; without one, beat looks within a second."""
     if not settings.CELERY_BROKER_URL.startswith("memory:"):
-        from apps.common.tasks import nudge  # Celery is loaded only where it is spoken to
+        transaction.on_commit(lambda: threading.Thread(target=_send_nudge, name="nudge", daemon=True).start())
 
-        transaction.on_commit(nudge)
+
+def _send_nudge() -> None:
+    """Nobody waits for the message, and the row is there whatever becomes of it."""
+    from celery import current_app  # loaded only where it is spoken to
+
+    try:
+        current_app.send_task("apps.common.tasks.run_jobs", expires=5, retry=False, ignore_result=True)
+    except Exception as error:
+        logger.warning("No worker could be told of a new job; beat finds it: %s", error)
 
 
 # Doing it

@@ -59,6 +59,9 @@ class Record:
 
 _KINDS = {str: "text", int: "bigint", bool: "boolean", datetime: "timestamptz", int | None: "bigint"}
 _CALL_COLUMNS = {name: _KINDS[kind] for name, kind in get_type_hints(CallRow).items()}
+# What is known when a call begins stays as it was written then.
+_FIXED = {"course_id", "membership_id", "api_key_id", "model", "is_stream", "started_at"}
+_CORRECTED = {name: kind for name, kind in _CALL_COLUMNS.items() if name not in _FIXED}
 _HIT_COLUMNS = {name: _KINDS[kind] for name, kind in get_type_hints(HitRow).items()}
 
 
@@ -100,17 +103,5 @@ def _stored(cursor: Cursor, row: CallRow, keys: set[int]) -> list[Any]:
 def correct(cursor: Cursor, records: Sequence[Record]) -> None:
     """Replace what a sweep had written of calls that ended after all."""
     if records:
-        cursor.executemany(
-            "UPDATE conversations_call SET status = %s, error_code = %s, provider = %s, upstream_model = %s,"
-            " attempts = %s, input_tokens = %s, cached_input_tokens = %s, output_tokens = %s, charged = %s,"
-            " is_estimated = %s, first_byte_ms = %s, duration_ms = %s WHERE id = %s",
-            [_corrected(record.call) for record in records],
-        )
-
-
-def _corrected(row: CallRow) -> tuple[Any, ...]:
-    return (
-        row.status, row.error_code, row.provider, row.upstream_model, row.attempts, row.input_tokens,
-        row.cached_input_tokens, row.output_tokens, row.charged, row.is_estimated, row.first_byte_ms,
-        row.duration_ms, row.id,
-    )  # fmt: skip
+        rows = [[getattr(record.call, name) for name in _CORRECTED] for record in records]
+        cursor.update("conversations_call", _CORRECTED, rows)

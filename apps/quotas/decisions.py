@@ -1,7 +1,7 @@
-"""What staff decide about many students at a time, or about what was used: each with its line in the ledger.
+"""What staff decide about limits and usage: boosts, overrides, grants and corrections, each with a line in the ledger.
 
-All are for threads and make their own transaction; the ledger's lines come last, since they lock the weeks that calls
-wait for. Whether somebody may decide is the caller's question.
+Call these from threads; each makes its own transaction. The ledger's lines come last in it, because they lock the weeks
+that calls wait for. Callers check whether the person may decide.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,16 +12,77 @@ from django.db import connection, transaction
 
 from apps.accounts.models import Membership, User
 from apps.common.cursor import cursor_on
-from apps.quotas import allowances
 from apps.quotas.ledger import booking, ledger
 from apps.quotas.ledger.movements import Account, Correct, Grant, StaffMovement
-from apps.quotas.models import Override
+from apps.quotas.models import Decision, Override
+
+# Boosts and overrides
+
+
+def record(*, new: Sequence[Decision] = (), ended: Sequence[Decision] = (), by: User | None, now: datetime) -> int:
+    """Put new decisions into force and end others, all in one transaction.
+
+    Returns how many took effect: decisions that are over already stay as they are.
+    """
+    with transaction.atomic():
+        over = [decision for decision in ended if decision.mark_ended(now=now)]
+        for decision in new:
+            decision.author, decision.created_at = by, now
+            decision.save(force_insert=True)
+        lines = [(decision.owner, f"Ended: {decision.summary}") for decision in over]
+        lines += [(decision.owner, f"{decision.summary}: {decision.reason}") for decision in new]
+        booking.explain(lines, by=by, now=now)
+    return len(lines)
+
+
+def give(decision: Decision, *, by: User | None, now: datetime) -> None:
+    """Put a new decision into force."""
+    record(new=[decision], by=by, now=now)
+
+
+def end(decision: Decision, *, by: User | None, now: datetime) -> bool:
+    """End a decision early. False if it was over already; then nothing changes."""
+    return record(ended=[decision], by=by, now=now) == 1
+
+
+def give_overrides(
+    members: Sequence[Membership],
+    *,
+    weekly_tokens: int,
+    ends_at: datetime | None,
+    reason: str,
+    by: User | None,
+    now: datetime,
+) -> int:
+    """Give each member this allowance from now on, and return how many got it.
+
+    A member with exactly the same override keeps that one.
+    """
+    same = Override.objects.active(now=now).filter(weekly_tokens=weekly_tokens, ends_at=ends_at, reason=reason)
+    served = set(same.values_list("membership_id", flat=True))
+    rows = [
+        Override(membership=member, weekly_tokens=weekly_tokens, starts_at=now, ends_at=ends_at, reason=reason)
+        for member in members
+        if member.pk not in served
+    ]
+    return record(new=rows, by=by, now=now)
+
+
+def end_overrides(members: Sequence[Membership], *, by: User | None, now: datetime) -> int:
+    """Return each member to the course's allowance. Returns how many had another."""
+    running = Override.objects.unfinished(now=now).filter(membership__in=[member.pk for member in members])
+    found = list(running.select_related("membership__course"))
+    record(ended=found, by=by, now=now)
+    return len({override.membership_id for override in found})
+
+
+# Grants and corrections
 
 
 def grant(
     members: Sequence[Membership], *, tokens: int, reason: str, by: User | None, now: datetime, once: UUID | None = None
 ) -> int:
-    """Add tokens to the current week of each; to how many. Said again with the same `once`, it changes nothing."""
+    """Add tokens to each member's current week. Returns how many weeks changed; repeating `once` changes none."""
     id = f"grant-{(once or uuid4()).hex}"
 
     def movement(account: Account) -> Grant:
@@ -33,9 +94,9 @@ def grant(
 def correct(
     members: Sequence[Membership], *, tokens: int, reason: str, by: User | None, now: datetime, once: UUID | None = None
 ) -> int:
-    """Change what each has used this week; of how many. A refund is negative, and leaves at least nothing.
+    """Change what each member has used this week. A refund is negative and never leaves less than zero.
 
-    Said again with the same `once`, it changes nothing.
+    Returns how many weeks changed; repeating `once` changes none.
     """
     id = f"correct-{(once or uuid4()).hex}"
 
@@ -43,34 +104,6 @@ def correct(
         return Correct(id=id, account=account, used_delta=tokens, actor=_key(by), note=reason, now=now)
 
     return _book(members, movement, now=now)
-
-
-def override(
-    members: Sequence[Membership],
-    *,
-    weekly_tokens: int,
-    ends_at: datetime | None,
-    reason: str,
-    by: User | None,
-    now: datetime,
-) -> int:
-    """Give each this allowance from now on; to how many. Who has the very same already keeps it."""
-    same = Override.objects.active(now=now).filter(weekly_tokens=weekly_tokens, ends_at=ends_at, reason=reason)
-    served = set(same.values_list("membership_id", flat=True))
-    rows = [
-        Override(membership=member, weekly_tokens=weekly_tokens, starts_at=now, ends_at=ends_at, reason=reason)
-        for member in members
-        if member.pk not in served
-    ]
-    return allowances.decide(new=rows, by=by, now=now)
-
-
-def end_overrides(members: Sequence[Membership], *, by: User | None, now: datetime) -> int:
-    """Return to everybody's allowance; how many had another."""
-    running = Override.objects.unfinished(now=now).filter(membership__in=[member.pk for member in members])
-    found = list(running.select_related("membership__course"))
-    allowances.decide(ended=found, by=by, now=now)
-    return len({override.membership_id for override in found})
 
 
 def _book(members: Sequence[Membership], movement: Callable[[Account], StaffMovement], *, now: datetime) -> int:

@@ -47,16 +47,16 @@ class OverridePeriod:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class LimitSource:
     """Where a limit comes from: the boost and the override that count at an instant."""
 
     boost: BoostPeriod | None = None
     override: OverridePeriod | None = None
 
 
-def standing(*, boosts: Sequence[BoostPeriod], overrides: Sequence[OverridePeriod], now: datetime) -> Standing:
+def limit_source(*, boosts: Sequence[BoostPeriod], overrides: Sequence[OverridePeriod], now: datetime) -> LimitSource:
     """Of boosts that overlap the largest counts, and of overrides the newest. `overrides` are newest first."""
-    return Standing(
+    return LimitSource(
         boost=max((boost for boost in boosts if boost.is_active(now)), key=_size, default=None),
         override=next((override for override in overrides if override.is_active(now)), None),
     )
@@ -75,10 +75,10 @@ def own_limit(
     """A member's own limit at `now`, in weighted tokens; None is no limit."""
     if not boosts and not overrides and late_joiners == FULL:
         return allowance
-    found = standing(boosts=boosts, overrides=overrides, now=now)
-    factor = Fraction(found.boost.factor) if found.boost else Fraction(1)
-    if found.override is not None:
-        tokens = found.override.weekly_tokens
+    source = limit_source(boosts=boosts, overrides=overrides, now=now)
+    factor = Fraction(source.boost.factor) if source.boost else Fraction(1)
+    if source.override is not None:
+        tokens = source.override.weekly_tokens
         return None if tokens is None else _rounded_up(tokens * factor)
     share = remaining_share(week, joined_at=joined_at) if late_joiners == PRO_RATA else Fraction(1)
     return _rounded_up(allowance * share * factor)

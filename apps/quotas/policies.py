@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from apps.accounts.principals import Principal
 from apps.common.revisions import Snapshot
 from apps.common.zones import zone
 from apps.quotas.ledger.movements import Account
-from apps.quotas.limits import FULL, BoostPeriod, OverridePeriod, Standing, course_limit, own_limit, standing
+from apps.quotas.limits import FULL, BoostPeriod, LimitSource, OverridePeriod, course_limit, limit_source, own_limit
 from apps.quotas.models import TOPIC, Boost, Institution, Override, QuotaPolicy, RoleAllowance
 from apps.quotas.rate_limits.requests import Scope
 from apps.quotas.rate_limits.tokens import TokenScope
@@ -32,6 +32,11 @@ class RolePolicy:
     requests_per_minute: int | None = None
     concurrent_requests: int | None = None
     tokens_per_minute: int | None = None
+
+    def or_else(self, other: "RolePolicy") -> "RolePolicy":
+        """These limits, with the other's where this sets none."""
+        own = {one.name: getattr(self, one.name) for one in fields(self)}
+        return replace(other, **{name: limit for name, limit in own.items() if limit is not None})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +64,8 @@ class CoursePolicy:
 
     @cached_property
     def for_students(self) -> RolePolicy:
-        """What each student may use, and whoever has a role of which nothing else is said."""
-        return RolePolicy(
-            weekly_tokens=self.student_weekly_tokens,
-            requests_per_minute=self.student_requests_per_minute,
-            concurrent_requests=self.student_concurrent_requests,
-            tokens_per_minute=self.student_tokens_per_minute,
-        )
+        """What each student may use, and each member whose role has no limits of its own."""
+        return RolePolicy(**{one.name: getattr(self, f"student_{one.name}") for one in fields(RolePolicy)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,21 +89,14 @@ class Policies:
         return self.courses.get(course_id, _NOTHING)
 
     def of_role(self, principal: Principal) -> RolePolicy:
-        """What the caller's role may use, with what students may where it says nothing."""
+        """The limits of the caller's role, with those of students where the role sets none."""
         students = self.of(principal.course_id).for_students
         own = self.roles.get((principal.course_id, principal.role))
-        if own is None:
-            return students
-        return RolePolicy(
-            weekly_tokens=_first(own.weekly_tokens, students.weekly_tokens),
-            requests_per_minute=_first(own.requests_per_minute, students.requests_per_minute),
-            concurrent_requests=_first(own.concurrent_requests, students.concurrent_requests),
-            tokens_per_minute=_first(own.tokens_per_minute, students.tokens_per_minute),
-        )
+        return students if own is None else own.or_else(students)
 
-    def standing(self, principal: Principal, *, now: datetime) -> Standing:
+    def limit_source(self, principal: Principal, *, now: datetime) -> LimitSource:
         """The boost and the override that count for this principal."""
-        return standing(
+        return limit_source(
             boosts=self.boosts.get(principal.course_id, ()),
             overrides=self.overrides.get(principal.membership_id, ()),
             now=now,
@@ -169,10 +162,6 @@ class Policies:
 
 
 _NOTHING = CoursePolicy()
-
-
-def _first(own: int | None, students: int | None) -> int | None:
-    return students if own is None else own
 
 
 def load_policies() -> Policies:

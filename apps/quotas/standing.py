@@ -15,7 +15,7 @@ NEAR = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class MemberStanding:
     """One student's own account in one week."""
 
     member: Membership
@@ -42,24 +42,24 @@ class Standing:
         return "fine" if taken else "unused"
 
 
-def of_course(course: Course, *, now: datetime) -> list[Standing]:
+def of_course(course: Course, *, now: datetime) -> list[MemberStanding]:
     """All active members, whoever has least left first. A few queries, however many they are."""
     members = list(course.memberships.filter(is_active=True).select_related("user", "course").order_by("external_id"))
     return sorted(of_members(members, now=now), key=_order)
 
 
-def _order(standing: Standing) -> tuple[bool, int, str]:
+def _order(standing: MemberStanding) -> tuple[bool, int, str]:
     return standing.left is None, standing.left or 0, standing.member.external_id
 
 
-def of_members(members: Sequence[Membership], *, now: datetime) -> list[Standing]:
+def of_members(members: Sequence[Membership], *, now: datetime) -> list[MemberStanding]:
     """In the order of the members."""
     policies = load_policies()
     principals = [principal_of(member) for member in members]
     accounts = [policies.accounts(principal, now=now)[0] for principal in principals]
     used = _used(accounts)
     return [
-        Standing(member, _balance(account, used), _base(policies, principal))
+        MemberStanding(member, _balance(account, used), _base(policies, principal))
         for member, principal, account in zip(members, principals, accounts, strict=True)
     ]
 

@@ -9,7 +9,7 @@ from apps.quotas import requests
 from apps.quotas.ledger import ledger
 from apps.quotas.ledger.movements import Account, Balance
 from apps.quotas.models import BY_STAFF
-from apps.quotas.sections import SECTION, sections_between
+from apps.quotas.models.sections import SECTION, sections_between
 
 LAST = 20
 

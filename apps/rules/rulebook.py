@@ -1,25 +1,14 @@
-"""Rulebooks: the compiled rules of a course, and what they say of a prompt."""
+"""The compiled rules of a course, and what they say of a text. Pure."""
 
-import logging
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from apps.common.revisions import Snapshot
 from apps.rules import exemptions
 from apps.rules.checksums import CHECKSUMS
 from apps.rules.engine.matcher import MAX_SPANS, EngineFailed, Folded, Matcher, Span, fold
-from apps.rules.engine.re2_limits import gently
-from apps.rules.models import TOPIC, Rule, RuleException, RuleSettings
 from apps.rules.schedules import ALWAYS, Schedule
 
-logger = logging.getLogger(__name__)
-
-# Rules that are read from the database without a pause. SQLite's driver lets go of the interpreter at every row and
-# takes it back before the event loop has woken, so that the loop waited for all of a thousand.
-ROWS = 50
 MOST_REDACTED = 10_000  # places in one call; more are refused, for no one waits for that
 
 
@@ -195,79 +184,3 @@ class Rulebook:
 
 
 NO_RULES = Verdict()
-
-
-ALL_COURSES = None  # the key of the rulebook of courses that have no rules of their own
-
-
-@dataclass(slots=True)
-class Rulebooks:
-    """Loads the rulebooks of all courses. One that does not compile stays as it was, and says so in the log.
-
-    If there is no previous one it becomes None: the course has rules that cannot be looked at, so nothing may pass.
-    The institution's rules are part of every book, and are the book under ALL_COURSES.
-    """
-
-    books: Mapping[int | None, Rulebook | None] = field(default_factory=dict)
-
-    def load(self) -> Mapping[int | None, Rulebook | None]:
-        by_course = defaultdict(list)
-        for course_id, rule in _active():
-            by_course[course_id].append(rule)
-        everywhere = by_course.get(ALL_COURSES, [])
-        lenient = frozenset() if everywhere else _lenient_courses()
-        self.books = {
-            course_id: self._compile(
-                course_id, rules if course_id is ALL_COURSES else _merged(everywhere, rules), course_id in lenient
-            )
-            for course_id, rules in by_course.items()
-        }
-        return self.books
-
-    def _compile(self, course_id: int | None, rules: Sequence[CompiledRule], lets_pass: bool) -> Rulebook | None:
-        previous = self.books.get(course_id)
-        if previous is not None and (previous.rules, previous.lets_pass) == (tuple(rules), lets_pass):
-            return previous
-        try:
-            return Rulebook.of(rules, lets_pass=lets_pass)
-        except Exception:
-            logger.exception("The rules of course %s do not compile; the previous ones stay in force", course_id)
-            return Rulebook.of((), lets_pass=True) if previous is None and lets_pass else previous
-
-
-def _merged(everywhere: Sequence[CompiledRule], own: Sequence[CompiledRule]) -> list[CompiledRule]:
-    return sorted([*everywhere, *own], key=lambda rule: (-rule.priority, not rule.is_institutional, rule.name))
-
-
-def _lenient_courses() -> frozenset[int]:
-    """The courses that would rather answer unchecked than not at all. An institution's rule overrules them."""
-    lenient = RuleSettings.objects.filter(on_failure=RuleSettings.OnFailure.LET_PASS)
-    return frozenset(lenient.values_list("course_id", flat=True))
-
-
-_SCHEDULE = tuple(column.name for column in fields(Schedule))
-_OWN = tuple(
-    column.name for column in fields(CompiledRule) if column.name not in ("schedule", "is_institutional", "exceptions")
-)
-
-
-def _active() -> list[tuple[int | None, CompiledRule]]:
-    exceptions: defaultdict[int, set[str]] = defaultdict(set)
-    for rule_id, text in RuleException.objects.values_list("rule_id", "text"):
-        exceptions[rule_id].add(text)
-    rules = Rule.objects.exclude(stage=Rule.Stage.DRAFT).order_by("course", "-priority", "name")
-    rows = gently(rules.values("course_id", *_OWN, *_SCHEDULE).iterator(chunk_size=ROWS), every=ROWS)
-    return [(row["course_id"], _compiled(row, frozenset(exceptions.get(row["id"], ())))) for row in rows]
-
-
-def _compiled(row: Mapping[str, Any], exceptions: frozenset[str]) -> CompiledRule:
-    return CompiledRule(
-        **{name: row[name] for name in _OWN},
-        schedule=Schedule(**{name: row[name] for name in _SCHEDULE}),
-        is_institutional=row["course_id"] is None,
-        exceptions=exceptions,
-    )
-
-
-def rulebooks() -> Snapshot[Mapping[int | None, Rulebook | None]]:
-    return Snapshot(TOPIC, Rulebooks().load)

@@ -22,7 +22,7 @@ MEANINGS: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StageStep:
     """One stage of the way, as seen from where the rule stands."""
 
     stage: str
@@ -33,7 +33,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class HitRate:
     """Of so many calls, in so many the rule was found."""
 
     found: int
@@ -48,11 +48,11 @@ class Rate:
         return self.calls >= FEW_CALLS and self.found > ASKS_ABOVE * self.calls
 
 
-def steps(rule: Rule) -> list[Step]:
+def steps(rule: Rule) -> list[StageStep]:
     order = list(Rule.Stage)
     at = order.index(Rule.Stage(rule.stage))
     return [
-        Step(stage.value, stage.name.capitalize(), MEANINGS[stage], number == at, number < at)
+        StageStep(stage.value, stage.name.capitalize(), MEANINGS[stage], number == at, number < at)
         for number, stage in enumerate(order)
     ]
 
@@ -91,13 +91,13 @@ def hits_in_this_stage(rule: Any) -> int:
     return int(rule.hits.filter(version__gt=before.first() or 0).count())
 
 
-def recent_rate(rule: Any, *, now: datetime) -> Rate:
+def recent_rate(rule: Any, *, now: datetime) -> HitRate:
     """In how many of the last week's calls of its course the rule was found; what it finds since it finds that."""
     before, began = _finding_else(rule)
     since = first_id(max(now - LOOKS_BACK, began or now - LOOKS_BACK))
     courses = Course.objects.all() if rule.course_id is None else Course.objects.filter(pk=rule.course_id)
     found = rule.hits.filter(call__gte=since, version__gt=before).values("call").distinct().count()
-    return Rate(found=found, calls=courses.filter(calls__pk__gte=since).count())
+    return HitRate(found=found, calls=courses.filter(calls__pk__gte=since).count())
 
 
 def _finding_else(rule: Any) -> tuple[int, datetime | None]:
@@ -110,7 +110,7 @@ def _finding_else(rule: Any) -> tuple[int, datetime | None]:
     return last.number, following and following.at
 
 
-def needs_confirmation(rule: Rule, stage: str, *, now: datetime) -> Rate | None:
+def needs_confirmation(rule: Rule, stage: str, *, now: datetime) -> HitRate | None:
     """How often a rule was found that would block too much if it were moved to this stage; else none."""
     if stage != Rule.Stage.ENFORCE or rule.action != Rule.Action.BLOCK or rule.stage == stage:
         return None

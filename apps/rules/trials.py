@@ -4,12 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from apps.rules import examples
-from apps.rules.engine import normalize
+from apps.rules import examples, exemptions
 from apps.rules.engine.matcher import Matcher, check
-from apps.rules.engine.normalize import Folded, fold
+from apps.rules.engine.normalize import Folded, FoldedCopy, FoldedPiece, fold
 from apps.rules.examples import Example
-from apps.rules.exemptions import folded
 from apps.rules.rulebook import CompiledRule, Rulebook
 
 LONGEST_TEXT = 20_000
@@ -17,7 +15,7 @@ _HERE = "enforce"
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TrialPiece:
     """A run of the text that was tried."""
 
     text: str
@@ -28,12 +26,12 @@ class Piece:
 class Trial:
     """What a rule makes of a text: where it is found, and what would be left of the text if it is redacted."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[TrialPiece, ...]
     matches: int
-    redacted: tuple[Piece, ...]
+    redacted: tuple[TrialPiece, ...]
     examples: tuple[Example, ...]
     is_disguised: bool  # it was found only in a folded copy
-    copies: tuple[tuple[Piece, ...], ...]  # the folded copies that are other texts, with what is found in each
+    copies: tuple[tuple[TrialPiece, ...], ...]  # the folded copies that are other texts, with what is found in each
     is_excepted: bool  # the pattern finds something, but all of it stands among the exceptions
     fails_check: bool  # the pattern finds something, but nothing whose check digits are right
 
@@ -45,9 +43,9 @@ class Trial:
 def try_out(rule: Any, text: str, *, exceptions: Iterable[str] = ()) -> Trial:
     """What a rule, stored or not, makes of a text. Raises BadPattern and EngineFailed."""
     check(rule.pattern)
-    compiled, copies = as_compiled(rule, exceptions=frozenset(exceptions)), fold(text)
+    compiled, folded = as_compiled(rule, exceptions=frozenset(exceptions)), fold(text)
     matcher = Rulebook.of([compiled]).matcher
-    found = _places(matcher, copies)
+    found = _places(matcher, folded)
     spans = [(start, end) for start, end in found if compiled.counts(text[start:end])]
     return Trial(
         pieces=tuple(_pieces(text, spans, replacement=None)),
@@ -56,12 +54,12 @@ def try_out(rule: Any, text: str, *, exceptions: Iterable[str] = ()) -> Trial:
         examples=tuple(_examples(rule, compiled.exceptions)),
         is_disguised=bool(spans) and not _places(matcher, _alone(text)),
         copies=tuple(
-            tuple(_pieces(view.text, _places(matcher, _alone(view.text)), replacement=None))
-            for view in copies.views
-            if view.text != text
+            tuple(_pieces(copy.text, _places(matcher, _alone(copy.text)), replacement=None))
+            for copy in folded.copies
+            if copy.text != text
         ),
         is_excepted=bool(found) and not spans,
-        fails_check=not found and bool(rule.checksum) and bool(Matcher([rule.pattern]).found(copies)),
+        fails_check=not found and bool(rule.checksum) and bool(Matcher([rule.pattern]).found(folded)),
     )
 
 
@@ -71,7 +69,7 @@ def _places(matcher: Matcher, text: Folded) -> list[tuple[int, int]]:
 
 def _alone(text: str) -> Folded:
     """A text as though it had no copies."""
-    raw = normalize.View(text, (normalize.Piece(text, 0, len(text)),))
+    raw = FoldedCopy(text, (FoldedPiece(text, 0, len(text)),))
     return Folded(text, (raw,), raw)
 
 
@@ -93,21 +91,21 @@ def as_compiled(rule: Any, *, exceptions: frozenset[str]) -> CompiledRule:
     )
 
 
-def _pieces(text: str, spans: Iterable[tuple[int, int]], *, replacement: str | None) -> Iterator[Piece]:
+def _pieces(text: str, spans: Iterable[tuple[int, int]], *, replacement: str | None) -> Iterator[TrialPiece]:
     last = 0
     for start, end in spans:
         if start > last:
-            yield Piece(text[last:start], False)
-        yield Piece(text[start:end] if replacement is None else replacement, True)
+            yield TrialPiece(text[last:start], False)
+        yield TrialPiece(text[start:end] if replacement is None else replacement, True)
         last = end
     if last < len(text):
-        yield Piece(text[last:], False)
+        yield TrialPiece(text[last:], False)
 
 
 def finds_whole(rule: Any, text: str) -> bool:
     """Whether an exception of this text, folded, is the whole of what the rule finds in it."""
     matcher = Rulebook.of([as_compiled(rule, exceptions=frozenset())]).matcher
-    return any(folded(text[span.start : span.end]) == text for span in matcher.spans(0, text))
+    return any(exemptions.folded(text[span.start : span.end]) == text for span in matcher.spans(0, text))
 
 
 def undone_example(rule: Any, *, exceptions: Iterable[str]) -> str:

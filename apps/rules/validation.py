@@ -1,21 +1,39 @@
-"""What is wrong with a rule, in sentences for whoever writes it. Pure but for the rule that it looks at."""
+"""What is wrong with a rule, in sentences for the person who writes it. Pure."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from datetime import datetime, time
+from typing import Protocol
 
 from apps.rules import examples
 from apps.rules.checksums import CHECKSUMS
 from apps.rules.engine import matcher
 from apps.rules.examples import Example
 
-if TYPE_CHECKING:
-    from apps.rules.models import Rule
-
-
 MOST_RULES = 1000  # of one course, with those of the institution
 
 
-def complaints(rule: "Rule", *, others: Sequence[str] | None, excepted: frozenset[str] = frozenset()) -> dict[str, str]:
+class WrittenRule(Protocol):
+    """A rule as somebody has written it."""
+
+    pattern: str
+    checksum: str
+    direction: str
+    action: str
+    starts_at: datetime | None
+    ends_at: datetime | None
+    weekdays: str
+    from_time: time | None
+    until_time: time | None
+    message: str
+    guidance: str
+    replacement: str
+    examples_match: str
+    examples_no_match: str
+
+
+def complaints(
+    rule: WrittenRule, *, others: Sequence[str] | None, excepted: frozenset[str] = frozenset()
+) -> dict[str, str]:
     """Sentences by field; none if the rule is sound.
 
     `others` are the patterns that are looked for together with this one; None if they were when this one was saved.
@@ -24,7 +42,7 @@ def complaints(rule: "Rule", *, others: Sequence[str] | None, excepted: frozense
     return _of_the_pattern(rule, others, excepted) | _of_the_action(rule) | _of_the_schedule(rule)
 
 
-def _of_the_pattern(rule: "Rule", others: Sequence[str] | None, excepted: frozenset[str]) -> dict[str, str]:
+def _of_the_pattern(rule: WrittenRule, others: Sequence[str] | None, excepted: frozenset[str]) -> dict[str, str]:
     if others is not None and len(others) >= MOST_RULES:
         return {"pattern": f"The course has {len(others)} rules already; at most {MOST_RULES} are looked for."}
     found = {} if rule.checksum in ("", *CHECKSUMS) else {"checksum": f"Choose one of {', '.join(CHECKSUMS)}."}
@@ -40,7 +58,7 @@ def _of_the_pattern(rule: "Rule", others: Sequence[str] | None, excepted: frozen
     return found or _of_the_examples(rule, excepted)
 
 
-def _of_the_examples(rule: "Rule", excepted: frozenset[str]) -> dict[str, str]:
+def _of_the_examples(rule: WrittenRule, excepted: frozenset[str]) -> dict[str, str]:
     tried = examples.tried(
         rule.pattern,
         checksum=rule.checksum,
@@ -66,22 +84,22 @@ def _wrong(example: Example) -> str:
     return f"Line {example.line}: the pattern {does} “{example.text[:80]}”, and {should}."
 
 
-def _of_the_action(rule: "Rule") -> dict[str, str]:
-    if rule.action == rule.Action.BLOCK and not rule.message.strip():
+def _of_the_action(rule: WrittenRule) -> dict[str, str]:
+    if rule.action == "block" and not rule.message.strip():
         return {"message": "Write the sentence that the student reads when this rule blocks."}
-    if rule.action == rule.Action.REDACT and not rule.replacement.strip():
+    if rule.action == "redact" and not rule.replacement.strip():
         return {"replacement": "Write what stands in place of what was found, such as [redacted]."}
-    if rule.action != rule.Action.GUIDE:
+    if rule.action != "guide":
         return {}
     found = {}
     if not rule.guidance.strip():
         found["guidance"] = "Write what the model is told when this rule matches."
-    if rule.direction != rule.Direction.PROMPT:
+    if rule.direction != "prompt":
         found["direction"] = "Guidance is given before the model answers, so a guiding rule looks at prompts only."
     return found
 
 
-def _of_the_schedule(rule: "Rule") -> dict[str, str]:
+def _of_the_schedule(rule: WrittenRule) -> dict[str, str]:
     found = {
         name: "Choose a year from 2000 to 2999. Leave it empty if the rule is to hold without such a limit."
         for name, instant in (("starts_at", rule.starts_at), ("ends_at", rule.ends_at))

@@ -14,9 +14,9 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
-from apps.chat.schemas import ErrorOut
 from apps.common.staff import IsStaff
 from apps.conversations.api.viewsets import CallViewSet
+from apps.dataplane.requests import ErrorOut
 
 REFUSALS = {
     "400": "The request is wrong: an unknown parameter, a value that makes no sense.",

@@ -10,6 +10,7 @@ from ninja import NinjaAPI
 
 from apps.chat.dialects.openai_chat.schema import CHAT_PARTS
 from apps.chat.routers import router as chat_router
+from apps.portal.routers import router as portal_router
 
 
 class StudentAPI(NinjaAPI):
@@ -46,4 +47,5 @@ api = StudentAPI(
     openapi_extra={"security": [{"ApiKey": []}]},
 )
 api.add_router("/v1", chat_router)
+api.add_router("/v1", portal_router)
 urls = api.urls

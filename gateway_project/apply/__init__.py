@@ -1,17 +1,17 @@
 """Configuration as code: a YAML file that says what there should be. Read, validate, plan, show, perform.
 
-Each stage takes the value of the one before. Until `perform` nothing is written.
+Each stage takes the value of the one before, and reports all mistakes that it finds in it: later stages work on valid
+values only. Until `perform` nothing is written.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from django.db import transaction
 
 from gateway_project.apply.changes import Change, lines
-from gateway_project.apply.document import Document, read
-from gateway_project.apply.mending import is_consequence
-from gateway_project.apply.mistakes import Mistake, Mistakes
+from gateway_project.apply.document import read
+from gateway_project.apply.mistakes import Mistakes
 from gateway_project.apply.perform import perform
 from gateway_project.apply.plan import plan
 from gateway_project.apply.validate import validate
@@ -34,19 +34,11 @@ def apply(
     """
     now = datetime.now(UTC)
     document = read(raw, source=source)
-    file, mistakes = validate(document)
-    changes, further = plan(document, file, environment=environment, prune=prune, now=now)
-    if mistakes or further:
-        raise Mistakes(source, [*mistakes, *_independent(further, of=mistakes, document=document)])
+    file = validate(document)
+    changes = plan(document, file, environment=environment, prune=prune, now=now)
     for line in lines(changes):
         show(line)
     if changes and not dry_run:
         with transaction.atomic():
             perform(changes, now=now)
     return changes
-
-
-def _independent(further: Iterable[Mistake], *, of: Iterable[Mistake], document: Document) -> Iterator[Mistake]:
-    for mistake in further:
-        if not any(is_consequence(mistake, of=earlier.path, document=document) for earlier in of):
-            yield mistake

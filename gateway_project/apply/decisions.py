@@ -9,7 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from apps.accounts.models import Course, Membership
-from apps.quotas import allowances
+from apps.quotas import decisions
 from apps.quotas.models import Boost, Override
 from gateway_project.apply import kinds
 from gateway_project.apply.changes import Change
@@ -19,8 +19,6 @@ from gateway_project.apply.schema import BoostSection, CourseSection, File, Memb
 
 Decision = Boost | Override
 Outcome = Change | Mistake
-BOOST_FIELDS = ("factor", "multiplies_course", "starts_at", "ends_at", "reason")
-OVERRIDE_FIELDS = ("weekly_tokens", "starts_at", "ends_at", "reason")
 KINDS = (kinds.BOOST, kinds.OVERRIDE)
 
 
@@ -45,13 +43,13 @@ def _boosts(document: Document, course: CourseSection, path: Path, *, prune: boo
     stored: list[Boost] = list(Boost.objects.filter(course__slug=course.slug))
     kept: list[Boost] = []
     for position, asked in enumerate(course.boosts):
-        draft = Boost(**_given(asked, BOOST_FIELDS))
+        draft = Boost(**asked.given)
         mistakes = list(_wrong(document, draft, (*path, position)))
         yield from mistakes
-        same = [boost for boost in stored if all(_equal(boost, draft, name) for name in BOOST_FIELDS)]
+        same = [boost for boost in stored if all(_equal(boost, draft, name) for name in BoostSection.model_fields)]
         kept += same
         if not mistakes and not same and not draft.is_over(now=now):
-            yield Change("+", kinds.BOOST, _boost_key(course.slug, draft), _given(asked, BOOST_FIELDS))
+            yield Change("+", kinds.BOOST, _boost_key(course.slug, draft), asked.given)
     starts = {asked.starts_at for asked in course.boosts}
     for boost in stored:
         is_replaced = prune or boost.starts_at in starts
@@ -84,7 +82,7 @@ def _override(
     if asked is None:
         yield from ends
         return
-    values = _given(asked, OVERRIDE_FIELDS)
+    values = asked.given
     draft = Override(**{"starts_at": now, **values})
     mistakes = list(_wrong_override(document, asked, draft, path))
     yield from mistakes
@@ -114,16 +112,12 @@ def _equal(stored: Decision, draft: Decision, name: str) -> bool:
     return bool(getattr(stored, name) == getattr(draft, name))
 
 
-def _given(section: BoostSection | OverrideSection, names: Iterable[str]) -> dict[str, Any]:
-    return {name: getattr(section, name) for name in names if name in section.model_fields_set}
-
-
 def perform(changes: Iterable[Change], *, now: datetime) -> None:
     """Make and end decisions, all with one stroke in the ledger."""
     changes = list(changes)
     made = [_made(change, now) for change in changes if change.sign == "+"]
     ended = [change.kind.model._default_manager.get(pk=change.key["id"]) for change in changes if change.sign == "-"]
-    allowances.decide(new=made, ended=ended, by=None, now=now)  # type: ignore[arg-type]  # rows of these two kinds
+    decisions.record(new=made, ended=ended, by=None, now=now)  # type: ignore[arg-type]  # rows of these two kinds
 
 
 def _made(change: Change, now: datetime) -> Decision:

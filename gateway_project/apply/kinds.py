@@ -5,6 +5,7 @@ Keys are lookups such as `course__slug`, so that a row can be named before it, o
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.db import models
@@ -30,6 +31,13 @@ class Kind:
     key: tuple[str, ...]
     title: str
     new: str = ""
+
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """The columns that a section may set, by the names of its fields. Keys and references are not among them."""
+        hidden = {"id", *self.key}
+        own = [one for one in self.model._meta.concrete_fields if one.editable and not one.is_relation]
+        return {FILE_NAMES.get(one.name, one.name): one.name for one in own if one.name not in hidden}
 
     def titled(self, key: Mapping[str, Any], *, new: bool = False) -> str:
         return ((new and self.new) or self.title).format(**key)

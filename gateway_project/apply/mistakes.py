@@ -19,7 +19,7 @@ class Mistake:
 
 
 class Mistakes(Exception):
-    """All mistakes of a file. Nothing has been changed."""
+    """All mistakes that a stage has found. Nothing has been changed."""
 
     def __init__(self, source: str, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = tuple(sorted(set(mistakes), key=lambda mistake: (mistake.line, str(mistake))))

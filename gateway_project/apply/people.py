@@ -15,7 +15,7 @@ from gateway_project.apply import kinds
 from gateway_project.apply.document import Document
 from gateway_project.apply.mistakes import Mistake, Path
 from gateway_project.apply.schema import File, MemberSection
-from gateway_project.apply.wanted import Row
+from gateway_project.apply.wanted import Row, given
 
 Place = tuple[str, str]  # course slug, external id
 LONGEST_USERNAME = 150
@@ -53,8 +53,8 @@ class Seat:
     def is_staff(self) -> bool:
         """True if this seat makes its person staff, once the file is applied."""
         role = self.asked.role or (self.stored.role if self.stored else Role.STUDENT)
-        given = "active" in self.asked.model_fields_set
-        active = self.asked.active if given else self.stored is None or self.stored.is_active
+        is_given = "active" in self.asked.model_fields_set
+        active = self.asked.active if is_given else self.stored is None or self.stored.is_active
         return active and role in Role.staff()
 
 
@@ -105,9 +105,8 @@ def _username(place: Place, asked: MemberSection, member: Membership | None, sto
 
 
 def _member(seat: Seat) -> Row:
-    given = {"role": "role", "active": "is_active"}
-    values = {to: getattr(seat.asked, name) for name, to in given.items() if name in seat.asked.model_fields_set}
-    return Row(kinds.MEMBER, _key(seat.place), {"user__username": seat.username, **values}, seat.path)
+    values = {"user__username": seat.username, **given(kinds.MEMBER, seat.asked)}
+    return Row(kinds.MEMBER, _key(seat.place), values, seat.path)
 
 
 def _key(place: Place) -> dict[str, str]:

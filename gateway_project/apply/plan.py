@@ -1,4 +1,4 @@
-"""From a valid file to the changes that make the database agree with it, or to what stands in their way. Only reads."""
+"""From a valid file to the changes that make the database agree with it, or to all mistakes in it. Only reads."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -14,16 +14,14 @@ from gateway_project.apply import decisions, kinds, people, wanted
 from gateway_project.apply.changes import Change
 from gateway_project.apply.document import Document
 from gateway_project.apply.kinds import FILE_NAMES, stored_value
-from gateway_project.apply.mistakes import Mistake, Path
+from gateway_project.apply.mistakes import Mistakes, Path
 from gateway_project.apply.references import dangling
 from gateway_project.apply.schema import File
 from gateway_project.apply.wanted import Row
 
 
-def plan(
-    document: Document, file: File, *, environment: Mapping[str, str], prune: bool, now: datetime
-) -> tuple[list[Change], list[Mistake]]:
-    """The changes, in an order in which they can be made, and what is wrong."""
+def plan(document: Document, file: File, *, environment: Mapping[str, str], prune: bool, now: datetime) -> list[Change]:
+    """The changes, in an order in which they can be made. Raises Mistakes, all of them."""
     rows = list(wanted.rows(file))
     members, mistakes = people.rows(document, file, prune=prune)
     decided, wrong = decisions.plan(document, file, prune=prune, now=now)
@@ -35,7 +33,9 @@ def plan(
             changes += _compared(row, environment, moved)
         except ValidationError as error:
             mistakes += [document.mistake((*row.path, *path), sentence) for path, sentence in _told(error)]
-    return [*changes, *decided, *(_pruned(file, rows) if prune else ())], mistakes
+    if mistakes:
+        raise Mistakes(document.source, mistakes)
+    return [*changes, *decided, *(_pruned(file, rows) if prune else ())]
 
 
 def _compared(row: Row, environment: Mapping[str, str], moved: set[str]) -> Iterator[Change]:

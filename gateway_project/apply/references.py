@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from gateway_project.apply import kinds
 from gateway_project.apply.document import Document
 from gateway_project.apply.kinds import Kind
-from gateway_project.apply.mending import is_stand_in
 from gateway_project.apply.mistakes import Mistake, Path
 from gateway_project.apply.schema import File, ModelSection, ProviderSection
 
@@ -43,7 +42,7 @@ def _names(kind: Kind, section: Iterable[ProviderSection | ModelSection] | None,
 
 
 def _missing(document: Document, path: Path, noun: str, name: str, known: set[str]) -> Iterator[Mistake]:
-    if name in known or any(map(is_stand_in, known)):
+    if name in known:
         return
     near = difflib.get_close_matches(name, sorted(known), n=1)
     hint = f"; did you mean {near[0]}?" if near else "."

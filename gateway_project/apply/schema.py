@@ -34,6 +34,11 @@ OMITTED: Any = None
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """The fields that the file gives, in the order in which they are declared."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+
 
 class CredentialSection(Section):
     label: Name

@@ -1,4 +1,4 @@
-"""From a document to a file, and to every mistake in it that can be found without the database."""
+"""From a document to a valid file, or to every mistake in it that can be found without the database."""
 
 import difflib
 from collections.abc import Iterator
@@ -7,12 +7,21 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway_project.apply import mending
 from gateway_project.apply.document import Document
-from gateway_project.apply.mending import IDENTITIES
-from gateway_project.apply.mistakes import Mistake, Path
+from gateway_project.apply.mistakes import Mistake, Mistakes, Path
 from gateway_project.apply.schema import File, Section
 
+# What tells the items of a list apart.
+IDENTITIES: dict[str, tuple[str, ...]] = {
+    "providers": ("name",),
+    "credentials": ("label",),
+    "models": ("name",),
+    "deployments": ("provider", "upstream_model"),
+    "courses": ("slug",),
+    "roles": ("role",),
+    "rules": ("name",),
+    "members": ("external_id",),
+}
 SENTENCES = {
     "missing": "is required.",
     "list_type": "must be a list.",
@@ -21,15 +30,16 @@ SENTENCES = {
 }
 
 
-def validate(document: Document) -> tuple[File, list[Mistake]]:
-    """The file, and its mistakes. With mistakes, the file is what is left of it: good for finding more, no more."""
+def validate(document: Document) -> File:
+    """The file that a document describes. Raises Mistakes, all of them."""
     mistakes = [*document.mistakes, *_repeated(document, document.tree, ())]
     try:
-        return File.model_validate(document.tree), mistakes
+        file = File.model_validate(document.tree)
     except ValidationError as error:
-        found = [_mistake(document, details) for details in error.errors(include_url=False)]
-    mended = mending.mended(document.tree, [mistake.path for mistake in found])
-    return File.model_validate(mended), mistakes + found
+        mistakes += [_mistake(document, details) for details in error.errors(include_url=False)]
+    if mistakes:
+        raise Mistakes(document.source, mistakes)
+    return file
 
 
 def _mistake(document: Document, details: ErrorDetails) -> Mistake:

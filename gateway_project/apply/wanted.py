@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway_project.apply import kinds
-from gateway_project.apply.kinds import FILE_NAMES, Kind
+from gateway_project.apply.kinds import Kind
 from gateway_project.apply.mistakes import Path
 from gateway_project.apply.schema import (
     CourseSection,
@@ -16,53 +16,7 @@ from gateway_project.apply.schema import (
     Section,
 )
 
-PROVIDER_FIELDS = ("adapter", "base_url", "timeout_seconds", "allow_private_network", "output_cap", "is_enabled")
-CREDENTIAL_FIELDS = ("weight", "is_enabled")
 WEIGHTS = ("input_weight", "cached_input_weight", "output_weight")
-MODEL_FIELDS = (*WEIGHTS, "context_window", "max_output_tokens", "is_enabled")
-DEPLOYMENT_FIELDS = ("priority", "weight", "is_enabled")
-WEEK_FIELDS = ("timezone", "week_starts")
-COURSE_FIELDS = ("title", *WEEK_FIELDS, "is_open", "logging")
-POLICY_FIELDS = (
-    "weekly_tokens",
-    "student_weekly_tokens",
-    "key_requests_per_minute",
-    "key_concurrent_requests",
-    "student_requests_per_minute",
-    "student_concurrent_requests",
-    "course_requests_per_minute",
-    "course_concurrent_requests",
-    "key_tokens_per_minute",
-    "student_tokens_per_minute",
-    "course_tokens_per_minute",
-    "default_output_tokens",
-    "least_output_tokens",
-    "max_output_tokens",
-    "late_joiners",
-    "after_exhaustion",
-    "fallback_model",
-    "fallback_student_weekly_tokens",
-)
-ROLE_FIELDS = ("weekly_tokens", "requests_per_minute", "concurrent_requests", "tokens_per_minute")
-RULE_FIELDS = (
-    "pattern",
-    "direction",
-    "action",
-    "stage",
-    "priority",
-    "message",
-    "guidance",
-    "replacement",
-    "checksum",
-    "assignment",
-    "starts_at",
-    "ends_at",
-    "weekdays",
-    "from_time",
-    "until_time",
-    "examples_match",
-    "examples_no_match",
-)
 
 
 @dataclass(frozen=True)
@@ -87,7 +41,7 @@ class Listed:
 def rows(file: File) -> Iterator[Row]:
     """All rows but people and members, each after those it refers to."""
     if file.institution is not None:
-        values = _given(file.institution, (*WEEK_FIELDS, "weekly_tokens"))
+        values = given(kinds.INSTITUTION, file.institution)
         yield Row(kinds.INSTITUTION, {"id": 1}, values, ("institution",))
         yield from _rules(kinds.INSTITUTION_RULE, {"course": None}, file.institution, ("institution",))
     for position, provider in enumerate(file.providers or ()):
@@ -99,34 +53,34 @@ def rows(file: File) -> Iterator[Row]:
 
 
 def _provider(provider: ProviderSection, path: Path) -> Iterator[Row]:
-    yield Row(kinds.PROVIDER, {"name": provider.name}, _given(provider, PROVIDER_FIELDS), path)
+    yield Row(kinds.PROVIDER, {"name": provider.name}, given(kinds.PROVIDER, provider), path)
     for position, credential in enumerate(provider.credentials or ()):
         key = {"provider__name": provider.name, "label": credential.label}
-        values = _given(credential, CREDENTIAL_FIELDS)
+        values = given(kinds.CREDENTIAL, credential)
         yield Row(kinds.CREDENTIAL, key, values, (*path, "credentials", position), credential.secret_env)
 
 
 def _model(model: ModelSection, path: Path) -> Iterator[Row]:
     weights = dict.fromkeys(WEIGHTS, model.token_weight) if "token_weight" in model.model_fields_set else {}
-    yield Row(kinds.MODEL, {"name": model.name}, {**weights, **_given(model, MODEL_FIELDS)}, path)
+    yield Row(kinds.MODEL, {"name": model.name}, {**weights, **given(kinds.MODEL, model)}, path)
     for position, deployment in enumerate(model.deployments or ()):
         key = {
             "model__name": model.name,
             "provider__name": deployment.provider,
             "upstream_model": deployment.upstream_model,
         }
-        yield Row(kinds.DEPLOYMENT, key, _given(deployment, DEPLOYMENT_FIELDS), (*path, "deployments", position))
+        yield Row(kinds.DEPLOYMENT, key, given(kinds.DEPLOYMENT, deployment), (*path, "deployments", position))
 
 
 def _course(course: CourseSection, path: Path) -> Iterator[Row]:
     within = {"course__slug": course.slug}
-    yield Row(kinds.COURSE, {"slug": course.slug}, _given(course, COURSE_FIELDS), path)
-    yield Row(kinds.POLICY, within, _given(course, POLICY_FIELDS), path)
+    yield Row(kinds.COURSE, {"slug": course.slug}, given(kinds.COURSE, course), path)
+    yield Row(kinds.POLICY, within, given(kinds.POLICY, course), path)
     for position, role in enumerate(course.roles or ()):
-        yield Row(kinds.ROLE, {**within, "role": role.role}, _given(role, ROLE_FIELDS), (*path, "roles", position))
+        yield Row(kinds.ROLE, {**within, "role": role.role}, given(kinds.ROLE, role), (*path, "roles", position))
     for position, name in enumerate(course.models or ()):
         yield Row(kinds.ALLOWED, {**within, "model__name": name}, {}, (*path, "models", position))
-    if settings := _given(course, ("on_failure",)):
+    if settings := given(kinds.RULE_SETTINGS, course):
         yield Row(kinds.RULE_SETTINGS, within, settings, path)
     yield from _rules(kinds.RULE, within, course, path)
 
@@ -135,12 +89,12 @@ def _rules(
     kind: Kind, within: Mapping[str, Any], section: CourseSection | InstitutionSection, path: Path
 ) -> Iterator[Row]:
     for position, rule in enumerate(section.rules or ()):
-        yield Row(kind, {**within, "name": rule.name}, _given(rule, RULE_FIELDS), (*path, "rules", position))
+        yield Row(kind, {**within, "name": rule.name}, given(kind, rule), (*path, "rules", position))
 
 
-def _given(section: Section, fields: tuple[str, ...]) -> dict[str, Any]:
-    names = {field: FILE_NAMES.get(field, field) for field in fields}
-    return {field: getattr(section, name) for field, name in names.items() if name in section.model_fields_set}
+def given(kind: Kind, section: Section) -> dict[str, Any]:
+    """The columns of a row that its section sets, in the order of the section's fields."""
+    return {kind.columns[name]: value for name, value in section.given.items() if name in kind.columns}
 
 
 def lists(file: File) -> Iterator[Listed]:

@@ -19,10 +19,10 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
-from apps.chat.runtime import Plane
 from apps.common import tracing
 from apps.common.errors import GatewayError, InternalError, MethodNotAllowed, NotFound, Overloaded, Unavailable
 from apps.common.ids import new_id
+from apps.dataplane.plane import DataPlane
 from gateway_project.edge.cors import Cors
 from gateway_project.edge.messages import (
     ClientLeft,
@@ -41,7 +41,7 @@ REST_SECONDS = 0.9  # less than any Retry-After
 
 
 class DataRequest(ASGIRequest):
-    """A request of the student API; see `apps.chat.routers.StudentRequest` for what it carries."""
+    """A request of the student API; see `apps.dataplane.requests.StudentRequest` for what it carries."""
 
 
 class _Overloaded(HttpResponse):
@@ -81,7 +81,8 @@ class DataPlaneHandler:
 
     async def _respond(self, request: Any, scope: Scope, receive: Any) -> HttpResponseBase:
         try:
-            plane: Plane | None = scope.get("state", {}).get("plane")
+            request.state = state = scope.get("state", {})
+            plane: DataPlane | None = state.get("plane")
             if plane is None:
                 raise Unavailable("starting", "The gateway is starting. Try again in a moment.")
             request.plane, key = plane, presented_key(scope)

@@ -1,7 +1,6 @@
 """Health and metrics: what load balancers, supervisors and scrapers ask."""
 
 import hmac
-from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -9,19 +8,18 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 from django_prometheus.exports import ExportToDjangoView
 
-if TYPE_CHECKING:
-    from apps.chat.runtime import Plane
+from apps.dataplane.plane import DataPlane
 
-_plane: "Plane | None" = None
+_plane: DataPlane | None = None
 
 
-def watch(plane: "Plane | None") -> None:
+def watch(plane: DataPlane | None) -> None:
     """Remember the process's data plane, so that readiness can tell whether it is draining."""
     global _plane
     _plane = plane
 
 
-def plane() -> "Plane | None":
+def plane() -> DataPlane | None:
     """The process's data plane, if it has one and it has started."""
     return _plane
 

@@ -7,13 +7,12 @@ import asyncio
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.multiprocess import mark_process_dead
 
-if TYPE_CHECKING:
-    from apps.chat.runtime import Plane
+from apps.chat.relay.live import LiveAnswers
+from apps.dataplane.plane import DataPlane
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
@@ -49,12 +48,12 @@ def forget(process: int) -> None:
         mark_process_dead(process)  # type: ignore[no-untyped-call]
 
 
-async def show_for_ever(plane: "Plane") -> None:
+async def show_for_ever(plane: DataPlane, *, live: LiveAnswers) -> None:
     """Keep up to date how this process's data plane stands."""
     while True:
         LAG.set(plane.admission.pressure.lag)
         WAITING.set(plane.admission.waiting)
-        LIVE.set(len(plane.pumps))
+        LIVE.set(len(live))
         await asyncio.sleep(SHOW_SECONDS)
 
 

@@ -20,7 +20,6 @@ from types import FrameType
 import uvicorn
 
 from gateway_project.edge.protocol import BoundedProtocol
-from gateway_project.observability import health
 from gateway_project.processes import descriptors
 
 logger = logging.getLogger("gateway_project.processes.web")
@@ -47,6 +46,8 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        from gateway_project.observability import health  # which needs Django, as this module's start does not
+
         if (plane := health.plane()) is not None:
             plane.is_draining = True  # readiness fails before anything is closed
         for server in self.servers:

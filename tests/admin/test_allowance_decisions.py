@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership
 from apps.common.display import number
+from apps.quotas import decisions
 from apps.quotas.models import AllowanceRequest, Boost, LedgerEntry, Override
 from tests import factories
 from tests.admin.allowances import ALLOWANCE, confirmed, decide, left_of
@@ -181,7 +182,7 @@ def test_a_boost_is_in_the_courses_time_zone_and_can_be_ended(instructor: Client
 
 def test_a_boost_that_was_ended_early_says_when(instructor: Client, world: CourseWorld, teacher: Membership) -> None:
     boost = factories.make_boost(course=world.course, ends_at=datetime(2099, 1, 1, tzinfo=UTC))
-    boost.end(by=teacher.user, now=timezone.now())
+    decisions.end(boost, by=teacher.user, now=timezone.now())
 
     page = instructor.get(reverse("admin:quotas_boosts", args=[world.course.pk])).content.decode()
 

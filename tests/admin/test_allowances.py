@@ -150,9 +150,8 @@ def test_a_reason_is_shown_as_text(instructor: Client, world: CourseWorld, asked
 
 def test_a_limit_is_explained(instructor: Client, world: CourseWorld, teacher: Membership) -> None:
     now = timezone.now()
-    Override(membership=world.student, weekly_tokens=77_777, starts_at=now, reason="Thesis").give(
-        by=teacher.user, now=now
-    )
+    override = Override(membership=world.student, weekly_tokens=77_777, starts_at=now, reason="Thesis")
+    decisions.give(override, by=teacher.user, now=now)
 
     page = instructor.get(page_of(world.student)).content.decode()
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from apps.quotas import decisions
 from apps.quotas.ledger.audit import audit
 from apps.quotas.models import Boost, LedgerEntry, Override, QuotaPolicy, RoleAllowance
 from gateway_project.env import BASE_DIR
@@ -131,7 +132,7 @@ def test_a_boost_that_the_file_leaves_out_ends_when_it_prunes(operator: Operator
 
 def test_a_boost_that_staff_ended_is_not_made_again(operator: Operator) -> None:
     operator.apply(boosts(BOOST))
-    Boost.objects.get().end(by=None, now=datetime.now(UTC))
+    decisions.end(Boost.objects.get(), by=None, now=datetime.now(UTC))
 
     assert operator.apply(boosts(BOOST)) == ["= nothing to change"]
 

@@ -1,4 +1,4 @@
-"""What a wrong file is told: the line, the field and a sentence; all at once, and nothing changes."""
+"""What a wrong file is told: the line, the field and a sentence. Mistakes in its shape come first; nothing changes."""
 
 import pytest
 
@@ -146,9 +146,12 @@ def test_a_course_that_allows_a_model_twice_is_a_mistake(operator: Operator) -> 
     ]
 
 
-def test_all_mistakes_are_told_at_once(operator: Operator) -> None:
+def fields(mistakes: list[str]) -> list[str]:
+    return [line.partition(": ")[2].partition(": ")[0] for line in mistakes]
+
+
+def test_all_mistakes_in_the_shape_of_a_file_are_told_at_once(operator: Operator) -> None:
     text = (
-        "institution: {timezone: Nowhere}\n"
         "providers:\n"
         "  - {name: p, base_url: 'gopher://x', colour: red}\n"
         "models:\n"
@@ -157,26 +160,50 @@ def test_all_mistakes_are_told_at_once(operator: Operator) -> None:
         "  - slug: c\n"
         "    title: C\n"
         "    open: perhaps\n"
+        "    open: true\n"
         "    rules:\n"
         "      - {name: r, pattern: '(?=x)', action: shout}\n"
         "      - nothing\n"
         "    members:\n"
-        "      - {external_id: s, email: nobody}\n"
+        "      - {external_id: s}\n"
+        "      - {external_id: s}\n"
     )
 
-    told = [line.partition(": ")[2].partition(": ")[0] for line in operator.refused(text)]
-
-    assert told == [
-        "institution.timezone",
-        "providers[0].base_url",
+    assert fields(operator.refused(text)) == [
         "providers[0].colour",
-        "models[0].deployments[0].provider",
         "models[0].name",
         "models[0].token_weight",
         "courses[0].open",
+        "courses[0].open",
         "courses[0].rules[0].action",
-        "courses[0].rules[0].pattern",
         "courses[0].rules[1]",
+        "courses[0].members[1].external_id",
+    ]
+
+
+def test_all_further_mistakes_are_told_at_once(operator: Operator) -> None:
+    text = (
+        "institution: {timezone: Nowhere}\n"
+        "providers:\n"
+        "  - {name: p, base_url: 'gopher://x'}\n"
+        "models:\n"
+        "  - {name: m, deployments: [{provider: q, upstream_model: m}]}\n"
+        "courses:\n"
+        "  - slug: c\n"
+        "    title: C\n"
+        "    boosts: [{factor: 2, starts_at: 2026-11-30T09:00:00Z, ends_at: 2026-11-30T09:00:00Z, reason: Exam}]\n"
+        "    rules:\n"
+        "      - {name: r, pattern: '(?=x)', message: No.}\n"
+        "    members:\n"
+        "      - {external_id: s, email: nobody}\n"
+    )
+
+    assert fields(operator.refused(text)) == [
+        "institution.timezone",
+        "providers[0].base_url",
+        "models[0].deployments[0].provider",
+        "courses[0].boosts[0].ends_at",
+        "courses[0].rules[0].pattern",
         "courses[0].members[0].email",
     ]
 

@@ -7,6 +7,7 @@ import openai
 import pytest
 
 from apps.accounts.models import Membership, Role
+from apps.quotas import decisions
 from apps.quotas.ledger import booking
 from apps.quotas.models import LedgerEntry, QuotaPolicy
 from tests import factories
@@ -100,7 +101,7 @@ def test_an_override_that_is_ended_no_longer_counts(small: World) -> None:
     override = factories.make_override(small.student, weekly_tokens=7)
     wait_for_limit(small, 7)
 
-    assert override.end(by=None, now=datetime.now(UTC))
+    assert decisions.end(override, by=None, now=datetime.now(UTC))
 
     wait_for_limit(small, ALLOWANCE)
     assert len(notes(small)) == 2

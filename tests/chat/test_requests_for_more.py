@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from apps.quotas import requests
 from apps.quotas.models import AllowanceRequest, LedgerEntry
 from apps.quotas.requests import MOST_A_WEEK
 from tests import factories
@@ -51,7 +52,7 @@ def test_what_is_granted_can_be_used_at_once(world: World) -> None:
     ask(world)
     before = world.usage()
 
-    assert asked(world).grant(by=tess.user, tokens=200, answer="Good luck", now=datetime.now(UTC))
+    assert requests.grant(asked(world), by=tess.user, tokens=200, answer="Good luck", now=datetime.now(UTC))
 
     usage = world.usage()
     (request,) = usage["requests"]
@@ -66,7 +67,7 @@ def test_a_declined_request_moves_nothing_and_another_may_follow(world: World) -
     ask(world)
     before = world.usage()
 
-    assert asked(world).decline(by=None, now=datetime.now(UTC), answer="Ask in class")
+    assert requests.decline(asked(world), by=None, now=datetime.now(UTC), answer="Ask in class")
 
     usage = world.usage()
     assert (usage["limit"], usage["remaining"]) == (before["limit"], before["remaining"])

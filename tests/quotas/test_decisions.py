@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
 from apps.accounts.models import Course, Membership, User
-from apps.quotas import allowances
+from apps.quotas import decisions, requests
 from apps.quotas.ledger import booking
 from apps.quotas.ledger.audit import audit
 from apps.quotas.models import AllowanceRequest, Boost, LedgerEntry, Override, RoleAllowance, WeeklyUsage
@@ -38,7 +38,7 @@ def override(student: Membership, **values: Any) -> Override:
 
 
 def test_a_boost_is_in_the_course_s_week_with_who_and_why(course: Course, tess: Membership) -> None:
-    boost(course, multiplies_course=True).give(by=tess.user, now=NOW)
+    decisions.give(boost(course, multiplies_course=True), by=tess.user, now=NOW)
 
     told = "Boost ×2 of students and course from 2026-11-25 12:00 UTC until 2026-11-25 13:00 UTC: Deadline"
     assert entries(usage__kind="course", usage__account=course.pk) == [("change", 0, told, tess.user)]
@@ -46,8 +46,8 @@ def test_a_boost_is_in_the_course_s_week_with_who_and_why(course: Course, tess: 
 
 
 def test_an_override_is_in_the_student_s_week_with_who_and_why(ada: Membership, tess: Membership) -> None:
-    override(ada).give(by=tess.user, now=NOW)
-    override(ada, weekly_tokens=None, ends_at=NOW + HOUR).give(by=tess.user, now=NOW)
+    decisions.give(override(ada), by=tess.user, now=NOW)
+    decisions.give(override(ada, weekly_tokens=None, ends_at=NOW + HOUR), by=tess.user, now=NOW)
 
     told = [note for _, _, note, _ in entries(usage__kind="student", usage__account=ada.pk)]
     assert told == [
@@ -58,9 +58,9 @@ def test_an_override_is_in_the_student_s_week_with_who_and_why(ada: Membership, 
 
 def test_a_decision_ends_once(ada: Membership, tess: Membership) -> None:
     made = override(ada)
-    made.give(by=None, now=NOW)
+    decisions.give(made, by=None, now=NOW)
 
-    ended = [made.end(by=tess.user, now=NOW + delay * HOUR) for delay in (1, 2)]
+    ended = [decisions.end(made, by=tess.user, now=NOW + delay * HOUR) for delay in (1, 2)]
 
     assert ended == [True, False]
     assert Override.objects.get().ended_at == NOW + HOUR
@@ -69,9 +69,9 @@ def test_a_decision_ends_once(ada: Membership, tess: Membership) -> None:
 
 def test_a_decision_that_is_over_cannot_be_ended(course: Course) -> None:
     made = boost(course)
-    made.give(by=None, now=NOW)
+    decisions.give(made, by=None, now=NOW)
 
-    assert not made.end(by=None, now=NOW + HOUR)
+    assert not decisions.end(made, by=None, now=NOW + HOUR)
     assert Boost.objects.get().ended_at is None
 
 
@@ -79,10 +79,10 @@ def test_many_are_decided_at_once_or_not_at_all(course: Course, ada: Membership,
     wrong = override(ben, ends_at=NOW - HOUR)
 
     with pytest.raises(IntegrityError), transaction.atomic():
-        allowances.decide(new=[boost(course), override(ada), wrong], by=None, now=NOW)
+        decisions.record(new=[boost(course), override(ada), wrong], by=None, now=NOW)
 
     assert not (Boost.objects.exists() or Override.objects.exists() or entries(kind="change"))
-    assert allowances.decide(new=[boost(course), override(ada), override(ben)], by=None, now=NOW) == 3
+    assert decisions.record(new=[boost(course), override(ada), override(ben)], by=None, now=NOW) == 3
     assert len(entries(kind="change")) == 3
 
 
@@ -114,7 +114,7 @@ def test_when_a_decision_counts(course: Course) -> None:
 
 def test_queries_find_what_counts(course: Course) -> None:
     made = [boost(course, starts_at=NOW + n * HOUR, ends_at=NOW + (n + 1) * HOUR) for n in range(3)]
-    allowances.decide(new=made, by=None, now=NOW)
+    decisions.record(new=made, by=None, now=NOW)
 
     assert set(Boost.objects.active(now=NOW + HOUR)) == {made[1]}
     assert set(Boost.objects.unfinished(now=NOW + HOUR)) == {made[1], made[2]}
@@ -168,10 +168,10 @@ def test_a_request_is_granted_once(ada: Membership, tess: Membership) -> None:
     stale = AllowanceRequest.objects.get(pk=request.pk)
 
     done = [
-        request.grant(by=tess.user, now=NOW),
-        request.grant(by=tess.user, now=NOW),
-        stale.decline(by=tess.user, now=NOW),
-        stale.grant(by=None, tokens=7, now=NOW),
+        requests.grant(request, by=tess.user, now=NOW),
+        requests.grant(request, by=tess.user, now=NOW),
+        requests.decline(stale, by=tess.user, now=NOW),
+        requests.grant(stale, by=None, tokens=7, now=NOW),
     ]
 
     assert done == [True, False, False, False]
@@ -182,7 +182,7 @@ def test_a_request_is_granted_once(ada: Membership, tess: Membership) -> None:
 def test_more_or_less_than_was_asked_for_may_be_granted(ada: Membership) -> None:
     request = factories.make_request(ada)
 
-    request.grant(by=None, tokens=30, answer="A little", now=NOW)
+    requests.grant(request, by=None, tokens=30, answer="A little", now=NOW)
 
     request.refresh_from_db()
     assert (request.granted_tokens, request.answer, request.decided_at) == (30, "A little", NOW)
@@ -192,7 +192,11 @@ def test_more_or_less_than_was_asked_for_may_be_granted(ada: Membership) -> None
 def test_a_request_is_declined_once(ada: Membership, tess: Membership) -> None:
     request = factories.make_request(ada)
 
-    done = [request.decline(by=tess.user, now=NOW), request.decline(by=None, now=NOW), request.grant(by=None, now=NOW)]
+    done = [
+        requests.decline(request, by=tess.user, now=NOW),
+        requests.decline(request, by=None, now=NOW),
+        requests.grant(request, by=None, now=NOW),
+    ]
 
     assert done == [True, False, False]
     assert request.answer == "Not this time; ask your instructor."
@@ -216,7 +220,7 @@ def test_of_two_who_decide_at_once_one_does(committed_db: None) -> None:
     def decide(what: str) -> None:
         mine = AllowanceRequest.objects.get(pk=request.pk)
         together.wait()
-        done.append((what, getattr(mine, what)(by=None, now=datetime.now(UTC))))
+        done.append((what, getattr(requests, what)(mine, by=None, now=datetime.now(UTC))))
         connection.close()
 
     threads = [threading.Thread(target=decide, args=(what,)) for what in ("grant", "decline")]

@@ -15,9 +15,9 @@ from apps.quotas.limits import (
     BoostPeriod,
     OverridePeriod,
     course_limit,
+    limit_source,
     own_limit,
     remaining_share,
-    standing,
 )
 from apps.quotas.weeks import week_at
 
@@ -109,8 +109,8 @@ def test_a_boost_acts_from_its_first_instant_until_just_before_its_last() -> Non
 def test_of_boosts_that_are_as_large_the_one_that_lasts_longer_is_told() -> None:
     short, long = boost("2", hours=1), boost("2", hours=2)
 
-    assert standing(boosts=[long, short], overrides=[], now=NOW).boost == long
-    assert standing(boosts=[short, long], overrides=[], now=NOW).boost == long
+    assert limit_source(boosts=[long, short], overrides=[], now=NOW).boost == long
+    assert limit_source(boosts=[short, long], overrides=[], now=NOW).boost == long
 
 
 # Who joins at local noon on the fourth day has less than half of the week before them. How much less depends on the

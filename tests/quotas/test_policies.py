@@ -8,6 +8,7 @@ import pytest
 
 from apps.accounts.models import Course, Membership
 from apps.accounts.principals import Principal
+from apps.quotas import decisions
 from apps.quotas.models import Institution, QuotaPolicy
 from apps.quotas.policies import CoursePolicy, Policies, load_policies, policies
 from apps.quotas.rate_limits.tokens import TokenScope
@@ -171,7 +172,7 @@ def test_of_overrides_the_newest_in_force_counts(principal: Principal, ada: Memb
     now, own = datetime.now(UTC), replace(principal, membership_id=ada.pk)
     factories.make_override(ada, weekly_tokens=40, starts_at=now)
     factories.make_override(ada, weekly_tokens=30, starts_at=now, ends_at=now + DAY)
-    factories.make_override(ada, weekly_tokens=20, starts_at=now).end(by=None, now=now)
+    decisions.end(factories.make_override(ada, weekly_tokens=20, starts_at=now), by=None, now=now)
 
     assert limits(own, now=now)[0] == 30
     assert limits(own, now=now + DAY)[0] == 40
@@ -181,7 +182,7 @@ def test_of_overrides_the_newest_in_force_counts(principal: Principal, ada: Memb
 def test_what_has_been_over_for_long_is_not_kept(principal: Principal, ada: Membership) -> None:
     now = datetime.now(UTC)
     factories.make_boost(course=ada.course, starts_at=now - 2 * DAY, ends_at=now - DAY)
-    factories.make_override(ada, starts_at=now - 2 * DAY).end(by=None, now=now - DAY)
+    decisions.end(factories.make_override(ada, starts_at=now - 2 * DAY), by=None, now=now - DAY)
 
     kept = load_policies()
 

@@ -10,7 +10,7 @@ from apps.quotas import statements
 from apps.quotas.ledger import ledger
 from apps.quotas.ledger.movements import Account, Movement, Reserve
 from apps.quotas.models import LedgerEntry, WeeklyUsage
-from apps.quotas.sections import SECTION
+from apps.quotas.models.sections import SECTION
 from apps.quotas.weeks import week_at
 
 pytestmark = pytest.mark.django_db

@@ -105,12 +105,12 @@ def test_disguises_fall(text: str, plain: str) -> None:
 
 @pytest.mark.parametrize(("text", "marked"), [("K\u200bäse", "Käse"), ("Ｋa\u0308se", "Käse"), ("й\u200bод", "йод")])
 def test_one_copy_keeps_the_accents(text: str, marked: str) -> None:
-    assert marked in [view.text for view in fold(text).views]
+    assert marked in [copy.text for copy in fold(text).copies]
 
 
 @pytest.mark.parametrize("text", ["", "plain words", "def f(x):", "привет как дела", "漢字"])
 def test_what_folding_leaves_alone_has_no_copies(text: str) -> None:
-    assert [view.text for view in fold(text).views] == [text]
+    assert [copy.text for copy in fold(text).copies] == [text]
 
 
 def test_every_folded_character_knows_what_it_comes_from() -> None:
@@ -142,11 +142,11 @@ def test_the_end_of_the_copy_is_the_end_of_the_original() -> None:
 def test_every_folded_character_comes_from_text_that_folds_to_it(text: str) -> None:
     folded = fold(text)
 
-    for view in folded.views:
-        for index, character in enumerate(view.text):
-            span = view.span(index, index + 1)
+    for copy in folded.copies:
+        for index, character in enumerate(copy.text):
+            span = copy.span(index, index + 1)
             again = fold(text[span.start : span.end])
-            assert any(character in copy.text for copy in again.views), (view.text, index)
+            assert any(character in other.text for other in again.copies), (copy.text, index)
 
 
 @given(TEXTS)
@@ -206,7 +206,7 @@ def test_marks_are_capped_before_they_are_put_in_order() -> None:
     """Putting 32,000 of them in order takes most of a second."""
     text = "a" + "\u0315\u0300" * 4_000
 
-    marked = fold(text).views[1].text
+    marked = fold(text).copies[1].text
 
     assert len(marked) <= MAX_MARKS + 1
 

@@ -4,8 +4,9 @@ import pytest
 
 from apps.accounts.models import Course
 from apps.rules.models import Rule, RuleException, RuleSettings
-from apps.rules.rulebook import ALL_COURSES, Rulebook, Rulebooks
+from apps.rules.rulebook import Rulebook
 from apps.rules.schedules import Schedule
+from apps.rules.snapshot import ALL_COURSES, Rulebooks
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from apps.rules.engine.matcher import Matcher, width
-from apps.rules.engine.pattern import parse, shortest
+from apps.rules.engine.parser import parse
+from apps.rules.engine.pattern import shortest
 from apps.rules.engine.prefilter import _STRETCH, Index, Word, required
 from apps.rules.engine.unicode_words import count, spell_pattern, spell_text
 

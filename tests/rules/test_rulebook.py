@@ -12,7 +12,8 @@ from apps.accounts.models import Course
 from apps.rules.engine.compiled import prepared
 from apps.rules.engine.matcher import MAX_SPANS
 from apps.rules.models import Rule
-from apps.rules.rulebook import NO_RULES, ROWS, CompiledRule, Hit, Rulebook, Rulebooks, Verdict, rulebooks
+from apps.rules.rulebook import NO_RULES, CompiledRule, Hit, Rulebook, Verdict
+from apps.rules.snapshot import ROWS, Rulebooks, rulebooks
 from tests import factories
 
 

@@ -10,9 +10,9 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from apps.accounts.models import Course, User
+from apps.rules.differences import differences, summary
 from apps.rules.engine import matcher
 from apps.rules.models import VERSIONED, Rule, RuleVersion
-from apps.rules.versions import differences, summary
 from tests import factories
 
 pytestmark = pytest.mark.django_db

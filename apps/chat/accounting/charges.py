@@ -58,6 +58,16 @@ def charge(seen: Seen, weights: Weights) -> Charge:
     return _bounded(seen, weights, estimated, is_estimated=True)
 
 
+def so_far(
+    *, reported: Tokens | None, is_final: bool, input_estimate: int, relayed_estimate: int, weights: Weights
+) -> int:
+    """The weighted amount that an answer has cost up to here, if the process died now."""
+    possible = [reported] if reported is not None else []
+    if not is_final:
+        possible.append(Tokens(input=input_estimate, output=relayed_estimate))
+    return max(map(weights.weigh, possible))
+
+
 def most_text(output: int) -> int:
     """The bytes after which an answer is stopped that may have so many output tokens: nobody would pay for more."""
     return ABSURD * BYTES_A_TOKEN * output

@@ -3,9 +3,9 @@
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from apps.chat.accounting import journal, outbox
+from apps.chat.accounting.books import Books
 from apps.chat.accounting.journal import JournalEntry
 from apps.chat.accounting.transcripts import Transcript
 from apps.chat.call import ChatCall
@@ -13,9 +13,6 @@ from apps.common.commit import StoreAway
 from apps.common.errors import GatewayError
 from apps.conversations.call_rows import CallRow, HitRow, Record
 from apps.rules.rulebook import Verdict
-
-if TYPE_CHECKING:
-    from apps.chat.runtime import Plane
 
 logger = logging.getLogger(__name__)
 
@@ -58,14 +55,14 @@ def hit_rows(call: ChatCall, verdict: Verdict) -> tuple[HitRow, ...]:
 
 
 async def refused(
-    plane: "Plane", call: ChatCall, verdict: Verdict, error: GatewayError, *, status: str, now: datetime
+    books: Books, call: ChatCall, verdict: Verdict, error: GatewayError, *, status: str, now: datetime
 ) -> None:
     """Write down a call that was refused before anything was sent, with its prompt."""
     took = int((datetime.now(UTC) - now).total_seconds() * 1000)
     row = replace(row_of(call, now=now), status=status, error_code=error.code, duration_ms=took)
-    written = Transcript(plane, call).finish(None)
+    written = Transcript(call, spool=books.spool, known_ends=books.known_ends).finish(None)
     unit = JournalEntry(record=Record(row, hit_rows(call, verdict)))
     try:
-        await plane.writer.submit(journal.apply, unit, after=written)
+        await books.writer.submit(journal.apply, unit, after=written)
     except StoreAway:
-        await outbox.put(plane.spool, unit, call=call.id)
+        await outbox.put(books.spool, unit, call=call.id)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from apps.chat.accounting.estimates import Estimate
 from apps.common.errors import FixedBy, OutOfQuota
 from apps.quotas.ledger.movements import Balance, Short
-from apps.quotas.limits import Standing
+from apps.quotas.limits import LimitSource
 
 OWN = ("student", "fallback")
 HOW_TO_ASK = {"method": "POST", "path": "/v1/usage/requests"}
@@ -42,27 +42,27 @@ class Refused:
         return self.estimate.least - (self.balance.remaining or 0)
 
 
-def out_of_quota(refused: Refused, *, standing: Standing, headers: Mapping[str, str]) -> OutOfQuota:
+def out_of_quota(refused: Refused, *, source: LimitSource, headers: Mapping[str, str]) -> OutOfQuota:
     account = refused.balance.account
-    sentences = (_what(refused, standing), _until(refused), _otherwise(refused.fallback), _advice(refused))
+    sentences = (_what(refused, source), _until(refused), _otherwise(refused.fallback), _advice(refused))
     who: FixedBy = "operator" if account.kind == "institution" else "instructor"
     return OutOfQuota(" ".join(filter(None, sentences)), headers=headers, details=_details(refused), fixed_by=who)
 
 
-def _what(refused: Refused, standing: Standing) -> str:
+def _what(refused: Refused, source: LimitSource) -> str:
     balance, needed = refused.balance, f"this request needs at least {refused.estimate.least:,}"
     if balance.account.kind not in OWN:
         name = _SHARED[balance.account.kind]
         return f"{name}, which others draw on as well, is short by {refused.lacks:,} tokens: {needed}."
     left = f"{balance.remaining or 0:,} of {balance.limit or 0:,} tokens left"
-    return f"Your own weekly allowance has {left}{_counted(balance, standing)} and {needed}."
+    return f"Your own weekly allowance has {left}{_counted(balance, source)} and {needed}."
 
 
-def _counted(balance: Balance, standing: Standing) -> str:
+def _counted(balance: Balance, source: LimitSource) -> str:
     """What is in the limit beside what everybody gets."""
     parts = [
-        "an override of yours" if standing.override else "",
-        f"a boost of ×{standing.boost.factor.normalize():f}" if standing.boost else "",
+        "an override of yours" if source.override else "",
+        f"a boost of ×{source.boost.factor.normalize():f}" if source.boost else "",
         f"{balance.granted:,} granted this week" if balance.granted else "",
     ]
     named = [part for part in parts if part]

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 from apps.chat.accounting import journal, outbox, records, token_rates
+from apps.chat.accounting.books import Books
 from apps.chat.accounting.estimates import Estimate, text_bytes
 from apps.chat.accounting.journal import JournalEntry
 from apps.chat.accounting.quota_headers import quota_headers
@@ -18,9 +18,6 @@ from apps.chat.idempotency.keys import Claim, ClaimTaken
 from apps.common.commit import StoreAway
 from apps.quotas.ledger.movements import Account, Balance, Held, Release, Reserve, Short
 from apps.rules.rulebook import Verdict
-
-if TYPE_CHECKING:
-    from apps.chat.runtime import Plane
 
 EXPIRY_MARGIN = timedelta(seconds=60)
 
@@ -43,19 +40,19 @@ class Reservation:
 
 
 async def reserve(
-    plane: "Plane", call: ChatCall, verdict: Verdict, *, now: datetime, claim: Claim | None = None
+    books: Books, call: ChatCall, verdict: Verdict, *, now: datetime, claim: Claim | None = None
 ) -> Reservation:
     """Hold what the call may cost, if its tokens fit into the minute. When the student's own week is used up and the
     course has a fallback model, hold it for that one. With a claim on an Idempotency-Key, only if nobody else has it.
 
     Raises TokensLimited, OutOfQuota, after having recorded that, StoreAway, or what `ClaimTaken` says.
     """
-    policies = plane.policies.current
+    policies = books.policies.current
     accounts = policies.accounts(call.principal, now=now)
-    outcome = await _attempt(plane, call, verdict, accounts, now=now, claim=claim)
-    if isinstance(outcome, Refused) and (turned := _turned(plane, call, outcome)) is not None:
+    outcome = await _attempt(books, call, verdict, accounts, now=now, claim=claim)
+    if isinstance(outcome, Refused) and (turned := _turned(books, call, outcome)) is not None:
         others = policies.fallback_accounts(accounts, course_id=call.principal.course_id)
-        second = await _attempt(plane, turned, verdict, others, now=now, claim=claim)
+        second = await _attempt(books, turned, verdict, others, now=now, claim=claim)
         if isinstance(second, Reservation):
             return replace(second, turned=turned)
         outcome = replace(outcome, fallback=second)
@@ -63,24 +60,24 @@ async def reserve(
         return outcome
     refused = out_of_quota(
         outcome,
-        standing=policies.standing(call.principal, now=now),
+        source=policies.limit_source(call.principal, now=now),
         headers=quota_headers(outcome.short.balances, now=now),
     )
-    await records.refused(plane, call, verdict, refused, status="out_of_quota", now=now)
+    await records.refused(books, call, verdict, refused, status="out_of_quota", now=now)
     raise refused
 
 
-def _turned(plane: "Plane", call: ChatCall, refused: Refused) -> ChatCall | None:
+def _turned(books: Books, call: ChatCall, refused: Refused) -> ChatCall | None:
     """The call for the fallback model, if the student's own week is used up and the course has such a model."""
-    course, catalogue = call.principal.course_id, plane.catalogue.current
-    name = plane.policies.current.fallback_model(course)
+    course, catalogue = call.principal.course_id, books.catalogue.current
+    name = books.policies.current.fallback_model(course)
     if refused.short.account.kind != "student" or not catalogue.allows(course, name) or name not in catalogue.routes:
         return None
     return call.turned_to(catalogue.routes[name])
 
 
 async def _attempt(
-    plane: "Plane",
+    books: Books,
     call: ChatCall,
     verdict: Verdict,
     accounts: tuple[Account, ...],
@@ -89,8 +86,8 @@ async def _attempt(
     claim: Claim | None,
 ) -> "Reservation | Refused":
     """Hold what this model may cost on these accounts, all or none. Raises what `reserve` does but for OutOfQuota."""
-    policy = plane.policies.current.of(call.principal.course_id)
-    likely = plane.ratios.estimate(call.route.name, text_bytes(call.size, verdict.guidance)) + call.media_tokens
+    policy = books.policies.current.of(call.principal.course_id)
+    likely = books.ratios.estimate(call.route.name, text_bytes(call.size, verdict.guidance)) + call.media_tokens
     estimate = Estimate.of(
         call,
         input=likely,
@@ -98,14 +95,14 @@ async def _attempt(
         most_output=policy.max_output_tokens,
         least_output=policy.least_output_tokens,
     )
-    pace = await token_rates.take(plane, call, amount=estimate.amount)
+    pace = await token_rates.take(books.policies.current, books.rates, call, amount=estimate.amount)
     try:
-        outcome = await _hold(plane, call, verdict, accounts, estimate, likely=likely, now=now, claim=claim)
+        outcome = await _hold(books, call, verdict, accounts, estimate, likely=likely, now=now, claim=claim)
     except BaseException:
-        token_rates.correct(plane, call, pace, amount=0)
+        token_rates.correct(books.rates, call, pace, amount=0)
         raise
     if isinstance(outcome, Short):
-        token_rates.correct(plane, call, pace, amount=0)
+        token_rates.correct(books.rates, call, pace, amount=0)
         return Refused(call.route.name, estimate, outcome)
     return Reservation(
         amount=outcome.amount,
@@ -119,7 +116,7 @@ async def _attempt(
 
 
 async def _hold(
-    plane: "Plane",
+    books: Books,
     call: ChatCall,
     verdict: Verdict,
     accounts: tuple[Account, ...],
@@ -132,7 +129,7 @@ async def _hold(
     row, hits = records.row_of(call, now=now, input_tokens=likely), records.hit_rows(call, verdict)
     movement = Reserve(
         hold=call.id,
-        owner=plane.owner.id,
+        owner=books.owner,
         accounts=accounts,
         amount=estimate.amount,
         least=estimate.least,
@@ -142,11 +139,11 @@ async def _hold(
         expires_at=now + timedelta(seconds=settings.REQUEST_TIMEOUT) + EXPIRY_MARGIN,
     )
     try:
-        outcome = await plane.writer.submit(journal.apply, JournalEntry(movement, claim=claim))
+        outcome = await books.writer.submit(journal.apply, JournalEntry(movement, claim=claim))
     except StoreAway as error:
         if error.is_unknown:  # the hold may be there, and then nobody would ever end it
             kept = ClaimEnd(claim.id, call.id, None) if claim is not None else None
-            await outbox.put(plane.spool, JournalEntry(Release(hold=call.id, now=now), kept=kept), call=call.id)
+            await outbox.put(books.spool, JournalEntry(Release(hold=call.id, now=now), kept=kept), call=call.id)
         raise
     if isinstance(outcome, ClaimTaken) and claim is not None:
         raise outcome.refusal(claim) or outcome.in_flight()

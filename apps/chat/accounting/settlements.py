@@ -5,9 +5,9 @@ import logging
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from apps.chat.accounting import journal, outbox, records
+from apps.chat.accounting.books import Books
 from apps.chat.accounting.charges import Charge, Ending, Seen, charge
 from apps.chat.accounting.estimates import text_bytes, weights_of
 from apps.chat.accounting.journal import JournalEntry
@@ -20,9 +20,6 @@ from apps.conversations.call_rows import Record
 from apps.quotas.ledger.movements import Balance, Ended, Release, Settle
 from apps.rules.rulebook import Verdict
 
-if TYPE_CHECKING:
-    from apps.chat.runtime import Plane
-
 logger = logging.getLogger(__name__)
 
 RETRY_PAUSES = (0.1, 0.3)  # long enough for a database that restarts; beyond that the student should not wait
@@ -30,7 +27,7 @@ RETRY_PAUSES = (0.1, 0.3)  # long enough for a database that restarts; beyond th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
-    """An answer that is over: what was asked, held, opened and metered, and how it ended.
+    """An answer that is over: what was asked, held, accepted and metered, and how it ended.
 
     `relayed_bytes` is the text that had passed when the client left, or all of it.
     """
@@ -38,7 +35,7 @@ class Closed:
     call: ChatCall
     verdict: Verdict
     reservation: Reservation
-    opened: Accepted | None
+    accepted: Accepted | None
     meter: PlainMeter | StreamMeter
     relayed_bytes: int
     ending: Ending
@@ -58,19 +55,19 @@ class Settled:
 
 
 async def settle(
-    plane: "Plane", closed: Closed, *, kept: ClaimEnd | None = None, after: Future[None] | None = None
+    books: Books, closed: Closed, *, kept: ClaimEnd | None = None, after: Future[None] | None = None
 ) -> Settled:
     """Charge and record. While the database is away, what is to be charged and recorded is kept on disk instead.
 
     `kept`: what becomes of the claim of a call that carried an Idempotency-Key. `after`: until then it waits.
     """
-    cost = cost_of(plane, closed)
-    _learn(plane, closed, cost)
+    cost = cost_of(books, closed)
+    _learn(books, closed, cost)
     now = datetime.now(UTC)
     call = closed.call
     movement = Release(hold=call.id, now=now) if cost.is_free else Settle(hold=call.id, charge=cost.amount, now=now)
     outcome = await _commit(
-        plane, JournalEntry(movement, record_of(closed, cost), kept=kept), call=call.id, after=after
+        books, JournalEntry(movement, record_of(closed, cost), kept=kept), call=call.id, after=after
     )
     held = closed.reservation.balances
     if not isinstance(outcome, Ended):
@@ -79,20 +76,20 @@ async def settle(
     return Settled(cost.amount, tuple(Balance(balance.account, *totals) for balance, totals in changed))
 
 
-async def _commit(plane: "Plane", unit: JournalEntry, *, call: str, after: Future[None] | None) -> object:
+async def _commit(books: Books, unit: JournalEntry, *, call: str, after: Future[None] | None) -> object:
     """The outcome, or None if the database is away and the unit is kept instead."""
     for pause in RETRY_PAUSES:
         try:
-            return await plane.writer.submit(journal.apply, unit, after=after)
+            return await books.writer.submit(journal.apply, unit, after=after)
         except StoreAway:
             await asyncio.sleep(pause)
-    await outbox.put(plane.spool, unit, call=call)
+    await outbox.put(books.spool, unit, call=call)
     logger.warning("Call %s is settled as soon as the database is back", call)
     return None
 
 
-def cost_of(plane: "Plane", closed: Closed) -> Charge:
-    relayed = plane.ratios.estimate(closed.call.route.name, closed.relayed_bytes) if closed.relayed_bytes else 0
+def cost_of(books: Books, closed: Closed) -> Charge:
+    relayed = books.ratios.estimate(closed.call.route.name, closed.relayed_bytes) if closed.relayed_bytes else 0
     # Of a plain answer that did not end well nothing has reached the student; one that a rule stopped had ended well.
     reached = relayed if closed.call.is_stream or closed.ending in ("answered", "blocked") else 0
     seen = Seen(
@@ -107,22 +104,22 @@ def cost_of(plane: "Plane", closed: Closed) -> Charge:
     return charge(seen, weights_of(closed.call))
 
 
-def _learn(plane: "Plane", closed: Closed, cost: Charge) -> None:
+def _learn(books: Books, closed: Closed, cost: Charge) -> None:
     """Let the provider's own count of the prompt improve the next estimates. One with images tells nothing of text."""
     if closed.meter.usage is None or cost.is_estimated or cost.is_free or closed.call.media_tokens:
         return
     size = text_bytes(closed.call.size, closed.verdict.guidance)
-    plane.ratios.learn(closed.call.route.name, size=size, tokens=closed.meter.usage.input)
+    books.ratios.learn(closed.call.route.name, size=size, tokens=closed.meter.usage.input)
 
 
 def record_of(closed: Closed, cost: Charge) -> Record:
-    opened = closed.opened
-    target = opened.candidate.target if opened else None
+    accepted = closed.accepted
+    target = accepted.candidate.target if accepted else None
     row = replace(
         records.row_of(closed.call, now=closed.started_at),
         provider=target.provider if target else "",
         upstream_model=target.upstream_model if target else "",
-        attempts=opened.attempts if opened else 0,
+        attempts=accepted.attempts if accepted else 0,
         status=closed.ending,
         error_code=closed.error_code,
         input_tokens=cost.tokens.input,

@@ -1,13 +1,11 @@
 """Pacing: the tokens of a call, counted against limits of tokens a minute. Without such a limit it does nothing."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from apps.chat.call import ChatCall
+from apps.quotas.policies import Policies
+from apps.quotas.rate_limits.opening import Limits
 from apps.quotas.rate_limits.tokens import TokenRate, TokenScope
-
-if TYPE_CHECKING:
-    from apps.chat.runtime import Plane
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +22,14 @@ class TokenPace:
 NONE = TokenPace()
 
 
-async def take(plane: "Plane", call: ChatCall, *, amount: int) -> TokenPace:
+async def take(policies: Policies, rates: Limits, call: ChatCall, *, amount: int) -> TokenPace:
     """Count what the call may cost; whoever took it says in the end what it did. Raises TokensLimited."""
-    scopes = plane.policies.current.token_scopes(call.principal)
+    scopes = policies.token_scopes(call.principal)
     if not scopes:
         return NONE
-    return TokenPace(scopes, await plane.rates.take(scopes, id=call.id, amount=amount))
+    return TokenPace(scopes, await rates.take(scopes, id=call.id, amount=amount))
 
 
-def correct(plane: "Plane", call: ChatCall, pace: TokenPace, *, amount: int) -> None:
+def correct(rates: Limits, call: ChatCall, pace: TokenPace, *, amount: int) -> None:
     """The call is over, and this is what it cost; harmless when repeated."""
-    plane.rates.correct(pace.scopes, id=call.id, amount=amount)
+    rates.correct(pace.scopes, id=call.id, amount=amount)

@@ -3,16 +3,12 @@
 import logging
 from collections import OrderedDict
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
 
 from apps.chat.call import ChatCall
 from apps.conversations import history
 from apps.conversations.history import Message, Place
 from apps.conversations.spool.files import SpooledRecord, SpooledTurn
-from apps.conversations.spool.writer import SpoolFull
-
-if TYPE_CHECKING:
-    from apps.chat.runtime import Plane
+from apps.conversations.spool.writer import Spool, SpoolFull
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +33,8 @@ class KnownEnds:
 class Transcript:
     """Spools the prompt and the answer of one call: in pieces while it streams, and what is left at its end."""
 
-    def __init__(self, plane: "Plane", call: ChatCall) -> None:
-        self._spool, self._ends = plane.spool, plane.known_ends
+    def __init__(self, call: ChatCall, *, spool: Spool, known_ends: KnownEnds) -> None:
+        self._spool, self._ends = spool, known_ends
         self._call = call
         self._is_kept = call.principal.logging == "full"
         self._has_prompt = False

@@ -104,7 +104,7 @@ class Channel:
 
 def _horizon(folded: matcher.Folded, margin: int) -> int:
     """The place from which on a match might still begin, as seen in the text and in each of its folded copies."""
-    return min(view.origin(max(0, len(view.text) - margin)) for view in folded.views)
+    return min(copy.origin(max(0, len(copy.text) - margin)) for copy in folded.copies)
 
 
 def _released(window: str, base: int, end: int, made: Sequence[Cut], hits: Sequence[Hit]) -> Released:

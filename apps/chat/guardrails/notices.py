@@ -2,7 +2,6 @@
 
 from urllib.parse import quote
 
-from apps.chat.guardrails import notices
 from apps.common.errors import BlockedByRule
 from apps.rules.rulebook import CompiledRule, Verdict
 
@@ -33,7 +32,7 @@ def refusal(rule: CompiledRule, verdict: Verdict, *, last: int) -> BlockedByRule
         message,
         param="messages",
         headers=headers(verdict) | {"x-should-retry": "false"},
-        details={"rules": list(verdict.announced), "appeal": notices.HOW},
+        details={"rules": list(verdict.announced), "appeal": HOW},
     )
 
 
@@ -74,7 +73,7 @@ class AnswerBlocked(BlockedByRule):
             "content_policy_violation",
             rule.message or "Your course's rules do not let this answer pass.",
             headers={"x-should-retry": "false", "x-gateway-rules": str(rule.id)},
-            details={"rules": [rule.id], "appeal": notices.HOW},
+            details={"rules": [rule.id], "appeal": HOW},
         )
 
 

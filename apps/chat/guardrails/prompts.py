@@ -14,15 +14,8 @@ from apps.chat.guardrails.redaction import Redacted, redact
 from apps.chat.guardrails.workers import RulesUnavailable
 from apps.rules.cuts import moved
 from apps.rules.engine.matcher import MAX_SPANS, EngineFailed
-from apps.rules.rulebook import (
-    ALL_COURSES,
-    MOST_REDACTED,
-    NO_RULES,
-    Hit,
-    Occasion,
-    Rulebook,
-    Verdict,
-)
+from apps.rules.rulebook import MOST_REDACTED, NO_RULES, Hit, Occasion, Rulebook, Verdict
+from apps.rules.snapshot import ALL_COURSES
 
 logger = logging.getLogger(__name__)
 

@@ -2,44 +2,41 @@
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from prometheus_client import Counter
 
 from apps.chat.idempotency import claims, stored_answers
 from apps.chat.idempotency.keys import Attempt, Claim, Repeatable, unkept
+from apps.chat.idempotency.recent import R, RecentAnswers
 from apps.chat.idempotency.stored_answers import StoredAnswer
-
-if TYPE_CHECKING:
-    from apps.chat.relay.pump import Pump
-    from apps.chat.runtime import Plane
+from apps.common.commit import Writer
 
 REPLAYED = "x-gateway-replayed"  # the header that names the call whose answer this is
 REPEATS = Counter("stoa_repeats_total", "Requests that got the answer of an earlier one, and cost nothing.", ["answer"])
 
 
 async def earlier(
-    plane: "Plane", attempt: Attempt, repeatable: Repeatable, *, on_wait: Callable[[], None]
-) -> "StoredAnswer | Pump | None":
+    attempt: Attempt, repeatable: Repeatable, *, writer: Writer, recent: RecentAnswers[R], on_wait: Callable[[], None]
+) -> StoredAnswer | R | None:
     """The answer that this request is to get: one that is over, one that is being made, or None: carry it out.
 
     `on_wait` is called before it waits for another process. Raises a GatewayError for a key that is taken, and
     StoreAway.
     """
-    found: StoredAnswer | Pump | None = None
+    found: StoredAnswer | R | None = None
     if repeatable.claim is not None:
-        found = await _claimed(plane, repeatable.claim)
+        found = await _claimed(writer, repeatable.claim)
     elif repeatable.digest is not None and attempt.number:
-        found = plane.recent.find(repeatable.digest, now=time.monotonic())
-        if found is None and plane.shared_recent is not None:
-            found = await plane.shared_recent.find(repeatable.digest, on_wait=on_wait)
+        found = recent.find(repeatable.digest, now=time.monotonic())
+        if found is None and recent.shared is not None:
+            found = await recent.shared.find(repeatable.digest, on_wait=on_wait)
     if found is not None:
         REPEATS.labels("replayed" if isinstance(found, StoredAnswer) else "joined").inc()
     return found
 
 
-async def _claimed(plane: "Plane", claim: Claim) -> StoredAnswer | None:
-    taken = await plane.writer.submit(claims.find, claim)
+async def _claimed(writer: Writer, claim: Claim) -> StoredAnswer | None:
+    taken = await writer.submit(claims.find, claim)
     if taken is None:
         return None
     if refusal := taken.refusal(claim):

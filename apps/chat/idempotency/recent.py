@@ -5,20 +5,52 @@ it has just ended: then the next attempt gets that answer and costs nothing. Wha
 All of it is in memory, bounded in bytes, number and age.
 """
 
+import asyncio
 from collections import OrderedDict, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import Generic, Protocol, TypeVar
 
 from apps.chat.idempotency.stored_answers import StoredAnswer
 from apps.common.errors import GatewayError
-
-if TYPE_CHECKING:
-    from apps.chat.relay.pump import Pump
 
 SECONDS = 120.0
 MOST_BYTES = 16 * 2**20
 MOST_REFUSALS = 2_000
 OVERHEAD = 2_048  # bytes of an answer, beside its content
+
+
+class Running(Protocol):
+    """An answer that is being made. `is_orphaned`: its client has gone, and it ends soon unless it `go_on`es."""
+
+    id: str
+    task: asyncio.Task[None]
+
+    @property
+    def is_orphaned(self) -> bool: ...
+
+    @property
+    def can_be_joined(self) -> bool: ...
+
+    def go_on(self) -> None: ...
+
+    def stop_if_unread(self) -> None: ...
+
+
+R = TypeVar("R", bound=Running)
+
+
+class SharedAnswers(Protocol):
+    """What other processes are told of this one's answers, and what it finds of theirs."""
+
+    def offer(self, digest: bytes, answer: Running, finished: Callable[[], StoredAnswer | None]) -> None:
+        """The client of an answer has left: its next attempt may reach another process."""
+        ...
+
+    async def find(self, digest: bytes, *, on_wait: Callable[[], None]) -> StoredAnswer | None: ...
+
+    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +74,31 @@ class _Refused:
     at: float
 
 
-class RecentAnswers:
-    """The open and the finished answers that may be asked for again, by the digest of their request."""
+class ReplayBudget:
+    """The bytes that all open answers of a process may keep together, in case somebody asks for them again."""
 
-    def __init__(self) -> None:
-        self._open: defaultdict[bytes, list[Pump]] = defaultdict(list)
+    def __init__(self, most: int = 64 * 2**20) -> None:
+        self.left = most
+
+
+class RecentAnswers(Generic[R]):
+    """The open and the finished answers that may be asked for again, by the digest of their request.
+
+    `budget` bounds what the open ones keep together; `shared`, if there is one, tells other processes of them.
+    """
+
+    def __init__(self, shared: SharedAnswers | None = None) -> None:
+        self.shared = shared
+        self.budget = ReplayBudget()
+        self._open: defaultdict[bytes, list[R]] = defaultdict(list)
         self._finished: OrderedDict[bytes, _Finished] = OrderedDict()
         self._refused: OrderedDict[bytes, _Refused] = OrderedDict()
         self.size = 0
 
-    def begin(self, digest: bytes, pump: "Pump") -> None:
+    def begin(self, digest: bytes, pump: R) -> None:
         self._open[digest].append(pump)
 
-    def end(self, digest: bytes, pump: "Pump", answer: StoredAnswer | None, *, now: float) -> None:
+    def end(self, digest: bytes, pump: R, answer: StoredAnswer | None, *, now: float) -> None:
         """The pump's answer is over. None: it is not to be repeated."""
         self._open[digest].remove(pump)
         if not self._open[digest]:
@@ -65,6 +109,15 @@ class RecentAnswers:
             self.size += finished.size
             while self.size > MOST_BYTES:
                 self._forget(next(iter(self._finished)))
+
+    def client_left(self, digest: bytes, answer: Running) -> None:
+        """Nobody reads the answer any more, but its client may ask for it again."""
+        if self.shared is not None:
+            self.shared.offer(digest, answer, partial(self.finished, digest, call=answer.id))
+
+    async def close(self) -> None:
+        if self.shared is not None:
+            await self.shared.close()
 
     def note_refusal(self, digest: bytes, error: GatewayError, *, now: float) -> None:
         """An attempt got an error instead of an answer: when it is repeated, that is no repeat of any other attempt."""
@@ -77,7 +130,7 @@ class RecentAnswers:
         if len(self._refused) > MOST_REFUSALS:
             self._refused.popitem(last=False)
 
-    def find(self, digest: bytes, *, now: float) -> "Pump | StoredAnswer | None":
+    def find(self, digest: bytes, *, now: float) -> R | StoredAnswer | None:
         """What a repeat is to be given: an answer whose client has gone, one that is there, one that is being made."""
         pumps = [pump for pump in self._open.get(digest, ()) if pump.can_be_joined]
         orphaned = next((pump for pump in pumps if pump.is_orphaned), None)
@@ -118,10 +171,3 @@ class RecentAnswers:
         finished = self._finished.pop(digest, None)
         if finished is not None:
             self.size -= finished.size
-
-
-class ReplayBudget:
-    """The bytes that all open answers of a process may keep together, in case somebody asks for them again."""
-
-    def __init__(self, most: int = 64 * 2**20) -> None:
-        self.left = most

@@ -12,18 +12,14 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 
 from apps.chat.idempotency import stored_answers
-from apps.chat.idempotency.recent import SECONDS
+from apps.chat.idempotency.recent import SECONDS, Running
 from apps.chat.idempotency.stored_answers import StoredAnswer
 from apps.common.redis_client import AWAY, close_client, open_client
-
-if TYPE_CHECKING:
-    from apps.chat.idempotency.recent import RecentAnswers
-    from apps.chat.relay.pump import Pump
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +30,7 @@ MOST_WAITING = 100
 OPEN = b"open"
 
 
-class SharedRecentAnswers:
+class AnswersInRedis:
     """What this process offers to others, and what it finds of theirs. For one event loop."""
 
     def __init__(self, url: str) -> None:
@@ -42,9 +38,9 @@ class SharedRecentAnswers:
         self._offers: set[asyncio.Task[None]] = set()
         self._waiting = 0
 
-    def offer(self, digest: bytes, pump: "Pump", retries: "RecentAnswers") -> None:
-        """The client of the pump has left: its next attempt may reach another process."""
-        task = asyncio.get_running_loop().create_task(self._offer(_name(digest), digest, pump, retries))
+    def offer(self, digest: bytes, answer: Running, finished: Callable[[], StoredAnswer | None]) -> None:
+        """The client of the answer has left: its next attempt may reach another process."""
+        task = asyncio.get_running_loop().create_task(self._offer(_name(digest), answer, finished))
         self._offers.add(task)
         task.add_done_callback(self._offers.discard)
 
@@ -80,27 +76,27 @@ class SharedRecentAnswers:
         finally:
             self._waiting -= 1
 
-    async def _offer(self, name: str, digest: bytes, pump: "Pump", retries: "RecentAnswers") -> None:
+    async def _offer(self, name: str, running: Running, finished: Callable[[], StoredAnswer | None]) -> None:
         was_wanted = False
         try:
-            while not pump.task.done():
+            while not running.task.done():
                 async with self._redis.pipeline(transaction=False) as commands:
                     commands.set(name, OPEN, ex=LEASE_SECONDS)
                     commands.exists(_wanted(name))
                     _, is_wanted = await commands.execute()
                 if is_wanted:
-                    pump.go_on()
+                    running.go_on()
                 elif was_wanted:
-                    pump.stop_if_unread()
+                    running.stop_if_unread()
                 was_wanted = bool(is_wanted)
-                await asyncio.wait([pump.task], timeout=LOOK_SECONDS)
-            answer = retries.finished(digest, call=pump.id)
+                await asyncio.wait([running.task], timeout=LOOK_SECONDS)
+            answer = finished()
             if answer is None:
                 await self._redis.delete(name)
             else:
                 await self._redis.set(name, await stored_answers.seal(answer, claim=name), ex=int(SECONDS))
         except AWAY as error:
-            logger.debug("Redis is away, so that no other process can give the answer of %s: %r", pump.id, error)
+            logger.debug("Redis is away, so that no other process can give the answer of %s: %r", running.id, error)
 
 
 def _name(digest: bytes) -> str:

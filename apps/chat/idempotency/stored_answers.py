@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import orjson
 from django.conf import settings
 
+from apps.chat.idempotency.claims import ClaimEnd
+from apps.chat.idempotency.keys import Claim
 from apps.common import encryption
 from apps.common.encryption import CannotDecrypt
 
@@ -32,6 +34,15 @@ async def seal(answer: StoredAnswer, *, claim: str) -> str:
     if len(answer.content) > THREAD_ABOVE:
         return await asyncio.to_thread(_seal, answer, claim)
     return _seal(answer, claim)
+
+
+async def claim_end(claim: Claim | None, answer: StoredAnswer | None, *, call: str, is_kept: bool) -> ClaimEnd | None:
+    """What becomes of a call's claim, if it has one: only an answer that came to its end is kept."""
+    if claim is None:
+        return None
+    if not is_kept:
+        return ClaimEnd(claim.id, call, None)
+    return ClaimEnd(claim.id, call, await seal(answer, claim=claim.id) if answer is not None else "")
 
 
 async def unseal(stored: str, *, claim: str) -> StoredAnswer | None:

@@ -16,28 +16,29 @@ from apps.rules.rulebook import Verdict
 class AnswerHead:
     """What is known when the answer begins: for a stream at the provider's acceptance, else at its end."""
 
-    opened: Accepted
+    accepted: Accepted
     reservation: Reservation
+    verdict: Verdict
     balances: tuple[Balance, ...]
     body: bytes | None
 
 
-def answer_of(head: AnswerHead, verdict: Verdict, *, call: str, events: bytes | None) -> StoredAnswer | None:
+def answer_of(head: AnswerHead, *, call: str, events: bytes | None) -> StoredAnswer | None:
     """What can be kept of an answer that ended well: nothing of one that is too long. `events` are a stream's."""
     is_stream = head.body is None
     content = head.body if not is_stream else events + DONE if events is not None else None
     if content is None or len(content) > ANSWER_BYTES:
         return None
-    return StoredAnswer(call=call, is_stream=is_stream, headers=headers_of(head, verdict), content=content)
+    return StoredAnswer(call=call, is_stream=is_stream, headers=headers_of(head), content=content)
 
 
-def headers_of(head: AnswerHead, verdict: Verdict) -> dict[str, str]:
+def headers_of(head: AnswerHead) -> dict[str, str]:
     """What the student learns beside the answer: of it, and not of the moment."""
-    target = head.opened.candidate.target
-    headers = notices.headers(verdict)
+    target = head.accepted.candidate.target
+    headers = notices.headers(head.verdict)
     headers["x-gateway-provider"] = target.provider
     headers["x-gateway-model"] = target.upstream_model
-    headers["x-gateway-attempts"] = str(head.opened.attempts)
+    headers["x-gateway-attempts"] = str(head.accepted.attempts)
     if head.reservation.turned is not None:
         headers["x-quota-fallback"] = head.reservation.turned.model
     if head.reservation.is_capped:

@@ -129,7 +129,7 @@ def _result(job: Job, rule: Rule) -> dict[str, Any]:
         "samples": replay.samples(job),
         "is_stale": _is_stale(rule, result["version"]),
         "in_time": result.get("hit_in_time") if rule.schedule != ALWAYS else None,
-        "is_much": stages.Rate(found=result["hit"], calls=result["with_text"]).is_much,
+        "is_much": stages.HitRate(found=result["hit"], calls=result["with_text"]).is_much,
     }
 
 

@@ -40,7 +40,7 @@ def _grant(members: Sequence[Membership], *, tokens: int, **said: Any) -> tuple[
 
 
 def _override(members: Sequence[Membership], *, weekly_tokens: int, **said: Any) -> tuple[int, str]:
-    count = decisions.override(members, weekly_tokens=weekly_tokens, **said)
+    count = decisions.give_overrides(members, weekly_tokens=weekly_tokens, **said)
     return count, f"{_people(count)} may use {number(weekly_tokens)} tokens a week from now on."
 
 

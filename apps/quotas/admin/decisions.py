@@ -12,6 +12,8 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from apps.accounts.scoping import CourseFilter, CourseScoped, MemberCourseFilter
 from apps.common.admin import Choice
 from apps.common.display import badge, moment, number
+from apps.quotas import decisions
+from apps.quotas.admin.access import user_of
 from apps.quotas.models import Boost, Override, RoleAllowance
 
 BY_MEMBER = (
@@ -87,12 +89,12 @@ class DecisionAdmin(CourseScoped):
         return {"starts_at": timezone.now(), **super().get_changeform_initial_data(request)}
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        obj.give(by=request.user, now=timezone.now())
+        decisions.give(obj, by=user_of(request), now=timezone.now())
 
     @admin.action(description="End now", permissions=("change",))
     def end_now(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         now = timezone.now()
-        ended = [row.end(by=request.user, now=now) for row in self.changeable(request, queryset)]
+        ended = [decisions.end(row, by=user_of(request), now=now) for row in self.changeable(request, queryset)]
         self.message_user(request, f"{sum(ended)} ended. Limits follow within two seconds.")
 
     @admin.display(description="state")

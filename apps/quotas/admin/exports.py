@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from django.http import StreamingHttpResponse
 
 from apps.quotas.models import LedgerEntry, WeeklyUsage
-from apps.quotas.standing import Standing
+from apps.quotas.standing import MemberStanding
 
 # A cell that begins like this is a formula to a spreadsheet. Numbers of ours are written as numbers and stay such.
 # Some take the wide forms of East Asian keyboards for the same signs.
@@ -50,7 +50,7 @@ STUDENT_COLUMNS = (
 )  # fmt: skip
 
 
-def students(standings: Iterable[Standing]) -> Iterator[tuple[Any, ...]]:
+def students(standings: Iterable[MemberStanding]) -> Iterator[tuple[Any, ...]]:
     for standing in standings:
         member, balance, week = standing.member, standing.balance, standing.balance.account.week
         yield (

@@ -14,8 +14,9 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from apps.quotas.allowances import EARLIEST, LATEST, LONGEST_REASON
-from apps.quotas.requests import MOST_TOKENS as MOST_ASKED
+from apps.quotas.models.decisions import EARLIEST, LATEST
+from apps.quotas.models.fields import LONGEST_REASON
+from apps.quotas.models.requests import MOST_TOKENS as MOST_ASKED
 
 MOST_TOKENS = 10**15
 

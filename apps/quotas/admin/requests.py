@@ -15,12 +15,14 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from apps.accounts.scoping import CourseScoped, CourseScoping, MemberCourseFilter
 from apps.common.display import NOTHING, badge, moment, number
-from apps.quotas import standing
+from apps.quotas import requests, standing
+from apps.quotas.admin.access import user_of
 from apps.quotas.admin.decisions import BY_MEMBER, BY_MEMBER_HELP
 from apps.quotas.admin.forms import AnswerForm
 from apps.quotas.models import AllowanceRequest
-from apps.quotas.requests import LONGEST_REASON, MOST_TOKENS
-from apps.quotas.standing import Standing
+from apps.quotas.models.fields import LONGEST_REASON
+from apps.quotas.models.requests import MOST_TOKENS
+from apps.quotas.standing import MemberStanding
 
 LIST = "admin:quotas_allowancerequest_changelist"
 PAGE = "admin:quotas_allowancerequest_change"
@@ -66,12 +68,12 @@ class DecidedOnItsPage:
 
 
 def _decide(request: HttpRequest, row: AllowanceRequest, verb: str, *, tokens: int, answer: str) -> None:
-    now, by = timezone.now(), request.user
+    now, by = timezone.now(), user_of(request)
     if verb == "grant":
-        done = row.grant(by=by, now=now, tokens=tokens, answer=answer)  # type: ignore[arg-type]  # signed in
+        done = requests.grant(row, by=by, now=now, tokens=tokens, answer=answer)
         said = f"{_tokens(tokens)} granted to {row.membership.user}, live within two seconds."
     else:
-        done = row.decline(by=by, now=now, answer=answer)  # type: ignore[arg-type]
+        done = requests.decline(row, by=by, now=now, answer=answer)
         said = f"Declined. {row.membership.user} sees it in their usage."
     messages.success(request, said if done else "This request had been decided before; nothing was changed.")
 
@@ -136,12 +138,16 @@ class AllowanceRequestAdmin(DecidedOnItsPage, CourseScoped):
     @admin.action(description="Grant what was asked for", permissions=("change",))
     def grant_chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         now = timezone.now()
-        self._tell(request, "granted", [row.grant(by=request.user, now=now) for row in self._chosen(request, queryset)])
+        self._tell(
+            request,
+            "granted",
+            [requests.grant(row, by=user_of(request), now=now) for row in self._chosen(request, queryset)],
+        )
 
     @admin.action(description="Decline", permissions=("change",))
     def decline_chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         now = timezone.now()
-        done = [row.decline(by=request.user, now=now) for row in self._chosen(request, queryset)]
+        done = [requests.decline(row, by=user_of(request), now=now) for row in self._chosen(request, queryset)]
         self._tell(request, "declined", done)
 
     def _chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -167,7 +173,7 @@ class AllowanceRequestAdmin(DecidedOnItsPage, CourseScoped):
     @admin.display(description="left this week")
     def left(self, request: Any) -> str:
         """The student's own tokens, as calls see them."""
-        own: Standing = request.standing
+        own: MemberStanding = request.standing
         return "no limit" if own.left is None or own.limit is None else f"{number(own.left)} of {number(own.limit)}"
 
     @admin.display(description="why")
@@ -214,9 +220,9 @@ def _tokens(amount: int) -> str:
     return f"{number(amount)} token" if amount == 1 else f"{number(amount)} tokens"
 
 
-def _with_standing(requests: Iterable[AllowanceRequest]) -> list[Any]:
+def _with_standing(asked: Iterable[AllowanceRequest]) -> list[Any]:
     """The same rows, each with how its student stands this week."""
-    rows: list[Any] = list(requests)
+    rows: list[Any] = list(asked)
     found = standing.of_members([row.membership for row in rows], now=timezone.now())
     for row, own in zip(rows, found, strict=True):
         row.standing = own

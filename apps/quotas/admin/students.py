@@ -12,14 +12,14 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from apps.accounts.models import Course, Membership
-from apps.quotas import standing
+from apps.quotas import decisions, standing
 from apps.quotas.admin import exports
 from apps.quotas.admin.access import changed_course, may_change, render, seen_course, seen_member, user_of
 from apps.quotas.admin.bulk import decide_page
 from apps.quotas.admin.forms import BoostForm
 from apps.quotas.ledger import entries
 from apps.quotas.models import BY_STAFF, Boost, QuotaPolicy, WeeklyUsage
-from apps.quotas.standing import Standing
+from apps.quotas.standing import MemberStanding
 
 PER_PAGE = 50
 STATES = (("", "All"), ("near", "Near the limit"), ("out", "Used up"), ("unused", "Unused"))
@@ -80,11 +80,11 @@ def _filter(request: HttpRequest) -> tuple[str, str]:
     return request.GET.get("q", "").strip(), request.GET.get("state", "")
 
 
-def _filtered(found: Sequence[Standing], term: str, state: str) -> list[Standing]:
+def _filtered(found: Sequence[MemberStanding], term: str, state: str) -> list[MemberStanding]:
     return [one for one in found if (not state or one.state == state) and _matches(one, term.lower())]
 
 
-def _matches(one: Standing, term: str) -> bool:
+def _matches(one: MemberStanding, term: str) -> bool:
     user = one.member.user
     return not term or any(
         term in text.lower() for text in (one.member.external_id, user.get_full_name(), user.email, user.username)
@@ -130,7 +130,7 @@ def student_export(request: HttpRequest, member_id: int) -> StreamingHttpRespons
     return exports.response(f"ledger-{member.course.slug}-{member.pk}", exports.ENTRY_COLUMNS, rows)
 
 
-def _chosen(request: HttpRequest, weeks: Sequence[WeeklyUsage], own: Standing) -> WeeklyUsage | None:
+def _chosen(request: HttpRequest, weeks: Sequence[WeeklyUsage], own: MemberStanding) -> WeeklyUsage | None:
     """The week that the address names, or the current one; None if nothing has moved in it yet."""
     wanted = request.GET.get("week", "")
     if wanted:
@@ -145,7 +145,7 @@ def _entries(request: HttpRequest, week: WeeklyUsage) -> Any:
     return Paginator(entries.with_sums(week), PER_PAGE).get_page(request.GET.get("p"))
 
 
-def _fallback(member: Membership, own: Standing) -> tuple[WeeklyUsage, int] | None:
+def _fallback(member: Membership, own: MemberStanding) -> tuple[WeeklyUsage, int] | None:
     """What was used of the fallback model this week, and its limit."""
     start = own.balance.account.week.starts_at
     rows = WeeklyUsage.objects.filter(kind=WeeklyUsage.Kind.FALLBACK, account=member.pk, starts_at=start)
@@ -168,7 +168,7 @@ def boosts_page(request: HttpRequest, course_id: int) -> HttpResponse:
                 if _is_set(course, form.cleaned_data):
                     messages.warning(request, "Nothing was changed: there is such a boost already.")
                 else:
-                    Boost(course=course, **form.cleaned_data).give(by=user_of(request), now=now)
+                    decisions.give(Boost(course=course, **form.cleaned_data), by=user_of(request), now=now)
                     messages.success(request, "The boost is set. Live within two seconds of its start.")
                 return HttpResponseRedirect(reverse("admin:quotas_boosts", args=[course.pk]))
         boosts = course.boosts.select_related("author", "course")[:50]
@@ -193,6 +193,6 @@ def end_boost(request: HttpRequest, boost_id: int) -> HttpResponse:
     boost = get_object_or_404(Boost.objects.select_related("course"), pk=boost_id)
     course = changed_course(request, boost.course_id)
     if request.method == "POST":
-        ended = boost.end(by=user_of(request), now=timezone.now())
+        ended = decisions.end(boost, by=user_of(request), now=timezone.now())
         messages.success(request, "The boost has ended." if ended else "The boost had ended before.")
     return HttpResponseRedirect(reverse("admin:quotas_boosts", args=[course.pk]))

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from apps.rules.engine import prefilter
-from apps.rules.engine.pattern import parse, shortest, width
+from apps.rules.engine.parser import parse
+from apps.rules.engine.pattern import shortest, width
 from apps.rules.engine.re2_limits import compiled, pause
 from apps.rules.engine.unicode_words import spell_pattern
 

@@ -1,7 +1,7 @@
 """Whether a pattern may become a rule: limits on its form, and what it costs on texts made to hurt.
 
 Linear is not yet cheap: sixty patterns like `x.{0,20}[yz].{0,20}` take seconds for a long prompt. So a pattern is tried
-on texts made of its own words and near-misses of them: alone, and with the rules that `engine` runs as one set.
+on texts made of its own words and near-misses of them: alone, and with the rules that `matcher` runs as one set.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import re2
 
-from apps.rules.engine.pattern import BadPattern, Node, atoms, parse, place, repeats, shortest
+from apps.rules.engine.parser import parse, place
+from apps.rules.engine.pattern import BadPattern, Node, atoms, repeats, shortest
 from apps.rules.engine.prefilter import required
 from apps.rules.engine.re2_limits import compiled, compiled_set
 from apps.rules.engine.unicode_words import spell_pattern
@@ -81,7 +82,7 @@ def check(pattern: str) -> None:
     if size > MAX_SIZE:
         raise TooCostly(
             f"The pattern makes {size:,} instructions; at most {MAX_SIZE:,} are allowed. "
-            "Repeat less, or make two rules of it."
+            "Repetition less, or make two rules of it."
         )
 
 

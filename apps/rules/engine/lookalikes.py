@@ -1,4 +1,4 @@
-"""Which characters look like which letters: data for `folding`.
+"""Which characters look like which letters: data for `normal_forms`.
 
 LOOKALIKES and LATIN are made from confusables.txt of Unicode 13.0 (UTS #39; © Unicode, Inc., Unicode License V3): all
 letters whose skeleton is that of one ASCII letter and that NFKC leaves alone, without those of right-to-left scripts.

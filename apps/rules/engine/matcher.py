@@ -1,8 +1,8 @@
 """The rule engine: RE2, so every match takes time linear in the text.
 
-Pure: no Django, no I/O. A rule is looked for in the raw text and in its folded copies (`folding`), and `\\b`, `\\w`,
-`\\d` and `\\s` mean Unicode (`wide`). A set finds which patterns occur in a text in one pass; the few that do are then
-located one by one. Every set carries a sentinel that matches any text: RE2's Python binding answers `None` both for
+Pure: no Django, no I/O. A rule is looked for in the raw text and in its folded copies (`normalize`), and `\\b`, `\\w`,
+`\\d` and `\\s` mean Unicode (`unicode_words`). A set finds which patterns occur in a text in one pass; the few that do
+are then located one by one. Every set carries a sentinel that matches any text: RE2's Python binding answers `None` for
 "nothing matched" and for "the engine gave up", and a filter that cannot tell the two apart lets everything through.
 """
 
@@ -17,7 +17,7 @@ import re2
 from apps.rules.engine import prefilter
 from apps.rules.engine.compiled import Form, Prepared, prepared
 from apps.rules.engine.cost import MAX_PATTERN_LENGTH, Cost, TooCostly, admit, check
-from apps.rules.engine.normalize import Folded, Span, View, fold
+from apps.rules.engine.normalize import Folded, FoldedCopy, Span, fold
 from apps.rules.engine.pattern import BadPattern
 from apps.rules.engine.re2_limits import compiled_set, gently
 
@@ -75,10 +75,12 @@ class Matcher:
         """The positions of the patterns that occur in the text or a folded copy, ascending. Raises EngineFailed."""
         folded = fold(text) if isinstance(text, str) else text
         candidates: set[int] = set()
-        for view, likely in zip(folded.views, self._index.candidates([v.text for v in folded.views]), strict=True):
-            searcher = self._searcher(view)
-            candidates.update(searcher.found(view))
-            candidates.update(searcher.confirmed([p for p in likely if p not in candidates], view))
+        for copy, likely in zip(
+            folded.copies, self._index.candidates([copy.text for copy in folded.copies]), strict=True
+        ):
+            searcher = self._searcher(copy)
+            candidates.update(searcher.found(copy))
+            candidates.update(searcher.confirmed([p for p in likely if p not in candidates], copy))
         return [position for position in sorted(candidates) if self._counts(position, folded)]
 
     def spans(self, position: int, text: str | Folded, *, start: int = 0, most: int = MAX_SPANS) -> list[Span]:
@@ -88,9 +90,9 @@ class Matcher:
         """
         folded = fold(text) if isinstance(text, str) else text
         spans = [
-            view.span(match.start, match.end)
-            for view in folded.views
-            for match in islice(self._matches(position, view, _place(view, start)), most)
+            copy.span(match.start, match.end)
+            for copy in folded.copies
+            for match in islice(self._matches(position, copy, _place(copy, start)), most)
         ]
         return _merged(spans)[:most]
 
@@ -98,15 +100,15 @@ class Matcher:
         """A validator has the last word, and a place that holds nothing is no match."""
         if self._validators[position] is None and position not in self._empty:
             return True
-        return any(next(self._matches(position, view), None) for view in folded.views)
+        return any(next(self._matches(position, copy), None) for copy in folded.copies)
 
-    def _searcher(self, view: View) -> "_Searcher":
-        return self._native if view.is_ascii else self._spelled
+    def _searcher(self, copy: FoldedCopy) -> "_Searcher":
+        return self._native if copy.is_ascii else self._spelled
 
-    def _matches(self, position: int, view: View, start: int = 0) -> Iterator[Span]:
+    def _matches(self, position: int, copy: FoldedCopy, start: int = 0) -> Iterator[Span]:
         valid = self._validators[position]
-        for span in self._searcher(view).matches(position, view, start):
-            if valid is None or valid(view.text[span.start : span.end]):
+        for span in self._searcher(copy).matches(position, copy, start):
+            if valid is None or valid(copy.text[span.start : span.end]):
                 yield span
 
 
@@ -140,38 +142,38 @@ class _Searcher:
     def _set(self, part: Sequence[int]) -> Any:
         return compiled_set([self._form(self._patterns[position]).source for position in part])
 
-    def found(self, view: View) -> list[int]:
+    def found(self, copy: FoldedCopy) -> list[int]:
         """Those without words that match."""
-        return [position for part, together in self._sets for position in self._found(part, together, view)]
+        return [position for part, together in self._sets for position in self._found(part, together, copy)]
 
-    def _found(self, part: Sequence[int], together: Any, view: View) -> Sequence[int]:
-        matched = together.Match(view.haystack)
+    def _found(self, part: Sequence[int], together: Any, copy: FoldedCopy) -> Sequence[int]:
+        matched = together.Match(copy.haystack)
         if not matched or 0 not in matched:
-            return self.confirmed(part, view)
+            return self.confirmed(part, copy)
         return [part[number - 1] for number in matched if number]
 
-    def confirmed(self, positions: Sequence[int], view: View) -> list[int]:
+    def confirmed(self, positions: Sequence[int], copy: FoldedCopy) -> list[int]:
         """Those of these that match, looked for one by one."""
         try:
-            return [position for position in positions if self._single(position).search(view.haystack) is not None]
+            return [position for position in positions if self._single(position).search(copy.haystack) is not None]
         except re2.error as error:
             raise EngineFailed("The rule engine could not search the text.") from error
 
-    def matches(self, position: int, view: View, start: int) -> Iterator[Span]:
-        """Where one pattern matches, in characters of the view. Places that hold nothing are left out."""
-        at, place = view.place(start), start
-        for match in self._single(position).finditer(view.haystack, at):
+    def matches(self, position: int, copy: FoldedCopy, start: int) -> Iterator[Span]:
+        """Where one pattern matches, in characters of the copy. Places that hold nothing are left out."""
+        at, place = copy.place(start), start
+        for match in self._single(position).finditer(copy.haystack, at):
             first, last = match.span()
             if first < last:
-                begin = place + view.count(at, first)
-                place = begin + view.count(first, last)
+                begin = place + copy.count(at, first)
+                place = begin + copy.count(first, last)
                 at = last
                 yield Span(begin, place)
 
 
-def _place(view: View, start: int) -> int:
-    """The first character of a view that comes from `start` of the original or later."""
-    return bisect_left(range(len(view.text)), start, key=view.origin) if start else 0
+def _place(copy: FoldedCopy, start: int) -> int:
+    """The first character of a copy that comes from `start` of the original or later."""
+    return bisect_left(range(len(copy.text)), start, key=copy.origin) if start else 0
 
 
 def _merged(spans: list[Span]) -> list[Span]:

@@ -1,7 +1,7 @@
 """Folded copies of a text, in which disguised words stand plainly, and the way back to the original.
 
-Pure: no Django, no I/O. A text is folded step by step (the steps are in `folds`), a piece at a time, so that every step
-takes time linear in the text and other threads get their turn. Two copies are made:
+Pure: no Django, no I/O. A text is folded step by step (the steps are in `normal_forms`), a piece at a time, so that
+every step takes time linear in the text and other threads get their turn. Two copies are made:
 
 - `marked` is without what cannot be seen, in compatibility form (NFKC), white space collapsed.
 - `plain` is also without accents, look-alike letters and letters set apart, so that it is mostly ASCII.
@@ -36,7 +36,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Piece:
+class FoldedPiece:
     """A folded piece of the original, and what the steps that changed it were given."""
 
     text: str
@@ -75,11 +75,11 @@ def _composed(first: list[Range] | None, second: list[Range]) -> list[Range]:
 
 
 @dataclass(frozen=True)
-class View:
+class FoldedCopy:
     """One copy of a text. `span` and `origin` lead from places in it to places in the original."""
 
     text: str
-    pieces: tuple[Piece, ...]
+    pieces: tuple[FoldedPiece, ...]
 
     def origin(self, index: int) -> int:
         """Where in the original the character number `index` comes from; the original's length for the end."""
@@ -135,11 +135,11 @@ class View:
 
 @dataclass(frozen=True)
 class Folded:
-    """A text and its copies. `views` are the raw text and those of the copies that differ."""
+    """A text and its copies: the raw text, and the folded ones that differ from it. `plain` is the most folded one."""
 
     original: str
-    views: tuple[View, ...]
-    plain: View
+    copies: tuple[FoldedCopy, ...]
+    plain: FoldedCopy
 
     @property
     def text(self) -> str:
@@ -158,23 +158,24 @@ class Folded:
 def fold(text: str) -> Folded:
     """A text and its folded copies. Linear: 0.1 to 0.6 ms for 32 kB of ASCII, some 10 ms for 32 kB of many scripts."""
     if len(text) <= PIECE and text.isascii() and is_plain(text):
-        view = View(text, (Piece(text, 0, len(text)),))
-        return Folded(text, (view,), view)
-    raw = Piece(_clean(text), 0, len(text))
+        copy = FoldedCopy(text, (FoldedPiece(text, 0, len(text)),))
+        return Folded(text, (copy,), copy)
+    raw = FoldedPiece(_clean(text), 0, len(text))
     marked, plain = [], []
     for piece in [raw] if len(text) <= PIECE else _pieces(raw.text):
         if piece.text.isascii():
-            copies = (piece if is_plain(piece.text) else _walk(piece, ASCII),) * 2
+            both = piece if is_plain(piece.text) else _walk(piece, ASCII)
+            marked.append(both)
+            plain.append(both)
         else:
             shared = _walk(piece, SHARED)
-            copies = (_walk(shared, MARKED), _walk(shared, PLAIN))
+            marked.append(_walk(shared, MARKED))
+            plain.append(_walk(shared, PLAIN))
         if piece is not raw:
             pause()
-        marked.append(copies[0])
-        plain.append(copies[1])
-    views = [View(raw.text, (raw,)), _joined(marked), _joined(plain)]
-    distinct = {view.text: view for view in reversed(views)}
-    return Folded(text, tuple(reversed(distinct.values())), views[-1])
+    copies = [FoldedCopy(raw.text, (raw,)), _joined(marked), _joined(plain)]
+    distinct = {copy.text: copy for copy in reversed(copies)}
+    return Folded(text, tuple(reversed(distinct.values())), copies[-1])
 
 
 def _clean(text: str) -> str:
@@ -186,26 +187,26 @@ def _clean(text: str) -> str:
     return text
 
 
-def _walk(piece: Piece, steps: Sequence[Step]) -> Piece:
+def _walk(piece: FoldedPiece, steps: Sequence[Step]) -> FoldedPiece:
     text, history = piece.text, list(piece.history)
     for step in steps:
         after = step(text)
         if after != text:
             history.append((step, text))
             text = after
-    return Piece(text, piece.at, piece.length, tuple(history))
+    return FoldedPiece(text, piece.at, piece.length, tuple(history))
 
 
-def _joined(pieces: Sequence[Piece]) -> View:
-    return View("".join(piece.text for piece in pieces), tuple(pieces))
+def _joined(pieces: Sequence[FoldedPiece]) -> FoldedCopy:
+    return FoldedCopy("".join(piece.text for piece in pieces), tuple(pieces))
 
 
-def _pieces(text: str) -> Iterator[Piece]:
+def _pieces(text: str) -> Iterator[FoldedPiece]:
     """The text in pieces that end after a word if they can, so that nothing is folded differently for being cut."""
     at = 0
     while at < len(text):
         end = _end_of_piece(text, at + PIECE)
-        yield Piece(text[at:end], at, end - at)
+        yield FoldedPiece(text[at:end], at, end - at)
         at = end
 
 

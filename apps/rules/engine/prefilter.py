@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import re2
 
-from apps.rules.engine.pattern import Atom, Chain, Choice, Edge, Node, Repeat
+from apps.rules.engine.pattern import Atom, Chain, Choice, Edge, Node, Repetition
 from apps.rules.engine.re2_limits import compiled, gently, pause
 
 SHORTEST = 3
@@ -38,7 +38,7 @@ def required(node: Node) -> list[Words]:
             return _of_chain(parts)
         case Choice(options):
             return _of_choice(options)
-        case Repeat(body, least) if least:
+        case Repetition(body, least) if least:
             return required(body)
         case Atom():
             return _of_chain((node,))

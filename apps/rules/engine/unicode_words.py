@@ -17,7 +17,7 @@ from functools import lru_cache
 
 import re2
 
-from apps.rules.engine.pattern import Atom, Chain, Choice, Edge, Item, Node, Repeat, quote
+from apps.rules.engine.pattern import Atom, Chain, Choice, Edge, Item, Node, Repetition, quote
 
 _ASCII = "".join(map(chr, range(0x80)))
 _SPELLED = {"_", "\x01", "\x02"}  # the last two are not found in texts that are not all ASCII
@@ -70,7 +70,7 @@ def spell_pattern(node: Node) -> str:
             return "".join(_grouped(part) if isinstance(part, Choice) else spell_pattern(part) for part in parts)
         case Choice(options):
             return "|".join(spell_pattern(option) for option in options)
-        case Repeat(body, least, most, lazy):
+        case Repetition(body, least, most, lazy):
             exactly = f"{{{least},{'' if most is None else most}}}"
             times = {(0, None): "*", (1, None): "+", (0, 1): "?"}.get((least, most), exactly)
             once = spell_pattern(body) if isinstance(body, Atom) else _grouped(body)

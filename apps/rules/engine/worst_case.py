@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from apps.rules.engine.pattern import Atom, Chain, Choice, Edge, Node, Repeat, atoms, parse
+from apps.rules.engine.parser import parse
+from apps.rules.engine.pattern import Atom, Chain, Choice, Edge, Node, Repetition, atoms
 from apps.rules.engine.re2_limits import compiled_set
 from apps.rules.engine.unicode_words import spell_pattern, spell_text
 
@@ -58,7 +59,7 @@ def _sample(node: Node, chance: random.Random, extra: int = 8) -> str:
             return "".join(_sample(part, chance, extra) for part in parts)
         case Choice(options):
             return _sample(chance.choice(options), chance, extra)
-        case Repeat(body, least, most):
+        case Repetition(body, least, most):
             often = least + extra if most is None else min(most, least + extra)
             return "".join(_sample(body, chance, extra // 4) for _ in range(chance.randint(least, often)))
 
@@ -89,7 +90,7 @@ def _words(node: Node) -> list[str]:
             return [word for word in [*words, run] if word]
         case Choice(options):
             return [word for option in options for word in _words(option)]
-        case Repeat(body):
+        case Repetition(body):
             return _words(body)
         case _:
             return []

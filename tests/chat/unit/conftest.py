@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from apps.chat.runtime import Plane
+from apps.chat.runtime import ChatRuntime
 from apps.common.clients import RelayClient, RelayLimits
 from apps.common.commit import Writer
 from apps.common.owners import Owner
 from apps.common.revisions import refresh_all
 from apps.conversations.spool.writer import Spool
+from apps.dataplane.plane import DataPlane
 from tests.chat.unit.desk import Desk
 from tests.chat.unit.upstreams import ScriptedAdapter, ScriptedUpstream
 
@@ -36,32 +37,38 @@ def desk(committed_db: None) -> Iterator[Desk]:
 
 
 @pytest.fixture
-async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
-    """A plane of which only the spool is at work."""
+async def runtime(tmp_path: Path) -> AsyncIterator[ChatRuntime]:
+    """A runtime of which only the spool is at work."""
     client = RelayClient(RelayLimits(connect_timeout=1, pool_timeout=1, keepalive_expiry=1, max_connections=1))
     with seen_alive() as owner:
         writer, spool = Writer(sign=owner.id), Spool(tmp_path / "spool.sqlite3")
-        plane = Plane(owner=owner, writer=writer, spool=spool, client=client, adapters={})
-        plane.spool.start()
-        yield plane
-        plane.spool.stop()
+        plane = DataPlane(owner=owner, writer=writer, client=client)
+        runtime = ChatRuntime(plane=plane, spool=spool, adapters={})
+        runtime.spool.start()
+        yield runtime
+        runtime.spool.stop()
         await client.close()
 
 
-@pytest.fixture
-async def ledger(plane: Plane, desk: Desk) -> AsyncIterator[Plane]:
-    """A plane that knows the desk's student, and whose writer can be started."""
-    await asyncio.to_thread(refresh_all, plane.snapshots)
-    yield plane
-    await asyncio.to_thread(plane.writer.stop)
+async def reload(runtime: ChatRuntime) -> None:
+    """Have it see what has been changed in the database."""
+    await asyncio.to_thread(refresh_all, [*runtime.plane.snapshots, *runtime.snapshots])
 
 
 @pytest.fixture
-def adapter(ledger: Plane) -> ScriptedAdapter:
+async def ledger(runtime: ChatRuntime, desk: Desk) -> AsyncIterator[ChatRuntime]:
+    """A runtime that knows the desk's student, and whose writer can be started."""
+    await reload(runtime)
+    yield runtime
+    await asyncio.to_thread(runtime.plane.writer.stop)
+
+
+@pytest.fixture
+def adapter(ledger: ChatRuntime) -> ScriptedAdapter:
     """The only provider. The writer is at work."""
     adapter = ScriptedAdapter()
     ledger.adapters = {"openai": adapter}
-    ledger.writer.start()
+    ledger.plane.writer.start()
     return adapter
 
 

@@ -12,7 +12,7 @@ from apps.chat.call import ChatCall
 from apps.chat.guardrails.streams import Guard
 from apps.chat.idempotency.keys import ONCE, Repeatable
 from apps.chat.relay.pump import Pump
-from apps.chat.runtime import Plane
+from apps.chat.runtime import ChatRuntime
 from apps.common.errors import GatewayError
 from apps.common.ids import new_id
 from apps.conversations.models import Call
@@ -31,11 +31,14 @@ def call_of(desk: Desk, **overrides: Any) -> ChatCall:
     return replace(a_call(route=a_route(a_target())), id=new_id(), principal=principal, **overrides)
 
 
-def pump_of(plane: Plane, call: ChatCall, *, repeatable: Repeatable = ONCE, guard: Guard | None = None) -> Pump:
+def pump_of(runtime: ChatRuntime, call: ChatCall, *, repeatable: Repeatable = ONCE, guard: Guard | None = None) -> Pump:
     return Pump(
-        plane,
         call,
         Verdict(),
+        books=runtime.books,
+        adapters=runtime.adapters,
+        live=runtime.live,
+        recent=runtime.recent,
         now=datetime.now(UTC),
         guard=guard,
         on_reserved=lambda: None,
@@ -44,9 +47,9 @@ def pump_of(plane: Plane, call: ChatCall, *, repeatable: Repeatable = ONCE, guar
     )
 
 
-def streaming(plane: Plane, desk: Desk, **overrides: Any) -> Pump:
+def streaming(runtime: ChatRuntime, desk: Desk, **overrides: Any) -> Pump:
     """A stream that has been started."""
-    pump = pump_of(plane, call_of(desk, is_stream=True, **overrides))
+    pump = pump_of(runtime, call_of(desk, is_stream=True, **overrides))
     pump.start()
     return pump
 

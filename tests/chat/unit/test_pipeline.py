@@ -16,14 +16,14 @@ from apps.accounts.principals import Principal
 from apps.chat import pipeline
 from apps.chat.idempotency.keys import FIRST, Attempt
 from apps.chat.pipeline import Answer, Arrival
-from apps.chat.runtime import Plane
+from apps.chat.runtime import ChatRuntime
 from apps.common import tracing
 from apps.common.commit import StoreAway
 from apps.common.errors import BlockedByRule, NotAllowed, NotFound, RateLimited, Unavailable
 from apps.common.ids import new_id
-from apps.common.revisions import refresh_all
 from apps.quotas.models import QuotaPolicy
 from tests import factories
+from tests.chat.unit.conftest import reload
 from tests.chat.unit.desk import Desk
 from tests.chat.unit.upstreams import DONE, FINISH, ScriptedAdapter, ScriptedUpstream, completion, piece
 from tests.chat.unit.values import a_principal
@@ -43,7 +43,7 @@ async def in_thread(write: Callable[[], T]) -> T:
 
 
 @pytest.fixture
-async def model(ledger: Plane, desk: Desk) -> str:
+async def model(ledger: ChatRuntime, desk: Desk) -> str:
     """The name of a model that the desk's course allows, at the scripted provider."""
 
     def make() -> str:
@@ -51,7 +51,7 @@ async def model(ledger: Plane, desk: Desk) -> str:
         return factories.make_model(provider, course=desk.student.course).name
 
     name = await in_thread(make)
-    await asyncio.to_thread(refresh_all, ledger.snapshots)
+    await reload(ledger)
     return name
 
 
@@ -75,9 +75,9 @@ def arrival(
     )
 
 
-async def ask(plane: Plane, request: Arrival) -> Answer:
+async def ask(runtime: ChatRuntime, request: Arrival) -> Answer:
     async with asyncio.timeout(SECONDS):
-        return await pipeline.chat(plane, request)
+        return await pipeline.chat(runtime, request)
 
 
 async def blocks_of(answer: Answer) -> list[bytes]:
@@ -85,10 +85,10 @@ async def blocks_of(answer: Answer) -> list[bytes]:
         return [block async for block in answer.blocks]
 
 
-async def over(plane: Plane) -> None:
+async def over(runtime: ChatRuntime) -> None:
     """Wait until every answer has ended."""
     async with asyncio.timeout(SECONDS):
-        await asyncio.gather(*(pump.task for pump in plane.pumps))
+        await asyncio.gather(*(pump.task for pump in runtime.live))
 
 
 def says(upstream: ScriptedUpstream, *chunks: bytes) -> None:
@@ -96,7 +96,7 @@ def says(upstream: ScriptedUpstream, *chunks: bytes) -> None:
     upstream.end()
 
 
-async def test_a_plain_answer(upstream: ScriptedUpstream, ledger: Plane, desk: Desk, model: str) -> None:
+async def test_a_plain_answer(upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, model: str) -> None:
     says(upstream, completion("Hello"))
 
     answer = await ask(ledger, arrival(desk, model))
@@ -106,7 +106,7 @@ async def test_a_plain_answer(upstream: ScriptedUpstream, ledger: Plane, desk: D
     assert {"x-quota-remaining-tokens", "x-gateway-provider", "x-gateway-attempts"} <= answer.headers.keys()
 
 
-async def test_a_stream(upstream: ScriptedUpstream, ledger: Plane, desk: Desk, model: str) -> None:
+async def test_a_stream(upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, model: str) -> None:
     says(upstream, piece("Hello"), FINISH)
 
     answer = await ask(ledger, arrival(desk, model, stream=True))
@@ -117,7 +117,7 @@ async def test_a_stream(upstream: ScriptedUpstream, ledger: Plane, desk: Desk, m
 
 
 async def test_a_client_that_leaves_before_the_answer_begins(
-    adapter: ScriptedAdapter, ledger: Plane, desk: Desk, model: str
+    adapter: ScriptedAdapter, ledger: ChatRuntime, desk: Desk, model: str
 ) -> None:
     asking = asyncio.create_task(pipeline.chat(ledger, arrival(desk, model)))
     async with asyncio.timeout(SECONDS):
@@ -128,13 +128,13 @@ async def test_a_client_that_leaves_before_the_answer_begins(
     with pytest.raises(asyncio.CancelledError):
         await asking
 
-    assert [pump.is_orphaned for pump in ledger.pumps] == [True]
+    assert [pump.is_orphaned for pump in ledger.live] == [True]
     says(adapter.upstream, completion("Hello"))
     await over(ledger)
 
 
 async def test_a_refusal_says_how_the_week_stands(
-    adapter: ScriptedAdapter, ledger: Plane, desk: Desk, model: str
+    adapter: ScriptedAdapter, ledger: ChatRuntime, desk: Desk, model: str
 ) -> None:
     with pytest.raises(NotFound) as caught:
         await ask(ledger, arrival(desk, "another-model"))
@@ -142,9 +142,11 @@ async def test_a_refusal_says_how_the_week_stands(
     assert "x-quota-remaining-tokens" in caught.value.headers
 
 
-async def test_it_is_as_true_while_nobody_knows_how_the_week_stands(ledger: Plane, desk: Desk, model: str) -> None:
-    ledger.writer.start()
-    await asyncio.to_thread(ledger.writer.stop)
+async def test_it_is_as_true_while_nobody_knows_how_the_week_stands(
+    ledger: ChatRuntime, desk: Desk, model: str
+) -> None:
+    ledger.plane.writer.start()
+    await asyncio.to_thread(ledger.plane.writer.stop)
 
     with pytest.raises(NotFound) as caught:
         await ask(ledger, arrival(desk, "another-model"))
@@ -154,7 +156,9 @@ async def test_it_is_as_true_while_nobody_knows_how_the_week_stands(ledger: Plan
     assert "x-quota-remaining-tokens" not in caught.value.headers
 
 
-async def test_a_closed_course_answers_nobody(adapter: ScriptedAdapter, ledger: Plane, desk: Desk, model: str) -> None:
+async def test_a_closed_course_answers_nobody(
+    adapter: ScriptedAdapter, ledger: ChatRuntime, desk: Desk, model: str
+) -> None:
     with pytest.raises(NotAllowed):
         await ask(ledger, arrival(desk, model, is_open=False))
 
@@ -162,13 +166,13 @@ async def test_a_closed_course_answers_nobody(adapter: ScriptedAdapter, ledger: 
 
 
 async def test_one_request_too_many_is_refused_and_says_when_to_come_back(
-    adapter: ScriptedAdapter, ledger: Plane, desk: Desk, model: str
+    adapter: ScriptedAdapter, ledger: ChatRuntime, desk: Desk, model: str
 ) -> None:
     def limit() -> None:
         QuotaPolicy.objects.filter(course=desk.student.course).update(student_requests_per_minute=1)
 
     await in_thread(limit)
-    await asyncio.to_thread(refresh_all, ledger.snapshots)
+    await reload(ledger)
     with pytest.raises(NotFound) as first:
         await ask(ledger, arrival(desk, "another-model"))
 
@@ -180,9 +184,9 @@ async def test_one_request_too_many_is_refused_and_says_when_to_come_back(
 
 
 async def test_a_prompt_that_a_rule_blocks_reaches_no_provider(
-    adapter: ScriptedAdapter, ledger: Plane, desk: Desk, model: str
+    adapter: ScriptedAdapter, ledger: ChatRuntime, desk: Desk, model: str
 ) -> None:
-    await asyncio.to_thread(refresh_all, ledger.snapshots)
+    await reload(ledger)
 
     with pytest.raises(BlockedByRule):
         await ask(ledger, arrival(desk, model, prompt="Solve my homework"))
@@ -195,7 +199,7 @@ async def test_a_prompt_that_a_rule_blocks_reaches_no_provider(
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 async def test_an_answer_that_is_over_is_given_again(
-    adapter: ScriptedAdapter, ledger: Plane, desk: Desk, model: str, stream: bool
+    adapter: ScriptedAdapter, ledger: ChatRuntime, desk: Desk, model: str, stream: bool
 ) -> None:
     chunks = [piece("Hello"), FINISH] if stream else [completion("Hello")]
     says(adapter.upstream, *chunks)
@@ -213,7 +217,7 @@ async def test_an_answer_that_is_over_is_given_again(
 
 
 async def test_an_answer_that_is_being_made_is_joined(
-    adapter: ScriptedAdapter, ledger: Plane, desk: Desk, model: str
+    adapter: ScriptedAdapter, ledger: ChatRuntime, desk: Desk, model: str
 ) -> None:
     adapter.upstream.say(piece("Hello"))
     first = await ask(ledger, arrival(desk, model, stream=True, attempt=Attempt(number=0)))
@@ -228,7 +232,7 @@ async def test_an_answer_that_is_being_made_is_joined(
 
 
 async def test_a_key_that_is_taken_by_another_body_is_refused(
-    adapter: ScriptedAdapter, ledger: Plane, desk: Desk, model: str
+    adapter: ScriptedAdapter, ledger: ChatRuntime, desk: Desk, model: str
 ) -> None:
     says(adapter.upstream, completion("Hello"))
     await ask(ledger, arrival(desk, model, attempt=Attempt(key="key")))
@@ -241,16 +245,16 @@ async def test_a_key_that_is_taken_by_another_body_is_refused(
 
 
 async def test_an_attempt_that_got_an_error_is_carried_out_when_it_is_repeated(
-    adapter: ScriptedAdapter, ledger: Plane, desk: Desk, model: str
+    adapter: ScriptedAdapter, ledger: ChatRuntime, desk: Desk, model: str
 ) -> None:
     """Although an equal request of the same student has just been answered."""
     says(adapter.upstream, completion("Hello"))
     await ask(ledger, arrival(desk, model, attempt=Attempt(number=0)))
     await over(ledger)
-    ledger.is_draining = True
+    ledger.plane.is_draining = True
     with pytest.raises(Unavailable):
         await ask(ledger, arrival(desk, model, attempt=Attempt(number=0)))
-    ledger.is_draining = False
+    ledger.plane.is_draining = False
 
     says(adapter.upstream, completion("Hello again"))
     answer = await ask(ledger, arrival(desk, model, attempt=Attempt(number=1)))

@@ -13,8 +13,8 @@ import pytest
 
 from apps.chat.call import ChatCall
 from apps.chat.relay.delivery import QUEUE_BYTES
-from apps.chat.relay.pump import CLEAN_END_GRACE
-from apps.chat.runtime import Plane
+from apps.chat.relay.stopping import CLEAN_END_GRACE
+from apps.chat.runtime import ChatRuntime
 from apps.common import commit
 from apps.common.errors import InternalError, Unavailable
 from apps.providers.adapters import UpstreamBroken, UpstreamRefused
@@ -36,7 +36,7 @@ from tests.chat.unit.upstreams import (
 # Before anything was sent
 
 
-async def test_a_client_that_left_before_anything_was_sent_costs_nothing(ledger: Plane, desk: Desk) -> None:
+async def test_a_client_that_left_before_anything_was_sent_costs_nothing(ledger: ChatRuntime, desk: Desk) -> None:
     adapter = ScriptedAdapter()
     ledger.adapters = {"openai": adapter}
     pump = pump_of(ledger, call_of(desk))
@@ -44,28 +44,30 @@ async def test_a_client_that_left_before_anything_was_sent_costs_nothing(ledger:
     pump.start()
     await asyncio.sleep(0)  # it waits for its reservation now
     pump.client_left()
-    ledger.writer.start()
+    ledger.plane.writer.start()
     await ended(pump)
 
     assert (await state_of(pump), adapter.asked) == (Hold.State.RELEASED, 0)
 
 
-async def test_a_process_that_stops_by_then_sends_nothing_and_says_so(ledger: Plane, desk: Desk) -> None:
+async def test_a_process_that_stops_by_then_sends_nothing_and_says_so(ledger: ChatRuntime, desk: Desk) -> None:
     adapter = ScriptedAdapter()
     ledger.adapters = {"openai": adapter}
     pump = pump_of(ledger, call_of(desk))
 
     pump.start()
     await asyncio.sleep(0)
-    pump.halt("shutting_down")
-    ledger.writer.start()
+    pump.stop("shutting_down")
+    ledger.plane.writer.start()
     failure = await failure_of(pump)
 
     assert isinstance(failure, Unavailable)
     assert (failure.code, adapter.asked) == ("shutting_down", 0)
 
 
-async def test_there_is_no_checkpoint_and_no_stall_before_a_provider_has_accepted(ledger: Plane, desk: Desk) -> None:
+async def test_there_is_no_checkpoint_and_no_stall_before_a_provider_has_accepted(
+    ledger: ChatRuntime, desk: Desk
+) -> None:
     pump = pump_of(ledger, call_of(desk))
 
     pump.check_stall(time.monotonic() + 1_000, limit=1)
@@ -73,9 +75,9 @@ async def test_there_is_no_checkpoint_and_no_stall_before_a_provider_has_accepte
     assert pump.checkpoint() is None
 
 
-async def test_a_mistake_of_ours_while_relaying_is_said_and_costs_nothing(ledger: Plane, desk: Desk) -> None:
+async def test_a_mistake_of_ours_while_relaying_is_said_and_costs_nothing(ledger: ChatRuntime, desk: Desk) -> None:
     ledger.adapters = {"openai": ScriptedAdapter(error=ZeroDivisionError())}
-    ledger.writer.start()
+    ledger.plane.writer.start()
     pump = pump_of(ledger, call_of(desk))
 
     pump.start()
@@ -85,7 +87,7 @@ async def test_a_mistake_of_ours_while_relaying_is_said_and_costs_nothing(ledger
 
 
 async def test_a_mistake_of_ours_before_that_is_said_as_well(
-    adapter: ScriptedAdapter, ledger: Plane, desk: Desk
+    adapter: ScriptedAdapter, ledger: ChatRuntime, desk: Desk
 ) -> None:
     call = call_of(desk)
     first, second = pump_of(ledger, call), pump_of(ledger, call)  # two of the same id, which the ledger refuses
@@ -97,13 +99,13 @@ async def test_a_mistake_of_ours_before_that_is_said_as_well(
     second.start()
 
     assert isinstance(await failure_of(second), InternalError)
-    assert ledger.pumps == set()
+    assert len(ledger.live) == 0
 
 
-async def test_a_call_that_no_provider_takes_is_free(ledger: Plane, desk: Desk) -> None:
+async def test_a_call_that_no_provider_takes_is_free(ledger: ChatRuntime, desk: Desk) -> None:
     refusing = ScriptedAdapter(error=UpstreamRefused("error", detail="500", status=500))
     ledger.adapters = {"openai": refusing}
-    ledger.writer.start()
+    ledger.plane.writer.start()
     pump = pump_of(ledger, call_of(desk))
 
     pump.start()
@@ -113,7 +115,7 @@ async def test_a_call_that_no_provider_takes_is_free(ledger: Plane, desk: Desk) 
 
 
 async def test_a_call_that_does_not_fit_into_the_week_is_never_sent(
-    adapter: ScriptedAdapter, ledger: Plane, desk: Desk
+    adapter: ScriptedAdapter, ledger: ChatRuntime, desk: Desk
 ) -> None:
     pump = pump_of(ledger, call_of(desk, size=100_000_000))
 
@@ -126,7 +128,9 @@ async def test_a_call_that_does_not_fit_into_the_week_is_never_sent(
 # The usual way
 
 
-async def test_a_plain_answer_leaves_once_it_is_settled(upstream: ScriptedUpstream, ledger: Plane, desk: Desk) -> None:
+async def test_a_plain_answer_leaves_once_it_is_settled(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
+) -> None:
     pump = pump_of(ledger, call_of(desk))
     body = completion("Hello", "Hi", usage={"prompt_tokens": 3, "completion_tokens": 2})
     upstream.say(body)
@@ -141,7 +145,7 @@ async def test_a_plain_answer_leaves_once_it_is_settled(upstream: ScriptedUpstre
 
 
 async def test_a_stream_that_goes_on_after_its_last_event_is_ended_as_answered(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     upstream.say(piece("Hello"), FINISH, usage(3, 1), DONE)  # and no end of the connection
     pump = streaming(ledger, desk)
@@ -154,7 +158,7 @@ async def test_a_stream_that_goes_on_after_its_last_event_is_ended_as_answered(
 
 
 async def test_a_provider_that_goes_on_talking_after_its_last_event_is_not_listened_to(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     upstream.say(piece("Hello"), FINISH, DONE)
     pump = streaming(ledger, desk)
@@ -174,7 +178,7 @@ async def test_a_provider_that_goes_on_talking_after_its_last_event_is_not_liste
 
 
 async def test_a_last_piece_that_the_client_never_took_makes_no_clean_end(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     filling = piece("x" * QUEUE_BYTES)
     upstream.say(filling, piece("the end") + FINISH + DONE)
@@ -184,7 +188,7 @@ async def test_a_last_piece_that_the_client_never_took_makes_no_clean_end(
         while not pump.delivery.is_sending:  # noqa: ASYNC110  # seen from here, it is sending only when it waits
             await asyncio.sleep(0)
 
-    pump.halt("client_stalled")
+    pump.stop("client_stalled")
     blocks = b"".join(await read(pump))
 
     await ended(pump)
@@ -192,7 +196,7 @@ async def test_a_last_piece_that_the_client_never_took_makes_no_clean_end(
 
 
 async def test_an_event_in_two_pieces_is_relayed_once_it_is_whole(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     whole = piece("Hello")
     upstream.say(whole[:10], whole[10:], FINISH)
@@ -207,7 +211,7 @@ async def test_an_event_in_two_pieces_is_relayed_once_it_is_whole(
 
 
 async def test_the_checkpoint_grows_with_the_text_and_ends_at_the_report(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     pump = streaming(ledger, desk)
     amounts = []
@@ -224,12 +228,12 @@ async def test_the_checkpoint_grows_with_the_text_and_ends_at_the_report(
     assert (second - first, third) == (10, second)
     assert reported is not None
     assert reported.amount == 300
-    pump.halt("shutting_down")
+    pump.stop("shutting_down")
     await ended(pump)
 
 
 async def test_answers_with_several_choices_have_checkpoints_as_well(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     upstream.say(piece("a" * 30), piece("b" * 30, index=1), FINISH)
     pump = streaming(ledger, desk, choices=2)
@@ -244,7 +248,7 @@ async def test_answers_with_several_choices_have_checkpoints_as_well(
 
 
 async def test_what_was_on_disk_before_a_second_choice_began_is_followed_by_all_the_rest(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     upstream.say(piece("one,"), piece(" two,"))
     call = call_of(desk, is_stream=True, choices=2)
@@ -270,7 +274,7 @@ def kept_call(desk: Desk) -> ChatCall:
 
 
 async def test_it_is_charged_once_its_text_is_on_disk(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that is killed right after the charge has not lost what was charged for."""
     on_disk: Future[None] = Future()
@@ -289,7 +293,7 @@ async def test_it_is_charged_once_its_text_is_on_disk(
 
 
 async def test_a_disk_that_does_not_take_it_keeps_nobody_waiting(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commit, "AFTER_SECONDS", 0.01)
     monkeypatch.setattr(ledger.spool, "append", lambda record: Future())
@@ -306,7 +310,7 @@ async def test_a_disk_that_does_not_take_it_keeps_nobody_waiting(
 
 
 async def test_a_client_that_left_waits_for_the_usage_and_then_stops_the_provider(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     upstream.say(piece("Hello"))
     pump = streaming(ledger, desk)
@@ -320,7 +324,7 @@ async def test_a_client_that_left_waits_for_the_usage_and_then_stops_the_provide
     assert (record.status, record.charged, record.is_estimated) == ("answered", 300, False)
 
 
-async def test_no_more_than_two_seconds_though(upstream: ScriptedUpstream, ledger: Plane, desk: Desk) -> None:
+async def test_no_more_than_two_seconds_though(upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk) -> None:
     upstream.say(piece("Hello"))
     pump = streaming(ledger, desk)
     await read(pump, blocks=1)
@@ -333,7 +337,7 @@ async def test_no_more_than_two_seconds_though(upstream: ScriptedUpstream, ledge
 
 
 async def test_what_came_while_the_process_stood_still_is_read_first(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk, settings: Any
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, settings: Any
 ) -> None:
     settings.CLIENT_LEFT_GRACE = 0.01
     upstream.hops = 5  # of the loop, from the socket to whoever reads
@@ -350,13 +354,13 @@ async def test_what_came_while_the_process_stood_still_is_read_first(
     assert (record.charged, record.is_estimated) == (300, False)
 
 
-async def test_the_first_reason_to_end_counts(upstream: ScriptedUpstream, ledger: Plane, desk: Desk) -> None:
+async def test_the_first_reason_to_end_counts(upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk) -> None:
     upstream.say(piece("Hello"))
     pump = streaming(ledger, desk)
     await read(pump, blocks=1)
 
-    pump.halt("provider_stalled")
-    pump.halt("shutting_down")
+    pump.stop("provider_stalled")
+    pump.stop("shutting_down")
     last = (await read(pump))[-1]
 
     await ended(pump)
@@ -364,7 +368,7 @@ async def test_the_first_reason_to_end_counts(upstream: ScriptedUpstream, ledger
 
 
 async def test_a_client_that_leaves_while_the_answer_is_being_ended_changes_nothing(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk, settings: Any
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, settings: Any
 ) -> None:
     settings.REQUEST_TIMEOUT = 0.2
     upstream.say(piece("Hello"))
@@ -377,7 +381,7 @@ async def test_a_client_that_leaves_while_the_answer_is_being_ended_changes_noth
 
 
 async def test_an_answer_that_takes_too_long_is_ended(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk, settings: Any
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, settings: Any
 ) -> None:
     settings.REQUEST_TIMEOUT = 0.2
     upstream.say(piece("Hello"))
@@ -389,7 +393,9 @@ async def test_an_answer_that_takes_too_long_is_ended(
     assert b"upstream_timeout" in last
 
 
-async def test_standing_still_is_told_from_going_on(upstream: ScriptedUpstream, ledger: Plane, desk: Desk) -> None:
+async def test_standing_still_is_told_from_going_on(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
+) -> None:
     upstream.say(piece("Hello"))
     pump = streaming(ledger, desk)
     await read(pump, blocks=1)
@@ -405,7 +411,7 @@ async def test_standing_still_is_told_from_going_on(upstream: ScriptedUpstream, 
 
 
 async def test_a_client_that_reads_no_more_is_told_from_a_provider_that_says_no_more(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     upstream.say(*[piece("Hello" * 1_000)] * 20)
     pump = streaming(ledger, desk)
@@ -422,11 +428,11 @@ async def test_a_client_that_reads_no_more_is_told_from_a_provider_that_says_no_
 
 
 async def test_a_process_stops_only_when_calls_that_began_meanwhile_are_settled_as_well(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     first = streaming(ledger, desk)
     await first.delivery.head()
-    stopping = asyncio.create_task(ledger.drain(seconds=0.2))
+    stopping = asyncio.create_task(ledger.live.drain(0.2))
     await asyncio.sleep(0)
 
     ledger.adapters = {"openai": ScriptedAdapter()}
@@ -443,7 +449,7 @@ async def test_a_process_stops_only_when_calls_that_began_meanwhile_are_settled_
 
 
 async def test_what_came_before_a_provider_broke_off_is_delivered_and_charged(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     error = event({"error": {"message": "acct_secret"}})
     upstream.say(piece("Hello") + error)
@@ -456,7 +462,9 @@ async def test_what_came_before_a_provider_broke_off_is_delivered_and_charged(
     assert (await record_of(pump)).charged > 0
 
 
-async def test_an_error_at_the_very_beginning_is_free(upstream: ScriptedUpstream, ledger: Plane, desk: Desk) -> None:
+async def test_an_error_at_the_very_beginning_is_free(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
+) -> None:
     upstream.say(event({"error": {"message": "no"}}))
     pump = streaming(ledger, desk)
 
@@ -468,7 +476,7 @@ async def test_an_error_at_the_very_beginning_is_free(upstream: ScriptedUpstream
 
 
 async def test_a_connection_that_breaks_is_an_interruption(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     upstream.fail(UpstreamBroken("reset"))
     pump = streaming(ledger, desk)
@@ -480,7 +488,7 @@ async def test_a_connection_that_breaks_is_an_interruption(
 
 
 async def test_a_mistake_of_ours_in_the_middle_is_an_error_event(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     upstream.say(piece("Hello"))
     upstream.fail(ZeroDivisionError())
@@ -493,7 +501,7 @@ async def test_a_mistake_of_ours_in_the_middle_is_an_error_event(
 
 
 async def test_an_answer_that_somebody_reads_is_not_stopped_for_want_of_a_reader(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     """The next attempt went back to the first one's process, while one at another process gave up."""
     upstream.say(piece("Hello"))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from apps.chat.accounting.charges import most_text
-from apps.chat.runtime import Plane
+from apps.chat.runtime import ChatRuntime
 from tests.chat.unit.desk import Desk
 from tests.chat.unit.pumps import ended, read, record_of, streaming
 from tests.chat.unit.upstreams import (
@@ -46,7 +46,7 @@ REPORTS: dict[str, tuple[list[bytes], int, bool]] = {
 
 @pytest.mark.parametrize("name", REPORTS)
 async def test_what_is_charged_for_what_a_provider_reports(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk, name: str
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, name: str
 ) -> None:
     chunks, charged, is_estimated = REPORTS[name]
     upstream.say(*chunks)
@@ -61,7 +61,7 @@ async def test_what_is_charged_for_what_a_provider_reports(
 
 
 async def test_a_report_in_the_middle_does_not_make_a_crash_cheaper(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     upstream.say(usage(40, 0), TEXT)
     pump = streaming(ledger, desk)
@@ -69,14 +69,14 @@ async def test_a_report_in_the_middle_does_not_make_a_crash_cheaper(
 
     point = pump.checkpoint()
 
-    pump.halt("shutting_down")
+    pump.stop("shutting_down")
     await ended(pump)
     assert point is not None
     assert point.amount == 135
 
 
 async def test_an_answer_far_beyond_what_it_may_cost_is_ended(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     upstream.say(piece("Hello"), piece("x" * most_text(2)))
     pump = streaming(ledger, desk, max_output=2)

@@ -10,7 +10,7 @@ import pytest
 from apps.chat.call import ChatCall
 from apps.chat.guardrails.streams import guard_of
 from apps.chat.relay.pump import Pump
-from apps.chat.runtime import Plane
+from apps.chat.runtime import ChatRuntime
 from apps.common.errors import GatewayError, InternalError
 from apps.providers.adapters import UpstreamBroken
 from apps.quotas.models import Hold
@@ -27,16 +27,18 @@ from tests.chat.unit.upstreams import (
 from tests.chat.unit.values import a_rule
 
 
-def guarded(plane: Plane, call: ChatCall, *, action: str) -> Pump:
+def guarded(runtime: ChatRuntime, call: ChatCall, *, action: str) -> Pump:
     """An answer in which a rule looks for EXAM."""
     rule = a_rule(direction="answer", pattern="EXAM", action=action, message="Not that.", replacement="[code]")
     occasion = Occasion(direction="answer", now=datetime.now(UTC), timezone="UTC")
-    pump = pump_of(plane, call, guard=guard_of(call, Rulebook.of([rule]), occasion=occasion))
+    pump = pump_of(runtime, call, guard=guard_of(call, Rulebook.of([rule]), occasion=occasion))
     pump.start()
     return pump
 
 
-async def test_a_plain_answer_leaves_as_the_rules_let_it(upstream: ScriptedUpstream, ledger: Plane, desk: Desk) -> None:
+async def test_a_plain_answer_leaves_as_the_rules_let_it(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
+) -> None:
     upstream.say(completion("The EXAM is easy"))
     upstream.end()
     pump = guarded(ledger, call_of(desk), action="redact")
@@ -50,7 +52,7 @@ async def test_a_plain_answer_leaves_as_the_rules_let_it(upstream: ScriptedUpstr
 
 @pytest.mark.parametrize("breaks", [False, True], ids=["whole", "broken off"])
 async def test_what_rules_have_held_of_a_stream_leaves_at_its_end(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk, breaks: bool
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, breaks: bool
 ) -> None:
     upstream.say(piece("Hello EXA"))
     if breaks:
@@ -68,14 +70,14 @@ async def test_what_rules_have_held_of_a_stream_leaves_at_its_end(
 
 
 async def test_nothing_held_leaves_when_we_end_the_answer(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     upstream.say(piece("Hello EXA"))
     pump = guarded(ledger, call_of(desk, is_stream=True), action="redact")
     async with asyncio.timeout(SECONDS):
         await pump.delivery.head()
 
-    pump.halt("shutting_down")
+    pump.stop("shutting_down")
     blocks = b"".join(await read(pump))
 
     await ended(pump)
@@ -84,7 +86,7 @@ async def test_nothing_held_leaves_when_we_end_the_answer(
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 async def test_an_answer_that_a_rule_stops_is_blocked_and_charged(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk, stream: bool
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, stream: bool
 ) -> None:
     upstream.say(*([piece("The EXAM is easy"), FINISH] if stream else [completion("The EXAM is easy")]))
     upstream.end()
@@ -99,7 +101,7 @@ async def test_an_answer_that_a_rule_stops_is_blocked_and_charged(
 
 
 async def test_a_mistake_of_ours_while_rules_look_at_it_gives_the_hold_back(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     deep: Any = 1
     for _ in range(300):  # which can be read, but not written down again

@@ -12,7 +12,7 @@ from apps.chat.call import ChatCall
 from apps.chat.idempotency import stored_answers
 from apps.chat.idempotency.keys import ANSWER_BYTES, Claim, Repeatable
 from apps.chat.models import Repeat
-from apps.chat.runtime import Plane
+from apps.chat.runtime import ChatRuntime
 from apps.providers.adapters import UpstreamBroken
 from tests.chat.unit.desk import Desk
 from tests.chat.unit.pumps import SECONDS, call_of, ended, failure_of, pump_of, read
@@ -45,12 +45,12 @@ async def kept_of(call: ChatCall) -> Repeat | None:
     return await asyncio.to_thread(look)
 
 
-def found(ledger: Plane) -> Any:
+def found(ledger: ChatRuntime) -> Any:
     return ledger.recent.find(RETRIED.digest or b"", now=time.monotonic())
 
 
 async def test_who_takes_over_gets_the_answer_from_its_first_block_and_the_provider_is_not_stopped(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     upstream.say(piece("Hello"))
     pump = pump_of(ledger, call_of(desk, is_stream=True), repeatable=RETRIED)
@@ -71,7 +71,7 @@ async def test_who_takes_over_gets_the_answer_from_its_first_block_and_the_provi
 
 
 async def test_a_client_that_has_been_taken_over_from_can_go(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     upstream.say(piece("Hello"))
     pump = pump_of(ledger, call_of(desk, is_stream=True), repeatable=RETRIED)
@@ -90,7 +90,7 @@ async def test_a_client_that_has_been_taken_over_from_can_go(
     await ended(pump)
 
 
-async def test_who_comes_back_before_anything_was_sent_finds_it_sent(ledger: Plane, desk: Desk) -> None:
+async def test_who_comes_back_before_anything_was_sent_finds_it_sent(ledger: ChatRuntime, desk: Desk) -> None:
     adapter = ScriptedAdapter()
     ledger.adapters = {"openai": adapter}
     pump = pump_of(ledger, call_of(desk), repeatable=RETRIED)
@@ -99,7 +99,7 @@ async def test_who_comes_back_before_anything_was_sent_finds_it_sent(ledger: Pla
     pump.client_left(pump.delivery.reader)
 
     pump.join()
-    ledger.writer.start()
+    ledger.plane.writer.start()
     adapter.upstream.say(completion("Hello"))
     adapter.upstream.end()
     async with asyncio.timeout(SECONDS):
@@ -110,7 +110,7 @@ async def test_who_comes_back_before_anything_was_sent_finds_it_sent(ledger: Pla
 
 
 async def test_an_answer_that_is_being_ended_or_has_failed_cannot_be_joined(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk, settings: Any
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, settings: Any
 ) -> None:
     settings.REQUEST_TIMEOUT = 0.2
     upstream.say(piece("Hello"))
@@ -125,20 +125,22 @@ async def test_an_answer_that_is_being_ended_or_has_failed_cannot_be_joined(
     assert [*seen, pump.can_be_joined, found(ledger)] == [False, False, None]
 
 
-async def test_an_answer_that_we_end_cannot_be_joined(upstream: ScriptedUpstream, ledger: Plane, desk: Desk) -> None:
+async def test_an_answer_that_we_end_cannot_be_joined(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
+) -> None:
     upstream.say(piece("Hello"))
     pump = pump_of(ledger, call_of(desk, is_stream=True), repeatable=RETRIED)
     pump.start()
     await read(pump, blocks=1)
 
-    pump.halt("shutting_down")
+    pump.stop("shutting_down")
 
     assert not pump.can_be_joined
     await ended(pump)
 
 
 async def test_an_answer_that_is_cut_off_with_its_loop_has_no_clean_end(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     upstream.say(piece("Hello"))
     pump = pump_of(ledger, call_of(desk, is_stream=True), repeatable=RETRIED)
@@ -154,7 +156,7 @@ async def test_an_answer_that_is_cut_off_with_its_loop_has_no_clean_end(
 
 
 async def test_to_come_back_after_the_last_event_does_not_keep_the_provider(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     upstream.say(piece("Hello"), FINISH, DONE)  # and no end of the connection
     pump = pump_of(ledger, call_of(desk, is_stream=True), repeatable=RETRIED)
@@ -169,7 +171,7 @@ async def test_to_come_back_after_the_last_event_does_not_keep_the_provider(
 
 
 async def test_a_claimed_answer_goes_on_without_its_client_and_is_kept(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     call, repeatable = claimed(desk)
     upstream.say(piece("Hello"))
@@ -190,7 +192,7 @@ async def test_a_claimed_answer_goes_on_without_its_client_and_is_kept(
 
 
 async def test_a_claimed_answer_that_is_too_long_is_done_and_not_kept(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     call, repeatable = claimed(desk)
     call = replace(call, max_output=40_000, route=replace(call.route, max_output_tokens=40_000))
@@ -207,7 +209,7 @@ async def test_a_claimed_answer_that_is_too_long_is_done_and_not_kept(
 
 
 async def test_a_claimed_answer_that_broke_off_leaves_nothing(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     call, repeatable = claimed(desk)
     upstream.say(piece("Hello"))
@@ -221,7 +223,7 @@ async def test_a_claimed_answer_that_broke_off_leaves_nothing(
 
 
 async def test_of_two_with_the_same_claim_the_second_is_told_to_wait(
-    upstream: ScriptedUpstream, ledger: Plane, desk: Desk
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     (first, repeatable), (second, same) = claimed(desk), claimed(desk)
     pumps = pump_of(ledger, first, repeatable=repeatable), pump_of(ledger, second, repeatable=same)

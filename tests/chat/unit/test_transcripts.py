@@ -5,7 +5,8 @@ import itertools
 import pytest
 
 from apps.chat.accounting.transcripts import KnownEnds, Transcript
-from apps.chat.runtime import Plane
+from apps.chat.call import ChatCall
+from apps.chat.runtime import ChatRuntime
 from apps.conversations import history
 from apps.conversations.spool import files
 from apps.conversations.spool.files import SpooledRecord, SpooledTurn
@@ -13,10 +14,14 @@ from apps.conversations.spool.writer import MAX_QUEUED_BYTES
 from tests.chat.unit.values import a_call, a_principal
 
 
-def spooled(plane: Plane) -> list[SpooledRecord]:
+def transcript_of(runtime: ChatRuntime, call: ChatCall) -> Transcript:
+    return Transcript(call, spool=runtime.spool, known_ends=runtime.books.known_ends)
+
+
+def spooled(runtime: ChatRuntime) -> list[SpooledRecord]:
     """What has been spooled; nothing more can be afterwards."""
-    plane.spool.stop()
-    file = files.connect(plane.spool.path)
+    runtime.spool.stop()
+    file = files.connect(runtime.spool.path)
     bodies = file.execute("SELECT body FROM records ORDER BY id").fetchall()
     file.close()
     return [SpooledRecord.from_body(body) for (body,) in bodies]
@@ -32,10 +37,10 @@ def end_of(*texts: str) -> str:
     return history.extend(place.digest, "assistant", texts[-1])
 
 
-async def test_prompt_and_answer_are_one_record_with_their_place(plane: Plane) -> None:
-    Transcript(plane, a_call("1")).finish(["2a", "2b"])
+async def test_prompt_and_answer_are_one_record_with_their_place(runtime: ChatRuntime) -> None:
+    transcript_of(runtime, a_call("1")).finish(["2a", "2b"])
 
-    assert spooled(plane) == [
+    assert spooled(runtime) == [
         SpooledRecord(
             call="call",
             turns=(SpooledTurn(0, 0, "user", "1"), SpooledTurn(1, None, "assistant", "2a2b")),
@@ -46,10 +51,10 @@ async def test_prompt_and_answer_are_one_record_with_their_place(plane: Plane) -
 
 
 @pytest.mark.parametrize("answer", [None, [], [""]], ids=repr)
-async def test_a_call_without_an_answer_has_its_prompt_spooled(plane: Plane, answer: list[str] | None) -> None:
-    Transcript(plane, a_call("1")).finish(answer)
+async def test_a_call_without_an_answer_has_its_prompt_spooled(runtime: ChatRuntime, answer: list[str] | None) -> None:
+    transcript_of(runtime, a_call("1")).finish(answer)
 
-    (record,) = spooled(plane)
+    (record,) = spooled(runtime)
     assert turns([record]) == [(0, 0, "user", "1")]
     assert (record.final, record.tail) == (True, "")
 
@@ -57,42 +62,42 @@ async def test_a_call_without_an_answer_has_its_prompt_spooled(plane: Plane, ans
 # Only what is new
 
 
-async def test_a_history_that_this_process_does_not_know_is_spooled_whole(plane: Plane) -> None:
-    Transcript(plane, a_call("1", "2", "3")).finish(["4"])
+async def test_a_history_that_this_process_does_not_know_is_spooled_whole(runtime: ChatRuntime) -> None:
+    transcript_of(runtime, a_call("1", "2", "3")).finish(["4"])
 
-    (record,) = spooled(plane)
+    (record,) = spooled(runtime)
     assert [text for *_, text in turns([record])] == ["1", "2", "3", "4"]
     assert (record.head, record.history) == (end_of("1", "2"), 2)
 
 
-async def test_a_history_that_this_process_has_spooled_is_not_spooled_again(plane: Plane) -> None:
-    Transcript(plane, a_call("1")).finish(["2"])
-    Transcript(plane, a_call("1", "2", "3", id="next")).finish(["4"])
+async def test_a_history_that_this_process_has_spooled_is_not_spooled_again(runtime: ChatRuntime) -> None:
+    transcript_of(runtime, a_call("1")).finish(["2"])
+    transcript_of(runtime, a_call("1", "2", "3", id="next")).finish(["4"])
 
-    _, record = spooled(plane)
+    _, record = spooled(runtime)
     assert turns([record]) == [(2, 2, "user", "3"), (3, None, "assistant", "4")]
     assert (record.head, record.tail, record.history) == (end_of("1", "2"), end_of("1", "2", "3", "4"), 2)
 
 
-async def test_another_student_s_history_is_not_taken_for_known(plane: Plane) -> None:
-    Transcript(plane, a_call("1")).finish(["2"])
-    Transcript(plane, a_call("1", "2", "3", principal=a_principal(membership_id=9))).finish(["4"])
+async def test_another_student_s_history_is_not_taken_for_known(runtime: ChatRuntime) -> None:
+    transcript_of(runtime, a_call("1")).finish(["2"])
+    transcript_of(runtime, a_call("1", "2", "3", principal=a_principal(membership_id=9))).finish(["4"])
 
-    assert len(spooled(plane)[1].turns) == 4
-
-
-async def test_a_history_that_was_never_finished_is_not_taken_for_known(plane: Plane) -> None:
-    Transcript(plane, a_call("1")).checkpoint(["2"])
-    Transcript(plane, a_call("1", "2", "3", id="next")).finish(["4"])
-
-    assert len(spooled(plane)[1].turns) == 4
+    assert len(spooled(runtime)[1].turns) == 4
 
 
-async def test_a_history_that_could_not_be_spooled_is_not_taken_for_known(plane: Plane) -> None:
+async def test_a_history_that_was_never_finished_is_not_taken_for_known(runtime: ChatRuntime) -> None:
+    transcript_of(runtime, a_call("1")).checkpoint(["2"])
+    transcript_of(runtime, a_call("1", "2", "3", id="next")).finish(["4"])
+
+    assert len(spooled(runtime)[1].turns) == 4
+
+
+async def test_a_history_that_could_not_be_spooled_is_not_taken_for_known(runtime: ChatRuntime) -> None:
     long = "x" * MAX_QUEUED_BYTES
-    Transcript(plane, a_call(long)).finish(["2"])
+    transcript_of(runtime, a_call(long)).finish(["2"])
 
-    assert (end_of(long, "2") in plane.known_ends) is False
+    assert (end_of(long, "2") in runtime.books.known_ends) is False
 
 
 def test_known_ends_are_bounded_and_the_oldest_go_first() -> None:
@@ -107,15 +112,15 @@ def test_known_ends_are_bounded_and_the_oldest_go_first() -> None:
 # Pieces
 
 
-async def test_checkpoints_and_the_rest_are_the_whole(plane: Plane) -> None:
-    transcript, pieces = Transcript(plane, a_call("1")), ["a"]
+async def test_checkpoints_and_the_rest_are_the_whole(runtime: ChatRuntime) -> None:
+    transcript, pieces = transcript_of(runtime, a_call("1")), ["a"]
     transcript.checkpoint(pieces)
     pieces += ["b", "c"]
     transcript.checkpoint(pieces)
     pieces += ["d"]
     transcript.finish(pieces)
 
-    records = spooled(plane)
+    records = spooled(runtime)
 
     assert turns(records) == [
         (0, 0, "user", "1"),
@@ -127,36 +132,38 @@ async def test_checkpoints_and_the_rest_are_the_whole(plane: Plane) -> None:
     assert records[-1].tail == end_of("1", "abcd")
 
 
-async def test_a_checkpoint_without_news_spools_nothing(plane: Plane) -> None:
-    transcript = Transcript(plane, a_call("1"))
+async def test_a_checkpoint_without_news_spools_nothing(runtime: ChatRuntime) -> None:
+    transcript = transcript_of(runtime, a_call("1"))
 
     transcript.checkpoint([])
     transcript.checkpoint(["a"])
     transcript.checkpoint(["a"])
 
-    assert len(spooled(plane)) == 1
+    assert len(spooled(runtime)) == 1
 
 
-async def test_an_answer_that_was_spooled_whole_needs_only_its_end(plane: Plane) -> None:
-    transcript = Transcript(plane, a_call("1"))
+async def test_an_answer_that_was_spooled_whole_needs_only_its_end(runtime: ChatRuntime) -> None:
+    transcript = transcript_of(runtime, a_call("1"))
     transcript.checkpoint(["a"])
 
     transcript.finish(["a"])
 
-    *_, last = spooled(plane)
+    *_, last = spooled(runtime)
     assert (last.turns, last.final, last.tail) == ((), True, end_of("1", "a"))
 
 
 @pytest.mark.parametrize("places", [*itertools.combinations_with_replacement(range(6), 2), (0, 1, 2, 3, 4, 5)], ids=str)
-async def test_wherever_checkpoints_fall_nothing_is_lost_or_doubled(plane: Plane, places: tuple[int, ...]) -> None:
+async def test_wherever_checkpoints_fall_nothing_is_lost_or_doubled(
+    runtime: ChatRuntime, places: tuple[int, ...]
+) -> None:
     pieces = ["a", "", "b", "c", ""]
-    transcript = Transcript(plane, a_call("1"))
+    transcript = transcript_of(runtime, a_call("1"))
 
     for place in places:
         transcript.checkpoint(pieces[:place])
     transcript.finish(pieces)
 
-    records = spooled(plane)
+    records = spooled(runtime)
     found = turns(records)
     assert "".join(text for _, message, _, text in found if message is None) == "abc"
     assert [seq for seq, *_ in found] == list(range(len(found)))
@@ -167,11 +174,11 @@ async def test_wherever_checkpoints_fall_nothing_is_lost_or_doubled(plane: Plane
 
 
 @pytest.mark.parametrize("logging", ["metadata", "off"])
-async def test_a_course_that_keeps_no_text_spools_nothing(plane: Plane, logging: str) -> None:
-    transcript = Transcript(plane, a_call("1", principal=a_principal(logging=logging)))
+async def test_a_course_that_keeps_no_text_spools_nothing(runtime: ChatRuntime, logging: str) -> None:
+    transcript = transcript_of(runtime, a_call("1", principal=a_principal(logging=logging)))
 
     transcript.checkpoint(["a"])
     transcript.finish(["a", "b"])
 
-    assert spooled(plane) == []
-    assert end_of("1", "ab") not in plane.known_ends
+    assert spooled(runtime) == []
+    assert end_of("1", "ab") not in runtime.books.known_ends

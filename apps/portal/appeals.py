@@ -1,33 +1,31 @@
 """A student's “this was wrongly blocked”, from the bytes of the request to the writer and back."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from apps.accounts.principals import Principal
+from apps.common.commit import Writer
 from apps.common.errors import InvalidRequest, NotAllowed, NotFound
 from apps.conversations import appeals
 from apps.conversations.appeals import NewAppeal, Told
 
-if TYPE_CHECKING:
-    from apps.chat.runtime import Plane
-
 LONGEST_REASON = 1000
 
 
-async def file(plane: "Plane", principal: Principal, raw: bytes, *, now: datetime) -> Told:
+async def file(writer: Writer, principal: Principal, raw: bytes, *, now: datetime) -> Told:
     """File an appeal against a refusal of the caller's own. Raises GatewayError."""
     call_id, reason = _read(raw)
     appeal = NewAppeal(membership_id=principal.membership_id, call_id=call_id, reason=reason, now=now)
-    refused = await plane.writer.submit(appeals.file, appeal)
+    refused = await writer.submit(appeals.file, appeal)
     _raise(refused, call_id)
     return Told(call_id=call_id, reason=reason, state="open", answer="", created_at=now, decided_at=None)
 
 
-async def told(plane: "Plane", principal: Principal) -> tuple[Told, ...]:
+async def told(writer: Writer, principal: Principal) -> tuple[Told, ...]:
     """The caller's appeals, newest first. Raises StoreAway."""
-    return await plane.writer.submit(appeals.told, principal.membership_id)
+    return await writer.submit(appeals.told, principal.membership_id)
 
 
 def _read(raw: bytes) -> tuple[str, str]:

@@ -1,35 +1,27 @@
-"""What may be said: rules, their versions, and the exceptions to them."""
+"""Rules: what may be said in a course, and what happens when something else is."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, tzinfo
-from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
 from apps.accounts.models import Course
-from apps.common.models import RevisedModel, RevisedQuerySet
 from apps.common.zones import zone
 from apps.rules import validation
 from apps.rules.engine import matcher
+from apps.rules.models.versions import VERSIONED, RuleVersion, VersionedModel, VersionedQuerySet
 from apps.rules.ready_rules import ReadyRule
 from apps.rules.schedules import Schedule
-from apps.rules.versions import Difference, differences, stored_form, summary
 
 TOPIC = "rulebook"
-_UNKNOWN = object()
 DEFAULT_REPLACEMENT = "[redacted]"
 WRITTEN = ("message", "guidance", "examples_match", "examples_no_match")  # in boxes of several lines
 
 
-class RuleQuerySet(RevisedQuerySet):
-    """Bulk writes make versions as single ones do."""
-
+class RuleQuerySet(VersionedQuerySet):
     def for_staff(self, user: Any) -> "RuleQuerySet":
         """The rules of the user's courses; for operators those of the institution too."""
         if user.is_active and user.is_staff and user.is_superuser:
@@ -41,25 +33,12 @@ class RuleQuerySet(RevisedQuerySet):
         with transaction.atomic():
             rules = list(self.exclude(stage=stage))
             moved = self.model.objects.filter(pk__in=[rule.pk for rule in rules])
-            super(RuleQuerySet, moved).update(stage=stage, updated_at=timezone.now())
-            RuleVersion.record(rules, by=by)
+            super(VersionedQuerySet, moved).update(stage=stage, updated_at=timezone.now())
+            Rule.record_versions(rules, by=by)
         return len(rules)
 
-    def update(self, **values: Any) -> int:
-        with transaction.atomic():
-            rules = list(self)
-            updated = super().update(**values)
-            RuleVersion.record(rules)
-        return updated
 
-    def bulk_create(self, objs: Any, *args: Any, **options: Any) -> list[Any]:
-        with transaction.atomic():
-            created = super().bulk_create(objs, *args, **options)
-            RuleVersion.record(created)
-        return created
-
-
-class Rule(RevisedModel):
+class Rule(VersionedModel):
     """One pattern, where and when it is looked for, and what happens when it is found.
 
     Saving makes a version, whoever saves: see `signed`.
@@ -151,16 +130,11 @@ class Rule(RevisedModel):
         max_length=10_000,
         help_text="Innocent sentences, one a line.",
     )
-    version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
     objects = RuleQuerySet.as_manager()
 
-    # Who makes the next version, and by what way; see `signed`.
-    _author: Any = None
-    _note: str = ""
     _source: "Rule | None" = None  # of a copy
-    _stored: Mapping[str, Any] = MappingProxyType({})  # the fields as they were last read or written
 
     class Meta:
         ordering = ("course", "-priority", "name")
@@ -248,38 +222,11 @@ class Rule(RevisedModel):
         rules = Rule._base_manager.filter(Q(course=self.course_id) | Q(course=None)).exclude(pk=self.pk)
         return list(rules.values_list("pattern", flat=True))
 
-    def signed(self, *, by: Any, note: str = "") -> "Rule":
-        """This rule, whose next version names this author and how it came about."""
-        self._author, self._note = by, note
-        return self
-
-    def save(self, *args: Any, **options: Any) -> None:
-        """Writes what has been changed of it. The rest is left to others: one may have switched it off meanwhile."""
-        if not self._state.adding and options.get("update_fields") is None:
-            changed = [name for name, value in self._values().items() if self._stored.get(name, _UNKNOWN) != value]
-            options["update_fields"] = ["course", *changed, "updated_at"]
-        with transaction.atomic():
-            super().save(*args, **options)
-            RuleVersion.record([self], by=self._author, note=self._note)
-        self._author, self._note = None, ""
-        written = VERSIONED if options.get("update_fields") is None else options["update_fields"]
-        self._stored = {**self._stored, **{n: value for n, value in self._values().items() if n in written}}
-
-    @classmethod
-    def from_db(cls, *args: Any, **options: Any) -> Self:
-        rule = super().from_db(*args, **options)
-        rule._stored = rule._values()
-        return rule
-
-    def _values(self) -> dict[str, Any]:
-        """What is known of the fields that versions keep."""
-        return {name: self.__dict__[name] for name in VERSIONED if name in self.__dict__}
-
     def move(self, stage: "Rule.Stage | str", *, by: Any = None, note: str = "") -> None:
         self.stage = stage
         self.signed(by=by, note=note).save(update_fields=["stage", "updated_at"])
 
-    def restore(self, version: "RuleVersion", *, by: Any) -> None:
+    def restore(self, version: RuleVersion, *, by: Any) -> None:
         """Make the rule what it was. Raises ValidationError if that can no longer be."""
         for name, value in version.fields.items():
             column: Any = self._meta.get_field(name)
@@ -301,14 +248,6 @@ class Rule(RevisedModel):
         copy.full_clean()
         copy.signed(by=by, note=f"copied from {self.place}/{self.name}").save()
         return copy
-
-    # Queries
-
-    def changed_since(self, number: int) -> frozenset[str]:
-        """The fields that are not what they were in that version; none if there is no such version."""
-        version = self.versions.filter(number=number).first()
-        now = stored_form({name: getattr(self, name) for name in VERSIONED})
-        return frozenset(name for name in now if version and version.fields.get(name) != now[name])
 
     # Properties
 
@@ -340,129 +279,3 @@ class Rule(RevisedModel):
         """The stage in which the rule was before it was switched off; to observe is where one that never was begins."""
         last = self.versions.exclude(fields__stage=self.Stage.DRAFT).order_by("-number").first()
         return str(last.fields["stage"]) if last else self.Stage.OBSERVE
-
-
-VERSIONED = (
-    "name",
-    "pattern",
-    "checksum",
-    "direction",
-    "action",
-    "stage",
-    "assignment",
-    "starts_at",
-    "ends_at",
-    "weekdays",
-    "from_time",
-    "until_time",
-    "priority",
-    "message",
-    "guidance",
-    "replacement",
-    "examples_match",
-    "examples_no_match",
-)
-
-
-class RuleVersion(models.Model):
-    """A rule as it was saved at some instant, who did that, and what was different from the version before."""
-
-    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="versions")
-    number = models.PositiveIntegerField()
-    author = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
-    )
-    at = models.DateTimeField()
-    note = models.CharField(max_length=200, blank=True)
-    fields = models.JSONField()
-    summary = models.CharField(max_length=500)
-
-    class Meta:
-        ordering = ("-number",)
-        constraints = (models.UniqueConstraint(fields=("rule", "number"), name="one_version_per_rule_and_number"),)
-
-    def __str__(self) -> str:
-        return f"version {self.number}"
-
-    @classmethod
-    def record(cls, rules: list[Rule], *, by: Any = None, note: str = "", now: datetime | None = None) -> None:
-        """Write down what has changed of these rules since their last versions, within the caller's transaction."""
-        ids = [rule.pk for rule in rules]
-        stored = {row["pk"]: row for row in Rule._base_manager.filter(pk__in=ids).values("pk", "version", *VERSIONED)}
-        before = {last.rule_id: last.fields for last in cls.objects.filter(rule__in=ids, number=F("rule__version"))}
-        made: list[Any] = []
-        for rule in rules:
-            row = stored.get(rule.pk)
-            after = row and stored_form({name: row[name] for name in VERSIONED})
-            if row and after and after != before.get(rule.pk):
-                rule.version = row["version"] + 1
-                changed = summary(before.get(rule.pk), after)
-                made.append(
-                    cls(
-                        rule=rule,
-                        number=rule.version,
-                        author=by,
-                        at=now or timezone.now(),
-                        note=note,
-                        fields=after,
-                        summary=changed,
-                    )
-                )
-        cls.objects.bulk_create(made)
-        Rule._base_manager.filter(pk__in=[version.rule_id for version in made]).update(version=F("version") + 1)
-
-    def differences(self, before: "RuleVersion | None", *, zone: tzinfo = UTC) -> list[Difference]:
-        return differences(before.fields if before else None, self.fields, zone=zone)
-
-
-class RuleException(RevisedModel):
-    """A text that a rule finds and that is fine all the same. The text is folded as the rule engine folds."""
-
-    topic: ClassVar[str] = TOPIC
-    LONGEST: ClassVar[int] = 500
-
-    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="exceptions")
-    text = models.CharField(max_length=LONGEST)
-    author = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
-    )
-    reason = models.CharField(max_length=1000, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    objects = RevisedQuerySet.as_manager()
-
-    class Meta:
-        ordering = ("-id",)
-        verbose_name = "exception"
-        constraints = (models.UniqueConstraint(fields=("rule", "text"), name="one_exception_per_rule_and_text"),)
-
-    def __str__(self) -> str:
-        return self.text[:60]
-
-
-class RuleSettings(RevisedModel):
-    """What a course wants of its rules as a whole."""
-
-    topic: ClassVar[str] = TOPIC
-
-    class OnFailure(models.TextChoices):
-        BLOCK = "block", "Refuse: nothing is answered that was not checked"
-        LET_PASS = "let_pass", "Let pass: answer unchecked rather than not at all"
-
-    course = models.OneToOneField(Course, on_delete=models.CASCADE, related_name="rule_settings")
-    on_failure = models.CharField(
-        "if rules cannot be checked",
-        max_length=8,
-        choices=OnFailure.choices,
-        default=OnFailure.BLOCK,
-        help_text="The rule engine failing is rare. Rules of the institution are never let pass unchecked.",
-    )
-
-    objects = RevisedQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = "rule settings"
-        verbose_name_plural = "rule settings"
-
-    def __str__(self) -> str:
-        return self.get_on_failure_display()

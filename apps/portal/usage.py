@@ -1,11 +1,11 @@
 """What a student reads of their own week: from the ledger's figures to the answer of GET /v1/usage."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from apps.accounts.principals import Principal
-from apps.chat.schemas import (
+from apps.common.commit import Writer
+from apps.portal.schemas import (
     AccountUsage,
     AllowanceRequestOut,
     BoostOut,
@@ -18,23 +18,20 @@ from apps.chat.schemas import (
 from apps.quotas import statements
 from apps.quotas.ledger.movements import WARN_FROM, Balance, percentage_used, remaining_of
 from apps.quotas.limits import BoostPeriod, OverridePeriod
+from apps.quotas.policies import Policies
 from apps.quotas.requests import Told
 from apps.quotas.statements import Line
 from apps.quotas.weeks import Week
 
-if TYPE_CHECKING:
-    from apps.chat.runtime import Plane
 
-
-async def usage(plane: "Plane", principal: Principal, *, now: datetime) -> UsageOut:
+async def usage(writer: Writer, policies: Policies, principal: Principal, *, now: datetime) -> UsageOut:
     """The caller's week at this instant. Raises StoreAway."""
-    policies = plane.policies.current
     accounts = policies.accounts(principal, now=now)
     model = policies.fallback_model(principal.course_id)
     fallback = policies.fallback_accounts(accounts, course_id=principal.course_id)[:1] if model else ()
-    statement = await plane.writer.submit(statements.read, (*accounts, *fallback))
+    statement = await writer.submit(statements.read, (*accounts, *fallback))
     count = len(accounts)
-    standing, own = policies.standing(principal, now=now), statement.balances[0]
+    source, own = policies.limit_source(principal, now=now), statement.balances[0]
     return UsageOut(
         course=principal.course_slug,
         week=_week(own.account.week),
@@ -46,8 +43,8 @@ async def usage(plane: "Plane", principal: Principal, *, now: datetime) -> Usage
         resets_at=instant(own.account.week.ends_at),
         warning=percentage_used(own) >= WARN_FROM,
         accounts=[_account(balance) for balance in statement.balances[:count]],
-        boosts=[_boost(standing.boost)] if standing.boost else [],
-        override=_override(standing.override) if standing.override else None,
+        boosts=[_boost(source.boost)] if source.boost else [],
+        override=_override(source.override) if source.override else None,
         fallback=_fallback(model, statement.balances[count]) if fallback else None,
         entries=[_entry(line) for line in statement.lines],
         requests=[request(told) for told in statement.requests],

@@ -9,7 +9,7 @@ from apps.chat.accounting.estimates import Estimate
 from apps.chat.accounting.refusals import Refused, out_of_quota
 from apps.common.errors import OutOfQuota
 from apps.quotas.ledger.movements import Account, Balance, Short
-from apps.quotas.limits import OverridePeriod, Standing
+from apps.quotas.limits import LimitSource, OverridePeriod
 from apps.quotas.weeks import week_at
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -22,8 +22,8 @@ def refused(kind: str, *, limit: int, used: int, least: int, input: int = 10, gr
     return Refused("big", estimate, Short(account, (Balance(account, used, 0, granted),)))
 
 
-def told(refusal: Refused, **standing: Any) -> OutOfQuota:
-    return out_of_quota(refusal, standing=Standing(**standing), headers={})
+def told(refusal: Refused, **source: Any) -> OutOfQuota:
+    return out_of_quota(refusal, source=LimitSource(**source), headers={})
 
 
 RESETS = "It resets on Monday 30 November at 00:00 (Europe/Helsinki)."

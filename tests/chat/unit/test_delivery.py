@@ -18,6 +18,7 @@ from apps.common.errors import Unavailable, UpstreamFailed
 from apps.providers.adapters import Outgoing
 from apps.providers.adapters.echo import EchoUpstream
 from apps.providers.routing import Candidate
+from apps.rules.rulebook import Verdict
 from tests.chat.unit.values import a_target
 
 SECONDS = 5.0
@@ -30,7 +31,7 @@ def a_head(body: bytes | None = None) -> AnswerHead:
     outgoing = Outgoing(body={"messages": [{"role": "user", "content": "x"}]}, is_stream=True, request_id="r")
     opened = Accepted(EchoUpstream(outgoing, model="m"), Candidate(a_target(), None), 1)
     reservation = Reservation(amount=1, input_estimate=1, floor=1, output=1, is_capped=False, balances=())
-    return AnswerHead(opened, reservation, (), body)
+    return AnswerHead(opened, reservation, Verdict(), (), body)
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
-"""What the columns of several tables share."""
+"""What the fields of several tables share."""
 
 from django.core.validators import MinValueValidator
 from django.db import models
 
 TOPIC = "policies"
+LONGEST_REASON = 1000
 TOKENS_HELP = "Weighted tokens a week. Empty: no limit."
 
 

@@ -1,23 +1,20 @@
 """A student's request for more, from its bytes to the writer."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import orjson
 from pydantic import ValidationError
 
 from apps.accounts.principals import Principal
-from apps.chat.schemas import REQUEST_BODY, AllowanceRequestIn
+from apps.common.commit import Writer
 from apps.common.errors import InvalidRequest, NotAllowed
+from apps.portal.schemas import REQUEST_BODY, AllowanceRequestIn
 from apps.quotas import requests
 from apps.quotas.requests import NewRequest, Told
 from apps.quotas.weeks import week_at
 
-if TYPE_CHECKING:
-    from apps.chat.runtime import Plane
 
-
-async def file(plane: "Plane", principal: Principal, raw: bytes, *, now: datetime) -> Told:
+async def file(writer: Writer, principal: Principal, raw: bytes, *, now: datetime) -> Told:
     """Ask for more in the current week. Raises InvalidRequest, NotAllowed or StoreAway."""
     asked = _read(raw)
     week = week_at(now, timezone=principal.timezone, first_day=principal.first_day)
@@ -28,7 +25,7 @@ async def file(plane: "Plane", principal: Principal, raw: bytes, *, now: datetim
         reason=asked["reason"],
         now=now,
     )
-    filed = await plane.writer.submit(requests.file, request)
+    filed = await writer.submit(requests.file, request)
     if isinstance(filed, str):
         raise _refusal(filed)
     return Told(
@@ -43,9 +40,9 @@ async def file(plane: "Plane", principal: Principal, raw: bytes, *, now: datetim
     )
 
 
-async def told(plane: "Plane", principal: Principal) -> tuple[Told, ...]:
+async def told(writer: Writer, principal: Principal) -> tuple[Told, ...]:
     """The caller's requests, newest first. Raises StoreAway."""
-    return await plane.writer.submit(requests.told, principal.membership_id)
+    return await writer.submit(requests.told, principal.membership_id)
 
 
 def _read(raw: bytes) -> AllowanceRequestIn:

@@ -1,10 +1,9 @@
-"""Who may use more, or less, than a course gives everybody: allowances of roles, boosts, and overrides.
+"""The tables of decisions: boosts of a course, and overrides of a student.
 
-Boosts and overrides are decisions: they are made and ended, never edited, and each leaves a line in the ledger. What
-they amount to at an instant is decided in `limits.py`.
+A decision is made and ended, never edited: `decisions.py` does both, with a line in the ledger. `limits.py` computes
+the limit that follows from them.
 """
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -12,80 +11,35 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models, transaction
+from django.db import models
 from django.db.models import F, Q
 
-from apps.accounts.models import Course, Membership, Role, User
+from apps.accounts.models import Course, Membership
 from apps.common.models import RevisedModel, RevisedQuerySet
-from apps.quotas.columns import TOPIC, limit
-from apps.quotas.ledger import booking
-from apps.quotas.ledger.booking import Owner
+from apps.quotas.models.fields import LONGEST_REASON, TOPIC
 
-LONGEST_REASON = 1000
 LEAST_FACTOR, MOST_FACTOR = Decimal(1), Decimal(100)
 EARLIEST, LATEST = 2000, 2100  # years
-AS_STUDENTS = "Empty: as for students."
-
-
-class OfCourseQuerySet(RevisedQuerySet):
-    def for_staff(self, user: Any) -> "OfCourseQuerySet":
-        return self.filter(course__in=Course.objects.for_staff(user))
-
-
-class RoleAllowance(RevisedModel):
-    """What members of a role may use, each. What it leaves empty, and roles without one, are as for students."""
-
-    topic: ClassVar[str] = TOPIC
-    ROLES: ClassVar[list[tuple[str, str]]] = [choice for choice in Role.choices if choice[0] != Role.STUDENT]
-
-    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="role_allowances")
-    role = models.CharField(
-        max_length=10, choices=ROLES, error_messages={"invalid_choice": "must be one of: assistant, instructor."}
-    )
-    weekly_tokens = models.BigIntegerField(
-        "each, per week",
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-        help_text=f"Weighted tokens a week for each member of this role. {AS_STUDENTS}",
-    )
-    requests_per_minute = limit("each, a minute", f"Requests of each in any 60 seconds. {AS_STUDENTS}")
-    concurrent_requests = limit("each, at once", f"Requests of each that are being answered at once. {AS_STUDENTS}")
-    tokens_per_minute = limit("each, tokens a minute", f"Weighted tokens of each in any 60 seconds. {AS_STUDENTS}")
-
-    objects = OfCourseQuerySet.as_manager()
-
-    class Meta:
-        ordering = ("course", "role")
-        constraints = (
-            models.UniqueConstraint(fields=("course", "role"), name="one_allowance_per_role_and_course"),
-            models.CheckConstraint(
-                condition=Q(weekly_tokens=None) | Q(weekly_tokens__gte=0), name="role_allowance_is_not_negative"
-            ),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.get_role_display()}s in {self.course.slug}"
 
 
 def check_year(instant: datetime | None, name: str) -> None:
-    """At the ends of the calendar an instant of one time zone has no equal in others, and pages could not show it."""
+    """At the ends of the calendar an instant may not exist in another time zone, and pages could not show it."""
     if instant is not None and not EARLIEST <= instant.year <= LATEST:
         raise ValidationError({name: f"choose a year from {EARLIEST} to {LATEST}."})
 
 
 class DecisionQuerySet(RevisedQuerySet):
     def active(self, *, now: datetime) -> "DecisionQuerySet":
-        """Those that count at `now`, or would if no newer or larger one did."""
+        """Those in force at `now`, including those that a newer or larger one supersedes."""
         return self.filter(starts_at__lte=now).unfinished(now=now)
 
     def unfinished(self, *, now: datetime) -> "DecisionQuerySet":
-        """Those that count at `now` or later."""
+        """Those in force at `now` or later."""
         return self.filter(Q(ended_at=None) | Q(ended_at__gt=now), Q(ends_at=None) | Q(ends_at__gt=now))
 
 
 class Decision(RevisedModel):
-    """What staff decided about a limit, from one instant to another. Made with `give`, ended with `end`."""
+    """What staff decided about a limit, from one instant to another."""
 
     topic: ClassVar[str] = TOPIC
 
@@ -110,12 +64,12 @@ class Decision(RevisedModel):
         abstract = True
 
     @property
-    def owner(self) -> Owner:
+    def owner(self) -> Course | Membership:
         """Whose limit it is about."""
         raise NotImplementedError
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What it does, in the ledger's words."""
         raise NotImplementedError
 
@@ -125,15 +79,8 @@ class Decision(RevisedModel):
         if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
             raise ValidationError({"ends_at": "must be after the start."})
 
-    def give(self, *, by: User | None, now: datetime) -> None:
-        """Put a new decision into force, with its line in the ledger."""
-        decide(new=[self], by=by, now=now)
-
-    def end(self, *, by: User | None, now: datetime) -> bool:
-        """End it early. False, and nothing changes, if it is over already."""
-        return decide(ended=[self], by=by, now=now) == 1
-
-    def _end(self, now: datetime) -> bool:
+    def mark_ended(self, *, now: datetime) -> bool:
+        """Store that it ended early. False if it was over already; then nothing changes."""
         rows: Any = type(self)._default_manager.filter(pk=self.pk)
         if not rows.unfinished(now=now).update(ended_at=now):
             return False
@@ -186,11 +133,11 @@ class Boost(Decision):
         return format(Decimal(self.factor).normalize(), "f")
 
     @property
-    def owner(self) -> Owner:
+    def owner(self) -> Course | Membership:
         return self.course
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         whom = "students and course" if self.multiplies_course else "students"
         return f"Boost ×{self.shown_factor} of {whom} from {_shown(self.starts_at)} until {_shown(self.ends_at)}"
 
@@ -231,30 +178,14 @@ class Override(Decision):
         return f"Override of {self.membership}"
 
     @property
-    def owner(self) -> Owner:
+    def owner(self) -> Course | Membership:
         return self.membership
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         tokens = "no limit" if self.weekly_tokens is None else f"{self.weekly_tokens:,} tokens a week"
         until = f" until {_shown(self.ends_at)}" if self.ends_at else ""
         return f"Override: {tokens} from {_shown(self.starts_at)}{until}"
-
-
-def decide(*, new: Sequence[Decision] = (), ended: Sequence[Decision] = (), by: User | None, now: datetime) -> int:
-    """Put new decisions into force and end others, all at once, each with its line in the ledger.
-
-    How many that were: those that are over already stay as they are.
-    """
-    with transaction.atomic():
-        over = [decision for decision in ended if decision._end(now)]
-        for decision in new:
-            decision.author, decision.created_at = by, now
-            decision.save(force_insert=True)
-        lines = [(decision.owner, f"Ended: {decision.told}") for decision in over]
-        lines += [(decision.owner, f"{decision.told}: {decision.reason}") for decision in new]
-        booking.explain(lines, by=by, now=now)
-    return len(lines)
 
 
 def _shown(instant: datetime) -> str:

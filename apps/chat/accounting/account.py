@@ -1,0 +1,111 @@
+"""The account of one call: from its hold to its settlement, with all that is written down of it on the way."""
+
+import time
+from dataclasses import replace
+from datetime import datetime
+
+from apps.chat.accounting import charges, token_rates
+from apps.chat.accounting.books import Books
+from apps.chat.accounting.charges import Ending
+from apps.chat.accounting.estimates import weights_of
+from apps.chat.accounting.reservations import Reservation, reserve
+from apps.chat.accounting.settlements import Closed, Settled, settle
+from apps.chat.accounting.transcripts import Transcript
+from apps.chat.call import Accepted, ChatCall
+from apps.chat.dialects.openai_chat.answer import AnswerText, PlainMeter, StreamMeter
+from apps.chat.idempotency.claims import ClaimEnd
+from apps.chat.idempotency.keys import Claim
+from apps.common.errors import GatewayError
+from apps.quotas.ledger.leases import Checkpoint
+from apps.rules.rulebook import Hit, Verdict
+
+
+class CallAccount:
+    """What is known of a call's cost while it is answered. `recorded` is the text as it is written down."""
+
+    def __init__(
+        self,
+        call: ChatCall,
+        verdict: Verdict,
+        *,
+        books: Books,
+        meter: PlainMeter | StreamMeter,
+        recorded: AnswerText,
+        now: datetime,
+    ) -> None:
+        self.call, self.verdict, self.meter = call, verdict, meter
+        self._books, self._recorded = books, recorded
+        self._transcript = Transcript(call, spool=books.spool, known_ends=books.known_ends)
+        self._now, self._started = now, time.monotonic()
+        self.reservation: Reservation | None = None
+        self.accepted: Accepted | None = None
+        self._left_at: int | None = None
+
+    async def reserve(self, *, claim: Claim | None) -> Reservation:
+        """Hold what the call may cost, be it for the fallback model: `call` is that one then. Raises as `reserve`."""
+        self.reservation = held = await reserve(self._books, self.call, self.verdict, now=self._now, claim=claim)
+        self.call = held.turned or self.call
+        return held
+
+    def client_left(self) -> None:
+        """What comes from here on is not relayed to anybody."""
+        self._left_at = self.meter.text_bytes
+
+    def client_came_back(self) -> None:
+        self._left_at = None
+
+    def note_hits(self, hits: tuple[Hit, ...]) -> None:
+        """Rules found this in the answer."""
+        self.verdict = replace(self.verdict, hits=(*self.verdict.hits, *hits))
+
+    def checkpoint(self) -> Checkpoint | None:
+        """What the call would be charged if this process died now; spools the text up to here on the way."""
+        if self.reservation is None or self.accepted is None:
+            return None
+        if self._recorded.texts.keys() == {0}:
+            self._transcript.checkpoint(self._recorded.pieces())
+        amount = charges.so_far(
+            reported=self.meter.usage,
+            is_final=self.meter.is_usage_final,
+            input_estimate=self.reservation.input_estimate,
+            relayed_estimate=self._books.ratios.estimate(self.call.route.name, self.meter.text_bytes),
+            weights=weights_of(self.call),
+        )
+        return Checkpoint(self.call.id, amount)
+
+    async def settle(
+        self,
+        ending: Ending,
+        failure: GatewayError | None,
+        *,
+        may_have_been_sent: bool,
+        first_byte: float | None,
+        kept: ClaimEnd | None,
+    ) -> Settled:
+        """Spool the rest of the text, charge and record; the failure tells the student what it cost."""
+        assert self.reservation is not None  # noqa: S101  # nothing is settled that was not held
+        written = self._transcript.finish(self._recorded.pieces(), said=self._recorded.said())
+        closed = Closed(
+            call=self.call,
+            verdict=self.verdict,
+            reservation=self.reservation,
+            accepted=self.accepted,
+            meter=self.meter,
+            relayed_bytes=self.meter.text_bytes if self._left_at is None else self._left_at,
+            ending=ending,
+            error_code=failure.code if failure and ending in ("failed", "blocked") else "",
+            may_have_been_sent=self.accepted is not None or may_have_been_sent,
+            started_at=self._now,
+            first_byte_ms=self._milliseconds(first_byte) if first_byte else None,
+            duration_ms=self._milliseconds(time.monotonic()),
+        )
+        settled = await settle(self._books, closed, kept=kept, after=written)
+        pace = self.reservation.pace
+        token_rates.correct(self._books.rates, self.call, pace, amount=settled.charged)
+        if failure is not None:
+            failure.charged = settled.charged
+            failure.headers.update(pace.headers())
+        return settled
+
+    def _milliseconds(self, instant: float) -> int:
+        return int((instant - self._started) * 1000)

@@ -1,0 +1,104 @@
+"""When and why an answer is ended before its provider has come to its end: one small state machine.
+
+    going on --ask--> asked, for one reason --its moment comes--> ended (TimeoutError inside `watch`)
+    asked because the client left --withdraw--> going on
+    going on or asked --complete--> ended a moment later, well
+
+The first reason counts. Only a client that left may come back.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
+
+from apps.common.errors import GatewayError, UpstreamFailed
+from apps.dataplane.admission import shutting_down
+
+Reason = Literal["client_left", "client_stalled", "provider_stalled", "shutting_down"]
+
+LAST_LOOK = 0.05  # a process that stood still reads first what has come meanwhile
+CLEAN_END_GRACE = 0.25  # reading to the very end lets the connection be used again; nobody waits long for it
+
+
+class Stopping:
+    """The state of one answer, for the event loop that relays it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._limit: asyncio.Timeout | None = None
+        self._deadline: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.reason: Reason | None = None
+        self.is_complete = False  # the last event has come, and all before it has been handed on
+        self.first_byte: float | None = None
+        self.last_progress = time.monotonic()
+
+    @asynccontextmanager
+    async def watch(self, seconds: float) -> AsyncIterator[None]:
+        """End what is inside after so long, or when asked. Raises TimeoutError."""
+        try:
+            async with asyncio.timeout(seconds) as self._limit:
+                self._deadline = self._limit.when()
+                yield
+        finally:
+            self._limit = None
+
+    def ask(self, reason: Reason, *, after: float = 0.0) -> None:
+        """End the answer, if it has not ended by then."""
+        if self.reason is not None:
+            return
+        self.reason = reason
+        if after:
+            self._timer = self._loop.call_later(after, self._end, reason, LAST_LOOK)
+        else:
+            self._end(reason, 0.0)
+
+    def withdraw(self) -> None:
+        """The client that had left is back: go on, as long as it would have been without that."""
+        if self.reason != "client_left" or self.has_ended:
+            return
+        self.reason = None
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._limit is not None:
+            self._limit.reschedule(self._loop.time() + CLEAN_END_GRACE if self.is_complete else self._deadline)
+
+    def complete(self) -> None:
+        """The answer's last event has come: what follows is not waited for."""
+        if not self.is_complete and self._limit is not None:
+            self._limit.reschedule(self._loop.time() + CLEAN_END_GRACE)
+            self.is_complete = True
+
+    def received(self) -> None:
+        """Something came from the provider."""
+        self.last_progress = time.monotonic()
+        self.first_byte = self.first_byte or self.last_progress
+
+    def progressed(self) -> None:
+        """The provider accepted the call, or the client took something."""
+        self.last_progress = time.monotonic()
+
+    @property
+    def has_ended(self) -> bool:
+        return self._limit is not None and self._limit.expired()
+
+    @property
+    def needs_no_answer(self) -> bool:
+        """Nobody reads any more."""
+        return self.reason in ("client_left", "client_stalled")
+
+    def failure(self) -> GatewayError | None:
+        """What an answer that was ended failed of; None if it was complete by then."""
+        if self.is_complete:
+            return None
+        if self.reason == "shutting_down":
+            return shutting_down()
+        if self.reason == "provider_stalled":
+            return UpstreamFailed("upstream_stalled", "The provider stopped in the middle of its answer. Ask again.")
+        return UpstreamFailed("upstream_timeout", "The answer took too long and was ended.", status=504)
+
+    def _end(self, reason: Reason, after: float) -> None:
+        if self.reason == reason and self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(self._loop.time() + after)

@@ -1,0 +1,104 @@
+"""What every app of the data plane shares, as one process holds it: made at start, closed at the end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+
+from apps.accounts.principals import Principals
+from apps.common.clients import RelayClient, RelayLimits
+from apps.common.commit import Writer
+from apps.common.owners import Owner
+from apps.common.revisions import Snapshot, keep_fresh, refresh_all
+from apps.common.sqlite_log import keep_log_short
+from apps.dataplane.admission import Admission, watch_lag
+from apps.quotas.policies import Policies, policies
+from apps.quotas.rate_limits.memory import MemoryRateLimits
+from apps.quotas.rate_limits.opening import Limits, open_rate_limits
+
+
+@dataclass(slots=True, kw_only=True)
+class DataPlane:
+    """Keys, allowances, limits, the queue, the writer and the client. Make it with `open`, inside the event loop.
+
+    An app that has answers of its own under way says with `at_drain` how they end, with `run` what goes on beside
+    them, and with `at_close` what it opened.
+    """
+
+    owner: Owner
+    writer: Writer
+    client: RelayClient
+    principals: Principals = field(default_factory=Principals)
+    policies: Snapshot[Policies] = field(default_factory=policies)
+    rates: Limits = field(default_factory=MemoryRateLimits)
+    admission: Admission = field(default_factory=Admission)
+    is_draining: bool = False
+    _loops: list[asyncio.Task[None]] = field(default_factory=list)
+    _drains: list[Callable[[float], Awaitable[None]]] = field(default_factory=list)
+    _closes: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+    @classmethod
+    async def open(cls) -> "DataPlane":
+        """Start the writer and make the rest. Nothing is loaded and no loop runs until `start`."""
+        owner = Owner(settings.OWNER_DIR)
+        plane = cls(
+            owner=owner,
+            writer=Writer(name="ledger", sign=owner.id),
+            client=RelayClient(
+                RelayLimits(
+                    connect_timeout=settings.CONNECT_TIMEOUT,
+                    pool_timeout=settings.POOL_TIMEOUT,
+                    keepalive_expiry=settings.KEEPALIVE_EXPIRY,
+                    max_connections=settings.MAX_CONNECTIONS,
+                )
+            ),
+            rates=await open_rate_limits(
+                redis_url=settings.REDIS_URL, budget=settings.REDIS_TIMEOUT, processes=settings.WEB_CONCURRENCY
+            ),
+        )
+        plane.writer.start()
+        return plane
+
+    async def start(self, *snapshots: Snapshot[Any]) -> None:
+        """Load every snapshot, those of the apps included, and keep them fresh. Ready when it returns."""
+        kept = [*self.snapshots, *snapshots]
+        await asyncio.to_thread(refresh_all, kept)
+        self.run(keep_fresh(kept))
+        self.run(keep_log_short(self.writer))
+        self.run(watch_lag(self.admission.pressure))
+
+    @property
+    def snapshots(self) -> list[Snapshot[Any]]:
+        return [self.principals.revision, self.policies]
+
+    def run(self, loop: Coroutine[Any, Any, None]) -> None:
+        """Run a loop in the background until `close`."""
+        self._loops.append(asyncio.create_task(loop))
+
+    def at_drain(self, drain: Callable[[float], Awaitable[None]]) -> None:
+        """`drain(seconds)` lets live answers end for so long, ends the rest, and returns when all are settled."""
+        self._drains.append(drain)
+
+    def at_close(self, close: Callable[[], Awaitable[None]]) -> None:
+        """`close` is awaited once no answer is left and the writer has committed all it had."""
+        self._closes.append(close)
+
+    async def drain(self, *, seconds: float) -> None:
+        """Take nothing new and end what is under way. All of it is settled when this returns."""
+        self.is_draining = True
+        await asyncio.gather(*(drain(seconds) for drain in self._drains))
+
+    async def close(self) -> None:
+        """Stop in the order in which nothing is lost: answers, loops, ledger, what apps opened, connections, owner."""
+        await self.drain(seconds=0)
+        for task in self._loops:
+            task.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        await asyncio.to_thread(self.writer.stop)
+        for close in self._closes:
+            await close()
+        await self.rates.close()
+        await self.client.close()
+        await asyncio.to_thread(self.owner.close)

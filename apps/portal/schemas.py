@@ -1,0 +1,170 @@
+"""The shapes of what students ask about themselves."""
+
+from typing import Annotated, Any, Literal
+
+from ninja import Schema
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
+
+from apps.quotas.models.fields import LONGEST_REASON
+from apps.quotas.models.requests import MOST_TOKENS
+
+
+class UsageWeek(Schema):
+    """The current week. Instants are in UTC; `resets_at_local` is the same reset on the course's own clock."""
+
+    starts_at: str
+    ends_at: str
+    resets_at: str
+    resets_at_local: str
+    timezone: str
+
+
+class AccountUsage(Schema):
+    """One allowance that calls draw on. A limit of null is unlimited."""
+
+    kind: str
+    limit: int | None
+    remaining: int | None
+
+
+class BoostOut(Schema):
+    """A boost in force: everybody's allowance is multiplied until a deadline."""
+
+    factor: float = Field(description="By how much the allowance is multiplied; it is in `limit` already.")
+    multiplies_course: bool = Field(description="Whether the allowance of the whole course is multiplied as well.")
+    until: str
+    reason: str = Field(description="Why, as the instructor put it.")
+
+
+class OverrideOut(Schema):
+    """An allowance of one's own, in the place of everybody's."""
+
+    weekly_tokens: int | None = Field(description="Before any boost. Null is unlimited.")
+    until: str | None = Field(description="When everybody's allowance counts again; null if no end is set.")
+    reason: str = Field(description="Why, as the instructor put it.")
+
+
+class FallbackOut(Schema):
+    """What is left for the model that answers once the week is used up. It is beside `limit`, not in it."""
+
+    model: str = Field(description="The model that answers then; `x-quota-fallback` says when it did.")
+    limit: int
+    used: int
+    held: int
+    remaining: int
+
+
+class EntryOut(Schema):
+    """A line of one's own week in the ledger. Over all lines of a week, `used` and `held` add up to those above."""
+
+    kind: str = Field(
+        description="hold, settle, release, expire, adjust or excess for calls; grant, correct or change by staff."
+    )
+    amount: int = Field(description="By how much it changed what remains: granted less held and used.")
+    held: int = Field(description="What it added to `held`; negative when a hold ends.")
+    used: int = Field(description="What it added to `used`.")
+    granted: int = Field(description="What staff added to the limit of this week.")
+    request_id: str | None = Field(description="The request that it belongs to; null for what staff did.")
+    note: str = Field(description="Why, for what staff did.")
+    at: str
+
+
+class AllowanceRequestOut(Schema):
+    """A request for more, and what became of it."""
+
+    id: int
+    state: Literal["open", "granted", "declined"]
+    tokens: int = Field(description="What was asked for.")
+    reason: str
+    answer: str = Field(description="What the instructor says; empty while the request is open.")
+    granted_tokens: int | None = Field(description="What was granted; null unless it was.")
+    created_at: str
+    decided_at: str | None
+
+
+class AllowanceRequestsOut(Schema):
+    object: Literal["list"] = "list"
+    data: list[AllowanceRequestOut] = Field(description="Newest first, at most 20.")
+
+
+def _written(value: str) -> str:
+    text = value.strip()
+    if not text or "\x00" in text:
+        raise PydanticCustomError("reason", "write down why you need more")
+    return text
+
+
+class AllowanceRequestIn(TypedDict):
+    """More tokens for the current week."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[misc]
+    tokens: Annotated[
+        int, Field(ge=1, le=MOST_TOKENS, description="How many weighted tokens more, for the current week.")
+    ]
+    reason: Annotated[
+        str,
+        Field(min_length=1, max_length=LONGEST_REASON, description="Why; your instructor reads it."),
+        AfterValidator(_written),
+    ]
+
+
+REQUEST_BODY: TypeAdapter[AllowanceRequestIn] = TypeAdapter(AllowanceRequestIn)
+# Read by hand, as every body of the data plane is: an error has the one shape.
+REQUEST_IN_OPENAPI: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": REQUEST_BODY.json_schema()}}}
+}
+
+
+class UsageOut(Schema):
+    """A student's week, in weighted tokens."""
+
+    course: str
+    week: UsageWeek
+    limit: int | None = Field(
+        description="One's own allowance at this instant: boosts, overrides and grants are in it. Null is unlimited."
+    )
+    used: int
+    held: int = Field(description="Reserved for requests that are being answered.")
+    remaining: int | None = Field(
+        description="What can still be reserved, over all allowances, not only one's own. Null is unlimited."
+    )
+    granted: int = Field(description="What staff granted for this week only; it is in `limit` already.")
+    resets_at: str = Field(description="When the next week begins, in UTC. `week` has it in the course's time as well.")
+    warning: bool = Field(description="True from 80 percent of the allowance; answers carry `x-quota-warning` then.")
+    accounts: list[AccountUsage]
+    boosts: list[BoostOut] = Field(description="What is in force. Of boosts that overlap the largest, which counts.")
+    override: OverrideOut | None
+    fallback: FallbackOut | None = Field(description="Null if the course has no fallback model.")
+    entries: list[EntryOut] = Field(description="The last 20 lines of one's own week, newest first.")
+    requests: list[AllowanceRequestOut] = Field(description="One's requests for more, newest first, at most 20.")
+
+
+class AppealIn(Schema):
+    """Against a refusal, or a redaction, of a request of one's own."""
+
+    request_id: str = Field(max_length=32, description="Of the refused request, as its error body and headers name it.")
+    reason: str = Field(min_length=1, max_length=1000, description="Why this is fine; the instructor reads it.")
+
+
+class AppealOut(Schema):
+    """An appeal, and what became of it."""
+
+    request_id: str
+    reason: str
+    state: Literal["open", "accepted", "declined"]
+    answer: str = Field(description="What the instructor says; empty while the appeal is open.")
+    created_at: str
+    decided_at: str | None
+
+
+class AppealsOut(Schema):
+    object: Literal["list"] = "list"
+    data: list[AppealOut] = Field(description="Newest first, at most 100.")
+
+
+# Read by hand, as every body of the data plane is: an error has the one shape.
+APPEAL_IN_OPENAPI: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": AppealIn.model_json_schema()}}}
+}

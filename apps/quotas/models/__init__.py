@@ -1,0 +1,23 @@
+"""The tables of quotas. They import pure modules alone: whatever acts on them lies above."""
+
+from apps.quotas.models.decisions import Boost, Decision, Override
+from apps.quotas.models.fields import TOPIC
+from apps.quotas.models.ledger import BY_STAFF, Hold, LedgerEntry, Section, WeeklyUsage
+from apps.quotas.models.policies import Institution, QuotaPolicy, RoleAllowance
+from apps.quotas.models.requests import AllowanceRequest
+
+__all__ = [
+    "BY_STAFF",
+    "TOPIC",
+    "AllowanceRequest",
+    "Boost",
+    "Decision",
+    "Hold",
+    "Institution",
+    "LedgerEntry",
+    "Override",
+    "QuotaPolicy",
+    "RoleAllowance",
+    "Section",
+    "WeeklyUsage",
+]

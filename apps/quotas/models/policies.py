@@ -1,0 +1,178 @@
+"""The tables of policies: what the institution, a course, its students and its other roles may use."""
+
+from typing import Any, ClassVar
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import Q
+
+from apps.accounts.models import Course, Role, Weekday, validate_timezone
+from apps.common.models import RevisedModel, RevisedQuerySet
+from apps.quotas.limits import FULL, PRO_RATA
+from apps.quotas.models.fields import TOKENS_HELP, TOPIC, limit
+
+PER_MINUTE_HELP = (
+    "Requests of {} in any 60 seconds; those that are too fast are told when to come again. Empty: no limit."
+)
+TOKENS_PER_MINUTE_HELP = (
+    "Weighted tokens that calls of {} may take in any 60 seconds. A call counts with what it may cost at most, until "
+    "it ends and that is known. Empty: no limit."
+)
+AT_ONCE_HELP = "Requests of {} that are being answered at the same time. Empty: no limit."
+AS_STUDENTS = "Empty: as for students."
+
+
+class Institution(RevisedModel):
+    """The allowance that all courses share. At most one row."""
+
+    topic: ClassVar[str] = TOPIC
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    timezone = models.CharField(max_length=60, default="UTC", validators=[validate_timezone])
+    week_starts = models.CharField(max_length=9, choices=Weekday.choices, default=Weekday.MONDAY)
+    weekly_tokens = models.BigIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(0)], help_text=TOKENS_HELP
+    )
+
+    objects = RevisedQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "institution"
+        constraints = (models.CheckConstraint(condition=Q(id=1), name="only_one_institution"),)
+
+    def __str__(self) -> str:
+        return "Institution"
+
+
+class OfCourseQuerySet(RevisedQuerySet):
+    def for_staff(self, user: Any) -> "OfCourseQuerySet":
+        return self.filter(course__in=Course.objects.for_staff(user))
+
+
+class QuotaPolicy(RevisedModel):
+    """What a course and each of its students may use. A course without one refuses every call."""
+
+    class LateJoiners(models.TextChoices):
+        FULL = FULL, "The whole allowance"
+        PRO_RATA = PRO_RATA, "The share of the week that is left"
+
+    class AfterExhaustion(models.TextChoices):
+        REFUSE = "refuse", "Refuse until the week turns"
+        FALLBACK = "fallback", "Answer with a cheaper model, within an allowance of its own"
+
+    topic: ClassVar[str] = TOPIC
+
+    course = models.OneToOneField(Course, on_delete=models.CASCADE, related_name="quota_policy")
+    weekly_tokens = models.BigIntegerField(
+        "course, per week",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text="Weighted tokens a week for all students together. Empty: no limit.",
+    )
+    student_weekly_tokens = models.BigIntegerField(
+        "each student, per week",
+        default=0,
+        validators=[MinValueValidator(0)],
+        help_text="Weighted tokens a week for each student.",
+    )
+    key_requests_per_minute = limit("each key, a minute", PER_MINUTE_HELP.format("each API key"))
+    key_concurrent_requests = limit("each key, at once", AT_ONCE_HELP.format("each API key"))
+    student_requests_per_minute = limit("each student, a minute", PER_MINUTE_HELP.format("each student"))
+    student_concurrent_requests = limit("each student, at once", AT_ONCE_HELP.format("each student"))
+    course_requests_per_minute = limit("course, a minute", PER_MINUTE_HELP.format("all students together"))
+    course_concurrent_requests = limit("course, at once", AT_ONCE_HELP.format("all students together"))
+    key_tokens_per_minute = limit("each key, tokens a minute", TOKENS_PER_MINUTE_HELP.format("each API key"))
+    student_tokens_per_minute = limit("each student, tokens a minute", TOKENS_PER_MINUTE_HELP.format("each student"))
+    course_tokens_per_minute = limit("course, tokens a minute", TOKENS_PER_MINUTE_HELP.format("all students together"))
+    default_output_tokens = models.PositiveIntegerField(
+        default=4096,
+        validators=[MinValueValidator(1)],
+        help_text="The longest answer, in tokens, when a request sets no maximum.",
+    )
+    least_output_tokens = models.PositiveIntegerField(
+        default=64,
+        validators=[MinValueValidator(1)],
+        help_text="Refuse rather than answer when fewer tokens than these would be left for the answer.",
+    )
+    max_output_tokens = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="No answer is longer, whatever a request asks for. Empty: only the model's own limit holds.",
+    )
+    late_joiners = models.CharField(
+        max_length=8,
+        choices=LateJoiners.choices,
+        default=LateJoiners.FULL,
+        help_text="What members get in the week in which they join.",
+    )
+    after_exhaustion = models.CharField(
+        "when it is used up",
+        max_length=8,
+        choices=AfterExhaustion.choices,
+        default=AfterExhaustion.REFUSE,
+        help_text="What becomes of requests once a student's own week is used up.",
+    )
+    fallback_model = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="The model that answers then, by name. It has to be among the models of the course.",
+    )
+    fallback_student_weekly_tokens = models.BigIntegerField(
+        "each student, of the fallback model",
+        default=0,
+        validators=[MinValueValidator(0)],
+        help_text="Weighted tokens a week for each student beside the usual ones, for the fallback model only.",
+    )
+
+    objects = OfCourseQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "allowance"
+        verbose_name_plural = "allowances"
+
+    def __str__(self) -> str:
+        return f"Allowance of {self.course}"
+
+    def clean(self) -> None:
+        if self.after_exhaustion == self.AfterExhaustion.FALLBACK and not self.fallback_model:
+            raise ValidationError({"fallback_model": "name the model that answers once a week is used up."})
+
+
+class RoleAllowance(RevisedModel):
+    """What members of a role may use, each. What it leaves empty, and roles without one, are as for students."""
+
+    topic: ClassVar[str] = TOPIC
+    ROLES: ClassVar[list[tuple[str, str]]] = [choice for choice in Role.choices if choice[0] != Role.STUDENT]
+
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="role_allowances")
+    role = models.CharField(
+        max_length=10, choices=ROLES, error_messages={"invalid_choice": "must be one of: assistant, instructor."}
+    )
+    weekly_tokens = models.BigIntegerField(
+        "each, per week",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text=f"Weighted tokens a week for each member of this role. {AS_STUDENTS}",
+    )
+    requests_per_minute = limit("each, a minute", f"Requests of each in any 60 seconds. {AS_STUDENTS}")
+    concurrent_requests = limit("each, at once", f"Requests of each that are being answered at once. {AS_STUDENTS}")
+    tokens_per_minute = limit("each, tokens a minute", f"Weighted tokens of each in any 60 seconds. {AS_STUDENTS}")
+
+    objects = OfCourseQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("course", "role")
+        constraints = (
+            models.UniqueConstraint(fields=("course", "role"), name="one_allowance_per_role_and_course"),
+            models.CheckConstraint(
+                condition=Q(weekly_tokens=None) | Q(weekly_tokens__gte=0), name="role_allowance_is_not_negative"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_role_display()}s in {self.course.slug}"

@@ -1,0 +1,74 @@
+"""The table of requests for more."""
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import Q
+
+from apps.accounts.models import Membership, User
+from apps.quotas.models.fields import LONGEST_REASON
+
+MOST_TOKENS = 10**12
+
+
+class AllowanceRequestQuerySet(models.QuerySet["AllowanceRequest"]):
+    def for_staff(self, user: Any) -> "AllowanceRequestQuerySet":
+        return self.filter(membership__in=Membership.objects.for_staff(user))
+
+    def open(self) -> "AllowanceRequestQuerySet":
+        return self.filter(state=AllowanceRequest.State.OPEN)
+
+
+class AllowanceRequest(models.Model):
+    """A student asks for more tokens in a week. One at a time; decided once, by `grant` or `decline`."""
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        GRANTED = "granted"
+        DECLINED = "declined"
+
+    membership = models.ForeignKey(
+        Membership, on_delete=models.CASCADE, related_name="allowance_requests", verbose_name="student"
+    )
+    week_starts_at = models.DateTimeField("week")
+    tokens = models.BigIntegerField("tokens asked for", validators=[MinValueValidator(1)])
+    reason = models.TextField(max_length=LONGEST_REASON)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.OPEN, db_default=State.OPEN)
+    created_at = models.DateTimeField("asked")
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    decided_at = models.DateTimeField("decided", null=True, blank=True)
+    answer = models.TextField(max_length=LONGEST_REASON, blank=True, default="", db_default="")
+    granted_tokens = models.BigIntegerField("tokens granted", null=True, blank=True)
+
+    objects = AllowanceRequestQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "request for more"
+        verbose_name_plural = "requests for more"
+        ordering = ("-id",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("membership", "week_starts_at"),
+                name="one_open_request_per_student_and_week",
+                condition=Q(state="open"),
+            ),
+            models.CheckConstraint(condition=Q(tokens__gte=1), name="a_request_asks_for_something"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.tokens:,} tokens for {self.membership}"
+
+    def decide(self, state: str, *, by: User | None, now: datetime, answer: str, **values: Any) -> bool:
+        """Of several who decide at the same time one does: the condition is looked at with the row locked."""
+        changes = {"state": state, "decided_by": by, "decided_at": now, "answer": answer, **values}
+        if not type(self).objects.filter(pk=self.pk).open().update(**changes):
+            self.refresh_from_db()
+            return False
+        for name, value in changes.items():
+            setattr(self, name, value)
+        return True

@@ -1,0 +1,34 @@
+"""Exceptions to rules: what one of them finds and is fine all the same."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+
+from apps.common.models import RevisedModel, RevisedQuerySet
+from apps.rules.models.rules import TOPIC, Rule
+
+
+class RuleException(RevisedModel):
+    """A text that a rule finds and that is fine all the same. The text is folded as the rule engine folds."""
+
+    topic: ClassVar[str] = TOPIC
+    LONGEST: ClassVar[int] = 500
+
+    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="exceptions")
+    text = models.CharField(max_length=LONGEST)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    reason = models.CharField(max_length=1000, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = RevisedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name = "exception"
+        constraints = (models.UniqueConstraint(fields=("rule", "text"), name="one_exception_per_rule_and_text"),)
+
+    def __str__(self) -> str:
+        return self.text[:60]

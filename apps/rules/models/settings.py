@@ -1,0 +1,37 @@
+"""What a course decides about its rules as a whole."""
+
+from typing import ClassVar
+
+from django.db import models
+
+from apps.accounts.models import Course
+from apps.common.models import RevisedModel, RevisedQuerySet
+from apps.rules.models.rules import TOPIC
+
+
+class RuleSettings(RevisedModel):
+    """What a course wants of its rules as a whole."""
+
+    topic: ClassVar[str] = TOPIC
+
+    class OnFailure(models.TextChoices):
+        BLOCK = "block", "Refuse: nothing is answered that was not checked"
+        LET_PASS = "let_pass", "Let pass: answer unchecked rather than not at all"
+
+    course = models.OneToOneField(Course, on_delete=models.CASCADE, related_name="rule_settings")
+    on_failure = models.CharField(
+        "if rules cannot be checked",
+        max_length=8,
+        choices=OnFailure.choices,
+        default=OnFailure.BLOCK,
+        help_text="The rule engine failing is rare. Rules of the institution are never let pass unchecked.",
+    )
+
+    objects = RevisedQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "rule settings"
+        verbose_name_plural = "rule settings"
+
+    def __str__(self) -> str:
+        return self.get_on_failure_display()

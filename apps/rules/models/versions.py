@@ -1,0 +1,171 @@
+"""Versions of a rule: each save of it is written down, whoever saves and however.
+
+A rule saves the fields that were changed since it was read, and leaves the others as they are in the database: while a
+form was open, somebody may have switched the rule off.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, tzinfo
+from types import MappingProxyType
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from apps.common.models import RevisedModel, RevisedQuerySet
+from apps.rules.differences import Difference, differences, stored_form, summary
+
+VERSIONED = (
+    "name",
+    "pattern",
+    "checksum",
+    "direction",
+    "action",
+    "stage",
+    "assignment",
+    "starts_at",
+    "ends_at",
+    "weekdays",
+    "from_time",
+    "until_time",
+    "priority",
+    "message",
+    "guidance",
+    "replacement",
+    "examples_match",
+    "examples_no_match",
+)
+UNVERSIONED = ("course", "updated_at")  # written with every save, and no difference between versions
+_UNKNOWN = object()
+
+
+class RuleVersion(models.Model):
+    """A rule as it was saved at some instant, who did that, and what was different from the version before."""
+
+    rule = models.ForeignKey("Rule", on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    at = models.DateTimeField()
+    note = models.CharField(max_length=200, blank=True)
+    fields = models.JSONField()
+    summary = models.CharField(max_length=500)
+
+    class Meta:
+        ordering = ("-number",)
+        constraints = (models.UniqueConstraint(fields=("rule", "number"), name="one_version_per_rule_and_number"),)
+
+    def __str__(self) -> str:
+        return f"version {self.number}"
+
+    def differences(self, before: "RuleVersion | None", *, zone: tzinfo = UTC) -> list[Difference]:
+        return differences(before.fields if before else None, self.fields, zone=zone)
+
+
+class VersionedQuerySet(RevisedQuerySet):
+    """Bulk writes make versions as single ones do."""
+
+    def update(self, **values: Any) -> int:
+        with transaction.atomic():
+            rules = list(self)
+            updated = super().update(**values)
+            self.model.record_versions(rules)
+        return updated
+
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **options: Any) -> list[Any]:
+        with transaction.atomic():
+            created = super().bulk_create(objs, *args, **options)
+            self.model.record_versions(created)
+        return created
+
+
+class VersionedModel(RevisedModel):
+    """What a rule does about its versions. The fields of VERSIONED are those of `Rule`."""
+
+    version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+
+    # Who makes the next version, and by what way; see `signed`.
+    _author: Any = None
+    _note: str = ""
+    _as_read: Mapping[str, Any] = MappingProxyType({})  # the versioned fields as they were last read or written
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def from_db(cls, *args: Any, **options: Any) -> Self:
+        row = super().from_db(*args, **options)
+        row._as_read = row._loaded_fields()
+        return row
+
+    def signed(self, *, by: Any, note: str = "") -> Self:
+        """This rule, whose next version names this author and how it came about."""
+        self._author, self._note = by, note
+        return self
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Write the fields that were changed, and a version if any of them differs from the last one."""
+        if not self._state.adding and options.get("update_fields") is None:
+            options["update_fields"] = [*self.changed_fields(), *UNVERSIONED]
+        with transaction.atomic():
+            super().save(*args, **options)
+            self.record_versions([self], by=self._author, note=self._note)
+        self._author, self._note = None, ""
+        self._remember(options.get("update_fields"))
+
+    def changed_fields(self) -> list[str]:
+        """The versioned fields that are not what they were when this rule was read or last written."""
+        return [name for name, value in self._loaded_fields().items() if self._as_read.get(name, _UNKNOWN) != value]
+
+    def changed_since(self, number: int) -> frozenset[str]:
+        """The fields that are not what they were in that version; none if there is no such version."""
+        version = RuleVersion.objects.filter(rule=self.pk, number=number).first()
+        now = stored_form({name: getattr(self, name) for name in VERSIONED})
+        return frozenset(name for name in now if version and version.fields.get(name) != now[name])
+
+    def _loaded_fields(self) -> dict[str, Any]:
+        """The values of the versioned fields, without those whose loading was deferred."""
+        return {name: self.__dict__[name] for name in VERSIONED if name in self.__dict__}
+
+    def _remember(self, written: Iterable[str] | None) -> None:
+        """These fields, or all, are now in the database as they are here."""
+        names = VERSIONED if written is None else set(written)
+        self._as_read = {**self._as_read, **{n: value for n, value in self._loaded_fields().items() if n in names}}
+
+    @classmethod
+    def record_versions(cls, rules: Sequence[Self], *, by: Any = None, note: str = "") -> None:
+        """Write down what has changed of these rules since their last versions, within the caller's transaction."""
+        ids = [rule.pk for rule in rules]
+        table: Any = cls._base_manager
+        stored = {row["pk"]: row for row in table.filter(pk__in=ids).values("pk", "version", *VERSIONED)}
+        last = RuleVersion.objects.filter(rule__in=ids, number=F("rule__version"))
+        before = {version.rule_id: version.fields for version in last}
+        made = [
+            rule._next_version(stored[rule.pk], before.get(rule.pk), by=by, note=note)
+            for rule in rules
+            if rule.pk in stored and _fields(stored[rule.pk]) != before.get(rule.pk)
+        ]
+        RuleVersion.objects.bulk_create(made)
+        table.filter(pk__in=[version.rule_id for version in made]).update(version=F("version") + 1)
+
+    def _next_version(
+        self, stored: Mapping[str, Any], before: Mapping[str, Any] | None, *, by: Any, note: str
+    ) -> RuleVersion:
+        self.version, after = stored["version"] + 1, _fields(stored)
+        return RuleVersion(
+            rule_id=self.pk,
+            number=self.version,
+            author=by,
+            at=timezone.now(),
+            note=note,
+            fields=after,
+            summary=summary(before, after),
+        )
+
+
+def _fields(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The versioned fields of a row, as a version keeps them."""
+    return stored_form({name: stored[name] for name in VERSIONED})
