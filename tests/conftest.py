@@ -23,7 +23,15 @@ from hypothesis import settings as hypothesis_settings
 from apps.accounts.models import Course, Membership
 from gateway_project.demo import ensure_demo
 from tests import factories, probes
-from tests.live import Gateway, copied_data_dir, empty_data_dir, models_on, own_data_dir, start_gateway
+from tests.live import (
+    Gateway,
+    copied_data_dir,
+    empty_data_dir,
+    models_on,
+    own_data_dir,
+    separate_gateway,
+    start_gateway,
+)
 from tests.provider_stub import ProviderStub
 
 # No deadlines and no complaints of slowness: the machine may be busy with other things. The battery looks longer.
@@ -35,6 +43,9 @@ hypothesis_settings.load_profile("suite")
 admin.autodiscover()  # some tests ask for its pages while they are collected
 
 
+METRICS_TOKEN = "scraper-" + "x" * 32
+# Those that start once for all who use them, whose tests therefore come one after the other.
+_SHARED = ("two_processes", "two_with_redis", "configured")
 # pytest-django refuses the database to tests that name neither its mark nor a fixture that depends on these.
 _SERVERS = {"django_db_setup", "spare_server"}
 
@@ -56,7 +67,7 @@ def _fixtures(item: pytest.Item) -> list[str]:
     return names
 
 
-def _turn(item: pytest.Item) -> int:
+def _turn(item: pytest.Item) -> tuple[int, str]:
     """What takes long comes early, and what shares a server stays together.
 
     Processes that run out of tests take over the last ones of the others. So it is better that those are quick, and no
@@ -65,12 +76,15 @@ def _turn(item: pytest.Item) -> int:
     """
     names = _fixtures(item)
     if "db" in names or item.get_closest_marker("django_db") is not None:
-        return 0
+        return 0, ""
     if "executable" in names:  # the browser, shared by a package
-        return 1
+        return 1, ""
+    for shared in _SHARED:
+        if shared in names:
+            return 2, shared
     if "before_first_run" in names or "spare_server" in names:
-        return 3 if "data_dir" in names else 2  # a gateway of each test's own, or one that a module shares
-    return 4 if "database" in item.keywords else 5
+        return (4 if "data_dir" in names else 3), ""  # a gateway of each test's own, or one that a module shares
+    return (5 if "database" in item.keywords else 6), ""
 
 
 class LoopLag:
@@ -175,6 +189,14 @@ def pristine(
         with django_db_blocker.unblock(), models_on(directory), hashers:
             ensure_demo(data_dir=directory, base_url="http://127.0.0.1:8000")
         yield directory
+
+
+@pytest.fixture(scope="session")
+def two_processes(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway of two web processes with a database of its own (`models_on`). Tests may kill what it started."""
+    parent = tmp_path_factory.mktemp("two")
+    with separate_gateway(pristine, parent, WEB_CONCURRENCY="2", METRICS_TOKEN=METRICS_TOKEN) as gateway:
+        yield gateway
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ from gateway_project.env import BASE_DIR, Env
 from tests import probes
 
 PATIENCE = 60.0  # a bound for a busy machine; nothing here takes long
+# For gateways of whose calls no text is read: as if a Celery process ran elsewhere. Starting one costs two seconds.
+WITHOUT_CELERY = {"CELERY_BROKER_URL": "redis://127.0.0.1:1/0"}
 PASSED_ON_SECONDS = 0.01  # how long `make` takes to pass a signal on
 MAKE_FAILED = "] Error "
 
@@ -240,6 +242,14 @@ def _start(
     finally:
         if process.poll() is None:
             gateway.kill()
+
+
+@contextlib.contextmanager
+def separate_gateway(pristine: Path, parent: Path, **environment: str) -> Iterator[Gateway]:
+    """A gateway with a data directory and a database of its own, which must end cleanly."""
+    with copied_data_dir(pristine, parent) as directory, start_gateway(directory, **environment) as gateway:
+        yield gateway
+        gateway.stop()
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:

@@ -5,7 +5,6 @@ An address that is missing here fails the test. What each page of the admin lets
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,7 +16,7 @@ from django.urls import URLResolver, get_resolver
 from gateway_project.site import load_pages
 from tests import factories
 from tests.admin.conftest import sign_in
-from tests.live import Gateway, start_gateway
+from tests.live import Gateway
 
 load_pages()
 # The index of an app in the admin. Its pattern names the apps in the order in which their pages happened to be loaded.
@@ -181,13 +180,3 @@ def test_what_is_for_students_takes_nothing_but_an_api_key(method: str, gateway:
     }
 
     assert statuses == dict.fromkeys(of(STUDENTS), 401)
-
-
-def test_documentation_is_for_staff_in_production(data_dir: Path) -> None:
-    names = ("DJANGO_SECRET_KEY", "GATEWAY_KEY_PEPPER", "GATEWAY_SECRET_KEYS")
-    paths = ("/docs", "/openapi.json", "/api/staff/docs", "/api/staff/openapi.json")
-
-    with start_gateway(data_dir, GATEWAY_ENV="production", **dict.fromkeys(names, "x" * 32)) as gateway:
-        opened = [path for path in paths if not is_closed(httpx.get(f"{gateway.base_url}{path}"))]
-
-    assert opened == []

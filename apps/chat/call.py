@@ -4,16 +4,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from apps.accounts.principals import Principal
+from apps.chat.dialects.protocol import Dialect
+from apps.common.errors import NotAllowed, NotFound
 from apps.common.tracing import Trace, begun
 from apps.conversations.history import Message
 from apps.providers.adapters import Upstream
-from apps.providers.catalogue import Route
+from apps.providers.catalogue import Catalogue, Route
 from apps.providers.routing import Candidate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatCall:
-    """What a student asks for. `body` is the request as it was parsed and must not be changed.
+    """What a student asks for, and in which format. `body` is the request as it was parsed and must not be changed.
 
     `size` is its bytes without the data of images, sound and files, for which `media_tokens` stand.
     """
@@ -21,6 +23,7 @@ class ChatCall:
     id: str
     principal: Principal
     route: Route
+    dialect: Dialect
     body: dict[str, Any]
     size: int
     messages: tuple[Message, ...]
@@ -40,6 +43,42 @@ class ChatCall:
     def turned_to(self, route: Route) -> "ChatCall":
         """The same call, for another model."""
         return replace(self, route=route, asked_for=self.model)
+
+
+def parse(
+    raw: bytes, dialect: Dialect, *, id: str, principal: Principal, catalogue: Catalogue, trace: Trace | None = None
+) -> ChatCall:
+    """Raises InvalidRequest, NotFound or NotAllowed."""
+    asked = dialect.parse(raw)
+    return ChatCall(
+        id=id,
+        principal=principal,
+        route=_route(asked.model, principal, catalogue),
+        dialect=dialect,
+        body=asked.body,
+        size=asked.size,
+        messages=asked.messages,
+        is_stream=asked.is_stream,
+        wants_usage=asked.wants_usage,
+        max_output=asked.max_output,
+        choices=asked.choices,
+        media_tokens=asked.media_tokens,
+        trace=trace or begun(),
+    )
+
+
+def _route(name: str, principal: Principal, catalogue: Catalogue) -> Route:
+    route = catalogue.routes.get(name)
+    if route is not None and catalogue.allows(principal.course_id, name):
+        return route
+    allowed = ", ".join(route.name for route in catalogue.of(principal.course_id)) or "none yet"
+    if route is None:
+        raise NotFound(
+            "model_not_found",
+            f"There is no model '{name[:100]}' here. Your course allows: {allowed}.",
+            param="model",
+        )
+    raise NotAllowed("model_not_allowed", f"Your course does not allow '{name}'. It allows: {allowed}.", param="model")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from functools import partial
 from apps.accounts.principals import Principal
 from apps.chat.accounting import records
 from apps.chat.accounting.quota_headers import quota_headers
-from apps.chat.dialects.openai_chat.request import parse
+from apps.chat.call import parse
+from apps.chat.dialects.protocol import Dialect
 from apps.chat.guardrails import notices, prompts, streams
 from apps.chat.idempotency import keys, lookup
 from apps.chat.idempotency.keys import FIRST, Attempt, Repeatable
@@ -41,9 +42,10 @@ from apps.rules.rulebook import Occasion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A request of a caller who is known: its body as bytes, and when it came."""
+    """A request of a caller who is known: its body as bytes and their format, and when it came."""
 
     id: str
+    dialect: Dialect
     principal: Principal
     raw: bytes
     now: datetime
@@ -152,8 +154,14 @@ async def admit(runtime: ChatRuntime, arrival: Arrival) -> Slot:
 async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Turn, repeatable: Repeatable) -> Pump:
     """Parse, screen, and hand the call with its slot to a pump."""
     try:
-        catalogue = runtime.catalogue.current
-        call = parse(arrival.raw, id=arrival.id, principal=arrival.principal, catalogue=catalogue, trace=arrival.trace)
+        call = parse(
+            arrival.raw,
+            arrival.dialect,
+            id=arrival.id,
+            principal=arrival.principal,
+            catalogue=runtime.catalogue.current,
+            trace=arrival.trace,
+        )
         screened = await prompts.screen(call, runtime.rulebooks.current, occasion=_occasion(arrival, "prompt"))
         call, verdict = screened.call, screened.verdict  # from here on nobody sees what was redacted
         if (rule := verdict.block) is not None:

@@ -7,6 +7,7 @@ from django.http.response import HttpResponseBase
 from ninja import Router
 
 from apps.chat import pipeline
+from apps.chat.dialects import DIALECTS
 from apps.chat.dialects.openai_chat.schema import CHAT_IN_OPENAPI
 from apps.chat.idempotency.keys import attempt_of
 from apps.chat.pipeline import Arrival
@@ -18,11 +19,12 @@ from apps.dataplane.streaming import StreamedAnswer
 from apps.providers.catalogue import Route
 
 router = Router(tags=["Student API"])
+COMPLETIONS = "/chat/completions"
 MAX_ASSIGNMENT = 60
 
 
 @router.post(
-    "/chat/completions",
+    COMPLETIONS,
     summary="Chat completion, plain or streamed",
     response=REFUSALS,
     openapi_extra=CHAT_IN_OPENAPI,
@@ -30,6 +32,7 @@ MAX_ASSIGNMENT = 60
 async def chat_completions(request: StudentRequest) -> HttpResponseBase:
     arrival = Arrival(
         id=request.request_id,
+        dialect=DIALECTS[COMPLETIONS],
         principal=request.principal,
         raw=request.raw,
         now=datetime.now(UTC),

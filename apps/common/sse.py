@@ -1,6 +1,10 @@
 """Server-sent events as bytes. Pure."""
 
 
+class EventTooLong(ValueError):
+    pass
+
+
 def joined(events: list[bytes]) -> bytes:
     return b"\n\n".join(events) + b"\n\n" if events else b""
 
@@ -11,3 +15,41 @@ def data_of(event: bytes) -> bytes | None:
         return event[6:]
     lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
     return b"\n".join(lines) if lines else None
+
+
+class EventSplitter:
+    """Cuts a stream into events by the rules of its format: LF, CR or CRLF, and chunks that end at any byte."""
+
+    def __init__(self, *, longest: int) -> None:
+        self._longest = longest
+        self._rest: list[bytes] = []  # of an event that is not complete yet
+        self._rest_size = 0
+        self._last = b""
+        self._is_after_cr = False
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The events that this chunk completes, without their blank lines. Raises EventTooLong.
+
+        Pieces are joined only once an event is complete: a long one may come in many.
+        """
+        if not self._rest and not self._is_after_cr and chunk.endswith(b"\n\n") and b"\r" not in chunk:
+            return chunk[:-2].split(b"\n\n")  # as nearly all chunks come
+        piece = self._with_one_line_end(chunk)
+        is_end_in = b"\n\n" in self._last + piece
+        self._rest.append(piece)
+        self._rest_size += len(piece)
+        self._last = piece[-1:] or self._last
+        if not is_end_in:
+            if self._rest_size > self._longest:
+                raise EventTooLong(f"An event is longer than {self._longest} bytes.")
+            return []
+        whole, _, rest = b"".join(self._rest).rpartition(b"\n\n")
+        self._rest, self._rest_size, self._last = [rest] if rest else [], len(rest), rest[-1:]
+        return whole.split(b"\n\n")
+
+    def _with_one_line_end(self, chunk: bytes) -> bytes:
+        """The chunk with LF for CR and CRLF. A CR at its end counts at once, and a LF that follows it never."""
+        piece = chunk[1:] if self._is_after_cr and chunk.startswith(b"\n") else chunk
+        if chunk:
+            self._is_after_cr = chunk.endswith(b"\r")
+        return piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in piece else piece

@@ -7,12 +7,14 @@ import asyncio
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.multiprocess import mark_process_dead
 
-from apps.chat.relay.live import LiveAnswers
-from apps.dataplane.plane import DataPlane
+if TYPE_CHECKING:  # the supervisor needs none of it
+    from apps.chat.relay.live import LiveAnswers
+    from apps.dataplane.plane import DataPlane
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
@@ -48,7 +50,7 @@ def forget(process: int) -> None:
         mark_process_dead(process)  # type: ignore[no-untyped-call]
 
 
-async def show_for_ever(plane: DataPlane, *, live: LiveAnswers) -> None:
+async def show_for_ever(plane: "DataPlane", *, live: "LiveAnswers") -> None:
     """Keep up to date how this process's data plane stands."""
     while True:
         LAG.set(plane.admission.pressure.lag)

@@ -13,8 +13,9 @@ import pytest
 from apps.conversations.models import Call, Turn
 from apps.conversations.spool import files
 from apps.quotas.models import Hold, WeeklyUsage
+from tests.chat.processes import wait_until_both_know
 from tests.chat.world import PROMPT, World, make_world, wait_until
-from tests.live import manage, own_data_dir, start_gateway
+from tests.live import PATIENCE, Gateway, manage, models_on, own_data_dir, start_gateway
 from tests.provider_stub import ProviderStub
 
 LONG = " ".join(f"word{number}" for number in range(60))
@@ -22,7 +23,7 @@ LONG = " ".join(f"word{number}" for number in range(60))
 
 @dataclass(frozen=True, slots=True)
 class Aftermath:
-    """What was there after a kill -9, and after the next start."""
+    """What was there after a kill -9, and after the next start, whose supervisor alone was killed in the end."""
 
     before: Hold
     after: Hold
@@ -30,13 +31,14 @@ class Aftermath:
     call: Call
     seconds: float
     audits: tuple[str, str]
+    orphans: list[int]
     said: list[tuple[str, str]]
 
 
 @pytest.fixture(scope="module")
 def aftermath(
     django_db_setup: None, django_db_blocker: Any, pristine: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Aftermath]:
+) -> Aftermath:
     """A gateway is killed while an answer streams, part of which had been written down, and started again."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(django_db_blocker.unblock())
@@ -56,9 +58,21 @@ def aftermath(
             week = world.settled()
             seconds = time.monotonic() - started
             said = wait_until(lambda: list(Turn.objects.order_by("seq").values_list("role", "text")))
-            gateway.stop()
+            orphans = orphaned(gateway)
         again = manage("audit_ledger", data_dir=data_dir)
-        yield Aftermath(before, Hold.objects.get(), week, world.call(), seconds, (audited.stdout, again.stdout), said)
+        audits = (audited.stdout, again.stdout)
+        return Aftermath(before, Hold.objects.get(), week, world.call(), seconds, audits, orphans, said)
+
+
+def orphaned(gateway: Gateway) -> list[int]:
+    """The processes that are left for long after their supervisor was killed."""
+    children = gateway.children()
+    gateway.process.kill()
+    gateway.process.wait()
+    deadline = time.monotonic() + PATIENCE
+    while (left := gateway.running(children)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
 
 
 def test_the_hold_is_resolved_within_seconds_of_the_next_start(aftermath: Aftermath) -> None:
@@ -93,26 +107,26 @@ def test_what_had_been_said_by_then_can_be_read(aftermath: Aftermath) -> None:
     assert "".join(text for _, text in answer) == " ".join(LONG.split()[:30])
 
 
-@pytest.fixture(scope="module")
-def survivor(
-    django_db_setup: None, django_db_blocker: Any, pristine: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[World, ProviderStub]]:
-    """A world at a gateway whose processes are killed one at a time. Nothing that a test leaves there hurts another."""
+def test_processes_whose_supervisor_dies_end_by_themselves(aftermath: Aftermath) -> None:
+    assert aftermath.orphans == []
+
+
+# One process at a time
+
+
+@pytest.fixture
+def survivor(committed_db: None, two_processes: Gateway) -> Iterator[tuple[World, ProviderStub]]:
+    """A world at a gateway of which some processes are killed."""
     with (
-        django_db_blocker.unblock(),
-        own_data_dir(pristine, tmp_path_factory.mktemp("survivor")) as data_dir,
+        models_on(two_processes.data_dir),
         ProviderStub() as stub,
-        start_gateway(data_dir) as gateway,
-        make_world(gateway, stub) as world,
+        make_world(two_processes, stub) as world,
     ):
+        wait_until_both_know(world)
         yield world, stub
-        children = gateway.children()
-        gateway.process.kill()
-        gateway.process.wait()
-        wait_until(lambda: not gateway.running(children), what="The end of the orphans, when their supervisor dies,")
 
 
-def test_a_web_process_that_dies_is_replaced_and_its_holds_resolved(survivor: tuple[World, ProviderStub]) -> None:
+def test_web_processes_that_die_are_replaced_and_their_holds_resolved(survivor: tuple[World, ProviderStub]) -> None:
     world, stub = survivor
     stub.will(text=LONG, pause_after=30)
     chunks = iter(world.stream())

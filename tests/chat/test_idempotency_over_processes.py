@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,34 +11,25 @@ import pytest
 
 from apps.chat.models import Repeat
 from apps.common.ids import new_id
-from tests.chat.test_several_processes import only, wait_until_both_know, web_processes
+from tests.chat.processes import both, only, wait_until_both_know
 from tests.chat.world import PATIENCE, World, make_world, wait_until
-from tests.live import own_data_dir, start_gateway
+from tests.live import Gateway, models_on
 from tests.provider_stub import ProviderStub
 
 TWINS = 32
 
 
 @pytest.fixture(scope="module")
-def two(
-    django_db_setup: None, django_db_blocker: Any, pristine: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[World, ProviderStub]]:
+def two(two_processes: Gateway, django_db_blocker: Any) -> Iterator[tuple[World, ProviderStub]]:
     """A world that two web processes know. One of them may be killed in it."""
     with (
         django_db_blocker.unblock(),
-        own_data_dir(pristine, tmp_path_factory.mktemp("two")) as data_dir,
+        models_on(two_processes.data_dir),
         ProviderStub() as stub,
-        start_gateway(data_dir, WEB_CONCURRENCY="2") as gateway,
-        make_world(gateway, stub) as world,
+        make_world(two_processes, stub) as world,
     ):
-        wait_until_both_know(world, data_dir)
+        wait_until_both_know(world)
         yield world, stub
-
-
-def both(world: World) -> list[int]:
-    """Another test may just have killed them."""
-    found = web_processes(world.gateway)
-    return found if len(found) == 2 else []
 
 
 def post(world: World, key: str, **options: Any) -> httpx.Response:
@@ -71,7 +61,7 @@ def test_each_of_them_gives_the_answer_again(two: tuple[World, ProviderStub]) ->
     first = post(world, key, stream=True)
 
     again = []
-    for pid in wait_until(lambda: both(world), what="Two processes"):
+    for pid in both(world.gateway):
         with only(pid, world.gateway):
             again.append(post(world, key, stream=True))
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -12,9 +11,9 @@ from apps.providers.models import CourseModel, Deployment, Model, Provider
 from apps.quotas.models import QuotaPolicy
 from apps.rules.models import Rule
 from tests import factories
-from tests.chat.test_several_processes import knows, post, spools
+from tests.chat.processes import post, wait_until_both_know
 from tests.chat.world import World, make_world, wait_until
-from tests.live import start_gateway
+from tests.live import Gateway, models_on
 from tests.provider_stub import ProviderStub
 
 SECONDS = 2.0
@@ -118,10 +117,12 @@ def test_a_key_that_expires_is_refused_from_that_moment(world: World) -> None:
 IN_A_ROW = 60  # requests on connections of their own: both processes are among those that answer them
 
 
-def test_a_rule_is_enforced_by_every_process_within_two_seconds(data_dir: Path, plain_stub: ProviderStub) -> None:
-    with start_gateway(data_dir, WEB_CONCURRENCY="2") as gateway, make_world(gateway, plain_stub) as world:
-        wait_until(lambda: len(spools(data_dir)) == 2, what="The start of both processes")
-        wait_until(lambda: all(knows(world) for _ in range(IN_A_ROW)), what="Both processes' notice of the world")
+@pytest.mark.usefixtures("committed_db")
+def test_a_rule_is_enforced_by_every_process_within_two_seconds(
+    two_processes: Gateway, plain_stub: ProviderStub
+) -> None:
+    with models_on(two_processes.data_dir), make_world(two_processes, plain_stub) as world:
+        wait_until_both_know(world)
 
         make_a_rule(world)
         made = answered = time.monotonic()
@@ -134,4 +135,3 @@ def test_a_rule_is_enforced_by_every_process_within_two_seconds(data_dir: Path, 
                 refused, answered = 0, asked
 
         assert answered - made < SECONDS
-        gateway.stop()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.chat.accounting.estimates import Ratios
-from apps.chat.dialects.openai_chat.answer import MAX_EVENT, PlainMeter, StreamMeter, read_usage
+from apps.chat.dialects.openai_chat.answer import MAX_EVENT, PlainReader, StreamReader, read_usage
 from apps.providers.adapters import UpstreamBroken
 from apps.quotas.weights import Tokens
 
@@ -40,12 +40,12 @@ def payloads_of(relayed: bytes) -> list[Any]:
 def test_it_does_not_matter_where_a_stream_is_cut(cuts: list[int], end: str) -> None:
     whole = stream(end=end)
     places = [0, *sorted(cuts), len(whole)]
-    meter = StreamMeter(wants_usage=True)
+    meter = StreamReader(wants_usage=True)
 
     relayed = b"".join(meter.feed(whole[a:b]) for a, b in itertools.pairwise(places))
 
     meter.end()
-    assert meter.text() == "Hyvää päivää 👋"
+    assert meter.recorded.text() == "Hyvää päivää 👋"
     assert meter.usage == Tokens(input=3, output=2)
     assert payloads_of(relayed) == [
         chunk("Hyvää "),
@@ -57,17 +57,17 @@ def test_it_does_not_matter_where_a_stream_is_cut(cuts: list[int], end: str) -> 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_a_stream_byte_by_byte(end: str) -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
 
     for byte in stream(end=end):
         meter.feed(bytes([byte]))
 
-    assert meter.text() == "Hyvää päivää 👋"
+    assert meter.recorded.text() == "Hyvää päivää 👋"
     assert meter.is_done
 
 
 def test_the_usage_event_is_relayed_only_to_those_who_asked() -> None:
-    asked, silent = StreamMeter(wants_usage=True), StreamMeter(wants_usage=False)
+    asked, silent = StreamReader(wants_usage=True), StreamReader(wants_usage=False)
 
     relayed = [meter.feed(stream()) for meter in (asked, silent)]
 
@@ -76,7 +76,7 @@ def test_the_usage_event_is_relayed_only_to_those_who_asked() -> None:
 
 
 def test_usage_that_rides_on_a_chunk_with_text_does_not_hide_the_text() -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
 
     relayed = meter.feed(event(chunk("Hello", usage=USAGE)))
 
@@ -84,7 +84,7 @@ def test_usage_that_rides_on_a_chunk_with_text_does_not_hide_the_text() -> None:
 
 
 def test_the_last_usage_counts() -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
 
     meter.feed(event(chunk("a", usage={"prompt_tokens": 3, "completion_tokens": 1})))
     meter.feed(event(chunk("b", usage={"prompt_tokens": 3, "completion_tokens": 2})))
@@ -93,7 +93,7 @@ def test_the_last_usage_counts() -> None:
 
 
 def test_a_report_in_the_middle_is_not_the_last_word() -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
     finals = [meter.is_usage_final]
 
     for part in (
@@ -110,7 +110,7 @@ def test_a_report_in_the_middle_is_not_the_last_word() -> None:
 
 
 def test_a_report_that_makes_no_sense_does_not_take_the_place_of_one_that_does() -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
 
     for usage in (USAGE, {"prompt_tokens": -1, "completion_tokens": 2}, {"prompt_tokens": "many"}, {"total_tokens": 5}):
         meter.feed(event({"choices": [], "usage": usage}))
@@ -120,16 +120,16 @@ def test_a_report_that_makes_no_sense_does_not_take_the_place_of_one_that_does()
 
 @pytest.mark.parametrize("broken", ['{"half', "", "nonsense", '"text"', "[1]", "null", "12", '{"choices": 3}'])
 def test_an_event_that_is_no_chunk_is_dropped_and_the_stream_goes_on(broken: str) -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
 
     relayed = meter.feed(event(chunk("a")) + event(broken) + event(chunk("b")))
 
     assert payloads_of(relayed) == [chunk("a"), chunk("b")]
-    assert meter.text() == "ab"
+    assert meter.recorded.text() == "ab"
 
 
 def test_comments_are_relayed() -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
 
     assert meter.feed(b": keep-alive\n\n") == b": keep-alive\n\n"
 
@@ -137,19 +137,19 @@ def test_comments_are_relayed() -> None:
 def test_unknown_fields_are_relayed_as_they_were() -> None:
     odd = b'data: {"choices":[{"index":0,"delta":{"content":"a"},"x":1.50}],"novelty":{"deep":[null]}}\n\n'
 
-    assert StreamMeter(wants_usage=False).feed(odd) == odd
+    assert StreamReader(wants_usage=False).feed(odd) == odd
 
 
 def test_several_data_lines_are_one_event() -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
 
     meter.feed(b'data: {"choices": [{"index": 0,\ndata: "delta": {"content": "a"}}]}\n\n')
 
-    assert meter.text() == "a"
+    assert meter.recorded.text() == "a"
 
 
 def test_nothing_is_relayed_after_done() -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
 
     relayed = meter.feed(event(chunk(finish="stop")) + event("[DONE]") + event(chunk("more")))
 
@@ -158,7 +158,7 @@ def test_nothing_is_relayed_after_done() -> None:
 
 def test_an_error_event_breaks_the_stream() -> None:
     with pytest.raises(UpstreamBroken):
-        StreamMeter(wants_usage=False).feed(event({"error": {"message": "no"}}))
+        StreamReader(wants_usage=False).feed(event({"error": {"message": "no"}}))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_an_error_event_breaks_the_stream() -> None:
     [(chunk("a"), False), (chunk(finish="stop"), True), (chunk(finish="length"), True), ("[DONE]", True)],
 )
 def test_a_stream_is_whole_if_it_finished_or_said_so(last: Any, is_whole: bool) -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
     meter.feed(event(last))
 
     if is_whole:
@@ -177,7 +177,7 @@ def test_a_stream_is_whole_if_it_finished_or_said_so(last: Any, is_whole: bool) 
 
 
 def test_an_endless_event_breaks_the_stream() -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
 
     with pytest.raises(UpstreamBroken):
         for _ in range(MAX_EVENT // 2**20 + 1):
@@ -185,24 +185,24 @@ def test_an_endless_event_breaks_the_stream() -> None:
 
 
 def test_everything_that_the_model_wrote_is_measured() -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
     call = {"index": 0, "function": {"name": "add", "arguments": '{"a": 1}'}}
     deltas = [{"reasoning_content": "Hm. "}, {"content": "Ä"}, {"refusal": "No."}, {"tool_calls": [call]}]
 
     for delta in deltas:
         meter.feed(event({"choices": [{"index": 0, "delta": delta}]}))
 
-    assert meter.text() == 'Hm. ÄNo.[add] {"a": 1}'
-    assert meter.text_bytes == len(meter.text().encode())
+    assert meter.recorded.text() == 'Hm. ÄNo.[add] {"a": 1}'
+    assert meter.recorded.text_bytes == len(meter.recorded.text().encode())
 
 
 def test_several_choices_are_kept_apart() -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
 
     for index, content in ((0, "a"), (1, "x"), (0, "b"), (1, "y")):
         meter.feed(event({"choices": [{"index": index, "delta": {"content": content}}]}))
 
-    assert meter.text() == "ab\n\nxy"
+    assert meter.recorded.text() == "ab\n\nxy"
 
 
 # Plain answers
@@ -210,14 +210,14 @@ def test_several_choices_are_kept_apart() -> None:
 
 def test_a_plain_answer_is_kept_byte_for_byte() -> None:
     body = json.dumps({"choices": [{"message": {"content": "Hällo"}}], "usage": USAGE, "x": 1}, indent=2).encode()
-    meter = PlainMeter()
+    meter = PlainReader()
 
     relayed = [meter.feed(body[:10]), meter.feed(body[10:])]
     meter.end()
 
     assert relayed == [b"", b""]
     assert meter.body() == body
-    assert (meter.text(), meter.usage) == ("Hällo", Tokens(input=3, output=2))
+    assert (meter.recorded.text(), meter.usage) == ("Hällo", Tokens(input=3, output=2))
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_a_plain_answer_is_kept_byte_for_byte() -> None:
     [b"", b"{}", b"null", b"[]", b"{", b'{"choices": null}', b'{"choices": [{}]}', b'{"choices": ["x"]}', b"<html>"],
 )
 def test_what_is_no_completion_is_no_answer(body: bytes) -> None:
-    meter = PlainMeter()
+    meter = PlainReader()
     meter.feed(body)
 
     with pytest.raises(UpstreamBroken):

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,42 +12,27 @@ from redis import Redis as Client
 
 from apps.conversations.models import Call
 from apps.quotas.models import Hold
-from tests.chat.test_several_processes import only, wait_until_both_know, web_processes
+from tests.chat.conftest import GRACE
+from tests.chat.processes import both, only, wait_until_both_know
 from tests.chat.world import PATIENCE, World, make_world, wait_until
-from tests.live import own_data_dir, start_gateway
+from tests.live import Gateway, models_on
 from tests.provider_stub import ProviderStub
 from tests.servers import Redis
 
-GRACE = 5.0  # a machine that stands still for as long as that is no reason to stop a provider here
 LONG = " ".join(f"word{number}" for number in range(40))
 
 
 @pytest.fixture(scope="module")
-def redis() -> Iterator[Redis]:
-    with Redis() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def two(
-    django_db_setup: None,
-    django_db_blocker: Any,
-    pristine: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    redis: Redis,
-) -> Iterator[tuple[World, ProviderStub]]:
+def two(two_with_redis: Gateway, django_db_blocker: Any) -> Iterator[tuple[World, ProviderStub]]:
     """A world that two web processes know, which share a Redis."""
-    environment = {"REDIS_URL": redis.url(), "REDIS_TIMEOUT": str(PATIENCE), "CLIENT_LEFT_GRACE": str(GRACE)}
     with (
         django_db_blocker.unblock(),
-        own_data_dir(pristine, tmp_path_factory.mktemp("retries")) as data_dir,
+        models_on(two_with_redis.data_dir),
         ProviderStub() as stub,
-        start_gateway(data_dir, WEB_CONCURRENCY="2", **environment) as gateway,
-        make_world(gateway, stub) as world,
+        make_world(two_with_redis, stub) as world,
     ):
-        wait_until_both_know(world, data_dir)
+        wait_until_both_know(world)
         yield world, stub
-        gateway.stop()  # what is killed does not say which lines it ran
 
 
 class Student:
@@ -88,7 +72,7 @@ class Student:
 
 @contextlib.contextmanager
 def students(world: World) -> Iterator[tuple[Student, Student]]:
-    one, other = (Student(world, pid) for pid in web_processes(world.gateway))
+    one, other = (Student(world, pid) for pid in both(world.gateway))
     try:
         yield one, other
     finally:

@@ -1,7 +1,7 @@
 """Every surface, plain and streamed, under every action in every stage: no rule is ever skipped.
 
-The surfaces are those of the registry in `apps/chat/guardrails/fields.py`. One that is added there, or an address
-that is added beside them, fails here until it is looked at like all others.
+A text that the schema of a dialect names, or an address that takes prompts, fails here until it is looked at like all
+others.
 """
 
 import contextlib
@@ -13,9 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
+from apps.chat.dialects import DIALECTS
 from apps.chat.dialects.openai_chat.schema import CHAT_PARTS, CHAT_SCHEMA
-from apps.chat.guardrails.fields import DIALECTS, kind_of
 from apps.conversations.models import RuleHit
+from tests.chat.paths import kind_of
 from tests.chat.world import World, create_world, wait_until
 from tests.live import Gateway
 from tests.openapi import text_of
@@ -158,25 +159,27 @@ def cells(committed_db: None, made: Any) -> Any:
     return made
 
 
-# The registry is full
+# The matrix is full
+
+MATRICES = {"/chat/completions": (PROMPTS, ANSWERS)}
 
 
-def test_every_surface_of_the_registry_is_in_the_matrix() -> None:
-    assert (set(CHAT.prompt), set(CHAT.answer)) == (set(PROMPTS), set(ANSWERS))
+def test_every_dialect_has_its_matrix() -> None:
+    assert set(MATRICES) == set(DIALECTS)
 
 
 @pytest.mark.parametrize("kind", PROMPTS)
-def test_the_registry_names_what_is_found(kind: str) -> None:
+def test_a_dialect_gives_every_text_of_a_prompt(kind: str) -> None:
     body = {"model": "m", **PROMPTS[kind]}
 
-    found = {kind_of(surface.path) for surface in CHAT.surfaces(body) if NEEDLE in surface.text}
+    found = {kind_of(field.path) for field in CHAT.fields(body) if NEEDLE in field.text}
 
     beginning = kind.removesuffix("*").removesuffix(".")
     assert any(one.startswith(beginning) for one in found), found
 
 
-def test_every_text_that_the_schema_names_is_in_the_registry() -> None:
-    assert set(_texts_of(CHAT_SCHEMA, "")) - {"model"} <= set(CHAT.prompt)
+def test_every_text_that_the_schema_names_is_in_the_matrix() -> None:
+    assert set(_texts_of(CHAT_SCHEMA, "")) - {"model"} <= set(PROMPTS)
 
 
 def _texts_of(schema: Mapping[str, Any], path: str) -> Iterator[str]:
@@ -197,7 +200,7 @@ def _texts_of(schema: Mapping[str, Any], path: str) -> Iterator[str]:
 NOT_FOR_MODELS = {"/rules/appeals", "/usage/requests"}
 
 
-def test_every_address_that_takes_a_prompt_is_in_the_registry() -> None:
+def test_every_address_that_takes_a_prompt_has_a_dialect() -> None:
     paths = json.loads(text_of("student"))["paths"]
 
     addresses = {path.removeprefix("/v1") for path, operations in paths.items() if "post" in operations}

@@ -274,7 +274,8 @@ def test_of_four_workers_one_gets_each_job(committed_db: None, kind: str) -> Non
     Job.objects.filter(pk__in=mine).delete()
 
 
-def test_a_machine_does_only_so_many_at_once(committed_db: None, kind: str, tmp_path: Path) -> None:
+# In a database of the test's own, as below.
+def test_a_machine_does_only_so_many_at_once(data_dir: Path, kind: str, tmp_path: Path) -> None:
     begun, may_end = threading.Semaphore(0), threading.Event()
 
     def work(job: Job, report: Report) -> None:
@@ -303,7 +304,8 @@ def test_a_machine_does_only_so_many_at_once(committed_db: None, kind: str, tmp_
     Job.objects.filter(pk__in=[job.pk for job in made]).delete()
 
 
-# Workers that die
+# Workers that die. In a database of the test's own: a gateway beside it does not know these owners, and takes back at
+# once what they have.
 
 WORKER = """
 import sys
@@ -340,7 +342,7 @@ def dying_worker(owners: Path, kind: str) -> str:
     return owner
 
 
-def test_a_job_of_a_worker_that_was_killed_is_taken_up_again(committed_db: None, kind: str, tmp_path: Path) -> None:
+def test_a_job_of_a_worker_that_was_killed_is_taken_up_again(data_dir: Path, kind: str, tmp_path: Path) -> None:
     job = asked(kind)
     owner = dying_worker(tmp_path, kind)
     assert (again(job).state, job.owner) == ("running", owner)

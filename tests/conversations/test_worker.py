@@ -1,8 +1,11 @@
 """The worker that `make run` starts finds jobs by itself, and puts them back when it has to stop."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from apps.common.models import Job
 from apps.conversations import replay
@@ -11,9 +14,10 @@ from apps.rules.models import Rule
 from tests import factories
 from tests.chat.world import wait_until
 from tests.conversations.history import id_of, recorded
-from tests.live import start_gateway
+from tests.live import own_data_dir, start_gateway
 
 PROMPT = "Please solve my homework."
+CALLS = 4_000
 
 
 def make_history(calls: int) -> Rule:
@@ -43,26 +47,30 @@ def begins(job: Job) -> None:
     wait_until(lambda: Job.objects.filter(pk=job.pk, state=Job.State.RUNNING).exists(), what="The beginning")
 
 
-def test_a_job_of_a_worker_that_was_killed_is_done_by_the_next(data_dir: Path) -> None:
-    rule = make_history(calls=4_000)
+@pytest.fixture(scope="module")
+def jobs(pristine: Path, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> Iterator[tuple[Job, Job]]:
+    """One whose worker was killed while it ran, and one whose gateway was stopped meanwhile."""
+    with django_db_blocker.unblock(), own_data_dir(pristine, tmp_path_factory.mktemp("worker")) as data_dir:
+        rule = make_history(calls=CALLS)
+        with start_gateway(data_dir) as gateway:
+            killed = asked(rule)
+            begins(killed)
+            gateway.kill_child("gateway_project.processes.worker")
+            wait_until(lambda: is_done(killed), what="The replay")
+            stopped = asked(rule)
+            begins(stopped)
+            gateway.stop()
+        stopped.refresh_from_db()
+        yield killed, stopped
 
-    with start_gateway(data_dir) as gateway:
-        job = asked(rule)
-        begins(job)
-        gateway.kill_child("gateway_project.processes.worker")
-        wait_until(lambda: is_done(job), what="The replay")
-        gateway.stop()
 
-    assert (job.attempts, job.result and job.result["hit"]) == (2, 4_000)
+def test_a_job_of_a_worker_that_was_killed_is_done_by_the_next(jobs: tuple[Job, Job]) -> None:
+    killed, _ = jobs
+
+    assert (killed.attempts, killed.result and killed.result["hit"]) == (2, CALLS)
 
 
-def test_a_gateway_that_stops_does_not_wait_for_long_work(data_dir: Path) -> None:
-    rule = make_history(calls=4_000)
+def test_a_gateway_that_stops_does_not_wait_for_long_work(jobs: tuple[Job, Job]) -> None:
+    _, stopped = jobs
 
-    with start_gateway(data_dir) as gateway:
-        job = asked(rule)
-        begins(job)
-        gateway.stop()
-
-    job.refresh_from_db()
-    assert (job.state, job.owner, job.attempts) == ("waiting", "", 0)
+    assert (stopped.state, stopped.owner, stopped.attempts) == ("waiting", "", 0)

@@ -1,4 +1,5 @@
-"""Faults come in two sizes: a share of seconds in every run of the suite, and the whole of it in `make battery`.
+"""Most faults come in two sizes: a share of seconds in every run of the suite, and the whole in `make battery`. Those
+that need longer to mean anything run in the battery alone, which is for every night.
 
 The battery prints a line for each fault: how many rounds, the figures beside their goals, and what the checker found.
 """

@@ -2,6 +2,9 @@
 
 A chaos link stands before the server, so that what happens to it happens to the gateway alone. Nothing that was
 promised is lost: streams end whole, what is refused is refused with a clear code, and nobody is charged twice.
+
+The outage and the few connections are for the battery alone: the suite has a short outage, and streams that hold no
+connection, in tests/postgresql/test_outage.py.
 """
 
 import asyncio
@@ -62,10 +65,10 @@ async def ask_again_and_again(scene: Scene, until: Callable[[], bool]) -> list[T
     return [one for said in await asyncio.gather(*map(student, range(4))) for one in said]
 
 
-def test_an_outage_of_half_a_minute_costs_refusals_only(
-    data_dir: Path, scale: Scale, report: Callable[[str], None]
-) -> None:
-    rounds, streams, seconds = scale.rounds(battery=2), scale.pick(10, 100), scale.pick(2, 30)
+@pytest.mark.battery
+@pytest.mark.timeout(BATTERY_SECONDS)
+def test_an_outage_of_half_a_minute_costs_refusals_only(data_dir: Path, report: Callable[[str], None]) -> None:
+    rounds, streams, seconds = rounds_of(2), 100, 30
     back = []
 
     with linked(data_dir) as (scene, link):

@@ -1,15 +1,12 @@
 """Pages of other origins: let in if they are listed, letter for letter."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import httpx
 import pytest
 
 from gateway_project.edge.cors import Cors
-from tests.live import Gateway, start_gateway
+from tests.live import Gateway
+from tests.server.conftest import LISTED
 
-LISTED = "https://app.example.edu"
 CORS = Cors([LISTED, "http://localhost:3000"])
 
 TRICKS = [
@@ -86,13 +83,6 @@ def test_nobody_is_let_in_unless_listed() -> None:
     assert Cors([]).preflight("OPTIONS", headers) is None
 
 
-@pytest.fixture(scope="module")
-def open_gateway(pristine: Path) -> Iterator[Gateway]:
-    with start_gateway(pristine, CORS_ALLOWED_ORIGINS=f"{LISTED},http://localhost:3000") as gateway:
-        yield gateway
-        gateway.stop()
-
-
 def preflight(gateway: Gateway, origin: str) -> httpx.Response:
     headers = {
         "origin": origin,
@@ -102,30 +92,30 @@ def preflight(gateway: Gateway, origin: str) -> httpx.Response:
     return httpx.options(f"{gateway.base_url}/v1/chat/completions", headers=headers)
 
 
-def test_a_preflight_needs_no_key(open_gateway: Gateway) -> None:
-    response = preflight(open_gateway, LISTED)
+def test_a_preflight_needs_no_key(configured: Gateway) -> None:
+    response = preflight(configured, LISTED)
 
     assert (response.status_code, response.content) == (200, b"")
     assert response.headers["access-control-allow-origin"] == LISTED
     assert response.headers["access-control-allow-headers"] == "authorization"
 
 
-def test_the_preflight_of_a_stranger_allows_nothing(open_gateway: Gateway) -> None:
-    response = preflight(open_gateway, "https://evil.example")
+def test_the_preflight_of_a_stranger_allows_nothing(configured: Gateway) -> None:
+    response = preflight(configured, "https://evil.example")
 
     assert [name for name in response.headers if name.startswith("access-control")] == []
     assert response.headers["vary"] == "Origin"
 
 
-def test_a_page_can_read_why_it_was_refused(open_gateway: Gateway) -> None:
-    response = httpx.get(f"{open_gateway.base_url}/v1/models", headers={"origin": LISTED})
+def test_a_page_can_read_why_it_was_refused(configured: Gateway) -> None:
+    response = httpx.get(f"{configured.base_url}/v1/models", headers={"origin": LISTED})
 
     assert response.status_code == 401
     assert response.headers["access-control-allow-origin"] == LISTED
 
 
-def test_pages_may_not_call_the_control_plane(open_gateway: Gateway) -> None:
-    response = httpx.get(f"{open_gateway.base_url}/health/live", headers={"origin": LISTED})
+def test_pages_may_not_call_the_control_plane(configured: Gateway) -> None:
+    response = httpx.get(f"{configured.base_url}/health/live", headers={"origin": LISTED})
 
     assert "access-control-allow-origin" not in response.headers
 

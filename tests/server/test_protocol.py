@@ -12,7 +12,8 @@ import pytest
 
 from gateway_project.processes.descriptors import connection_ceiling
 from tests.chat.world import wait_until
-from tests.live import Gateway, start_gateway
+from tests.live import WITHOUT_CELERY, Gateway, separate_gateway, start_gateway
+from tests.server.conftest import CEILING
 from tests.server.raw import PATIENCE, answer, status
 
 LINE = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n"
@@ -21,9 +22,9 @@ LINE = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n"
 @pytest.fixture(scope="module")
 def hasty(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway that waits for half a second only, and keeps idle connections for three."""
-    with start_gateway(pristine, RECEIPT_TIMEOUT="0.5", CLIENT_KEEPALIVE="3") as gateway:
+    limits = {"RECEIPT_TIMEOUT": "0.5", "CLIENT_KEEPALIVE": "3"}
+    with separate_gateway(pristine, tmp_path_factory.mktemp("hasty"), **limits, **WITHOUT_CELERY) as gateway:
         yield gateway
-        gateway.stop()
 
 
 REQUESTS: dict[str, tuple[bytes, int]] = {
@@ -134,26 +135,24 @@ def is_served(gateway: Gateway) -> bool:
     return status(answer(gateway, LINE + b"connection: close\r\n\r\n")) == 200
 
 
-def test_beyond_the_ceiling_a_connection_is_refused_at_once(pristine: Path) -> None:
-    with start_gateway(pristine, MAX_CLIENT_CONNECTIONS="20") as gateway:
-        with connections(gateway, 20):
-            wait_until(lambda: not is_served(gateway), what="A refusal")
-            received = answer(gateway)  # it does not even have to ask
+def test_beyond_the_ceiling_a_connection_is_refused_at_once(configured: Gateway) -> None:
+    with connections(configured, CEILING):
+        wait_until(lambda: not is_served(configured), what="A refusal")
+        received = answer(configured)  # it does not even have to ask
 
-            assert received.startswith(b"HTTP/1.1 503 ")
-            assert b"retry-after: " in received
-            assert b"connection: close" in received
+        assert received.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: " in received
+        assert b"connection: close" in received
 
-        wait_until(lambda: is_served(gateway), what="Room for new connections")
-        gateway.stop()
+    wait_until(lambda: is_served(configured), what="Room for new connections")
 
 
-def test_descriptors_never_run_out_at_accepting(pristine: Path) -> None:
+def test_descriptors_never_run_out_at_accepting(data_dir: Path) -> None:
     """A thousand clients, and 256 files for everything: some are refused, nothing breaks, and it is over when they go.
 
     The limit of the supervisor goes over to the web process that it starts next.
     """
-    with start_gateway(pristine) as gateway:
+    with start_gateway(data_dir, **WITHOUT_CELERY) as gateway:
         resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (256, 256))
         gateway.kill_child("gateway_project.processes.web")
         wait_until(lambda: limit_of(gateway) == 256, what="A web process with a low limit")

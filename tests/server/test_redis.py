@@ -8,7 +8,7 @@ import httpx
 import pytest
 import redis as driver
 
-from tests.live import Gateway, start_gateway
+from tests.live import WITHOUT_CELERY, Gateway, start_gateway
 from tests.servers import PATIENCE, Redis
 
 
@@ -20,7 +20,7 @@ def redis() -> Iterator[Redis]:
 
 @pytest.fixture
 def gateway(redis: Redis, data_dir: Path) -> Iterator[Gateway]:
-    with start_gateway(data_dir, REDIS_URL=redis.url()) as gateway:
+    with start_gateway(data_dir, REDIS_URL=redis.url(), **WITHOUT_CELERY) as gateway:
         yield gateway
         gateway.stop()
 

@@ -1,7 +1,6 @@
 """What browsers are told about our pages, all of them, and that the pages keep to it."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -12,7 +11,8 @@ from django.test import Client
 from django.urls import reverse
 from unfold.settings import CONFIG_DEFAULTS
 
-from tests.live import Gateway, start_gateway
+from tests.live import Gateway
+from tests.test_routes import is_closed
 
 PAGES = {
     "the home page": ("/", 200),
@@ -97,18 +97,9 @@ def test_the_theme_has_every_colour_that_unfold_would_write_into_the_page() -> N
     assert set(re.findall(r"--color-[a-z0-9-]+", Path(path).read_text())) == names
 
 
-@pytest.fixture(scope="module")
-def production(pristine: Path) -> Iterator[Gateway]:
-    """As it runs behind a proxy that takes TLS off."""
-    secrets = dict.fromkeys(("DJANGO_SECRET_KEY", "GATEWAY_KEY_PEPPER", "GATEWAY_SECRET_KEYS"), "0" * 50)
-    with start_gateway(pristine, GATEWAY_ENV="production", TRUSTED_PROXIES="127.0.0.1", **secrets) as gateway:
-        yield gateway
-        gateway.stop()
-
-
-def test_only_over_tls_browsers_are_told_to_stay_with_it(production: Gateway) -> None:
-    plain = httpx.get(f"{production.base_url}/admin/login/")
-    secure = httpx.get(f"{production.base_url}/admin/login/", headers={"x-forwarded-proto": "https"})
+def test_only_over_tls_browsers_are_told_to_stay_with_it(configured: Gateway) -> None:
+    plain = httpx.get(f"{configured.base_url}/admin/login/")
+    secure = httpx.get(f"{configured.base_url}/admin/login/", headers={"x-forwarded-proto": "https"})
 
     assert "strict-transport-security" not in plain.headers
     assert secure.headers["strict-transport-security"] == "max-age=31536000"
@@ -121,8 +112,9 @@ def test_nobody_but_a_trusted_proxy_can_say_so(gateway: Gateway) -> None:
     assert f"http://127.0.0.1:{gateway.port}/v1" in response.text
 
 
-def test_the_documentation_is_for_staff_in_production(production: Gateway) -> None:
-    response = httpx.get(f"{production.base_url}/docs")
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/api/staff/docs", "/api/staff/openapi.json"])
+def test_the_documentation_is_for_staff_in_production(configured: Gateway, path: str) -> None:
+    response = httpx.get(f"{configured.base_url}{path}")
 
-    assert (response.status_code, response.headers["location"]) == (302, "/admin/login/?next=/docs")
+    assert is_closed(response)
     assert policy(response)["default-src"] == ["'self'"]

@@ -12,7 +12,8 @@ from apps.chat.accounting.reservations import Reservation, reserve
 from apps.chat.accounting.settlements import Closed, Settled, settle
 from apps.chat.accounting.transcripts import Transcript
 from apps.chat.call import Accepted, ChatCall
-from apps.chat.dialects.openai_chat.answer import AnswerText, PlainMeter, StreamMeter
+from apps.chat.dialects.protocol import AnswerReader
+from apps.chat.dialects.recorded import RecordedText
 from apps.chat.idempotency.claims import ClaimEnd
 from apps.chat.idempotency.keys import Claim
 from apps.common.errors import GatewayError
@@ -29,8 +30,8 @@ class CallAccount:
         verdict: Verdict,
         *,
         books: Books,
-        meter: PlainMeter | StreamMeter,
-        recorded: AnswerText,
+        meter: AnswerReader,
+        recorded: RecordedText,
         now: datetime,
     ) -> None:
         self.call, self.verdict, self.meter = call, verdict, meter
@@ -49,7 +50,7 @@ class CallAccount:
 
     def client_left(self) -> None:
         """What comes from here on is not relayed to anybody."""
-        self._left_at = self.meter.text_bytes
+        self._left_at = self.meter.recorded.text_bytes
 
     def client_came_back(self) -> None:
         self._left_at = None
@@ -62,13 +63,13 @@ class CallAccount:
         """What the call would be charged if this process died now; spools the text up to here on the way."""
         if self.reservation is None or self.accepted is None:
             return None
-        if self._recorded.texts.keys() == {0}:
+        if self._recorded.is_first_choice_only:
             self._transcript.checkpoint(self._recorded.pieces())
         amount = charges.so_far(
             reported=self.meter.usage,
             is_final=self.meter.is_usage_final,
             input_estimate=self.reservation.input_estimate,
-            relayed_estimate=self._books.ratios.estimate(self.call.route.name, self.meter.text_bytes),
+            relayed_estimate=self._books.ratios.estimate(self.call.route.name, self.meter.recorded.text_bytes),
             weights=weights_of(self.call),
         )
         return Checkpoint(self.call.id, amount)
@@ -84,14 +85,14 @@ class CallAccount:
     ) -> Settled:
         """Spool the rest of the text, charge and record; the failure tells the student what it cost."""
         assert self.reservation is not None  # noqa: S101  # nothing is settled that was not held
-        written = self._transcript.finish(self._recorded.pieces(), said=self._recorded.said())
+        written = self._transcript.finish(self._recorded.pieces(), matched_as=self._recorded.matched_as())
         closed = Closed(
             call=self.call,
             verdict=self.verdict,
             reservation=self.reservation,
             accepted=self.accepted,
             meter=self.meter,
-            relayed_bytes=self.meter.text_bytes if self._left_at is None else self._left_at,
+            relayed_bytes=self.meter.recorded.text_bytes if self._left_at is None else self._left_at,
             ending=ending,
             error_code=failure.code if failure and ending in ("failed", "blocked") else "",
             may_have_been_sent=self.accepted is not None or may_have_been_sent,

@@ -13,7 +13,7 @@ from apps.chat.accounting.estimates import text_bytes, weights_of
 from apps.chat.accounting.journal import JournalEntry
 from apps.chat.accounting.reservations import Reservation
 from apps.chat.call import Accepted, ChatCall
-from apps.chat.dialects.openai_chat.answer import PlainMeter, StreamMeter
+from apps.chat.dialects.protocol import AnswerReader
 from apps.chat.idempotency.claims import ClaimEnd
 from apps.common.commit import StoreAway
 from apps.conversations.call_rows import Record
@@ -36,7 +36,7 @@ class Closed:
     verdict: Verdict
     reservation: Reservation
     accepted: Accepted | None
-    meter: PlainMeter | StreamMeter
+    meter: AnswerReader
     relayed_bytes: int
     ending: Ending
     error_code: str

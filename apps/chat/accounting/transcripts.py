@@ -48,17 +48,17 @@ class Transcript:
         if self._is_kept and len(pieces) > self._pieces:
             self._append(SpooledRecord(call=self._call.id, turns=(*self._prompt(), *self._answer(pieces))))
 
-    def finish(self, answer: list[str] | None, *, said: str | None = None) -> Future[None] | None:
+    def finish(self, answer: list[str] | None, *, matched_as: str | None = None) -> Future[None] | None:
         """Spool the rest, with the place in the conversation. `answer` is None if there was none.
 
-        `said` is what the answer will be recognised by in later calls; None if that is all of it. The future ends when
-        all text is on disk, and the call is settled after that: one that is settled must not lose its text, even if the
-        process is killed. None if no text is kept.
+        `matched_as` is what the answer will be recognised by in later calls; None if that is all of it. The future ends
+        when all text is on disk, and the call is settled after that: one that is settled must not lose its text, even
+        if the process is killed. None if no text is kept.
         """
         if not self._is_kept:
             return None
         place = self._locate()
-        whole = said if said is not None else "".join(answer or ())
+        whole = matched_as if matched_as is not None else "".join(answer or ())
         tail = history.extend(place.digest, "assistant", whole) if whole else ""
         turns = (*self._prompt(), *(self._answer(answer) if answer else ()))
         record = SpooledRecord(

@@ -1,46 +1,34 @@
-"""Examining: what rules make of an answer that is whole, or of a part of one that is. Pure.
+"""Rules at work on an answer that is whole, or on a part of one that is.
 
-An answer has its surfaces like a request: whatever is a string in the message of a choice or beside it. Names that the
-protocol or the provider gives are no text, nor are the words repeated in log-probabilities, which are dropped with a
-cut.
+What a course would rather have done if the engine fails is decided here for all of an answer.
 """
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from apps.chat.dialects.openai_chat.answer import place_of
-from apps.chat.dialects.openai_chat.text import Path
-from apps.chat.guardrails.derived import views
-from apps.chat.guardrails.fields import Surface, is_media, is_read_as_json
-from apps.chat.guardrails.redaction import Redacted, redact
-from apps.rules.cuts import moved
+from apps.chat.call import ChatCall
+from apps.chat.dialects.fields import Field
+from apps.chat.guardrails import workers
+from apps.chat.guardrails.redaction import redact
+from apps.chat.guardrails.search import hits_in, placed
+from apps.rules.engine import matcher
+from apps.rules.engine.matcher import EngineFailed
 from apps.rules.rulebook import MOST_REDACTED, CompiledRule, Hit, Occasion, Rulebook
 
-# Not the model's words: they tie an answer together, and are what it was before.
-LABELS = frozenset(
-    (
-        "id",
-        "object",
-        "model",
-        "system_fingerprint",
-        "service_tier",
-        "role",
-        "type",
-        "finish_reason",
-        "native_finish_reason",
-        "provider",
-        "tool_call_id",
-        "logprobs",
-    )
-)
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_ACTIONS = ("block", "redact")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
     """What is left of a value. `block` is the rule that does not let it pass; the value then is good for the record.
 
-    The part of a hit is the position of its choice, and its place the one in the recorded text of this message.
+    The part of a hit is the number of its choice, and its place the one in the recorded text of this value.
     """
 
     value: dict[str, Any]
@@ -48,61 +36,83 @@ class Examined:
     block: CompiledRule | None = None
 
 
-def examine(value: dict[str, Any], book: Rulebook, occasion: Occasion) -> Examined:
-    """Look at everything in an answer, or in an event of one. CPU-bound. Raises EngineFailed."""
-    surfaces = list(answer_surfaces(value, (), -1))
-    hits = list(book.screen([surface.text for surface in surfaces], occasion=occasion).hits)
-    for view in views(surfaces, _speaker):
-        for hit in book.found(view.text, occasion=occasion, most=[MOST_REDACTED] * len(book.rules)):
-            hits += [Hit(hit.rule, *place) for place in view.places(hit.start, hit.end)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRules:
+    """The rules that look at the answer of a call: whether any acts, and whether any only takes note.
+
+    `width` is the longest match of those that act; None if one of them has no limit.
+    """
+
+    call: ChatCall
+    book: Rulebook
+    occasion: Occasion
+    acts: bool
+    notes: bool
+    width: int | None
+
+    @classmethod
+    def of(cls, call: ChatCall, book: Rulebook, occasion: Occasion) -> "AnswerRules | None":
+        """None if no rule looks at the answer on this occasion."""
+        rules = [rule for position in book.answering if occasion.concerns(rule := book.rules[position])]
+        if not rules:
+            return None
+        acting = [rule for rule in rules if _acts(rule)]
+        widths = [matcher.width(rule.pattern) for rule in acting]
+        width = None if None in widths else max((w for w in widths if w is not None), default=0)
+        notes = len(acting) < len(rules)
+        return cls(call=call, book=book, occasion=occasion, acts=bool(acting), notes=notes, width=width)
+
+    def acting_in(self, text: str | matcher.Folded, *, start: int = 0) -> list[Hit]:
+        """The hits of rules that act, from `start` on. Raises EngineFailed."""
+        return self._checked(lambda: [hit for hit in self._found(text, start) if _acts(hit.rule)], otherwise=[])
+
+    def examine(self, value: dict[str, Any], fields: Sequence[Field]) -> Examined:
+        """Look at all fields of an answer, or of the rest of an event. CPU-bound. Raises EngineFailed."""
+        return self._checked(lambda: _examined(value, fields, self), otherwise=Examined(value=value))
+
+    def notes_in(self, text: str) -> list[Hit]:
+        """The hits of rules that only take note. If the engine fails there is none: they stop nothing."""
+        try:
+            return [hit for hit in self._found(text, 0) if not _acts(hit.rule)]
+        except EngineFailed:
+            logger.error("The answer of call %s was not looked at by rules that only take note", self.call.id)
+            return []
+
+    def _found(self, text: str | matcher.Folded, start: int) -> Iterator[Hit]:
+        most = [MOST_REDACTED] * len(self.book.rules)
+        return self.book.found(text, occasion=self.occasion, start=start, most=most)
+
+    def _checked(self, look: Callable[[], T], *, otherwise: T) -> T:
+        try:
+            return look()
+        except EngineFailed as error:
+            if not self.book.lets_pass:
+                raise
+            workers.let_pass(self.call.id, error)
+            return otherwise
+
+
+def _acts(rule: CompiledRule) -> bool:
+    return rule.acts and rule.action in _ACTIONS
+
+
+def _examined(value: dict[str, Any], fields: Sequence[Field], rules: AnswerRules) -> Examined:
+    dialect = rules.call.dialect
+    hits = hits_in(rules.book, fields, rules.occasion)
     if not hits:
         return Examined(value=value)
-    left = redact(value, surfaces, hits)
-    placed = dict.fromkeys(_placed(hit, surfaces[hit.part], left) for hit in hits)
-    return Examined(value=_without_logprobs(left, surfaces), hits=tuple(placed), block=blocking(hits, left.stuck))
+    left = redact(value, fields, hits)
+
+    def recorded(hit: Hit) -> Hit:
+        field = fields[hit.part]
+        base = dialect.answer_place(left.body, field)
+        return placed(hit, left, message=field.message, base=base, direction="answer")
+
+    shown = dialect.without_copies(left.body, [fields[number] for number in left.cuts])
+    return Examined(value=shown, hits=tuple(dict.fromkeys(map(recorded, hits))), block=blocking(hits, left.stuck))
 
 
 def blocking(hits: Sequence[Hit], stuck: Sequence[CompiledRule] = ()) -> CompiledRule | None:
     """Of the rules that do not let an answer pass, the one that speaks."""
     found = [hit.rule for hit in hits if hit.rule.acts and hit.rule.action == "block"]
     return max(found or stuck, key=lambda rule: rule.priority, default=None)
-
-
-def answer_surfaces(value: Any, path: Path, choice: int) -> Iterator[Surface]:
-    if isinstance(value, str):
-        if value and not is_media(value, path):
-            yield Surface(choice, path, value, is_json=is_read_as_json(value, path))
-    elif isinstance(value, dict):
-        for key, child in value.items():
-            if key not in LABELS:
-                yield from answer_surfaces(child, (*path, key), choice)
-    elif isinstance(value, list):
-        for number, child in enumerate(value):
-            yield from answer_surfaces(child, (*path, number), number if path == ("choices",) else choice)
-
-
-def _speaker(surface: Surface) -> Hashable:
-    """Parts of the content of one message read as one text."""
-    return surface.message if surface.path[3:4] == ("content",) else None
-
-
-def _placed(hit: Hit, surface: Surface, left: Redacted) -> Hit:
-    message = left.body["choices"][surface.message].get(surface.path[2]) if surface.message >= 0 else None
-    base = place_of(message, surface.path[3:]) if isinstance(message, dict) else None
-    if base is None:
-        return Hit(hit.rule, surface.message, 0, 0, "answer")
-    cut = left.cuts.get(hit.part, ())
-    start, end = moved(hit.start, cut), moved(hit.end, cut, is_end=True)
-    return Hit(hit.rule, surface.message, base + start, base + end, "answer")
-
-
-def _without_logprobs(left: Redacted, surfaces: Sequence[Surface]) -> dict[str, Any]:
-    changed = {surfaces[number].message for number in left.cuts}
-    if not changed:
-        return left.body
-    choices = [_silent(choice) if n in changed else choice for n, choice in enumerate(left.body.get("choices") or ())]
-    return {**left.body, "choices": choices}
-
-
-def _silent(choice: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**choice, "logprobs": None} if choice.get("logprobs") else choice

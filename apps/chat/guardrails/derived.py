@@ -1,15 +1,15 @@
-"""Views: surfaces as somebody else may read them, so that what is cut apart or written in code is found. Pure.
+"""Fields as somebody else may read them, so that what is cut apart or written in code is found. Pure.
 
-Parts of a message, and messages of the user that follow one another, also read as one text; strings within JSON also
-read as what they stand for. What is found in a view is found in the surfaces that it is made of.
+Neighbouring fields of one speaker also read as one text; strings within JSON also read as what they stand for. What is
+found in a derived text is found in the fields that it is made of.
 """
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
-from apps.chat.guardrails.fields import Surface
+from apps.chat.dialects.fields import Field
 
 # Read one after the other: as if nothing were between them, for a word may be cut in two, and as if a space were.
 SEAMS = ("", " ")
@@ -19,32 +19,32 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """`length` characters of a view from `offset` on stand for `size` characters of a surface from `start` on."""
+class Segment:
+    """`length` characters of a derived text from `offset` on stand for `size` characters of a field from `start` on."""
 
     offset: int
     length: int
-    surface: int
+    field: int
     start: int
     size: int
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """A text made of pieces in order. Of a join, only what crosses a seam is news."""
+class DerivedText:
+    """A text made of segments in order. Of a join, only what crosses a seam is news."""
 
     text: str
-    pieces: tuple[Piece, ...]
+    segments: tuple[Segment, ...]
     is_join: bool
 
     def places(self, start: int, end: int) -> list[tuple[int, int, int]]:
-        """Where `text[start:end]` stands: surface, start and end of each place. None if it is no news."""
+        """Where `text[start:end]` stands: field, start and end of each place. None if it is no news."""
         found: list[tuple[int, int, int]] = []
-        first = max(0, bisect_right(self.pieces, start, key=lambda piece: piece.offset) - 1)
-        for piece in self.pieces[first:]:
-            if piece.offset >= end:
+        first = max(0, bisect_right(self.segments, start, key=lambda segment: segment.offset) - 1)
+        for segment in self.segments[first:]:
+            if segment.offset >= end:
                 break
-            place = _within(piece, start, end)
+            place = _within(segment, start, end)
             if place is None:
                 continue
             if found and found[-1][0] == place[0] and found[-1][2] == place[1]:
@@ -53,54 +53,53 @@ class View:
         return [] if self.is_join and len(found) < 2 else found
 
 
-def _within(piece: Piece, start: int, end: int) -> tuple[int, int, int] | None:
-    first, last = max(start - piece.offset, 0), min(end - piece.offset, piece.length)
+def _within(segment: Segment, start: int, end: int) -> tuple[int, int, int] | None:
+    first, last = max(start - segment.offset, 0), min(end - segment.offset, segment.length)
     if first >= last:
         return None
-    if piece.length != piece.size:  # an escape: all of it, or nothing
-        return piece.surface, piece.start, piece.start + piece.size
-    return piece.surface, piece.start + first, piece.start + last
+    if segment.length != segment.size:  # an escape: all of it, or nothing
+        return segment.field, segment.start, segment.start + segment.size
+    return segment.field, segment.start + first, segment.start + last
 
 
-def views(surfaces: Sequence[Surface], speaker: Callable[[Surface], Hashable]) -> Iterator[View]:
-    """Surfaces in a row that have the same speaker read as one text; those without one are passed over."""
-    for run in _runs(surfaces, speaker):
+def derived(fields: Sequence[Field]) -> Iterator[DerivedText]:
+    """Fields in a row that have the same speaker read as one text; those without one are passed over."""
+    for run in _runs(fields):
         for seam in SEAMS:
-            yield _joined(run, surfaces, seam)
-    for number, surface in enumerate(surfaces):
-        if surface.is_json and "\\" in surface.text:
-            yield _decoded(number, surface.text)
+            yield _joined(run, fields, seam)
+    for number, field in enumerate(fields):
+        if field.is_json and "\\" in field.text:
+            yield _decoded(number, field.text)
 
 
-def _runs(surfaces: Sequence[Surface], speaker: Callable[[Surface], Hashable]) -> Iterator[list[int]]:
-    """Numbers of surfaces. One alone makes no run."""
+def _runs(fields: Sequence[Field]) -> Iterator[list[int]]:
+    """Numbers of fields. One alone makes no run."""
     run: list[int] = []
     speaking: Hashable = None
-    for number, surface in enumerate(surfaces):
-        now = speaker(surface)
-        if now is None:
+    for number, field in enumerate(fields):
+        if field.speaker is None:
             continue
-        if now != speaking:
+        if field.speaker != speaking:
             if len(run) > 1:
                 yield run
-            run, speaking = [], now
+            run, speaking = [], field.speaker
         run.append(number)
     if len(run) > 1:
         yield run
 
 
-def _joined(run: Sequence[int], surfaces: Sequence[Surface], seam: str) -> View:
-    pieces, offset = [], 0
+def _joined(run: Sequence[int], fields: Sequence[Field], seam: str) -> DerivedText:
+    segments, offset = [], 0
     for number in run:
-        length = len(surfaces[number].text)
-        pieces.append(Piece(offset, length, number, 0, length))
+        length = len(fields[number].text)
+        segments.append(Segment(offset, length, number, 0, length))
         offset += length + len(seam)
-    return View(seam.join(surfaces[number].text for number in run), tuple(pieces), is_join=True)
+    return DerivedText(seam.join(fields[number].text for number in run), tuple(segments), is_join=True)
 
 
-def _decoded(number: int, text: str) -> View:
+def _decoded(number: int, text: str) -> DerivedText:
     """What the strings within a JSON text stand for, one a line. It need not be valid JSON as a whole."""
-    pieces: list[Piece] = []
+    segments: list[Segment] = []
     read: list[str] = []
     offset, is_inside = 0, False
     for token in _TOKEN.finditer(text):
@@ -113,13 +112,13 @@ def _decoded(number: int, text: str) -> View:
         if meaning and raw:
             if len(raw) != len(meaning) and _is_low(meaning) and read and _is_high(read[-1]):
                 read[-1] = (read[-1] + meaning).encode("utf-16", "surrogatepass").decode("utf-16")
-                last = pieces[-1]
-                pieces[-1] = Piece(last.offset, 1, number, last.start, last.size + len(raw))
+                last = segments[-1]
+                segments[-1] = Segment(last.offset, 1, number, last.start, last.size + len(raw))
                 continue
-            pieces.append(Piece(offset, len(meaning), number, token.start(), len(raw)))
+            segments.append(Segment(offset, len(meaning), number, token.start(), len(raw)))
         read.append(meaning)
         offset += len(meaning)
-    return View(_LONE.sub("\ufffd", "".join(read)), tuple(pieces), is_join=False)
+    return DerivedText(_LONE.sub("\ufffd", "".join(read)), tuple(segments), is_join=False)
 
 
 def _meaning(escape: str) -> str:

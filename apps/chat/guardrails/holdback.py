@@ -4,40 +4,21 @@ As much is held as the widest of the rules that act on answers can match, counte
 a few more, by which the next characters may still change how those read. A rule without such a limit holds everything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from apps.chat.guardrails import workers
-from apps.chat.guardrails.answers import blocking
+from apps.chat.dialects.fields import Field, Path
+from apps.chat.dialects.protocol import Delta
+from apps.chat.guardrails.answers import AnswerRules, blocking
 from apps.rules.cuts import Cut, cuts, moved, redacted
 from apps.rules.engine import matcher
-from apps.rules.rulebook import MOST_REDACTED, CompiledRule, Hit, Occasion, Rulebook
+from apps.rules.rulebook import CompiledRule, Hit
 
 CONTEXT = 128  # characters that have been let go and are still looked back at: word boundaries, words of mixed scripts
 MARGIN = 8  # characters beyond a match by which it may still change: a word boundary, marks over the last letter
+TRAIL = 512  # characters of what was looked at as it came, in which a match may have begun
 _SLACK = 4  # times what is usually held; from there on it is looked at less often, so that padding does not cost more
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Net:
-    """The rules that act on an answer. `width` is None if one of them has no limit."""
-
-    book: Rulebook
-    occasion: Occasion
-    width: int | None
-    call: str = ""
-
-    def hits(self, text: str | matcher.Folded, *, start: int = 0) -> list[Hit]:
-        """Raises EngineFailed, unless the course would rather go unchecked."""
-        most = [MOST_REDACTED] * len(self.book.rules)
-        try:
-            found = list(self.book.found(text, occasion=self.occasion, start=start, most=most))
-        except matcher.EngineFailed as error:
-            if not self.book.lets_pass:
-                raise
-            workers.let_pass(self.call, error)
-            return []
-        return [hit for hit in found if hit.rule.acts and hit.rule.action in ("block", "redact")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +30,11 @@ class Released:
     block: CompiledRule | None = None
 
 
-class Channel:
+class HeldText:
     """One text as it comes, such as the content of one choice."""
 
-    def __init__(self, net: Net) -> None:
-        self._net = net
+    def __init__(self, rules: AnswerRules) -> None:
+        self._rules = rules
         self._context = ""
         self._pieces: list[str] = []
         self.size = 0
@@ -65,7 +46,7 @@ class Channel:
 
     def release(self, *, final: bool = False) -> Released:
         """What may go now; at the end all of it. Raises EngineFailed, and then nothing has changed."""
-        width = self._net.width
+        width = self._rules.width
         if not self.size or (not final and (width is None or self.size <= max(self._due, width + MARGIN))):
             return Released()
         base = len(self._context)
@@ -75,7 +56,7 @@ class Channel:
         if horizon <= base:
             self._wait(width or 0)
             return Released()
-        hits = self._net.hits(folded, start=base)
+        hits = self._rules.acting_in(folded, start=base)
         block = blocking([hit for hit in hits if hit.start < horizon])
         made = cuts(hit for hit in hits if hit.rule.redacts)
         if block is not None:
@@ -115,3 +96,76 @@ def _released(window: str, base: int, end: int, made: Sequence[Cut], hits: Seque
         if hit.end <= end
     ]
     return Released(text=redacted(window[base:end], cut), hits=shown)
+
+
+class HeldChoice:
+    """What of one choice waits: texts that are held back, and the pieces of what goes out only when it is whole.
+
+    Texts of which rules only take note are collected beside that, and hold nothing back.
+    """
+
+    def __init__(self, rules: AnswerRules) -> None:
+        self._rules = rules
+        self._texts: dict[str, HeldText] = {}
+        self._noted: dict[str, list[str]] = {}
+        self._pieces: dict[int, list[Mapping[str, Any]]] = {}
+        self._trails: dict[Path, str] = {}
+        self._collected = 0
+
+    @property
+    def size(self) -> int:
+        """The characters that are still to be looked at."""
+        return self._collected + sum(text.size for text in self._texts.values())
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self._pieces or self._noted) or any(text.size for text in self._texts.values())
+
+    def take(self, delta: Delta) -> Released:
+        """What may go now that this has come. Raises EngineFailed."""
+        if self._rules.notes:
+            self._noted.setdefault(delta.channel, []).append(delta.text)
+            self._collected += len(delta.text)
+        if not self._rules.acts:
+            return Released(text=delta.text)
+        if delta.channel not in self._texts:
+            self._texts[delta.channel] = HeldText(self._rules)
+        text = self._texts[delta.channel]
+        text.add(delta.text)
+        return text.release()
+
+    def gather(self, key: int, piece: Mapping[str, Any]) -> None:
+        self._pieces.setdefault(key, []).append(piece)
+        self._collected += _length(piece)
+
+    def release(self, channel: str) -> Released:
+        """What is left of a text, at its end. Raises EngineFailed."""
+        return self._texts[channel].release(final=True) if channel in self._texts else Released()
+
+    def pop_noted(self, channel: str) -> str:
+        noted = "".join(self._noted.pop(channel, ()))
+        self._collected -= len(noted)
+        return noted
+
+    def pop_whole(self) -> tuple[int, Sequence[Mapping[str, Any]]] | None:
+        """The pieces with the lowest key."""
+        if not self._pieces:
+            return None
+        key = min(self._pieces)
+        pieces = self._pieces.pop(key)
+        self._collected -= _length(pieces)
+        return key, pieces
+
+    def crossing(self, field: Field) -> Hit | None:
+        """A match that began in an earlier event and ends in this one, for what is looked at as it comes."""
+        before = self._trails.get(field.path, "")
+        self._trails[field.path] = (before + field.text)[-TRAIL:]
+        found = self._rules.acting_in(before + field.text) if before else []
+        return next((hit for hit in found if hit.start < len(before) < hit.end), None)
+
+
+def _length(value: Any) -> int:
+    """Of all texts within a value."""
+    if isinstance(value, dict):
+        return sum(map(_length, value.values()))
+    return sum(map(_length, value)) if isinstance(value, list) else len(value) if isinstance(value, str) else 0

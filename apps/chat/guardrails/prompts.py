@@ -1,23 +1,18 @@
-"""Rules at work on a prompt: the verdict, what is left of the prompt, the refusal, and what the student is told."""
+"""Rules at work on a prompt: the verdict, and the call without what they take out of it."""
 
-import logging
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from apps.chat.call import ChatCall
-from apps.chat.dialects.openai_chat.text import messages_of, offset
+from apps.chat.dialects.fields import BESIDE, Field
 from apps.chat.guardrails import workers
-from apps.chat.guardrails.derived import View, views
-from apps.chat.guardrails.fields import BESIDE, DIALECTS, Surface
+from apps.chat.guardrails.derived import derived
 from apps.chat.guardrails.redaction import Redacted, redact
+from apps.chat.guardrails.search import hits_in, placed
 from apps.chat.guardrails.workers import RulesUnavailable
-from apps.rules.cuts import moved
 from apps.rules.engine.matcher import MAX_SPANS, EngineFailed
-from apps.rules.rulebook import MOST_REDACTED, NO_RULES, Hit, Occasion, Rulebook, Verdict
+from apps.rules.rulebook import NO_RULES, Hit, Occasion, Rulebook, Verdict
 from apps.rules.snapshot import ALL_COURSES
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +41,10 @@ async def screen(call: ChatCall, books: Mapping[int | None, Rulebook | None], *,
 
 
 def _finds_nothing(book: Rulebook, call: ChatCall) -> bool:
-    """Whether a glance is enough, as it nearly always is. If not, or if it takes too long, it is to be looked at."""
-    surfaces = _surfaces(call)
-    texts = [surface.text for surface in surfaces]
-    texts += [view.text for view in _views(surfaces, call)]
+    """Whether a glance is enough, as it nearly always is. If not, or if it would take too long, a thread looks."""
+    fields = call.dialect.fields(call.body)
+    texts = [field.text for field in fields]
+    texts += [read.text for read in derived(fields)]
     try:
         is_short = workers.is_short(texts, rules=len(book.rules))
         return is_short and not any(book.matcher.found(text) for text in texts)
@@ -59,65 +54,29 @@ def _finds_nothing(book: Rulebook, call: ChatCall) -> bool:
 
 def look(book: Rulebook, call: ChatCall, occasion: Occasion) -> Screened:
     """CPU-bound. Raises EngineFailed."""
-    surfaces = _surfaces(call)
-    hits = _found(book, call, surfaces, occasion)
+    fields = call.dialect.fields(call.body)
+    hits = hits_in(book, fields, occasion)
     if not hits:
         return Screened(call, NO_RULES, book)
-    left = redact(call.body, surfaces, hits)
+    left = redact(call.body, fields, hits)
     if left.body is not call.body:
-        call = replace(call, body=left.body, messages=messages_of(left.body))
-    messages = call.body["messages"]
-    recorded = _recorded(hits, surfaces, left, messages)
-    return Screened(call, Verdict(recorded, left.stuck, last=len(messages) - 1), book)
+        call = replace(call, body=left.body, messages=call.dialect.messages(left.body))
+    recorded = _recorded(hits, fields, left, call)
+    return Screened(call, Verdict(recorded, left.stuck, last=len(call.messages) - 1), book)
 
 
-def _found(book: Rulebook, call: ChatCall, surfaces: Sequence[Surface], occasion: Occasion) -> list[Hit]:
-    """Every hit; its part is the number of its surface."""
-    hits = list(book.screen([surface.text for surface in surfaces], occasion=occasion).hits)
-    for view in _views(surfaces, call):
-        for hit in book.found(view.text, occasion=occasion, most=[MOST_REDACTED] * len(book.rules)):
-            hits += [Hit(hit.rule, *place) for place in view.places(hit.start, hit.end)]
-    return hits
-
-
-def _surfaces(call: ChatCall) -> list[Surface]:
-    return DIALECTS["/chat/completions"].surfaces(call.body)
-
-
-def _views(surfaces: Sequence[Surface], call: ChatCall) -> Iterator[View]:
-    messages = call.body["messages"]
-
-    def speaker(surface: Surface) -> Hashable:
-        """The user over several messages; anybody else message by message."""
-        if surface.message == BESIDE or surface.is_fixed or surface.path[2] != "content":
-            return None
-        role = messages[surface.message]["role"]
-        return role if role == "user" else (role, surface.message)
-
-    return views(surfaces, speaker)
-
-
-def _recorded(
-    hits: Sequence[Hit], surfaces: Sequence[Surface], left: Redacted, messages: Sequence[Mapping[str, Any]]
-) -> tuple[Hit, ...]:
+def _recorded(hits: Sequence[Hit], fields: Sequence[Field], left: Redacted, call: ChatCall) -> tuple[Hit, ...]:
     """The hits as the record has them: message, and the place in its text. Of a rule those in the latest messages."""
     room: dict[int, int] = {}
     kept: dict[Hit, None] = {}
     for hit in sorted(hits, key=lambda hit: (-hit.part, hit.start)):
         if room.setdefault(hit.rule.id, MAX_SPANS):
-            placed = _placed(hit, surfaces[hit.part], left, messages)
-            if placed not in kept:
+            field = fields[hit.part]
+            # What stands beside the messages counts as the latest.
+            message = field.message if field.message != BESIDE else len(call.messages) - 1
+            base = call.dialect.place(left.body, field)
+            found = placed(hit, left, message=message, base=base, direction="prompt")
+            if found not in kept:
                 room[hit.rule.id] -= 1
-                kept[placed] = None
+                kept[found] = None
     return tuple(sorted(kept, key=lambda hit: (hit.part, hit.start, hit.end)))
-
-
-def _placed(hit: Hit, surface: Surface, left: Redacted, messages: Sequence[Mapping[str, Any]]) -> Hit:
-    """What stands beside the messages counts as the latest; what the text does not show has a place of no length."""
-    if surface.message == BESIDE:
-        return Hit(hit.rule, len(messages) - 1, 0, 0)
-    base = None if surface.is_fixed else offset(messages[surface.message], surface.path[2:])
-    if base is None:
-        return Hit(hit.rule, surface.message, 0, 0)
-    cut = left.cuts.get(hit.part, ())
-    return Hit(hit.rule, surface.message, base + moved(hit.start, cut), base + moved(hit.end, cut, is_end=True))

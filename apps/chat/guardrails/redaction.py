@@ -6,54 +6,54 @@ What goes on from here, to a provider, a disk or a log, is made of the redacted 
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from apps.chat.guardrails.fields import Surface
+from apps.chat.dialects.fields import Field
 from apps.rules.cuts import Cut, cuts, redacted
 from apps.rules.rulebook import CompiledRule, Hit
 
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
-    """The body without what was found; what was cut out of which surface; and the rules that could not be applied.
+    """The body without what was found; what was cut out of which field; and the rules that could not be applied.
 
     Where one could not, nothing of the text is left: such a body is good for the record, and must not be sent.
     """
 
     body: dict[str, Any]
-    cuts: Mapping[int, Sequence[Cut]] = field(default_factory=dict)
+    cuts: Mapping[int, Sequence[Cut]]
     stuck: tuple[CompiledRule, ...] = ()
 
 
-def redact(body: dict[str, Any], surfaces: Sequence[Surface], hits: Sequence[Hit]) -> Redacted:
-    """Cut out the hits of rules that redact. The part of a hit is the number of its surface."""
-    by_surface: dict[int, list[Hit]] = defaultdict(list)
+def redact(body: dict[str, Any], fields: Sequence[Field], hits: Sequence[Hit]) -> Redacted:
+    """Cut out the hits of rules that redact. The part of a hit is the number of its field."""
+    by_field: dict[int, list[Hit]] = defaultdict(list)
     for hit in hits:
         if hit.rule.redacts:
-            by_surface[hit.part].append(hit)
-    if not by_surface:
-        return Redacted(body)
+            by_field[hit.part].append(hit)
+    if not by_field:
+        return Redacted(body, {})
     cut, stuck, changes = {}, {}, _Changes()
-    for number, found in by_surface.items():
-        surface = surfaces[number]
-        made = _fitting(surface, cuts(found))
+    for number, found in by_field.items():
+        field = fields[number]
+        made = _fitting(field, cuts(found))
         if made is None:
-            made = [Cut(0, len(surface.text), found[0].rule.replacement)]
+            made = [Cut(0, len(field.text), found[0].rule.replacement)]
             stuck.update({hit.rule.id: hit.rule for hit in found})
         cut[number] = made
-        changes.note(surface, redacted(surface.text, made))
+        changes.note(field, redacted(field.text, made))
     return Redacted(changes.made(body), cut, tuple(stuck.values()))
 
 
-def _fitting(surface: Surface, made: list[Cut]) -> list[Cut] | None:
-    """The cuts as they can be made in this surface; None if they would leave something else than it was."""
-    if surface.is_fixed:
+def _fitting(field: Field, made: list[Cut]) -> list[Cut] | None:
+    """The cuts as they can be made in this field; None if they would leave something else than it was."""
+    if field.is_fixed:
         return None
-    if not surface.is_json:
+    if not field.is_json:
         return made
     escaped = [Cut(one.start, one.end, json.dumps(one.replacement)[1:-1]) for one in made]
-    return escaped if _is_json(redacted(surface.text, escaped)) or not _is_json(surface.text) else None
+    return escaped if _is_json(redacted(field.text, escaped)) or not _is_json(field.text) else None
 
 
 def _is_json(text: str) -> bool:
@@ -70,15 +70,15 @@ class _Changes:
     def __init__(self) -> None:
         self._root: dict[str | int, Any] = {}
 
-    def note(self, surface: Surface, text: str) -> None:
+    def note(self, field: Field, text: str) -> None:
         node = self._root
-        for step in surface.path[:-1]:
+        for step in field.path[:-1]:
             node = node.setdefault(step, {})
             if not isinstance(node, dict):
                 return  # all that is beneath goes already
         # The name of a property has the path of its value, and both go.
-        if not isinstance(node.get(surface.path[-1]), _Renamed):
-            node[surface.path[-1]] = _Renamed(text) if surface.is_fixed else text
+        if not isinstance(node.get(field.path[-1]), _Renamed):
+            node[field.path[-1]] = _Renamed(text) if field.is_fixed else text
 
     def made(self, body: dict[str, Any]) -> dict[str, Any]:
         made: dict[str, Any] = _changed(body, self._root)

@@ -1,16 +1,15 @@
-"""Guarding: a course's rules at work on an answer, between the meter that reads it and the outlet that hands it on.
+"""A course's rules at work on an answer, between the reader of its bytes and the delivery to the client.
 
-A call whose course has no rules for answers has no guard, and its answer is neither delayed nor looked at. Of a
-stream, content, refusals and reasoning are held back as far as the rules that act need (`holding`); tool calls go
-whole, at the end of their choice, as no client can act on half of one; whatever else is text is looked at as it comes.
-Rules that only note what they find hold nothing back: they look at the whole text at the end.
+A call whose course has no rules for answers has no guard: its answer is neither delayed nor looked at. The texts of a
+stream are held back as far as the rules that act need (`holdback`); what no client can use in part, such as a tool
+call, goes out whole at the end of its choice; all else that is text is looked at as it comes. Rules that only take note
+hold nothing back: they look at the whole text at the end.
 """
 
 import contextlib
 import logging
-import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -18,69 +17,53 @@ from typing import Any, TypeVar
 import orjson
 
 from apps.chat.call import ChatCall
-from apps.chat.dialects.openai_chat.answer import BETWEEN_CHOICES, AnswerText, index_of
-from apps.chat.dialects.openai_chat.text import Path
+from apps.chat.dialects.protocol import AnswerEvent, Delta, Part
+from apps.chat.dialects.recorded import RecordedText
 from apps.chat.guardrails import workers
-from apps.chat.guardrails.answers import LABELS, Examined, answer_surfaces, examine
-from apps.chat.guardrails.holdback import Channel, Net, Released
+from apps.chat.guardrails.answers import AnswerRules, Examined
+from apps.chat.guardrails.findings import Findings
+from apps.chat.guardrails.holdback import HeldChoice, Released
 from apps.chat.guardrails.notices import AnswerBlocked
-from apps.common.sse import data_of, joined
-from apps.rules.engine import matcher
+from apps.common.sse import joined
 from apps.rules.engine.matcher import EngineFailed
-from apps.rules.rulebook import CompiledRule, Hit, Occasion, Rulebook
+from apps.rules.rulebook import Hit, Occasion, Rulebook
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-FLOWING = ("content", "refusal", "reasoning_content", "reasoning")
-_CALLS = ("tool_calls", "function_call")
-TRAIL = 512  # characters of what was looked at as it came, in which a match may have begun
-_ENDS = re.compile(rb'"finish_reason"\s*:\s*"')
-_FRAME = LABELS | {"created"}
-_ACTIONS = ("block", "redact")
-_Channels = defaultdict[tuple[int, str], Channel]
-
-
-class _Pieces(list[str]):
-    """A text that comes piece by piece, so that its length costs nothing until it is put together."""
 
 
 def guard_of(call: ChatCall, book: Rulebook | None, *, occasion: Occasion) -> "Guard | None":
     """The guard of a call's answer, if any rule looks at it on this occasion."""
     if book is None or not book.answering:
         return None
-    rules = [rule for position in book.answering if occasion.concerns(rule := book.rules[position])]
-    return Guard(call, book, occasion, rules) if rules else None
+    rules = AnswerRules.of(call, book, occasion)
+    return Guard(call, rules) if rules is not None else None
 
 
 class Guard:
-    """One answer under guard: bytes of whole events in, and what may go out. `heard` is what is recorded of it."""
+    """One answer under guard: bytes of whole events in, and what may go out."""
 
-    def __init__(self, call: ChatCall, book: Rulebook, occasion: Occasion, rules: list[CompiledRule]) -> None:
-        self._call, self._book, self._occasion = call, book, occasion
-        acting = [rule for rule in rules if rule.acts and rule.action in _ACTIONS]
-        self._notes = len(acting) < len(rules)
-        widths = [matcher.width(rule.pattern) for rule in acting]
-        width = None if None in widths else max((w for w in widths if w is not None), default=0)
-        self._acts = bool(acting)
-        self._net = Net(book=book, occasion=occasion, width=width, call=call.id)
-        self._channels: _Channels = defaultdict(lambda: Channel(self._net))
-        self._whole: defaultdict[tuple[int, str], list[str]] = defaultdict(list)  # for rules that only take note
-        self._calls: defaultdict[int, dict[int, dict[str, Any]]] = defaultdict(dict)
-        self._trails: defaultdict[tuple[int, Path], str] = defaultdict(str)
-        self._frame: dict[str, Any] = {}
-        self._late: list[bytes] = []
-        self._found: list[Hit] = []  # by choice, in the text of that choice
+    def __init__(self, call: ChatCall, rules: AnswerRules) -> None:
+        self._call, self._rules = call, rules
+        self._dialect = call.dialect
+        self._editor = call.dialect.stream_editor()
+        self._held: defaultdict[int, HeldChoice] = defaultdict(lambda: HeldChoice(rules))
+        self._late: list[bytes] = []  # events that wait for the text before them
+        self._findings = Findings(call.dialect)
         self._is_away = False
-        self.heard = AnswerText()
 
     # For the pump
 
+    @property
+    def recorded(self) -> RecordedText:
+        """The answer without what rules take out of it."""
+        return self._findings.recorded
+
     async def feed(self, block: bytes) -> bytes:
         """Take whole events; give back what of them may go. Raises AnswerBlocked, RulesUnavailable."""
-        ends = _ENDS.search(block) is not None
-        return await self._run(partial(self._feed, block), size=len(block) + (self._pending if ends else 0))
+        pending = self._pending if self._editor.may_end(block) else 0
+        return await self._run(partial(self._feed, block), size=len(block) + pending)
 
     async def end(self) -> bytes:
         """The stream is over: what was still held. Raises AnswerBlocked, RulesUnavailable."""
@@ -88,7 +71,7 @@ class Guard:
 
     async def whole(self, body: bytes) -> bytes:
         """A plain answer as it may go out. Raises AnswerBlocked, RulesUnavailable."""
-        return await self._run(partial(self._examine_whole, body), size=len(body))
+        return await self._run(partial(self._whole, body), size=len(body))
 
     async def give_up(self) -> None:
         """Nothing goes out any more: record what is left, without what rules take out of it."""
@@ -98,25 +81,12 @@ class Guard:
 
     def hits(self) -> tuple[Hit, ...]:
         """What was found, placed in the recorded text; its part is the position behind the last message."""
-        starts, place = {}, 0
-        for choice in sorted(self.heard.texts):
-            starts[choice] = place
-            place += sum(map(len, self.heard.texts[choice])) + len(BETWEEN_CHOICES)
-        room = dict.fromkeys((hit.rule.id for hit in self._found), matcher.MAX_SPANS)
-        kept = []
-        for hit in dict.fromkeys(self._found):
-            if room[hit.rule.id]:
-                room[hit.rule.id] -= 1
-                base = starts.get(hit.part, 0)
-                part = len(self._call.messages)
-                kept.append(replace(hit, part=part, start=base + hit.start, end=base + hit.end))
-        return tuple(kept)
+        return self._findings.hits(part=len(self._call.messages))
 
     @property
     def _pending(self) -> int:
-        """How much text is still to be looked at."""
-        held = sum(channel.size for channel in self._channels.values())
-        return held + _length(list(self._whole.values())) + _length(self._calls)
+        """The characters that are still to be looked at."""
+        return sum(held.size for held in self._held.values())
 
     async def _run(self, work: Callable[[], T], *, size: int) -> T:
         """A course that would rather go unchecked has no deadline here: an answer that was begun is to be ended."""
@@ -124,9 +94,8 @@ class Guard:
             if size <= workers.SHORT:
                 return work()
             self._is_away = True  # if nobody hears of the outcome, the thread may still be at work on all this
-            done = await workers.in_thread(
-                partial(_outcome, work), deadline=None if self._book.lets_pass else workers.deadline_of(size)
-            )
+            deadline = None if self._rules.book.lets_pass else workers.deadline_of(size)
+            done = await workers.in_thread(partial(_outcome, work), deadline=deadline)
             self._is_away = False
             return done()
         except (EngineFailed, TimeoutError) as error:
@@ -136,191 +105,106 @@ class Guard:
 
     def _feed(self, block: bytes) -> bytes:
         out: list[bytes] = []
-        for event in block.removesuffix(b"\n\n").split(b"\n\n"):
-            data = data_of(event)
-            if data is None:
-                out.append(event)
-            else:
-                out += self._event(event, orjson.loads(data))
+        for raw in block.removesuffix(b"\n\n").split(b"\n\n"):
+            event = self._editor.taken(raw)
+            out += [raw] if event is None else self._event(event)
         return joined(out)
 
-    def _event(self, event: bytes, payload: dict[str, Any]) -> list[bytes]:
-        choices = payload.get("choices") or []
-        beside = {key: value for key, value in payload.items() if key not in ("choices", "usage")}
-        self._frame = {key: beside[key] for key in ("id", "object", "created", "model") if key in beside}
-        beside = self._atoms(-1, beside)
-        if not choices:
-            made = orjson.dumps({**beside, **{key: payload[key] for key in ("choices", "usage") if key in payload}})
-            if next(self._open(), None) is None:
-                return [b"data: " + made]
-            self._late.append(b"data: " + made)
-            return []
+    def _event(self, event: AnswerEvent) -> list[bytes]:
         before: list[bytes] = []
-        kept = [left for choice in choices if (left := self._choice(choice, before)) is not None]
-        if kept or payload.get("usage") or not beside.keys() <= _FRAME:
-            before.append(_event_of({**payload, **beside, "choices": kept}))
-        return before
+        left = [self._part(part, before) for part in event.parts]
+        made = event.rebuilt(left)
+        if made is None:
+            return before
+        if event.waits and any(held.is_open for held in self._held.values()):
+            self._late.append(made)
+            return before
+        return [*before, made]
 
-    def _choice(self, choice: dict[str, Any], before: list[bytes]) -> dict[str, Any] | None:
-        """What of a choice goes out with its event, if anything; what is to go before it is added to `before`."""
-        index, delta = index_of(choice), choice.get("delta") or {}
-        rest = {key: value for key, value in delta.items() if key not in (*FLOWING, *_CALLS)}
-        odd = {key: value for key, value in delta.items() if key in FLOWING and not isinstance(value, str | None)}
-        made: dict[str, Any] = self._atoms(index, rest | odd)
-        given = False
-        for key in FLOWING:
-            text = delta.get(key)
-            if isinstance(text, str) and text:
-                given = True
-                if released := self._flow(index, key, text):
-                    made[key] = released
-            elif key in delta and key not in odd:
-                made[key] = text
-        self._take_calls(index, delta)
-        is_end = bool(choice.get("finish_reason"))
-        if is_end:
-            if any(isinstance(made.get(key), str) and made[key] for key in FLOWING):
-                before.append(self._synthetic(index, {key: made.pop(key) for key in FLOWING if made.get(key)}))
-            before += self._finish(index)
-        others = {key: value for key, value in choice.items() if key not in ("delta", "logprobs")}
-        others = {**others, **self._atoms(index, {k: v for k, v in others.items() if k not in ("index",)})}
-        if (given or any(key in delta for key in _CALLS)) and not made and not is_end:
-            return None
-        if "logprobs" in choice:
-            others["logprobs"] = None
-        return {**others, "delta": made} if "delta" in choice else others
+    def _part(self, part: Part, before: list[bytes]) -> Part:
+        """What of a part goes out with its event; what is to go before that is added to `before`."""
+        held = self._held[part.choice]
+        taken = [replace(delta, text=self._released(delta, held.take(delta))) for delta in part.deltas]
+        released = [delta for delta in taken if delta.text]
+        for key, piece in part.pieces:
+            held.gather(key, piece)
+        if part.is_end:
+            if released:
+                texts = {delta.channel: delta.text for delta in released}
+                before.append(self._editor.text_event(part.choice, texts))
+            before += self._finish(part.choice)
+            released = []
+        return replace(part, deltas=released, pieces=(), rest=self._looked_at(part))
 
-    def _flow(self, index: int, key: str, text: str) -> str:
-        if self._notes:
-            self._whole[index, key].append(text)
-        if not self._acts:
-            self.heard.note(index, {key: text})
-            return text
-        channel = self._channels[index, key]
-        channel.add(text)
-        return self._released(index, key, channel.release())
-
-    def _released(self, index: int, key: str, released: Released) -> str:
-        base = sum(map(len, self.heard.texts[index])) if released.hits else 0
-        self._found += [replace(hit, part=index, start=base + hit.start, end=base + hit.end) for hit in released.hits]
-        if released.text:
-            self.heard.note(index, {key: released.text})
+    def _released(self, delta: Delta, released: Released) -> str:
+        self._findings.add_released(delta, released)
         if released.block is not None:
             raise AnswerBlocked(released.block)
         return released.text
 
-    def _take_calls(self, index: int, delta: dict[str, Any]) -> None:
-        for call in delta.get("tool_calls") or ():
-            number = call.get("index")
-            _add(self._calls[index].setdefault(number if isinstance(number, int) else 0, {}), call)
-        if isinstance(function := delta.get("function_call"), dict):
-            _add(self._calls[index].setdefault(-1, {}), function)
+    def _looked_at(self, part: Part) -> Any:
+        """The rest of a part. A match that began in an earlier event can no longer be taken back."""
+        fields = self._dialect.answer_fields(part.rest)
+        if not fields:
+            return part.rest
+        for field in fields:
+            if (hit := self._held[part.choice].crossing(field)) is not None:
+                raise AnswerBlocked(hit.rule)
+        examined = self._rules.examine(dict(part.rest), fields)
+        self._findings.add_rest(part.choice, examined)
+        return _passed(examined)
 
-    def _finish(self, index: int) -> Iterator[bytes]:
+    def _finish(self, choice: int) -> Iterator[bytes]:
         """Everything of a choice that was held, as events of its own."""
-        for key in FLOWING:
-            if (index, key) in self._channels:
-                channel = self._channels[index, key]
-                if text := self._released(index, key, channel.release(final=True)):
-                    yield self._synthetic(index, {key: text})
-            if whole := self._whole.pop((index, key), None):
-                self._note(index, "".join(whole))
-        calls = self._calls[index]
-        while calls:
-            number = min(calls)
-            yield self._synthetic(index, self._called(index, number, _put_together(calls.pop(number))))
-
-    def _called(self, index: int, number: int, call: dict[str, Any]) -> dict[str, Any]:
-        delta = {"function_call": call} if number < 0 else {"tool_calls": [{"index": number, **call}]}
-        examined = self._examined({"choices": [{"message": delta}]}, index=index)
-        left: dict[str, Any] = examined.value["choices"][0]["message"]
-        self.heard.note(index, left)
-        if examined.block is not None:
-            raise AnswerBlocked(examined.block)
-        return left
-
-    def _examined(self, value: dict[str, Any], *, index: int) -> Examined:
-        try:
-            examined = examine(value, self._book, self._occasion)
-        except EngineFailed as error:
-            if not self._book.lets_pass:
-                raise
-            workers.let_pass(self._call.id, error)
-            return Examined(value=value)
-        base = sum(map(len, self.heard.texts[index])) if examined.hits and index >= 0 else 0
-        self._found += [replace(hit, part=index, start=base + hit.start, end=base + hit.end) for hit in examined.hits]
-        return examined
-
-    def _atoms(self, index: int, value: dict[str, Any]) -> dict[str, Any]:
-        """What is looked at as it comes. A match that began in an earlier event can no longer be taken back."""
-        surfaces = list(answer_surfaces(value, (), index))
-        if not surfaces:
-            return value
-        for surface in surfaces:
-            before = self._trails[index, surface.path]
-            self._check_trail(before, surface.text)
-            self._trails[index, surface.path] = (before + surface.text)[-TRAIL:]
-        examined = self._examined({"beside": value}, index=index)
-        if examined.block is not None:
-            raise AnswerBlocked(examined.block)
-        made: dict[str, Any] = examined.value["beside"]
-        return made
-
-    def _check_trail(self, before: str, text: str) -> None:
-        crossing = [hit for hit in self._net.hits(before + text) if hit.start < len(before) < hit.end] if before else []
-        if crossing:
-            raise AnswerBlocked(crossing[0].rule)
-
-    def _synthetic(self, index: int, delta: dict[str, Any]) -> bytes:
-        return _event_of({**self._frame, "choices": [{"index": index, "delta": delta, "finish_reason": None}]})
-
-    def _open(self) -> Iterator[int]:
-        """The choices of which something is still held."""
-        held = {index for (index, _), channel in self._channels.items() if channel.size}
-        calling = {index for index, calls in self._calls.items() if calls}
-        yield from sorted(held | calling | {index for index, _ in self._whole})
+        held = self._held[choice]
+        for channel in self._editor.channels:
+            if text := self._released(Delta(choice, channel, ""), held.release(channel)):
+                yield self._editor.text_event(choice, {channel: text})
+            if noted := held.pop_noted(channel):
+                self._findings.add_notes(choice, self._rules.notes_in(noted))
+        while (gathered := held.pop_whole()) is not None:
+            examined = self._examined(self._editor.whole(choice, *gathered))
+            self._findings.add_whole(choice, examined)
+            yield self._editor.whole_event(_passed(examined))
 
     def _end(self) -> bytes:
-        out = [event for index in list(self._open()) for event in self._finish(index)]
+        out = [event for choice in self._open() for event in self._finish(choice)]
         late, self._late = self._late, []
         return joined([*out, *late])
 
+    def _open(self) -> list[int]:
+        return sorted(choice for choice, held in self._held.items() if held.is_open)
+
     def _record_all(self) -> None:
-        for index in list(self._open()):
-            self._record_rest(index)
+        """As `_end`, for the record alone: a rule that blocks has nothing to stop any more."""
+        for choice in self._open():
+            while self._held[choice].is_open:
+                try:
+                    for _ in self._finish(choice):
+                        pass
+                except AnswerBlocked:
+                    continue
+                except Exception:  # whatever it is, the call must still be settled
+                    logger.exception("What was held of call %s is not recorded, as it was not checked", self._call.id)
+                    break
 
-    def _record_rest(self, index: int) -> None:
-        """As `_finish`, for the record alone: a rule that blocks has nothing to stop any more."""
-        try:
-            for _ in self._finish(index):
-                pass
-        except AnswerBlocked:
-            self._record_rest(index)
-        except Exception:  # whatever it is, the call must still be settled
-            logger.exception("What was held of the answer of call %s is not recorded: not checked", self._call.id)
-
-    def _note(self, index: int, text: str) -> None:
-        """Let the rules that only take note look at a whole text."""
-        most = [matcher.MAX_SPANS] * len(self._book.rules)
-        try:
-            for hit in self._book.found(text, occasion=self._occasion, most=most):
-                if not (hit.rule.acts and hit.rule.action in _ACTIONS):
-                    self._found.append(replace(hit, part=index, direction="answer"))
-        except EngineFailed:
-            logger.error("The answer of call %s was not looked at by rules that only take note", self._call.id)
+    def _examined(self, answer: dict[str, Any]) -> Examined:
+        return self._rules.examine(answer, self._dialect.answer_fields(answer))
 
     # Plain answers
 
-    def _examine_whole(self, body: bytes) -> bytes:
-        payload = orjson.loads(body)
-        examined = self._examined(payload, index=-1)
-        positions = {n: index_of(choice) for n, choice in enumerate(payload["choices"])}
-        self._found = [replace(hit, part=positions.get(hit.part, 0)) for hit in examined.hits]
-        for choice in examined.value["choices"]:
-            self.heard.note(index_of(choice), choice["message"])
-        if examined.block is not None:
-            raise AnswerBlocked(examined.block)
-        return body if examined.value is payload else orjson.dumps(examined.value)
+    def _whole(self, body: bytes) -> bytes:
+        answer = orjson.loads(body)
+        examined = self._examined(answer)
+        self._findings.add_answer(examined)
+        made = _passed(examined)
+        return body if made is answer else orjson.dumps(made)
+
+
+def _passed(examined: Examined) -> dict[str, Any]:
+    if examined.block is not None:
+        raise AnswerBlocked(examined.block)
+    return examined.value
 
 
 def _outcome(work: Callable[[], T]) -> Callable[[], T]:
@@ -334,36 +218,3 @@ def _outcome(work: Callable[[], T]) -> Callable[[], T]:
 
 def _raise(error: Exception) -> Any:
     raise error
-
-
-def _add(held: dict[str, Any], piece: Mapping[str, Any]) -> None:
-    """Put a piece of a tool call to what there is of it: texts go on, everything else is as it was said last."""
-    for key, value in piece.items():
-        if isinstance(value, dict):
-            if not isinstance(held.get(key), dict):
-                held[key] = {}
-            _add(held[key], value)
-        elif isinstance(value, str) and key in ("name", "arguments", "input"):
-            if not isinstance(held.get(key), _Pieces):
-                held[key] = _Pieces()
-            held[key].append(value)
-        elif value is not None or key not in held:
-            held[key] = value
-
-
-def _put_together(held: Any) -> Any:
-    """A tool call as it would have come in one piece."""
-    if isinstance(held, _Pieces):
-        return "".join(held)
-    return {key: _put_together(value) for key, value in held.items()} if isinstance(held, dict) else held
-
-
-def _length(value: Any) -> int:
-    """Of all texts within a value."""
-    if isinstance(value, dict):
-        return sum(map(_length, value.values()))
-    return sum(map(_length, value)) if isinstance(value, list) else len(value) if isinstance(value, str) else 0
-
-
-def _event_of(payload: Mapping[str, Any]) -> bytes:
-    return b"data: " + orjson.dumps(payload)

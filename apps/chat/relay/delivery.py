@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from apps.chat.dialects.openai_chat.answer import DONE
+from apps.chat.dialects.protocol import Dialect
 from apps.chat.idempotency.keys import ANSWER_BYTES
 from apps.chat.idempotency.recent import ReplayBudget
 from apps.chat.relay.head import AnswerHead
@@ -92,8 +92,8 @@ class Delivery:
     What it keeps is bounded on its own and in that room, and given back at its end.
     """
 
-    def __init__(self, *, request_id: str, room: ReplayBudget | None = None) -> None:
-        self._request_id = request_id
+    def __init__(self, *, request_id: str, dialect: Dialect, room: ReplayBudget | None = None) -> None:
+        self._request_id, self._dialect = request_id, dialect
         self._head: asyncio.Future[AnswerHead] = asyncio.get_running_loop().create_future()
         self._is_abandoned = self._is_stalled = False
         self._room = room
@@ -185,7 +185,7 @@ class Delivery:
             return
         if self._is_abandoned or self._head.result().body is not None:
             return
-        last = DONE if failure is None else self._event(failure)
+        last = self._dialect.end_mark if failure is None else self._event(failure)
         if not self._is_stalled and await self.reader.put_last(last):
             self.reader.end()
             return
@@ -193,4 +193,4 @@ class Delivery:
         self.reader.dismiss(self._event(ClientStalled(charged=charged)))
 
     def _event(self, failure: GatewayError) -> bytes:
-        return b"data: " + failure.json(request_id=self._request_id) + b"\n\n"
+        return self._dialect.error_event(failure, request_id=self._request_id)

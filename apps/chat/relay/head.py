@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from apps.chat.accounting.reservations import Reservation
 from apps.chat.call import Accepted
-from apps.chat.dialects.openai_chat.answer import DONE
 from apps.chat.guardrails import notices
 from apps.chat.idempotency.keys import ANSWER_BYTES
 from apps.chat.idempotency.stored_answers import StoredAnswer
@@ -23,10 +22,10 @@ class AnswerHead:
     body: bytes | None
 
 
-def answer_of(head: AnswerHead, *, call: str, events: bytes | None) -> StoredAnswer | None:
+def answer_of(head: AnswerHead, *, call: str, events: bytes | None, end_mark: bytes) -> StoredAnswer | None:
     """What can be kept of an answer that ended well: nothing of one that is too long. `events` are a stream's."""
     is_stream = head.body is None
-    content = head.body if not is_stream else events + DONE if events is not None else None
+    content = head.body if not is_stream else events + end_mark if events is not None else None
     if content is None or len(content) > ANSWER_BYTES:
         return None
     return StoredAnswer(call=call, is_stream=is_stream, headers=headers_of(head), content=content)

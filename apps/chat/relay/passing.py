@@ -1,6 +1,6 @@
 """Passing an answer on: what the provider sends is metered, looked at by rules, and delivered."""
 
-from apps.chat.dialects.openai_chat.answer import PlainMeter, StreamMeter
+from apps.chat.dialects.protocol import AnswerReader
 from apps.chat.guardrails.streams import Guard
 from apps.chat.relay.delivery import Delivery
 from apps.chat.relay.stopping import Stopping
@@ -10,7 +10,7 @@ from apps.providers.adapters import Upstream, UpstreamBroken
 async def pass_on(
     upstream: Upstream,
     *,
-    meter: PlainMeter | StreamMeter,
+    meter: AnswerReader,
     guard: Guard | None,
     delivery: Delivery,
     stopping: Stopping,
@@ -28,7 +28,7 @@ async def pass_on(
             if error.kept:  # it is charged, so it is delivered
                 await delivery.put(await _guarded(error.kept, guard))
             raise
-        if meter.text_bytes > most_text:
+        if meter.recorded.text_bytes > most_text:
             raise UpstreamBroken(f"The answer is longer than {most_text} bytes, far beyond its output cap.")
         if block := await _guarded(block, guard):
             await delivery.put(block)

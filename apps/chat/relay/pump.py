@@ -18,7 +18,6 @@ from apps.chat.accounting.books import Books
 from apps.chat.accounting.charges import Ending, most_text
 from apps.chat.accounting.reservations import Reservation
 from apps.chat.call import ChatCall
-from apps.chat.dialects.openai_chat.answer import PlainMeter, StreamMeter
 from apps.chat.guardrails.streams import Guard
 from apps.chat.idempotency import stored_answers
 from apps.chat.idempotency.keys import ONCE, Repeatable
@@ -64,11 +63,12 @@ class Pump:
         self.id, self.repeatable = call.id, repeatable
         self._adapters, self._live, self._recent = adapters, live, recent
         self._on_reserved, self._on_end = on_reserved, on_end
-        self._meter = StreamMeter(wants_usage=call.wants_usage) if call.is_stream else PlainMeter()
+        dialect = call.dialect
+        self._meter = dialect.stream_reader(wants_usage=call.wants_usage) if call.is_stream else dialect.plain_reader()
         self._guard, self._cleared = guard, b""
-        recorded = guard.heard if guard else self._meter
+        recorded = guard.recorded if guard else self._meter.recorded
         self._account = CallAccount(call, verdict, books=books, meter=self._meter, recorded=recorded, now=now)
-        self.delivery = Delivery(request_id=call.id, room=recent.budget if repeatable else None)
+        self.delivery = Delivery(request_id=call.id, dialect=dialect, room=recent.budget if repeatable else None)
         self.stopping = Stopping()
         self._was_tried = self._has_failed = False
         self._charged = 0
@@ -148,8 +148,8 @@ class Pump:
     async def _clear(self, guard: Guard, failure: GatewayError | None) -> GatewayError | None:
         """Let go what rules let go at the end, and record the rest. The failure that there is then."""
         try:
-            if failure is None and isinstance(self._meter, PlainMeter):
-                self._cleared = await guard.whole(self._meter.body())
+            if failure is None and (body := self._meter.body()) is not None:
+                self._cleared = await guard.whole(body)
             elif failure is None or failure.code == INTERRUPTED:
                 await self.delivery.put_last(await guard.end())
         except GatewayError as error:
@@ -172,7 +172,7 @@ class Pump:
             kept=await stored_answers.claim_end(self.repeatable.claim, answer, call=self.id, is_kept=failure is None),
         )
         self._charged = settled.charged
-        if failure is None and isinstance(self._meter, PlainMeter):
+        if failure is None and not self._account.call.is_stream:
             self._begin(settled.balances)
 
     def _ending(self, failure: GatewayError | None) -> Ending:
@@ -189,11 +189,12 @@ class Pump:
     def _head(self, balances: tuple[Balance, ...]) -> AnswerHead:
         accepted, reservation = self._account.accepted, self._account.reservation
         assert accepted is not None and reservation is not None  # noqa: S101  # only then it begins
-        body = self._cleared or self._meter.body() if isinstance(self._meter, PlainMeter) else None
+        body = self._cleared or self._meter.body()
         return AnswerHead(accepted, reservation, self._account.verdict, balances, body)
 
     def _answer(self) -> StoredAnswer | None:
-        return head.answer_of(self._head(()), call=self.id, events=self.delivery.kept)
+        mark = self._account.call.dialect.end_mark
+        return head.answer_of(self._head(()), call=self.id, events=self.delivery.kept, end_mark=mark)
 
     # When the client leaves, and when it comes back
 

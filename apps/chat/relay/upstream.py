@@ -5,7 +5,6 @@ import random
 from collections.abc import Mapping
 
 from apps.chat.call import Accepted, ChatCall
-from apps.chat.dialects.openai_chat.request import outgoing_body
 from apps.common.errors import GatewayError, InvalidRequest, UpstreamFailed
 from apps.providers.adapters import ELSEWHERE, Adapter, Outgoing, UpstreamRefused
 from apps.providers.routing import plan
@@ -20,7 +19,14 @@ async def open_first(
     """Try the candidates in order. Raises InvalidRequest if the request is at fault, or UpstreamFailed."""
     refused: list[UpstreamRefused] = []
     for candidate in plan(call.route, rng=_rng):
-        body = outgoing_body(call, candidate, output=output, guidance=guidance)
+        body = call.dialect.upstream_body(
+            call.body,
+            model=candidate.target.upstream_model,
+            output=output,
+            output_cap=candidate.target.output_cap,
+            is_stream=call.is_stream,
+            guidance=guidance,
+        )
         outgoing = Outgoing(body=body, is_stream=call.is_stream, request_id=call.id, trace=call.trace)
         try:
             upstream = await adapters[candidate.target.adapter].open(candidate, outgoing)

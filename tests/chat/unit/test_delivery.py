@@ -8,6 +8,7 @@ import pytest
 
 from apps.chat.accounting.reservations import Reservation
 from apps.chat.call import Accepted
+from apps.chat.dialects.openai_chat import OPENAI_CHAT
 from apps.chat.dialects.openai_chat.answer import DONE
 from apps.chat.idempotency.keys import ANSWER_BYTES
 from apps.chat.idempotency.recent import ReplayBudget
@@ -36,7 +37,7 @@ def a_head(body: bytes | None = None) -> AnswerHead:
 
 @pytest.fixture
 async def outlet() -> Delivery:
-    return Delivery(request_id="r")
+    return Delivery(request_id="r", dialect=OPENAI_CHAT)
 
 
 @pytest.fixture
@@ -252,7 +253,7 @@ async def test_nor_what_was_held_until_the_end(begun: Delivery) -> None:
 @pytest.fixture
 async def kept() -> Delivery:
     """A stream whose blocks are kept, and whose answer has begun."""
-    outlet = Delivery(request_id="r", room=ReplayBudget())
+    outlet = Delivery(request_id="r", dialect=OPENAI_CHAT, room=ReplayBudget())
     outlet.begin(a_head())
     return outlet
 
@@ -306,7 +307,7 @@ async def test_no_more_is_kept_than_a_bound(kept: Delivery) -> None:
 
 async def test_all_together_keep_no_more_than_there_is_room_for() -> None:
     room = ReplayBudget(most=10)
-    first, second = (Delivery(request_id="r", room=room) for _ in range(2))
+    first, second = (Delivery(request_id="r", dialect=OPENAI_CHAT, room=room) for _ in range(2))
 
     await first.put(b"x" * 6)
     await second.put(b"x" * 4)
@@ -319,7 +320,7 @@ async def test_all_together_keep_no_more_than_there_is_room_for() -> None:
 
 async def test_at_its_end_an_answer_gives_its_room_back() -> None:
     room = ReplayBudget(most=10)
-    outlet = Delivery(request_id="r", room=room)
+    outlet = Delivery(request_id="r", dialect=OPENAI_CHAT, room=room)
     outlet.begin(a_head())
     await outlet.put(b"1")
 

@@ -8,17 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.chat.guardrails.derived import View, views
-from apps.chat.guardrails.fields import Surface
+from apps.chat.dialects.fields import Field
+from apps.chat.guardrails.derived import DerivedText, derived
 
 
-def joined(*texts: str) -> list[View]:
-    surfaces = [Surface(0, ("messages", 0, "content", n, "text"), text) for n, text in enumerate(texts)]
-    return list(views(surfaces, lambda surface: "user"))
+def joined(*texts: str) -> list[DerivedText]:
+    return list(
+        derived([Field(0, ("messages", 0, "content", n, "text"), text, "user") for n, text in enumerate(texts)])
+    )
 
 
-def decoded(text: str) -> View:
-    (view,) = views([Surface(0, ("arguments",), text, is_json=True)], lambda surface: None)
+def decoded(text: str) -> DerivedText:
+    (view,) = derived([Field(0, ("arguments",), text, is_json=True)])
     return view
 
 
@@ -40,9 +41,9 @@ def test_a_match_may_cross_several_texts() -> None:
 
 def test_another_speaker_ends_the_text() -> None:
     speakers: dict[str, Hashable] = {"a": 1, "b": 2, "c": 2, "d": None, "e": 2, "f": 3}
-    surfaces = [Surface(0, (text,), text) for text in speakers]
+    fields = [Field(0, (text,), text, speaker) for text, speaker in speakers.items()]
 
-    assert [view.text for view in views(surfaces, lambda surface: speakers[surface.text])] == ["bce", "b c e"]
+    assert [view.text for view in derived(fields)] == ["bce", "b c e"]
 
 
 @pytest.mark.parametrize(

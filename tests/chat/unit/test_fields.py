@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from apps.chat.guardrails.fields import BESIDE, chat_surfaces, kind_of
+from apps.chat.dialects.fields import BESIDE
+from apps.chat.dialects.openai_chat.fields import request_fields
+from tests.chat.paths import kind_of
 
 PICTURE = f"data:image/png;base64,{b64encode(bytes(range(200))).decode()}"
 TEXT_FILE = f"data:text/plain;base64,{b64encode(b'my words').decode()}"
@@ -14,7 +16,7 @@ TEXT_FILE = f"data:text/plain;base64,{b64encode(b'my words').decode()}"
 
 def found(**fields: Any) -> dict[str, str]:
     body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], **fields}
-    return {kind_of(surface.path): surface.text for surface in chat_surfaces(body)}
+    return {kind_of(surface.path): surface.text for surface in request_fields(body)}
 
 
 def in_message(**fields: Any) -> dict[str, str]:
@@ -22,7 +24,7 @@ def in_message(**fields: Any) -> dict[str, str]:
 
 
 def test_a_plain_request_has_one() -> None:
-    (surface,) = chat_surfaces({"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hi"}]})
+    (surface,) = request_fields({"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hi"}]})
 
     assert (surface.message, surface.path, surface.text) == (0, ("messages", 0, "content"), "Hi")
 
@@ -30,7 +32,7 @@ def test_a_plain_request_has_one() -> None:
 def test_those_of_later_messages_come_later_and_those_beside_first() -> None:
     messages = [{"role": "user", "content": "a", "name": "b"}, {"role": "user", "content": "c"}]
 
-    surfaces = chat_surfaces({"messages": messages, "user": "u", "model": "m"})
+    surfaces = request_fields({"messages": messages, "user": "u", "model": "m"})
 
     assert [surface.message for surface in surfaces] == [BESIDE, 0, 0, 1]
 
@@ -103,11 +105,11 @@ def test_names_and_attached_files_cannot_be_changed() -> None:
     part = {"type": "file", "file": {"file_data": TEXT_FILE}}
     body = {"messages": [{"role": "user", "content": [part]}], "my_field": 1}
 
-    assert all(surface.is_fixed for surface in chat_surfaces(body))
+    assert all(surface.is_fixed for surface in request_fields(body))
 
 
 def test_arguments_are_read_as_json() -> None:
     call = {"id": "a", "function": {"name": "f", "arguments": json.dumps({"a": "b"})}}
-    surfaces = chat_surfaces({"messages": [{"role": "assistant", "tool_calls": [call]}]})
+    surfaces = request_fields({"messages": [{"role": "assistant", "tool_calls": [call]}]})
 
     assert {surface.text for surface in surfaces if surface.is_json} == {'{"a": "b"}'}

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.chat.dialects.openai_chat.answer import StreamMeter
+from apps.chat.dialects.openai_chat.answer import StreamReader
 from apps.chat.guardrails.holdback import MARGIN
 from apps.chat.guardrails.notices import AnswerBlocked
 from apps.chat.guardrails.streams import Guard, guard_of
@@ -76,7 +76,7 @@ class Client:
 
 def run(made: Guard, chunks: list[bytes]) -> Client:
     """Feed chunks of a stream, cut anywhere, through a meter and the guard."""
-    client, meter = Client(), StreamMeter(wants_usage=True)
+    client, meter = Client(), StreamReader(wants_usage=True)
 
     async def feed() -> None:
         for chunk in chunks:
@@ -160,7 +160,7 @@ def test_tool_arguments_are_redacted_whole(text: str, cuts: list[int], escapes: 
 @given(before=PIECES.filter(lambda text: not re.search(r"EXAM-[0-9]{4}", text + "EXAM-")), cuts=CUTS, padding=CUTS)
 def test_a_blocked_answer_ends_before_the_match(before: str, cuts: list[int], padding: list[int]) -> None:
     events = [event({"content": piece}) for piece in texts_cut(f"{before}{NEEDLE} and more", cuts)]
-    made, client, meter = guard(BLOCK), Client(), StreamMeter(wants_usage=False)
+    made, client, meter = guard(BLOCK), Client(), StreamReader(wants_usage=False)
 
     async def feed() -> None:
         for chunk in stream(*events, END):
@@ -247,7 +247,7 @@ def test_rules_that_only_take_note_find_what_is_cut() -> None:
 
     (hit,) = made.hits()
     assert client.texts[0, "content"] == "See EXAM-1234."
-    assert (hit.direction, made.heard.text()[hit.start : hit.end]) == ("answer", NEEDLE)
+    assert (hit.direction, made.recorded.text()[hit.start : hit.end]) == ("answer", NEEDLE)
 
 
 def test_the_end_waits_for_the_text() -> None:
@@ -377,8 +377,8 @@ def test_what_is_recorded_of_a_stopped_answer_is_all_of_it() -> None:
     asyncio.run(made.give_up())
 
     (hit,) = made.hits()
-    assert made.heard.text() == f"So it is {NEEDLE}, asHm."
-    assert made.heard.text()[hit.start : hit.end] == NEEDLE
+    assert made.recorded.text() == f"So it is {NEEDLE}, asHm."
+    assert made.recorded.text()[hit.start : hit.end] == NEEDLE
 
 
 def test_of_a_stopped_answer_what_other_rules_redact_is_not_recorded() -> None:
@@ -388,8 +388,8 @@ def test_of_a_stopped_answer_what_other_rules_redact_is_not_recorded() -> None:
         run(made, stream(event({"content": f"{NEEDLE} is never told"}), event({"refusal": NEEDLE}), END))
     asyncio.run(made.give_up())
 
-    assert NEEDLE not in made.heard.text()
-    assert made.heard.text() == "[code] is never told[code]"
+    assert NEEDLE not in made.recorded.text()
+    assert made.recorded.text() == "[code] is never told[code]"
 
 
 def test_a_redacted_place_is_where_its_replacement_is() -> None:
@@ -397,7 +397,7 @@ def test_a_redacted_place_is_where_its_replacement_is() -> None:
 
     run(made, stream(*(event({"content": letter}) for letter in f"One {NEEDLE}, two {NEEDLE}."), END))
 
-    assert [made.heard.text()[hit.start : hit.end] for hit in made.hits()] == ["[code]", "[code]"]
+    assert [made.recorded.text()[hit.start : hit.end] for hit in made.hits()] == ["[code]", "[code]"]
 
 
 def test_of_several_choices_each_hit_is_found_in_its_own() -> None:
@@ -413,7 +413,7 @@ def test_of_several_choices_each_hit_is_found_in_its_own() -> None:
         ),
     )
 
-    assert [made.heard.text()[hit.start : hit.end] for hit in made.hits()] == [NEEDLE]
+    assert [made.recorded.text()[hit.start : hit.end] for hit in made.hits()] == [NEEDLE]
 
 
 def test_an_answer_nobody_waits_for_is_recorded_without_what_is_redacted() -> None:
@@ -422,7 +422,7 @@ def test_an_answer_nobody_waits_for_is_recorded_without_what_is_redacted() -> No
     asyncio.run(feed_one(made, Client(), event({"content": f"It is {NEEDLE} and"})))
     asyncio.run(made.give_up())
 
-    assert made.heard.text() == "It is [code] and"
+    assert made.recorded.text() == "It is [code] and"
 
 
 # When it cannot be done
@@ -475,7 +475,7 @@ async def test_a_tool_call_that_cannot_be_checked_is_not_let_out_and_not_recorde
         await made.end()
     await made.give_up()
 
-    assert made.heard.text() == ""
+    assert made.recorded.text() == ""
 
 
 async def test_notes_that_cannot_be_taken_do_not_stop_an_answer() -> None:
@@ -512,7 +512,7 @@ async def test_what_a_thread_is_still_at_work_on_is_left_to_it() -> None:
         await feeding
     await made.give_up()
 
-    assert made.heard.text() == ""
+    assert made.recorded.text() == ""
     gate.set()
 
 
@@ -550,7 +550,7 @@ async def test_what_is_left_of_a_long_answer_is_looked_at_in_a_thread() -> None:
 
     await made.give_up()
 
-    assert made.heard.text() == f"{'long ' * 1_000}[code]"
+    assert made.recorded.text() == f"{'long ' * 1_000}[code]"
     assert threading.current_thread().name not in matcher.threads
 
 
@@ -593,7 +593,7 @@ def test_a_tool_call_stops_the_answer_and_is_recorded_with_those_behind_it() -> 
         run(made, stream(event({"tool_calls": calls}), event({}, finish_reason="tool_calls")))
     asyncio.run(made.give_up())
 
-    assert made.heard.text() == f"[f0] {NEEDLE}[f1] {NEEDLE}[f2] {{}}"
+    assert made.recorded.text() == f"[f0] {NEEDLE}[f1] {NEEDLE}[f2] {{}}"
 
 
 def test_unknown_fields_stop_an_answer_too() -> None:
@@ -607,7 +607,7 @@ def test_an_answer_nobody_waits_for_is_recorded_although_it_would_have_been_stop
     asyncio.run(feed_one(made, Client(), event({"content": NEEDLE, "reasoning_content": "Hm."})))
     asyncio.run(made.give_up())
 
-    assert sorted(made.heard.text()) == sorted(f"{NEEDLE}Hm.")
+    assert sorted(made.recorded.text()) == sorted(f"{NEEDLE}Hm.")
     assert [hit.rule for hit in made.hits()] == [BLOCK]
 
 

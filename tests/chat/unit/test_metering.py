@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from apps.chat.dialects.openai_chat.answer import MAX_ANSWER, MAX_EVENT, PlainMeter, StreamMeter
-from apps.chat.dialects.openai_chat.text import said
+from apps.chat.dialects.openai_chat.answer import MAX_ANSWER, MAX_EVENT, PlainReader, StreamReader
+from apps.chat.dialects.openai_chat.text import matched_as
 from apps.providers.adapters import UpstreamBroken
 from apps.quotas.weights import Tokens
 
@@ -33,9 +33,9 @@ def event(payload: Any, *, end: str = "\n") -> bytes:
     return f"data: {data}{end}{end}".encode()
 
 
-def fed(*payloads: Any, wants_usage: bool = False) -> StreamMeter:
+def fed(*payloads: Any, wants_usage: bool = False) -> StreamReader:
     """A meter that has seen these events."""
-    meter = StreamMeter(wants_usage=wants_usage)
+    meter = StreamReader(wants_usage=wants_usage)
     for payload in payloads:
         meter.feed(event(payload))
     return meter
@@ -92,14 +92,14 @@ STREAMS = st.lists(frames(), max_size=6).map(b"".join)
 @example(whole=event(chunk("a"), end="\r\n") + event(chunk("b"), end="\r"), places=list(range(200)), wants_usage=False)
 @example(whole=event(chunk("a"), end="\r") + b"\n" + event(chunk("b")), places=list(range(200)), wants_usage=False)
 def test_no_cut_changes_what_is_relayed_or_read(whole: bytes, places: list[int], wants_usage: bool) -> None:
-    at_once, in_pieces = StreamMeter(wants_usage=wants_usage), StreamMeter(wants_usage=wants_usage)
+    at_once, in_pieces = StreamReader(wants_usage=wants_usage), StreamReader(wants_usage=wants_usage)
 
     expected = at_once.feed(whole)
     relayed = b"".join(in_pieces.feed(piece) for piece in cut(whole, places))
 
     assert read(relayed) == read(expected)
-    assert in_pieces.text() == at_once.text()
-    assert in_pieces.text_bytes == at_once.text_bytes
+    assert in_pieces.recorded.text() == at_once.recorded.text()
+    assert in_pieces.recorded.text_bytes == at_once.recorded.text_bytes
     assert (in_pieces.usage, in_pieces.is_finished, in_pieces.dropped) == (
         at_once.usage,
         at_once.is_finished,
@@ -109,7 +109,7 @@ def test_no_cut_changes_what_is_relayed_or_read(whole: bytes, places: list[int],
 
 @given(whole=STREAMS, places=st.lists(st.integers(0, 10_000), max_size=20))
 def test_what_is_relayed_is_what_a_client_would_have_read(whole: bytes, places: list[int]) -> None:
-    meter = StreamMeter(wants_usage=True)
+    meter = StreamReader(wants_usage=True)
 
     relayed = b"".join(meter.feed(piece) for piece in cut(whole, places))
 
@@ -118,18 +118,18 @@ def test_what_is_relayed_is_what_a_client_would_have_read(whole: bytes, places: 
 
 @given(texts=st.lists(st.text(min_size=1, max_size=8), max_size=8), places=st.lists(st.integers(0, 10_000)))
 def test_the_text_is_whole_and_measured_in_bytes(texts: list[str], places: list[int]) -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
 
     for piece in cut(b"".join(event(chunk(text)) for text in texts), places):
         meter.feed(piece)
 
-    assert meter.text() == "".join(texts)
-    assert meter.text_bytes == len("".join(texts).encode())
+    assert meter.recorded.text() == "".join(texts)
+    assert meter.recorded.text_bytes == len("".join(texts).encode())
 
 
 @given(whole=STREAMS)
 def test_only_whole_events_are_relayed(whole: bytes) -> None:
-    meter = StreamMeter(wants_usage=True)
+    meter = StreamReader(wants_usage=True)
 
     for piece in cut(whole, range(0, len(whole), 7)):
         relayed = meter.feed(piece)
@@ -141,7 +141,7 @@ def test_only_whole_events_are_relayed(whole: bytes) -> None:
 
 @pytest.mark.parametrize(("wants_usage", "events"), [(True, 2), (False, 1)])
 def test_the_usage_event_is_for_those_who_asked(wants_usage: bool, events: int) -> None:
-    meter = StreamMeter(wants_usage=wants_usage)
+    meter = StreamReader(wants_usage=wants_usage)
 
     relayed = meter.feed(event(chunk("a", usage=None)) + event({"choices": [], "usage": USAGE}))
 
@@ -150,7 +150,7 @@ def test_the_usage_event_is_for_those_who_asked(wants_usage: bool, events: int) 
 
 
 def test_a_usage_event_without_choices_is_hidden_too() -> None:
-    assert StreamMeter(wants_usage=False).feed(event({"usage": USAGE})) == b""
+    assert StreamReader(wants_usage=False).feed(event({"usage": USAGE})) == b""
 
 
 BAD_COUNTS = [-1, True, 2.0, 2.5, "2", None, [], 2**41, 10**30]
@@ -211,28 +211,34 @@ NONSENSE = [
 
 @pytest.mark.parametrize("nonsense", NONSENSE, ids=[text[:60] for text in NONSENSE])
 def test_nonsense_is_dropped_counted_and_does_not_stop_the_stream(nonsense: str) -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
 
     relayed = meter.feed(event(chunk("a")) + event(nonsense) + event(chunk("b")))
 
     assert read(relayed) == [json.dumps(chunk("a")), json.dumps(chunk("b"))]
-    assert (meter.dropped, meter.text()) == (1, "ab")
+    assert (meter.dropped, meter.recorded.text()) == (1, "ab")
 
 
 def test_bytes_that_are_no_text_are_dropped() -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
 
     assert meter.feed(b'data: {"choices": [], "x": "\xff"}\n\n') == b""
 
 
 @pytest.mark.parametrize("text", [3, True, ["x"], {"a": 1}], ids=repr)
 def test_content_that_is_no_text_is_relayed_but_not_read(text: Any) -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
 
     relayed = meter.feed(event(delta(content=text)) + event(delta(content=text, role="assistant")))
 
     assert len(read(relayed)) == 2
-    assert (meter.text(), meter.text_bytes) == ("", 0)
+    assert (meter.recorded.text(), meter.recorded.text_bytes) == ("", 0)
+
+
+def test_content_in_parts_is_read_and_measured() -> None:
+    meter = fed(delta(content=[{"type": "text", "text": "ä"}, {"type": "text", "text": "b"}]))
+
+    assert (meter.recorded.text(), meter.recorded.text_bytes) == ("ä\nb", 4)
 
 
 JSON = st.recursive(
@@ -257,7 +263,7 @@ ODD_EVENTS = st.fixed_dictionaries({}, optional={"choices": JSON | st.lists(ODD_
 def test_whatever_a_provider_sends_can_be_read_and_charged(payloads: list[Any]) -> None:
     meter = fed(*payloads)
 
-    assert isinstance(meter.text(), str)
+    assert isinstance(meter.recorded.text(), str)
     assert meter.usage is None or isinstance(meter.usage, Tokens)
 
 
@@ -272,7 +278,7 @@ def test_an_error_event_breaks_the_stream_without_the_provider_s_words() -> None
 
 
 def test_what_came_in_the_same_piece_before_an_error_event_is_still_to_be_relayed() -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
 
     with pytest.raises(UpstreamBroken) as caught:
         meter.feed(event(chunk("a")) + event({"error": {"message": "x"}}))
@@ -286,12 +292,12 @@ def test_what_came_before_an_error_event_stays_known() -> None:
     with pytest.raises(UpstreamBroken):
         meter.feed(event({"error": "x"}))
 
-    assert (meter.text(), meter.usage) == ("a", Tokens(input=3, output=2))
+    assert (meter.recorded.text(), meter.usage) == ("a", Tokens(input=3, output=2))
 
 
 @pytest.mark.parametrize("field", [None, "", {}, False], ids=repr)
 def test_an_empty_error_is_none(field: Any) -> None:
-    assert fed(chunk("a", error=field)).text() == "a"
+    assert fed(chunk("a", error=field)).recorded.text() == "a"
 
 
 UNFINISHED: list[list[Any]] = [[], [chunk("a")], [chunk("a", finish="")], [{"choices": [], "usage": USAGE}]]
@@ -309,7 +315,7 @@ def test_an_end_after_a_finish_is_an_end(last: Any) -> None:
 
 
 def test_a_finish_that_never_got_its_blank_line_is_no_finish() -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
     meter.feed(event(chunk(finish="stop"))[:-1])
 
     with pytest.raises(UpstreamBroken):
@@ -318,7 +324,7 @@ def test_a_finish_that_never_got_its_blank_line_is_no_finish() -> None:
 
 def test_done_is_not_relayed() -> None:
     """It is the gateway's own last word, after settlement."""
-    assert StreamMeter(wants_usage=False).feed(event("[DONE]")) == b""
+    assert StreamReader(wants_usage=False).feed(event("[DONE]")) == b""
 
 
 # What was written
@@ -329,27 +335,27 @@ def test_tool_calls_are_read_piece_by_piece() -> None:
 
     meter = fed(*(delta(tool_calls=[{"index": 0, "function": piece}]) for piece in pieces))
 
-    assert meter.text() == '[add] {"a": 1}'
+    assert meter.recorded.text() == '[add] {"a": 1}'
 
 
 @pytest.mark.parametrize("field", ["content", "refusal", "reasoning_content"])
 def test_every_kind_of_text_is_read_and_measured(field: str) -> None:
     meter = fed(delta(**{field: "ä"}), delta(**{field: "b", "role": "assistant"}))
 
-    assert (meter.text(), meter.text_bytes) == ("äb", 3)
+    assert (meter.recorded.text(), meter.recorded.text_bytes) == ("äb", 3)
 
 
 def test_choices_are_read_each_for_itself() -> None:
     meter = fed(*(chunk(text, index=index) for index, text in ((1, "x"), (0, "a"), (1, "y"), (2, "1"), (0, "b"))))
 
-    assert meter.text() == "ab\n\nxy\n\n1"
+    assert meter.recorded.text() == "ab\n\nxy\n\n1"
 
 
 @pytest.mark.parametrize("odd", ["1", None, 1.5, [], {"a": 1}], ids=repr)
 def test_an_odd_index_costs_no_text(odd: Any) -> None:
     meter = fed(chunk("a", index=0), chunk("b", index=odd), chunk("c", index=1))
 
-    assert sorted(meter.text().replace("\n", "")) == ["a", "b", "c"]
+    assert sorted(meter.recorded.text().replace("\n", "")) == ["a", "b", "c"]
 
 
 # Bounds
@@ -359,42 +365,42 @@ SECONDS = 10.0  # of work; what is linear takes a tenth of that, what is quadrat
 
 @pytest.mark.parametrize("piece", [b"x" * 40, b"data: " + b"x" * 33 + b"\n", b"data: " + b"x" * 33 + b"\r"])
 def test_an_event_in_200_000_pieces_takes_no_longer_than_its_length(piece: bytes) -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
     started = time.process_time()
 
     for _ in range(200_000):
         meter.feed(piece)
     meter.feed(b"\n\n" + event(chunk("a")))
 
-    assert meter.text() == "a"
+    assert meter.recorded.text() == "a"
     assert time.process_time() - started < SECONDS
 
 
 def test_200_000_small_events_take_no_longer_than_their_length() -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
     one = event(chunk("a"))
     started = time.process_time()
 
     for _ in range(200_000):
         meter.feed(one)
 
-    assert len(meter.text()) == 200_000
+    assert len(meter.recorded.text()) == 200_000
     assert time.process_time() - started < SECONDS
 
 
 def test_the_largest_event_that_is_allowed_passes() -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
     whole = event(chunk("a" * (MAX_EVENT - 200)))
 
     for piece in cut(whole, range(0, MAX_EVENT, 2**20)):
         meter.feed(piece)
 
-    assert meter.text_bytes == MAX_EVENT - 200
+    assert meter.recorded.text_bytes == MAX_EVENT - 200
 
 
 @pytest.mark.parametrize("before", [b"", event(chunk("a"))], ids=["first", "after another"])
 def test_a_larger_event_breaks_the_stream(before: bytes) -> None:
-    meter = StreamMeter(wants_usage=False)
+    meter = StreamReader(wants_usage=False)
     meter.feed(before)
 
     with pytest.raises(UpstreamBroken):
@@ -402,8 +408,8 @@ def test_a_larger_event_breaks_the_stream(before: bytes) -> None:
             meter.feed(b"x" * 2**20)
 
 
-@pytest.mark.parametrize("meter", [StreamMeter(wants_usage=False), PlainMeter()], ids=["stream", "plain"])
-def test_an_endless_answer_is_broken_off(meter: StreamMeter | PlainMeter) -> None:
+@pytest.mark.parametrize("meter", [StreamReader(wants_usage=False), PlainReader()], ids=["stream", "plain"])
+def test_an_endless_answer_is_broken_off(meter: StreamReader | PlainReader) -> None:
     piece = b": keep-alive %s\n\n" % (b"." * 1_000) * 1_000
 
     with pytest.raises(UpstreamBroken):
@@ -414,8 +420,8 @@ def test_an_endless_answer_is_broken_off(meter: StreamMeter | PlainMeter) -> Non
 # Plain answers
 
 
-def plain(body: Any) -> PlainMeter:
-    meter = PlainMeter()
+def plain(body: Any) -> PlainReader:
+    meter = PlainReader()
     meter.feed(json.dumps(body).encode())
     meter.end()
     return meter
@@ -424,20 +430,20 @@ def plain(body: Any) -> PlainMeter:
 def test_a_plain_answer_s_choices_are_read_each_for_itself() -> None:
     choices = [{"index": 1, "message": {"content": "x"}}, {"index": 0, "message": {"content": "a"}}]
 
-    assert plain({"choices": choices}).text() == "a\n\nx"
+    assert plain({"choices": choices}).recorded.text() == "a\n\nx"
 
 
 def test_a_plain_answer_may_be_a_tool_call() -> None:
     call = {"id": "1", "function": {"name": "add", "arguments": "{}"}}
 
-    assert plain({"choices": [{"message": {"content": None, "tool_calls": [call]}}]}).text() == "[add] {}"
+    assert plain({"choices": [{"message": {"content": None, "tool_calls": [call]}}]}).recorded.text() == "[add] {}"
 
 
 @pytest.mark.parametrize("odd", ["1", None, 1.5, [], {"a": 1}], ids=repr)
 def test_an_odd_index_of_a_plain_answer_costs_no_text(odd: Any) -> None:
     choices = [{"index": index, "message": {"content": text}} for index, text in ((0, "a"), (odd, "b"), (1, "c"))]
 
-    assert sorted(plain({"choices": choices}).text().replace("\n", "")) == ["a", "b", "c"]
+    assert sorted(plain({"choices": choices}).recorded.text().replace("\n", "")) == ["a", "b", "c"]
 
 
 @given(choices=st.lists(st.fixed_dictionaries({"message": JSON}, optional={"index": JSON}), max_size=3), usage=JSON)
@@ -447,7 +453,7 @@ def test_a_plain_answer_is_read_or_refused(choices: list[Any], usage: Any) -> No
     except UpstreamBroken:
         return
 
-    assert isinstance(meter.text(), str)
+    assert isinstance(meter.recorded.text(), str)
 
 
 def test_an_answer_with_tool_calls_is_recognised_when_the_client_sends_it_again() -> None:
@@ -465,4 +471,4 @@ def test_an_answer_with_tool_calls_is_recognised_when_the_client_sends_it_again(
 
     meter = fed(*({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas))
 
-    assert meter.said() == said(resent)
+    assert meter.recorded.matched_as() == matched_as(resent)

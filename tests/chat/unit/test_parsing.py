@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from apps.chat.call import ChatCall
-from apps.chat.dialects.openai_chat.request import MAX_DEPTH, MAX_PARTS, parse
+from apps.chat.call import ChatCall, parse
+from apps.chat.dialects.openai_chat import OPENAI_CHAT
+from apps.chat.dialects.openai_chat.request import MAX_DEPTH, MAX_PARTS
 from apps.chat.dialects.openai_chat.schema import CHAT_BODY
 from apps.common.errors import GatewayError, InvalidRequest, NotAllowed, NotFound
 from apps.providers.catalogue import Catalogue
@@ -21,7 +22,7 @@ USER = {"role": "user", "content": "Hello"}
 
 def parsed(body: Any, *, catalogue: Catalogue | None = None) -> ChatCall:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return parse(raw, id="call", principal=a_principal(), catalogue=catalogue or a_catalogue())
+    return parse(raw, OPENAI_CHAT, id="call", principal=a_principal(), catalogue=catalogue or a_catalogue())
 
 
 def with_message(message: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from django.db import connection
 
 from apps.accounts.principals import Principal
 from apps.chat import pipeline
+from apps.chat.dialects.openai_chat import OPENAI_CHAT
 from apps.chat.idempotency.keys import FIRST, Attempt
 from apps.chat.pipeline import Answer, Arrival
 from apps.chat.runtime import ChatRuntime
@@ -67,6 +68,7 @@ def arrival(
     body = {"model": model, "messages": [{"role": "user", "content": prompt}], "stream": stream}
     return Arrival(
         id=new_id(),
+        dialect=OPENAI_CHAT,
         principal=principal_of(desk, **principal),
         raw=json.dumps(body).encode(),
         now=datetime.now(UTC),

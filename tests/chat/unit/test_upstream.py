@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from apps.chat.dialects.openai_chat.request import outgoing_body
+from apps.chat.dialects.openai_chat.request import upstream_body
 from apps.chat.relay.upstream import open_first
 from apps.common.errors import GatewayError
 from apps.providers.adapters import Outgoing, Reason, UpstreamRefused
@@ -68,11 +68,9 @@ async def failure_of(*refusals: UpstreamRefused, count: int | None = None) -> Ga
 
 def body_of(body: dict[str, Any], **options: Any) -> dict[str, Any]:
     """What goes out for a body."""
-    target = a_target(output_cap=options.pop("output_cap", "max_tokens"))
-    guidance = options.pop("guidance", ())
-    output = options.pop("output", 50)
-    call = a_call(body={"model": "model", "messages": MESSAGES, **body}, **options)
-    return outgoing_body(call, Candidate(target, None), output=output, guidance=guidance)
+    defaults = {"output": 50, "output_cap": "max_tokens", "is_stream": False, "guidance": ()}
+    whole = {"model": "model", "messages": MESSAGES, **body}
+    return upstream_body(whole, model="upstream-model", **{**defaults, **options})
 
 
 def test_model_and_cap_are_replaced_and_nothing_else() -> None:
@@ -131,9 +129,8 @@ def test_guidance_is_added_to_the_messages() -> None:
 
 def test_the_call_s_own_body_is_left_alone() -> None:
     body = {"model": "model", "messages": list(MESSAGES), "max_tokens": 80, "stream_options": {}}
-    call = a_call(body=body, is_stream=True)
 
-    outgoing_body(call, Candidate(a_target(), None), output=50, guidance=("Give hints only.",))
+    body_of(body, is_stream=True, guidance=("Give hints only.",))
 
     assert body == {"model": "model", "messages": MESSAGES, "max_tokens": 80, "stream_options": {}}
 

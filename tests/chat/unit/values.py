@@ -5,6 +5,7 @@ from typing import Any
 
 from apps.accounts.principals import Principal
 from apps.chat.call import ChatCall
+from apps.chat.dialects.openai_chat import OPENAI_CHAT
 from apps.conversations.history import Message
 from apps.providers.catalogue import Catalogue, Route, Secret, Target
 from apps.rules.rulebook import CompiledRule
@@ -73,6 +74,7 @@ def a_call(*texts: str, **overrides: Any) -> ChatCall:
         "id": "call",
         "principal": a_principal(),
         "route": a_route(),
+        "dialect": OPENAI_CHAT,
         "body": {"model": "model", "messages": [{"role": m.role, "content": m.text} for m in messages]},
         "size": 100,
         "messages": messages,

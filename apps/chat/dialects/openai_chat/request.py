@@ -5,33 +5,26 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from apps.accounts.principals import Principal
-from apps.chat.call import ChatCall
 from apps.chat.dialects.openai_chat.media import media_of
 from apps.chat.dialects.openai_chat.schema import CHAT_BODY
 from apps.chat.dialects.openai_chat.text import messages_of
-from apps.common.errors import InvalidRequest, NotAllowed, NotFound
-from apps.common.tracing import Trace, begun
-from apps.providers.catalogue import Catalogue, Route
-from apps.providers.routing import Candidate
+from apps.chat.dialects.protocol import ParsedRequest
+from apps.common.errors import InvalidRequest
 
 MAX_DEPTH = 64
 MAX_PARTS = 10_000
 
 
-def parse(raw: bytes, *, id: str, principal: Principal, catalogue: Catalogue, trace: Trace | None = None) -> ChatCall:
-    """Raises InvalidRequest, NotFound or NotAllowed."""
+def parse(raw: bytes) -> ParsedRequest:
+    """Raises InvalidRequest."""
     body = _decode(raw)
     _check_number(body)
     _check_shape(body)
-    route = _route(body["model"], principal, catalogue)
     caps = [cap for cap in (body.get("max_tokens"), body.get("max_completion_tokens")) if cap is not None]
     is_stream = bool(body.get("stream"))
     media = media_of(body["messages"])
-    return ChatCall(
-        id=id,
-        principal=principal,
-        route=route,
+    return ParsedRequest(
+        model=body["model"],
         body=body,
         size=len(raw) - media.bytes,
         messages=messages_of(body),
@@ -40,7 +33,6 @@ def parse(raw: bytes, *, id: str, principal: Principal, catalogue: Catalogue, tr
         max_output=max(caps, default=None),
         choices=body.get("n") or 1,
         media_tokens=media.tokens,
-        trace=trace or begun(),
     )
 
 
@@ -121,20 +113,6 @@ def _path(location: tuple[int | str, ...]) -> str:
     return path
 
 
-def _route(name: str, principal: Principal, catalogue: Catalogue) -> Route:
-    route = catalogue.routes.get(name)
-    if route is not None and catalogue.allows(principal.course_id, name):
-        return route
-    allowed = ", ".join(route.name for route in catalogue.of(principal.course_id)) or "none yet"
-    if route is None:
-        raise NotFound(
-            "model_not_found",
-            f"There is no model '{name[:100]}' here. Your course allows: {allowed}.",
-            param="model",
-        )
-    raise NotAllowed("model_not_allowed", f"Your course does not allow '{name}'. It allows: {allowed}.", param="model")
-
-
 def with_guidance(messages: list[dict[str, Any]], guidance: tuple[str, ...]) -> list[dict[str, Any]]:
     """The messages with the guidance as system messages behind the last of the client's own: it has the last word."""
     if not guidance:
@@ -145,14 +123,14 @@ def with_guidance(messages: list[dict[str, Any]], guidance: tuple[str, ...]) -> 
     return [*messages[:place], *added, *messages[place:]]
 
 
-def outgoing_body(call: ChatCall, candidate: Candidate, *, output: int, guidance: tuple[str, ...]) -> dict[str, Any]:
-    """The client's body with model, messages, output cap and stream options replaced, and nothing else."""
-    body = dict(call.body)
-    body["model"] = candidate.target.upstream_model
-    body["messages"] = with_guidance(body["messages"], guidance)
+def upstream_body(
+    body: dict[str, Any], *, model: str, output: int, output_cap: str, is_stream: bool, guidance: tuple[str, ...]
+) -> dict[str, Any]:
+    """The student's body with model, messages, output cap and stream options replaced, and nothing else."""
+    body = {**body, "model": model, "messages": with_guidance(body["messages"], guidance)}
     named = [key for key in ("max_tokens", "max_completion_tokens") if body.get(key) is not None]
-    for key in named or [candidate.target.output_cap]:
+    for key in named or [output_cap]:
         body[key] = min(output, body.get(key) or output)
-    if call.is_stream:
+    if is_stream:
         body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
     return body

@@ -1,22 +1,28 @@
 """How a message reads: its text as it is recorded, shown, and recognised when it comes again as history. Pure.
 
-A text is laid out in runs. A run that stands somewhere in the message knows where, so that what a rule found there can
-be pointed at in the text.
+One layout serves the messages of requests and those of answers, whole or in pieces. A run that stands somewhere in the
+message knows where, so that what a rule found there can be shown in the text.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
+from apps.chat.dialects.fields import Path
 from apps.conversations.history import Message
 
-Path = tuple[str | int, ...]
-Run = tuple[Path | None, str]
+
+class Run(NamedTuple):
+    """A run of text, where it stands in the message, and what of it comes back as history: all of it if None."""
+
+    path: Path | None
+    text: str
+    matched_as: str | None = None
 
 
 def messages_of(body: Mapping[str, Any]) -> tuple[Message, ...]:
     """The messages of a request, as they are recorded."""
     return tuple(
-        Message(position, message["role"], text(message), said(message))
+        Message(position, message["role"], text(message), matched_as(message))
         for position, message in enumerate(body["messages"])
     )
 
@@ -26,68 +32,87 @@ def text(message: Mapping[str, Any]) -> str:
     content = message.get("content")
     if isinstance(content, str) and len(message) == 2:
         return content
-    return "".join(run for _, run in layout(message))
+    return "".join(run.text for run in layout(message))
 
 
-def offset(message: Mapping[str, Any], path: Path) -> int | None:
+def matched_as(message: Mapping[str, Any]) -> str | None:
+    """What an answer is recognised by when it comes back as history; None if that is its text."""
+    if message["role"] != "assistant" or message.keys() <= {"role", "content"}:
+        return None
+    return "".join(run.text if run.matched_as is None else run.matched_as for run in layout(message))
+
+
+def place_of(message: Mapping[str, Any], path: Path, *, is_answer: bool = False) -> int | None:
     """Where in the text of a message stands what the message holds at a path; None if it is not shown."""
     place = 0
-    for where, run in layout(message):
-        if where == path:
+    for run in layout(message, is_answer=is_answer):
+        if run.path == path:
             return place
-        place += len(run)
+        place += len(run.text)
     return None
 
 
-def layout(message: Mapping[str, Any]) -> Sequence[Run]:
-    """The runs that make up the text: what stands on lines of its own, and the line ends."""
+def layout(message: Mapping[str, Any], *, is_answer: bool = False) -> list[Run]:
+    """The runs that make up the text, each kind of it on lines of its own.
+
+    An answer may come in pieces, whose order nobody knows: it has no line ends between its kinds of text, and a call
+    without a name is the continuation of one.
+    """
     runs: list[Run] = []
-    for line in _lines(message):
-        if any(run for _, run in line):
-            runs += [(None, "\n"), *line] if runs else line
+    for block in _blocks(message, unnamed="" if is_answer else "tool"):
+        if any(run.text for run in block):
+            if runs and not is_answer:
+                runs.append(Run(None, "\n", ""))
+            runs += block
     return runs
 
 
-def said(message: Mapping[str, Any]) -> str | None:
-    """What an answer is recognised by when it comes back as history, as `metering` notes it when it is given."""
-    if message["role"] != "assistant" or message.keys() <= {"role", "content"}:
-        return None
-    content = text({"content": message.get("content")})
-    functions = [call.get("function") or {} for call in message.get("tool_calls") or ()]
-    return content + "".join(f"{call.get('name') or ''}{call.get('arguments') or ''}" for call in functions)
-
-
-def _lines(message: Mapping[str, Any]) -> Iterator[list[Run]]:
-    content = message.get("content")
-    if isinstance(content, str):
-        yield [(("content",), content)]
-    for number, part in enumerate(content if isinstance(content, list) else ()):
-        yield _part(part, ("content", number))
-    for key in ("reasoning_content", "refusal"):
+def _blocks(message: Mapping[str, Any], *, unnamed: str) -> Iterator[list[Run]]:
+    yield _content(message.get("content"))
+    for key in ("reasoning_content" if message.get("reasoning_content") else "reasoning", "refusal"):
         if isinstance(value := message.get(key), str):
-            yield [((key,), value)]
+            yield [Run((key,), value, "")]
     for number, call in enumerate(message.get("tool_calls") or ()):
-        yield _called(call, ("tool_calls", number))
-    if message.get("function_call"):
-        yield _called({"function": message["function_call"]}, ())
+        yield _called(call, ("tool_calls", number), unnamed)
+    if function := message.get("function_call"):
+        yield [run._replace(matched_as="") for run in _called({"function": function}, (), unnamed)]
 
 
-def _part(part: Mapping[str, Any], path: Path) -> list[Run]:
+def _content(content: Any) -> list[Run]:
+    if isinstance(content, str):
+        return [Run(("content",), content)]
+    runs: list[Run] = []
+    for number, part in enumerate(content if isinstance(content, list) else ()):
+        if isinstance(part, dict):
+            runs += [Run(None, "\n")] if runs else []
+            runs.append(_part(part, ("content", number)))
+    return runs
+
+
+def _part(part: Mapping[str, Any], path: Path) -> Run:
     for key in ("text", "refusal"):
         if isinstance(value := part.get(key), str) and value:
-            return [((*path, key), value)]
-    return [(None, f"[{part['type']}]")]
+            return Run((*path, key), value)
+    return Run(None, f"[{part.get('type')}]")
 
 
-def _called(call: Mapping[str, Any], path: Path) -> list[Run]:
+def _called(call: Mapping[str, Any], path: Path, unnamed: str) -> list[Run]:
     """A tool call of either kind, with all the text that it hands over. Without a path: the older kind of call."""
     function, custom = call.get("function") or {}, call.get("custom") or {}
     at = (*path, "function") if path else ("function_call",)
     own = (*path, "custom")
-    name = function.get("name") or custom.get("name") or "tool"
-    runs: list[Run] = [(None, "["), ((*(at if function.get("name") else own), "name"), name), (None, "] ")]
-    if arguments := function.get("arguments"):
-        runs.append(((*at, "arguments"), arguments))
-    if given := custom.get("input"):
-        runs += [(None, "\n" if arguments else ""), ((*own, "input"), given)]
+    runs: list[Run] = []
+    if name := function.get("name") or custom.get("name"):
+        runs += _name(name, (*(at if function.get("name") else own), "name"))
+    elif unnamed:
+        runs += [Run(None, f"[{unnamed}] ", "")]
+    if isinstance(arguments := function.get("arguments"), str) and arguments:
+        runs.append(Run((*at, "arguments"), arguments))
+    if isinstance(given := custom.get("input"), str) and given:
+        runs += [Run(None, "\n", "")] if arguments else []
+        runs.append(Run((*own, "input"), given))
     return runs
+
+
+def _name(name: Any, path: Path) -> list[Run]:
+    return [Run(None, "[", ""), Run(path, str(name)), Run(None, "] ", "")]
