@@ -2,14 +2,16 @@
 
 import ast
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from bench.figures import Bound, Row, at_least, at_most, compared, fallen
 from bench.stages import COMMITS, SERVE, STAGES, Gone, resolve
-from bench.timers import Stages
+from bench.timers import Stages, replace_everywhere
 
 BENCH = Path(__file__).parent.parent / "bench"
 
@@ -166,3 +168,21 @@ def test_a_bound_is_of_the_ratio_or_of_the_figure(bound: Bound, ratio: float, va
 )
 def test_what_fell_by_more_than_a_tenth_is_named(ratio: float, is_more_better: bool, is_named: bool) -> None:
     assert bool(fallen([row(ratio, is_more_better=is_more_better)], {"row": 0.7, "another": 9.0})) is is_named
+
+
+def test_a_function_is_replaced_where_it_was_imported_and_where_it_is_a_static_method(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def old() -> str:
+        return "old"
+
+    home, importer = ModuleType("apps.home"), ModuleType("apps.importer")
+    kind = type("Kind", (), {"made": staticmethod(old), "__module__": "apps.importer"})
+    vars(home).update(made=old)
+    vars(importer).update(made=old, Kind=kind)
+    for module in (home, importer):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+
+    replace_everywhere(home, "made", old, lambda: "new")
+
+    assert [home.made(), importer.made(), kind.made()] == ["new"] * 3  # type: ignore[attr-defined]
