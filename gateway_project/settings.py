@@ -171,7 +171,7 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"()": "gateway_project.observability.logs.Line"}},
+    "formatters": {"line": {"()": "gateway_project.observability.logs.LogFormatter"}},
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
         "nowhere": {"class": "logging.NullHandler"},

@@ -22,7 +22,7 @@ from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidg
 from apps.accounts.jobs_admin import JobAdmin
 from apps.accounts.models import ApiKey, Membership, User
 from apps.accounts.scoping import CourseFilter, CourseScoped, MemberCourseFilter
-from apps.common.admin import Choice, OperatorOnly, Pages
+from apps.common.admin import ChoiceFilter, OperatorOnly, Pages
 from apps.common.display import NOTHING, badge, moment
 from apps.common.models import Job
 
@@ -188,7 +188,7 @@ class MembershipAdmin(CourseScoped):
         self.message_user(request, f"{count} deactivated. Their keys stop working within two seconds.")
 
 
-class KeyState(Choice):
+class KeyState(ChoiceFilter):
     title = "state"
     parameter_name = "state"
 

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from apps.accounts.models import Course, Membership
-from apps.common.admin import Choice, Pages, is_operator
+from apps.common.admin import ChoiceFilter, Pages, is_operator
 
 
 def seen_courses(request: HttpRequest) -> frozenset[int]:
@@ -90,7 +90,7 @@ class CourseScoped(CourseScoping, Pages):
         return super().formfield_for_foreignkey(db_field, request, **options)
 
 
-class CourseFilter(Choice):
+class CourseFilter(ChoiceFilter):
     """By course, of those that this person sees."""
 
     title = "course"

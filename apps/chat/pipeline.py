@@ -12,7 +12,7 @@ Each stage refuses by raising a GatewayError. Refusals happen before the first b
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -33,10 +33,11 @@ from apps.chat.runtime import ChatRuntime
 from apps.common.commit import StoreAway
 from apps.common.errors import GatewayError, NotAllowed, RateLimited, Unavailable
 from apps.common.tracing import Trace
-from apps.dataplane.admission import Turn, shutting_down
+from apps.dataplane.admission import Permit, shutting_down
+from apps.dataplane.answers import Answer
 from apps.quotas.ledger import ledger
 from apps.quotas.ledger.movements import Balance
-from apps.quotas.rate_limits.requests import Rate
+from apps.quotas.rate_limits.limits import Rate
 from apps.rules.rulebook import Occasion
 
 
@@ -52,19 +53,6 @@ class Arrival:
     trace: Trace
     assignment: str = ""  # what the caller says that it is for
     attempt: Attempt = FIRST
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What goes out: headers, and a whole body or, if that is None, the blocks of a stream.
-
-    `on_disconnect` is to be called if the client leaves before their end.
-    """
-
-    headers: dict[str, str]
-    body: bytes | None
-    blocks: AsyncIterator[bytes]
-    on_disconnect: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +97,16 @@ def _repeatable(arrival: Arrival) -> Repeatable:
     )
 
 
-async def _earlier(runtime: ChatRuntime, arrival: Arrival, once: Repeatable, turn: Turn) -> StoredAnswer | Pump | None:
+async def _earlier(
+    runtime: ChatRuntime, arrival: Arrival, once: Repeatable, turn: Permit
+) -> StoredAnswer | Pump | None:
     """The answer of an earlier request that this one repeats, if there is one."""
     return await lookup.earlier(
         arrival.attempt, once, writer=runtime.plane.writer, recent=runtime.recent, on_wait=turn.end
     )
 
 
-async def _again(runtime: ChatRuntime, arrival: Arrival, found: StoredAnswer | Pump, turn: Turn) -> Answer:
+async def _again(runtime: ChatRuntime, arrival: Arrival, found: StoredAnswer | Pump, turn: Permit) -> Answer:
     """Give the answer of an earlier request."""
     if isinstance(found, StoredAnswer):
         headers = await _quota_now(runtime, arrival) | found.headers | {lookup.REPLAYED: found.call}
@@ -151,7 +141,7 @@ async def admit(runtime: ChatRuntime, arrival: Arrival) -> Slot:
     return Slot(rate, partial(runtime.plane.rates.release, arrival.id))
 
 
-async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Turn, repeatable: Repeatable) -> Pump:
+async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Permit, repeatable: Repeatable) -> Pump:
     """Parse, screen, and hand the call with its slot to a pump."""
     try:
         call = parse(

@@ -2,8 +2,6 @@
 
 from datetime import UTC, datetime
 
-from django.http import HttpResponse
-from django.http.response import HttpResponseBase
 from ninja import Router
 
 from apps.chat import pipeline
@@ -14,8 +12,8 @@ from apps.chat.pipeline import Arrival
 from apps.chat.runtime import ChatRuntime
 from apps.chat.schemas import ModelOut, ModelsOut
 from apps.common.errors import NotFound
+from apps.dataplane.answers import Answer
 from apps.dataplane.requests import REFUSALS, StudentRequest
-from apps.dataplane.streaming import StreamedAnswer
 from apps.providers.catalogue import Route
 
 router = Router(tags=["Student API"])
@@ -29,7 +27,7 @@ MAX_ASSIGNMENT = 60
     response=REFUSALS,
     openapi_extra=CHAT_IN_OPENAPI,
 )
-async def chat_completions(request: StudentRequest) -> HttpResponseBase:
+async def chat_completions(request: StudentRequest) -> Answer:
     arrival = Arrival(
         id=request.request_id,
         dialect=DIALECTS[COMPLETIONS],
@@ -40,10 +38,7 @@ async def chat_completions(request: StudentRequest) -> HttpResponseBase:
         assignment=request.META.get("HTTP_X_ASSIGNMENT", "")[:MAX_ASSIGNMENT],
         attempt=attempt_of(request.META),
     )
-    answer = await pipeline.chat(runtime_of(request), arrival)
-    if answer.body is not None:
-        return HttpResponse(answer.body, content_type="application/json", headers=answer.headers)
-    return StreamedAnswer(answer.blocks, headers=answer.headers, on_disconnect=answer.on_disconnect)
+    return await pipeline.chat(runtime_of(request), arrival)
 
 
 @router.get("/models", response={200: ModelsOut, **REFUSALS}, summary="The models that the course allows")

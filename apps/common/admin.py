@@ -101,7 +101,7 @@ class ReadOnly:
         return False
 
 
-class Choice(DropdownFilter):
+class ChoiceFilter(DropdownFilter):
     """A filter whose choices are few and computed. Subclasses give `options` and `narrow`."""
 
     def options(self, request: HttpRequest) -> Iterable[tuple[Any, str]]:

@@ -13,7 +13,7 @@ MOST_LABELS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class BarSegment:
     """A part of a bar. `series` is the name of its class in the style sheet and in the legend."""
 
     series: str
@@ -27,7 +27,7 @@ class Segment:
 class Day:
     day: date
     counts: tuple[int, ...]  # in the order of the chart's series
-    segments: tuple[Segment, ...]
+    segments: tuple[BarSegment, ...]
     x: float
     middle: float
     label: str  # the date, under some of the bars
@@ -98,7 +98,7 @@ def _day(
             base -= height
             width = min(step * (1 - GAP), WIDEST)
             left = x + (step - width) / 2
-            segments.append(Segment(name, round(left, 2), round(base, 2), round(width, 2), round(height, 2)))
+            segments.append(BarSegment(name, round(left, 2), round(base, 2), round(width, 2), round(height, 2)))
     said = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True) if count)
     return Day(
         day=day,

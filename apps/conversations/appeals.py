@@ -1,7 +1,7 @@
-"""Appeals: “this was wrongly blocked”. Students file and read them through the writer; staff accept or decline.
+"""Appeals: a student says that a rule was wrong about a call. Staff accept or decline.
 
-Accepting makes exceptions to the rule, of the words that it had found. They come from the recorded conversation and
-are for staff only. What was redacted is recorded nowhere, so nothing can be excepted from it by a click.
+Accepting adds exceptions to the rule: the words that it had found. They come from the recorded conversation and are for
+staff only. Redacted words are recorded nowhere, so an appeal against a redaction offers no words to except.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,7 +12,9 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from apps.accounts import petitions
 from apps.accounts.models import User
+from apps.accounts.petitions import NewPetition, PetitionView
 from apps.common.cursor import Cursor
 from apps.conversations.models import Appeal, RuleHit
 from apps.rules.exemptions import folded
@@ -30,32 +32,20 @@ DECLINED = "Your instructor has looked at it and keeps the rule as it is."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewAppeal:
-    """What a student says of a call of theirs."""
-
-    membership_id: int
+class NewAppeal(NewPetition):
     call_id: str
-    reason: str
-    now: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """An appeal as its student sees it."""
-
+class AppealView(PetitionView):
     call_id: str
-    reason: str
-    state: str
-    answer: str
-    created_at: datetime
-    decided_at: datetime | None
 
 
-# For the writer
+# For students, through the writer
 
 
 def file(cursor: Cursor, appeals: Sequence[NewAppeal]) -> list[str]:
-    """A function for the writer: file each appeal; why it could not be, or nothing."""
+    """A function for the writer: file each appeal. Returns why it was refused, or an empty text."""
     return [_file(cursor, appeal) for appeal in appeals]
 
 
@@ -101,28 +91,9 @@ def _open_ones(cursor: Cursor, membership_id: int) -> int:
     return int(cursor.fetchone()[0])
 
 
-def told(cursor: Cursor, members: Sequence[int]) -> list[tuple[Told, ...]]:
+def latest(cursor: Cursor, members: Sequence[int]) -> list[tuple[AppealView, ...]]:
     """A function for the writer: the latest appeals of each member, newest first."""
-    return [tuple(_told(cursor, member)) for member in members]
-
-
-def _told(cursor: Cursor, membership_id: int) -> list[Told]:
-    cursor.execute(
-        "SELECT call_id, reason, state, answer, created_at, decided_at FROM conversations_appeal"
-        " WHERE membership_id = %s ORDER BY id DESC LIMIT %s",
-        (membership_id, MOST_READ),
-    )
-    return [
-        Told(
-            call_id=call,
-            reason=reason,
-            state=state,
-            answer=answer,
-            created_at=cursor.read_instant(created),
-            decided_at=decided and cursor.read_instant(decided),
-        )
-        for call, reason, state, answer, created, decided in cursor.fetchall()
-    ]
+    return petitions.latest(cursor, AppealView, members, table="conversations_appeal", most=MOST_READ)
 
 
 # For staff

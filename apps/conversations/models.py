@@ -4,12 +4,12 @@ Calls are narrow and written with the settlement, in SQL, by `calls.py`. Text is
 spool, in tables of its own.
 """
 
-from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db import models
 
 from apps.accounts.models import ApiKey, Course, Membership, MembershipQuerySet, User
+from apps.accounts.petitions import Petition, PetitionQuerySet
 from apps.rules.models import Rule
 
 MOST_MEMBERS = 500
@@ -133,20 +133,15 @@ class RuleHit(models.Model):
         return "warned" if self.stage == Rule.Stage.WARN else "observed"
 
 
-class AppealQuerySet(models.QuerySet["Appeal"]):
+class AppealQuerySet(PetitionQuerySet["Appeal"]):
     def for_staff(self, user: Any) -> "AppealQuerySet":
         if user.is_active and user.is_superuser:
             return self
         return self.filter(call__course__in=Course.objects.for_staff(user))
 
-    def open(self) -> "AppealQuerySet":
-        return self.filter(state=Appeal.State.OPEN)
 
-
-class Appeal(models.Model):
-    """A student's “this was wrongly blocked”. Students write it by way of `appeals.py`, staff decide it once."""
-
-    LONGEST: ClassVar[int] = 1000
+class Appeal(Petition):
+    """A student says that a rule was wrong about a call. There is one appeal a call at most."""
 
     class State(models.TextChoices):
         OPEN = "open"
@@ -159,9 +154,9 @@ class Appeal(models.Model):
     rule = models.ForeignKey(Rule, on_delete=models.SET_NULL, null=True, blank=True, related_name="appeals")
     rule_name = models.CharField("rule", max_length=60, blank=True)
     rule_version = models.PositiveIntegerField(default=0)
-    reason = models.TextField(max_length=LONGEST)
+    reason = models.TextField(max_length=Petition.LONGEST)
     state = models.CharField(max_length=8, choices=State.choices, default=State.OPEN)
-    answer = models.TextField(blank=True, max_length=LONGEST)
+    answer = models.TextField(blank=True, max_length=Petition.LONGEST)
     created_at = models.DateTimeField()
     decided_at = models.DateTimeField(null=True, blank=True)
     decided_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
@@ -177,14 +172,6 @@ class Appeal(models.Model):
 
     def __str__(self) -> str:
         return f"Appeal against {self.rule_name or 'a rule'}"
-
-    def decide(self, state: "Appeal.State", *, by: User, answer: str, now: datetime) -> bool:
-        """Decide an open appeal; False if somebody else did."""
-        decided = {"state": state, "answer": answer, "decided_by": by, "decided_at": now}
-        if not Appeal.objects.open().filter(pk=self.pk).update(**decided):
-            return False
-        self.refresh_from_db()
-        return True
 
 
 class ThreadQuerySet(models.QuerySet["Thread"]):

@@ -35,7 +35,7 @@ _UNSEEN = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class MarkedText:
     """A run of text. `rules` were found in it; `is_unseen` says that the text names a character that has no looks."""
 
     text: str
@@ -49,7 +49,7 @@ class Passage:
 
     role: str
     is_answer: bool
-    pieces: tuple[Piece, ...]
+    pieces: tuple[MarkedText, ...]
     left_out: int = 0
 
 
@@ -95,7 +95,7 @@ def _passages(turns: Sequence[Turn], hits: Sequence[RuleHit], longest: int | Non
         yield Passage(role, message is None, tuple(mark(shown, found)), left_out=len(text) - len(shown))
 
 
-def mark(text: str, found: Iterable[tuple[int, int, str]]) -> Iterator[Piece]:
+def mark(text: str, found: Iterable[tuple[int, int, str]]) -> Iterator[MarkedText]:
     """Cut the text where matches begin and end, and where something unseen stands."""
     spans = [(max(0, start), min(end, len(text)), name) for start, end, name in found]
     cuts = sorted({0, len(text), *(place for start, end, _ in spans if start < end for place in (start, end))})
@@ -104,15 +104,15 @@ def mark(text: str, found: Iterable[tuple[int, int, str]]) -> Iterator[Piece]:
         yield from _seen(text[start:end], tuple(names))
 
 
-def _seen(text: str, rules: tuple[str, ...]) -> Iterator[Piece]:
+def _seen(text: str, rules: tuple[str, ...]) -> Iterator[MarkedText]:
     last = 0
     for match in _UNSEEN.finditer(text):
         if match.start() > last:
-            yield Piece(text[last : match.start()], rules)
-        yield Piece(f"U+{ord(match.group()):04X}", rules, is_unseen=True)
+            yield MarkedText(text[last : match.start()], rules)
+        yield MarkedText(f"U+{ord(match.group()):04X}", rules, is_unseen=True)
         last = match.end()
     if last < len(text):
-        yield Piece(text[last:], rules)
+        yield MarkedText(text[last:], rules)
 
 
 def _note(call: Call, hits: Sequence[RuleHit]) -> str:

@@ -19,7 +19,7 @@ from apps.common.ids import first_id
 from apps.common.jobs import JobFailed, Report, ask, job
 from apps.common.models import Job
 from apps.conversations.models import Call, Turn
-from apps.conversations.passages import Piece, mark
+from apps.conversations.passages import MarkedText, mark
 from apps.rules.engine.matcher import EngineFailed
 from apps.rules.models import Rule
 from apps.rules.rulebook import Rulebook
@@ -235,7 +235,7 @@ class Sample:
     """A call that would have been hit, with the words around the place; no words if its text is no longer there."""
 
     call: Call
-    pieces: tuple[Piece, ...]
+    pieces: tuple[MarkedText, ...]
     is_answer: bool
 
 
@@ -258,11 +258,11 @@ def _sample(place: _Place, call: Call, text: _Text | None) -> Sample:
     first, last = max(0, start - AROUND), min(len(whole), end + AROUND)
     before, found, after = whole[first:start], whole[start:end], whole[end:last]
     pieces = [
-        Piece("…") if first and whole else None,
+        MarkedText("…") if first and whole else None,
         *mark(before, ()),
         *mark(found[:LONGEST_FOUND], [(0, LONGEST_FOUND, "this rule")]),
-        Piece(" … ") if len(found) > LONGEST_FOUND else None,
+        MarkedText(" … ") if len(found) > LONGEST_FOUND else None,
         *mark(after, ()),
-        Piece("…") if last < len(whole) else None,
+        MarkedText("…") if last < len(whole) else None,
     ]
     return Sample(call, tuple(piece for piece in pieces if piece), place.message is None)

@@ -76,7 +76,7 @@ class Pressure:
         return self._standing_since is not None and now - self._standing_since > seconds
 
 
-class Turn:
+class Permit:
     """A call's permission to start. Whoever has it ends it as soon as the call has been reserved, or has failed."""
 
     def __init__(self, on_end: Callable[[], None]) -> None:
@@ -113,11 +113,11 @@ class Admission:
             self.pressure.note_refusal(now=now)
             raise overloaded()
 
-    async def turn(self) -> Turn:
+    async def turn(self) -> Permit:
         """Wait until the call may start. Raises Overloaded."""
         if self._starting < MOST_STARTING:
             self._starting += 1
-            return Turn(self._next)
+            return Permit(self._next)
         now = self._clock()
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((now, mine))
@@ -132,7 +132,7 @@ class Admission:
         except asyncio.CancelledError:
             self._leave(mine)
             raise
-        return Turn(self._next)
+        return Permit(self._next)
 
     def _next(self) -> None:
         """Hand a place on to the one who has waited longest, or keep it free."""

@@ -15,8 +15,9 @@ from apps.common.revisions import Snapshot, keep_fresh, refresh_all
 from apps.common.sqlite_log import keep_log_short
 from apps.dataplane.admission import Admission, watch_lag
 from apps.quotas.policies import Policies, policies
+from apps.quotas.rate_limits.limits import RateLimits
 from apps.quotas.rate_limits.memory import MemoryRateLimits
-from apps.quotas.rate_limits.opening import Limits, open_rate_limits
+from apps.quotas.rate_limits.opening import open_rate_limits
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class DataPlane:
     client: RelayClient
     principals: Principals = field(default_factory=Principals)
     policies: Snapshot[Policies] = field(default_factory=policies)
-    rates: Limits = field(default_factory=MemoryRateLimits)
+    rates: RateLimits = field(default_factory=MemoryRateLimits)
     admission: Admission = field(default_factory=Admission)
     is_draining: bool = False
     _loops: list[asyncio.Task[None]] = field(default_factory=list)

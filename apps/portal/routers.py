@@ -1,24 +1,26 @@
 """What students ask about themselves: their week, their requests for more, their appeals."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from ninja import Router, Status
 
-from apps.conversations.appeals import Told
+from apps.conversations.appeals import AppealView
+from apps.conversations.appeals import latest as latest_appeals
 from apps.dataplane.requests import REFUSALS, StudentRequest
 from apps.portal import allowance_requests, appeals
 from apps.portal.schemas import (
-    APPEAL_IN_OPENAPI,
-    REQUEST_IN_OPENAPI,
+    APPEAL_BODY,
+    REQUEST_BODY,
     AllowanceRequestOut,
     AllowanceRequestsOut,
     AppealOut,
     AppealsOut,
     UsageOut,
 )
-from apps.portal.usage import instant
-from apps.portal.usage import request as request_out
 from apps.portal.usage import usage as usage_of
+from apps.quotas.requests import RequestView
+from apps.quotas.requests import latest as latest_requests
 
 router = Router(tags=["Student API"])
 
@@ -34,11 +36,11 @@ async def usage(request: StudentRequest) -> UsageOut:
     "/usage/requests",
     response={201: AllowanceRequestOut, **REFUSALS},
     summary="Ask the instructor for more tokens this week",
-    openapi_extra=REQUEST_IN_OPENAPI,
+    openapi_extra=REQUEST_BODY.in_openapi,
 )
-async def ask_for_more(request: StudentRequest) -> Status[AllowanceRequestOut]:
+async def ask_for_more(request: StudentRequest) -> Status[RequestView]:
     filed = await allowance_requests.file(request.plane.writer, request.principal, request.raw, now=datetime.now(UTC))
-    return Status(201, request_out(filed))
+    return Status(201, filed)
 
 
 @router.get(
@@ -46,33 +48,21 @@ async def ask_for_more(request: StudentRequest) -> Status[AllowanceRequestOut]:
     response={200: AllowanceRequestsOut, **REFUSALS},
     summary="One's requests for more, and what became of them",
 )
-async def list_requests(request: StudentRequest) -> AllowanceRequestsOut:
-    asked = await allowance_requests.told(request.plane.writer, request.principal)
-    return AllowanceRequestsOut(data=[request_out(told) for told in asked])
+async def list_requests(request: StudentRequest) -> Any:
+    return {"data": await request.plane.writer.submit(latest_requests, request.principal.membership_id)}
 
 
 @router.post(
     "/rules/appeals",
     response={201: AppealOut, **REFUSALS},
     summary="Tell the instructor that a rule was wrong about a request",
-    openapi_extra=APPEAL_IN_OPENAPI,
+    openapi_extra=APPEAL_BODY.in_openapi,
 )
-async def appeal(request: StudentRequest) -> Status[AppealOut]:
+async def appeal(request: StudentRequest) -> Status[AppealView]:
     filed = await appeals.file(request.plane.writer, request.principal, request.raw, now=datetime.now(UTC))
-    return Status(201, _appeal(filed))
+    return Status(201, filed)
 
 
 @router.get("/rules/appeals", response={200: AppealsOut, **REFUSALS}, summary="One's appeals, and what became of them")
-async def list_appeals(request: StudentRequest) -> AppealsOut:
-    return AppealsOut(data=[_appeal(one) for one in await appeals.told(request.plane.writer, request.principal)])
-
-
-def _appeal(told: Told) -> AppealOut:
-    return AppealOut(
-        request_id=told.call_id,
-        reason=told.reason,
-        state=told.state,  # type: ignore[arg-type]  # the database holds no other
-        answer=told.answer,
-        created_at=instant(told.created_at),
-        decided_at=instant(told.decided_at) if told.decided_at else None,
-    )
+async def list_appeals(request: StudentRequest) -> Any:
+    return {"data": await request.plane.writer.submit(latest_appeals, request.principal.membership_id)}

@@ -1,14 +1,29 @@
 """The shapes of what students ask about themselves."""
 
-from typing import Annotated, Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Literal
 
 from ninja import Schema
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from apps.quotas.models.fields import LONGEST_REASON
+from apps.accounts.petitions import Petition
+from apps.portal.bodies import Body
 from apps.quotas.models.requests import MOST_TOKENS
+
+MOST_OF_ID = 32  # characters of the id of a request
+
+
+def instant(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _written_out(value: object) -> object:
+    return instant(value) if isinstance(value, datetime) else value
+
+
+Instant = Annotated[str, BeforeValidator(_written_out)]
 
 
 class UsageWeek(Schema):
@@ -80,8 +95,8 @@ class AllowanceRequestOut(Schema):
     reason: str
     answer: str = Field(description="What the instructor says; empty while the request is open.")
     granted_tokens: int | None = Field(description="What was granted; null unless it was.")
-    created_at: str
-    decided_at: str | None
+    created_at: Instant
+    decided_at: Instant | None
 
 
 class AllowanceRequestsOut(Schema):
@@ -105,16 +120,12 @@ class AllowanceRequestIn(TypedDict):
     ]
     reason: Annotated[
         str,
-        Field(min_length=1, max_length=LONGEST_REASON, description="Why; your instructor reads it."),
+        Field(min_length=1, max_length=Petition.LONGEST, description="Why; your instructor reads it."),
         AfterValidator(_written),
     ]
 
 
-REQUEST_BODY: TypeAdapter[AllowanceRequestIn] = TypeAdapter(AllowanceRequestIn)
-# Read by hand, as every body of the data plane is: an error has the one shape.
-REQUEST_IN_OPENAPI: dict[str, Any] = {
-    "requestBody": {"required": True, "content": {"application/json": {"schema": REQUEST_BODY.json_schema()}}}
-}
+REQUEST_BODY = Body(AllowanceRequestIn)
 
 
 class UsageOut(Schema):
@@ -141,30 +152,47 @@ class UsageOut(Schema):
     requests: list[AllowanceRequestOut] = Field(description="One's requests for more, newest first, at most 20.")
 
 
-class AppealIn(Schema):
+def _stripped(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
+class AppealIn(TypedDict):
     """Against a refusal, or a redaction, of a request of one's own."""
 
-    request_id: str = Field(max_length=32, description="Of the refused request, as its error body and headers name it.")
-    reason: str = Field(min_length=1, max_length=1000, description="Why this is fine; the instructor reads it.")
+    request_id: Annotated[
+        str,
+        Field(max_length=MOST_OF_ID, description="Of the refused request, as its error body and headers name it."),
+        BeforeValidator(_stripped),
+        AfterValidator(_written),
+    ]
+    reason: Annotated[
+        str,
+        Field(min_length=1, max_length=Petition.LONGEST, description="Why this is fine; the instructor reads it."),
+        BeforeValidator(_stripped),
+        AfterValidator(_written),
+    ]
+
+
+APPEAL_BODY = Body(
+    AppealIn,
+    sentences={
+        "request_id": f" must be a text of 1 to {MOST_OF_ID} characters.",
+        "reason": f" must be a text of 1 to {Petition.LONGEST} characters.",
+    },
+)
 
 
 class AppealOut(Schema):
     """An appeal, and what became of it."""
 
-    request_id: str
+    request_id: str = Field(validation_alias="call_id")
     reason: str
     state: Literal["open", "accepted", "declined"]
     answer: str = Field(description="What the instructor says; empty while the appeal is open.")
-    created_at: str
-    decided_at: str | None
+    created_at: Instant
+    decided_at: Instant | None
 
 
 class AppealsOut(Schema):
     object: Literal["list"] = "list"
     data: list[AppealOut] = Field(description="Newest first, at most 100.")
-
-
-# Read by hand, as every body of the data plane is: an error has the one shape.
-APPEAL_IN_OPENAPI: dict[str, Any] = {
-    "requestBody": {"required": True, "content": {"application/json": {"schema": AppealIn.model_json_schema()}}}
-}

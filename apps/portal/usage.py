@@ -1,6 +1,6 @@
 """What a student reads of their own week: from the ledger's figures to the answer of GET /v1/usage."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from apps.accounts.principals import Principal
@@ -14,12 +14,12 @@ from apps.portal.schemas import (
     OverrideOut,
     UsageOut,
     UsageWeek,
+    instant,
 )
 from apps.quotas import statements
 from apps.quotas.ledger.movements import WARN_FROM, Balance, percentage_used, remaining_of
 from apps.quotas.limits import BoostPeriod, OverridePeriod
 from apps.quotas.policies import Policies
-from apps.quotas.requests import Told
 from apps.quotas.statements import Line
 from apps.quotas.weeks import Week
 
@@ -47,25 +47,8 @@ async def usage(writer: Writer, policies: Policies, principal: Principal, *, now
         override=_override(source.override) if source.override else None,
         fallback=_fallback(model, statement.balances[count]) if fallback else None,
         entries=[_entry(line) for line in statement.lines],
-        requests=[request(told) for told in statement.requests],
+        requests=[AllowanceRequestOut.from_orm(view) for view in statement.requests],
     )
-
-
-def request(told: Told) -> AllowanceRequestOut:
-    return AllowanceRequestOut(
-        id=told.id,
-        state=told.state,  # type: ignore[arg-type]  # the database holds no other
-        tokens=told.tokens,
-        reason=told.reason,
-        answer=told.answer,
-        granted_tokens=told.granted_tokens,
-        created_at=instant(told.created_at),
-        decided_at=instant(told.decided_at) if told.decided_at else None,
-    )
-
-
-def instant(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _week(week: Week) -> UsageWeek:

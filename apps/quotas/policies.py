@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from django.db.models import QuerySet
 
@@ -16,8 +16,7 @@ from apps.common.zones import zone
 from apps.quotas.ledger.movements import Account
 from apps.quotas.limits import FULL, BoostPeriod, LimitSource, OverridePeriod, course_limit, limit_source, own_limit
 from apps.quotas.models import TOPIC, Boost, Institution, Override, QuotaPolicy, RoleAllowance
-from apps.quotas.rate_limits.requests import Scope
-from apps.quotas.rate_limits.tokens import TokenScope
+from apps.quotas.rate_limits.limits import Scope
 from apps.quotas.weeks import week_at
 
 REFUSE, FALLBACK = "refuse", "fallback"
@@ -142,23 +141,24 @@ class Policies:
 
     def scopes(self, principal: Principal) -> tuple[Scope, ...]:
         """Where the requests of this principal are counted: wherever there is a limit."""
-        policy, role = self.of(principal.course_id), self.of_role(principal)
+        key, student, course = principal.key_id, principal.membership_id, principal.course_id
+        policy, role = self.of(course), self.of_role(principal)
         scopes = (
-            Scope("key", principal.key_id, policy.key_requests_per_minute, policy.key_concurrent_requests),
-            Scope("student", principal.membership_id, role.requests_per_minute, role.concurrent_requests),
-            Scope("course", principal.course_id, policy.course_requests_per_minute, policy.course_concurrent_requests),
+            Scope("key", key, "requests", policy.key_requests_per_minute, policy.key_concurrent_requests),
+            Scope("student", student, "requests", role.requests_per_minute, role.concurrent_requests),
+            Scope("course", course, "requests", policy.course_requests_per_minute, policy.course_concurrent_requests),
         )
         return tuple(scope for scope in scopes if scope.is_limited)
 
-    def token_scopes(self, principal: Principal) -> tuple[TokenScope, ...]:
+    def token_scopes(self, principal: Principal) -> tuple[Scope, ...]:
         """Where the tokens of this principal are counted by the minute: wherever there is a limit."""
         policy = self.of(principal.course_id)
-        limits: tuple[tuple[Literal["key", "student", "course"], int, int | None], ...] = (
-            ("key", principal.key_id, policy.key_tokens_per_minute),
-            ("student", principal.membership_id, self.of_role(principal).tokens_per_minute),
-            ("course", principal.course_id, policy.course_tokens_per_minute),
+        scopes = (
+            Scope("key", principal.key_id, "tokens", policy.key_tokens_per_minute),
+            Scope("student", principal.membership_id, "tokens", self.of_role(principal).tokens_per_minute),
+            Scope("course", principal.course_id, "tokens", policy.course_tokens_per_minute),
         )
-        return tuple(TokenScope(kind, id, limit) for kind, id, limit in limits if limit is not None)
+        return tuple(scope for scope in scopes if scope.is_limited)
 
 
 _NOTHING = CoursePolicy()

@@ -6,7 +6,9 @@ from datetime import datetime
 
 from django.db import transaction
 
+from apps.accounts import petitions
 from apps.accounts.models import User
+from apps.accounts.petitions import NewPetition, PetitionView
 from apps.common.cursor import Cursor
 from apps.quotas.ledger import booking
 from apps.quotas.models import AllowanceRequest
@@ -20,32 +22,23 @@ DECLINED = "Not this time; ask your instructor."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewRequest:
-    """What a student asks for."""
-
-    membership_id: int
+class NewRequest(NewPetition):
     week_starts_at: datetime
     tokens: int
-    reason: str
-    now: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """A request as its student sees it."""
-
+class RequestView(PetitionView):
     id: int
     tokens: int
-    reason: str
-    state: str
-    answer: str
-    granted_tokens: int | None
-    created_at: datetime
-    decided_at: datetime | None
+    granted_tokens: int | None = None
+
+
+# For students, through the writer
 
 
 def file(cursor: Cursor, requests: Sequence[NewRequest]) -> list[int | str]:
-    """A function for the writer: file each request; its id, or why it could not be."""
+    """A function for the writer: file each request. Returns its id, or why it was refused."""
     return [_file(cursor, request) for request in requests]
 
 
@@ -67,30 +60,9 @@ def _file(cursor: Cursor, request: NewRequest) -> int | str:
     return int(row[0]) if row else OPEN_ALREADY
 
 
-def told(cursor: Cursor, members: Sequence[int]) -> list[tuple[Told, ...]]:
+def latest(cursor: Cursor, members: Sequence[int]) -> list[tuple[RequestView, ...]]:
     """A function for the writer: the latest requests of each member, newest first."""
-    return [tuple(_told(cursor, member)) for member in members]
-
-
-def _told(cursor: Cursor, membership_id: int) -> list[Told]:
-    cursor.execute(
-        "SELECT id, tokens, reason, state, answer, granted_tokens, created_at, decided_at"
-        " FROM quotas_allowancerequest WHERE membership_id = %s ORDER BY id DESC LIMIT %s",
-        (membership_id, MOST_READ),
-    )
-    return [
-        Told(
-            id=id,
-            tokens=tokens,
-            reason=reason,
-            state=state,
-            answer=answer,
-            granted_tokens=granted,
-            created_at=cursor.read_instant(created),
-            decided_at=decided and cursor.read_instant(decided),
-        )
-        for id, tokens, reason, state, answer, granted, created, decided in cursor.fetchall()
-    ]
+    return petitions.latest(cursor, RequestView, members, table="quotas_allowancerequest", most=MOST_READ)
 
 
 # For staff

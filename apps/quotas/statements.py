@@ -38,7 +38,7 @@ class Statement:
 
     balances: tuple[Balance, ...]
     lines: tuple[Line, ...]
-    requests: tuple[requests.Told, ...]
+    requests: tuple[requests.RequestView, ...]
 
 
 def read(cursor: Cursor, units: Sequence[tuple[Account, ...]]) -> list[Statement]:
@@ -49,7 +49,7 @@ def read(cursor: Cursor, units: Sequence[tuple[Account, ...]]) -> list[Statement
 def _statement(cursor: Cursor, accounts: tuple[Account, ...]) -> Statement:
     own = accounts[0]
     (balances,) = ledger.balances(cursor, [accounts])
-    (asked,) = requests.told(cursor, [own.id])
+    (asked,) = requests.latest(cursor, [own.id])
     return Statement(balances=balances, lines=tuple(_lines(cursor, own)), requests=asked)
 
 

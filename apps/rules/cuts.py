@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-class Replacing(Protocol):
+class RedactingRule(Protocol):
     """A rule, as far as it redacts."""
 
     @property
@@ -14,11 +14,11 @@ class Replacing(Protocol):
     def priority(self) -> int: ...
 
 
-class Found(Protocol):
+class RedactingHit(Protocol):
     """A place in a text where such a rule was found."""
 
     @property
-    def rule(self) -> Replacing: ...
+    def rule(self) -> RedactingRule: ...
     @property
     def start(self) -> int: ...
     @property
@@ -34,7 +34,7 @@ class Cut:
     replacement: str
 
 
-def cuts(found: Iterable[Found]) -> list[Cut]:
+def cuts(found: Iterable[RedactingHit]) -> list[Cut]:
     """What to cut, in order. Places that overlap are one cut, for which the rule with the highest priority speaks."""
     made: list[Cut] = []
     speaking = 0

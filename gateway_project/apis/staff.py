@@ -31,7 +31,7 @@ router = SimpleRouter(trailing_slash=False)
 router.register("calls", CallViewSet, basename="call")
 
 
-class Document(SpectacularJSONAPIView):
+class OpenApiDocument(SpectacularJSONAPIView):
     """The OpenAPI document: open for everybody in development, for staff in production."""
 
     renderer_classes = [JSONRenderer]
@@ -90,7 +90,7 @@ def _documentation() -> Any:
 
 urlpatterns = [
     path("api/staff/", include(router.urls)),
-    path("api/staff/openapi.json", Document.as_view(), name="staff-openapi"),
+    path("api/staff/openapi.json", OpenApiDocument.as_view(), name="staff-openapi"),
     path("api/staff/docs", _documentation()),
     re_path(r"^api/staff(/.*)?$", Nothing.as_view()),
 ]

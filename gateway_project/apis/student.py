@@ -13,6 +13,23 @@ from apps.chat.routers import router as chat_router
 from apps.portal.routers import router as portal_router
 
 
+class _LateResponse(HttpResponse):
+    """A response that is made only once it has content: the answers of models bring their own."""
+
+    def __init__(self, content_type: str) -> None:
+        self._content_type = content_type
+
+    @property
+    def content(self) -> bytes:
+        return super().content
+
+    @content.setter
+    def content(self, value: object) -> None:
+        if not hasattr(self, "headers"):
+            super().__init__(b"", content_type=self._content_type, status=self.status_code)
+        HttpResponse.content.fset(self, value)  # type: ignore[attr-defined]
+
+
 class StudentAPI(NinjaAPI):
     """The data plane's handler checks the key, before it reads the body; here it is only written into the document."""
 
@@ -23,8 +40,8 @@ class StudentAPI(NinjaAPI):
         return schema
 
     def create_temporal_response(self, request: HttpRequest) -> HttpResponse:
-        """Made for each request, before the view is called. Bytes and a type spare it finding out charsets."""
-        return HttpResponse(b"", content_type=self.get_content_type())
+        """Made for each request, before the view is called."""
+        return _LateResponse(self.get_content_type())
 
     def get_openapi_operation_id(self, operation: Any) -> str:
         """Clients are made from these names; where a function stands in our modules is not their business."""

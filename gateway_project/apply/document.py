@@ -42,7 +42,7 @@ def read(raw: bytes, *, source: str) -> Document:
     """Read a document. Raises Mistakes if it cannot be read to its end."""
     try:
         root = _compose(raw)
-        reader = _Reader()
+        reader = _TreeReader()
         tree = reader.value(root, ())
     except _Unreadable as error:
         raise Mistakes(source, [Mistake(error.line, (), str(error))]) from error
@@ -78,7 +78,7 @@ def _not_yaml(error: yaml.YAMLError) -> _Unreadable:
     return _Unreadable(f"This is not valid YAML: {reason}.", line=mark.line + 1 if mark else 1)
 
 
-class _Reader:
+class _TreeReader:
     """Turns nodes into values. Every visit counts, so that aliases within aliases end soon."""
 
     def __init__(self) -> None:

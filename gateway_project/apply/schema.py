@@ -31,7 +31,7 @@ from gateway_project.apply.fields import (
 OMITTED: Any = None
 
 
-class Section(BaseModel):
+class FileSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @property
@@ -40,14 +40,14 @@ class Section(BaseModel):
         return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
 
 
-class CredentialSection(Section):
+class CredentialSection(FileSection):
     label: Name
     secret_env: Name = OMITTED
     weight: Count = OMITTED
     enabled: Flag = OMITTED
 
 
-class ProviderSection(Section):
+class ProviderSection(FileSection):
     name: Name
     adapter: Annotated[str, choice(Provider.Adapter)] = OMITTED
     base_url: Text = OMITTED
@@ -58,7 +58,7 @@ class ProviderSection(Section):
     credentials: list[CredentialSection] = OMITTED
 
 
-class DeploymentSection(Section):
+class DeploymentSection(FileSection):
     provider: Name
     upstream_model: Name
     priority: Priority = OMITTED
@@ -66,7 +66,7 @@ class DeploymentSection(Section):
     enabled: Flag = OMITTED
 
 
-class ModelSection(Section):
+class ModelSection(FileSection):
     name: Name
     token_weight: Weight = OMITTED
     input_weight: Weight = OMITTED
@@ -78,7 +78,7 @@ class ModelSection(Section):
     deployments: list[DeploymentSection] = OMITTED
 
 
-class RuleSection(Section):
+class RuleSection(FileSection):
     name: Name
     pattern: Text = OMITTED
     direction: Annotated[str, choice(Rule.Direction)] = OMITTED
@@ -99,7 +99,7 @@ class RuleSection(Section):
     examples_no_match: Lines = OMITTED
 
 
-class RoleSection(Section):
+class RoleSection(FileSection):
     role: Name
     weekly_tokens: TokensOrNone = OMITTED
     requests_per_minute: CountOrNone = OMITTED
@@ -107,7 +107,7 @@ class RoleSection(Section):
     tokens_per_minute: CountOrNone = OMITTED
 
 
-class BoostSection(Section):
+class BoostSection(FileSection):
     factor: Factor = OMITTED
     multiplies_course: Flag = OMITTED
     starts_at: InstantOrNone = OMITTED
@@ -115,14 +115,14 @@ class BoostSection(Section):
     reason: Name = OMITTED
 
 
-class OverrideSection(Section):
+class OverrideSection(FileSection):
     weekly_tokens: TokensOrNone = OMITTED
     starts_at: InstantOrNone = OMITTED
     ends_at: InstantOrNone = OMITTED
     reason: Name = OMITTED
 
 
-class MemberSection(Section):
+class MemberSection(FileSection):
     external_id: Name
     email: Name = OMITTED
     name: Name = OMITTED
@@ -131,7 +131,7 @@ class MemberSection(Section):
     override: OverrideSection | None = OMITTED
 
 
-class CourseSection(Section):
+class CourseSection(FileSection):
     slug: Name
     title: Name = OMITTED
     timezone: Name = OMITTED
@@ -164,14 +164,14 @@ class CourseSection(Section):
     members: list[MemberSection] = OMITTED
 
 
-class InstitutionSection(Section):
+class InstitutionSection(FileSection):
     timezone: Name = OMITTED
     week_starts: Annotated[str, choice(Weekday)] = OMITTED
     weekly_tokens: TokensOrNone = OMITTED
     rules: list[RuleSection] = OMITTED
 
 
-class File(Section):
+class File(FileSection):
     institution: InstitutionSection = OMITTED
     providers: list[ProviderSection] = OMITTED
     models: list[ModelSection] = OMITTED

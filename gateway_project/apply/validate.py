@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from gateway_project.apply.document import Document
 from gateway_project.apply.mistakes import Mistake, Mistakes, Path
-from gateway_project.apply.schema import File, Section
+from gateway_project.apply.schema import File, FileSection
 
 # What tells the items of a list apart.
 IDENTITIES: dict[str, tuple[str, ...]] = {
@@ -57,7 +57,7 @@ def _unknown(path: Path) -> str:
     )
 
 
-def _section(path: Path) -> type[Section]:
+def _section(path: Path) -> type[FileSection]:
     section: Any = File
     for part in path:
         if isinstance(part, str):

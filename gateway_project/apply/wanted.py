@@ -10,10 +10,10 @@ from gateway_project.apply.mistakes import Path
 from gateway_project.apply.schema import (
     CourseSection,
     File,
+    FileSection,
     InstitutionSection,
     ModelSection,
     ProviderSection,
-    Section,
 )
 
 WEIGHTS = ("input_weight", "cached_input_weight", "output_weight")
@@ -92,7 +92,7 @@ def _rules(
         yield Row(kind, {**within, "name": rule.name}, given(kind, rule), (*path, "rules", position))
 
 
-def given(kind: Kind, section: Section) -> dict[str, Any]:
+def given(kind: Kind, section: FileSection) -> dict[str, Any]:
     """The columns of a row that its section sets, in the order of the section's fields."""
     return {kind.columns[name]: value for name, value in section.given.items() if name in kind.columns}
 

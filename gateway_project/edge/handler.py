@@ -61,6 +61,7 @@ class DataPlaneHandler:
         started, request_id = time.perf_counter(), new_id()
         route, status = "unknown", 499
         response: HttpResponseBase
+        more: dict[str, str] = {}
         try:
             preflight = self._cors.preflight(scope["method"], scope["headers"])
             if preflight is not None:
@@ -69,11 +70,10 @@ class DataPlaneHandler:
                 request = _request(scope, request_id)
                 response = await self._respond(request, scope, receive)
                 route = _route_of(request)
-                for name, value in self._cors.headers(scope["headers"]).items():
-                    response.headers[name] = value
+                more = self._cors.headers(scope["headers"])
             status = response.status_code
             rest = self._rest if isinstance(response, _Overloaded) else 0.0
-            await send_response(response, request_id, receive, send, rest=rest)
+            await send_response(response, request_id, receive, send, more=more, rest=rest)
         except ClientLeft:
             logger.debug("The client of %s left", request_id)
         finally:

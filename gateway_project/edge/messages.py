@@ -1,14 +1,15 @@
 """Between ASGI messages and what the data plane works with: keys, bodies, responses, and clients that leave."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
 from apps.common.errors import BodyTooLarge
-from apps.dataplane.streaming import StreamedAnswer
+from apps.dataplane.answers import Answer, encoded
 
 Scope = dict[str, Any]
 T = TypeVar("T")
@@ -87,15 +88,27 @@ async def unless_client_leaves(work: Coroutine[Any, Any, T], receive: Any) -> T:
 
 
 async def send_response(
-    response: HttpResponseBase, request_id: str, receive: Any, send: Any, *, rest: float = 0.0
+    response: HttpResponseBase,
+    request_id: str,
+    receive: Any,
+    send: Any,
+    *,
+    more: Mapping[str, str] = MappingProxyType({}),
+    rest: float = 0.0,
 ) -> None:
-    """Send it whole. During the `rest` that follows, whatever else the client asks on this connection waits unread."""
-    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.items()]
-    headers.append((b"x-request-id", request_id.encode()))
-    if isinstance(response, StreamedAnswer):
-        await _send_stream(response, headers, receive, send)
-        return
-    body = response.content if isinstance(response, HttpResponse) else b""
+    """Send it whole, with `more` headers.
+
+    During the `rest` that follows, whatever else the client asks on this connection waits unread.
+    """
+    own = response.headers if isinstance(response, Answer) else dict(response.items())
+    headers = [*encoded({**own, **more}), (b"x-request-id", request_id.encode())]
+    if isinstance(response, Answer):
+        if response.body is None:
+            await _send_stream(response, headers, receive, send)
+            return
+        body = response.body
+    else:
+        body = response.content if isinstance(response, HttpResponse) else b""
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
     if rest:
@@ -105,7 +118,7 @@ async def send_response(
     await send({"type": "http.response.body", "body": body})
 
 
-async def _send_stream(response: StreamedAnswer, headers: Any, receive: Any, send: Any) -> None:
+async def _send_stream(response: Answer, headers: Any, receive: Any, send: Any) -> None:
     """Send blocks as they come. Whatever keeps the last one from the client, the pump is told at once."""
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
 

@@ -5,7 +5,7 @@ import logging
 from apps.common import tracing
 
 
-class Line(logging.Formatter):
+class LogFormatter(logging.Formatter):
     """Time, level, logger and message; and the trace, if it was a request that had something to say."""
 
     def __init__(self) -> None:

@@ -6,6 +6,7 @@ Of several web processes, whichever is asked answers for all: each keeps its fig
 import asyncio
 import os
 import shutil
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,5 +62,15 @@ async def show_for_ever(plane: "DataPlane", *, live: "LiveAnswers") -> None:
 
 def observe(*, route: str, method: str, status: int, seconds: float) -> None:
     """Count a request. Status 499 is a client that left."""
-    REQUESTS.labels(route, method if method in _METHODS else "other", str(status)).inc()
-    SECONDS.labels(route).observe(seconds)
+    _requests(route, method if method in _METHODS else "other", status).inc()
+    _seconds(route).observe(seconds)
+
+
+@lru_cache(maxsize=1024)
+def _requests(route: str, method: str, status: int) -> Counter:
+    return REQUESTS.labels(route, method, str(status))
+
+
+@lru_cache(maxsize=256)
+def _seconds(route: str) -> Histogram:
+    return SECONDS.labels(route)

@@ -48,7 +48,7 @@ def test_all_of_a_decision_is_on_its_page(model: type[Model]) -> None:
 
 
 # The kinds of rows that a section is about, and what else stands in it.
-SECTIONS: list[tuple[type[schema.Section], tuple[Kind, ...], set[str]]] = [
+SECTIONS: list[tuple[type[schema.FileSection], tuple[Kind, ...], set[str]]] = [
     (schema.InstitutionSection, (kinds.INSTITUTION,), {"rules"}),
     (schema.ProviderSection, (kinds.PROVIDER,), {"name", "credentials"}),
     (schema.CredentialSection, (kinds.CREDENTIAL,), {"label", "secret_env"}),
@@ -69,6 +69,6 @@ SECTIONS: list[tuple[type[schema.Section], tuple[Kind, ...], set[str]]] = [
 
 @pytest.mark.parametrize(("section", "described", "others"), SECTIONS, ids=lambda value: getattr(value, "__name__", ""))
 def test_a_file_can_set_every_column_that_people_can(
-    section: type[schema.Section], described: tuple[Kind, ...], others: set[str]
+    section: type[schema.FileSection], described: tuple[Kind, ...], others: set[str]
 ) -> None:
     assert set(section.model_fields) == {field for kind in described for field in kind.columns} | others

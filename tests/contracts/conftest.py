@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from apps.common.ids import new_id
+from apps.quotas.rate_limits.limits import Scope
 from apps.quotas.rate_limits.memory import MemoryRateLimits
 from apps.quotas.rate_limits.redis import RedisCounts
 from apps.quotas.rate_limits.shared import SharedRateLimits
-from apps.quotas.rate_limits.tokens import TokenScope
 from tests.contracts.rates import Clock, Limiter
 from tests.live import PATIENCE
 from tests.servers import Redis
@@ -31,16 +31,16 @@ async def limiter(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterat
     if request.param == "memory":
         memory = MemoryRateLimits(clock=clock)
 
-        async def kept(scope: TokenScope) -> int:
-            return len(memory._logs[scope[:2]].tokens)
+        async def kept(scope: Scope) -> int:
+            return len(memory._logs[scope[:3]])
 
         yield Limiter(limits=memory, entries=kept, clock=clock)
         return
     counts = RedisCounts(redis_url, prefix=f"stoa:test:{new_id()}", clock=clock, patience=PATIENCE)
     shared = SharedRateLimits(counts, MemoryRateLimits(clock=clock), processes=1, budget=PATIENCE)
 
-    async def kept_by_redis(scope: TokenScope) -> int:
-        return int(await counts._redis.zcard(counts._key(scope, "tokens")))
+    async def kept_by_redis(scope: Scope) -> int:
+        return int(await counts._redis.zcard(counts._key(scope, scope.unit)))
 
     yield Limiter(limits=shared, entries=kept_by_redis, clock=clock, sync=shared.keep)
     assert not shared.is_local

@@ -1,13 +1,11 @@
 """Rate limits under test: their clock stands still until told, and requests have ids by themselves."""
 
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from apps.common.errors import RateLimited, TokensLimited
-from apps.quotas.rate_limits.opening import Limits
-from apps.quotas.rate_limits.requests import Scope
-from apps.quotas.rate_limits.tokens import TokenScope
+from apps.common.errors import RateLimited
+from apps.quotas.rate_limits.limits import RateLimits, Scope, Unit
 
 _ids = itertools.count(1)
 
@@ -17,20 +15,16 @@ def fresh_id() -> int:
     return next(_ids)
 
 
-def student(per_minute: int | None = None, at_once: int | None = None, *, id: int | None = None) -> Scope:
-    return Scope("student", id or fresh_id(), per_minute, at_once)
+def student(
+    per_minute: int | None = None, at_once: int | None = None, *, unit: Unit = "requests", id: int | None = None
+) -> Scope:
+    return Scope("student", id or fresh_id(), unit, per_minute, at_once)
 
 
-def course(per_minute: int | None = None, at_once: int | None = None, *, id: int | None = None) -> Scope:
-    return Scope("course", id or fresh_id(), per_minute, at_once)
-
-
-def tokens_of_student(per_minute: int, *, id: int | None = None) -> TokenScope:
-    return TokenScope("student", id or fresh_id(), per_minute)
-
-
-def tokens_of_course(per_minute: int, *, id: int | None = None) -> TokenScope:
-    return TokenScope("course", id or fresh_id(), per_minute)
+def course(
+    per_minute: int | None = None, at_once: int | None = None, *, unit: Unit = "requests", id: int | None = None
+) -> Scope:
+    return Scope("course", id or fresh_id(), unit, per_minute, at_once)
 
 
 class Clock:
@@ -52,56 +46,37 @@ async def nothing() -> None:
 
 @dataclass(kw_only=True)
 class Limiter:
-    """`sync` waits until everybody knows who left and what calls cost, and renews what is open.
+    """`sync` waits until everybody knows who left, and renews what is open. `entries`: how many a scope's log has."""
 
-    `entries` says how many are kept of a scope's tokens.
-    """
-
-    limits: Limits
-    entries: Callable[[TokenScope], Awaitable[int]]
+    limits: RateLimits
+    entries: Callable[[Scope], Awaitable[int]]
     clock: Clock = field(default_factory=Clock)
     sync: Callable[[], Awaitable[object]] = nothing
 
-    async def ask(self, *scopes: Scope) -> str | None:
-        """Begin a request. Its id, or None if it was refused."""
+    async def ask(self, *scopes: Scope, amount: int = 1) -> str | None:
+        """Begin a request or a call. Its id, or None if it was refused."""
         id = f"request-{fresh_id()}"
         try:
-            await self.limits.admit(scopes, id=id)
+            await self.limits.admit(scopes, id=id, amount=amount)
         except RateLimited:
             return None
         return id
 
-    async def ask_often(self, times: int, *scopes: Scope) -> int:
-        """How many of so many requests were admitted."""
-        return sum([await self.ask(*scopes) is not None for _ in range(times)])
+    async def ask_often(self, times: int, *scopes: Scope, amount: int = 1) -> int:
+        """How many of so many were admitted."""
+        return sum([await self.ask(*scopes, amount=amount) is not None for _ in range(times)])
 
-    async def refusal(self, *scopes: Scope) -> RateLimited:
+    async def refusal(self, *scopes: Scope, amount: int = 1) -> RateLimited:
         try:
-            await self.limits.admit(scopes, id=f"request-{fresh_id()}")
+            await self.limits.admit(scopes, id=f"request-{fresh_id()}", amount=amount)
         except RateLimited as refused:
             return refused
         raise AssertionError("It was admitted.")
 
-    async def take(self, amount: int, *scopes: TokenScope) -> str | None:
-        """Take tokens. The call's id, or None if it was refused."""
-        id = f"call-{fresh_id()}"
-        try:
-            await self.limits.take(scopes, id=id, amount=amount)
-        except TokensLimited:
-            return None
-        return id
-
-    async def token_refusal(self, amount: int, *scopes: TokenScope) -> TokensLimited:
-        try:
-            await self.limits.take(scopes, id=f"call-{fresh_id()}", amount=amount)
-        except TokensLimited as refused:
-            return refused
-        raise AssertionError("It was admitted.")
-
-    async def end(self, id: str | None, amount: int, *scopes: TokenScope) -> None:
+    async def end(self, id: str | None, *scopes: Scope, amount: int) -> None:
+        """End a call that cost so much."""
         assert id is not None
-        self.limits.correct(scopes, id=id, amount=amount)
-        await self.sync()
+        await self.limits.correct(scopes, id=id, amount=amount)
 
     async def leave(self, *ids: str | None) -> None:
         for id in ids:
@@ -117,12 +92,14 @@ class Limiter:
             await self.sync()
             milliseconds -= step
 
+    async def used(self, scope: Scope) -> int:
+        """What a scope has used, from what is left of it."""
+        rate = await self.limits.admit((scope,), id=(id := f"look-{fresh_id()}"), amount=0)
+        assert rate is not None
+        await self.end(id, scope, amount=0)
+        return rate.limit - rate.remaining
+
 
 def told(refused: RateLimited) -> int:
     """The milliseconds that a refusal asks to wait."""
     return int(refused.headers["retry-after-ms"])
-
-
-def admitted_in_window(instants: Sequence[int], now: int) -> int:
-    """The rule itself: those of the 60 seconds that end now."""
-    return sum(now - 60_000_000 < instant <= now for instant in instants)

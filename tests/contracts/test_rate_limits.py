@@ -1,84 +1,70 @@
-"""What every way of counting requests promises: `apps.quotas.rate_limits.requests.RateLimits`."""
+"""What every way of counting promises: `apps.quotas.rate_limits.limits.RateLimits`."""
 
 import asyncio
-from collections import defaultdict
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from tests.contracts.rates import Limiter, admitted_in_window, course, fresh_id, student, told
+from apps.quotas.rate_limits.limits import WINDOW, Scope, Unit
+from tests.contracts.rates import Limiter, course, fresh_id, student, told
 
-# The limiter is one for all examples of a property; each example has accounts of its own.
-prop = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+in_both_units = pytest.mark.parametrize(("unit", "size"), [("requests", 1), ("tokens", 25)])
 
 
 async def test_without_limits_everything_is_admitted(limiter: Limiter) -> None:
-    assert await limiter.limits.admit((), id="anything") is None
+    assert await limiter.limits.admit((), id="anything", amount=10**9) is None
+    await limiter.limits.correct((), id="anything", amount=0)
     limiter.limits.release("anything")
 
 
+@in_both_units
 @pytest.mark.parametrize("limit", [1, 3, 60])
-async def test_a_fresh_minute_admits_the_limit_and_no_more(limiter: Limiter, limit: int) -> None:
-    assert await limiter.ask_often(limit + 5, student(limit)) == limit
+async def test_a_fresh_minute_admits_the_limit_and_no_more(limiter: Limiter, unit: Unit, size: int, limit: int) -> None:
+    assert await limiter.ask_often(limit + 5, student(limit * size, unit=unit), amount=size) == limit
 
 
-async def test_a_limit_of_one_admits_the_next_exactly_when_told(limiter: Limiter) -> None:
-    ada = student(1)
-    await limiter.ask(ada)
+@in_both_units
+async def test_a_limit_of_one_admits_the_next_exactly_when_told(limiter: Limiter, unit: Unit, size: int) -> None:
+    ada = student(size, unit=unit)
+    await limiter.ask(ada, amount=size)
 
-    refused = await limiter.refusal(ada)
+    refused = await limiter.refusal(ada, amount=size)
     await limiter.wait(milliseconds=59_999)
-    just_before = await limiter.ask(ada)
+    just_before = await limiter.ask(ada, amount=size)
     await limiter.wait(milliseconds=1)
 
     assert told(refused) == 60_000
     assert just_before is None
-    assert await limiter.ask(ada)
+    assert await limiter.ask(ada, amount=size)
 
 
-async def test_an_even_pace_at_the_limit_is_never_refused(limiter: Limiter) -> None:
-    ada = student(60)
+@in_both_units
+async def test_an_even_pace_at_the_limit_is_never_refused(limiter: Limiter, unit: Unit, size: int) -> None:
+    ada = student(60 * size, unit=unit)
 
     for _ in range(200):
-        assert await limiter.ask(ada)
+        assert await limiter.ask(ada, amount=size)
         limiter.clock.advance(milliseconds=1000)
 
 
-async def test_the_window_slides(limiter: Limiter) -> None:
-    ada = student(10)
-    await limiter.ask_often(6, ada)
-    limiter.clock.advance(milliseconds=30_000)
-    await limiter.ask_often(4, ada)
-
-    limiter.clock.advance(milliseconds=30_000)
-
-    assert await limiter.ask_often(10, ada) == 6
-
-
-@pytest.mark.parametrize("at_once", [None, 50])
-async def test_a_refused_request_counts_for_nothing(limiter: Limiter, at_once: int | None) -> None:
-    ada = student(2, at_once)
-    await limiter.ask_often(2, ada)
+@pytest.mark.parametrize(
+    ("ada", "size"), [(student(2), 1), (student(2, 50), 1), (student(50, unit="tokens"), 25)], ids=str
+)
+async def test_what_is_refused_counts_for_nothing(limiter: Limiter, ada: Scope, size: int) -> None:
+    ada = ada._replace(id=fresh_id())
+    await limiter.ask_often(2, ada, amount=size)
     limiter.clock.advance(milliseconds=25_000)
-    await limiter.ask_often(40, ada)
+    await limiter.ask_often(40, ada, amount=size)
 
     limiter.clock.advance(milliseconds=35_000)
 
-    assert await limiter.ask_often(3, ada) == 2
+    assert await limiter.ask_often(3, ada, amount=size) == 2
 
 
-async def test_scopes_of_one_kind_do_not_share_a_limit(limiter: Limiter) -> None:
-    ada, ben = student(1), student(1)
-
-    assert [bool(await limiter.ask(who)) for who in (ada, ben, ada)] == [True, True, False]
-
-
-async def test_scopes_of_two_kinds_do_not_share_a_limit_though_their_ids_are_the_same(limiter: Limiter) -> None:
+async def test_ids_kinds_and_units_are_counted_apart(limiter: Limiter) -> None:
     id = fresh_id()
 
-    assert await limiter.ask(student(1, id=id))
-    assert await limiter.ask(course(1, id=id))
+    for scope in (student(1), student(1, 1, id=id), course(1, id=id), student(1, unit="tokens", id=id)):
+        assert await limiter.ask_often(2, scope) == 1
 
 
 async def test_students_share_the_limit_of_their_course(limiter: Limiter) -> None:
@@ -89,9 +75,9 @@ async def test_students_share_the_limit_of_their_course(limiter: Limiter) -> Non
     assert admitted == [True, True, False, True, False]
 
 
-@pytest.mark.parametrize("full", [course(1), course(None, 1)], ids=["a minute", "at once"])
-async def test_what_one_scope_refuses_counts_for_none(limiter: Limiter, full: object) -> None:
-    together, ada = full._replace(id=fresh_id()), student(1, 1)  # type: ignore[attr-defined]
+@pytest.mark.parametrize("full", [course(1), course(None, 1), course(1, unit="tokens")], ids=str)
+async def test_what_one_scope_refuses_counts_for_none(limiter: Limiter, full: Scope) -> None:
+    together, ada = full._replace(id=fresh_id()), student(1, full.at_once, unit=full.unit)
     await limiter.ask(together)
 
     refused = await limiter.ask(ada, together)
@@ -100,52 +86,92 @@ async def test_what_one_scope_refuses_counts_for_none(limiter: Limiter, full: ob
     assert await limiter.ask(ada)
 
 
-async def test_the_rate_counts_down(limiter: Limiter) -> None:
-    ada = student(3)
+@in_both_units
+async def test_the_rate_counts_down(limiter: Limiter, unit: Unit, size: int) -> None:
+    scopes = student(3 * size, unit=unit), course(100 * size, unit=unit)
 
-    rates = [await limiter.limits.admit((ada,), id=f"r{fresh_id()}") for _ in range(3)]
+    rates = [await limiter.limits.admit(scopes, id=f"r{fresh_id()}", amount=size) for _ in range(3)]
 
-    assert [rate and (rate.limit, rate.remaining) for rate in rates] == [(3, 2), (3, 1), (3, 0)]
-
-
-async def test_the_rate_is_that_of_the_scope_with_the_least_left(limiter: Limiter) -> None:
-    ada, together = student(10), course(100)
-    await limiter.ask_often(95, together)
-
-    rate = await limiter.limits.admit((ada, together), id=f"r{fresh_id()}")
-
-    assert rate is not None
-    assert (rate.limit, rate.remaining, rate.reset) == (100, 4, 60_000_000)
+    assert rates == [(unit, 3 * size, left * size, WINDOW) for left in (2, 1, 0)]
 
 
-async def test_requests_are_limited_at_once(limiter: Limiter) -> None:
-    assert await limiter.ask_often(5, student(None, 2)) == 2
+@in_both_units
+async def test_the_rate_is_that_of_the_scope_with_the_least_left(limiter: Limiter, unit: Unit, size: int) -> None:
+    ada, together = student(10 * size, unit=unit), course(100 * size, unit=unit)
+    await limiter.ask_often(95, together, amount=size)
+
+    rate = await limiter.limits.admit((ada, together), id=f"r{fresh_id()}", amount=size)
+
+    assert rate == (unit, 100 * size, 4 * size, WINDOW)
+
+
+@in_both_units
+async def test_a_refusal_says_when_all_of_the_limit_is_back(limiter: Limiter, unit: Unit, size: int) -> None:
+    ada = student(2 * size, unit=unit)
+    await limiter.ask(ada, amount=size)
+    limiter.clock.advance(milliseconds=20_000)
+    await limiter.ask(ada, amount=size)
+    limiter.clock.advance(milliseconds=10_000)
+
+    headers = (await limiter.refusal(ada, amount=size)).headers
+
+    assert headers[f"x-ratelimit-reset-{unit}"] == "50s"
+    assert headers["retry-after"] == "30"
+
+
+@in_both_units
+async def test_a_lowered_limit_holds_at_once(limiter: Limiter, unit: Unit, size: int) -> None:
+    before = student(10 * size, unit=unit)
+    for _ in range(4):
+        limiter.clock.advance(milliseconds=1000)
+        await limiter.ask(before, amount=size)
+    after = before._replace(per_minute=2 * size)
+
+    refused = await limiter.refusal(after, amount=size)
+
+    assert told(refused) == 59_000  # until the third has left, and one remains
+    assert refused.headers[f"x-ratelimit-remaining-{unit}"] == "0"
+    limiter.clock.advance(milliseconds=59_000)
+    assert await limiter.ask_often(2, after, amount=size) == 1
+
+
+@in_both_units
+async def test_a_raised_limit_holds_at_once(limiter: Limiter, unit: Unit, size: int) -> None:
+    before = student(3 * size, unit=unit)
+    await limiter.ask_often(5, before, amount=size)
+
+    assert await limiter.ask_often(5, before._replace(per_minute=5 * size), amount=size) == 2
+
+
+@pytest.mark.parametrize(
+    ("ada", "size"),
+    [(student(7), 1), (student(None, 7), 1), (student(7, 7), 1), (student(100, unit="tokens"), 14)],
+    ids=str,
+)
+async def test_of_fifty_at_the_same_moment_exactly_the_limit_is_admitted(
+    limiter: Limiter, ada: Scope, size: int
+) -> None:
+    ada = ada._replace(id=fresh_id())
+
+    admitted = await asyncio.gather(*(limiter.ask(ada, amount=size) for _ in range(50)))
+
+    assert sum(id is not None for id in admitted) == 7
+
+
+# At once
 
 
 async def test_limits_at_once_alone_give_no_rate(limiter: Limiter) -> None:
     assert await limiter.limits.admit((student(None, 2),), id=f"r{fresh_id()}") is None
 
 
-async def test_who_leaves_makes_room_for_one(limiter: Limiter) -> None:
-    ada = student(None, 1)
-    first = await limiter.ask(ada)
-
-    await limiter.leave(first)
-
-    assert await limiter.ask_often(2, ada) == 1
-
-
-async def test_leaving_twice_makes_no_more_room(limiter: Limiter) -> None:
+async def test_each_that_leaves_makes_room_for_one(limiter: Limiter) -> None:
     ada = student(None, 2)
     first, _ = await limiter.ask(ada), await limiter.ask(ada)
 
-    await limiter.leave(first, first)
+    await limiter.leave(first, first, "never-seen")
 
     assert await limiter.ask_often(3, ada) == 1
-
-
-async def test_a_stranger_may_leave(limiter: Limiter) -> None:
-    await limiter.leave("never-seen")
 
 
 async def test_leaving_gives_no_request_of_the_minute_back(limiter: Limiter) -> None:
@@ -163,119 +189,3 @@ async def test_an_open_request_keeps_its_place_for_ten_minutes(limiter: Limiter)
     await limiter.wait(milliseconds=600_000)
 
     assert await limiter.ask(ada) is None
-
-
-async def test_a_lowered_limit_holds_at_once(limiter: Limiter) -> None:
-    before = student(10)
-    for _ in range(4):
-        limiter.clock.advance(milliseconds=1000)
-        await limiter.ask(before)
-
-    refused = await limiter.refusal(before._replace(per_minute=2))
-
-    assert told(refused) == 59_000  # until the third has left, and one remains
-    limiter.clock.advance(milliseconds=59_000)
-    assert await limiter.ask_often(2, before._replace(per_minute=2)) == 1
-
-
-async def test_a_raised_limit_holds_at_once(limiter: Limiter) -> None:
-    before = student(3)
-    await limiter.ask_often(5, before)
-
-    assert await limiter.ask_often(5, before._replace(per_minute=5)) == 2
-
-
-@pytest.mark.parametrize("limits", [(7, None), (None, 7), (7, 7)])
-async def test_of_fifty_at_the_same_moment_exactly_the_limit_is_admitted(
-    limiter: Limiter, limits: tuple[int | None, int | None]
-) -> None:
-    ada = student(*limits)
-
-    admitted = await asyncio.gather(*(limiter.ask(ada) for _ in range(50)))
-
-    assert sum(id is not None for id in admitted) == 7
-
-
-async def test_a_refusal_says_when_all_of_the_limit_is_back(limiter: Limiter) -> None:
-    ada = student(2)
-    await limiter.ask(ada)
-    limiter.clock.advance(milliseconds=20_000)
-    await limiter.ask(ada)
-    limiter.clock.advance(milliseconds=10_000)
-
-    headers = (await limiter.refusal(ada)).headers
-
-    assert headers["x-ratelimit-reset-requests"] == "50s"
-    assert headers["retry-after"] == "30"
-
-
-async def test_a_refusal_names_the_limit_that_lasts_longest(limiter: Limiter) -> None:
-    ada, together = student(1), course(1)
-    await limiter.ask(ada)
-    limiter.clock.advance(milliseconds=20_000)
-    await limiter.ask(together)
-
-    refused = await limiter.refusal(ada, together)
-
-    assert told(refused) == 60_000
-    assert refused.details == {"scope": "course", "limit": 1}
-
-
-@prop
-@given(
-    limits=st.tuples(st.integers(1, 4), st.integers(1, 6)),
-    pauses=st.lists(st.integers(0, 25_000), min_size=1, max_size=40),
-)
-async def test_whoever_waits_as_long_as_told_is_admitted_and_nobody_sooner(
-    limiter: Limiter, limits: tuple[int, int], pauses: list[int]
-) -> None:
-    ada, together = student(limits[0]), course(limits[1])
-    for pause in pauses:
-        limiter.clock.advance(milliseconds=pause)
-        if await limiter.ask(ada, together) is None:
-            wait = told(await limiter.refusal(ada, together))
-            assert 0 < wait <= 60_000
-            limiter.clock.advance(milliseconds=wait - 1)
-            assert await limiter.ask(ada, together) is None
-            limiter.clock.advance(milliseconds=1)
-            assert await limiter.ask(ada, together)
-
-
-requests = st.lists(
-    st.tuples(st.sampled_from(["ask", "ask", "leave", "wait"]), st.integers(0, 2), st.integers(0, 30_000_999)),
-    min_size=1,
-    max_size=50,
-)
-
-
-@prop
-@given(limits=st.tuples(*[st.none() | st.integers(1, 5)] * 4), steps=requests)
-async def test_it_admits_what_the_rule_admits(
-    limiter: Limiter, limits: tuple[int | None, ...], steps: list[tuple[str, int, int]]
-) -> None:
-    """Against the rule written down: every instant kept for ever, and counted anew each time."""
-    students = [student(limits[0], limits[1]) for _ in range(3)]
-    together = course(limits[2], limits[3])
-    instants: dict[object, list[int]] = defaultdict(list)
-    open_: dict[str, tuple[object, object]] = {}
-    for what, who, microseconds in steps:
-        if what == "wait":
-            await limiter.wait(milliseconds=microseconds / 1000)
-        elif what == "leave" and open_:
-            id = sorted(open_)[who % len(open_)]
-            del open_[id]
-            await limiter.leave(id)
-        elif what == "ask":
-            scopes, now = (students[who], together), limiter.clock.now
-            expected = all(
-                (scope.per_minute is None or admitted_in_window(instants[scope], now) < scope.per_minute)
-                and (scope.at_once is None or sum(scope in held for held in open_.values()) < scope.at_once)
-                for scope in scopes
-            )
-            asked = await limiter.ask(*scopes)
-            assert (asked is not None) is expected
-            if asked is not None:
-                open_[asked] = scopes
-                for scope in scopes:
-                    instants[scope].append(now)
-    await limiter.leave(*open_)

@@ -12,10 +12,10 @@ import uvloop
 
 from apps.common.errors import RateLimited
 from apps.common.ids import new_id
-from apps.quotas.rate_limits.redis import LEASE, CountsAway, RedisCounts
-from apps.quotas.rate_limits.requests import SECOND, Count, Scope, judge
-from apps.quotas.rate_limits.tokens import TokenScope, judge_tokens
-from tests.contracts.rates import Clock, course, student, tokens_of_course, tokens_of_student
+from apps.quotas.rate_limits.judge import judge
+from apps.quotas.rate_limits.limits import SECOND, Count, Scope
+from apps.quotas.rate_limits.redis import LEASE, Correction, CountsAway, RedisCounts
+from tests.contracts.rates import Clock, course, student
 from tests.faults.link import Link
 from tests.live import PATIENCE
 from tests.servers import Redis
@@ -42,21 +42,24 @@ async def process(redis_url: str, clock: Clock) -> AsyncIterator[Process]:
         yield make
 
 
-async def admits(counts: RedisCounts, *scopes: Scope, id: str | None = None) -> bool:
-    now, standing = await counts.admit(scopes, id=id or new_id())
+async def admits(counts: RedisCounts, *scopes: Scope, amount: int = 1) -> bool:
+    now, standing = await counts.admit(scopes, id=new_id(), amount=amount)
     try:
-        judge(scopes, standing, now=now)
+        judge(scopes, standing, now=now, amount=amount)
     except RateLimited:
         return False
     return True
 
 
-async def often(counts: Sequence[RedisCounts], *scopes: Scope, times: int) -> int:
-    return sum([await admits(counts[number % len(counts)], *scopes) for number in range(times)])
+async def often(counts: Sequence[RedisCounts], *scopes: Scope, times: int, amount: int = 1) -> int:
+    return sum([await admits(counts[number % len(counts)], *scopes, amount=amount) for number in range(times)])
 
 
 async def test_processes_share_the_limits(process: Process) -> None:
-    assert await often([process(), process(), process()], student(7, 100), course(None, 50), times=20) == 7
+    several = [process(), process(), process()]
+
+    assert await often(several, student(7, 100), course(None, 50), times=20) == 7
+    assert await often(several, student(100, unit="tokens"), times=20, amount=14) == 7
 
 
 async def test_a_request_that_is_sent_again_counts_once(process: Process) -> None:
@@ -122,8 +125,9 @@ async def test_after_a_flush_windows_start_anew_and_open_places_come_back(
     assert not await admits(counts, *next(iter(open_.values())))
 
 
-async def test_a_clock_that_is_set_back_locks_nobody_out(process: Process, clock: Clock) -> None:
-    counts, ada = process(), student(1, 1)
+@pytest.mark.parametrize("ada", [student(1, 1), student(1, unit="tokens")], ids=str)
+async def test_a_clock_that_is_set_back_locks_nobody_out(process: Process, clock: Clock, ada: Scope) -> None:
+    counts = process()
     await admits(counts, ada)
 
     clock.advance(milliseconds=-3_600_000)
@@ -141,14 +145,42 @@ async def test_time_is_the_servers(process: Process) -> None:
 
 async def test_redis_forgets_by_itself_what_is_over(process: Process, redis_url: str) -> None:
     counts, ada = process(), student(1, 1)
-    await admits(counts, ada)
+    await counts.admit((ada,), id="first")
+    await counts.correct([Correction((ada,), "first", 2)])
 
     async with redis.asyncio.Redis.from_url(redis_url) as client:
         keys = [key async for key in client.scan_iter(match=f"{counts._prefix}:*")]
         lives = [await client.pttl(key) for key in keys]
 
-    assert len(keys) == 2
+    assert len(keys) == 3
     assert all(0 < life <= 60_000 for life in lives)
+
+
+async def test_very_many_calls_are_corrected(process: Process) -> None:
+    counts, together = process(), course(10**9, unit="tokens")
+    ids = [new_id() for _ in range(1200)]
+    for id in ids:
+        await counts.admit((together,), id=id, amount=1000)
+
+    await counts.correct(Correction((together,), id, 1) for id in ids)
+
+    _, (standing,) = await counts.admit((together,), id=new_id(), amount=0)
+    assert standing.used == 1200
+
+
+@pytest.mark.parametrize("evicted", [0, 1])
+async def test_a_minute_of_which_a_part_was_evicted_locks_nobody_out(
+    process: Process, redis_url: str, evicted: int
+) -> None:
+    counts, ada = process(), student(100, unit="tokens")
+    await counts.admit((ada,), id="first", amount=100)
+
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        await client.delete(counts._log(ada)[evicted])
+    await counts.correct([Correction((ada,), "first", 90)])
+
+    assert await admits(counts, ada, amount=100)
+    assert not await admits(counts, ada)
 
 
 async def test_a_redis_that_cannot_count_is_away() -> None:
@@ -161,10 +193,13 @@ async def test_a_redis_that_cannot_count_is_away() -> None:
 
 async def test_a_redis_that_is_not_there_is_away() -> None:
     async with aclosing(RedisCounts("redis://127.0.0.1:9/0", patience=PATIENCE)) as counts:
-        with pytest.raises(CountsAway):
-            await counts.admit((student(1),), id=new_id())
-        with pytest.raises(CountsAway):
-            await counts.ping()
+        for ask in (
+            counts.admit((student(1),), id="a"),
+            counts.correct([Correction((student(1),), "a", 0)]),
+            counts.ping(),
+        ):
+            with pytest.raises(CountsAway):
+                await ask
 
 
 def test_a_redis_whose_connections_are_reset_is_away_also_on_the_loop_of_the_product() -> None:
@@ -192,78 +227,3 @@ def test_a_redis_whose_connections_are_reset_is_away_also_on_the_loop_of_the_pro
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         runner.run(ask_while_they_are_reset(link.port, link.reset_all))
-
-
-# Tokens
-
-
-async def fits(counts: RedisCounts, scope: TokenScope, amount: int) -> bool:
-    now, standing = await counts.take((scope,), id=new_id(), amount=amount)
-    try:
-        judge_tokens((scope,), standing, amount=amount, now=now)
-    except RateLimited:
-        return False
-    return True
-
-
-async def test_processes_share_the_tokens_of_a_minute(process: Process) -> None:
-    several, ada = [process(), process(), process()], tokens_of_student(100)
-
-    assert sum([await fits(several[number % 3], ada, 14) for number in range(20)]) == 7
-
-
-async def test_very_many_calls_are_corrected(process: Process) -> None:
-    counts, together = process(), tokens_of_course(10**9)
-    ids = [new_id() for _ in range(1200)]
-    for id in ids:
-        await counts.take((together,), id=id, amount=1000)
-
-    await counts.correct(dict.fromkeys(ids, ((together,), 1)))
-
-    _, (standing,) = await counts.take((together,), id=new_id(), amount=0)
-    assert standing.used == 1200
-
-
-@pytest.mark.parametrize("evicted", ["tokens", "amounts"])
-async def test_a_minute_of_which_a_part_was_evicted_locks_nobody_out(
-    process: Process, redis_url: str, evicted: str
-) -> None:
-    counts, ada = process(), tokens_of_student(100)
-    await counts.take((ada,), id="first", amount=100)
-
-    async with redis.asyncio.Redis.from_url(redis_url) as client:
-        await client.delete(counts._key(ada, evicted))
-    await counts.correct({"first": ((ada,), 90)})
-
-    assert await fits(counts, ada, 100)
-    assert not await fits(counts, ada, 1)
-
-
-async def test_a_clock_that_is_set_back_gives_the_tokens_back(process: Process, clock: Clock) -> None:
-    counts, ada = process(), tokens_of_student(100)
-    await counts.take((ada,), id="first", amount=100)
-
-    clock.advance(milliseconds=-3_600_000)
-
-    assert await fits(counts, ada, 100)
-
-
-async def test_redis_forgets_tokens_by_itself(process: Process, redis_url: str) -> None:
-    counts, ada = process(), tokens_of_student(100)
-    await counts.take((ada,), id="first", amount=100)
-    await counts.correct({"first": ((ada,), 50)})
-
-    async with redis.asyncio.Redis.from_url(redis_url) as client:
-        keys = [key async for key in client.scan_iter(match=f"{counts._prefix}:*")]
-        lives = [await client.pttl(key) for key in keys]
-
-    assert len(keys) == 2
-    assert all(0 < life <= 60_000 for life in lives)
-
-
-async def test_a_redis_that_is_not_there_takes_and_corrects_nothing() -> None:
-    async with aclosing(RedisCounts("redis://127.0.0.1:9/0", patience=PATIENCE)) as counts:
-        with pytest.raises(CountsAway):
-            await counts.take((tokens_of_student(1),), id="first", amount=1)
-        with pytest.raises(CountsAway):
-            await counts.correct({"first": ((tokens_of_student(1),), 1)})

@@ -11,7 +11,7 @@ from apps.accounts.principals import Principal
 from apps.quotas import decisions
 from apps.quotas.models import Institution, QuotaPolicy
 from apps.quotas.policies import CoursePolicy, Policies, load_policies, policies
-from apps.quotas.rate_limits.tokens import TokenScope
+from apps.quotas.rate_limits.limits import Scope
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -118,8 +118,8 @@ def test_tokens_are_counted_wherever_there_is_a_limit(principal: Principal) -> N
     )
 
     assert load_policies().token_scopes(principal) == (
-        TokenScope("key", 1, 1000),
-        TokenScope("course", principal.course_id, 30_000),
+        Scope("key", 1, "tokens", 1000),
+        Scope("course", principal.course_id, "tokens", 30_000),
     )
 
 
@@ -199,8 +199,8 @@ def test_a_role_has_limits_of_its_own_and_those_of_students_where_it_says_nothin
     own, _ = kept.accounts(assistant, now=NOW)
     assert own.limit == 800
     assert [(scope.kind, scope.per_minute) for scope in kept.scopes(assistant)] == [("student", 60)]
-    assert kept.token_scopes(assistant) == (TokenScope("student", 7, 5),)
-    assert kept.token_scopes(principal) == (TokenScope("student", 7, 70),)
+    assert kept.token_scopes(assistant) == (Scope("student", 7, "tokens", 5),)
+    assert kept.token_scopes(principal) == (Scope("student", 7, "tokens", 70),)
     assert kept.accounts(replace(principal, role="instructor"), now=NOW)[0].limit == 500
 
 

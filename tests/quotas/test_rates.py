@@ -2,106 +2,167 @@
 
 import pytest
 
-from apps.common.errors import RateLimited
-from apps.quotas.rate_limits.requests import SECOND, Count, Rate, Scope, duration, judge
+from apps.common.errors import RateLimited, TokensLimited
+from apps.quotas.rate_limits.judge import judge
+from apps.quotas.rate_limits.limits import SECOND, Count, Rate, Scope, duration
 
 NOW = 1000 * SECOND
 NOTHING = Count(0, 0, 0, 0)
-FULL = Count(used=3, due=NOW - 48 * SECOND, newest=NOW - 10 * SECOND, open=0)
+FULL = Count(used=900, due=NOW - 48 * SECOND, newest=NOW - 10 * SECOND, open=0)
 BUSY = Count(used=0, due=0, newest=0, open=2)
 
+ADA = Scope("student", 1, "requests", 900)
+KEY, STUDENT, COURSE = (Scope(kind, 1, "tokens", 1000) for kind in ("key", "student", "course"))
 
-def refusal(scope: Scope, count: Count) -> RateLimited:
+
+def refusal(*standing: tuple[Scope, Count], amount: int = 1) -> RateLimited:
+    scopes, counts = zip(*standing, strict=True)
     with pytest.raises(RateLimited) as caught:
-        judge([scope], [count], now=NOW)
+        judge(scopes, counts, now=NOW, amount=amount)
     return caught.value
 
 
-def test_a_refusal_says_how_long_to_wait_and_when_all_is_back() -> None:
-    refused = refusal(Scope("student", 1, 3, None), FULL)
+@pytest.mark.parametrize(
+    ("scope", "amount", "remaining"), [(ADA, 1, "0"), (STUDENT, 200, "100")], ids=["requests", "tokens"]
+)
+def test_a_refusal_says_how_long_to_wait_what_is_left_and_when_all_is_back(
+    scope: Scope, amount: int, remaining: str
+) -> None:
+    refused = refusal((scope, FULL), amount=amount)
 
     assert refused.headers == {
-        "x-ratelimit-limit-requests": "3",
-        "x-ratelimit-remaining-requests": "0",
-        "x-ratelimit-reset-requests": "50s",
+        f"x-ratelimit-limit-{scope.unit}": str(scope.per_minute),
+        f"x-ratelimit-remaining-{scope.unit}": remaining,
+        f"x-ratelimit-reset-{scope.unit}": "50s",
         "retry-after": "12",
         "retry-after-ms": "12000",
     }
 
 
 def test_a_wait_is_rounded_up_to_milliseconds_and_seconds() -> None:
-    refused = refusal(Scope("student", 1, 3, None), FULL._replace(due=FULL.due + 1))
+    refused = refusal((ADA, FULL._replace(due=FULL.due + 1)))
 
     assert (refused.headers["retry-after"], refused.headers["retry-after-ms"]) == ("13", "12001")
 
 
 def test_too_many_at_once_are_told_to_wait_a_second() -> None:
-    refused = refusal(Scope("student", 1, None, 2), BUSY)
+    refused = refusal((Scope("student", 1, "requests", None, 2), BUSY))
 
     assert refused.headers == {"retry-after": "1", "retry-after-ms": "1000"}
 
 
 def test_too_many_at_once_learn_what_is_left_of_the_minute() -> None:
-    refused = refusal(Scope("student", 1, 10, 2), Count(4, 0, NOW - SECOND, 2))
+    refused = refusal((Scope("student", 1, "requests", 10, 2), Count(4, 0, NOW - SECOND, 2)))
 
     assert refused.headers["x-ratelimit-remaining-requests"] == "6"
     assert refused.headers["x-ratelimit-reset-requests"] == "59s"
 
 
+def test_the_limit_with_the_least_left_is_told() -> None:
+    refused = refusal((STUDENT, FULL), (COURSE._replace(per_minute=5000), FULL._replace(used=4950)), amount=200)
+
+    assert refused.headers["x-ratelimit-limit-tokens"] == "5000"
+    assert refused.headers["x-ratelimit-remaining-tokens"] == "50"
+
+
 @pytest.mark.parametrize(
-    ("scope", "count", "sentence", "fixed_by"),
+    ("scope", "count", "amount", "sentence"),
     [
-        (Scope("key", 1, 3, None), FULL,
-         "This API key may make 3 requests a minute. Wait 12 seconds and repeat.", "you"),
-        (Scope("student", 1, 3, None), FULL,
-         "You may make 3 requests a minute in this course. Wait 12 seconds and repeat.", "you"),
-        (Scope("student", 1, 1, None), Count(1, NOW - 59 * SECOND, NOW, 0),
-         "You may make 1 request a minute in this course. Wait 1 second and repeat.", "you"),
-        (Scope("course", 1, 3, None), FULL,
-         "Your course may make 3 requests a minute, all students together, and they have been made. "
-         "Wait 12 seconds and repeat; if this happens often, tell your instructor.", "instructor"),
-        (Scope("key", 1, None, 2), BUSY,
-         "This API key has 2 requests open and may have 2 at once. Wait for one to finish.", "you"),
-        (Scope("student", 1, None, 1), BUSY._replace(open=1),
-         "You have 1 request open and may have 1 at once in this course. Wait for one to finish.", "you"),
-        (Scope("course", 1, None, 2), BUSY,
+        (Scope("key", 1, "requests", 900), FULL, 1,
+         "This API key may make 900 requests a minute. Wait 12 seconds and repeat."),
+        (Scope("student", 1, "requests", 900), FULL, 1,
+         "You may make 900 requests a minute in this course. Wait 12 seconds and repeat."),
+        (Scope("student", 1, "requests", 1), Count(1, NOW - 59 * SECOND, NOW, 0), 1,
+         "You may make 1 request a minute in this course. Wait 1 second and repeat."),
+        (Scope("course", 1, "requests", 900), FULL, 1,
+         "Your course may make 900 requests a minute, all students together, and they have been made. "
+         "Wait 12 seconds and repeat; if this happens often, tell your instructor."),
+        (Scope("key", 1, "requests", None, 2), BUSY, 1,
+         "This API key has 2 requests open and may have 2 at once. Wait for one to finish."),
+        (Scope("student", 1, "requests", None, 1), BUSY._replace(open=1), 1,
+         "You have 1 request open and may have 1 at once in this course. Wait for one to finish."),
+        (Scope("course", 1, "requests", None, 2), BUSY, 1,
          "Your course has 2 requests open, all students together, and may have 2 at once. "
-         "Wait a moment and repeat; if this happens often, tell your instructor.", "instructor"),
+         "Wait a moment and repeat; if this happens often, tell your instructor."),
+        (KEY, FULL, 200,
+         "This API key may take 1,000 tokens a minute. 900 are taken, and this request may take 200. "
+         "Wait 12 seconds and repeat, or ask for a shorter answer (max_tokens)."),
+        (STUDENT, FULL._replace(due=NOW - 59 * SECOND), 200,
+         "You may take 1,000 tokens a minute in this course. 900 are taken, and this request may take 200. "
+         "Wait 1 second and repeat, or ask for a shorter answer (max_tokens)."),
+        (COURSE, FULL, 200,
+         "Your course may take 1,000 tokens a minute, all students together. 900 are taken, and this request "
+         "may take 200. Wait 12 seconds and repeat; if this happens often, tell your instructor."),
     ],
 )  # fmt: skip
-def test_a_refusal_says_whose_limit_it_was(scope: Scope, count: Count, sentence: str, fixed_by: str) -> None:
-    refused = refusal(scope, count)
+def test_a_refusal_says_whose_limit_it_was(scope: Scope, count: Count, amount: int, sentence: str) -> None:
+    refused = refusal((scope, count), amount=amount)
 
-    assert (refused.message, refused.who) == (sentence, fixed_by)
-    assert refused.details == {"scope": scope.kind, "limit": scope.per_minute or scope.at_once}
+    assert (refused.message, refused.who) == (sentence, "instructor" if scope.kind == "course" else "you")
+    assert refused.details == {
+        "scope": scope.kind,
+        "limit": scope.per_minute or scope.at_once,
+        **({"needed": amount} if scope.unit == "tokens" else {}),
+    }
+    assert refused.body(request_id="r")["error"]["type"] == scope.unit
+
+
+@pytest.mark.parametrize(
+    ("scope", "who"), [(KEY, "this API key"), (STUDENT, "you"), (COURSE, "your whole course")], ids=lambda value: value
+)
+def test_a_call_larger_than_a_whole_limit_is_told_so(scope: Scope, who: str) -> None:
+    refused = refusal((Scope("course", 2, "tokens", 10**6), FULL), (scope, FULL), amount=1001)
+
+    assert isinstance(refused, TokensLimited)
+    assert refused.message == (
+        f"This request may take 1,001 tokens, more than the 1,000 that {who} may take in a whole minute. Shorten it, "
+        "or ask for a shorter answer (max_tokens); waiting does not help."
+    )
+    assert refused.headers == {"x-should-retry": "false"}
+    assert refused.who == "you"
+
+
+def test_a_call_as_large_as_the_limit_fits() -> None:
+    assert judge([STUDENT], [NOTHING], amount=1000, now=NOW) == Rate("tokens", 1000, 0, 60 * SECOND)
 
 
 def test_of_several_limits_the_one_that_lasts_longest_is_told() -> None:
-    scopes = [Scope("student", 1, 3, 2), Scope("course", 1, 3, None)]
+    mine, ours = Scope("student", 1, "requests", 900, 2), Scope("course", 1, "requests", 900)
 
-    with pytest.raises(RateLimited, match="Your course may make 3") as caught:
-        judge(scopes, [FULL._replace(open=2), FULL._replace(due=NOW - SECOND)], now=NOW)
+    refused = refusal((mine, FULL._replace(open=2)), (ours, FULL._replace(due=NOW - SECOND)))
 
-    assert caught.value.headers["retry-after"] == "59"
+    assert refused.message.startswith("Your course may make 900")
+    assert refused.headers["retry-after"] == "59"
 
 
 def test_the_rate_is_that_of_the_limit_with_the_least_left() -> None:
-    scopes = [Scope("key", 1, 100, None), Scope("student", 1, None, 5), Scope("course", 1, 50, None)]
+    scopes = [ADA._replace(per_minute=limit) for limit in (100, None, 50)]
 
     rate = judge(scopes, [Count(10, 0, NOW, 0), NOTHING, Count(45, 0, NOW, 0)], now=NOW)
 
-    assert rate == Rate(50, 4, 60 * SECOND)
+    assert rate == Rate("requests", 50, 4, 60 * SECOND)
 
 
-def test_without_limits_a_minute_there_is_no_rate() -> None:
-    assert judge([Scope("student", 1, None, 5)], [NOTHING], now=NOW) is None
-
-
-@pytest.mark.parametrize(
-    ("limit", "processes", "part"), [(60, 4, 15), (10, 4, 3), (1, 4, 1), (7, 1, 7), (None, 4, None)]
-)
+@pytest.mark.parametrize(("limit", "processes", "part"), [(60, 4, 15), (10, 4, 3), (1, 4, 1), (None, 4, None)])
 def test_a_process_has_its_part_of_a_limit_rounded_up(limit: int | None, processes: int, part: int | None) -> None:
-    assert Scope("student", 1, limit, limit).shared_by(processes) == Scope("student", 1, part, part)
+    shared = Scope("student", 1, "requests", limit, limit).shared_by(processes)
+
+    assert shared == Scope("student", 1, "requests", part, part)
+
+
+@pytest.mark.parametrize(("used", "amount", "fits"), [(0, 250, True), (1, 250, False), (0, 900, True), (1, 900, False)])
+def test_one_process_of_four_has_its_part_and_takes_a_larger_call_when_it_is_empty(
+    used: int, amount: int, fits: bool
+) -> None:
+    count = Count(used, NOW - SECOND, NOW - SECOND, 0)
+    try:
+        rate = judge([STUDENT.shared_by(4)], [count], amount=amount, now=NOW)
+    except TokensLimited as refused:
+        assert not fits
+        assert refused.message.startswith("You may take 1,000 tokens a minute")
+    else:
+        assert fits
+        assert rate == Rate("tokens", 1000, 0, 60 * SECOND)
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,12 @@ import pytest
 
 from apps.common.errors import RateLimited
 from apps.common.ids import new_id
+from apps.quotas.rate_limits.limits import Scope
 from apps.quotas.rate_limits.memory import MemoryRateLimits
 from apps.quotas.rate_limits.opening import open_rate_limits
 from apps.quotas.rate_limits.redis import RedisCounts
-from apps.quotas.rate_limits.requests import Scope
 from apps.quotas.rate_limits.shared import LOCAL, SharedRateLimits
-from apps.quotas.rate_limits.tokens import TokenScope
-from tests.contracts.rates import course, student, tokens_of_student
+from tests.contracts.rates import course, fresh_id, student
 from tests.live import PATIENCE
 from tests.servers import Redis
 
@@ -52,33 +51,21 @@ async def opened(redis: Redis) -> AsyncIterator[Opened]:
         yield make
 
 
-async def ask(limits: SharedRateLimits, *scopes: Scope) -> str | None:
+def tokens_of_student(per_minute: int = 1000) -> Scope:
+    return student(per_minute, unit="tokens")
+
+
+async def ask(limits: SharedRateLimits, *scopes: Scope, amount: int = 1) -> str | None:
     id = new_id()
     try:
-        await limits.admit(scopes, id=id)
+        await limits.admit(scopes, id=id, amount=amount)
     except RateLimited:
         return None
     return id
 
 
-async def often(limits: SharedRateLimits, *scopes: Scope, times: int) -> int:
-    return sum([await ask(limits, *scopes) is not None for _ in range(times)])
-
-
-async def take(limits: SharedRateLimits, amount: int, *scopes: TokenScope) -> str | None:
-    id = new_id()
-    try:
-        await limits.take(scopes, id=id, amount=amount)
-    except RateLimited:
-        return None
-    return id
-
-
-async def until_taken(limits: SharedRateLimits, amount: int, scope: TokenScope) -> str:
-    async with asyncio.timeout(PATIENCE):
-        while (id := await take(limits, amount, scope)) is None:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-        return id
+async def often(limits: SharedRateLimits, *scopes: Scope, times: int, amount: int = 1) -> int:
+    return sum([await ask(limits, *scopes, amount=amount) is not None for _ in range(times)])
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -87,9 +74,9 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def until_admitted(limits: SharedRateLimits, scope: Scope) -> str:
+async def until_admitted(limits: SharedRateLimits, scope: Scope, *, amount: int = 1) -> str:
     async with asyncio.timeout(PATIENCE):
-        while (id := await ask(limits, scope)) is None:  # noqa: ASYNC110
+        while (id := await ask(limits, scope, amount=amount)) is None:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         return id
 
@@ -122,35 +109,36 @@ async def test_a_redis_that_is_away_from_the_start_leaves_each_process_its_part(
     assert LOCAL._value.get() == 1
 
 
-async def test_a_redis_that_stops_leaves_each_process_its_part(opened: Opened, redis: Redis) -> None:
+@pytest.mark.parametrize("fault", ["stopped", "frozen"])
+async def test_without_redis_each_process_has_its_part_and_nobody_waits(
+    opened: Opened, redis: Redis, fault: str
+) -> None:
     limits = await opened()
 
-    redis.stop()
-    await asked_until_local(limits)
-
-    assert await often(limits, student(10, 100), course(10), times=20) == 3
-
-
-async def test_a_frozen_redis_holds_nobody_up_once_it_has_been_noticed(opened: Opened, redis: Redis) -> None:
-    limits = await opened()
-
-    redis.freeze()
+    (redis.stop if fault == "stopped" else redis.freeze)()
     await asked_until_local(limits)
     started = time.monotonic()
-    admitted = await often(limits, student(10), times=1000)
+    admitted = await often(limits, student(10, 100), course(10), times=1000)
+    calls = await often(limits, tokens_of_student(), times=1000, amount=100)
 
-    assert admitted == 3
+    assert (admitted, calls) == (3, 2)
     assert time.monotonic() - started < PATIENCE / 2  # a thousand budgets would take longer
 
 
 async def test_a_limit_does_not_start_anew_when_redis_goes(opened: Opened, redis: Redis) -> None:
-    limits, ada = await opened(), student(10)
+    limits, ada, tokens = await opened(), student(10), tokens_of_student()
     assert await often(limits, ada, times=3) == 3
+    first = await ask(limits, tokens, amount=800)
+    assert first is not None
 
     redis.stop()
     await asked_until_local(limits)
+    before = await ask(limits, tokens, amount=50)
+    await limits.correct((tokens,), id=first, amount=200)
 
     assert await ask(limits, ada) is None
+    assert before is None
+    assert await ask(limits, tokens, amount=50)
 
 
 @pytest.mark.parametrize("fault", ["stopped", "frozen"])
@@ -199,20 +187,21 @@ async def test_places_that_were_given_back_while_redis_was_frozen_are_free_after
     assert await until_admitted(other, ada)
 
 
-async def test_a_request_whose_client_leaves_while_it_waits_for_redis_holds_no_place(
-    opened: Opened, redis: Redis
+@pytest.mark.parametrize(("ada", "amount"), [(student(1, 1), 1), (tokens_of_student(), 1000)], ids=["request", "call"])
+async def test_what_is_given_up_while_it_waits_for_redis_counts_for_nothing(
+    opened: Opened, redis: Redis, ada: Scope, amount: int
 ) -> None:
-    limits, other, ada = await opened(), await opened(), student(None, 1)
+    limits, other, ada = await opened(), await opened(), ada._replace(id=fresh_id())
 
     redis.freeze()
-    asking = asyncio.create_task(limits.admit((ada,), id=new_id()))
+    asking = asyncio.create_task(limits.admit((ada,), id=new_id(), amount=amount))
     await asyncio.sleep(0)
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
     redis.resume()
 
     assert asking.cancelled()
-    assert await until_admitted(other, ada)
+    assert await until_admitted(other, ada, amount=amount)
 
 
 async def test_it_says_once_that_redis_went_and_once_that_it_came_back(
@@ -282,99 +271,44 @@ async def test_with_a_redis_all_processes_share(redis: Redis) -> None:
     await limits.close()
 
 
-# Tokens
+# What calls cost
 
 
-async def test_what_a_call_cost_in_one_process_is_known_in_the_other(opened: Opened) -> None:
-    here, there, ada = await opened(), await opened(), tokens_of_student(1000)
-    first = await take(here, 900, ada)
-    assert first is not None and await take(there, 200, ada) is None
+async def test_what_a_call_cost_is_known_everywhere_once_it_was_corrected(opened: Opened) -> None:
+    here, there, ada = await opened(), await opened(), tokens_of_student()
 
-    here.correct((ada,), id=first, amount=300)
+    for _ in range(20):
+        id = await ask(here, ada, amount=900)
+        assert id is not None and await ask(there, ada, amount=200) is None
+        await here.correct((ada,), id=id, amount=5)
 
-    assert await until_taken(there, 700, ada)
-
-
-@pytest.mark.parametrize("fault", ["stopped", "frozen"])
-async def test_without_redis_each_process_has_its_part_of_the_tokens(opened: Opened, redis: Redis, fault: str) -> None:
-    limits, ada = await opened(), tokens_of_student(1000)
-
-    (redis.stop if fault == "stopped" else redis.freeze)()
-    await asked_until_local(limits)
-
-    assert [bool(await take(limits, 100, ada)) for _ in range(4)] == [True, True, False, False]
-
-
-async def test_a_minute_does_not_start_anew_when_redis_goes(opened: Opened, redis: Redis) -> None:
-    limits, ada = await opened(), tokens_of_student(1000)
-    first = await take(limits, 800, ada)
-    assert first is not None
-
-    redis.stop()
-    await asked_until_local(limits)
-    before = await take(limits, 50, ada)
-    limits.correct((ada,), id=first, amount=200)
-
-    assert before is None
-    assert await take(limits, 50, ada)
+    assert await ask(there, ada, amount=900)
 
 
 async def test_what_a_call_cost_while_redis_was_frozen_is_known_after_it(opened: Opened, redis: Redis) -> None:
-    limits, other, ada = await opened(), await opened(), tokens_of_student(1000)
-    first = await take(limits, 1000, ada)
+    limits, other, ada = await opened(), await opened(), tokens_of_student()
+    first = await ask(limits, ada, amount=1000)
     assert first is not None
 
     redis.freeze()
-    limits.correct((ada,), id=first, amount=0)
+    started = time.monotonic()
+    await limits.correct((ada,), id=first, amount=0)
+    waited = time.monotonic() - started
     await asked_until_local(limits)
     redis.resume()
 
-    assert await until_taken(other, 1000, ada)
+    assert waited < 3 * BUDGET
+    assert await until_admitted(other, ada, amount=1000)
 
 
-async def test_a_call_whose_client_leaves_while_it_waits_for_redis_takes_nothing(opened: Opened, redis: Redis) -> None:
-    limits, other, ada = await opened(), await opened(), tokens_of_student(1000)
-
-    redis.freeze()
-    asking = asyncio.create_task(limits.take((ada,), id=new_id(), amount=1000))
-    await asyncio.sleep(0)
-    asking.cancel()
-    await asyncio.gather(asking, return_exceptions=True)
-    redis.resume()
-
-    assert asking.cancelled()
-    assert await until_taken(other, 1000, ada)
-
-
-async def test_the_last_costs_are_told_before_the_end(opened: Opened) -> None:
-    limits, other, ada = await opened(), await opened(), tokens_of_student(1000)
-    first = await take(limits, 1000, ada)
+async def test_the_last_costs_are_told_before_the_end(opened: Opened, redis: Redis) -> None:
+    limits, other, ada = await opened(), await opened(), tokens_of_student()
+    first = await ask(limits, ada, amount=1000)
     assert first is not None
 
-    limits.correct((ada,), id=first, amount=10)
+    redis.freeze()
+    await limits.correct((ada,), id=first, amount=10)
+    redis.resume()
     await limits.close()
 
-    assert await take(other, 990, ada)
-
-
-async def test_who_asks_again_the_moment_a_call_ends_is_not_told_to_wait(opened: Opened) -> None:
-    limits, ada = await opened(), tokens_of_student(1000)
-
-    for _ in range(20):
-        id = await take(limits, 900, ada)
-        assert id is not None
-        limits.correct((ada,), id=id, amount=5)
-
-
-async def test_a_call_that_gave_its_tokens_back_may_take_others_at_once(opened: Opened) -> None:
-    """As one that turns to a cheaper model does."""
-    limits, other = await opened(), await opened()
-
-    for _ in range(20):
-        ada, id = tokens_of_student(1000), new_id()
-        await limits.take((ada,), id=id, amount=900)
-        limits.correct((ada,), id=id, amount=0)
-        await limits.take((ada,), id=id, amount=600)
-        await limits.keep()
-
-        assert await take(other, 401, ada) is None
+    assert await ask(other, ada, amount=990)

@@ -102,7 +102,7 @@ class CallAccount:
         )
         settled = await settle(self._books, closed, kept=kept, after=written)
         pace = self.reservation.pace
-        token_rates.correct(self._books.rates, self.call, pace, amount=settled.charged)
+        await token_rates.correct(self._books.rates, pace, amount=settled.charged)
         if failure is not None:
             failure.charged = settled.charged
             failure.headers.update(pace.headers())

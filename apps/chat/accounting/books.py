@@ -9,7 +9,7 @@ from apps.common.revisions import Snapshot
 from apps.conversations.spool.writer import Spool
 from apps.providers.catalogue import Catalogue
 from apps.quotas.policies import Policies
-from apps.quotas.rate_limits.opening import Limits
+from apps.quotas.rate_limits.limits import RateLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,6 @@ class Books:
     spool: Spool
     policies: Snapshot[Policies]
     catalogue: Snapshot[Catalogue]
-    rates: Limits
+    rates: RateLimits
     ratios: Ratios
     known_ends: KnownEnds

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 
 from apps.quotas.ledger.movements import WARN_FROM, Balance, percentage_used
-from apps.quotas.rate_limits.requests import duration
+from apps.quotas.rate_limits.limits import duration
 from apps.quotas.weeks import Week
 
 

@@ -99,10 +99,10 @@ async def _attempt(
     try:
         outcome = await _hold(books, call, verdict, accounts, estimate, likely=likely, now=now, claim=claim)
     except BaseException:
-        token_rates.correct(books.rates, call, pace, amount=0)
+        await token_rates.correct(books.rates, pace, amount=0)
         raise
     if isinstance(outcome, Short):
-        token_rates.correct(books.rates, call, pace, amount=0)
+        await token_rates.correct(books.rates, pace, amount=0)
         return Refused(call.route.name, estimate, outcome)
     return Reservation(
         amount=outcome.amount,

@@ -1,19 +1,20 @@
-"""Pacing: the tokens of a call, counted against limits of tokens a minute. Without such a limit it does nothing."""
+"""Counts the tokens of a call against the limits of tokens a minute. Without such a limit it does nothing."""
 
 from dataclasses import dataclass
 
 from apps.chat.call import ChatCall
+from apps.common.ids import new_id
 from apps.quotas.policies import Policies
-from apps.quotas.rate_limits.opening import Limits
-from apps.quotas.rate_limits.tokens import TokenRate, TokenScope
+from apps.quotas.rate_limits.limits import Rate, RateLimits, Scope
 
 
 @dataclass(frozen=True, slots=True)
 class TokenPace:
-    """Where a call's tokens were counted, and what was left of the minute."""
+    """Where and under which id a call's tokens were counted, and what was left of the minute."""
 
-    scopes: tuple[TokenScope, ...] = ()
-    rate: TokenRate | None = None
+    scopes: tuple[Scope, ...] = ()
+    id: str = ""
+    rate: Rate | None = None
 
     def headers(self) -> dict[str, str]:
         return self.rate.headers() if self.rate else {}
@@ -22,14 +23,15 @@ class TokenPace:
 NONE = TokenPace()
 
 
-async def take(policies: Policies, rates: Limits, call: ChatCall, *, amount: int) -> TokenPace:
-    """Count what the call may cost; whoever took it says in the end what it did. Raises TokensLimited."""
+async def take(policies: Policies, rates: RateLimits, call: ChatCall, *, amount: int) -> TokenPace:
+    """Count what the call may cost; once it has ended, it has to be corrected. Raises TokensLimited."""
     scopes = policies.token_scopes(call.principal)
     if not scopes:
         return NONE
-    return TokenPace(scopes, await rates.take(scopes, id=call.id, amount=amount))
+    id = new_id()  # not the call's: one that turns to the fallback model is counted a second time
+    return TokenPace(scopes, id, await rates.admit(scopes, id=id, amount=amount))
 
 
-def correct(rates: Limits, call: ChatCall, pace: TokenPace, *, amount: int) -> None:
-    """The call is over, and this is what it cost; harmless when repeated."""
-    rates.correct(pace.scopes, id=call.id, amount=amount)
+async def correct(rates: RateLimits, pace: TokenPace, *, amount: int) -> None:
+    """The call has ended and cost this much. Harmless when repeated."""
+    await rates.correct(pace.scopes, id=pace.id, amount=amount)

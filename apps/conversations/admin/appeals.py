@@ -19,14 +19,13 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from apps.accounts.scoping import CourseFilter, CourseScoped
+from apps.accounts.petitions_admin import PetitionAdmin
+from apps.accounts.scoping import CourseFilter
 from apps.common.admin import is_operator
-from apps.common.display import NOTHING, badge, moment
+from apps.common.display import NOTHING, moment
 from apps.conversations import appeals
 from apps.conversations.models import Appeal, Call
 from apps.conversations.passages import exchanges, read
-
-STATE_KINDS = {"open": "warning", "accepted": "good", "declined": ""}
 
 
 class Said(NamedTuple):
@@ -63,7 +62,8 @@ class DecisionForm(forms.Form):
     )
 
 
-class AppealAdmin(CourseScoped):
+@admin.register(Appeal)
+class AppealAdmin(PetitionAdmin):
     course_path = "call__course"
     empty_text = "A student whom a rule refused can say that it was wrong. What they say waits here for your answer."
     list_display = ("about", "student", "course", "against", "shown_state", "when")
@@ -72,12 +72,6 @@ class AppealAdmin(CourseScoped):
     search_fields = ("reason", "rule_name", "call__membership__external_id", "=call__id")
     search_help_text = "Words, rule, external ID or request ID"
     actions = ("accept", "decline")
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     # One appeal
 
@@ -168,10 +162,6 @@ class AppealAdmin(CourseScoped):
             appeal.rule_name,
             appeal.rule_version,
         )
-
-    @admin.display(description="state", ordering="state")
-    def shown_state(self, appeal: Appeal) -> SafeString:
-        return badge(appeal.state, STATE_KINDS[appeal.state], moment(appeal.decided_at))
 
     @admin.display(description="since (UTC)", ordering="id")
     def when(self, appeal: Appeal) -> str:

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from apps.accounts.scoping import CourseFilter, CourseScoped, MemberCourseFilter
-from apps.common.admin import Choice
+from apps.common.admin import ChoiceFilter
 from apps.common.display import badge, moment, number
 from apps.quotas import decisions
 from apps.quotas.admin.access import user_of
@@ -42,7 +42,7 @@ class RoleAllowanceAdmin(CourseScoped):
         return self.empty_value_display if allowance.weekly_tokens is None else number(allowance.weekly_tokens)
 
 
-class PeriodFilter(Choice):
+class PeriodFilter(ChoiceFilter):
     """By whether it counts at the moment, could count later, or is over."""
 
     title = "state"

@@ -14,6 +14,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from apps.quotas.models import AllowanceRequest
 from apps.quotas.models.decisions import EARLIEST, LATEST
 from apps.quotas.models.fields import LONGEST_REASON
 from apps.quotas.models.requests import MOST_TOKENS as MOST_ASKED
@@ -147,7 +148,7 @@ class AnswerForm(forms.Form):
     """What staff answer to a request for more. Without an amount it is what was asked for."""
 
     tokens = forms.IntegerField(label="Tokens to grant", required=False, min_value=1, max_value=MOST_ASKED)
-    answer = forms.CharField(label="Answer", required=False, max_length=LONGEST_REASON)
+    answer = forms.CharField(label="Answer", required=False, max_length=AllowanceRequest.LONGEST)
 
     def __init__(self, *args: Any, asks_amount: bool, **options: Any) -> None:
         super().__init__(*args, **options)

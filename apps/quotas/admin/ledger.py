@@ -16,7 +16,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from apps.accounts.models import Course, Membership
 from apps.accounts.scoping import CourseFilter, seen_courses
-from apps.common.admin import CappedPaginator, Choice, OperatorOnly, Pages, ReadOnly, is_operator
+from apps.common.admin import CappedPaginator, ChoiceFilter, OperatorOnly, Pages, ReadOnly, is_operator
 from apps.common.display import badge, moment, number, share, signed
 from apps.quotas import standing
 from apps.quotas.ledger import entries
@@ -63,7 +63,7 @@ def _of(path: str, *, courses: Any, students: Any) -> Q:
     )
 
 
-class WeekFilter(Choice):
+class WeekFilter(ChoiceFilter):
     title = "week"
     parameter_name = "week"
 

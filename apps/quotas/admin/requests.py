@@ -13,58 +13,19 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from apps.accounts.scoping import CourseScoped, CourseScoping, MemberCourseFilter
-from apps.common.display import NOTHING, badge, moment, number
+from apps.accounts.petitions_admin import PetitionAdmin
+from apps.accounts.scoping import MemberCourseFilter
+from apps.common.display import NOTHING, moment, number
 from apps.quotas import requests, standing
 from apps.quotas.admin.access import user_of
 from apps.quotas.admin.decisions import BY_MEMBER, BY_MEMBER_HELP
 from apps.quotas.admin.forms import AnswerForm
 from apps.quotas.models import AllowanceRequest
-from apps.quotas.models.fields import LONGEST_REASON
 from apps.quotas.models.requests import MOST_TOKENS
 from apps.quotas.standing import MemberStanding
 
 LIST = "admin:quotas_allowancerequest_changelist"
 PAGE = "admin:quotas_allowancerequest_change"
-
-
-class DecidedOnItsPage:
-    """For the pages of requests. Who may change rows of the course may decide."""
-
-    change_form_after_template = "admin/quotas/allowancerequest/decide.html"
-
-    def get_urls(self: Any) -> Any:
-        decide = self.admin_site.admin_view(self.decide_one)
-        return [
-            path(f"<int:request_id>/{verb}/", decide, {"verb": verb}, name=f"quotas_allowancerequest_{verb}")
-            for verb in ("grant", "decline")
-        ] + super().get_urls()  # type: ignore[misc]
-
-    def change_view(
-        self: Any, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> Any:
-        row = self.get_object(request, object_id)
-        may = row is not None and self._may_decide(request, row) and row.state == AllowanceRequest.State.OPEN
-        context = {**(extra_context or {}), "may_decide": may, "longest": LONGEST_REASON, "most": MOST_TOKENS}
-        return super().change_view(request, object_id, form_url, context)  # type: ignore[misc]
-
-    def decide_one(self: Any, request: HttpRequest, request_id: int, verb: str) -> HttpResponse:
-        row = self.get_queryset(request).filter(pk=request_id).first()
-        if row is None or not self._may_decide(request, row):
-            raise Http404
-        if request.method != "POST":
-            return HttpResponseRedirect(reverse(PAGE, args=[row.pk]))
-        form = AnswerForm(request.POST, asks_amount=verb == "grant")
-        if not form.is_valid():
-            for name, errors in form.errors.items():
-                messages.error(request, f"{form.fields[name].label}: {errors[0]}")
-            return HttpResponseRedirect(reverse(PAGE, args=[row.pk]))
-        answer, tokens = form.cleaned_data["answer"], form.cleaned_data.get("tokens") or row.tokens
-        _decide(request, row, verb, tokens=tokens, answer=answer)
-        return HttpResponseRedirect(reverse(LIST))
-
-    def _may_decide(self: Any, request: HttpRequest, row: AllowanceRequest) -> bool:
-        return CourseScoping.has_change_permission(self, request, row)
 
 
 def _decide(request: HttpRequest, row: AllowanceRequest, verb: str, *, tokens: int, answer: str) -> None:
@@ -79,12 +40,11 @@ def _decide(request: HttpRequest, row: AllowanceRequest, verb: str, *, tokens: i
 
 
 @admin.register(AllowanceRequest)
-class AllowanceRequestAdmin(DecidedOnItsPage, CourseScoped):
-    """The queue. A click in a row decides that request, an action all that are chosen."""
+class AllowanceRequestAdmin(PetitionAdmin):
+    """A button in a row decides that request, an action all that are selected, and its page answers it in detail."""
 
     course_path = "membership__course"
     empty_text = "Students who need more tokens this week can ask for them. What they ask waits here for your answer."
-    kinds: ClassVar[dict[str, str]] = {"open": "warning", "granted": "good", "declined": ""}
     list_display = ("student", "asked", "left", "why", "asked_when", "decide")
     list_display_links = ("asked",)
     list_filter = (MemberCourseFilter, ("state", ChoicesDropdownFilter))
@@ -96,6 +56,7 @@ class AllowanceRequestAdmin(DecidedOnItsPage, CourseScoped):
     fields = ("student", "asked", "left", "reason", "when", "shown_state")
     after: ClassVar[tuple[str, ...]] = ("granted", "answer", "decided_by", "decided")
     readonly_fields = ("student", "asked", "left", "shown_state", "granted", "when", "decided")
+    change_form_after_template = "admin/quotas/allowancerequest/decide.html"
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         is_open = obj is None or obj.state == AllowanceRequest.State.OPEN
@@ -110,17 +71,48 @@ class AllowanceRequestAdmin(DecidedOnItsPage, CourseScoped):
         row = super().get_object(request, object_id, from_field)
         return row and _with_standing([row])[0]
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Requests are decided, but nobody edits their columns."""
         return obj is None and super().has_change_permission(request)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    def may_decide(self, request: HttpRequest, row: AllowanceRequest) -> bool:
+        return super().has_change_permission(request, row)
+
+    # One request
+
+    def get_urls(self) -> Any:
+        decide = self.admin_site.admin_view(self.decide_one)
+        return [
+            path(f"<int:request_id>/{verb}/", decide, {"verb": verb}, name=f"quotas_allowancerequest_{verb}")
+            for verb in ("grant", "decline")
+        ] + super().get_urls()
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        row = self.get_object(request, object_id)
+        may_decide = row is not None and self.may_decide(request, row) and row.state == AllowanceRequest.State.OPEN
+        bounds = {"longest": AllowanceRequest.LONGEST, "most": MOST_TOKENS}
+        context = {**(extra_context or {}), "may_decide": may_decide, **bounds}
+        return super().change_view(request, object_id, form_url, context)
+
+    def decide_one(self, request: HttpRequest, request_id: int, verb: str) -> HttpResponse:
+        row = self.get_queryset(request).filter(pk=request_id).first()
+        if row is None or not self.may_decide(request, row):
+            raise Http404
+        if request.method != "POST":
+            return HttpResponseRedirect(reverse(PAGE, args=[row.pk]))
+        form = AnswerForm(request.POST, asks_amount=verb == "grant")
+        if not form.is_valid():
+            for name, errors in form.errors.items():
+                messages.error(request, f"{form.fields[name].label}: {errors[0]}")
+            return HttpResponseRedirect(reverse(PAGE, args=[row.pk]))
+        answer, tokens = form.cleaned_data["answer"], form.cleaned_data.get("tokens") or row.tokens
+        _decide(request, row, verb, tokens=tokens, answer=answer)
+        return HttpResponseRedirect(reverse(LIST))
+
+    # The list
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Whoever may not decide has nothing to click."""
+        """People who may not decide get no buttons."""
         may_decide = self.has_change_permission(request)
         return [name for name in super().get_list_display(request) if may_decide or name != "decide"]
 
@@ -179,10 +171,6 @@ class AllowanceRequestAdmin(DecidedOnItsPage, CourseScoped):
     @admin.display(description="why")
     def why(self, request: AllowanceRequest) -> SafeString:
         return format_html('<span class="stoa-lines" title="{}">{}</span>', request.reason, request.reason)
-
-    @admin.display(description="state", ordering="state")
-    def shown_state(self, request: AllowanceRequest) -> SafeString:
-        return badge(request.state, self.kinds[request.state], moment(request.decided_at))
 
     @admin.display(description="state", ordering="state")
     def asked_when(self, request: AllowanceRequest) -> SafeString:

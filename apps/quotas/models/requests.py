@@ -1,6 +1,5 @@
 """The table of requests for more."""
 
-from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -8,22 +7,19 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 
-from apps.accounts.models import Membership, User
-from apps.quotas.models.fields import LONGEST_REASON
+from apps.accounts.models import Membership
+from apps.accounts.petitions import Petition, PetitionQuerySet
 
 MOST_TOKENS = 10**12
 
 
-class AllowanceRequestQuerySet(models.QuerySet["AllowanceRequest"]):
+class AllowanceRequestQuerySet(PetitionQuerySet["AllowanceRequest"]):
     def for_staff(self, user: Any) -> "AllowanceRequestQuerySet":
         return self.filter(membership__in=Membership.objects.for_staff(user))
 
-    def open(self) -> "AllowanceRequestQuerySet":
-        return self.filter(state=AllowanceRequest.State.OPEN)
 
-
-class AllowanceRequest(models.Model):
-    """A student asks for more tokens in a week. One at a time; decided once, by `grant` or `decline`."""
+class AllowanceRequest(Petition):
+    """A student asks for more tokens in a week, with one open request at a time."""
 
     class State(models.TextChoices):
         OPEN = "open"
@@ -35,14 +31,14 @@ class AllowanceRequest(models.Model):
     )
     week_starts_at = models.DateTimeField("week")
     tokens = models.BigIntegerField("tokens asked for", validators=[MinValueValidator(1)])
-    reason = models.TextField(max_length=LONGEST_REASON)
+    reason = models.TextField(max_length=Petition.LONGEST)
     state = models.CharField(max_length=8, choices=State.choices, default=State.OPEN, db_default=State.OPEN)
     created_at = models.DateTimeField("asked")
     decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     decided_at = models.DateTimeField("decided", null=True, blank=True)
-    answer = models.TextField(max_length=LONGEST_REASON, blank=True, default="", db_default="")
+    answer = models.TextField(max_length=Petition.LONGEST, blank=True, default="", db_default="")
     granted_tokens = models.BigIntegerField("tokens granted", null=True, blank=True)
 
     objects = AllowanceRequestQuerySet.as_manager()
@@ -62,13 +58,3 @@ class AllowanceRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tokens:,} tokens for {self.membership}"
-
-    def decide(self, state: str, *, by: User | None, now: datetime, answer: str, **values: Any) -> bool:
-        """Of several who decide at the same time one does: the condition is looked at with the row locked."""
-        changes = {"state": state, "decided_by": by, "decided_at": now, "answer": answer, **values}
-        if not type(self).objects.filter(pk=self.pk).open().update(**changes):
-            self.refresh_from_db()
-            return False
-        for name, value in changes.items():
-            setattr(self, name, value)
-        return True

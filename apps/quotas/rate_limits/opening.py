@@ -1,20 +1,17 @@
-"""Which limits a process counts by: its own, or those that all processes share by way of Redis."""
+"""Which limits a process counts by: its own, or those that all processes share through Redis."""
 
-from typing import Protocol
-
+from apps.quotas.rate_limits.limits import RateLimits
 from apps.quotas.rate_limits.memory import MemoryRateLimits
-from apps.quotas.rate_limits.requests import RateLimits
-from apps.quotas.rate_limits.tokens import TokenLimits
 
 
-class Limits(RateLimits, TokenLimits, Protocol):
-    """Of requests and of tokens."""
-
-
-async def open_rate_limits(*, redis_url: str, budget: float, processes: int) -> Limits:
+async def open_rate_limits(*, redis_url: str, budget: float, processes: int) -> RateLimits:
     """The limits of this process: shared by all if there is a Redis, else one part of so many."""
     if not redis_url:
         return MemoryRateLimits(processes=processes)
-    from apps.quotas.rate_limits.shared import open_shared_rate_limits  # Redis' client is 5 MB that few need
+    from apps.quotas.rate_limits.redis import SOCKET_SECONDS, RedisCounts  # Redis' client is 5 MB that few need
+    from apps.quotas.rate_limits.shared import SharedRateLimits
 
-    return await open_shared_rate_limits(redis_url=redis_url, budget=budget, processes=processes)
+    counts = RedisCounts(redis_url, patience=max(budget, SOCKET_SECONDS))
+    limits = SharedRateLimits(counts, MemoryRateLimits(), processes=processes, budget=budget)
+    await limits.open()
+    return limits

@@ -1,28 +1,33 @@
-"""Limits counted in Redis, for all processes together: one script for requests and one for tokens, each an atomic step.
+"""Limits counted in Redis, for all processes together. Each script is one atomic step.
 
 The time is Redis' own, so that no two processes disagree about it. A place among the open requests is a lease: its
-process renews it, and if the process dies it lapses.
+process renews it, and it lapses if the process dies.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from apps.common.ids import new_id
 from apps.common.redis_client import AWAY, close_client, open_client
-from apps.quotas.rate_limits.requests import SECOND, WINDOW, Count, Scope
-from apps.quotas.rate_limits.tokens import MANY, MOST, SLICE, TokenCount, TokenScope
+from apps.quotas.rate_limits.limits import SECOND, WINDOW, Count, Scope
+from apps.quotas.rate_limits.log import MANY, SLICE
 
 LEASE = 30 * SECOND
 SOCKET_SECONDS = 0.5  # the end of a command that nobody waits for any more
-BATCH = 500  # places a call: Redis does nothing else meanwhile
+BATCH = 500  # places or corrections a call: Redis does nothing else meanwhile
 
 Places = Mapping[str, Sequence[Scope]]
-Corrections = Mapping[str, tuple[Sequence[TokenScope], int]]
-_ADMIT, _KEEP, _TAKE, _CORRECT = (
-    Path(__file__).with_name(f"{name}.lua").read_text() for name in ("admit", "keep", "take", "correct")
-)
+_ADMIT, _CORRECT, _KEEP = (Path(__file__).with_name(f"{name}.lua").read_text() for name in ("admit", "correct", "keep"))
+
+
+class Correction(NamedTuple):
+    """What an id counts with from now on."""
+
+    scopes: Sequence[Scope]
+    id: str
+    amount: int
 
 
 class CountsAway(Exception):
@@ -47,19 +52,23 @@ class RedisCounts:
         self._prefix, self._clock = prefix, clock
         self._process = new_id()
         self._admit = self._redis.register_script(_ADMIT)
-        self._keep = self._redis.register_script(_KEEP)
-        self._take = self._redis.register_script(_TAKE)
         self._correct = self._redis.register_script(_CORRECT)
+        self._keep = self._redis.register_script(_KEEP)
 
-    async def admit(self, scopes: Sequence[Scope], *, id: str) -> tuple[int, list[Count]]:
-        """Now, and how the scopes stood before the request, which is counted if `judge` admits it to these counts.
-
-        A request that is sent again counts once.
-        """
-        keys = [key for scope in scopes for key in (self._key(scope, "minute"), self._key(scope, "open"))]
-        limits = [limit or "" for _, _, *pair in scopes for limit in pair]
-        now, *numbers = await self._run(self._admit, keys, [id, self._now(), WINDOW, LEASE, *limits])
+    async def admit(self, scopes: Sequence[Scope], *, id: str, amount: int = 1) -> tuple[int, list[Count]]:
+        """Now, and how the scopes stood before; the amount is counted if `judge` admits it to these counts."""
+        keys = [key for scope in scopes for key in (*self._log(scope), self._key(scope, "open"))]
+        limits = [limit or "" for scope in scopes for limit in (scope.per_minute, scope.at_once)]
+        now, *numbers = await self._run(self._admit, keys, [id, self._now(), WINDOW, LEASE, amount, *limits])
         return now, [Count(*numbers[i : i + 4]) for i in range(0, len(numbers), 4)]
+
+    async def correct(self, corrections: Iterable[Correction]) -> None:
+        """Replace what was admitted by the true amounts. Repeating it changes nothing."""
+        each = ((scope, id, amount) for scopes, id, amount in corrections for scope in scopes)
+        while some := list(islice(each, BATCH)):
+            keys = [key for scope, _, _ in some for key in self._log(scope)]
+            arguments = [SLICE, MANY, *(value for _, id, amount in some for value in (id, amount))]
+            await self._run(self._correct, keys, arguments)
 
     async def keep(self, *, left: Places, open: Places) -> int:
         """Give back the places of those who left, and renew the leases of the others. How many processes count here."""
@@ -73,21 +82,6 @@ class RedisCounts:
             if len(both) < BATCH:
                 return processes
 
-    async def take(self, scopes: Sequence[TokenScope], *, id: str, amount: int) -> tuple[int, list[TokenCount]]:
-        """Now, and how the scopes stood before the call, whose tokens are counted if `judge_tokens` admits it."""
-        keys = [key for scope in scopes for key in self._token_keys(scope)]
-        limits = [scope.per_minute for scope in scopes]
-        now, *numbers = await self._run(self._take, keys, [id, self._now(), WINDOW, SLICE, MOST, amount, *limits])
-        return now, [TokenCount(*numbers[i : i + 3]) for i in range(0, len(numbers), 3)]
-
-    async def correct(self, corrections: Corrections) -> None:
-        """Replace what calls took by what they cost. Repeating it changes nothing."""
-        each = ((scope, id, amount) for id, (scopes, amount) in corrections.items() for scope in scopes)
-        while some := list(islice(each, BATCH)):
-            keys = [key for scope, _, _ in some for key in self._token_keys(scope)]
-            arguments = [SLICE, MANY, *(value for _, id, amount in some for value in (id, amount))]
-            await self._run(self._correct, keys, arguments)
-
     async def ping(self) -> None:
         try:
             await self._redis.ping()
@@ -97,11 +91,11 @@ class RedisCounts:
     async def aclose(self) -> None:
         await close_client(self._redis)
 
-    def _key(self, scope: Scope | TokenScope, what: str) -> str:
+    def _key(self, scope: Scope, what: str) -> str:
         return f"{self._prefix}:{scope.kind}:{scope.id}:{what}"
 
-    def _token_keys(self, scope: TokenScope) -> tuple[str, str]:
-        return self._key(scope, "tokens"), self._key(scope, "amounts")
+    def _log(self, scope: Scope) -> tuple[str, str]:
+        return self._key(scope, scope.unit), self._key(scope, f"{scope.unit}:amounts")
 
     def _places(self, requests: Places) -> list[tuple[str, str]]:
         return [

@@ -15,8 +15,8 @@ from apps.dataplane.admission import (
     PROBES,
     SHORT_PATIENCE,
     Admission,
+    Permit,
     Pressure,
-    Turn,
     overloaded,
 )
 
@@ -124,7 +124,7 @@ class Clock:
         return self.now
 
 
-async def started(admission: Admission, number: int = MOST_STARTING) -> list[Turn]:
+async def started(admission: Admission, number: int = MOST_STARTING) -> list[Permit]:
     return [await admission.turn() for _ in range(number)]
 
 

@@ -1,0 +1,51 @@
+"""Dead letters: records that the database refused, for operators."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from apps.common.admin import OperatorOnly, Pages
+from apps.common.display import moment
+from apps.conversations.models import DeadLetter
+from apps.conversations.spool import draining
+from apps.conversations.spool.files import SpooledRecord
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(OperatorOnly, Pages):
+    empty_text = "The database took everything. What it refuses waits here."
+    list_display = ("call", "error", "buried")
+    search_fields = ("call", "error")
+    search_help_text = "Request ID or error"
+    fields = ("call", "buried", "error", "text")
+    readonly_fields = fields
+    actions = ("replay",)
+
+    @admin.action(description="Replay selected dead letters")
+    def replay(self, request: HttpRequest, queryset: Any) -> None:
+        letters = list(queryset)
+        taken = draining.replay(letters)
+        refused = len(letters) - taken
+        self.message_user(request, f"The database took {taken} and refused {refused} again.")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.display(description="since (UTC)", ordering="created_at")
+    def buried(self, letter: DeadLetter) -> str:
+        return moment(letter.created_at)
+
+    @admin.display(description="text")
+    def text(self, letter: DeadLetter) -> SafeString:
+        try:
+            record = SpooledRecord.from_body(letter.record["body"].encode())
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return format_html("{}", "The record cannot be read.")
+        rows = ((turn.role, turn.text) for turn in record.turns)
+        return format_html_join("", '<p class="stoa-plain"><b>{}</b> {}</p>', rows)

@@ -1,0 +1,84 @@
+"""What lists of calls and conversations are narrowed by."""
+
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from apps.accounts.scoping import seen_courses
+from apps.common.admin import ChoiceFilter, is_operator
+from apps.common.ids import first_id
+from apps.conversations.models import RuleHit
+from apps.providers.models import Model, Provider
+from apps.rules.models import Rule
+
+
+class SinceFilter(ChoiceFilter):
+    """By time. Ids are ordered by time, so this is a range of the primary key."""
+
+    title = "time"
+    parameter_name = "since"
+    spans: ClassVar[dict[str, tuple[str, timedelta]]] = {
+        "hour": ("Last hour", timedelta(hours=1)),
+        "day": ("Last 24 hours", timedelta(days=1)),
+        "week": ("Last 7 days", timedelta(days=7)),
+        "month": ("Last 30 days", timedelta(days=30)),
+    }
+
+    def options(self, request: HttpRequest) -> list[tuple[str, str]]:
+        return [(name, label) for name, (label, _) in self.spans.items()]
+
+    def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
+        return queryset.filter(pk__gte=first_id(timezone.now() - self.spans[value][1]))
+
+
+class ThreadSinceFilter(SinceFilter):
+    def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
+        return queryset.filter(last_at__gte=timezone.now() - self.spans[value][1])
+
+
+class RuleFilter(ChoiceFilter):
+    title = "rule"
+    parameter_name = "rule"
+
+    def options(self, request: HttpRequest) -> list[tuple[int, str]]:
+        rules = Rule.objects.for_staff(request.user).select_related("course")
+        return [(rule.pk, f"{rule.name} ({rule.place})") for rule in rules]
+
+    def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
+        return queryset.filter(pk__in=RuleHit.objects.filter(rule=int(value)).values("call"))
+
+
+class ThreadRuleFilter(RuleFilter):
+    def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
+        return queryset.filter(pk__in=RuleHit.objects.filter(rule=int(value)).values("call__exchange__thread"))
+
+
+class ModelFilter(ChoiceFilter):
+    title = "model"
+    parameter_name = "model_name"
+
+    def options(self, request: HttpRequest) -> list[tuple[str, str]]:
+        models = Model.objects.all()
+        if not is_operator(request):
+            models = models.filter(allowed_in__course__in=seen_courses(request)).distinct()
+        return [(name, name) for name in models.values_list("name", flat=True)]
+
+    def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
+        return queryset.filter(model=value)
+
+
+class ProviderFilter(ChoiceFilter):
+    title = "provider"
+    parameter_name = "provider_name"
+
+    def options(self, request: HttpRequest) -> list[tuple[str, str]]:
+        names = Provider.objects.values_list("name", flat=True) if is_operator(request) else []
+        return [(name, name) for name in names]
+
+    def has_output(self) -> bool:
+        return bool(self.lookup_choices)
+
+    def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
+        return queryset.filter(provider=value)

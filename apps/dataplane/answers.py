@@ -1,0 +1,44 @@
+"""The answers of the data plane."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+
+from django.http.response import BadHeaderError, HttpResponseBase, ResponseHeaders
+
+PLAIN = {"content-type": "application/json"}
+STREAMED = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+STREAM_TYPE = {"content-type": "text/event-stream; charset=utf-8"}
+
+
+class Answer(HttpResponseBase):
+    """What the data plane's handler sends: headers, and a body or, if that is None, the blocks of a stream.
+
+    The handler calls `on_disconnect` if the client leaves before the end. Django's constructor is left out: it prepares
+    charsets, cookies and what is to be closed, which nothing here needs and which costs as much as ten rules.
+    """
+
+    status_code = 200
+
+    def __init__(
+        self,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        blocks: AsyncIterator[bytes],
+        on_disconnect: Callable[[], None],
+    ) -> None:
+        self.streaming = body is None
+        kind = {**headers, **PLAIN} if body is not None else {**STREAMED, **headers, **STREAM_TYPE}
+        self.headers: dict[str, str] = kind  # type: ignore[assignment]  # Django's checks each that is set
+        self.body = body
+        self.blocks = blocks
+        self.on_disconnect = on_disconnect
+
+
+def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Header pairs as they go out. Raises BadHeaderError for a value that would begin another."""
+    joined = "".join(headers.values())
+    if "\n" in joined or "\r" in joined:
+        raise BadHeaderError("Header values can't contain newlines.")
+    if not joined.isascii():
+        headers = ResponseHeaders(headers)  # encodes what is not Latin-1
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
