@@ -5,6 +5,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 WORSE = 0.1  # by which a row may fall below the kept result without being named
@@ -64,17 +65,30 @@ def compared(
     bound: Bound | None = None,
     *,
     is_more_better: bool = False,
+    is_tail: bool = False,
 ) -> Row:
-    """A row of figures that were taken in turns, the yardstick's first: the median of the ratios of each turn."""
+    """A row of figures that were taken in turns, the yardstick's first.
+
+    What other programs do only makes a turn worse, so of each side its best third counts; of a tail, which is about the
+    bad moments, the median.
+    """
+    yardsticks, values = zip(*pairs, strict=True)
+    typical = statistics.median if is_tail else partial(_best_third, is_more_better=is_more_better)
+    yardstick, value = typical(yardsticks), typical(values)
     return Row(
         name=name,
-        value=statistics.median(value for _, value in pairs),
+        value=value,
         unit=unit,
-        yardstick=statistics.median(yardstick for yardstick, _ in pairs),
-        ratio=statistics.median(value / yardstick if yardstick else math.inf for yardstick, value in pairs),
+        yardstick=yardstick,
+        ratio=value / yardstick if yardstick else math.inf,
         bound=bound,
         is_more_better=is_more_better,
     )
+
+
+def _best_third(figures: Sequence[float], *, is_more_better: bool) -> float:
+    best = sorted(figures, reverse=is_more_better)
+    return statistics.fmean(best[: math.ceil(len(best) / 3)])
 
 
 def table(rows: Sequence[Row], kept: dict[str, float]) -> str:

@@ -22,7 +22,8 @@ from typing import Any
 
 import uvloop
 
-from bench.stages import COMMITS, LEDGER_THREAD, SERVE, STAGES, resolve
+from bench.load import thread_seconds
+from bench.stages import COMMITS, LEDGER_THREAD, SERVE, STAGES, Gone, resolve
 from bench.timers import ELSEWHERE, Calls, Stages, replace_everywhere
 
 WARM, REQUESTS = 50, 800
@@ -127,7 +128,7 @@ def _by_thread(figure: Callable[[threading.Thread], float]) -> Figures:
 
 def cpu_of_threads() -> Figures:
     """In microseconds."""
-    return _by_thread(lambda thread: time.clock_gettime(time.pthread_getcpuclockid(thread.ident)) * 1e6)
+    return _by_thread(lambda thread: thread_seconds(thread.native_id) * 1e6)
 
 
 # The ways to look
@@ -233,7 +234,10 @@ def main() -> None:
 
         django.setup()
         import gateway_project.asgi  # noqa: F401  # everything is there before it is wrapped
-    look = _prepare(server, how)
+    try:
+        look = _prepare(server, how)
+    except Gone as error:
+        sys.exit(str(error))
     threading.Thread(target=_ask, args=(port, look), daemon=True, name="client").start()
     (serve_stoa if server == "stoa" else serve_floor)(port, upstream)
 

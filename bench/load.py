@@ -55,3 +55,11 @@ def wrk(port: int, key: str, *, clients: int, seconds: float, is_stream: bool = 
 def cpu_seconds(pid: int) -> float:
     """What all threads of a process have computed until now. Linux numbers the clocks of processes in this way."""
     return time.clock_gettime((~pid << 3) | 2)
+
+
+def thread_seconds(native_id: int | None) -> float:
+    """The same of one thread; nothing of one that has not begun, or has just ended."""
+    try:
+        return time.clock_gettime((~native_id << 3) | 6) if native_id else 0.0
+    except OSError:
+        return 0.0

@@ -118,13 +118,22 @@ class _Steps:
 
 
 def replace_everywhere(place: Any, attribute: str, old: Any, new: Any) -> None:
-    """Also where a module has imported the function by its name."""
+    """Also where a module has imported the function by its name, and where a class of it has it as a static method."""
     setattr(place, attribute, new)
     for name, module in list(sys.modules.items()):
         if name.startswith(PREFIXES):
-            for attribute, value in list(vars(module).items()):
-                if value is old:
-                    setattr(module, attribute, new)
+            _replace_in(module, old, new)
+            for kind in list(vars(module).values()):
+                if isinstance(kind, type) and kind.__module__ == name:
+                    _replace_in(kind, old, new)
+
+
+def _replace_in(place: Any, old: Any, new: Any) -> None:
+    for attribute, value in list(vars(place).items()):
+        if value is old:
+            setattr(place, attribute, new)
+        elif isinstance(value, staticmethod) and value.__func__ is old:
+            setattr(place, attribute, staticmethod(new))
 
 
 class Calls:

@@ -2,14 +2,16 @@
 
 import ast
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from bench.figures import Bound, Row, at_least, at_most, compared, fallen
 from bench.stages import COMMITS, SERVE, STAGES, Gone, resolve
-from bench.timers import Stages
+from bench.timers import Stages, replace_everywhere
 
 BENCH = Path(__file__).parent.parent / "bench"
 
@@ -129,10 +131,19 @@ def row(ratio: float, *, value: float = 1.0, bound: Bound | None = None, is_more
     )
 
 
-def test_the_ratio_is_the_median_over_the_turns() -> None:
-    made = compared("row", [(100, 50), (10, 9), (200, 120)], "/s")
+TURNS = [(100, 50), (90, 60), (10, 9), (80, 40), (70, 20), (60, 30)]
 
-    assert (made.ratio, made.value, made.yardstick) == (0.6, 50, 100)
+
+@pytest.mark.parametrize(
+    ("kind", "yardstick", "value"),
+    [({"is_more_better": True}, 95, 55), ({"is_more_better": False}, 35, 14.5), ({"is_tail": True}, 75, 35)],
+)
+def test_of_each_side_its_best_third_counts_and_of_a_tail_the_median(
+    kind: dict[str, bool], yardstick: float, value: float
+) -> None:
+    made = compared("row", TURNS, "/s", **kind)
+
+    assert (made.yardstick, made.value, made.ratio) == (yardstick, value, value / yardstick)
 
 
 @pytest.mark.parametrize(
@@ -157,3 +168,21 @@ def test_a_bound_is_of_the_ratio_or_of_the_figure(bound: Bound, ratio: float, va
 )
 def test_what_fell_by_more_than_a_tenth_is_named(ratio: float, is_more_better: bool, is_named: bool) -> None:
     assert bool(fallen([row(ratio, is_more_better=is_more_better)], {"row": 0.7, "another": 9.0})) is is_named
+
+
+def test_a_function_is_replaced_where_it_was_imported_and_where_it_is_a_static_method(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def old() -> str:
+        return "old"
+
+    home, importer = ModuleType("apps.home"), ModuleType("apps.importer")
+    kind = type("Kind", (), {"made": staticmethod(old), "__module__": "apps.importer"})
+    vars(home).update(made=old)
+    vars(importer).update(made=old, Kind=kind)
+    for module in (home, importer):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+
+    replace_everywhere(home, "made", old, lambda: "new")
+
+    assert [home.made(), importer.made(), kind.made()] == ["new"] * 3  # type: ignore[attr-defined]
