@@ -72,6 +72,7 @@ check: $(VENV)/.dev ## Check format, style, types, imports, migrations and docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m gateway_project.settings_page --check
+	$(BIN)/python -m gateway_project.reference --check
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) check --fail-level WARNING
 
@@ -79,8 +80,9 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/.dev ## Make docs/settings.md and the OpenAPI documents of tests/openapi anew
+docs: $(VENV)/.dev ## Make docs/settings.md, docs/reference.md and the OpenAPI documents of tests/openapi anew
 	$(BIN)/python -m gateway_project.settings_page
+	$(BIN)/python -m gateway_project.reference
 	$(BIN)/python -m tests.openapi
 
 lock: $(VENV)/.dev ## Compile requirements*.txt anew from requirements*.in

@@ -1,6 +1,8 @@
-"""Principals: who stands behind an API key, kept in memory by the key's digest."""
+"""Principals: who stands behind an API key, kept in memory by a fingerprint of the key."""
 
 import asyncio
+import hashlib
+import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,45 +50,50 @@ class Principals:
 
     def __init__(self) -> None:
         self._pepper: str = settings.KEY_PEPPER
+        self._secret = secrets.token_bytes(32)
         self.revision: Snapshot[object] = Snapshot(TOPIC, self._forget)
-        self._known: OrderedDict[str, Principal] = OrderedDict()
-        self._unknown: OrderedDict[str, None] = OrderedDict()
-        self._loading: dict[str, asyncio.Task[Principal | None]] = {}
+        self._known: OrderedDict[bytes, Principal] = OrderedDict()
+        self._unknown: OrderedDict[bytes, None] = OrderedDict()
+        self._loading: dict[bytes, asyncio.Task[Principal | None]] = {}
         self._slots = asyncio.Semaphore(LOADERS)
         self._generation = 0
 
     def knows(self, text: str | None) -> bool:
         """Whether this key has been looked up before and is good, as far as can be told without asking anyone."""
-        return text is not None and keys.digest(text, pepper=self._pepper) in self._known
+        return text is not None and self._fingerprint(text) in self._known
 
     async def authenticate(self, text: str | None, *, now: datetime) -> Principal:
         """The principal of a key. Raises InvalidKey, the same for every cause."""
-        if text is None or not keys.is_well_formed(text):
+        if text is None:
             raise InvalidKey
-        digest = keys.digest(text, pepper=self._pepper)
-        principal = self._known.get(digest) or await self._load_once(digest)
+        principal = self._known.get(self._fingerprint(text)) or await self._load_once(text)
         if principal is None or (principal.expires_at is not None and principal.expires_at <= now):
             raise InvalidKey
         return principal
 
-    async def _load_once(self, digest: str) -> Principal | None:
-        if digest in self._unknown:
+    def _fingerprint(self, text: str) -> bytes:
+        """Names a key in this process alone, for a fifth of what its digest costs."""
+        return hashlib.blake2b(text.encode(), key=self._secret, digest_size=16).digest()
+
+    async def _load_once(self, text: str) -> Principal | None:
+        fingerprint = self._fingerprint(text)
+        if fingerprint in self._unknown or not keys.is_well_formed(text):
             return None
-        task = self._loading.get(digest)
+        task = self._loading.get(fingerprint)
         if task is None:
-            task = self._loading[digest] = asyncio.create_task(self._load(digest))
-            task.add_done_callback(lambda _: self._loading.pop(digest, None))
+            task = self._loading[fingerprint] = asyncio.create_task(self._load(text, fingerprint))
+            task.add_done_callback(lambda _: self._loading.pop(fingerprint, None))
         return await asyncio.shield(task)
 
-    async def _load(self, digest: str) -> Principal | None:
+    async def _load(self, text: str, fingerprint: bytes) -> Principal | None:
         generation = self._generation
         async with self._slots:
-            principal = await asyncio.to_thread(find, digest)
+            principal = await asyncio.to_thread(find, keys.digest(text, pepper=self._pepper))
         if generation == self._generation:
             if principal is None:
-                _keep(self._unknown, digest, None)
+                _keep(self._unknown, fingerprint, None)
             else:
-                _keep(self._known, digest, principal)
+                _keep(self._known, fingerprint, principal)
         return principal
 
     def _forget(self) -> object:
@@ -95,8 +102,8 @@ class Principals:
         return self._generation
 
 
-def _keep(kept: OrderedDict[str, T], digest: str, value: T) -> None:
-    kept[digest] = value
+def _keep(kept: OrderedDict[bytes, T], fingerprint: bytes, value: T) -> None:
+    kept[fingerprint] = value
     if len(kept) > MAX_KEPT:
         kept.popitem(last=False)
 

@@ -36,14 +36,14 @@ RECEIVE_BUFFER = 256 * 1024
 
 
 def public_socket(info: tuple[Any, ...]) -> socket.socket:
-    """A socket factory for aiohttp that refuses everything but public addresses."""
+    """A socket for an address that getaddrinfo gave. Raises ForbiddenAddress for all but public ones."""
     if not is_public(info[4][0]):
         raise ForbiddenAddress("This address is not on the public internet.")
     return any_socket(info)
 
 
 def any_socket(info: tuple[Any, ...]) -> socket.socket:
-    """A socket factory for aiohttp that asks no questions."""
+    """A socket for an address that getaddrinfo gave, whichever it is."""
     family, kind, protocol, _, _ = info
     opened = socket.socket(family=family, type=kind, proto=protocol)
     opened.setblocking(False)

@@ -39,7 +39,8 @@ class StoreAway(Unavailable):
     def __init__(self, *, is_unknown: bool = False) -> None:
         self.is_unknown = is_unknown
         super().__init__(
-            "quota_backend_unavailable", "The quota database is away for a moment; nothing was charged. Try again."
+            "quota_backend_unavailable",
+            "The quota database is unavailable at the moment. Nothing was charged; try again.",
         )
 
 

@@ -207,7 +207,8 @@ class InternalError(GatewayError):
 
     def __init__(self) -> None:
         super().__init__(
-            "internal_error", "Stoa failed on this request. Try again; if it stays, send your operator the request id."
+            "internal_error",
+            "Stoa failed to handle this request. Try again; if it keeps failing, send your operator the request ID.",
         )
 
 
@@ -236,6 +237,6 @@ class Overloaded(GatewayError):
     def __init__(self, *, wait_ms: int) -> None:
         super().__init__(
             "overloaded",
-            "More is asked at the moment than Stoa can answer. Ask again in a few seconds; nothing was charged.",
+            "Stoa gets more requests than it can answer. Nothing was charged; try again in a few seconds.",
             headers={"retry-after": str(-(-wait_ms // 1_000)), "retry-after-ms": str(wait_ms)},
         )

@@ -59,7 +59,7 @@ def refuse_unknown(request: Request, *, known: Collection[str]) -> None:
             there_are = f"It knows {', '.join(known)}." if known else "It takes none."
             raise InvalidRequest(
                 "unknown_parameter",
-                f"This address does not know the parameter '{name[:60]}'. {there_are}",
+                f"There is no parameter '{name[:60]}' at this address. {there_are}",
                 param=name[:60],
                 details={"known": list(known)},
             )

@@ -29,8 +29,11 @@ class Weights:
 
     def weigh(self, tokens: Tokens) -> int:
         """The weighted tokens of a call, rounded up."""
-        fresh = tokens.input - tokens.cached_input
-        total = fresh * self.input + tokens.cached_input * self.cached_input + tokens.output * self.output
+        return self.weigh_counts(tokens.input, tokens.output, cached_input=tokens.cached_input)
+
+    def weigh_counts(self, input: int, output: int = 0, *, cached_input: int = 0) -> int:
+        """The same, of counts that are no call's yet."""
+        total = (input - cached_input) * self.input + cached_input * self.cached_input + output * self.output
         return -(-total // _SCALE)
 
     def affordable_output(self, amount: int) -> int | None:

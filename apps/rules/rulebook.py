@@ -91,6 +91,8 @@ class Verdict:
     @property
     def block(self) -> CompiledRule | None:
         """The rule that refuses the prompt: of several the one with the highest priority."""
+        if not (self.hits or self.stuck):
+            return None
         blocking = self._enforced("block") or self.stuck
         return max(blocking, key=lambda rule: rule.priority, default=None)
 

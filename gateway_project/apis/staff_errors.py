@@ -59,7 +59,7 @@ def _translated(error: Exception) -> GatewayError:
         case exceptions.APIException() if error.status_code < 500:
             return InvalidRequest(str(error.get_codes()), str(error.detail))
     if isinstance(error, DATABASE_AWAY):
-        return Unavailable("database_unavailable", "The database is away for a moment. Try again.")
+        return Unavailable("database_unavailable", "The database is unavailable at the moment. Try again.")
     return InternalError()
 
 

@@ -44,12 +44,12 @@ def read(raw: bytes, *, source: str) -> Document:
         root = _compose(raw)
         reader = _TreeReader()
         tree = reader.value(root, ())
-    except _Unreadable as error:
+    except _UnreadableFile as error:
         raise Mistakes(source, [Mistake(error.line, (), str(error))]) from error
     return Document(source, tree, reader.lines, tuple(reader.mistakes))
 
 
-class _Unreadable(Exception):
+class _UnreadableFile(Exception):
     def __init__(self, sentence: str, *, line: int = 1) -> None:
         super().__init__(sentence)
         self.line = line
@@ -57,25 +57,25 @@ class _Unreadable(Exception):
 
 def _compose(raw: bytes) -> yaml.Node:
     if len(raw) > MAX_SIZE:
-        raise _Unreadable(f"The file is larger than {MAX_SIZE // 2**20} MB.")
+        raise _UnreadableFile(f"The file is larger than {MAX_SIZE // 2**20} MB.")
     try:
         root = yaml.compose(raw.decode("utf-8-sig"), Loader=yaml.SafeLoader)
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise _Unreadable("The file must be text in UTF-8.", line=line) from error
+        raise _UnreadableFile("The file must be text in UTF-8.", line=line) from error
     except RecursionError as error:
-        raise _Unreadable("The file is nested too deeply.") from error
+        raise _UnreadableFile("The file is nested too deeply.") from error
     except yaml.YAMLError as error:
         raise _not_yaml(error) from error
     if root is None:
-        raise _Unreadable("The file is empty.")
+        raise _UnreadableFile("The file is empty.")
     return root
 
 
-def _not_yaml(error: yaml.YAMLError) -> _Unreadable:
+def _not_yaml(error: yaml.YAMLError) -> _UnreadableFile:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
-    return _Unreadable(f"This is not valid YAML: {reason}.", line=mark.line + 1 if mark else 1)
+    return _UnreadableFile(f"This is not valid YAML: {reason}.", line=mark.line + 1 if mark else 1)
 
 
 class _TreeReader:
@@ -90,7 +90,7 @@ class _TreeReader:
         line = self.lines.setdefault(path, node.start_mark.line + 1)
         self._visits += 1
         if self._visits > MAX_NODES or len(path) > MAX_DEPTH:
-            raise _Unreadable("The file is nested too deeply, or its aliases expand to too much.", line=line)
+            raise _UnreadableFile("The file is nested too deeply, or its aliases expand to too much.", line=line)
         if node.tag not in _TAGS:
             self._wrong(node, path, "Tags such as !name are not supported.")
         if isinstance(node, yaml.MappingNode):

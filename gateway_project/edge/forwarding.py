@@ -3,6 +3,9 @@
 Anyone can write an `X-Forwarded-For`. It counts only where a trusted proxy sends it, and of what it says, only what the
 trusted proxies have added: the client is the first address from the right that is no trusted proxy. Nothing behind this
 module sees these headers; it sees the client, the scheme and the Host.
+
+Uvicorn's ProxyHeadersMiddleware does less: it would take `unknown` for a client, does not know a proxy whose IPv4
+address is written within IPv6, and leaves X-Forwarded-Host and the headers of strangers alone.
 """
 
 import ipaddress
@@ -24,10 +27,10 @@ class TrustedProxies:
 
     def seen_through(self, scope: Scope) -> Scope:
         """The request as the client made it, without a word of what proxies say, or anyone in their place."""
-        told = [(name, value) for name, value in scope["headers"] if _is_forwarding(name)]
+        told = [(name, value) for name, value in scope["headers"] if name[:12] == b"x-forwarded-" or name in _OTHERS]
         if not told:
             return scope
-        headers = [(name, value) for name, value in scope["headers"] if not _is_forwarding(name)]
+        headers = [header for header in scope["headers"] if header not in told]
         seen = {**scope, "headers": headers}
         peer = _address(scope["client"][0]) if scope.get("client") else None
         if peer is None or not self._trusts(peer):
@@ -50,10 +53,6 @@ class TrustedProxies:
                 break
             client = before
         return client
-
-
-def _is_forwarding(name: bytes) -> bool:
-    return name.startswith(b"x-forwarded-") or name in _OTHERS
 
 
 def _listed(headers: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:

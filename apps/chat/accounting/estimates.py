@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from apps.chat.accounting.charges import BYTES_A_TOKEN
 from apps.chat.call import ChatCall
-from apps.quotas.weights import Tokens, Weights
+from apps.quotas.weights import Weights
 
 
 class Ratios:
@@ -72,13 +72,13 @@ class Estimate:
         return cls(
             input=held,
             output=output,
-            amount=weights.weigh(Tokens(input=held, output=output * call.choices)),
-            least=weights.weigh(Tokens(input=held, output=min(output, least_output) * call.choices)),
-            floor=weights.weigh(Tokens(input=input)),
+            amount=weights.weigh_counts(held, output * call.choices),
+            least=weights.weigh_counts(held, min(output, least_output) * call.choices),
+            floor=weights.weigh_counts(input),
         )
 
     def output_within(self, amount: int, call: ChatCall) -> int:
         """The output tokens of each choice that the held amount pays for."""
         weights = weights_of(call)
-        affordable = weights.affordable_output(amount - weights.weigh(Tokens(input=self.input)))
+        affordable = weights.affordable_output(amount - weights.weigh_counts(self.input))
         return self.output if affordable is None else max(1, min(self.output, affordable // call.choices))

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from operator import itemgetter
 
 from apps.quotas.ledger.movements import WARN_FROM, Balance, percentage_used
 from apps.quotas.rate_limits.limits import duration
 from apps.quotas.weeks import Week
+
+MICROSECOND = timedelta(microseconds=1)
 
 
 def quota_headers(balances: Sequence[Balance], *, now: datetime) -> dict[str, str]:
@@ -24,14 +27,12 @@ def quota_headers(balances: Sequence[Balance], *, now: datetime) -> dict[str, st
     limited = [(left, one) for one in balances if (left := one.remaining) is not None]
     if limited:
         left, tightest = min(limited, key=itemgetter(0))
-        headers |= {
-            "x-quota-remaining-tokens": str(left),
-            "x-ratelimit-limit-tokens": str(tightest.limit),
-            "x-ratelimit-remaining-tokens": str(left),
-            "x-ratelimit-reset-tokens": duration((tightest.account.week.ends_at - now) // timedelta(microseconds=1)),
-        }
+        headers["x-quota-remaining-tokens"] = headers["x-ratelimit-remaining-tokens"] = str(left)
+        headers["x-ratelimit-limit-tokens"] = str(tightest.limit)
+        headers["x-ratelimit-reset-tokens"] = duration((tightest.account.week.ends_at - now) // MICROSECOND)
     return headers
 
 
+@lru_cache(maxsize=256)
 def _rfc3339(week: Week) -> str:
     return week.ends_at.isoformat().replace("+00:00", "Z")

@@ -68,7 +68,7 @@ async def settle(books: Books, closed: Closed, *, kept: ClaimEnd | None = None) 
     if not isinstance(outcome, Ended):
         return Settled(cost.amount, held)
     changed = zip(held, outcome.totals, strict=True)
-    return Settled(cost.amount, tuple(Balance(balance.account, *totals) for balance, totals in changed))
+    return Settled(cost.amount, tuple([Balance(balance.account, *totals) for balance, totals in changed]))
 
 
 async def _commit(books: Books, unit: JournalEntry, *, call: str) -> object:

@@ -6,6 +6,7 @@ An outlet that keeps its blocks lets another client take the answer over, from i
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterator
 
 from apps.chat.dialects.protocol import Dialect
@@ -19,64 +20,84 @@ LAST_WORD_SECONDS = 2.0
 
 
 class ClientStream:
-    """One client at an answer: what had passed before it came, and a bounded queue behind that."""
+    """One client at an answer: what had passed before it came, and a bounded queue behind that.
+
+    One pump puts and one response takes, so a future for each is all it takes to wait for the other.
+    """
 
     def __init__(self, earlier: bytes = b"") -> None:
         self._earlier = earlier
-        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._blocks: deque[bytes | None] = deque()
         self._queued = 0
-        self._has_room = asyncio.Event()
-        self._has_room.set()
+        self._taker: asyncio.Future[None] | None = None
+        self._putter: asyncio.Future[None] | None = None
 
     async def blocks(self) -> AsyncIterator[bytes]:
         """The events of a stream, whole ones only; at the end of it everything has been settled."""
         if self._earlier:
             yield self._earlier
-        while (block := await self._queue.get()) is not None:
+        while True:
+            while not self._blocks:
+                self._taker = asyncio.get_running_loop().create_future()
+                await self._taker
+            if (block := self._blocks.popleft()) is None:
+                return
             self._queued -= len(block)
-            if self._queued < QUEUE_BYTES:
-                self._has_room.set()
+            if self._putter is not None and self._queued < QUEUE_BYTES:
+                _wake(self._putter)
+                self._putter = None
             yield block
 
     async def put(self, block: bytes) -> None:
         """Wait until what is queued is less than its bound: one block more than that is the most that waits."""
-        await self._has_room.wait()
+        while self._queued >= QUEUE_BYTES:
+            await self._room()
         self._add(block)
 
     async def put_last(self, block: bytes) -> bool:
         """Like `put`, but only as long as something is taken now and then; False, and it is dropped, if nothing is."""
-        while not self._has_room.is_set():
-            waiting = self._queued
+        while (waiting := self._queued) >= QUEUE_BYTES:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WORD_SECONDS):
-                    await self._has_room.wait()
+                    await self._room()
             if self._queued == waiting:
                 return False
         self._add(block)
         return True
 
-    def _add(self, block: bytes) -> None:
-        self._queue.put_nowait(block)
-        self._queued += len(block)
-        if self._queued >= QUEUE_BYTES:
-            self._has_room.clear()
+    async def _room(self) -> None:
+        self._putter = asyncio.get_running_loop().create_future()
+        await self._putter
+
+    def _add(self, block: bytes | None) -> None:
+        self._blocks.append(block)
+        self._queued += len(block or b"")
+        if self._taker is not None:
+            _wake(self._taker)
+            self._taker = None
 
     def end(self) -> None:
         """No block follows."""
-        self._queue.put_nowait(None)
+        self._add(None)
 
     def drain(self) -> None:
         """Forget what waits; from now on there is room."""
-        while not self._queue.empty():
-            self._queue.get_nowait()
+        self._blocks.clear()
         self._queued = 0
-        self._has_room.set()
+        if self._putter is not None:
+            _wake(self._putter)
+            self._putter = None
 
     def dismiss(self, last: bytes) -> None:
         """Have it read one block more and no other."""
         self.drain()
-        self._queue.put_nowait(last)
+        self._add(last)
         self.end()
+
+
+def _wake(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():  # it may have been cancelled
+        waiter.set_result(None)
 
 
 class ClientStalled(InvalidRequest):
@@ -105,7 +126,7 @@ class Delivery:
 
     async def head(self) -> AnswerHead:
         """Wait until the answer begins. Raises the GatewayError that came instead."""
-        return await asyncio.shield(self._head)
+        return self._head.result() if self._head.done() else await asyncio.shield(self._head)
 
     def abandon(self) -> None:
         """Nobody reads any more."""
@@ -128,7 +149,7 @@ class Delivery:
     def take_over(self) -> ClientStream:
         """Give the answer to another reader, from its first block on. Only for an outlet whose blocks are kept."""
         if not self._is_abandoned:
-            superseded = Conflict("superseded", "A repeat of this request has taken its answer over. Read that one.")
+            superseded = Conflict("superseded", "A retry of this request gets the answer instead. Read it there.")
             self.reader.dismiss(self._event(superseded))
         self._is_abandoned = self._is_stalled = False
         self.reader = ClientStream(self.kept or b"")

@@ -114,8 +114,7 @@ class Pump:
             return self.stopping.failure()  # nothing has been sent, and now nothing will be
         self._was_tried = True
         try:
-            async with self.stopping.watch(settings.REQUEST_TIMEOUT):
-                await self._open_and_pass_on(reservation)
+            await self.stopping.watch(self._open_and_pass_on(reservation), seconds=settings.REQUEST_TIMEOUT)
         except TimeoutError:
             return self.stopping.failure()
         except UpstreamBroken as error:

@@ -9,8 +9,7 @@ The first reason counts. Only a client that left may come back.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from typing import Literal
 
 from apps.common.errors import GatewayError, UpstreamFailed
@@ -35,13 +34,12 @@ class Stopping:
         self.first_byte: float | None = None
         self.last_progress = time.monotonic()
 
-    @asynccontextmanager
-    async def watch(self, seconds: float) -> AsyncIterator[None]:
-        """End what is inside after so long, or when asked. Raises TimeoutError."""
+    async def watch(self, work: Coroutine[None, None, None], *, seconds: float) -> None:
+        """Do the work, and end it after so long or when asked. Raises TimeoutError."""
         try:
             async with asyncio.timeout(seconds) as self._limit:
                 self._deadline = self._limit.when()
-                yield
+                await work
         finally:
             self._limit = None
 

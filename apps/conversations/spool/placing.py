@@ -1,6 +1,6 @@
 """Placing: which turns to keep of spooled records, and which conversations their calls belong to.
 
-`plan` only reads and `Plan.carry_out` only writes, a few statements for a whole batch: the database is locked for
+`plan` only reads and `Placement.carry_out` only writes, a few statements for a whole batch: the database is locked for
 writing no longer than they take, so that a student's call hardly ever waits for it.
 """
 
@@ -30,7 +30,7 @@ _BEGIN_THREAD = (
 
 
 @dataclass(slots=True)
-class Plan:
+class Placement:
     """What is to be written of a batch of records: rows of turns, conversations that begin, and where calls belong."""
 
     turns: list[_Row] = field(default_factory=list)
@@ -67,14 +67,14 @@ def _thread_row(cursor: Cursor, thread: Thread) -> _Row:
     return thread.course_id, thread.membership_id, thread.title, started, last
 
 
-def plan(records: Sequence[SpooledRecord], calls: Mapping[str, Call]) -> Plan:
+def plan(records: Sequence[SpooledRecord], calls: Mapping[str, Call]) -> Placement:
     """Records of settled calls, in the order in which they were spooled. Planning the same ones again is harmless."""
     return _Planner(records, calls).plan
 
 
 class _Planner:
     def __init__(self, records: Sequence[SpooledRecord], calls: Mapping[str, Call]) -> None:
-        self.plan = Plan()
+        self.plan = Placement()
         self._calls = calls
         self._turns: dict[str, list[SpooledTurn]] = defaultdict(list)
         for record in records:

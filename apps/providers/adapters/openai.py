@@ -29,7 +29,8 @@ class OpenAIAdapter:
         if candidate.secret is not None:
             headers["authorization"] = f"Bearer {candidate.secret.text}"
         try:
-            response = await self._client.post(
+            response = await self._client.request(
+                "POST",
                 f"{target.base_url}/chat/completions",
                 body=orjson.dumps(outgoing.body),
                 headers=headers,
@@ -49,12 +50,20 @@ class OpenAIUpstream:
         self._response = response
         self.provider_request_id = response.headers.get("x-request-id", "")[:200]
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncIterator[bytes]:
+        return self
+
+    def __aiter__(self) -> "OpenAIUpstream":
+        return self
+
+    async def __anext__(self) -> bytes:
         try:
-            async for chunk in self._response.chunks():
-                yield chunk
+            block = await self._response.read()
         except ConnectionBroken as error:
             raise UpstreamBroken(str(error)) from error
+        if not block:
+            raise StopAsyncIteration
+        return block
 
     def close(self) -> None:
         self._response.close()
@@ -99,11 +108,9 @@ async def _read_some(response: RelayResponse, *, seconds: float) -> bytes:
     parts, size = [], 0
     try:
         async with asyncio.timeout(seconds):
-            async for chunk in response.chunks():
-                parts.append(chunk)
-                size += len(chunk)
-                if size >= MAX_ERROR_BYTES:
-                    break
+            while size < MAX_ERROR_BYTES and (block := await response.read()):
+                parts.append(block)
+                size += len(block)
     except (ConnectionBroken, TimeoutError):
         pass  # what has arrived is enough to classify by its status
     return b"".join(parts)[:MAX_ERROR_BYTES]

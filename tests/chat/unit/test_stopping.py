@@ -14,8 +14,7 @@ async def ended(stopping: Stopping, *, seconds: float = LONG) -> bool:
     try:
         async with asyncio.timeout(5):
             try:
-                async with stopping.watch(seconds):
-                    await asyncio.sleep(LONG)
+                await stopping.watch(asyncio.sleep(LONG), seconds=seconds)
             except TimeoutError:
                 return stopping.has_ended or True
     except TimeoutError:
@@ -67,10 +66,12 @@ async def test_it_ends_at_once_when_asked_in_the_middle() -> None:
 async def test_a_client_that_left_may_come_back_until_the_end() -> None:
     stopping = Stopping()
 
-    async with stopping.watch(LONG):
+    async def answer() -> None:
         stopping.ask("client_left", after=0.01)
         stopping.withdraw()
         await asyncio.sleep(0.1)
+
+    await stopping.watch(answer(), seconds=LONG)
 
     assert stopping.reason is None
     assert not stopping.needs_no_answer
@@ -88,11 +89,13 @@ async def test_no_other_reason_is_withdrawn(reason: Reason) -> None:
 async def test_a_reason_that_was_withdrawn_does_not_end_a_later_one_early() -> None:
     stopping = Stopping()
 
-    async with stopping.watch(LONG):
+    async def answer() -> None:
         stopping.ask("client_left", after=0.05)
         stopping.withdraw()
         stopping.ask("client_left", after=LONG)
         await asyncio.sleep(0.15)
+
+    await stopping.watch(answer(), seconds=LONG)
 
     assert stopping.reason == "client_left"
 
@@ -109,9 +112,12 @@ async def test_a_complete_answer_is_waited_for_a_moment_only_and_has_not_failed(
 async def test_a_client_that_comes_back_after_the_last_event_has_only_that_moment() -> None:
     stopping = Stopping()
 
+    async def answer() -> None:
+        stopping.complete()
+        stopping.ask("client_left", after=LONG)
+        stopping.withdraw()
+        await asyncio.sleep(LONG)
+
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(5), stopping.watch(LONG):
-            stopping.complete()
-            stopping.ask("client_left", after=LONG)
-            stopping.withdraw()
-            await asyncio.sleep(LONG)
+        async with asyncio.timeout(5):
+            await stopping.watch(answer(), seconds=LONG)

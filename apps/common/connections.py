@@ -1,0 +1,268 @@
+"""One connection to a server, and the response that arrives over it.
+
+httptools parses; the pieces of the body that it finds are kept until somebody reads them. Timeouts are the client's.
+
+RelayError
+├── ConnectFailed     nothing was sent: trying elsewhere is safe
+├── TooSlow           no response headers in time; the request had been sent
+└── ConnectionBroken  the connection failed after the request had been sent
+    └── NothingCame   and did so before the first byte of a response
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+MAX_HEADERS = 128
+MAX_HEADER_BYTES = 64 * 1024  # trailers and interim responses included
+MAX_UNREAD = 64 * 1024  # bytes that may wait for a slow reader before the connection is no longer read
+
+
+class RelayError(Exception):
+    """A request that got no response. The message is for staff and logs, never for students."""
+
+
+class ConnectFailed(RelayError):
+    pass
+
+
+class TooSlow(RelayError):
+    pass
+
+
+class ConnectionBroken(RelayError):
+    pass
+
+
+class NothingCame(ConnectionBroken):
+    pass
+
+
+class _Malformed(Exception):
+    """Raised inside the parser, to stop it."""
+
+
+class RelayResponse:
+    """A response whose headers have arrived. The names of headers are in lower case.
+
+    `close` it in any case. A body that arrives whole frees the connection, whether it has been read or not.
+    """
+
+    def __init__(self, connection: "Connection", *, is_head: bool) -> None:
+        self.status = 0
+        self.headers: Mapping[str, str] = {}
+        self.connection: Connection | None = connection  # until the exchange is over
+        self.pieces: list[bytes] = []
+        self.on_body = self.pieces.append  # the parser calls it without a Python frame
+        self.unread = self.beside_body = 0
+        self.has_begun = self.is_whole = self.ends_with_connection = False
+        self.keeps_alive = True
+        self.failure = ""
+        self._is_head = is_head
+        self._pairs: list[tuple[bytes, bytes]] = []
+        self._header_count = self._header_bytes = 0
+        self._news: asyncio.Future[None] | None = None
+        self.parser: Any = HttpResponseParser(self)  # last: it looks the callbacks up here and now
+
+    async def read(self) -> bytes:
+        """What has arrived of the body, once there is any; nothing at its end. Raises ConnectionBroken."""
+        while not (self.pieces or self.is_over):
+            await self.wait()
+        if self.failure and not self.pieces:
+            raise ConnectionBroken(self.failure)
+        block = b"".join(self.pieces)
+        self.pieces.clear()
+        self.unread = 0
+        if self.connection is not None:
+            self.connection.resume()
+        return block
+
+    def close(self) -> None:
+        """Hang up, unless the whole body has arrived. What has not been read is lost."""
+        self.pieces.clear()
+        self.end("The response was closed.")
+
+    # For the connection
+
+    @property
+    def is_over(self) -> bool:
+        return self.is_whole or bool(self.failure)
+
+    async def wait(self) -> None:
+        self._news = asyncio.get_running_loop().create_future()
+        try:
+            await self._news
+        finally:
+            self._news = None
+
+    def wake(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+    def end(self, failure: str = "") -> None:
+        """Free the connection, which is used again only if nothing failed."""
+        if self.connection is None:
+            return
+        if failure:
+            self.keeps_alive = False
+            self.failure = "" if self.is_whole else failure
+        connection, self.connection, self.parser = self.connection, None, None  # no cycles for the collector
+        connection.free(is_reusable=self.keeps_alive)
+        self.wake()
+
+    # For the parser
+
+    def on_message_begin(self) -> None:
+        if self.is_whole:
+            raise _Malformed("More came than was asked for.")
+        self.has_begun = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Also called for trailers, which count but are not kept."""
+        self._header_count += 1
+        self._header_bytes += len(name) + len(value)
+        if self._header_count > MAX_HEADERS or self._header_bytes > MAX_HEADER_BYTES:
+            raise _Malformed("The headers are too large.")
+        if not self.status:
+            self._pairs.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        status = self.parser.get_status_code()
+        if status < 200:
+            self._skip(status)
+            return
+        self.status = status
+        self.keeps_alive = self.parser.should_keep_alive()
+        pairs = reversed(self._pairs)  # the first one counts if a header is repeated
+        self.headers = {n.decode("latin-1").lower(): v.decode("latin-1").rstrip(" \t") for n, v in pairs}
+        # A body with a transfer coding other than chunked never counts as whole: a cut would look like its end.
+        self.ends_with_connection = self.headers.keys().isdisjoint(("content-length", "transfer-encoding"))
+        if self._is_head:
+            self.is_whole = True
+            raise _Malformed("The parser would wait for a body.")
+
+    def _skip(self, status: int) -> None:
+        """An interim response."""
+        self._header_count += 1
+        if status < 100 or status == 101 or self._header_count > MAX_HEADERS:
+            raise _Malformed(f"Answered {status}, which was not asked for.")
+        self._pairs.clear()
+
+    def on_message_complete(self) -> None:
+        self.is_whole = self.status > 0
+
+
+class Connection(asyncio.Protocol):
+    """Serves one exchange at a time. After each it calls `on_free`, saying whether it can serve another."""
+
+    def __init__(self, opened: socket.socket, on_free: "Callable[[Connection, bool], None]") -> None:
+        self.idle_since = 0.0  # set by the pool
+        self._socket, self._on_free = opened, on_free
+        self._transport: Any = None
+        self._layers: list[Any] = []  # transports: TCP, and then TLS
+        self._response: RelayResponse | None = None
+        self._is_paused = False
+
+    async def ask(self, head: bytes, body: bytes, *, is_head: bool) -> RelayResponse:
+        """Send a request and wait for the headers. Raises ConnectionBroken."""
+        response = self._response = RelayResponse(self, is_head=is_head)
+        try:
+            self._transport.writelines((head, body))
+            while not (response.status or response.failure):
+                await response.wait()
+        except BaseException:
+            response.close()
+            raise
+        if not response.status:
+            raise (ConnectionBroken if response.has_begun else NothingCame)(response.failure)
+        return response
+
+    @property
+    def is_closing(self) -> bool:
+        return bool(self._transport.is_closing())
+
+    @property
+    def was_used(self) -> bool:
+        return self.idle_since > 0
+
+    def is_silent(self) -> bool:
+        """Whether the server has neither closed it nor sent anything. The kernel knows that before the loop does."""
+        if self.is_closing:
+            return False
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
+
+    def pause(self) -> None:
+        if not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._is_paused:
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    def free(self, *, is_reusable: bool) -> None:
+        """For the response, once it is over."""
+        self._response = None
+        is_sent = not any(layer.get_write_buffer_size() for layer in self._layers)  # a server may answer before
+        is_reusable = is_reusable and is_sent and not self.is_closing
+        if is_reusable:
+            self.resume()
+        else:
+            self._layers[0].abort()
+        self._on_free(self, is_reusable)
+
+    def abort(self) -> None:
+        """Close at once, whatever is on its way."""
+        if self._response is not None:
+            self._response.close()
+        self._layers[0].abort()
+
+    # For the loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._layers.append(transport)
+
+    def data_received(self, data: bytes) -> None:
+        response = self._response
+        if response is None:  # nothing was asked
+            self.abort()
+            return
+        before = len(response.pieces)
+        try:
+            response.parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            response.end(str(error.__context__ or error))
+            return
+        if len(response.pieces) > before:
+            response.unread += len(data)
+            response.beside_body = 0
+        else:
+            response.beside_body += len(data)
+        if response.is_whole:
+            response.end()
+        elif response.beside_body > 2 * MAX_HEADER_BYTES:  # a header, or an extension of a chunk, that does not end
+            response.end("The headers are too large.")
+        else:
+            if response.unread > MAX_UNREAD:
+                self.pause()
+            response.wake()
+
+    def eof_received(self) -> None:
+        if self._response is not None:
+            self._response.is_whole = self._response.ends_with_connection
+            self._response.end("The connection was closed.")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._response is not None:
+            self._response.end(repr(error) if error else "The connection was closed.")

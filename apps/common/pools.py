@@ -1,0 +1,147 @@
+"""Connections that are kept for the next request to the same origin, with bounds on their number and age."""
+
+import asyncio
+import ssl
+from collections import deque
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+from apps.common.connections import ConnectFailed, Connection
+from apps.common.dialing import Dialer
+
+TLS = ssl.create_default_context()  # made once, since it reads every certificate that the system trusts
+TLS.set_alpn_protocols(["http/1.1"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayLimits:
+    """Seconds and counts that bound the relay."""
+
+    connect_timeout: float
+    pool_timeout: float
+    keepalive_expiry: float
+    max_connections: int
+
+
+class Origin(NamedTuple):
+    """Where a connection leads, and whether the address guard let it pass unchecked: it then serves no one else."""
+
+    is_secure: bool
+    host: str
+    port: int
+    allow_private: bool
+
+
+class Pool:
+    """All connections of one client. Make it inside the event loop."""
+
+    def __init__(self, limits: RelayLimits) -> None:
+        self._limits = limits
+        self._dialer = Dialer()
+        self._places = asyncio.Semaphore(limits.max_connections)
+        self.in_use = 0  # or being opened
+        self._busy: dict[Connection, Origin] = {}
+        self._idle: dict[Origin, deque[Connection]] = {}  # the longest idle first
+        self._loop = asyncio.get_running_loop()
+        self._sweeper = self._loop.call_later(limits.keepalive_expiry, self._sweep)
+        self._is_closed = False
+
+    async def take(self, origin: Origin, *, is_new: bool = False) -> Connection:
+        """A connection for one exchange, after which it comes back by itself. Raises ConnectFailed."""
+        await self._wait_for_place()
+        try:
+            connection = (None if is_new else self._kept(origin)) or await self._connect(origin)
+        except BaseException:
+            self._free_place()
+            raise
+        self._busy[connection] = origin
+        return connection
+
+    async def close(self) -> None:
+        """Close all connections, those in use included."""
+        self._is_closed = True
+        self._sweeper.cancel()
+        for connection in [*self._busy, *(one for idle in self._idle.values() for one in idle)]:
+            connection.abort()
+        self._idle.clear()
+        await asyncio.sleep(0)  # the transports close in the loop's next round
+
+    async def _wait_for_place(self) -> None:
+        seconds = self._limits.pool_timeout
+        try:
+            if not self._places.locked():
+                await self._places.acquire()
+            else:
+                async with asyncio.timeout(seconds):
+                    await self._places.acquire()
+        except TimeoutError as error:
+            raise ConnectFailed(f"No connection was free within {seconds:g} seconds.") from error
+        self.in_use += 1
+
+    def _free_place(self) -> None:
+        self.in_use -= 1
+        self._places.release()
+
+    def _kept(self, origin: Origin) -> Connection | None:
+        """The connection that was used last, since the server is the least likely to have closed it."""
+        idle = self._idle.get(origin)
+        while idle:
+            connection = idle.pop()
+            if self._loop.time() - connection.idle_since < self._limits.keepalive_expiry and connection.is_silent():
+                return connection
+            connection.abort()
+        return None
+
+    async def _connect(self, origin: Origin) -> Connection:
+        self._make_room()
+        try:
+            async with asyncio.timeout(self._limits.connect_timeout):
+                connection = await self._open(origin)
+        except (OSError, ValueError) as error:  # the timeout, bad names and bad certificates included
+            raise ConnectFailed(f"{origin.host}: {error!r}") from error
+        if self._is_closed or connection.is_closing:
+            connection.abort()
+            raise ConnectFailed(f"{origin.host}: The connection was closed before anything was sent.")
+        return connection
+
+    async def _open(self, origin: Origin) -> Connection:
+        opened = await self._dialer.dial(origin.host, origin.port, allow_private=origin.allow_private)
+        connection = Connection(opened, self._on_free)
+        try:
+            transport, _ = await self._loop.create_connection(lambda: connection, sock=opened)
+        except BaseException:
+            opened.close()
+            raise
+        if origin.is_secure and not connection.is_closing:
+            await self._secure(connection, transport, name=origin.host.rstrip("."))
+        return connection
+
+    async def _secure(self, connection: Connection, transport: asyncio.Transport, *, name: str) -> None:
+        """A separate step, since asyncio loses a connection whose handshake is cancelled before it has begun."""
+        try:
+            secured = await self._loop.start_tls(transport, connection, TLS, server_hostname=name)
+            connection.connection_made(cast(asyncio.Transport, secured))
+        except BaseException:
+            transport.abort()
+            raise
+
+    def _make_room(self) -> None:
+        """Idle connections count as well: one of them is closed if a new one would be too many."""
+        while self.in_use + sum(map(len, self._idle.values())) > self._limits.max_connections:
+            next(filter(None, self._idle.values())).popleft().abort()
+
+    def _on_free(self, connection: Connection, is_reusable: bool) -> None:
+        origin = self._busy.pop(connection)
+        self._free_place()
+        if is_reusable:
+            connection.idle_since = self._loop.time()
+            self._idle.setdefault(origin, deque()).append(connection)
+
+    def _sweep(self) -> None:
+        """Close what has been idle for too long. That may happen late, since `_kept` looks at the age as well."""
+        oldest = self._loop.time() - self._limits.keepalive_expiry
+        for idle in self._idle.values():
+            while idle and idle[0].idle_since <= oldest:
+                idle.popleft().abort()
+        self._idle = {origin: idle for origin, idle in self._idle.items() if idle}
+        self._sweeper = self._loop.call_later(self._limits.keepalive_expiry, self._sweep)

@@ -1,0 +1,76 @@
+"""What each header means. `unexplained` compares with the sources, so that none is missing and none is obsolete."""
+
+import ast
+import re
+
+from gateway_project.reference.sources import nodes
+
+READ = {
+    "authorization": "`Bearer` and the course's API key.",
+    "x-api-key": "The API key, for clients that do not send `authorization`.",
+    "idempotency-key": "A name for this request. A second one with the same key and body within a day gets the first "
+    "answer and costs nothing.",
+    "x-assignment": "The tag of the assignment that the request is for. Some rules hold only for such requests.",
+    "x-stainless-retry-count": "OpenAI's clients count their retries in it. A retry gets the answer that the attempt "
+    "before it would have got.",
+    "traceparent": "The trace that the request belongs to (W3C). Stoa passes it on to the provider.",
+    "tracestate": "Passed on to the provider with `traceparent`.",
+    "x-forwarded-for": "The client's address, from a reverse proxy that `TRUSTED_PROXIES` lists.",
+    "x-forwarded-proto": "The scheme that the client used, from such a proxy.",
+    "x-forwarded-host": "The host that the client named, from such a proxy.",
+}
+SENT = {
+    "x-request-id": "The ID of the request, in every response. The admin and the logs have the same one.",
+    "retry-after": "Seconds to wait before a retry. Missing if a retry would not help.",
+    "retry-after-ms": "The same in milliseconds, which OpenAI's clients prefer.",
+    "x-should-retry": "`false` tells OpenAI's clients not to retry on their own.",
+    "x-quota-limit-tokens": "The student's allowance for this week, in weighted tokens. Missing if it is unlimited.",
+    "x-quota-remaining-tokens": "What is left this week, of the student's or a shared allowance, whichever has less.",
+    "x-quota-reset": "When the week ends (RFC 3339, in UTC).",
+    "x-quota-warning": "The percentage of the student's allowance that is used, from 80 on.",
+    "x-quota-fallback": "The model that was asked for. The fallback model answered because the week is used up.",
+    "x-quota-capped-output-tokens": "The longest answer, in tokens, that the rest of the week allowed for.",
+    "x-ratelimit-limit-requests": "The limit of requests a minute that has the least left.",
+    "x-ratelimit-remaining-requests": "How many more requests this limit allows now.",
+    "x-ratelimit-reset-requests": "How long until the limit is unused again, such as `6m0s`.",
+    "x-ratelimit-limit-tokens": "The limit of tokens a minute that has the least left. Without one, the allowance for "
+    "the week that has the least left.",
+    "x-ratelimit-remaining-tokens": "How many more tokens this limit allows now.",
+    "x-ratelimit-reset-tokens": "How long until the limit is unused again.",
+    "x-gateway-model": "The model that answered, by the provider's name for it.",
+    "x-gateway-provider": "The provider that answered.",
+    "x-gateway-attempts": "How many deployments were tried, with the one that answered.",
+    "x-gateway-replayed": "The ID of the earlier request whose answer this is. This request costs nothing.",
+    "x-gateway-rules": "The IDs of the rules that matched, as far as students are told, separated by commas.",
+    "x-gateway-notice": "What these rules say, as percent-encoded UTF-8.",
+    "x-accel-buffering": "`no` tells a reverse proxy to pass a stream on without a delay.",
+    "allow": "With status 405: the methods that the address accepts.",
+    "www-authenticate": "With status 401: how to authenticate.",
+}
+
+_OF_STRANGERS = {"x-client-ip", "x-real-ip"}  # these are removed
+_HEADER = re.compile(r"(?:x|retry)-[a-z-]*[a-z]")
+_IN_META = re.compile(r"http_(x_[a-z_]+)")
+
+
+def unexplained() -> set[str]:
+    """Headers with a name of our kind that the sources or the tables have, and the others have not."""
+    return named_in_the_sources() ^ {name for name in {**READ, **SENT} if _HEADER.fullmatch(name)}
+
+
+def named_in_the_sources() -> set[str]:
+    return {name for node in nodes() for name in _names(node) if _HEADER.fullmatch(name)} - _OF_STRANGERS
+
+
+def _names(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Constant(str(text)):
+            in_meta = _IN_META.fullmatch(text.lower())  # Django's name for a header of a request
+            return [in_meta.group(1).replace("_", "-") if in_meta else text.lower()]
+        case ast.Constant(bytes(raw)):
+            return [raw.decode("latin-1").lower()]
+        case ast.JoinedStr([ast.Constant(str(start)), *_]) if start.startswith("x-"):
+            parts = (re.escape(str(v.value)) if isinstance(v, ast.Constant) else "[a-z]+" for v in node.values)
+            pattern = "".join(parts)
+            return [name for name in {**READ, **SENT} if re.fullmatch(pattern, name)] or [f"{start}something"]
+    return []
