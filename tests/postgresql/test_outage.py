@@ -94,7 +94,7 @@ def test_an_outage_costs_refusals_and_nothing_else(installation: Installation) -
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "quota_backend_unavailable")
     assert refused.headers["retry-after"] == "1"
     assert not ready
-    assert (page.status_code, "database is away" in page.text) == (503, True)
+    assert (page.status_code, "database is unavailable" in page.text) == (503, True)
     assert streamed.text.rstrip().endswith("data: [DONE]")
     assert seconds < 5  # one, on a machine that has nothing else to do
     wait_until(lambda: installation.rows("SELECT count(*) FROM quotas_hold WHERE state = 'settled'") == [(3,)])
