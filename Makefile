@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
 # A process for each core, in any order; whoever is done first takes over tests from the others.
-IN_PARALLEL := -n auto --dist worksteal
+# It lists the ten slowest tests at the end.
+IN_PARALLEL := -n auto --dist worksteal --durations=10 --durations-min=1
 # What runs over PostgreSQL as well: the contracts of what differs between the databases, whatever has SQL of its own, and
 # some of the promises to students. Of these files, the tests that touch the database.
 PROMISES := plain over_quota appeals requests_for_more recorded disconnect crash idempotency_over_processes

@@ -20,14 +20,14 @@ class GatewayProjectConfig(AppConfig):
         from gateway_project import checks  # noqa: F401
 
         if not settings.CELERY_BROKER_URL.startswith("memory:"):
-            from gateway_project import celery  # noqa: F401  # whom new jobs are told to
+            from gateway_project import celery  # noqa: F401  # new jobs are sent through it
 
 
 class StoaAdminConfig(admin_apps.AdminConfig):
-    """Django's admin with the site of ours.
+    """Django's admin with our own site.
 
-    Its pages are loaded by what needs them, `urls.py` and the checks. Django's own would load them in every process;
-    the supervisor, Celery's processes and the data plane's show none.
+    Only `urls.py` and the checks load its pages. Django's own configuration would load them in every process, although
+    the supervisor, Celery's processes and the data plane show none.
     """
 
     default = False

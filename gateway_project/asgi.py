@@ -1,4 +1,4 @@
-"""The ASGI application: the data plane for /v1, the control plane for everything else, and the lifespan of both."""
+"""The ASGI application: /v1 goes to the data plane, everything else to the control plane."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ from gateway_project.observability import health, metrics  # noqa: E402
 from gateway_project.processes.garbage import spare_the_collector  # noqa: E402
 
 logger = logging.getLogger(__name__)
-# The admin's static files come in synchronous pieces, which a thread hands over; no one has to act on that.
+# Static files of the admin are synchronous iterators, which a thread consumes. Nobody needs a warning about it.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 _data = DataPlaneHandler()
 _proxies = TrustedProxies(settings.TRUSTED_PROXIES)
@@ -45,7 +45,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
-    """Open the plane before the first request, and close it after the last."""
+    """Open the data plane before the first request and close it after the last."""
     await receive()
     plane: DataPlane | None = None
     try:
@@ -57,11 +57,11 @@ async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
             scope["state"].update(plane=plane, chat=chat)
             plane.run(metrics.show_for_ever(plane, live=chat.live))
         health.watch(plane)
-        get_resolver().url_patterns  # noqa: B018  # loads the admin, which would otherwise come after
+        get_resolver().url_patterns  # noqa: B018  # loads the admin before the collector is frozen
         spare_the_collector()
         await send({"type": "lifespan.startup.complete"})
     except Exception as error:
-        if isinstance(error, OperationalError):  # it is away, as may happen; whoever supervises us tries again
+        if isinstance(error, OperationalError):  # an outage, not a bug: the supervisor restarts this process
             logger.error("The data plane cannot start: the database says %s", str(error).partition("\n")[0])
         else:
             logger.exception("The data plane could not start")

@@ -12,20 +12,20 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
 
 app = Celery("stoa")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.set_default()  # for every thread, that is
+app.set_default()  # in every thread
 app.autodiscover_tasks(["apps.common", "apps.conversations"])
 
 
 @worker_ready.connect
 @worker_process_init.connect
 def start_tidy(**kwargs: Any) -> None:
-    """A collection in the middle of draining would hold the one lock for writing, and every call that waits for it."""
+    """A garbage collection during a drain would hold the write lock, and delay every call that waits for it."""
     spare_the_collector()
 
 
 @worker_shutting_down.connect
 def put_jobs_back(**kwargs: Any) -> None:
-    """A worker that stops waits for its tasks; long work is put back rather than waited for."""
+    """A stopping worker waits for its tasks. Jobs take too long for that, so they are put back in the queue."""
     from apps.common import jobs
 
     jobs.stopping.set()

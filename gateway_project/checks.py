@@ -1,4 +1,4 @@
-"""Django system checks: what is wrong with this installation, said before it does harm."""
+"""Django system checks for problems of this installation."""
 
 import sqlite3
 from collections.abc import Sequence

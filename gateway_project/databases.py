@@ -1,4 +1,4 @@
-"""Where rows, cache and sessions live: SQLite and memory on one machine, PostgreSQL and Redis in a cluster."""
+"""Settings of database, cache and sessions: SQLite and memory on one machine, PostgreSQL and Redis in a cluster."""
 
 from pathlib import Path
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from gateway_project.env import Env
 
 CONNECT_SECONDS = 2
-POOL_WAIT_SECONDS = 1.0  # a request that finds every connection taken is better told so than kept
+POOL_WAIT_SECONDS = 1.0  # a request fails fast when all connections are taken
 RECONNECT_SECONDS = 0.1
 REDIS_SECONDS = 0.5
 
 
 def database(env: Env, data_dir: Path) -> dict[str, Any]:
-    """Django's settings of the one database."""
+    """The default entry of Django's `DATABASES`."""
     url = env.database_url.get_secret_value()
     return _postgresql(url, env) if url else _sqlite(data_dir / "stoa.sqlite3", synchronous=env.sqlite_synchronous)
 
@@ -27,7 +27,7 @@ def _sqlite(path: Path, *, synchronous: str) -> dict[str, Any]:
             "init_command": (
                 f"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous};"
                 "PRAGMA cache_size=-20000; PRAGMA journal_size_limit=67108864;"
-                # Bringing the log into the database is what the ledger's session does; 200 MB is the backstop.
+                # The ledger's session checkpoints the log; this limit of 200 MB is the backstop.
                 "PRAGMA wal_autocheckpoint=50000;"
             ),
         },
@@ -35,8 +35,10 @@ def _sqlite(path: Path, *, synchronous: str) -> dict[str, Any]:
 
 
 def _postgresql(url: str, env: Env) -> dict[str, Any]:
-    """`url` in any form that libpq reads, sockets and TLS options included. Connections come from a pool, which
-    looks whether they still live before it lends them out; none is kept between two requests."""
+    """Accepts every `url` that libpq accepts, including sockets and TLS options.
+
+    Connections come from a pool, which checks them before it lends them out. No request keeps one.
+    """
     from psycopg.conninfo import conninfo_to_dict
 
     given = conninfo_to_dict(url)
@@ -58,8 +60,8 @@ def _postgresql(url: str, env: Env) -> dict[str, Any]:
                 "max_size": env.database_pool_max_size,
                 "max_lifetime": env.database_pool_max_lifetime,
                 "timeout": POOL_WAIT_SECONDS,
-                # Give up at once and let the next who needs one try again: the pool's own pauses between attempts
-                # grow to half a minute, and a server that is back would stay unused so long.
+                # Fail at once and let the next caller retry: the pool's own backoff grows to half a minute, and a
+                # server that is back would stay unused for that long.
                 "reconnect_timeout": RECONNECT_SECONDS,
             },
         },
@@ -67,7 +69,7 @@ def _postgresql(url: str, env: Env) -> dict[str, Any]:
 
 
 def disconnect() -> None:
-    """Close this thread's connection and the process's pool, which would hold the process up at its end."""
+    """Close this thread's connection and the process's pool, which would delay the exit of the process."""
     from django.db import connection
 
     connection.close()
@@ -77,8 +79,10 @@ def disconnect() -> None:
 
 
 def cache_and_sessions(env: Env) -> tuple[dict[str, Any], str]:
-    """Django's cache, and where sessions live: always in the database, with Redis in front if there is one, so that
-    nobody is signed out when Redis goes away."""
+    """Django's `CACHES` and `SESSION_ENGINE`.
+
+    Sessions always live in the database. Redis, if configured, only caches them, so its outages sign nobody out.
+    """
     url = env.redis_url.get_secret_value()
     if not url:
         return {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}, _SESSIONS_IN_DATABASE
@@ -92,7 +96,7 @@ def cache_and_sessions(env: Env) -> tuple[dict[str, Any], str]:
         "OPTIONS": {
             "SOCKET_CONNECT_TIMEOUT": REDIS_SECONDS,
             "SOCKET_TIMEOUT": REDIS_SECONDS,
-            # The driver would try ten times, with pauses, while somebody waits for a page.
+            # The driver would retry ten times, with pauses, while somebody waits for a page.
             "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},
         },
     }

@@ -1,4 +1,4 @@
-"""The demo of a first run in development: a course that works with no provider account, and people to try it as."""
+"""The demo of a first run in development: a course that needs no provider account, with people to try it as."""
 
 import json
 import os
@@ -19,7 +19,7 @@ Demo = dict[str, Any]
 
 
 def ensure_demo(*, data_dir: Path, base_url: str) -> Demo | None:
-    """What `demo.json` says, made on a first run. None if this installation has no demo; production never has one."""
+    """The content of `demo.json`, created on the first run. None if there is no demo, and always in production."""
     path = data_dir / "demo.json"
     if settings.ENV.is_production:
         return None
@@ -40,7 +40,7 @@ def _make(path: Path, base_url: str) -> Demo:
     ada = Membership.objects.get(course__slug="demo", external_id="ada")
     _, key = ApiKey.issue(membership=ada, name="demo")
     demo = {"base_url": base_url, "admin": admin, "instructor": tess, "course": "demo", "student_key": key}
-    # Written before the commit: rows without the file could not be used by anybody, the file alone is overwritten.
+    # Written before the commit: rows without the file would be useless, whereas a leftover file is overwritten.
     return _write(path, {**demo, "model": "echo"})
 
 
@@ -50,7 +50,7 @@ def _write(path: Path, demo: Demo) -> Demo:
 
 
 def banner(demo: Demo) -> str:
-    """What a first visitor needs, as text for the terminal."""
+    """What a new user needs, as text for the terminal."""
     admin, instructor = demo["admin"], demo["instructor"]
     return f"""
 Stoa runs at {demo["base_url"]}

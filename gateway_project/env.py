@@ -1,4 +1,4 @@
-"""Every setting that comes from the environment, with its type, default and meaning."""
+"""Every environment variable that Stoa reads, with its type, default and meaning."""
 
 import ipaddress
 import json
@@ -175,7 +175,7 @@ def make_data_dir(path: Path) -> Path:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read; it appears whole or not at all."""
+    """Atomically write a file that only its owner can read."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
@@ -183,7 +183,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def _own_secrets(data_dir: Path) -> dict[str, str]:
-    """The secrets that embedded mode made on its first run, made now if there are none."""
+    """The secrets that a first run in development generated, generated now if there are none."""
     path = make_data_dir(data_dir) / "secrets.json"
     if not path.exists():
         names = ("DJANGO_SECRET_KEY", "GATEWAY_KEY_PEPPER", "GATEWAY_SECRET_KEYS")
@@ -199,9 +199,9 @@ def _mistakes(error: ValidationError) -> list[str]:
 
 @cache
 def load_env() -> Env:
-    """The settings of this process. In development, secrets that are not given come from the data directory.
+    """The settings of this process. In development, missing secrets come from the data directory.
 
-    Wrong values end the process with a line for each that names the variable, and never its value.
+    Invalid values end the process with a line for each, which names the variable but never its value.
     """
     try:
         env = Env()  # type: ignore[call-arg]

@@ -18,7 +18,7 @@ GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 
 class RequestIdMiddleware:
-    """Give every request of the control plane an id, and its response the `x-request-id`."""
+    """Give every request of the control plane an id, and return it as `x-request-id`."""
 
     async_capable = True
     sync_capable = False
@@ -36,9 +36,9 @@ class RequestIdMiddleware:
 
 
 class ContentPolicyMiddleware(CSPMiddleware):
-    """Everything on a page comes from here, and nothing that stands in the page itself runs or styles it.
+    """Pages load from our own origin only, and inline scripts and styles do not run.
 
-    The admin's pages may evaluate expressions, because Alpine.js finds those in attributes.
+    Pages of the admin may evaluate expressions, because Alpine.js reads them from attributes.
     """
 
     def get_policy_parts(
@@ -56,7 +56,7 @@ class ContentPolicyMiddleware(CSPMiddleware):
 
 
 class DatabaseAwayMiddleware(MiddlewareMixin):
-    """A page that needs a database which is away says so, and to come back, instead of looking broken."""
+    """Answer 503 with a Retry-After while the database is unavailable, instead of an error page."""
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
         if not isinstance(error, OperationalError):

@@ -59,7 +59,7 @@ INSTALLED_APPS = [
     "apps.chat",
 ]
 
-# The control plane's. The data plane has none: see handler.py.
+# For the control plane only: the data plane uses no middleware (see edge/handler.py).
 MIDDLEWARE = [
     "gateway_project.middleware.RequestIdMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
@@ -95,7 +95,7 @@ TEMPLATES = [
 
 DATABASES = {"default": database(ENV, DATA_DIR)}
 CACHES, SESSION_ENGINE = cache_and_sessions(ENV)
-DJANGO_REDIS_IGNORE_EXCEPTIONS = True  # without it a cache has nothing; the limits of requests say that it is away
+DJANGO_REDIS_IGNORE_EXCEPTIONS = True  # an outage of Redis is a cache miss here; the rate limits report it
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "accounts.User"
@@ -112,7 +112,7 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
-# Sent with what came over TLS only; whether it did is known from the connection, or from a trusted proxy.
+# Django sends it over TLS only. The scheme is that of the connection, or what a trusted proxy says.
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if ENV.is_production else 0
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -131,11 +131,11 @@ LANGUAGE_CODE = "en"
 USE_I18N = True
 
 STATIC_URL = "/static/"
-# Files come straight from the packages that own them, so there is no collectstatic step to forget.
+# Files are served from the packages that own them, so there is no collectstatic step to forget.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
-# These three need no place in INSTALLED_APPS: none of their templates, commands or models are used.
+# These three are not in INSTALLED_APPS, since none of their templates, commands or models are used.
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.common.staff.StaffSession"],
     "DEFAULT_PERMISSION_CLASSES": ["apps.common.staff.IsStaff"],
@@ -144,7 +144,7 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_METADATA_CLASS": None,  # the OpenAPI document says it better
+    "DEFAULT_METADATA_CLASS": None,  # the OpenAPI document replaces it
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "gateway_project.apis.staff_errors.answer",
     "URL_FORMAT_OVERRIDE": None,
@@ -156,7 +156,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/staff",
     "SERVE_INCLUDE_SCHEMA": False,
-    # Named here, or a second field called `status` would rename the first.
+    # Fixed names, because a second field called `status` would rename the first.
     "ENUM_NAME_OVERRIDES": {
         "CallStatus": "apps.conversations.models.Call.Status",
         "RuleAction": "apps.rules.models.Rule.Action",
@@ -180,18 +180,18 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "django.request": {"level": "ERROR"},
-        # Answered with 400; a stranger's header is no reason for a traceback in the log.
+        # Answered with 400. Without this, any client could fill the log with tracebacks.
         "django.security.DisallowedHost": {"handlers": ["nowhere"], "propagate": False},
         "celery": {"level": "WARNING"},
         "uvicorn": {"level": "WARNING"},
-        "psycopg": {"level": "ERROR"},  # that the database is away is said once: apps.common.outages
+        "psycopg": {"level": "ERROR"},  # apps.common.outages logs an outage of the database once
     },
 }
 
-# The host means nothing to the broker in memory, but without one it complains.
+# The in-memory broker ignores the host but complains without one.
 CELERY_BROKER_URL = ENV.celery_broker_url.replace("memory://", "memory://localhost")
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_WORKER_CONCURRENCY = 4  # jobs take two at most; draining must always find one that is free
+CELERY_WORKER_CONCURRENCY = 4  # jobs use two at most, so that draining always finds a free one
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -1,4 +1,4 @@
-"""docs/settings.md, made from `env.py`: `python -m gateway_project.settings_page`, with `--check` to compare only."""
+"""Generates docs/settings.md from `env.py`: `python -m gateway_project.settings_page`; `--check` only compares."""
 
 import sys
 from pathlib import Path

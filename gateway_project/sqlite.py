@@ -1,13 +1,13 @@
-"""Which SQLite the process runs on."""
+"""Selects the SQLite library that the process uses."""
 
 import sys
 
 
 def use_bundled_sqlite() -> None:
-    """Put the SQLite of the `pysqlite3` wheel in the place of the system's, before Django is imported.
+    """Replace the system's SQLite with that of the `pysqlite3` wheel. Call it before Django is imported.
 
-    SQLite before 3.51.3 can corrupt a write-ahead log that two processes write; Debian 12 ships 3.40.
-    Where no wheel exists the system library stays, and `gateway_project.checks` says so if it is too old.
+    SQLite before 3.51.3 can corrupt a write-ahead log that two processes write; Debian 12 ships 3.40. Without the wheel
+    the system library stays, and `gateway_project.checks` warns if it is too old.
     """
     try:
         import pysqlite3

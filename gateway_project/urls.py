@@ -1,4 +1,4 @@
-"""Addresses of both planes. asgi.py sends what begins with /v1/ to the data plane's handler."""
+"""URLs of both planes. asgi.py sends /v1/ to the data plane's handler."""
 
 from django.conf import settings
 from django.contrib import admin
@@ -26,5 +26,5 @@ if settings.GATEWAY_ROLE != "data":
         path("admin/", admin.site.urls),
     ]
     urlpatterns += [path("", include("gateway_project.apis.staff"))]
-# Last: the API has a page of its own at its root, which answers 404 and would hide ours.
+# Last, because the API has a page at its root, which answers 404 and would hide ours.
 urlpatterns += [path("", api_urls)]

@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -92,3 +93,53 @@ def test_links_between_pages_lead_somewhere(page: str) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", (BASE_DIR / page).read_text())
 
     assert [target for target in targets if not Path(place / target).exists()] == []
+
+
+# What the pages for developers name
+
+FOR_DEVELOPERS = ("CONTRIBUTING.md", "docs/architecture.md")
+PLACES = ("apps", "bench", "docs", "gateway_project", "templates", "tests")
+
+
+def in_backticks(page: str) -> set[str]:
+    return set(re.findall(r"`([^`\n]+)`", (BASE_DIR / page).read_text()))
+
+
+def in_blocks(page: str) -> set[str]:
+    """The words of blocks of code without a language."""
+    blocks = re.findall(r"^```\n(.*?)^```$", (BASE_DIR / page).read_text(), re.MULTILINE | re.DOTALL)
+    return {word.strip(",;:()") for word in " ".join(blocks).split()}
+
+
+@pytest.fixture(scope="module")
+def files() -> list[str]:
+    """Every file and folder of ours, from the root."""
+    return [str(path.relative_to(BASE_DIR)) for place in PLACES for path in (BASE_DIR / place).rglob("*")]
+
+
+@pytest.mark.parametrize("page", FOR_DEVELOPERS)
+def test_a_page_names_only_paths_that_exist(page: str, files: list[str]) -> None:
+    """A path from the root, or the end of one, such as `ledger/rows.py`."""
+    named = in_backticks(page) | in_blocks(page)
+    paths = {name for name in named if re.fullmatch(r"[\w./-]+(/|\.(html|lua|md|py|toml|yaml))", name)}
+
+    ends = {"/".join(file.split("/")[start:]) for file in files for start in range(file.count("/") + 1)}
+    lost = [path for path in paths if not (BASE_DIR / path).exists() and path.rstrip("/") not in ends]
+    assert len(paths) > 20 and lost == []
+
+
+@pytest.mark.parametrize("page", FOR_DEVELOPERS)
+def test_a_page_names_only_classes_that_exist(page: str, files: list[str]) -> None:
+    names = {name for name in in_backticks(page) if re.fullmatch(r"[A-Z][a-z]\w+(\.\w+)*", name)}
+
+    code = "".join((BASE_DIR / file).read_text() for file in files if file.endswith(".py"))
+    classes, words = set(re.findall(r"^ *class (\w+)", code, re.MULTILINE)), set(re.findall(r"\w+", code))
+    known = {name for name in names if name.split(".")[0] in classes and set(name.split(".")) <= words}
+    assert len(names) > 5 and names - known == set()
+
+
+@pytest.mark.parametrize("page", FOR_DEVELOPERS)
+def test_a_page_names_only_modules_and_functions_that_exist(page: str) -> None:
+    for name in in_backticks(page):
+        if re.fullmatch(r"(apps|gateway_project)(\.\w+)+", name):
+            resolve_name(name)

@@ -1,4 +1,4 @@
-"""People: users for operators, members and API keys for the staff of a course."""
+"""Admin pages of people: users for operators; members and API keys for the staff of a course."""
 
 from datetime import datetime
 from typing import Any
@@ -28,7 +28,7 @@ from apps.common.models import Job
 
 MOST_KEYS_AT_ONCE = 500
 
-# Rights come from the operator flag and from memberships; groups would be a second way to say the same.
+# Rights come from the operator flag and from memberships, so groups would only duplicate them.
 admin.site.unregister(Group)
 
 
@@ -80,7 +80,7 @@ class UserAdmin(OperatorOnly, StockUserAdmin, Pages):  # type: ignore[type-arg, 
 
 
 class NewMemberForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A person is known by e-mail address: an instructor needs no list of all people to choose from."""
+    """Identifies a person by e-mail address, so an instructor needs no list of all people."""
 
     email = forms.EmailField(
         label="E-mail",
@@ -278,7 +278,7 @@ def key_state(key: ApiKey, *, now: datetime) -> SafeString:
 
 
 def issued_page(page: CourseScoped, request: HttpRequest, issued: list[tuple[ApiKey, str]]) -> HttpResponse:
-    """Keys in full, this once. They go into no message, session or log, which would keep them."""
+    """Show new keys in full, once. They must not go into messages, the session or a log, which are stored."""
     context = {
         **page.admin_site.each_context(request),
         "opts": ApiKey._meta,
@@ -289,5 +289,5 @@ def issued_page(page: CourseScoped, request: HttpRequest, issued: list[tuple[Api
     return TemplateResponse(request, "admin/accounts/apikey/issued.html", context)
 
 
-# Its page stands in a module of its own, and is registered with these.
+# JobAdmin has a module of its own; it is registered together with these pages.
 admin.site.register(Job, JobAdmin)

@@ -1,4 +1,4 @@
-"""Jobs as staff see them: whose they may see and stop, and how far one is."""
+"""Jobs in the admin: who may see and stop a job, and its progress."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,24 +19,24 @@ STATE_KINDS: dict[str, str] = {
     "failed": "bad",
     "cancelled": "warning",
 }
-PATIENCE = timedelta(seconds=15)  # a worker looks every second
+PATIENCE = timedelta(seconds=15)  # workers poll every second
 
 
 def seen_jobs(request: HttpRequest) -> JobQuerySet:
-    """The jobs of this person's courses, and the own ones that belong to no course; for operators all."""
+    """Jobs of this person's courses, and their own that belong to no course. Operators see all jobs."""
     if is_operator(request):
         return Job.objects.all()
     return Job.objects.visible(author=request.user.pk or 0, courses=seen_courses(request))
 
 
 def may_cancel(request: HttpRequest, job: Job) -> bool:
-    """Whoever asked for it, the instructors of its course, and operators; assistants only what is theirs."""
+    """True for the job's author, the instructors of its course, and operators. Assistants may stop only their own."""
     return is_operator(request) or job.author == request.user.pk or job.course in changed_courses(request)
 
 
 @dataclass(frozen=True, slots=True)
 class JobCard:
-    """A job as the progress widget shows it: `{% include "admin/job.html" %}` with `card`."""
+    """A job for the progress widget: `{% include "admin/job.html" %}` with this as `card`."""
 
     job: Job
     may_cancel: bool
@@ -53,7 +53,7 @@ class JobCard:
 
     @property
     def percent(self) -> int | None:
-        """None as long as nobody knows how much there is to do."""
+        """None while the total is unknown."""
         if self.job.state == Job.State.DONE:
             return 100
         return min(100, 100 * self.job.done // self.job.total) if self.job.total else None
@@ -87,6 +87,6 @@ class JobCard:
 
 
 def people(jobs: list[Job]) -> dict[int, User]:
-    """The authors of these jobs, by id, as far as they are still here."""
+    """The authors of these jobs by id, as far as they still exist."""
     found: dict[int, User] = User.objects.in_bulk([job.author for job in jobs if job.author])
     return found

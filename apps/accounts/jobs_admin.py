@@ -1,4 +1,4 @@
-"""Jobs in the admin: a list for operators, and for everybody how far the own ones are, with a button to stop them."""
+"""Admin pages of jobs: a list for operators; progress and a stop button for everybody who may see a job."""
 
 from typing import Any
 
@@ -43,10 +43,10 @@ class JobAdmin(ReadOnly, OperatorOnly, Pages):
         ]
         return own + list(super().get_urls())
 
-    # For everybody whose job it is
+    # For everybody who may see the job
 
     def progress_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The widget, asked for every second while the job lasts; once it has ended the page shows what came of it."""
+        """The progress widget, polled every second while the job runs. Its last answer makes the page reload."""
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
         return self._widget(request, _seen(request, pk))

@@ -1,7 +1,7 @@
 """API keys: their format, and the digest under which they are stored.
 
-`stoa_sk_` + 32 random base62 characters + 6 base62 characters of the CRC32 of all that precedes. The checksum lets us
-turn typing errors and noise away without a query, and lets scanners find leaked keys without asking us.
+`stoa_sk_` + 32 random base62 characters + 6 base62 characters of the CRC32 of all that precedes. The checksum rejects
+typing errors without a query, and lets secret scanners recognise leaked keys offline.
 """
 
 import hmac
@@ -15,7 +15,7 @@ LENGTH = len(PREFIX) + 32 + 6
 
 
 class IssuedKey(NamedTuple):
-    """A new key. `text` is shown once and never stored; the others are."""
+    """A new key. `text` is shown once and never stored."""
 
     text: str
     digest: str
@@ -30,7 +30,7 @@ def issue(*, pepper: str) -> IssuedKey:
 
 
 def is_well_formed(text: str) -> bool:
-    """True if the text has the form and the checksum of a key. Says nothing about whether it was ever issued."""
+    """True if the text has the format and the checksum of a key. It may never have been issued."""
     return (
         len(text) == LENGTH
         and text.startswith(PREFIX)

@@ -1,4 +1,4 @@
-"""Who: users, courses, memberships and the API keys that act for them."""
+"""Users, courses, memberships and API keys."""
 
 import itertools
 import re
@@ -34,12 +34,12 @@ class Weekday(models.TextChoices):
 
     @property
     def number(self) -> int:
-        """As `date.weekday()` counts: Monday is 0."""
+        """As in `date.weekday()`: Monday is 0."""
         return list(type(self)).index(self)
 
 
 class PersonManager(UserManager.from_queryset(RevisedQuerySet)):  # type: ignore[misc]
-    """Django's manager of users, on a queryset whose bulk writes announce themselves."""
+    """Django's manager of users, with bulk writes that bump the revision."""
 
     use_in_migrations = False
 
@@ -62,33 +62,33 @@ class User(AbstractUser):
 
     @classmethod
     def free_username(cls, wanted: str) -> str:
-        """`wanted`, or with a number after it if that is taken."""
+        """`wanted`, with a number appended if it is taken."""
         stem = re.sub(r"[^\w.@+-]", "-", wanted)[:140]
         candidates = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
         return next(name for name in candidates if not cls.objects.filter(username=name).exists())
 
     @staticmethod
     def placeholder_name(course_slug: str, external_id: str) -> str:
-        """The user name of a member whose person is not known: different for different members."""
-        # "+" is left out of what may stay, so that no two external ids can be spelled alike.
+        """A user name for a member whose person is unknown, distinct for each member."""
+        # "+" itself is escaped too, so no two external ids give the same name.
         spelled = re.sub(r"[^\w.@-]", lambda match: f"+{ord(match[0]):x}", external_id)
         return f"{course_slug}.{spelled}"[:150]
 
     @property
     def teaches(self) -> Q:
-        """Courses in which this person is staff, as a filter on Course."""
+        """A filter on Course for those in which this person is staff."""
         return Q(memberships__user=self, memberships__is_active=True, memberships__role__in=Role.staff())
 
 
 class CourseQuerySet(RevisedQuerySet):
     def for_staff(self, user: Any) -> "CourseQuerySet":
-        """The courses whose rows this user may see: all for operators, the own ones for instructors and assistants."""
+        """Courses whose rows this user may see: all for operators, their own for instructors and assistants."""
         if not (user.is_active and user.is_staff):
             return self.none()
         return self if user.is_superuser else self.filter(user.teaches).distinct()
 
     def for_instructor(self, user: Any) -> "CourseQuerySet":
-        """The courses whose settings this user may change."""
+        """Courses whose settings this user may change."""
         if not (user.is_active and user.is_staff):
             return self.none()
         if user.is_superuser:
@@ -144,7 +144,7 @@ class MembershipQuerySet(RevisedQuerySet):
         return self.filter(course__in=Course.objects.for_staff(user))
 
     def matching(self, words: str) -> "MembershipQuerySet":
-        """The members whom a search means: every word is part of the external id, the name or the e-mail address."""
+        """Members that match a search: each word is part of the external id, the name or the e-mail address."""
         members = self
         for word in words.split():
             members = members.filter(
@@ -157,7 +157,7 @@ class MembershipQuerySet(RevisedQuerySet):
 
 
 class Membership(RevisedModel):
-    """A person in a course. The external id is what the university calls the person; it is unique within the course."""
+    """A person in a course. `external_id` is the university's id for the person, unique within the course."""
 
     topic: ClassVar[str] = TOPIC
 
@@ -181,7 +181,7 @@ class Membership(RevisedModel):
         return f"{self.user} in {self.course.slug}"
 
     def clean(self) -> None:
-        """Asked here because forms that leave the course alone do not look at constraints that name it."""
+        # Forms that leave out the course skip the constraints that include it.
         same = Membership.objects.filter(course=self.course_id, external_id=self.external_id)
         if self.course_id is not None and same.exclude(pk=self.pk).exists():
             raise ValidationError({"external_id": f"{self.course} already has a member with this external ID."})
@@ -199,7 +199,7 @@ class Membership(RevisedModel):
         first_name: str = "",
         last_name: str = "",
     ) -> "Membership":
-        """Make a person a member. Whoever has the e-mail address is that person; else a new user without password."""
+        """Add a person to a course: the user with this e-mail address, or else a new user without a password."""
         with transaction.atomic():
             user = User.objects.filter(email__iexact=email).first() if email else None
             user = user or User.objects.create_user(
@@ -216,12 +216,12 @@ class ApiKeyQuerySet(RevisedQuerySet):
         return self.filter(membership__course__in=Course.objects.for_staff(user))
 
     def revoke(self, *, now: datetime) -> int:
-        """Revoke those that are still valid; how many that were."""
+        """Revoke the keys that are not revoked yet. Returns how many."""
         return self.filter(revoked_at=None).update(revoked_at=now)
 
 
 class ApiKey(RevisedModel):
-    """What a student presents. Only its digest is kept; the text is shown once, when it is issued."""
+    """A student's credential. Only its digest is stored; the text is shown once, when the key is issued."""
 
     topic: ClassVar[str] = TOPIC
 
@@ -249,7 +249,7 @@ class ApiKey(RevisedModel):
     def issue(
         cls, *, membership: Membership, name: str = "", expires_at: datetime | None = None
     ) -> tuple["ApiKey", str]:
-        """Store a new key and return it with its text, which cannot be had again."""
+        """Store a new key. Returns it with its text, which cannot be recovered later."""
         issued = keys.issue(pepper=settings.KEY_PEPPER)
         row = cls.objects.create(
             membership=membership, digest=issued.digest, last_four=issued.last_four, name=name, expires_at=expires_at

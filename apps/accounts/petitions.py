@@ -1,6 +1,6 @@
-"""Petitions: what a student asks for and staff decide once. Requests for more and appeals are the two kinds.
+"""Petitions: a student asks, and staff decide once. The two kinds are requests for more and appeals.
 
-Each kind has a table of its own, with the columns of `PetitionView` and `decided_by`. Students file and read petitions
+Each kind has its own table, with the columns of `PetitionView` and `decided_by`. Students file and read petitions
 through the writer; staff decide them in the admin.
 """
 
@@ -24,7 +24,7 @@ class PetitionQuerySet(models.QuerySet[M]):
 
 
 class Petition(models.Model):
-    """The base of the tables."""
+    """Base of the tables of petitions."""
 
     LONGEST: ClassVar[int] = 1000  # characters of a reason or an answer
 
@@ -32,10 +32,8 @@ class Petition(models.Model):
         abstract = True
 
     def decide(self, state: str, *, by: User | None, answer: str, now: datetime, **values: Any) -> bool:
-        """Decide a petition that is open. False if somebody else did.
-
-        The database checks the condition with the row locked, so of several people who decide at once one does.
-        """
+        """Decide an open petition. False if somebody else has decided it."""
+        # The UPDATE checks the state under the row lock, so only one of several concurrent decisions succeeds.
         changes = {"state": state, "answer": answer, "decided_by": by, "decided_at": now, **values}
         rows: Any = type(self)._default_manager
         if not rows.filter(pk=self.pk, state=OPEN).update(**changes):
@@ -57,7 +55,7 @@ class NewPetition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PetitionView:
-    """A petition as its student sees it. The names of the fields are columns."""
+    """A petition as its student sees it. Field names are column names."""
 
     reason: str
     state: str = OPEN

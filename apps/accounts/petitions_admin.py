@@ -1,4 +1,4 @@
-"""The queue of one kind of petition, for the staff of a course."""
+"""The admin queue of one kind of petition, for the staff of a course."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from apps.common.display import badge, moment
 
 
 class PetitionAdmin(CourseScoped):
-    """Students file petitions, and staff decide them. Nobody adds or deletes one here."""
+    """Students file petitions and staff decide them. Nobody adds or deletes one here."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -1,4 +1,4 @@
-"""Principals: who stands behind an API key, kept in memory by a fingerprint of the key."""
+"""Principals: the member behind an API key, cached in memory by a fingerprint of the key."""
 
 import asyncio
 import hashlib
@@ -27,7 +27,7 @@ LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """A resolved caller: the key, the member it acts for, and what their course says."""
+    """A resolved caller: the key, its member, and the settings of their course."""
 
     key_id: int
     membership_id: int
@@ -43,9 +43,10 @@ class Principal:
 
 
 class Principals:
-    """Looks keys up, once each however many ask, and forgets all of them when any account changes.
+    """Resolves API keys, with a cache that any change of an account clears.
 
-    Unknown keys are remembered apart from known ones, so that a flood of them pushes nobody out.
+    Concurrent lookups of one key share a query. Unknown keys have a cache of their own, so a flood of them evicts no
+    known key.
     """
 
     def __init__(self) -> None:
@@ -59,11 +60,11 @@ class Principals:
         self._generation = 0
 
     def knows(self, text: str | None) -> bool:
-        """Whether this key has been looked up before and is good, as far as can be told without asking anyone."""
+        """True if the key is in the cache of known keys. Does no I/O and ignores expiry."""
         return text is not None and self._fingerprint(text) in self._known
 
     async def authenticate(self, text: str | None, *, now: datetime) -> Principal:
-        """The principal of a key. Raises InvalidKey, the same for every cause."""
+        """The principal of a key. Raises InvalidKey, the same for every cause, or StoreAway."""
         if text is None:
             raise InvalidKey
         principal = self._known.get(self._fingerprint(text)) or await self._load_once(text)
@@ -72,7 +73,7 @@ class Principals:
         return principal
 
     def _fingerprint(self, text: str) -> bytes:
-        """Names a key in this process alone, for a fifth of what its digest costs."""
+        """Identifies a key within this process, at a fifth of the cost of its digest."""
         return hashlib.blake2b(text.encode(), key=self._secret, digest_size=16).digest()
 
     async def _load_once(self, text: str) -> Principal | None:
@@ -128,9 +129,9 @@ def _principal(row: ApiKey) -> Principal:
 
 
 def principal_of(member: Membership, *, key_id: int = 0, expires_at: datetime | None = None) -> Principal:
-    """A member as a caller, with a key or, where only their allowances matter, without."""
+    """A member as a caller; without a key where only the allowances matter."""
     course = member.course
-    zone(course.timezone)  # read from disk here, in a thread, rather than when the first request needs its week
+    zone(course.timezone)  # loads it from disk now, in a thread, instead of on the first request
     return Principal(
         key_id=key_id,
         membership_id=member.pk,

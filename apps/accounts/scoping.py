@@ -1,7 +1,7 @@
-"""What a signed-in person reaches in the admin: operators everything, staff of a course that course's rows.
+"""Access in the admin: operators see everything, course staff see the rows of their courses.
 
-Nobody needs permission rows for it. A row of another course does not exist: not in a list, not under its address, not
-in a choice, not in an action.
+This needs no permission rows. Rows of other courses do not exist for a person: lists, addresses, choices and actions
+leave them out.
 """
 
 from typing import Any, ClassVar
@@ -14,12 +14,12 @@ from apps.common.admin import ChoiceFilter, Pages, is_operator
 
 
 def seen_courses(request: HttpRequest) -> frozenset[int]:
-    """The courses whose rows this person may read."""
+    """Courses whose rows this person may read."""
     return _course_ids(request, "seen", Course.objects.for_staff)
 
 
 def changed_courses(request: HttpRequest) -> frozenset[int]:
-    """The courses whose rows this person may change."""
+    """Courses whose rows this person may change."""
     return _course_ids(request, "changed", Course.objects.for_instructor)
 
 
@@ -31,12 +31,12 @@ def _course_ids(request: HttpRequest, name: str, queryset: Any) -> frozenset[int
 
 
 class CourseScoping:
-    """Permissions of rows that belong to a course, for pages and inlines. `course_path` leads from row to course."""
+    """Permissions for rows of a course, on pages and inlines. `course_path` is the lookup from row to course."""
 
     course_path: ClassVar[str] = "course"
 
     def course_id(self, row: Any) -> int | None:
-        """None: the row belongs to no course, and so to operators only."""
+        """None if the row belongs to no course; then only operators reach it."""
         if isinstance(row, Course):
             return int(row.pk)
         for name in self.course_path.split("__"):
@@ -65,18 +65,18 @@ class CourseScoping:
 
 
 class CourseScoped(CourseScoping, Pages):
-    """Pages of rows that belong to a course."""
+    """Base of the pages for rows that belong to a course."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request).for_staff(request.user)
         return rows
 
     def changeable(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Of these rows, those that this person may change: what an action may touch."""
+        """Those of the rows that this person may change. Actions touch no others."""
         return rows if is_operator(request) else rows.filter(**{f"{self.course_path}__in": changed_courses(request)})
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """A row stays in the course in which it was made."""
+        # A row stays in the course in which it was created.
         fixed = (self.course_path.split("__")[0],) if obj is not None else ()
         return (*super().get_readonly_fields(request, obj), *fixed)
 
@@ -91,7 +91,7 @@ class CourseScoped(CourseScoping, Pages):
 
 
 class CourseFilter(ChoiceFilter):
-    """By course, of those that this person sees."""
+    """Filters by course, among those that this person may see."""
 
     title = "course"
     parameter_name = "course"

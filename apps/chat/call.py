@@ -1,4 +1,4 @@
-"""The values that travel along the chat path: what a student asks for, and the provider that accepted it."""
+"""The values of the chat path: what a student asks for, and the provider that accepted it."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,9 +15,9 @@ from apps.providers.routing import Candidate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatCall:
-    """What a student asks for, and in which format. `body` is the request as it was parsed and must not be changed.
+    """What a student asks for, in which dialect. `body` is the parsed request and must not be changed.
 
-    `size` is its bytes without the data of images, sound and files, for which `media_tokens` stand.
+    `size` is its bytes without the data of images, sound and files, which `media_tokens` stand for.
     """
 
     id: str
@@ -37,18 +37,18 @@ class ChatCall:
 
     @property
     def model(self) -> str:
-        """The model that the student named, also when another one answers."""
+        """The model that the student named, even if another one answers."""
         return self.asked_for or self.route.name
 
     def turned_to(self, route: Route) -> "ChatCall":
-        """The same call, for another model."""
+        """The same call for another model."""
         return replace(self, route=route, asked_for=self.model)
 
 
 def parse(
     raw: bytes, dialect: Dialect, *, id: str, principal: Principal, catalogue: Catalogue, trace: Trace | None = None
 ) -> ChatCall:
-    """Raises InvalidRequest, NotFound or NotAllowed."""
+    """Parse a request. Raises InvalidRequest, NotFound or NotAllowed."""
     asked = dialect.parse(raw)
     return ChatCall(
         id=id,
@@ -83,7 +83,7 @@ def _route(name: str, principal: Principal, catalogue: Catalogue) -> Route:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An accepted call: the upstream, who accepted it, and at which attempt."""
+    """An accepted call: the upstream, the candidate that accepted it, and the number of attempts."""
 
     upstream: Upstream
     candidate: Candidate

@@ -1,14 +1,13 @@
-"""What the chat path keeps of its own: the answers to requests that carried an Idempotency-Key, for a day."""
+"""What the chat path stores: the answers to requests with an Idempotency-Key, for a day."""
 
 from django.db import models
 
 
 class Repeat(models.Model):
-    """An Idempotency-Key of one student, the call that carried it out, and its answer.
+    """An Idempotency-Key of one student, the call that executed it, and its answer.
 
-    Written by `apps.chat.idempotency.claims`.
-
-    The membership is no foreign key: a row lives for a day, and a student who is deleted within it takes the key along.
+    Written by `apps.chat.idempotency.claims`. The membership is not a foreign key, because a row lives for a day only
+    and is useless once its student is gone.
     """
 
     class State(models.TextChoices):

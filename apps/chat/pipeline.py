@@ -1,13 +1,13 @@
-"""The chat path, from a key that has been checked to an answer that is on its way.
+"""The chat path, from an authenticated request to its answer.
 
     authenticate (the handler, before the body is read) -> Principal
     earlier  -> the answer, if this request repeats one that was answered
-    admit    -> a slot: rate and concurrency within bounds
+    admit    -> a slot, within the limits of rate and concurrency
     parse    -> ChatCall
     screen   -> Verdict
     pump     -> a task of its own: reserve, route, open, relay and meter, settle and record
 
-Each stage refuses by raising a GatewayError. Refusals happen before the first byte.
+Each stage refuses by raising a GatewayError, before the first byte is sent.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ from apps.rules.rulebook import Occasion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A request of a caller who is known: its body as bytes and their format, and when it came."""
+    """A request of an authenticated caller: its raw body, the dialect, and when it came."""
 
     id: str
     dialect: Dialect
@@ -51,13 +51,13 @@ class Arrival:
     raw: bytes
     now: datetime
     trace: Trace
-    assignment: str = ""  # what the caller says that it is for
+    assignment: str = ""  # the assignment that the caller names
     attempt: Attempt = FIRST
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The place of a request among the open ones, and its rate. Released by whoever is the last to hold it."""
+    """The place of a request among the open ones, and its rate. The last one to hold it releases it."""
 
     rate: Rate | None
     release: Callable[[], None]
@@ -108,12 +108,12 @@ async def _earlier(
 
 
 async def _again(runtime: ChatRuntime, arrival: Arrival, found: StoredAnswer | Pump, turn: Permit) -> Answer:
-    """Give the answer of an earlier request."""
+    """Repeat the answer of an earlier request."""
     if isinstance(found, StoredAnswer):
         headers = await _quota_now(runtime, arrival) | found.headers | {lookup.REPLAYED: found.call}
         body = None if found.is_stream else found.content
         return Answer(headers=headers, body=body, blocks=found.blocks(), on_disconnect=lambda: None)
-    turn.end()  # it only waits from here on
+    turn.end()  # from here on it only waits
     answer = await _answer(found, found.join(), None, now=arrival.now)
     answer.headers[lookup.REPLAYED] = found.id
     return answer
@@ -123,11 +123,11 @@ async def _quota_now(runtime: ChatRuntime, arrival: Arrival) -> dict[str, str]:
     try:
         return quota_headers(await balances_of(runtime, arrival.principal, now=arrival.now), now=arrival.now)
     except StoreAway:
-        return {}  # a refusal or an answer is as true without them
+        return {}  # these headers are optional
 
 
 def refuse_if_closed(runtime: ChatRuntime, principal: Principal) -> None:
-    """The refusals that cost nothing come first."""
+    """The checks that cost nothing, which come first."""
     if runtime.plane.is_draining:
         raise shutting_down()
     if runtime.spool.is_full:
@@ -137,7 +137,7 @@ def refuse_if_closed(runtime: ChatRuntime, principal: Principal) -> None:
 
 
 async def admit(runtime: ChatRuntime, arrival: Arrival) -> Slot:
-    """Let a request in, or say why not."""
+    """Apply the limits of rate and concurrency. Raises RateLimited."""
     plan = runtime.plane.policies.current.plan(arrival.principal, now=arrival.now)
     rate = await runtime.plane.rates.admit(plan.scopes, id=arrival.id)
     return Slot(rate, partial(runtime.plane.rates.release, arrival.id))
@@ -155,7 +155,7 @@ async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Permi
             trace=arrival.trace,
         )
         screened = await prompts.screen(call, runtime.rulebooks.current, occasion=_occasion(arrival, "prompt"))
-        call, verdict = screened.call, screened.verdict  # from here on nobody sees what was redacted
+        call, verdict = screened.call, screened.verdict  # later stages never see redacted text
         if (rule := verdict.block) is not None:
             refused = notices.refusal(rule, verdict, last=len(call.messages) - 1, param=call.dialect.prompt_param)
             await records.refused(runtime.books, call, verdict, refused, status="blocked", now=arrival.now)
@@ -186,7 +186,7 @@ def _occasion(arrival: Arrival, direction: str) -> Occasion:
 
 
 async def _answer(pump: Pump, reader: ClientStream, rate: Rate | None, *, now: datetime) -> Answer:
-    """Wait until the pump has one, and give it to the reader."""
+    """Wait until the answer begins, and connect the reader to it."""
     on_disconnect = partial(pump.client_left, reader)
     try:
         head = await pump.delivery.head()
@@ -199,6 +199,6 @@ async def _answer(pump: Pump, reader: ClientStream, rate: Rate | None, *, now: d
 
 
 async def balances_of(runtime: ChatRuntime, principal: Principal, *, now: datetime) -> tuple[Balance, ...]:
-    """How the caller's accounts stand, the own one first. Raises StoreAway."""
+    """The balances of the caller's accounts, their own first. Raises StoreAway."""
     plan = runtime.plane.policies.current.plan(principal, now=now)
     return await runtime.plane.writer.submit(ledger.balances, plan.accounts)

@@ -1,4 +1,4 @@
-"""The student API of chat: completions and models, in OpenAI's format."""
+"""The chat endpoints of the student API: completions and models, in OpenAI's format."""
 
 from datetime import UTC, datetime
 
@@ -35,8 +35,8 @@ async def chat_completions(request: StudentRequest) -> Answer:
         raw=request.raw,
         now=datetime.now(UTC),
         trace=request.trace,
-        assignment=request.META.get("HTTP_X_ASSIGNMENT", "")[:MAX_ASSIGNMENT],
-        attempt=attempt_of(request.META),
+        assignment=(request.header(b"x-assignment") or "")[:MAX_ASSIGNMENT],
+        attempt=attempt_of(key=request.header(b"idempotency-key"), number=request.header(b"x-stainless-retry-count")),
     )
     return await pipeline.chat(runtime_of(request), arrival)
 

@@ -1,4 +1,4 @@
-"""The chat path's parts, as one process holds them. Composes, and decides nothing."""
+"""The parts of the chat path in one process. Only composes them."""
 
 import asyncio
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from apps.rules.snapshot import rulebooks
 
 @dataclass(slots=True, kw_only=True)
 class ChatRuntime:
-    """A data plane, and what chat has of its own. Make it with `open`, inside the event loop."""
+    """A data plane, and what chat adds to it. Create it with `open`, inside the event loop."""
 
     plane: DataPlane
     spool: Spool
@@ -52,7 +52,7 @@ class ChatRuntime:
 
     @classmethod
     async def open(cls, plane: DataPlane) -> "ChatRuntime":
-        """Open what chat needs beside the plane, and have the plane run and close it."""
+        """Open what chat needs besides the plane, and let the plane run and close it."""
         runtime = cls(
             plane=plane,
             spool=Spool(settings.SPOOL_DIR / f"{plane.owner.id}.sqlite3"),
@@ -69,7 +69,7 @@ class ChatRuntime:
         return [self.rulebooks, self.catalogue]
 
     def start(self) -> None:
-        """Begin the background loops. The snapshots have been loaded."""
+        """Start the background loops. The snapshots must be loaded."""
         run, writer = self.plane.run, self.plane.writer
         run(upkeep.sweep_for_ever(writer, owner=self.plane.owner.id, spool=self.spool.path))
         run(self.live.watch_for_ever(writer))
@@ -82,6 +82,6 @@ class ChatRuntime:
 
 
 def _shared_answers(url: str) -> SharedAnswers:
-    from apps.chat.idempotency.recent_in_redis import AnswersInRedis  # Redis' client is 5 MB that few need
+    from apps.chat.idempotency.recent_in_redis import AnswersInRedis  # Redis' client takes 5 MB, and few need it
 
     return AnswersInRedis(url)

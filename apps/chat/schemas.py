@@ -1,4 +1,4 @@
-"""The shapes of the models that a course allows, as OpenAI's clients read them."""
+"""The schemas of the models that a course allows, as OpenAI's clients read them."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""What goes on beside the calls: resolving what dead processes left behind, and clearing away what is over."""
+"""Background loops: resolve what dead processes left behind, and delete what has expired."""
 
 import asyncio
 import logging
@@ -29,7 +29,7 @@ UNDRAINED_SECONDS = 30.0
 
 
 async def sweep_for_ever(writer: Writer, *, owner: str, spool: Path) -> None:
-    """Make up for what could not be settled, then resolve what dead owners left, at once and then every second."""
+    """Settle the backlog, then resolve the holds of dead owners: at once, and then every second."""
     signs = LifeSigns(settings.OWNER_DIR, mine=owner)
     while True:
         try:
@@ -37,21 +37,21 @@ async def sweep_for_ever(writer: Writer, *, owner: str, spool: Path) -> None:
             while swept := await sweep(writer, signs, now=datetime.now(UTC)):
                 logger.warning("Resolved %d holds that nobody answered for", swept)
         except StoreAway:
-            pass  # the writer has logged it, and the next round asks again
+            pass  # the writer has logged it, and the next round retries
         except Exception:
             logger.exception("Sweeping failed; trying again")
         await asyncio.sleep(SWEEP_SECONDS)
 
 
 async def _flush(writer: Writer, spool: Path) -> None:
-    """Before the sweep, which would charge the holds of dead owners by their last checkpoint."""
+    """Must precede the sweep, which would charge the holds of dead owners by their last checkpoint."""
     settled = await outbox.flush(writer, spools=settings.SPOOL_DIR, owners=settings.OWNER_DIR, mine=spool)
     if settled:
         logger.warning("The database is back: %d calls are settled now", settled)
 
 
 async def sweep(writer: Writer, signs: LifeSigns, *, now: datetime) -> int:
-    """One round; how many holds it resolved. Harmless when several processes do it at once."""
+    """One round. Returns how many holds it resolved. Safe if several processes do it at once."""
     owners = await writer.submit(leases.owners, None)
     dead = await writer.submit(signs.dead, owners) if owners else ()
     left = await writer.submit(leases.left_behind, Left(dead, now))
@@ -60,7 +60,7 @@ async def sweep(writer: Writer, signs: LifeSigns, *, now: datetime) -> int:
 
 
 async def forget_answers_for_ever(writer: Writer, recent: RecentAnswers[Any]) -> None:
-    """Forget the answers that nobody may ask for again: every few seconds those in memory, now and then those kept."""
+    """Delete expired answers: every few seconds those in memory, less often those in the database."""
     due = 0.0
     while True:
         await asyncio.sleep(FORGET_SECONDS)
@@ -77,13 +77,13 @@ async def forget_answers_for_ever(writer: Writer, recent: RecentAnswers[Any]) ->
 
 
 async def drain_if_nobody_does(path: Path) -> None:
-    """Drain the spools in a thread of this process when the worker has not done so for half a minute."""
+    """Drain the spools in a thread of this process if the worker has not done so for half a minute."""
     while True:
         await asyncio.sleep(UNDRAINED_SECONDS / 3)
         try:
             if await asyncio.to_thread(_is_neglected, path):
                 drained = await asyncio.to_thread(_drain)
-                if drained:  # else what waits belongs to calls that are not settled yet
+                if drained:  # otherwise it all belongs to calls that are not settled yet
                     logger.warning("No worker drains the spools; this process drained %d records", drained)
         except Exception:
             logger.exception("Draining the spools failed; trying again")

@@ -1,7 +1,7 @@
-"""The address guard: addresses that a person or a file can bring must not lead into our own network.
+"""The address guard: keeps URLs that a person or a file provides from leading into our own network.
 
-The check happens on the very address that is about to be connected to, so neither a clever spelling nor a name that
-resolves differently the second time gets around it.
+It checks the very address that is about to be connected to. Odd spellings, and names that resolve differently the
+second time, cannot get around it.
 """
 
 import ipaddress
@@ -14,11 +14,11 @@ _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 
 
 class ForbiddenAddress(OSError):
-    """The address is not on the public internet and the owner of the URL has not been allowed private ones."""
+    """The address is not public, and the owner of the URL may not use private ones."""
 
 
 def is_public(address: str) -> bool:
-    """True for an address on the public internet, also when an IPv4 address hides inside an IPv6 one."""
+    """True for an address on the public internet. An IPv4 address inside an IPv6 one is checked too."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo or (None, None))[1]
@@ -31,19 +31,19 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-# What the kernel may take in for us: it would read tens of megabytes ahead of a student who reads slowly.
+# Bytes that the kernel buffers. By default it would read tens of megabytes ahead of a student who reads slowly.
 RECEIVE_BUFFER = 256 * 1024
 
 
 def public_socket(info: tuple[Any, ...]) -> socket.socket:
-    """A socket for an address that getaddrinfo gave. Raises ForbiddenAddress for all but public ones."""
+    """A socket for an address from getaddrinfo. Raises ForbiddenAddress unless the address is public."""
     if not is_public(info[4][0]):
         raise ForbiddenAddress("This address is not on the public internet.")
     return any_socket(info)
 
 
 def any_socket(info: tuple[Any, ...]) -> socket.socket:
-    """A socket for an address that getaddrinfo gave, whichever it is."""
+    """A socket for any address from getaddrinfo."""
     family, kind, protocol, _, _ = info
     opened = socket.socket(family=family, type=kind, proto=protocol)
     opened.setblocking(False)
@@ -52,7 +52,7 @@ def any_socket(info: tuple[Any, ...]) -> socket.socket:
 
 
 def check_url(url: str) -> str:
-    """A base URL as we store it, without a trailing slash. Raises ValueError with a sentence for people."""
+    """A base URL as we store it, without a trailing slash. Raises ValueError with a sentence for users."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https"):
         raise ValueError("The address must start with https:// or http://.")

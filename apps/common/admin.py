@@ -1,4 +1,4 @@
-"""What all admin pages share: sensible lists, and permissions without permission rows."""
+"""What all admin pages share: fast lists, and permissions without permission rows."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -16,10 +16,10 @@ def is_operator(request: HttpRequest) -> bool:
     return bool(user.is_active and user.is_staff and user.is_superuser)
 
 
-class CappedPaginator(Paginator):  # type: ignore[type-arg]  # not subscriptable when it runs
-    """For huge tables: counts no further than `most` rows, and finds a page by its keys before it reads the rows.
+class CappedPaginator(Paginator):  # type: ignore[type-arg]  # not subscriptable at runtime
+    """For huge tables: counts at most `most` rows, and finds the keys of a page before it reads its rows.
 
-    Keys can be sorted from an index alone; rows with all that is joined to them cannot.
+    An index alone can sort keys, but not rows with all that is joined to them.
     """
 
     most = 10_000
@@ -39,7 +39,7 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]  # not subscriptable
 
 
 class Pages(ModelAdmin):
-    """The base of every page. `empty_text` says what to do when a list has no rows yet."""
+    """The base of every page. `empty_text` says what to do while a list has no rows."""
 
     empty_text: ClassVar[str]
     unsearchable: ClassVar[frozenset[str]] = frozenset({"password", "digest", "ciphertext"})
@@ -52,17 +52,17 @@ class Pages(ModelAdmin):
     save_on_top = False
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """A list that could be filtered by a secret would answer guesses at it."""
+        """Refuse lookups by a secret, which would confirm guesses at it."""
         if self.unsearchable.intersection(lookup.split("__")):
             return False
         return bool(super().lookup_allowed(lookup, value, request))
 
     def get_ordering(self, request: HttpRequest) -> Any:
-        """Said aloud, because counting in the same query makes Django drop the model's own ordering."""
+        """Explicit, because counting in the same query makes Django drop the model's own ordering."""
         return self.ordering or self.opts.ordering
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Unfiltered, the result is all there is: say so, or the page offers to show all."""
+        """Without filters the result is the full list. Say so, or the page offers to show all."""
         changelist = super().get_changelist_instance(request)
         if not changelist.query and not changelist.has_active_filters:
             changelist.full_result_count = changelist.result_count
@@ -89,7 +89,7 @@ class OperatorOnly:
 
 
 class ReadOnly:
-    """Rows that the gateway writes. Nobody changes them by hand."""
+    """Rows that the gateway writes and nobody edits."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -102,7 +102,7 @@ class ReadOnly:
 
 
 class ChoiceFilter(DropdownFilter):
-    """A filter whose choices are few and computed. Subclasses give `options` and `narrow`."""
+    """A filter with few, computed choices. Subclasses define `options` and `narrow`."""
 
     def options(self, request: HttpRequest) -> Iterable[tuple[Any, str]]:
         raise NotImplementedError
@@ -120,6 +120,6 @@ class ChoiceFilter(DropdownFilter):
         value = self.value()
         if not value:
             return queryset
-        # What is not on offer finds nothing: a filter must not answer questions about rows that a person may not see.
+        # A value that is not offered finds nothing: a filter must not reveal rows that a person may not see.
         offered = any(value == choice for choice, _ in self.lookup_choices)
         return self.narrow(queryset, value, request) if offered else queryset.none()

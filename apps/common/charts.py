@@ -1,4 +1,4 @@
-"""Bars over days, as figures that a template draws without any script or style. Pure."""
+"""Bar charts over days, as figures that a template draws without scripts or styles. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ MOST_LABELS = 8
 
 @dataclass(frozen=True, slots=True)
 class BarSegment:
-    """A part of a bar. `series` is the name of its class in the style sheet and in the legend."""
+    """A part of a bar. `series` names its CSS class and its entry in the legend."""
 
     series: str
     x: float
@@ -30,8 +30,8 @@ class Day:
     segments: tuple[BarSegment, ...]
     x: float
     middle: float
-    label: str  # the date, under some of the bars
-    title: str  # what a pointer over the bar is told
+    label: str  # the date, empty for most bars
+    title: str  # the tooltip of the bar
 
     @property
     def total(self) -> int:
@@ -40,7 +40,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Stacked bars, one a day; `highest` stands at the top line."""
+    """Stacked bars, one a day. `highest` is the value of the top line."""
 
     series: tuple[str, ...]
     days: tuple[Day, ...]
@@ -70,7 +70,7 @@ def stretch(first: date, last: date) -> list[date]:
 
 
 def bars(days: Sequence[date], counts: Mapping[date, Mapping[str, int]], *, series: Iterable[str]) -> Chart:
-    """A chart of these days; what is not counted is nothing. Series are stacked in their order, from the base up."""
+    """A chart of these days. A missing count is zero. Series are stacked in their order, from the base up."""
     names = tuple(series)
     rows = [tuple(counts.get(day, {}).get(name, 0) for name in names) for day in days]
     highest = max((sum(row) for row in rows), default=0)

@@ -1,7 +1,7 @@
-"""The relay client: the one seam through which answers are fetched from providers.
+"""The relay client: fetches answers from providers.
 
 It is our own, on the parser that the web server uses: relaying is most of what a web process does, and the fastest
-library measured costs three times as much. Callers see only the names in `__all__`.
+library measured costs three times as much. Callers use only the names in `__all__`.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ _NOT_QUOTED = "%/:?@!$&'()*+,;=~"  # in a path or query, besides letters and dig
 
 
 class RelayClient:
-    """Pooled connections to providers: no cookies, no redirects, no proxies from the environment, no decompression.
+    """Pooled connections to providers, without cookies, redirects, proxies from the environment or decompression.
 
-    Make it inside the event loop.
+    Create it inside the event loop.
     """
 
     def __init__(self, limits: RelayLimits) -> None:
@@ -38,10 +38,10 @@ class RelayClient:
         first_byte_timeout: float,
         allow_private: bool,
     ) -> RelayResponse:
-        """Send and wait for the response headers. Raises RelayError.
+        """Send a request and wait for the response headers. Raises RelayError.
 
-        A kept connection that the server has closed meanwhile is passed over. If the server closes it just as the
-        request arrives, the request is sent again over a new one, provided that its method is idempotent.
+        Skips a pooled connection that the server has closed. If the server closes it just as the request arrives, the
+        request is sent again over a new one, provided that its method is idempotent.
         """
         origin, authority, path = _target(url, allow_private)
         head = _head(method, path, {"host": authority, **headers, "content-length": str(len(body))})
@@ -66,13 +66,13 @@ class RelayClient:
         await self._pool.close()
 
     def open_connections(self) -> int:
-        """Connections in use now, for the metrics."""
+        """The number of connections in use, for the metrics."""
         return self._pool.in_use
 
 
 @lru_cache(maxsize=1024)
 def _target(url: str, allow_private: bool) -> tuple[Origin, str, str]:
-    """Origin, Host header and path. Raises ConnectFailed."""
+    """Origin, Host header and path of a URL. Raises ConnectFailed."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port

@@ -1,12 +1,12 @@
 """One connection to a server, and the response that arrives over it.
 
-httptools parses; the pieces of the body that it finds are kept until somebody reads them. Timeouts are the client's.
+httptools parses the response. Pieces of its body are kept until they are read. The client sets the timeouts.
 
 RelayError
 ├── ConnectFailed     nothing was sent: trying elsewhere is safe
 ├── TooSlow           no response headers in time; the request had been sent
 └── ConnectionBroken  the connection failed after the request had been sent
-    └── NothingCame   and did so before the first byte of a response
+    └── NothingCame   the same, before the first byte of a response
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 MAX_HEADERS = 128
 MAX_HEADER_BYTES = 64 * 1024  # trailers and interim responses included
-MAX_UNREAD = 64 * 1024  # bytes that may wait for a slow reader before the connection is no longer read
+MAX_UNREAD = 64 * 1024  # bytes that wait for a slow reader before reading from the connection pauses
 
 
 class RelayError(Exception):
@@ -46,9 +46,9 @@ class _Malformed(Exception):
 
 
 class RelayResponse:
-    """A response whose headers have arrived. The names of headers are in lower case.
+    """A response whose headers have arrived. Header names are in lower case.
 
-    `close` it in any case. A body that arrives whole frees the connection, whether it has been read or not.
+    Always `close` it. A body that has arrived completely frees the connection, whether it has been read or not.
     """
 
     def __init__(self, connection: "Connection", *, is_head: bool) -> None:
@@ -65,10 +65,10 @@ class RelayResponse:
         self._pairs: list[tuple[bytes, bytes]] = []
         self._header_count = self._header_bytes = 0
         self._news: asyncio.Future[None] | None = None
-        self.parser: Any = HttpResponseParser(self)  # last: it looks the callbacks up here and now
+        self.parser: Any = HttpResponseParser(self)  # last: it looks up the callbacks when it is created
 
     async def read(self) -> bytes:
-        """What has arrived of the body, once there is any; nothing at its end. Raises ConnectionBroken."""
+        """What has arrived of the body, waiting for it if need be; empty at its end. Raises ConnectionBroken."""
         while not (self.pieces or self.is_over):
             await self.wait()
         if self.failure and not self.pieces:
@@ -81,7 +81,7 @@ class RelayResponse:
         return block
 
     def close(self) -> None:
-        """Hang up, unless the whole body has arrived. What has not been read is lost."""
+        """Close the connection, unless the whole body has arrived. Unread data is lost."""
         self.pieces.clear()
         self.end("The response was closed.")
 
@@ -103,13 +103,13 @@ class RelayResponse:
             self._news.set_result(None)
 
     def end(self, failure: str = "") -> None:
-        """Free the connection, which is used again only if nothing failed."""
+        """Free the connection, which is reused only if nothing failed."""
         if self.connection is None:
             return
         if failure:
             self.keeps_alive = False
             self.failure = "" if self.is_whole else failure
-        connection, self.connection, self.parser = self.connection, None, None  # no cycles for the collector
+        connection, self.connection, self.parser = self.connection, None, None  # no reference cycles
         connection.free(is_reusable=self.keeps_alive)
         self.wake()
 
@@ -121,7 +121,7 @@ class RelayResponse:
         self.has_begun = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Also called for trailers, which count but are not kept."""
+        """Also called for trailers, which are counted but not kept."""
         self._header_count += 1
         self._header_bytes += len(name) + len(value)
         if self._header_count > MAX_HEADERS or self._header_bytes > MAX_HEADER_BYTES:
@@ -138,14 +138,15 @@ class RelayResponse:
         self.keeps_alive = self.parser.should_keep_alive()
         pairs = reversed(self._pairs)  # the first one counts if a header is repeated
         self.headers = {n.decode("latin-1").lower(): v.decode("latin-1").rstrip(" \t") for n, v in pairs}
-        # A body with a transfer coding other than chunked never counts as whole: a cut would look like its end.
+        # A body with a transfer coding other than chunked is never complete: if it were cut off, that would look like
+        # its end.
         self.ends_with_connection = self.headers.keys().isdisjoint(("content-length", "transfer-encoding"))
         if self._is_head:
             self.is_whole = True
             raise _Malformed("The parser would wait for a body.")
 
     def _skip(self, status: int) -> None:
-        """An interim response."""
+        """Skip an interim response."""
         self._header_count += 1
         if status < 100 or status == 101 or self._header_count > MAX_HEADERS:
             raise _Malformed(f"Answered {status}, which was not asked for.")
@@ -156,7 +157,7 @@ class RelayResponse:
 
 
 class Connection(asyncio.Protocol):
-    """Serves one exchange at a time. After each it calls `on_free`, saying whether it can serve another."""
+    """Serves one exchange at a time. After each it calls `on_free` with whether it can serve another."""
 
     def __init__(self, opened: socket.socket, on_free: "Callable[[Connection, bool], None]") -> None:
         self.idle_since = 0.0  # set by the pool
@@ -189,10 +190,11 @@ class Connection(asyncio.Protocol):
         return self.idle_since > 0
 
     def is_silent(self) -> bool:
-        """Whether the server has neither closed it nor sent anything. The kernel knows that before the loop does."""
+        """True if the server has neither closed the connection nor sent anything."""
         if self.is_closing:
             return False
         try:
+            # The kernel knows before the event loop does.
             self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return True
@@ -211,9 +213,9 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def free(self, *, is_reusable: bool) -> None:
-        """For the response, once it is over."""
+        """Called by the response when it is over."""
         self._response = None
-        is_sent = not any(layer.get_write_buffer_size() for layer in self._layers)  # a server may answer before
+        is_sent = not any(layer.get_write_buffer_size() for layer in self._layers)  # a server may answer early
         is_reusable = is_reusable and is_sent and not self.is_closing
         if is_reusable:
             self.resume()
@@ -222,7 +224,7 @@ class Connection(asyncio.Protocol):
         self._on_free(self, is_reusable)
 
     def abort(self) -> None:
-        """Close at once, whatever is on its way."""
+        """Close at once, and drop everything in transit."""
         if self._response is not None:
             self._response.close()
         self._layers[0].abort()
@@ -235,7 +237,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         response = self._response
-        if response is None:  # nothing was asked
+        if response is None:  # no request is open
             self.abort()
             return
         before = len(response.pieces)
@@ -251,7 +253,7 @@ class Connection(asyncio.Protocol):
             response.beside_body += len(data)
         if response.is_whole:
             response.end()
-        elif response.beside_body > 2 * MAX_HEADER_BYTES:  # a header, or an extension of a chunk, that does not end
+        elif response.beside_body > 2 * MAX_HEADER_BYTES:  # an endless header or chunk extension
             response.end("The headers are too large.")
         else:
             if response.unread > MAX_UNREAD:

@@ -1,4 +1,4 @@
-"""Connecting a socket to a name, by way of the address guard."""
+"""Connects a socket to a host name, through the address guard."""
 
 import asyncio
 import socket
@@ -8,26 +8,26 @@ from typing import Any
 
 from apps.common.addresses import any_socket, public_socket
 
-Info = tuple[Any, ...]  # as getaddrinfo gives them
+Info = tuple[Any, ...]  # as getaddrinfo returns them
 Attempt = asyncio.Task[socket.socket]
 
-HEAD_START = 0.25  # seconds that an address has before the next one is tried as well (RFC 8305)
+HEAD_START = 0.25  # seconds until the next address is tried as well (RFC 8305)
 REMEMBERED = 30.0  # seconds
 
 
 class Dialer:
-    """Remembers for a while what names resolve to. The guard checks every address before it is connected to."""
+    """Caches what names resolve to, for a while. The guard checks every address before it is connected to."""
 
     def __init__(self) -> None:
         self._lookups: dict[tuple[str, int], tuple[float, asyncio.Task[list[Info]]]] = {}
 
     async def dial(self, host: str, port: int, *, allow_private: bool) -> socket.socket:
-        """A connected socket. Raises OSError, or ValueError for what cannot be a name."""
+        """A connected socket. Raises OSError, or ValueError for an invalid name."""
         infos = await self._resolve(host, port)
         return await _first(infos, any_socket if allow_private else public_socket)
 
     async def _resolve(self, host: str, port: int) -> list[Info]:
-        """A name is looked up once, however many wait for it, and its addresses take turns at being the first."""
+        """The addresses of a name, in turns. However many callers wait, there is one lookup."""
         now = time.monotonic()
         since, lookup = self._lookups.get((host, port), (0.0, None))
         if lookup is None or since < now - REMEMBERED or _has_failed(lookup):

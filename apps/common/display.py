@@ -1,4 +1,4 @@
-"""Small things to look at: numbers, instants, badges and bars, the same on every page."""
+"""Numbers, instants, badges and bars, formatted the same on every page."""
 
 from datetime import datetime
 
@@ -27,7 +27,7 @@ def duration(milliseconds: int | None) -> str:
 
 
 def moment(value: datetime | None) -> str:
-    """An instant in the active time zone, the same width in every row."""
+    """An instant in the active time zone, at the same width in every row."""
     return timezone.localtime(value).strftime("%Y-%m-%d %H:%M:%S") if value else NOTHING
 
 
@@ -37,7 +37,7 @@ def badge(text: str, kind: str = "", title: str = "") -> SafeString:
 
 
 def share(*, used: int, held: int = 0, limit: int | None) -> SafeString:
-    """Used and held, as a bar against the limit where there is one."""
+    """Used and held amounts, as a bar if there is a limit."""
     words = number(used) + (f" + {number(held)} held" if held else "")
     if limit is None:
         return format_html('<span class="stoa-share">{}<small>no limit</small></span>', words)

@@ -1,8 +1,8 @@
-"""Secrets at rest: AES-256-GCM, bound to the place where they are stored.
+"""Encrypts stored secrets with AES-256-GCM, bound to the place where they are stored.
 
 Stored form: `v1:<key id>:<nonce>:<ciphertext>`, base64url. The place (`table:field:row`) is authenticated, so a
-ciphertext that is copied into another row does not open there. A value that does not open raises; it never comes back
-as it is.
+ciphertext that is copied into another row cannot be decrypted there. A value that cannot be decrypted raises, and is
+never returned as it is.
 """
 
 import base64
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 
 class CannotDecrypt(Exception):
-    """The stored secret was made with another key, moved, or damaged."""
+    """The stored secret was encrypted with another key, moved, or damaged."""
 
 
 def _key(secret: str) -> bytes:
@@ -27,12 +27,12 @@ def _key_id(key: bytes) -> str:
 
 
 def encrypt(plain: str, *, place: str, keys: Sequence[str]) -> str:
-    """Encrypt with the newest (first) of the keys."""
+    """Encrypt with the first key, which is the newest."""
     return seal(plain.encode(), place=place, keys=keys)
 
 
 def decrypt(stored: str, *, place: str, keys: Sequence[str]) -> str:
-    """Open a stored secret. Raises CannotDecrypt."""
+    """Decrypt a stored secret. Raises CannotDecrypt."""
     return unseal(stored, place=place, keys=keys).decode()
 
 

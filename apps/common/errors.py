@@ -1,4 +1,4 @@
-"""Every way in which Stoa refuses or fails a caller of an API, and the one body they are rendered to.
+"""Every error that the APIs of Stoa answer with, and the one body for all of them.
 
 GatewayError
 ├── InvalidRequest          400  the request itself is wrong
@@ -8,15 +8,15 @@ GatewayError
 ├── NotAllowed              403  the course does not allow it
 ├── NotFound                404  no such model or path
 ├── MethodNotAllowed        405
-├── Conflict                409  the same is being done at the moment: wait and repeat
+├── Conflict                409  the same request is in progress: wait and retry
 ├── BodyTooLarge            413
-├── RateLimited             429  too fast: wait and repeat
+├── RateLimited             429  too fast: wait and retry
 │   └── TokensLimited       429  too many tokens in too short a time
-├── OutOfQuota              429  the week is used up: repeating does not help
+├── OutOfQuota              429  the week is used up: retrying does not help
 ├── InternalError           500  our mistake
 ├── UpstreamFailed          502, 504  no provider could answer
-├── Unavailable             503  a part of Stoa is away or stopping
-└── Overloaded              503  more is asked than can be answered
+├── Unavailable             503  a part of Stoa is down or stopping
+└── Overloaded              503  more requests than Stoa can answer
 """
 
 from collections.abc import Mapping
@@ -28,9 +28,9 @@ FixedBy = Literal["you", "instructor", "operator"]
 
 
 class GatewayError(Exception):
-    """A refusal with a stable code. `message` is a sentence that says what to do; `fixed_by` says who can.
+    """An error with a stable code. `message` is a sentence that says what to do; `fixed_by` says who can do it.
 
-    `headers` go out with the response, `details` into its body. A refusal charged nothing unless `charged` says so.
+    `headers` go out with the response, `details` into its body. `charged` is in weighted tokens, by default none.
     """
 
     status: ClassVar[int] = 500
@@ -58,7 +58,7 @@ class GatewayError(Exception):
         self.charged = charged
 
     def body(self, *, request_id: str) -> dict[str, Any]:
-        """The error in OpenAI's shape, with our own fields beside theirs."""
+        """The error in OpenAI's format, with our own fields added."""
         return {
             "error": {
                 "message": self.message,
@@ -87,7 +87,7 @@ class BlockedByRule(InvalidRequest):
 
 
 class InvalidKey(GatewayError):
-    """Takes no arguments, so that no cause can be told from another."""
+    """Takes no arguments, so that callers cannot tell one cause from another."""
 
     status = 401
     type = "invalid_request_error"
@@ -134,7 +134,7 @@ class MethodNotAllowed(GatewayError):
 
 
 class Conflict(GatewayError):
-    """The official clients repeat a 409 by themselves, so it is for what a repeat brings to a good end."""
+    """Official clients retry a 409 by themselves, so use it only where a retry will succeed."""
 
     status = 409
     type = "invalid_request_error"
@@ -148,8 +148,10 @@ class BodyTooLarge(GatewayError):
 
 
 class RateLimited(GatewayError):
-    """`wait` is in seconds; None: it would not help. Then, and beyond a minute, the client is told not to retry by
-    itself (wire rule R27)."""
+    """`wait` is in seconds. None means that waiting does not help.
+
+    With None, and beyond a minute, the client is told not to retry by itself (wire rule R27).
+    """
 
     status = 429
     type = "requests"
@@ -179,7 +181,7 @@ class TokensLimited(RateLimited):
 
 
 class OutOfQuota(GatewayError):
-    """Never carries Retry-After: official clients would sleep for days or ask three times (wire rule R26)."""
+    """Never carries Retry-After: official clients would sleep for days, or retry three times (wire rule R26)."""
 
     status = 429
     type = "insufficient_quota"
@@ -213,7 +215,7 @@ class InternalError(GatewayError):
 
 
 class UpstreamFailed(GatewayError):
-    """No provider answered. Carries no provider's words: they may name our account or our key."""
+    """No provider answered. Never contains a provider's words, which may name our account or our key."""
 
     status = 502
 
@@ -230,7 +232,7 @@ class Unavailable(GatewayError):
 
 
 class Overloaded(GatewayError):
-    """More comes in than can be answered in time. Says when to come back, which is not the same for everybody."""
+    """More requests come in than can be answered in time. The wait differs between callers, to spread their retries."""
 
     status = 503
 

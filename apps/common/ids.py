@@ -15,5 +15,5 @@ def new_id() -> str:
 
 
 def first_id(at: datetime) -> str:
-    """The lowest id that can have been made at this instant: whatever was made since compares as equal or greater."""
+    """The lowest id that can be made at this instant. Every id made since compares as equal or greater."""
     return f"{int(at.timestamp() * 1000) << 80:032x}"

@@ -1,12 +1,12 @@
-"""Long work: what kinds there are, how it is asked for, and how a worker does it.
+"""Background jobs: their kinds, how to request one, and how a worker runs it.
 
-An app registers a function that takes the job and `report`, and gives back what is to be kept as the result:
+An app registers a function that takes the job and `report`, and returns the result to keep:
 
     @job("rule-replay")
     def replay(job: Job, report: Report) -> dict[str, Any]: ...
 
-It calls `report(done, total)` between pieces that take a second at most. A job may run more than once, wholly or in
-part: its worker may die, and another begins again.
+It calls `report(done, total)` at least once a second. A job may run more than once, wholly or in part: if its worker
+dies, another one starts it again.
 """
 
 import logging
@@ -31,28 +31,28 @@ from apps.common.sessions import open_session
 logger = logging.getLogger(__name__)
 
 MOST_WAITING = 5  # of one author
-AT_ONCE = 2  # on one machine; its workers have more threads than these, so that draining never waits for a job
+AT_ONCE = 2  # per machine; workers have more threads than this, so that draining never waits for a job
 REPORT_SECONDS = 0.5
-REST = 0.5  # of the time it worked, so that what students wait for has the machine first
+REST = 0.5  # share of its working time that a job pauses, so that students' requests come first
 LONGEST_REST = 0.25
 
-stopping = threading.Event()  # set when this process is to end: whatever runs is put back and begins again elsewhere
+stopping = threading.Event()  # set when this process stops: its jobs are put back and start again elsewhere
 
 
 class JobFailed(Exception):
-    """The work cannot be done. The message is a sentence for whoever asked for it."""
+    """The work cannot be done. The message is a sentence for the person who requested it."""
 
 
 class Cancelled(Exception):
-    """Somebody asked the job to stop."""
+    """Somebody cancelled the job."""
 
 
 class Interrupted(Exception):
-    """The process is to end."""
+    """This process is stopping."""
 
 
 class Lost(Exception):
-    """Another worker has the job: this one was taken for dead."""
+    """Another worker has the job, because this one was taken for dead."""
 
 
 class TooManyJobs(RateLimited):
@@ -68,7 +68,7 @@ KINDS: dict[str, Work] = {}
 
 
 def job(kind: str) -> Callable[[Work], Work]:
-    """Register the function that does jobs of this kind."""
+    """Register the function that runs jobs of this kind."""
 
     def register(work: Work) -> Work:
         KINDS[kind] = work
@@ -77,7 +77,7 @@ def job(kind: str) -> Callable[[Work], Work]:
     return register
 
 
-# Asking for it
+# Requesting jobs
 
 
 def ask(
@@ -91,10 +91,7 @@ def ask(
     subject: str = "",
     page: str = "",
 ) -> Job:
-    """A job that waits for a worker; the one that there is, if the same is asked for and has not ended yet.
-
-    Raises TooManyJobs.
-    """
+    """Create a job, or return the unfinished one that is the same. Raises TooManyJobs."""
     with transaction.atomic():
         for same in Job.objects.unfinished().filter(kind=kind, subject=subject, course=course, cancel_requested=False):
             if same.params == params:
@@ -115,14 +112,14 @@ def ask(
 
 
 def _nudge() -> None:
-    """With a broker, have a worker look as soon as the row is committed; without one, beat looks within a second."""
+    """With a broker, wake a worker as soon as the row is committed. Without one, beat looks within a second."""
     if not settings.CELERY_BROKER_URL.startswith("memory:"):
         transaction.on_commit(lambda: threading.Thread(target=_send_nudge, name="nudge", daemon=True).start())
 
 
 def _send_nudge() -> None:
-    """Nobody waits for the message, and the row is there whatever becomes of it."""
-    from celery import current_app  # loaded only where it is spoken to
+    """Nobody waits for the message. If it is lost, beat finds the row."""
+    from celery import current_app  # imported only if there is a broker
 
     try:
         current_app.send_task("apps.common.tasks.run_jobs", expires=5, retry=False, ignore_result=True)
@@ -130,11 +127,11 @@ def _send_nudge() -> None:
         logger.warning("No worker could be told of a new job; beat finds it: %s", error)
 
 
-# Doing it
+# Running jobs
 
 
 def run_waiting(*, owners: Path) -> int:
-    """Do jobs until none waits; how many came to an end. Does nothing while this machine has its hands full."""
+    """Run jobs until none waits, and return how many ended. Does nothing if all slots of this machine are taken."""
     with _place(owners) as free:
         if not free:
             return 0
@@ -147,7 +144,7 @@ def run_waiting(*, owners: Path) -> int:
 
 @contextmanager
 def _place(owners: Path) -> Iterator[bool]:
-    """One of the places for jobs on this machine, if one is free."""
+    """Take one of the slots for jobs on this machine, if one is free."""
     for number in range(AT_ONCE):
         with only_one(owners / f"jobs-{number}.place") as alone:
             if alone:
@@ -157,7 +154,7 @@ def _place(owners: Path) -> Iterator[bool]:
 
 
 def _run_next(owners: Path) -> bool:
-    """Do the next job that waits; False if there is none, or none that could be finished now."""
+    """Run the next waiting job. False if there is none, or if it did not end here."""
     if not Job.objects.filter(state=Job.State.WAITING, kind__in=KINDS).exists():
         return False
     with _sign_of_life(owners) as owner:
@@ -167,7 +164,7 @@ def _run_next(owners: Path) -> bool:
 
 @contextmanager
 def _sign_of_life(owners: Path) -> Iterator[str]:
-    """An owner's id for one job: whatever ends this process lets go of it, as of the owners of calls."""
+    """An owner's id for one job. However this process ends, its locks are released, as those of calls' owners."""
     owner = Owner(owners)
     session = open_session(sign=owner.id) if connection.vendor == "postgresql" else None
     try:
@@ -182,7 +179,7 @@ def _sign_of_life(owners: Path) -> Iterator[str]:
 
 
 def _run(taken: Job) -> bool:
-    """Do the job and write down how it ended; False if it is not this process's to end."""
+    """Run the job and record how it ended. False if it did not end here."""
     try:
         result = KINDS[taken.kind](taken, Reporter(taken))
         return taken.finish(Job.State.DONE, now=_now(), result=result)
@@ -193,7 +190,7 @@ def _run(taken: Job) -> bool:
     except Lost:
         logger.warning("Job %s (%s) was taken up by another worker", taken.pk, taken.kind)
     except OperationalError:
-        raise  # the database is away; once it is back this owner is gone, and the job is taken up again
+        raise  # the database is down; afterwards this owner is gone, and another worker starts the job again
     except (JobFailed, GatewayError) as error:
         return taken.finish(Job.State.FAILED, now=_now(), error=str(error))
     except Exception as error:
@@ -204,9 +201,9 @@ def _run(taken: Job) -> bool:
 
 
 class Reporter:
-    """What a job calls between its pieces: writes down how far it is, tells it to stop, and lets others go first.
+    """Called by a job between its pieces: saves its progress, stops it if need be, and pauses it for others.
 
-    It raises Cancelled, Interrupted or Lost; a job lets them pass.
+    Raises Cancelled, Interrupted or Lost, which a job must not catch.
     """
 
     def __init__(self, job: Job) -> None:
@@ -229,13 +226,13 @@ class Reporter:
         raise Cancelled if is_mine else Lost
 
 
-# What others left
+# Jobs of dead workers
 
-_signs: dict[Path, LifeSigns] = {}  # they remember since when an owner's sign has been missing
+_signs: dict[Path, LifeSigns] = {}  # kept, since they remember how long an owner's lock has been missing
 
 
 def _take_back(owners: Path) -> None:
-    """Let jobs wait again whose workers have died."""
+    """Put the jobs of dead workers back in the queue."""
     running = set(Job.objects.filter(state=Job.State.RUNNING).values_list("owner", flat=True))
     if not running:
         return
@@ -249,11 +246,11 @@ def _take_back(owners: Path) -> None:
 
 
 def look(*, owners: Path) -> int:
-    """What the worker does every second: `run_waiting`, in peace while the database is away."""
+    """What a worker does every second: `run_waiting`. A database outage is logged once, and not raised."""
     try:
         count = run_waiting(owners=owners)
     except OperationalError as error:
-        database_outage.began(error)  # what waits goes on waiting
+        database_outage.began(error)  # waiting jobs stay in the queue
         return 0
     database_outage.ended()
     return count

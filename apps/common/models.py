@@ -1,4 +1,4 @@
-"""Infrastructure tables, and the base of models whose rows live on in snapshots."""
+"""Infrastructure tables, and the base of models whose rows are copied into snapshots."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from django.db.models import F, Q
 
 
 class Revision(models.Model):
-    """How often the rows of a topic have changed. Snapshots compare it to know that they are out of date."""
+    """Counts the changes to the rows of a topic. Snapshots compare it to notice that they are out of date."""
 
     topic = models.CharField(max_length=40, primary_key=True)
     number = models.BigIntegerField(default=0)
@@ -19,7 +19,7 @@ class Revision(models.Model):
 
     @classmethod
     def bump(cls, topic: str) -> None:
-        """Announce a change of the topic. Call it inside the transaction that makes the change."""
+        """Record a change of the topic. Call it inside the transaction that makes the change."""
         if not cls.objects.filter(topic=topic).update(number=models.F("number") + 1):
             _, created = cls.objects.get_or_create(topic=topic, defaults={"number": 1})
             if not created:
@@ -27,7 +27,7 @@ class Revision(models.Model):
 
 
 class RevisedQuerySet(models.QuerySet[Any]):
-    """Bulk writes announce themselves as single ones do."""
+    """Bulk writes bump the revision, like single ones."""
 
     def _announced(self, write: Any) -> Any:
         with transaction.atomic(using=self.db):
@@ -49,9 +49,9 @@ class RevisedQuerySet(models.QuerySet[Any]):
 
 
 class RevisedModel(models.Model):
-    """A row that some snapshot holds a copy of: writing it bumps its `topic`'s revision in the same transaction.
+    """A row that some snapshot copies: writing it bumps the revision of its `topic` in the same transaction.
 
-    Subclasses give `objects` a RevisedQuerySet, so that bulk writes do the same.
+    Subclasses must give `objects` a RevisedQuerySet, so that bulk writes do the same.
     """
 
     topic: ClassVar[str]
@@ -72,17 +72,17 @@ class RevisedModel(models.Model):
 
 
 class JobQuerySet(models.QuerySet["Job"]):
-    """Every edge is a conditional update, so that of several who try to go it one does, on either database."""
+    """Changes of state are conditional updates: of several competing processes one makes it, on either database."""
 
     def visible(self, *, author: int, courses: Collection[int]) -> "JobQuerySet":
-        """The jobs of these courses, and this person's own that belong to no course."""
+        """The jobs of these courses, and this person's own jobs that belong to no course."""
         return self.filter(Q(course__in=courses) | Q(course=None, author=author))
 
     def unfinished(self) -> "JobQuerySet":
         return self.filter(state__in=(Job.State.WAITING, Job.State.RUNNING))
 
     def claim(self, *, kinds: Collection[str], owner: str, now: datetime) -> "Job | None":
-        """Take the next job that waits, for this owner alone. Who has nothing running yet comes first."""
+        """Take the next waiting job, for this owner alone. Authors without a running job come first."""
         busy = set(self.filter(state=Job.State.RUNNING).values_list("author", flat=True))
         waiting = self.filter(state=Job.State.WAITING, kind__in=kinds).order_by("pk").values_list("pk", "author")
         for pk, _ in sorted(waiting[:100], key=lambda row: (row[1] in busy, row[0])):
@@ -92,7 +92,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         return None
 
     def take_back(self, owners: Collection[str], *, now: datetime) -> int:
-        """What these owners ran waits again, now that they have died. What has seen several die is at fault itself."""
+        """Put the jobs of dead owners back in the queue. Cancelled ones end; those at MOST_ATTEMPTS fail."""
         left = self.filter(state=Job.State.RUNNING, owner__in=owners)
         cancelled = left.filter(cancel_requested=True).update(
             state=Job.State.CANCELLED, owner="", finished_at=now, error=""
@@ -106,15 +106,15 @@ class JobQuerySet(models.QuerySet["Job"]):
         return cancelled + failed + left.update(state=Job.State.WAITING, owner="", started_at=None)
 
     def forget_old(self, *, now: datetime) -> int:
-        """Remove what has been finished for a month."""
+        """Delete jobs that finished a month ago."""
         return self.filter(finished_at__lt=now - Job.KEPT).delete()[0]
 
 
 class Job(models.Model):
-    """Long work, done by a worker. The row is all there is of it: a message to a worker is only a nudge.
+    """Long work that a worker does. The row is the whole job: a message to a worker only wakes it.
 
-    What it works on stands in `params` as ids, and the result holds ids and numbers: text stays where people find and
-    delete it. Author and course are ids too, for foreign keys point down. `subject` is what a page finds its jobs by.
+    `params` and the result hold ids and numbers, never text, which must stay where people find and delete it. Author
+    and course are ids too, because foreign keys point down. Pages find their jobs by `subject`.
     """
 
     MOST_ATTEMPTS: ClassVar[int] = 3
@@ -167,23 +167,23 @@ class Job(models.Model):
     # Mutators
 
     def progress(self, *, done: int, total: int) -> bool:
-        """Note how far the owner has come; False if it is to stop: cancelled, or no longer the owner."""
+        """Save the owner's progress. False if it must stop: the job was cancelled, or has another owner."""
         mine = Job.objects.filter(pk=self.pk, state=Job.State.RUNNING, owner=self.owner, cancel_requested=False)
         return bool(mine.update(done=done, total=total))
 
     def finish(self, state: "Job.State", *, now: datetime, result: Any = None, error: str = "") -> bool:
-        """Write down how it ended; False if another owner has it by now."""
+        """Record how the job ended. False if another owner has it by now."""
         mine = Job.objects.filter(pk=self.pk, state=Job.State.RUNNING, owner=self.owner)
         return bool(mine.update(state=state, owner="", finished_at=now, result=result, error=error[:2000]))
 
     def put_back(self) -> bool:
-        """Let it wait again, as its owner has to stop; that is no failed attempt."""
+        """Put the job back in the queue because its owner stops. That does not count as an attempt."""
         mine = Job.objects.filter(pk=self.pk, state=Job.State.RUNNING, owner=self.owner)
         again = {"state": Job.State.WAITING, "owner": "", "started_at": None, "attempts": F("attempts") - 1}
         return bool(mine.update(**again))
 
     def cancel(self, *, now: datetime) -> bool:
-        """End it if it waits, and tell its owner if it runs; False if it has ended already."""
+        """End a waiting job, or tell the owner of a running one to stop. False if it has ended already."""
         here = Job.objects.filter(pk=self.pk)
         waiting, running = here.filter(state=Job.State.WAITING), here.filter(state=Job.State.RUNNING)
         ended = waiting.update(state=Job.State.CANCELLED, cancel_requested=True, finished_at=now)

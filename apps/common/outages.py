@@ -1,4 +1,4 @@
-"""Outages, said once: when something that Stoa depends on goes away, and when it is back."""
+"""Logs the outage of a dependency once when it begins and once when it ends."""
 
 import logging
 import time
@@ -7,7 +7,7 @@ logger = logging.getLogger(__name__)
 
 
 class Outage:
-    """Whether one thing is away, as this process sees it. `began` and `ended` may be called again and again."""
+    """Whether one dependency is down, as this process sees it. `began` and `ended` may be called repeatedly."""
 
     def __init__(self, what: str) -> None:
         self._what = what

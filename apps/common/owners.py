@@ -1,7 +1,7 @@
-"""Which processes are alive, told by locks that end with the process, whatever killed it and without any heartbeat.
+"""Tells which processes are alive, without heartbeats: by locks that end with the process, however it dies.
 
-Every web process holds a lock on a file of its own in the data directory, which the kernel lets go. On PostgreSQL,
-whose clients may sit on other machines, its writer's connection also holds an advisory lock, which the server lets go.
+Every web process locks a file of its own in the data directory; the kernel releases it. On PostgreSQL, whose clients
+may run on other machines, the connection of the writer also holds an advisory lock; the server releases it.
 """
 
 import fcntl
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from apps.common.cursor import Cursor
 
-MISSING_SECONDS = 3.0  # after a restart of the database, every living writer has connected again by then
+MISSING_SECONDS = 3.0  # every living writer has reconnected by then after a restart of the database
 
 
 class Owner:
-    """This process's sign of life: a locked file named after `id`."""
+    """Shows that this process is alive: a locked file named after `id`."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -31,18 +31,18 @@ class Owner:
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def close(self) -> None:
-        """Let go, after everything that the process owned has been resolved."""
+        """Release the lock, after everything that the process owned has been resolved."""
         self._path.unlink(missing_ok=True)
         os.close(self._file)
 
 
 def lock_number(owner: str) -> int:
-    """The number of the advisory lock that stands for an owner on PostgreSQL."""
+    """The number of an owner's advisory lock on PostgreSQL."""
     return int.from_bytes(hashlib.blake2b(owner.encode(), digest_size=8).digest(), signed=True)
 
 
 def is_alive(directory: Path, owner: str) -> bool:
-    """True while the process that made this owner id lives. A missing file means that it has gone."""
+    """True while the process that made this owner id is alive. A missing file means that it is gone."""
     try:
         file = os.open(directory / f"{owner}.lock", os.O_RDWR)
     except FileNotFoundError:
@@ -57,13 +57,16 @@ def is_alive(directory: Path, owner: str) -> bool:
 
 
 def forget(directory: Path, owner: str) -> None:
-    """Remove what a dead owner left, once nothing refers to it any more."""
+    """Delete what a dead owner left, once nothing refers to it."""
     (directory / f"{owner}.lock").unlink(missing_ok=True)
 
 
 @contextmanager
 def only_one(path: Path) -> Iterator[bool]:
-    """True for one at a time on this machine, of all threads and processes that name this file."""
+    """True for one holder at a time on this machine, among all threads and processes that name this file.
+
+    The others get False at once.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -79,10 +82,10 @@ def only_one(path: Path) -> Iterator[bool]:
 
 
 class LifeSigns:
-    """Tells the ledger's writer which owners have died; `mine` is never among them.
+    """Tells the ledger's writer which owners are dead; `mine` never is.
 
-    With SQLite all owners are on this machine, and their files tell. With PostgreSQL their sessions do, and an owner
-    counts as dead once its lock has been missing for `MISSING_SECONDS`. `clock` gives monotonic seconds.
+    With SQLite all owners are on this machine, and their files decide. With PostgreSQL their sessions do: an owner is
+    dead once its lock has been missing for `MISSING_SECONDS`. `clock` gives monotonic seconds.
     """
 
     def __init__(self, directory: Path, *, mine: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -90,7 +93,7 @@ class LifeSigns:
         self._missing_since: dict[str, float] = {}
 
     def dead(self, cursor: "Cursor", units: Sequence[Iterable[str]]) -> list[tuple[str, ...]]:
-        """A function for the writer: those of the given owners that have died, for each unit."""
+        """A function for the writer: the dead ones of the given owners, for each unit."""
         return [tuple(sorted(self._dead(cursor, set(owners) - {self._mine}))) for owners in units]
 
     def _dead(self, cursor: "Cursor", owners: set[str]) -> set[str]:

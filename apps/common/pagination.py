@@ -1,4 +1,4 @@
-"""How the staff API pages its lists."""
+"""Pagination of the staff API."""
 
 import re
 from typing import Any
@@ -15,10 +15,10 @@ _ID = re.compile("[0-9a-f]{1,32}")
 
 
 class NewestFirst(CursorPagination):
-    """Pages that stay where they are while rows are added: a cursor holds the id at which the next page starts.
+    """Pages that stay stable while rows are added: a cursor holds the id at which the next page starts.
 
-    The filters find the keys of a page, from an index where there is one, and only then are its rows read: to sort rows
-    with all that is joined to them would take seconds in a table of a million.
+    The filters first find the keys of a page, from an index where there is one, and then its rows are read: sorting
+    rows with all that is joined to them would take seconds in a table of a million.
     """
 
     ordering = "-id"

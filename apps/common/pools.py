@@ -1,4 +1,4 @@
-"""Connections that are kept for the next request to the same origin, with bounds on their number and age."""
+"""A pool of connections that are reused for the same origin, bounded in number and age."""
 
 import asyncio
 import ssl
@@ -15,7 +15,7 @@ TLS.set_alpn_protocols(["http/1.1"])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayLimits:
-    """Seconds and counts that bound the relay."""
+    """The timeouts of the relay, in seconds, and its number of connections."""
 
     connect_timeout: float
     pool_timeout: float
@@ -24,7 +24,7 @@ class RelayLimits:
 
 
 class Origin(NamedTuple):
-    """Where a connection leads, and whether the address guard let it pass unchecked: it then serves no one else."""
+    """Where a connection leads. One that may be private skipped the address guard, so it serves no other URL."""
 
     is_secure: bool
     host: str
@@ -33,13 +33,13 @@ class Origin(NamedTuple):
 
 
 class Pool:
-    """All connections of one client. Make it inside the event loop."""
+    """All connections of one client. Create it inside the event loop."""
 
     def __init__(self, limits: RelayLimits) -> None:
         self._limits = limits
         self._dialer = Dialer()
         self._places = asyncio.Semaphore(limits.max_connections)
-        self.in_use = 0  # or being opened
+        self.in_use = 0  # including those being opened
         self._busy: dict[Connection, Origin] = {}
         self._idle: dict[Origin, deque[Connection]] = {}  # the longest idle first
         self._loop = asyncio.get_running_loop()
@@ -47,7 +47,7 @@ class Pool:
         self._is_closed = False
 
     async def take(self, origin: Origin, *, is_new: bool = False) -> Connection:
-        """A connection for one exchange, after which it comes back by itself. Raises ConnectFailed."""
+        """A connection for one exchange, after which it returns to the pool by itself. Raises ConnectFailed."""
         await self._wait_for_place()
         try:
             connection = (None if is_new else self._kept(origin)) or await self._connect(origin)
@@ -58,13 +58,13 @@ class Pool:
         return connection
 
     async def close(self) -> None:
-        """Close all connections, those in use included."""
+        """Close all connections, including those in use."""
         self._is_closed = True
         self._sweeper.cancel()
         for connection in [*self._busy, *(one for idle in self._idle.values() for one in idle)]:
             connection.abort()
         self._idle.clear()
-        await asyncio.sleep(0)  # the transports close in the loop's next round
+        await asyncio.sleep(0)  # transports close in the loop's next iteration
 
     async def _wait_for_place(self) -> None:
         seconds = self._limits.pool_timeout
@@ -83,7 +83,7 @@ class Pool:
         self._places.release()
 
     def _kept(self, origin: Origin) -> Connection | None:
-        """The connection that was used last, since the server is the least likely to have closed it."""
+        """The connection that was used last, which the server is the least likely to have closed."""
         idle = self._idle.get(origin)
         while idle:
             connection = idle.pop()
@@ -97,7 +97,7 @@ class Pool:
         try:
             async with asyncio.timeout(self._limits.connect_timeout):
                 connection = await self._open(origin)
-        except (OSError, ValueError) as error:  # the timeout, bad names and bad certificates included
+        except (OSError, ValueError) as error:  # including timeouts, bad names and bad certificates
             raise ConnectFailed(f"{origin.host}: {error!r}") from error
         if self._is_closed or connection.is_closing:
             connection.abort()
@@ -117,7 +117,7 @@ class Pool:
         return connection
 
     async def _secure(self, connection: Connection, transport: asyncio.Transport, *, name: str) -> None:
-        """A separate step, since asyncio loses a connection whose handshake is cancelled before it has begun."""
+        """A separate step, since asyncio leaks a connection whose handshake is cancelled before it has begun."""
         try:
             secured = await self._loop.start_tls(transport, connection, TLS, server_hostname=name)
             connection.connection_made(cast(asyncio.Transport, secured))
@@ -126,7 +126,7 @@ class Pool:
             raise
 
     def _make_room(self) -> None:
-        """Idle connections count as well: one of them is closed if a new one would be too many."""
+        """Close an idle connection if a new one would be too many, since idle ones count as well."""
         while self.in_use + sum(map(len, self._idle.values())) > self._limits.max_connections:
             next(filter(None, self._idle.values())).popleft().abort()
 
@@ -138,7 +138,7 @@ class Pool:
             self._idle.setdefault(origin, deque()).append(connection)
 
     def _sweep(self) -> None:
-        """Close what has been idle for too long. That may happen late, since `_kept` looks at the age as well."""
+        """Close connections that have been idle for too long. It may run late, since `_kept` checks the age as well."""
         oldest = self._loop.time() - self._limits.keepalive_expiry
         for idle in self._idle.values():
             while idle and idle[0].idle_since <= oldest:

@@ -1,8 +1,8 @@
-"""A process whose work can wait, at a lower priority; but not while others wait for it.
+"""Lowers the priority of a process whose work can wait, except while others wait for it.
 
 A process of low priority may lose its core at any moment and for long. It must not do so while it keeps a SQLite file
-locked, for then it stops every student's call. Linux keeps a priority for each thread, and only lets it be lowered: one
-thread is left at the first.
+locked, since that blocks every student's call. Linux has a priority for each thread and only lets it be lowered, so one
+thread keeps the original priority.
 """
 
 import os
@@ -13,15 +13,15 @@ _first: ThreadPoolExecutor | None = None
 
 
 def lower(niceness: int) -> None:
-    """Lower the priority of this thread and of all that it starts from now on. Once, at the start of a process."""
+    """Lower the priority of this thread and of all that it starts. Call it once, when the process starts."""
     global _first
     _first = ThreadPoolExecutor(1, thread_name_prefix="first priority")
-    _first.submit(os.getpid).result()  # only now is there a thread
+    _first.submit(os.getpid).result()  # starts the thread, before the priority is lowered
     os.nice(niceness)
 
 
 def at_first_priority(work: Callable[[], None]) -> None:
-    """Do it at the priority that the process began with."""
+    """Run `work` at the priority that the process started with, and wait for it."""
     if _first is None:
         work()
     else:

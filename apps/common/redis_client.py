@@ -1,4 +1,4 @@
-"""Redis for the event loop, where it may be away: every command ends soon, with one of the errors `AWAY`."""
+"""Redis for the event loop. It may be down: every command then fails soon, with one of the errors `AWAY`."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from redis.exceptions import RedisError
 
 MAX_CONNECTIONS = 8
 
-# uvloop says RuntimeError where a connection was reset between the client's look at it and its writing.
+# uvloop raises RuntimeError if a connection is reset between the client's check and its write.
 AWAY = (RedisError, OSError, RuntimeError)
 _BROKEN: Any = (RedisConnectionError, OSError, RuntimeError)
 
 
 def open_client(url: str, *, patience: float, again: int = 0) -> Redis:
-    """`patience`: seconds for a connection from the pool, to connect, and for an answer; each of them.
+    """`patience`: seconds to get a connection from the pool, to connect, and to get an answer, each.
 
-    `again`: how often a command is sent again that found its connection broken, as all are after a restart of Redis.
+    `again`: how often to resend a command whose connection was broken, as all are after a restart of Redis.
     """
     pool: Any = BlockingConnectionPool.from_url(
         url,
@@ -27,7 +27,7 @@ def open_client(url: str, *, patience: float, again: int = 0) -> Redis:
         socket_timeout=patience,
         socket_connect_timeout=patience,
         retry=Retry(NoBackoff(), again, supported_errors=_BROKEN),
-        # Connecting takes one round trip where the newer protocol takes three; there is a budget to keep.
+        # This protocol connects in one round trip, the newer one in three, and requests have a small time budget.
         protocol=2,
         driver_info=None,
     )

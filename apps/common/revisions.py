@@ -1,4 +1,4 @@
-"""Snapshots: immutable in-process copies of staff-managed rows, swapped whole when their topic's revision moves."""
+"""Snapshots: immutable in-process copies of staff-managed rows, replaced when their topic's revision changes."""
 
 import asyncio
 import logging
@@ -14,13 +14,13 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
-AT_MOST = 3  # times in a row; the next poll looks again anyway
+AT_MOST = 3  # reloads in a row; the next poll looks again anyway
 
 
 class Snapshot(Generic[T]):
     """The current copy of one topic. `load` runs in a thread and may use the ORM; `current` is safe to read anywhere.
 
-    A load that raises keeps the copy that there was: staff get a broken change reported, students keep working.
+    If a load raises, the previous copy stays in use and the error is logged.
     """
 
     def __init__(self, topic: str, load: Callable[[], T]) -> None:
@@ -36,7 +36,7 @@ class Snapshot(Generic[T]):
         return self._current
 
     def refresh(self, number: int) -> bool:
-        """Load again if the revision differs from the loaded one; whether it did. Blocking: call it in a thread."""
+        """Reload if `number` is not the loaded revision. Returns whether it did. Blocking: call it in a thread."""
         if number == self._number and self._current is not None:
             return False
         try:
@@ -51,10 +51,9 @@ class Snapshot(Generic[T]):
 
 
 def refresh_all(snapshots: Sequence[Snapshot[object]]) -> None:
-    """Bring all snapshots up to date with one query for their revisions. Blocking: call it in a thread.
+    """Bring all snapshots up to date, with one query for their revisions. Blocking: call it in a thread.
 
-    Whatever was loaded is looked at again at once: a change that came in the middle, of which a part may have been read
-    and a part not, is loaded once more, and never missed.
+    After a reload, look again at once: a change in the middle of it may have been read in part only.
     """
     try:
         for _ in range(AT_MOST):
@@ -67,7 +66,7 @@ def refresh_all(snapshots: Sequence[Snapshot[object]]) -> None:
 
 
 async def keep_fresh(snapshots: Sequence[Snapshot[object]]) -> None:
-    """Poll for ever. A database that is away is logged and asked again."""
+    """Poll forever. A database outage is logged, and polling goes on."""
     while True:
         await asyncio.sleep(POLL_SECONDS)
         try:

@@ -10,7 +10,7 @@ def joined(events: list[bytes]) -> bytes:
 
 
 def data_of(event: bytes) -> bytes | None:
-    """The data of an event: its data lines, joined; None if it has none."""
+    """The data lines of an event, joined; None if it has none."""
     if event.startswith(b"data: ") and b"\n" not in event:
         return event[6:]
     lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
@@ -18,24 +18,22 @@ def data_of(event: bytes) -> bytes | None:
 
 
 class EventSplitter:
-    """Cuts a stream into events by the rules of its format: LF, CR or CRLF, and chunks that end at any byte."""
+    """Splits a stream into events. Lines may end with LF, CR or CRLF, and chunks at any byte."""
 
     def __init__(self, *, longest: int) -> None:
         self._longest = longest
-        self._rest: list[bytes] = []  # of an event that is not complete yet
+        self._rest: list[bytes] = []  # of the event that is not complete yet
         self._rest_size = 0
         self._last = b""
         self._is_after_cr = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The events that this chunk completes, without their blank lines. Raises EventTooLong.
-
-        Pieces are joined only once an event is complete: a long one may come in many.
-        """
+        """The events that this chunk completes, without their blank lines. Raises EventTooLong."""
         if not self._rest and not self._is_after_cr and chunk.endswith(b"\n\n") and b"\r" not in chunk:
-            return chunk[:-2].split(b"\n\n")  # as nearly all chunks come
+            return chunk[:-2].split(b"\n\n")  # the usual case
         piece = self._with_one_line_end(chunk)
         is_end_in = b"\n\n" in self._last + piece
+        # Pieces are joined only once an event is complete, since a long one may come in many.
         self._rest.append(piece)
         self._rest_size += len(piece)
         self._last = piece[-1:] or self._last
@@ -48,7 +46,7 @@ class EventSplitter:
         return whole.split(b"\n\n")
 
     def _with_one_line_end(self, chunk: bytes) -> bytes:
-        """The chunk with LF for CR and CRLF. A CR at its end counts at once, and a LF that follows it never."""
+        """The chunk with LF for CR and CRLF. A CR at its end counts at once, and an LF that follows it is dropped."""
         piece = chunk[1:] if self._is_after_cr and chunk.startswith(b"\n") else chunk
         if chunk:
             self._is_after_cr = chunk.endswith(b"\r")

@@ -1,4 +1,4 @@
-"""The staff API's door: who may call it, and that it answers no other question than the one that was asked."""
+"""Access to the staff API: sessions, permission, JSON only, and no unknown parameters."""
 
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -13,10 +13,10 @@ from apps.common.errors import InvalidRequest, NotAllowed
 
 
 class StaffSession(SessionAuthentication):
-    """The session of the admin. Whatever changes something needs its CSRF token."""
+    """The session of the admin. Changes need its CSRF token."""
 
     def authenticate_header(self, request: Request) -> str:
-        """With it, a caller who is nobody gets 401 instead of 403."""
+        """Makes a caller who is not signed in get 401 instead of 403."""
         return 'Session realm="Stoa staff"'
 
     def enforce_csrf(self, request: Any) -> None:
@@ -29,7 +29,7 @@ class StaffSession(SessionAuthentication):
 
 
 class IsStaff(BasePermission):
-    """Lets all staff in. Which rows they find is up to each model's `for_staff`."""
+    """Lets all staff in. Each model's `for_staff` decides which rows they see."""
 
     message = "This API is for staff. Ask the operator if you should be one of them."
     code = "staff_only"
@@ -39,7 +39,7 @@ class IsStaff(BasePermission):
 
 
 class AlwaysJSON(BaseContentNegotiation):
-    """JSON for everybody, whatever a client says that it would accept: a browser sees data and not a refusal."""
+    """Answers JSON whatever the client accepts, so that a browser shows data instead of an error."""
 
     def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
         return next((parser for parser in parsers if parser.media_type == request.content_type), None)
@@ -50,9 +50,9 @@ class AlwaysJSON(BaseContentNegotiation):
 
 
 def refuse_unknown(request: Request, *, known: Collection[str]) -> None:
-    """Raise InvalidRequest unless every parameter of the address is known and has exactly one value.
+    """Raise InvalidRequest unless every parameter of the URL is known and has exactly one value.
 
-    A misspelt filter that was ignored would answer another question than the one that was asked.
+    Ignoring a misspelt filter would answer another question than the one that was asked.
     """
     for name, values in request.query_params.lists():
         if name not in known:

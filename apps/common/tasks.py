@@ -1,4 +1,4 @@
-"""Background work on jobs."""
+"""Celery tasks for jobs."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -12,11 +12,11 @@ from apps.common.models import Job
 
 @shared_task(ignore_result=True)
 def run_jobs(**kwargs: Any) -> int:
-    """Do the jobs that wait, as far as this machine has its hands free."""
+    """Run waiting jobs, as far as this machine has slots for them."""
     return jobs.look(owners=settings.OWNER_DIR)
 
 
 @shared_task(ignore_result=True)
 def forget_jobs(**kwargs: Any) -> int:
-    """Remove jobs that ended long ago."""
+    """Delete jobs that ended long ago."""
     return Job.objects.forget_old(now=datetime.now(UTC))

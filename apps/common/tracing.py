@@ -1,6 +1,6 @@
 """Trace context (W3C): one id that follows a request from the client's systems through ours to the provider's. Pure.
 
-It names a trace and nothing else: no student, course or key is in it.
+It identifies a trace and nothing else: it contains no student, course or key.
 """
 
 import os
@@ -21,21 +21,22 @@ _SAMPLED = 1
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A trace that this request belongs to. `state` is what other systems carry along in it."""
+    """The trace that a request belongs to. `state` is what other systems have added to it."""
 
     id: str
     is_sampled: bool = False
     state: str = ""
 
     def headers(self) -> dict[str, str]:
-        """What a request of ours within it carries: each call of this is a step of its own."""
+        """The headers of a request of ours within the trace. Each call makes a new span."""
         headers = {"traceparent": f"00-{self.id}-{os.urandom(8).hex()}-{int(self.is_sampled):02x}"}
         if self.state:
             headers["tracestate"] = self.state
         return headers
 
 
-# Whose request the running task works on: for log lines only. Tasks inherit it from the task that starts them.
+# The trace of the request that the running task works on, for log lines only. Tasks inherit it from the task that
+# starts them.
 current: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 
@@ -44,7 +45,7 @@ def begun() -> Trace:
 
 
 def continued(headers: Iterable[tuple[bytes, bytes]]) -> Trace:
-    """The trace that the headers of a request name, names in lower case; a new one if they name none properly."""
+    """The trace that a request's headers name, or a new one. Header names must be in lower case."""
     parents, states = [], []
     for name, value in headers:
         if name == b"traceparent":
@@ -58,12 +59,12 @@ def continued(headers: Iterable[tuple[bytes, bytes]]) -> Trace:
 
 
 def _is_valid(version: bytes, trace: bytes, span: bytes, rest: bytes | None) -> bool:
-    """Later versions may say more, this one may not; ids of zeros alone, and version ff, mean that there is none."""
+    """Later versions may have more fields, this one may not. Ids of only zeros, and version ff, are invalid."""
     return version != b"ff" and not (version == b"00" and rest) and bool(trace.strip(b"0") and span.strip(b"0"))
 
 
 def _bounded(states: list[bytes]) -> str:
-    """As many whole members as fit, the latest first, as they came. Nothing at all if one of them is malformed."""
+    """As many whole members as fit, the latest first, as they came. Empty if one of them is malformed."""
     members = [member.strip(b" \t") for member in b",".join(states).split(b",")]
     kept = [member for member in members if member]
     if len(kept) > MAX_MEMBERS or not all(map(_MEMBER.fullmatch, kept)):

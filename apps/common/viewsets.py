@@ -10,10 +10,9 @@ from apps.common.staff import refuse_unknown
 
 
 class StaffViewSet(ReadOnlyModelViewSet[Any]):
-    """A resource that staff list and retrieve. Subclasses give serializer, filters and, in `get_queryset`, the rows.
+    """A resource that staff list and retrieve. Subclasses set serializer, filters and, in `get_queryset`, the rows.
 
-    Rows come from the model's `for_staff` alone: one that is missing there does not exist, under no address and through
-    no filter.
+    All rows must come from the model's `for_staff`: no URL and no filter may show any other.
     """
 
     http_method_names = ("get", "head")
@@ -28,5 +27,5 @@ class StaffViewSet(ReadOnlyModelViewSet[Any]):
 
     @property
     def default_response_headers(self) -> dict[str, str]:
-        """What staff see is for nobody's cache."""
+        """No cache may store what staff see."""
         return {**super().default_response_headers, "Cache-Control": "no-store"}

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 @lru_cache(maxsize=1024)
 def zone(name: str) -> ZoneInfo:
-    """The zone of this name. Whoever loads rows that name one asks in that thread, and spares the event loop the file.
+    """The zone of this name. Raises ZoneInfoNotFoundError.
 
-    Raises ZoneInfoNotFoundError.
+    Code that loads rows with the name of a zone calls this in its thread, so that the event loop never reads the file.
     """
     return ZoneInfo(name)

@@ -1,4 +1,4 @@
-"""What a rule has found, day by day. Counted from one stretch of one index, however many calls there are."""
+"""What a rule found, day by day. Reads one range of one index, however many calls there are."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ from apps.rules.models import Rule
 
 DAYS = 30
 LATEST = 20
-MOST_COUNTED = 20_000  # calls, whose students are told apart
+MOST_COUNTED = 20_000  # calls; above this, their students are not counted
 
-# What became of a call, in the order in which the bars are stacked: what was done, above what was only noticed.
+# Outcomes in the order in which the bars are stacked: actions above mere observations.
 OUTCOMES = ("observed", "warned", "flagged", "guided", "redacted", "blocked")
 
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """The calls in which a rule was found. `students` is None if there are too many calls to tell."""
+    """The calls in which a rule was found. `students` is None if there are too many calls to count them."""
 
     chart: Chart
     calls: int
@@ -33,7 +33,7 @@ class Activity:
 
 
 def of_rule(rule: Rule, *, zone: ZoneInfo, now: datetime, days: int = DAYS) -> Activity:
-    """The last days up to today, on that clock."""
+    """The last `days` days, today included, in this time zone."""
     today = now.astimezone(zone).date()
     dates = stretch(today - timedelta(days=days - 1), today)
     counts = _daily(rule, dates, zone)
@@ -43,7 +43,7 @@ def of_rule(rule: Rule, *, zone: ZoneInfo, now: datetime, days: int = DAYS) -> A
 
 
 def _daily(rule: Rule, dates: Sequence[date], zone: ZoneInfo) -> dict[date, dict[str, int]]:
-    """Calls by day and outcome, in one query: an id tells when it was made."""
+    """Calls by day and outcome, in one query. Ids of calls are ordered by time."""
     parts: list[Any] = [_one_day(rule, number, day, zone) for number, day in enumerate(dates)]
     counts: dict[date, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for number, stage, action, calls in parts[0].union(*parts[1:], all=True):
@@ -63,7 +63,7 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
 
 
 def _seen(counts: dict[date, dict[str, int]]) -> list[str]:
-    """Outcomes that occur; a legend of what does not would say nothing."""
+    """Outcomes that occur; the legend leaves out the others."""
     there = {name for day in counts.values() for name in day}
     return [name for name in OUTCOMES if name in there]
 

@@ -1,7 +1,7 @@
 """Appeals: a student says that a rule was wrong about a call. Staff accept or decline.
 
-Accepting adds exceptions to the rule: the words that it had found. They come from the recorded conversation and are for
-staff only. Redacted words are recorded nowhere, so an appeal against a redaction offers no words to except.
+Accepting adds the words that the rule found as exceptions to it. The words come from the recorded conversation and are
+for staff only. Redacted words are not recorded, so an appeal against a redaction offers none.
 """
 
 from collections.abc import Collection, Sequence
@@ -21,7 +21,7 @@ from apps.rules.exemptions import folded
 from apps.rules.models import Rule, RuleException
 from apps.rules.trials import finds_whole, undone_example
 
-MOST_OPEN = 50  # of one student
+MOST_OPEN = 50  # per student
 MOST_READ = 100
 MOST_TEXTS = 10
 
@@ -45,7 +45,7 @@ class AppealView(PetitionView):
 
 
 def file(cursor: Cursor, appeals: Sequence[NewAppeal]) -> list[str]:
-    """A function for the writer: file each appeal. Returns why it was refused, or an empty text."""
+    """For the writer: file each appeal. Returns why it was refused, or an empty text."""
     return [_file(cursor, appeal) for appeal in appeals]
 
 
@@ -73,7 +73,7 @@ def _file(cursor: Cursor, appeal: NewAppeal) -> str:
 
 
 def _speaking(cursor: Cursor, call_id: str) -> Any:
-    """The rule that refused or redacted: of several blocking ones the highest, as for students."""
+    """The rule that refused or redacted. Blocking rules come first, then the highest priority, as for students."""
     cursor.execute(
         "SELECT hit.rule_id, hit.name, hit.version FROM conversations_rulehit hit"
         " LEFT JOIN rules_rule rule ON rule.id = hit.rule_id"
@@ -92,7 +92,7 @@ def _open_ones(cursor: Cursor, membership_id: int) -> int:
 
 
 def latest(cursor: Cursor, members: Sequence[int]) -> list[tuple[AppealView, ...]]:
-    """A function for the writer: the latest appeals of each member, newest first."""
+    """For the writer: the latest appeals of each member, newest first."""
     return petitions.latest(cursor, AppealView, members, table="conversations_appeal", most=MOST_READ)
 
 
@@ -100,7 +100,7 @@ def latest(cursor: Cursor, members: Sequence[int]) -> list[tuple[AppealView, ...
 
 
 def found_texts(appeal: Appeal) -> list[str]:
-    """The words that the rule had found, each once, as far as the conversation was recorded with its text."""
+    """The distinct words that the rule found, as far as the text of the conversation was recorded."""
     hits = RuleHit.objects.filter(call=appeal.call_id, rule=appeal.rule_id, stage=Rule.Stage.ENFORCE)
     turns: dict[int | None, str] = {}
     for turn in appeal.call.turns.order_by("seq"):
@@ -113,9 +113,9 @@ def found_texts(appeal: Appeal) -> list[str]:
 
 
 def accept(appeal: Appeal, *, by: User, texts: Sequence[str], now: datetime, answer: str = "") -> int | None:
-    """Accept an open appeal and except these texts from its rule; how many exceptions that made.
+    """Accept an open appeal and add these texts as exceptions to its rule. Returns how many exceptions are new.
 
-    None if somebody has decided it meanwhile. Raises ValidationError if an exception would undo the rule or do nothing.
+    None if somebody else has decided it. Raises ValidationError if an exception would undo the rule or do nothing.
     """
     rule = appeal.rule
     wanted = [text for text in dict.fromkeys(map(folded, texts)) if text] if rule else []
@@ -142,7 +142,10 @@ def decline(appeal: Appeal, *, by: User, now: datetime, answer: str = "") -> boo
 
 
 def _check(rule: Rule, texts: Sequence[str], *, known: Collection[str]) -> None:
-    """`known` are the texts that the rule did find; it may take what stood around them to find them again."""
+    """Raise ValidationError for exceptions that undo the rule or do nothing.
+
+    `known` are texts that the rule found in context. By themselves it may not find them.
+    """
     if any(len(text) > RuleException.LONGEST for text in texts):
         raise ValidationError(f"Words longer than {RuleException.LONGEST} characters cannot be excepted.")
     if stray := next((text for text in texts if text not in known and not finds_whole(rule, text)), ""):

@@ -1,4 +1,4 @@
-"""Calls as they are recorded: narrow rows, written in the transaction that settles them."""
+"""Rows of recorded calls, written in the transaction that settles them."""
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
@@ -11,7 +11,7 @@ from apps.common.cursor import Cursor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRow:
-    """One row of Call; the names are its columns."""
+    """One row of Call. Field names are column names."""
 
     id: str
     course_id: int
@@ -36,7 +36,7 @@ class CallRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HitRow:
-    """One row of RuleHit; the names are its columns."""
+    """One row of RuleHit. Field names are column names."""
 
     call_id: str
     rule_id: int | None
@@ -52,7 +52,7 @@ class HitRow:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A call with the rules that were found in it."""
+    """A call with its rule hits."""
 
     call: CallRow
     hits: tuple[HitRow, ...] = ()
@@ -60,17 +60,17 @@ class Record:
 
 _KINDS = {str: "text", int: "bigint", bool: "boolean", datetime: "timestamptz", int | None: "bigint"}
 _CALL_COLUMNS = {name: _KINDS[kind] for name, kind in get_type_hints(CallRow).items()}
-# What is known when a call begins stays as it was written then.
+# Written when the call begins, and never corrected.
 _FIXED = {"course_id", "membership_id", "api_key_id", "model", "is_stream", "started_at"}
 _CORRECTED = {name: kind for name, kind in _CALL_COLUMNS.items() if name not in _FIXED}
 _HIT_COLUMNS = {name: _KINDS[kind] for name, kind in get_type_hints(HitRow).items()}
 
 
 def insert(cursor: Cursor, records: Sequence[Record]) -> None:
-    """Write the records within the transaction of the cursor. A call that is there already stays as it is.
+    """Insert the records in the cursor's transaction. Calls that exist already stay unchanged.
 
-    Calls of students who have been deleted in the meantime are left out; keys and rules that have been are left empty.
-    One that is deleted at this very moment makes PostgreSQL refuse the transaction; the writer then repeats it.
+    Calls of deleted students are skipped, and references to deleted keys and rules become NULL. A row that is deleted
+    concurrently makes PostgreSQL refuse the transaction; the writer then retries it.
     """
     if not records:
         return
@@ -86,7 +86,7 @@ def insert(cursor: Cursor, records: Sequence[Record]) -> None:
     )
     hits = [astuple(hit) for record in with_hits if record.call.id not in there for hit in record.hits]
     if hits:
-        # Not EXISTS, of which PostgreSQL makes a join, which loses their order.
+        # Not EXISTS: PostgreSQL turns that into a join, which loses the order of the hits.
         is_there = "(SELECT TRUE FROM conversations_call WHERE id = new.call_id)"
         cursor.insert("conversations_rulehit", _HIT_COLUMNS, hits, where=is_there, found_in={"rule_id": "rules_rule"})
 
@@ -106,7 +106,7 @@ def _stored(cursor: Cursor, row: CallRow) -> list[Any]:
 
 
 def correct(cursor: Cursor, records: Sequence[Record]) -> None:
-    """Replace what a sweep had written of calls that ended after all."""
+    """Overwrite what a sweep wrote for calls that ended after all."""
     if records:
         rows = [[getattr(record.call, name) for name in _CORRECTED] for record in records]
         cursor.update("conversations_call", _CORRECTED, rows)

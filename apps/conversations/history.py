@@ -1,8 +1,8 @@
-"""How calls are recognised as one conversation. Pure.
+"""Recognises which calls belong to one conversation. Pure.
 
-Clients resend the whole history with every call. A digest that runs along the messages names each point of a
-conversation: the point up to which a call repeats an earlier one (its `head`, after the last answer of the assistant)
-is the point at which that earlier call ended (its `tail`).
+Clients resend the whole history with every call. A running digest over the messages identifies each point of a
+conversation. A call continues an earlier one if its `head`, the point after the last answer of the assistant that it
+repeats, is the `tail` of that call, the point at which it ended.
 """
 
 import hashlib
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message reduced to what a person reads, at its position in the request.
+    """A message reduced to its readable text, at its position in the request.
 
-    `said` is the part by which it is recognised when clients send it again, as they leave out reasoning and refusals;
-    the text where None.
+    `said` is the part by which it is recognised when clients resend it, since they leave out reasoning and refusals.
+    None means the whole text.
     """
 
     position: int
@@ -26,10 +26,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a call stands in a conversation.
+    """The place of a call in a conversation.
 
-    `head` is the digest at the end of the last answer that the call repeats (empty at a beginning), `history` is the
-    number of messages up to there, and `digest` is that of all its messages.
+    `head` is the digest after the last answer that the call repeats (empty at the start of a conversation). `history`
+    is the number of messages up to there. `digest` covers all its messages.
     """
 
     head: str
@@ -38,7 +38,7 @@ class Place:
 
 
 def locate(messages: Sequence[Message], *, membership_id: int) -> Place:
-    """Find the point up to which the messages repeat a conversation of this member."""
+    """Find how far the messages repeat a conversation of this member."""
     history = max((n + 1 for n, message in enumerate(messages) if message.role == "assistant"), default=0)
     digest, head = str(membership_id), ""
     for number, message in enumerate(messages, start=1):

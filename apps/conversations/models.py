@@ -1,7 +1,7 @@
-"""What was said: calls, the conversations they form, and the text.
+"""Recorded calls, the conversations that they form, and their text.
 
-Calls are narrow and written with the settlement, in SQL, by `calls.py`. Text is wide and arrives later, by way of the
-spool, in tables of its own.
+Calls are narrow rows, which `call_rows.py` writes in SQL with the settlement. Text is wide and arrives later, through
+the spool, in tables of its own.
 """
 
 from typing import Any
@@ -29,11 +29,9 @@ class CallQuerySet(models.QuerySet["Call"]):
         return self.filter(course__in=Course.objects.for_staff(user))
 
     def matching(self, term: str, *, members: MembershipQuerySet) -> "CallQuerySet":
-        """The calls that a search means: of some of these members, or with a request id that starts like this.
-
-        The members are counted out first, and not too many, so that the calls are found by index.
-        """
+        """Calls of those of these members that match the search, or whose request id starts with it."""
         term = term.strip().lower()
+        # Finds the members first, and bounds their number, so that the calls are found by index.
         found = models.Q(membership__in=list(members.matching(term).values_list("pk", flat=True)[:MOST_MEMBERS]))
         if len(term) >= SHORTEST_ID and not set(term) - set("0123456789abcdef"):
             found |= models.Q(pk__gte=term, pk__lt=term + "g")
@@ -52,7 +50,7 @@ class Call(models.Model):
         OUT_OF_QUOTA = "out_of_quota", "Out of quota"
 
     id = models.CharField("request ID", max_length=32, primary_key=True)
-    # No indexes of their own: the two below serve, and every index costs each call a page.
+    # No indexes of their own: the two below suffice, and each index costs every call a page.
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="calls", db_index=False)
     membership = models.ForeignKey(
         Membership, on_delete=models.CASCADE, related_name="calls", verbose_name="student", db_index=False
@@ -82,7 +80,7 @@ class Call(models.Model):
 
     class Meta:
         ordering = ("-id",)
-        # Ascending, read backwards: SQLite appends to a page where it would have to split it for descending ones.
+        # Ascending, though read backwards: SQLite appends to the last page, but splits pages of a descending index.
         indexes = (
             models.Index(fields=("course", "id"), name="calls_of_a_course"),
             models.Index(fields=("membership", "id"), name="calls_of_a_student"),
@@ -97,10 +95,10 @@ class Call(models.Model):
 
 
 class RuleHit(models.Model):
-    """A rule that was found in a call, as it was then."""
+    """A rule that was found in a call, as the rule was then."""
 
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="rule_hits")
-    # No index of its own: the one below serves.
+    # No index of its own: the one below covers it.
     rule = models.ForeignKey(
         Rule, on_delete=models.SET_NULL, null=True, blank=True, related_name="hits", db_index=False
     )
@@ -115,19 +113,19 @@ class RuleHit(models.Model):
 
     class Meta:
         ordering = ("id",)
-        # Calls in the order of time: what a rule found in some days is one stretch of it, and counted from it alone.
+        # Ordered by time, so counting what a rule found in some days reads one range of this index.
         indexes = (models.Index(fields=("rule", "call", "stage", "action"), name="hits_of_a_rule"),)
 
     def __str__(self) -> str:
         return self.name
 
     def is_in(self, message: int | None) -> bool:
-        """Whether it was found in this message of the request; None is the answer."""
+        """True if the hit is in this message of the request; None stands for the answer."""
         return message is None if self.direction == "answer" else self.message == message
 
     @property
     def outcome(self) -> str:
-        """What it came to: observed or warned, or what an enforced rule did."""
+        """What came of it: observed, warned, or what an enforced rule did."""
         if self.stage == Rule.Stage.ENFORCE:
             return DONE[self.action]
         return "warned" if self.stage == Rule.Stage.WARN else "observed"
@@ -141,7 +139,7 @@ class AppealQuerySet(PetitionQuerySet["Appeal"]):
 
 
 class Appeal(Petition):
-    """A student says that a rule was wrong about a call. There is one appeal a call at most."""
+    """A student says that a rule was wrong about a call. At most one appeal per call."""
 
     class State(models.TextChoices):
         OPEN = "open"
@@ -149,7 +147,7 @@ class Appeal(Petition):
         DECLINED = "declined"
 
     call = models.OneToOneField(Call, on_delete=models.CASCADE, related_name="appeal")
-    # As the call has it: a student's appeals are found by the index below, however many others appeal.
+    # Copied from the call, so that the index below finds a student's appeals, however many others appeal.
     membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="appeals", db_index=False)
     rule = models.ForeignKey(Rule, on_delete=models.SET_NULL, null=True, blank=True, related_name="appeals")
     rule_name = models.CharField("rule", max_length=60, blank=True)
@@ -182,7 +180,7 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
 
 
 class Thread(models.Model):
-    """A conversation: calls that continue one another, found by the history that clients send along."""
+    """A conversation: calls that continue one another, recognised by the history that clients resend."""
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="threads")
     membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="threads", verbose_name="student")
@@ -205,7 +203,7 @@ class Thread(models.Model):
 
 
 class Exchange(models.Model):
-    """The place of a call in its conversation. `tail` is the digest of the history that ends with its answer."""
+    """The place of a call in its conversation. `tail` is the digest of the history up to and including its answer."""
 
     call = models.OneToOneField(Call, on_delete=models.CASCADE, primary_key=True, related_name="exchange")
     thread = models.ForeignKey(Thread, on_delete=models.CASCADE, related_name="exchanges")
@@ -216,7 +214,7 @@ class Exchange(models.Model):
 
 
 class Turn(models.Model):
-    """A piece of text in a call, in order. A long answer arrives in several pieces with the same role."""
+    """A piece of text in a call, in order. A long answer has several pieces with the same role."""
 
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="turns")
     seq = models.PositiveIntegerField()
@@ -233,7 +231,7 @@ class Turn(models.Model):
 
 
 class DeadLetter(models.Model):
-    """A spooled record that the database refused. It stays until someone replays or discards it."""
+    """A spooled record that the database refused. It stays until somebody replays or discards it."""
 
     call = models.CharField("request ID", max_length=32)
     record = models.JSONField()

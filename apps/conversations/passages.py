@@ -1,6 +1,6 @@
-"""Reading: calls and their text as a person reads them, with what the rules found and what cannot be seen made visible.
+"""Calls and their text prepared for reading: rule hits are marked, and invisible characters are made visible.
 
-Pure but for `exchanges`, which loads; texts stay plain text, and only the templates turn them into markup.
+Pure except for `exchanges`, which queries. Texts stay plain; only templates turn them into markup.
 """
 
 import re
@@ -27,7 +27,7 @@ STATUS_KINDS: dict[str, str] = {
     Call.Status.OUT_OF_QUOTA: "warning",
 }
 
-# What changes how text looks without being seen: control, zero-width, direction, tag and filler characters.
+# Invisible characters that change how text looks: control, zero-width, direction, tag and filler characters.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
@@ -36,7 +36,7 @@ _UNSEEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class MarkedText:
-    """A run of text. `rules` were found in it; `is_unseen` says that the text names a character that has no looks."""
+    """A run of text. `rules` were found in it; with `is_unseen` the text is the name of an invisible character."""
 
     text: str
     rules: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class MarkedText:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What one side said: a message of the request, or the answer."""
+    """A message of the request, or the answer."""
 
     role: str
     is_answer: bool
@@ -55,7 +55,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A call with its text. `note` says what became of it where the text does not, `missing` why there is no text."""
+    """A call with its text. `note` says what happened where the text does not; `missing` says why there is no text."""
 
     call: Call
     hits: tuple[RuleHit, ...]
@@ -73,7 +73,7 @@ class Reading:
 
 
 def exchanges(calls: QuerySet[Call]) -> QuerySet[Call]:
-    """The calls with all that `read` looks at, in a number of queries that does not grow with them."""
+    """The calls with everything that `read` needs, in a fixed number of queries."""
     return calls.select_related("course", "membership__user", "exchange__thread").prefetch_related(
         "turns", "rule_hits__rule"
     )
@@ -87,7 +87,7 @@ def read(call: Call, *, now: datetime, longest: int | None = LONGEST) -> Reading
 
 
 def _passages(turns: Sequence[Turn], hits: Sequence[RuleHit], longest: int | None) -> Iterator[Passage]:
-    """Turns of the same message belong together: a long answer is stored in several."""
+    """Joins the turns of a message, as a long answer is stored in several."""
     for (message, role), group in groupby(turns, key=lambda turn: (turn.message, turn.role)):
         text = "".join(turn.text for turn in group)
         shown = text if longest is None else text[:longest]
@@ -96,7 +96,7 @@ def _passages(turns: Sequence[Turn], hits: Sequence[RuleHit], longest: int | Non
 
 
 def mark(text: str, found: Iterable[tuple[int, int, str]]) -> Iterator[MarkedText]:
-    """Cut the text where matches begin and end, and where something unseen stands."""
+    """Split the text at the bounds of matches and at invisible characters."""
     spans = [(max(0, start), min(end, len(text)), name) for start, end, name in found]
     cuts = sorted({0, len(text), *(place for start, end, _ in spans if start < end for place in (start, end))})
     for start, end in pairwise(cuts):
@@ -127,7 +127,7 @@ def _note(call: Call, hits: Sequence[RuleHit]) -> str:
 
 
 def _refusal(hits: Sequence[RuleHit]) -> str:
-    """Of a prompt, or of an answer that a provider had given."""
+    """Explains a block of the prompt, or of an answer that was already generated."""
     enforced = [hit for hit in hits if hit.stage == Rule.Stage.ENFORCE]
     blocking = [hit for hit in enforced if hit.action == Rule.Action.BLOCK] or [
         hit for hit in enforced if hit.action == Rule.Action.REDACT

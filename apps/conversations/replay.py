@@ -1,8 +1,8 @@
-"""Replay: what a rule would have found in the calls that a course has recorded.
+"""Replay: a job that searches a course's recorded calls for what a rule would have found.
 
-A job. It reads recorded text as the rule engine read it when it came, in short queries by the primary key, and keeps
-numbers and places, never text. A call counts for what it brought anew: clients resend the history of a conversation,
-and the rule would have found it again in every later call.
+It reads recorded text in short queries by primary key, screens it as the rule engine does, and keeps numbers and
+positions, never text. Only the text that a call added counts: clients resend the history of a conversation, and the
+rule would find it again in every later call.
 """
 
 import random
@@ -28,14 +28,14 @@ from apps.rules.trials import as_compiled
 KIND = "rule-replay"
 SPANS = (7, 30)  # days
 SAMPLES = 20
-BATCH = 200  # calls found by one query
-READ_CALLS = 50  # calls whose text is read by one query,
-READ_TOKENS = 200_000  # unless it is long
+BATCH = 200  # calls per query
+READ_CALLS = 50  # calls per query for text
+READ_TOKENS = 200_000  # tokens per query for text; a longer call is read alone
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """What a replay looks at of a call."""
+    """The columns of a call that a replay needs."""
 
     id: str
     member: int
@@ -46,7 +46,7 @@ class _Row:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where to find a hit again; the message is None for the answer."""
+    """The position of a hit. `message` is None for the answer."""
 
     call: str
     message: int | None
@@ -56,12 +56,12 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """The text that a call brought: messages by their positions, and the answer under None."""
+    """The text that a call added: messages by position, and the answer under None."""
 
     parts: dict[int | None, str]
 
     def of(self, direction: str) -> list[int | None]:
-        """The positions that rules of this direction look at."""
+        """Positions of the texts that a rule of this direction looks at."""
         messages = sorted(position for position in self.parts if position is not None)
         answer = [None] if None in self.parts and direction != "prompt" else []
         return [*(messages if direction != "answer" else []), *answer]
@@ -69,7 +69,7 @@ class _Text:
 
 @dataclass(slots=True)
 class Tally:
-    """What has been counted so far."""
+    """The totals so far."""
 
     zone: ZoneInfo
     chance: random.Random
@@ -81,10 +81,10 @@ class Tally:
     members: set[int] = field(default_factory=set)
     daily: dict[date, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     samples: list[_Place] = field(default_factory=list)
-    sample_of: dict[int, tuple[int, _Place]] = field(default_factory=dict)  # by member, with how many they were
+    sample_of: dict[int, tuple[int, _Place]] = field(default_factory=dict)  # by member: number of hits, and one of them
 
     def add(self, row: _Row, *, has_text: bool, place: _Place | None = None, in_time: bool = False) -> None:
-        """A call, with a place in which it was hit, and whether the rule held when it came."""
+        """Count a call, with one of its hits if any, and whether the rule's schedule covered it."""
         self.calls += 1
         if not has_text:
             return
@@ -99,7 +99,7 @@ class Tally:
             self._sample(row.member, place)
 
     def _sample(self, member: int, place: _Place) -> None:
-        """Of all calls, and of each student's, every one is as likely to be kept as any other."""
+        """Reservoir sampling, over all hits and over those of each student."""
         if len(self.samples) < SAMPLES:
             self.samples.append(place)
         elif (seat := self.chance.randrange(self.hit)) < SAMPLES:
@@ -108,7 +108,7 @@ class Tally:
         self.sample_of[member] = (count + 1, place if self.chance.randrange(count + 1) == 0 else kept)
 
     def _chosen(self) -> list[_Place]:
-        """One of each of many students, so that a single busy one does not speak for all; then any."""
+        """One hit of each student first, so that one busy student does not fill the list; then any others."""
         ones = [place for _, place in self.sample_of.values()]
         self.chance.shuffle(ones)
         chosen = {place.call: place for place in (*ones, *self.samples)}
@@ -129,7 +129,7 @@ class Tally:
 
 
 def ask_for(rule: Rule, *, days: int, author: int, page: str, now: datetime) -> Job:
-    """A replay of the rule as it is stored now. Raises TooManyJobs."""
+    """Ask for a replay of the rule as it is stored now. Raises TooManyJobs."""
     return ask(
         kind=KIND,
         subject=subject(rule),
@@ -143,7 +143,7 @@ def ask_for(rule: Rule, *, days: int, author: int, page: str, now: datetime) -> 
 
 
 def subject(rule: Rule) -> str:
-    """What the jobs of a rule are found by."""
+    """The subject of a rule's jobs, by which they are found."""
     return f"rule {rule.pk}"
 
 
@@ -173,7 +173,7 @@ def _calls(rule: Rule, *, since: datetime, until: datetime) -> QuerySet[Call]:
 
 
 def _batches(calls: QuerySet[Call]) -> Iterator[list[_Row]]:
-    """All rows in their order, a few at a time: no more than may be read at once, by the length of their text."""
+    """All rows in order, in batches whose text is short enough to be read at once."""
     last = ""
     while True:
         found = calls.filter(pk__gt=last).order_by("pk")[:BATCH]
@@ -200,7 +200,7 @@ def _portions(rows: Sequence[_Row]) -> Iterator[list[_Row]]:
 
 
 def _texts(ids: Sequence[str]) -> dict[str, _Text]:
-    """The text of these calls, put together from its pieces."""
+    """The text of these calls, joined from its pieces."""
     parts: dict[str, dict[int | None, str]] = defaultdict(dict)
     turns = Turn.objects.filter(call__in=ids).order_by("call", "seq")
     for call, message, text in turns.values_list("call_id", "message", "text"):
@@ -232,7 +232,7 @@ LONGEST_FOUND = 400
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A call that would have been hit, with the words around the place; no words if its text is no longer there."""
+    """A call in which the rule would have been found, with the text around the place; no pieces if the text is gone."""
 
     call: Call
     pieces: tuple[MarkedText, ...]
@@ -240,9 +240,9 @@ class Sample:
 
 
 def samples(job: Job) -> list[Sample]:
-    """The samples of a finished replay, read anew: what has been deleted since is not shown.
+    """The samples of a finished replay, read again: text deleted since then is not shown.
 
-    Whoever is shown them reads conversations.
+    This is text of conversations, so showing it counts as reading them.
     """
     places = (job.result or {}).get("samples", [])
     calls = Call.objects.select_related("membership__user", "course")

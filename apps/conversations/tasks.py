@@ -1,4 +1,4 @@
-"""Background work on conversations."""
+"""Celery tasks of conversations."""
 
 import logging
 from typing import Any
@@ -16,13 +16,13 @@ logger = logging.getLogger(__name__)
 
 @shared_task(ignore_result=True)
 def drain_spools(**kwargs: Any) -> int:
-    """Bring what waits in this machine's spools into the database."""
+    """Bring the records in this machine's spools into the database."""
     try:
         drained = drain_all(spools=settings.SPOOL_DIR, owners=settings.OWNER_DIR)
     except OperationalError as error:
-        database_outage.began(error)  # nothing is lost: it stays in the spools
+        database_outage.began(error)  # nothing is lost: the records stay in the spools
         return 0
-    if drained:  # with nothing to drain, the database was not asked
+    if drained:  # draining nothing does not query the database
         database_outage.ended()
         logger.info("Drained %d records", drained)
     return drained

@@ -1,13 +1,14 @@
-"""Admission: how many calls may be starting at once, how long the others wait, and when they are told to come back.
+"""Admission: how many calls may start at once, how long the others wait, and when refused callers are told to retry.
 
-To start a call (parse, screen, reserve) costs this process something; to wait for its provider costs next to nothing,
-and is not counted. Only a few start at a time, so the event loop stays quick for everybody; the rest wait in a queue.
+Starting a call (parse, screen, reserve) costs this process something. Waiting for its provider costs next to nothing
+and is not counted. Only a few calls start at a time, so that the event loop stays responsive. The others wait in a
+queue.
 
-A queue that is empty now and then is a burst: everyone in it is patient and gets an answer. One that has not been empty
-for a while is overload: from then on nobody waits for more than a moment, since it is better to answer many at once
-than all of them too late (controlled delay, as Maurer described it for servers, after CoDel). A refusal costs little
-and comes before the body is read. What cannot be seen from here, such as streams that keep the loop busy, shows as its
-lag.
+A queue that is empty now and then is a burst: every call in it gets its turn. A queue that has not been empty for a
+while is overload: from then on no call waits for more than a moment, since it is better to answer many at once than all
+of them too late (controlled delay, as Maurer described it for servers, after CoDel). A refusal costs little and comes
+before the body is read. Load that the queue does not show, such as streams that keep the loop busy, shows as lag of the
+event loop.
 """
 
 import asyncio
@@ -26,11 +27,11 @@ MOST_LAG = 0.5
 PROBE_SECONDS = 0.1
 PROBES = 5
 
-_rng = random.Random()  # noqa: S311  # spreads the returns; nothing depends on its being unpredictable
+_rng = random.Random()  # noqa: S311  # spreads the retries; it need not be unpredictable
 
 
 class Pressure:
-    """What a queue's length, its age and the loop's lag mean. Pure: it is told the time, in seconds of any clock."""
+    """Judges the length and age of the queue and the lag of the loop. Pure: `now` is in seconds, of any clock."""
 
     def __init__(self) -> None:
         self._waiting = 0
@@ -39,7 +40,7 @@ class Pressure:
         self._lags: deque[float] = deque([0.0] * PROBES, maxlen=PROBES)
 
     def note_waiting(self, number: int, *, now: float) -> None:
-        """The queue has this many calls in it from now on."""
+        """The queue now has this many calls."""
         self._waiting = number
         if number == 0:
             self._standing_since = None
@@ -47,9 +48,9 @@ class Pressure:
             self._standing_since = now
 
     def note_refusal(self, *, now: float) -> None:
-        """Somebody was told to come back. If patience was short, it stays so until nobody is for a while.
+        """A call was refused. If patience was short, it stays short until nothing has been refused for a while.
 
-        Otherwise a queue that is emptied by refusals would be taken for a burst, and fill up again.
+        Otherwise a queue that refusals have emptied would look like a burst, and fill up again.
         """
         if self.patience(now=now) == SHORT_PATIENCE:
             self._short_until = now + PATIENCE
@@ -59,15 +60,15 @@ class Pressure:
 
     @property
     def lag(self) -> float:
-        """The lag that was there all the time: the least of the last half second. A hiccup is not in it."""
+        """The least lag of the last half second, so that a hiccup does not count."""
         return min(self._lags)
 
     def patience(self, *, now: float) -> float:
-        """How long a call that comes now may wait for its turn."""
+        """The seconds that a call that comes now may wait for its turn."""
         return SHORT_PATIENCE if now < self._short_until or self._stands_for(PATIENCE, now=now) else PATIENCE
 
     def refuses(self, *, is_known: bool, now: float) -> bool:
-        """Whether a request is better refused at once. Strangers go first: their key costs the database a question."""
+        """Whether to refuse a request at once. Unknown keys are refused first, since they cost a database query."""
         if self._waiting >= MOST_WAITING or self.lag > MOST_LAG:
             return True
         return not is_known and self._stands_for(PATIENCE / 2, now=now)
@@ -77,20 +78,20 @@ class Pressure:
 
 
 class Permit:
-    """A call's permission to start. Whoever has it ends it as soon as the call has been reserved, or has failed."""
+    """A call's permission to start. Its holder must end it as soon as the call has been reserved, or has failed."""
 
     def __init__(self, on_end: Callable[[], None]) -> None:
         self._on_end: Callable[[], None] | None = on_end
 
     def end(self) -> None:
-        """Let the next one start. Harmless when repeated."""
+        """Let the next call start. Safe to repeat."""
         if self._on_end is not None:
             on_end, self._on_end = self._on_end, None
             on_end()
 
 
 class Admission:
-    """The queue of one process, for its event loop alone."""
+    """The queue of one process, for its event loop only."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -103,11 +104,11 @@ class Admission:
         return len(self._waiting)
 
     def check(self, is_known: Callable[[], bool]) -> None:
-        """Refuse what has no prospect, before anything of it is read. Raises Overloaded."""
+        """Refuse a request that cannot get its turn in time, before its body is read. Raises Overloaded."""
         if not self._waiting and self.pressure.lag <= MOST_LAG:
             return
         now = self._clock()
-        # The oldest has waited for longer than whoever comes now may: nobody's turn will come in time.
+        # The oldest call has waited longer than a new one may, so a new one cannot get its turn in time.
         is_hopeless = bool(self._waiting) and now - self._waiting[0][0] > self.pressure.patience(now=now)
         if is_hopeless or self.pressure.refuses(is_known=is_known(), now=now):
             self.pressure.note_refusal(now=now)
@@ -135,7 +136,7 @@ class Admission:
         return Permit(self._next)
 
     def _next(self) -> None:
-        """Hand a place on to the one who has waited longest, or keep it free."""
+        """Give a slot to the call that has waited longest, or keep it free."""
         while self._waiting:
             _, first = self._waiting.popleft()
             self.pressure.note_waiting(len(self._waiting), now=self._clock())
@@ -145,13 +146,13 @@ class Admission:
         self._starting -= 1
 
     def _leave(self, mine: "asyncio.Future[None]") -> None:
-        """Nobody waits for it any more; a place that had just been handed to it goes on to the next."""
+        """The call waits no more. If it had just been given a slot, pass that on to the next one."""
         if mine.done() and not mine.cancelled():
             self._next()
 
 
 async def watch_lag(pressure: Pressure) -> None:
-    """Measure again and again by how much the loop is late."""
+    """Measure the lag of the event loop, forever."""
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + PROBE_SECONDS
@@ -160,7 +161,7 @@ async def watch_lag(pressure: Pressure) -> None:
 
 
 def overloaded() -> Overloaded:
-    """Come back in one to three seconds, not all at once."""
+    """Spreads the retries over one to three seconds."""
     return Overloaded(wait_ms=_rng.randint(1_000, 3_000))
 
 

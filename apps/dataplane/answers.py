@@ -1,4 +1,4 @@
-"""The answers of the data plane."""
+"""The response class of the data plane."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 
@@ -12,8 +12,8 @@ STREAM_TYPE = {"content-type": "text/event-stream; charset=utf-8"}
 class Answer(HttpResponseBase):
     """What the data plane's handler sends: headers, and a body or, if that is None, the blocks of a stream.
 
-    The handler calls `on_disconnect` if the client leaves before the end. Django's constructor is left out: it prepares
-    charsets, cookies and what is to be closed, which nothing here needs and which costs as much as ten rules.
+    The handler calls `on_disconnect` if the client disconnects before the end. Django's constructor is not called: it
+    prepares charsets, cookies and closers, which nothing here needs and which costs as much as ten rules.
     """
 
     status_code = 200
@@ -28,14 +28,14 @@ class Answer(HttpResponseBase):
     ) -> None:
         self.streaming = body is None
         kind = {**headers, **PLAIN} if body is not None else {**STREAMED, **headers, **STREAM_TYPE}
-        self.headers: dict[str, str] = kind  # type: ignore[assignment]  # Django's checks each that is set
+        self.headers: dict[str, str] = kind  # type: ignore[assignment]  # Django's class checks each header that is set
         self.body = body
         self.blocks = blocks
         self.on_disconnect = on_disconnect
 
 
 def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """Header pairs as they go out. Raises BadHeaderError for a value that would begin another."""
+    """Header pairs as ASGI sends them. Raises BadHeaderError for a value with a line break."""
     joined = "".join(headers.values())
     if "\n" in joined or "\r" in joined:
         raise BadHeaderError("Header values can't contain newlines.")

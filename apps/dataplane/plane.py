@@ -1,4 +1,4 @@
-"""What every app of the data plane shares, as one process holds it: made at start, closed at the end."""
+"""What all apps of the data plane share in one process."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -21,10 +21,9 @@ from apps.quotas.rate_limits.opening import open_rate_limits
 
 @dataclass(slots=True, kw_only=True)
 class DataPlane:
-    """Keys, allowances, limits, the queue, the writer and the client. Make it with `open`, inside the event loop.
+    """Keys, allowances, limits, the queue, the writer and the client. Create it with `open`, inside the event loop.
 
-    An app that has answers of its own under way says with `at_drain` how they end, with `run` what goes on beside
-    them, and with `at_close` what it opened.
+    Apps register how their live answers end with `at_drain`, background loops with `run`, and cleanup with `at_close`.
     """
 
     owner: Owner
@@ -41,7 +40,7 @@ class DataPlane:
 
     @classmethod
     async def open(cls) -> "DataPlane":
-        """Start the writer and make the rest. Nothing is loaded and no loop runs until `start`."""
+        """Start the writer and create the other parts. Nothing is loaded and no loop runs before `start`."""
         owner = Owner(settings.OWNER_DIR)
         plane = cls(
             owner=owner,
@@ -62,7 +61,7 @@ class DataPlane:
         return plane
 
     async def start(self, *snapshots: Snapshot[Any]) -> None:
-        """Load every snapshot, those of the apps included, and keep them fresh. Ready when it returns."""
+        """Load all snapshots, those of the apps included, and keep them fresh. Ready when this returns."""
         kept = [*self.snapshots, *snapshots]
         await asyncio.to_thread(refresh_all, kept)
         self.run(keep_fresh(kept))
@@ -77,20 +76,20 @@ class DataPlane:
         self._loops.append(asyncio.create_task(loop))
 
     def at_drain(self, drain: Callable[[float], Awaitable[None]]) -> None:
-        """`drain(seconds)` lets live answers end for so long, ends the rest, and returns when all are settled."""
+        """`drain(seconds)` must let live answers end for so long, end the rest, and return when all are settled."""
         self._drains.append(drain)
 
     def at_close(self, close: Callable[[], Awaitable[None]]) -> None:
-        """`close` is awaited once no answer is left and the writer has committed all it had."""
+        """`close` is awaited once no answer is left and the writer has committed everything."""
         self._closes.append(close)
 
     async def drain(self, *, seconds: float) -> None:
-        """Take nothing new and end what is under way. All of it is settled when this returns."""
+        """Accept no new calls and end the live ones. All of them are settled when this returns."""
         self.is_draining = True
         await asyncio.gather(*(drain(seconds) for drain in self._drains))
 
     async def close(self) -> None:
-        """Stop in the order in which nothing is lost: answers, loops, ledger, what apps opened, connections, owner."""
+        """Stop in an order that loses nothing: answers, loops, ledger, what apps opened, connections, owner."""
         await self.drain(seconds=0)
         for task in self._loops:
             task.cancel()

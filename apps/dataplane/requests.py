@@ -1,4 +1,4 @@
-"""What the handler passes to the views of the data plane, and how every refusal looks in the OpenAPI document."""
+"""The requests that views of the data plane get, and the errors in the OpenAPI document."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from apps.dataplane.plane import DataPlane
 
 
 class StudentRequest(HttpRequest):
-    """A request whose caller is known and whose body has been read. `state`: the parts of the process, by app."""
+    """A request whose caller is known and whose body has been read. `state` holds the process's objects, by app."""
 
     plane: DataPlane
     state: Mapping[str, Any]
@@ -21,6 +21,10 @@ class StudentRequest(HttpRequest):
     request_id: str
     trace: Trace
     raw: bytes
+
+    def header(self, name: bytes) -> str | None:
+        """A header by its name in lower case; several of one name are joined by commas. None if there is none."""
+        raise NotImplementedError
 
 
 class ErrorBody(Schema):

@@ -1,4 +1,4 @@
-"""A student asks for more tokens: from the bytes of the request to the writer."""
+"""Files a student's request for more tokens."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from apps.quotas.weeks import week_at
 
 
 async def file(writer: Writer, principal: Principal, raw: bytes, *, now: datetime) -> RequestView:
-    """Ask for more in the current week. Raises InvalidRequest, NotAllowed or StoreAway."""
+    """File a request for the current week. Raises InvalidRequest, NotAllowed or StoreAway."""
     body = REQUEST_BODY.read(raw)
     request = NewRequest(
         membership_id=principal.membership_id,

@@ -1,4 +1,4 @@
-"""A student says that a rule was wrong about a call: from the bytes of the request to the writer."""
+"""Files a student's appeal against what a rule did to a call."""
 
 from datetime import datetime
 

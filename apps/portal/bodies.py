@@ -1,4 +1,4 @@
-"""Bodies of requests, read by hand as all bodies of the data plane are, so that every error has the one shape."""
+"""Parses request bodies by hand, like all of the data plane, so that every error has the same shape."""
 
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
@@ -12,7 +12,7 @@ B = TypeVar("B")
 
 
 class Body(Generic[B]):
-    """A JSON object of a type. `sentences` say what a field must be, where pydantic's own words do not do."""
+    """A JSON object of a given type. `sentences` replace pydantic's messages for the fields that they name."""
 
     def __init__(self, shape: type[B], *, sentences: Mapping[str, str] | None = None) -> None:
         self._adapter = TypeAdapter(shape)
@@ -25,7 +25,7 @@ class Body(Generic[B]):
         return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
     def read(self, raw: bytes) -> B:
-        """The value of these bytes. Raises InvalidRequest about the first field that is wrong."""
+        """The value of these bytes. Raises InvalidRequest about the first wrong field."""
         try:
             return self._adapter.validate_python(orjson.loads(raw))
         except orjson.JSONDecodeError as error:

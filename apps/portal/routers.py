@@ -1,4 +1,4 @@
-"""What students ask about themselves: their week, their requests for more, their appeals."""
+"""Endpoints in which students learn about themselves: their week, their requests for more, their appeals."""
 
 from datetime import UTC, datetime
 from typing import Any

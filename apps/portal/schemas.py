@@ -1,4 +1,4 @@
-"""The shapes of what students ask about themselves."""
+"""The schemas of the endpoints in which students learn about themselves."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""What a student reads of their own week: from the ledger's figures to the answer of GET /v1/usage."""
+"""The answer of GET /v1/usage, made from the ledger's figures."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -25,7 +25,7 @@ from apps.quotas.weeks import Week
 
 
 async def usage(writer: Writer, policies: Policies, principal: Principal, *, now: datetime) -> UsageOut:
-    """The caller's week at this instant. Raises StoreAway."""
+    """The caller's current week. Raises StoreAway."""
     accounts = policies.accounts(principal, now=now)
     model = policies.fallback_model(principal.course_id)
     fallback = policies.fallback_accounts(accounts, course_id=principal.course_id)[:1] if model else ()

@@ -1,4 +1,4 @@
-"""Providers and models, for operators. Secrets go in here and never come out."""
+"""Admin pages of providers and models, for operators. Secrets are write-only."""
 
 from typing import Any
 
@@ -104,8 +104,8 @@ class ProviderAdmin(OperatorOnly, Pages):
         return int(provider.deployment_total)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """A secret is meant for the server for which it was entered: a new address does not inherit it."""
         super().save_related(request, form, formsets, change)
+        # A secret is meant for the server for which it was entered, so it does not move to a new address.
         if not change or not form.instance.moved_from(form.initial.get("base_url", "")):
             return
         entered = [row.instance.pk for formset in formsets for row in formset if _has_secret(row)]

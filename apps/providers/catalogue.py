@@ -1,4 +1,4 @@
-"""The catalogue: which models there are, who may use them, and where their calls go. An in-process snapshot."""
+"""An in-process snapshot of the models: who may use them, and where their calls go."""
 
 import logging
 from collections import defaultdict
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:
-    """A credential, ready to use. Its text never appears in a representation."""
+    """A decrypted credential. Its text is never part of a representation."""
 
     label: str
     text: str = field(repr=False)
@@ -25,7 +25,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A deployment: everything an adapter needs to call it, but for the credential."""
+    """A deployment: everything an adapter needs to call it, except the credential."""
 
     deployment_id: int
     provider: str
@@ -42,7 +42,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A public model name: what its tokens weigh (ten-thousandths), its bounds, and its deployments."""
+    """A public model name with its weights (in ten-thousandths), limits and deployments."""
 
     name: str
     created: int
@@ -62,7 +62,7 @@ class Catalogue:
     allowed: Mapping[int, frozenset[str]]
 
     def of(self, course_id: int) -> list[Route]:
-        """The routes that a course allows, by name."""
+        """The routes that a course allows, sorted by name."""
         return [self.routes[name] for name in sorted(self.allowed.get(course_id, ())) if name in self.routes]
 
     def allows(self, course_id: int, name: str) -> bool:
@@ -83,7 +83,7 @@ def load_catalogue() -> Catalogue:
 
 
 def _secrets() -> dict[int, tuple[Secret, ...]]:
-    """The usable credentials by provider. One that does not open is left out and named in the log."""
+    """The usable credentials by provider. One that cannot be decrypted is logged and left out."""
     found = defaultdict(list)
     for row in Credential.objects.filter(is_enabled=True).exclude(ciphertext="").select_related("provider"):
         try:

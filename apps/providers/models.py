@@ -1,4 +1,4 @@
-"""Where it goes: providers, their credentials, and the models that students can name."""
+"""Providers, their credentials, and the models that students can name."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -76,19 +76,19 @@ class Provider(RevisedModel):
     # Mutators
 
     def forget_secrets(self, *, keep: Sequence[int] = ()) -> int:
-        """Forget the secrets of all credentials but those to keep; how many there were."""
+        """Delete the secrets of all credentials except `keep`. Returns how many there were."""
         forgotten = self.credentials.exclude(pk__in=keep).exclude(ciphertext="")
         return forgotten.update(ciphertext="", changed_at=timezone.now())
 
     # Queries
 
     def moved_from(self, base_url: str) -> bool:
-        """True if the server at `base_url` is another one than this provider's."""
+        """True if `base_url` points to another server than this provider's."""
         return urlsplit(base_url)[:2] != urlsplit(self.base_url)[:2]
 
 
 class Credential(RevisedModel):
-    """Our secret for a provider. It can be written and used, never read back."""
+    """Our secret for a provider. Staff can set it but never read it back."""
 
     topic: ClassVar[str] = TOPIC
 
@@ -113,14 +113,14 @@ class Credential(RevisedModel):
     # Mutators
 
     def set_secret(self, secret: str) -> None:
-        """Store a secret on a saved row. It is bound to this row and does not open anywhere else."""
+        """Encrypt and store a secret on a saved row. The ciphertext is bound to the row and opens nowhere else."""
         self.ciphertext = encryption.encrypt(secret, place=self._place, keys=settings.SECRET_KEYS)
         self.save(update_fields=["ciphertext", "changed_at"])
 
     # Queries
 
     def secret(self) -> str:
-        """The secret itself, for the relay alone. Raises CannotDecrypt."""
+        """The decrypted secret, for the relay only. Raises CannotDecrypt."""
         return encryption.decrypt(self.ciphertext, place=self._place, keys=settings.SECRET_KEYS)
 
     @property
@@ -129,7 +129,7 @@ class Credential(RevisedModel):
 
 
 class Model(RevisedModel):
-    """A public model name that students send, with what its tokens weigh. Its deployments say where calls go."""
+    """A public model name with the weights of its tokens. Its deployments say where calls go."""
 
     topic: ClassVar[str] = TOPIC
 

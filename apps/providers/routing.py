@@ -1,4 +1,4 @@
-"""Routing: in which order the deployments of a model are tried. Pure."""
+"""Routing: the order in which the deployments of a model are tried. Pure."""
 
 import random
 from collections.abc import Sequence
@@ -19,17 +19,16 @@ W = TypeVar("W", bound=Weighted)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A deployment and the credential to call it with; None where the provider needs or has none."""
+    """A deployment and the credential to call it with; None if the provider has or needs none."""
 
     target: Target
     secret: Secret | None
 
 
 def plan(route: Route, *, rng: random.Random) -> list[Candidate]:
-    """Every candidate in the order to try: by priority, and by weighted chance among equals.
+    """All candidates in the order to try: by priority, and at random by weight within a priority.
 
-    The credentials of one deployment follow each other: another key of the same provider is tried before a model
-    somewhere else.
+    Credentials of one deployment stay together: another key of the same provider is tried before another deployment.
     """
     order: list[Candidate] = []
     for _, tier in groupby(route.targets, key=lambda target: target.priority):
@@ -40,8 +39,8 @@ def plan(route: Route, *, rng: random.Random) -> list[Candidate]:
 
 
 def _shuffled(items: Sequence[W], rng: random.Random) -> list[W]:
-    """A random order in which heavier items tend to come first, in proportion to their weights."""
+    """A weighted random order: heavier items tend to come first, in proportion to their weights."""
     if len(items) < 2:
         return list(items)
-    # The smallest of exponential waiting times with these rates is a draw by weight, and so is the next smallest.
+    # Sorting by exponential waiting times with these rates is weighted sampling without replacement.
     return sorted(items, key=lambda item: rng.expovariate(item.weight))

@@ -1,7 +1,7 @@
-"""What staff decide about limits and usage: boosts, overrides, grants and corrections, each with a line in the ledger.
+"""Decisions of staff: boosts, overrides, grants and corrections, each with a line in the ledger.
 
-Call these from threads; each makes its own transaction. The ledger's lines come last in it, because they lock the weeks
-that calls wait for. Callers check whether the person may decide.
+Each function makes its own transaction; call it from a thread. The ledger's lines come last in the transaction, because
+they lock weeks that calls wait for. Callers check permissions.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,9 +20,9 @@ from apps.quotas.models import Decision, Override
 
 
 def record(*, new: Sequence[Decision] = (), ended: Sequence[Decision] = (), by: User | None, now: datetime) -> int:
-    """Put new decisions into force and end others, all in one transaction.
+    """Put new decisions into force and end others, in one transaction.
 
-    Returns how many took effect: decisions that are over already stay as they are.
+    Returns how many took effect. Decisions that are over already stay unchanged.
     """
     with transaction.atomic():
         over = [decision for decision in ended if decision.mark_ended(now=now)]
@@ -41,7 +41,7 @@ def give(decision: Decision, *, by: User | None, now: datetime) -> None:
 
 
 def end(decision: Decision, *, by: User | None, now: datetime) -> bool:
-    """End a decision early. False if it was over already; then nothing changes."""
+    """End a decision early. Returns False, and changes nothing, if it was over already."""
     return record(ended=[decision], by=by, now=now) == 1
 
 
@@ -54,9 +54,9 @@ def give_overrides(
     by: User | None,
     now: datetime,
 ) -> int:
-    """Give each member this allowance from now on, and return how many got it.
+    """Give each member this allowance from now on. Returns how many got it.
 
-    A member with exactly the same override keeps that one.
+    Members with exactly the same override keep it and do not count.
     """
     same = Override.objects.active(now=now).filter(weekly_tokens=weekly_tokens, ends_at=ends_at, reason=reason)
     served = set(same.values_list("membership_id", flat=True))
@@ -69,7 +69,7 @@ def give_overrides(
 
 
 def end_overrides(members: Sequence[Membership], *, by: User | None, now: datetime) -> int:
-    """Return each member to the course's allowance. Returns how many had another."""
+    """Return each member to the course's allowance. Returns how many had an override."""
     running = Override.objects.unfinished(now=now).filter(membership__in=[member.pk for member in members])
     found = list(running.select_related("membership__course"))
     record(ended=found, by=by, now=now)
@@ -94,7 +94,7 @@ def grant(
 def correct(
     members: Sequence[Membership], *, tokens: int, reason: str, by: User | None, now: datetime, once: UUID | None = None
 ) -> int:
-    """Change what each member has used this week. A refund is negative and never leaves less than zero.
+    """Change what each member has used this week. A refund is negative, and never leaves less than zero.
 
     Returns how many weeks changed; repeating `once` changes none.
     """

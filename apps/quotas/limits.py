@@ -3,8 +3,8 @@
     own = (override, or the role's allowance, for a late joiner its share of the week)  x  the largest boost
     course = the course's allowance  x  the largest boost that is for the course too
 
-Nothing is stored and nothing runs at the edges: a boost that ends is simply not found any more. What was used stays
-used, so that a limit which falls below it leaves nothing, and takes nothing back.
+Nothing is stored, and no job runs when a boost or an override begins or ends. Usage stays: a limit that falls below it
+leaves nothing, and takes nothing back.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from fractions import Fraction
 
 from apps.quotas.weeks import Week
 
-FULL, PRO_RATA = "full", "pro_rata"  # what somebody gets who joins in the middle of a week
+FULL, PRO_RATA = "full", "pro_rata"  # what members get who join during a week
 _INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoostPeriod:
-    """Allowances are multiplied from `starts_at` until just before `ends_at`."""
+    """Multiplies allowances from `starts_at` until just before `ends_at`."""
 
     factor: Decimal
     multiplies_course: bool
@@ -35,7 +35,7 @@ class BoostPeriod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverridePeriod:
-    """One student's own allowance, instead of everybody's. `weekly_tokens` of None is no limit."""
+    """One student's own allowance, instead of their role's. A `weekly_tokens` of None is no limit."""
 
     weekly_tokens: int | None
     starts_at: datetime
@@ -48,14 +48,14 @@ class OverridePeriod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSource:
-    """Where a limit comes from: the boost and the override that count at an instant."""
+    """The boost and the override that make up a limit at an instant."""
 
     boost: BoostPeriod | None = None
     override: OverridePeriod | None = None
 
 
 def limit_source(*, boosts: Sequence[BoostPeriod], overrides: Sequence[OverridePeriod], now: datetime) -> LimitSource:
-    """Of boosts that overlap the largest counts, and of overrides the newest. `overrides` are newest first."""
+    """The largest active boost, and the newest active override. `overrides` are sorted newest first."""
     return LimitSource(
         boost=max((boost for boost in boosts if boost.is_active(now)), key=_size, default=None),
         override=next((override for override in overrides if override.is_active(now)), None),
@@ -93,18 +93,18 @@ def course_limit(allowance: int | None, *, boosts: Sequence[BoostPeriod] = (), n
 
 
 def multiplied(allowance: int, factor: Decimal) -> int:
-    """What a boost makes of an allowance."""
+    """An allowance multiplied by the factor of a boost, rounded up."""
     return _rounded_up(allowance * Fraction(factor))
 
 
 def remaining_share(week: Week, *, joined_at: datetime) -> Fraction:
-    """How much of the week was left at the instant of joining; all of it for those who joined before."""
+    """The share of the week that was left at the instant of joining; 1 for those who joined before it."""
     left = min(max(week.ends_at - joined_at, timedelta(0)), week.ends_at - week.starts_at)
     return Fraction(left // _INSTANT, (week.ends_at - week.starts_at) // _INSTANT)
 
 
 def _size(boost: BoostPeriod) -> tuple[Decimal, datetime]:
-    """Of two that are as large, the one that lasts longer: that is what students are told."""
+    """Of two equal boosts the one that ends later, as students are told when it ends."""
     return boost.factor, boost.ends_at
 
 

@@ -1,4 +1,4 @@
-"""Limits: pure functions of the policy at `now`, from an in-process snapshot."""
+"""An in-process snapshot of all policies, and the limits that follow from it at `now`."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ from apps.quotas.weeks import week_at
 
 REFUSE, FALLBACK = "refuse", "fallback"
 MOST_PLANS = 10_000
-CLOCKS_DIFFER = timedelta(hours=1)  # what has ended is kept for so long, for requests that began before
+CLOCKS_DIFFER = timedelta(hours=1)  # ended periods are kept for so long, for requests that began before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolePolicy:
-    """What each member of a role may use. None is as for students."""
+    """What each member of a role may use. None means as for students."""
 
     weekly_tokens: int | None = None
     requests_per_minute: int | None = None
@@ -34,7 +34,7 @@ class RolePolicy:
     tokens_per_minute: int | None = None
 
     def or_else(self, other: "RolePolicy") -> "RolePolicy":
-        """These limits, with the other's where this sets none."""
+        """These limits, with those of `other` where they are None."""
         own = {one.name: getattr(self, one.name) for one in fields(self)}
         return replace(other, **{name: limit for name, limit in own.items() if limit is not None})
 
@@ -76,11 +76,11 @@ class InstitutionPolicy:
 
 
 class Plan(NamedTuple):
-    """What counts for one principal, from `since` until just before `until`."""
+    """What applies to one principal, from `since` until just before `until`."""
 
     principal: Principal
     course: CoursePolicy
-    accounts: tuple[Account, ...]  # what a call draws on, the student's own first
+    accounts: tuple[Account, ...]  # accounts that a call draws on, the student's own first
     scopes: tuple[Scope, ...]
     token_scopes: tuple[Scope, ...]
     since: datetime
@@ -89,7 +89,7 @@ class Plan(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
-    """All policies at one revision. A course without one gets nothing: an allowance is always somebody's decision."""
+    """All policies at one revision. A course without a policy may use nothing."""
 
     courses: Mapping[int, CoursePolicy] = field(default_factory=dict)
     institution: InstitutionPolicy | None = None
@@ -99,7 +99,7 @@ class Policies:
     _plans: dict[int, Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def plan(self, principal: Principal, *, now: datetime) -> Plan:
-        """Everything that counts for a call of this principal: made once, and again when something begins or ends."""
+        """What applies to a call of this principal. Cached until a week or a period begins or ends."""
         kept = self._plans.get(principal.key_id)
         if kept is not None and kept.principal is principal and kept.since <= now < kept.until:
             return kept
@@ -128,13 +128,13 @@ class Policies:
         return self.courses.get(course_id, _NOTHING)
 
     def of_role(self, principal: Principal) -> RolePolicy:
-        """The limits of the caller's role, with those of students where the role sets none."""
+        """The limits of the principal's role, with those of students where the role sets none."""
         students = self.of(principal.course_id).for_students
         own = self.roles.get((principal.course_id, principal.role))
         return students if own is None else own.or_else(students)
 
     def limit_source(self, principal: Principal, *, now: datetime) -> LimitSource:
-        """The boost and the override that count for this principal."""
+        """The boost and the override in force for this principal."""
         return limit_source(
             boosts=self.boosts.get(principal.course_id, ()),
             overrides=self.overrides.get(principal.membership_id, ()),
@@ -142,7 +142,7 @@ class Policies:
         )
 
     def accounts(self, principal: Principal, *, now: datetime) -> tuple[Account, ...]:
-        """What a call of this principal draws on, the student's own account first."""
+        """The accounts that a call of this principal draws on, the student's own first."""
         policy = self.of(principal.course_id)
         week = week_at(now, timezone=principal.timezone, first_day=principal.first_day)
         limit = own_limit(
@@ -163,13 +163,13 @@ class Policies:
         return course_limit(self.of(course_id).weekly_tokens, boosts=self.boosts.get(course_id, ()), now=now)
 
     def fallback_accounts(self, accounts: tuple[Account, ...], *, course_id: int) -> tuple[Account, ...]:
-        """The same, with the allowance for the fallback model in the place of the student's own."""
+        """The same accounts, with the allowance for the fallback model in place of the student's own."""
         own, *others = accounts
         limit = self.of(course_id).fallback_student_weekly_tokens
         return (Account("fallback", own.id, limit, own.week), *others)
 
     def fallback_model(self, course_id: int) -> str:
-        """The model that answers when a student's own week is used up; empty if none does."""
+        """The model that answers once a student's own week is used up; empty if none does."""
         policy = self.of(course_id)
         return policy.fallback_model if policy.after_exhaustion == FALLBACK else ""
 
@@ -180,7 +180,7 @@ class Policies:
         return (Account("institution", 1, self.institution.weekly_tokens, week),)
 
     def scopes(self, principal: Principal) -> tuple[Scope, ...]:
-        """Where the requests of this principal are counted: wherever there is a limit."""
+        """The limited scopes in which the requests of this principal count."""
         key, student, course = principal.key_id, principal.membership_id, principal.course_id
         policy, role = self.of(course), self.of_role(principal)
         scopes = (
@@ -191,7 +191,7 @@ class Policies:
         return tuple(scope for scope in scopes if scope.is_limited)
 
     def token_scopes(self, principal: Principal) -> tuple[Scope, ...]:
-        """Where the tokens of this principal are counted by the minute: wherever there is a limit."""
+        """The limited scopes in which the tokens of this principal count."""
         policy = self.of(principal.course_id)
         scopes = (
             Scope("key", principal.key_id, "tokens", policy.key_tokens_per_minute),
@@ -238,7 +238,7 @@ def _boosts(rows: QuerySet[Boost]) -> dict[int, tuple[BoostPeriod, ...]]:
 
 
 def _overrides(rows: QuerySet[Override]) -> dict[int, tuple[OverridePeriod, ...]]:
-    """Newest first."""
+    """Periods by member, newest first."""
     found: dict[int, list[OverridePeriod]] = defaultdict(list)
     for row in rows.order_by("-pk"):
         found[row.membership_id].append(
@@ -255,7 +255,7 @@ def _overrides(rows: QuerySet[Override]) -> dict[int, tuple[OverridePeriod, ...]
 def _institution(row: Institution | None) -> InstitutionPolicy | None:
     if row is None:
         return None
-    zone(row.timezone)  # read from disk here, in a thread, rather than when the first request needs its week
+    zone(row.timezone)  # loads it from disk now, in a thread, instead of on the first request
     return InstitutionPolicy(
         timezone=row.timezone, first_day=Weekday(row.week_starts).number, weekly_tokens=row.weekly_tokens
     )

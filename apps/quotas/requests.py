@@ -1,4 +1,4 @@
-"""Requests for more: students file them through the writer, staff grant or decline them."""
+"""Requests for more: students file them through the writer, and staff grant or decline them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from apps.common.cursor import Cursor
 from apps.quotas.ledger import booking
 from apps.quotas.models import AllowanceRequest
 
-MOST_A_WEEK = 10  # of one student: a student may ask again after each that is declined
+MOST_A_WEEK = 10  # per student: after each refusal a student may ask again
 MOST_READ = 20
 
 OPEN_ALREADY, TOO_MANY = "open already", "too many"
@@ -38,7 +38,7 @@ class RequestView(PetitionView):
 
 
 def file(cursor: Cursor, requests: Sequence[NewRequest]) -> list[int | str]:
-    """A function for the writer: file each request. Returns its id, or why it was refused."""
+    """For the writer: file each request. Returns its id, or why it was refused."""
     return [_file(cursor, request) for request in requests]
 
 
@@ -61,7 +61,7 @@ def _file(cursor: Cursor, request: NewRequest) -> int | str:
 
 
 def latest(cursor: Cursor, members: Sequence[int]) -> list[tuple[RequestView, ...]]:
-    """A function for the writer: the latest requests of each member, newest first."""
+    """For the writer: the latest requests of each member, newest first."""
     return petitions.latest(cursor, RequestView, members, table="quotas_allowancerequest", most=MOST_READ)
 
 
@@ -71,7 +71,7 @@ def latest(cursor: Cursor, members: Sequence[int]) -> list[tuple[RequestView, ..
 def grant(
     request: AllowanceRequest, *, by: User | None, now: datetime, tokens: int | None = None, answer: str = ""
 ) -> bool:
-    """Give what was asked for, or `tokens`, in the current week. False if somebody had decided it already."""
+    """Grant what was asked for, or `tokens`, in the current week. False if somebody has decided it already."""
     amount = request.tokens if tokens is None else tokens
     with transaction.atomic():
         state = AllowanceRequest.State.GRANTED
@@ -82,7 +82,7 @@ def grant(
 
 
 def decline(request: AllowanceRequest, *, by: User | None, now: datetime, answer: str = "") -> bool:
-    """Give nothing. False if somebody had decided it already."""
+    """Decline the request. False if somebody has decided it already."""
     with transaction.atomic():
         if not request.decide(AllowanceRequest.State.DECLINED, by=by, now=now, answer=answer or DECLINED):
             return False

@@ -1,4 +1,4 @@
-"""How the students of a course stand this week: what staff look at, computed by the rules that calls obey."""
+"""How the students of a course stand this week, computed by the rules that calls obey."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class MemberStanding:
 
     member: Membership
     balance: Balance
-    base: int  # what everybody of the role may use, before boosts and overrides
+    base: int  # weekly tokens of the role, before boosts and overrides
 
     @property
     def limit(self) -> int | None:
@@ -43,7 +43,7 @@ class MemberStanding:
 
 
 def of_course(course: Course, *, now: datetime) -> list[MemberStanding]:
-    """All active members, whoever has least left first. A few queries, however many they are."""
+    """All active members, those with least left first. Takes a few queries, however many members there are."""
     members = list(course.memberships.filter(is_active=True).select_related("user", "course").order_by("external_id"))
     return sorted(of_members(members, now=now), key=_order)
 
@@ -53,7 +53,7 @@ def _order(standing: MemberStanding) -> tuple[bool, int, str]:
 
 
 def of_members(members: Sequence[Membership], *, now: datetime) -> list[MemberStanding]:
-    """In the order of the members."""
+    """One standing for each member, in the same order."""
     policies = load_policies()
     principals = [principal_of(member) for member in members]
     accounts = [policies.accounts(principal, now=now)[0] for principal in principals]
@@ -69,9 +69,10 @@ def _base(policies: Policies, principal: Principal) -> int:
 
 
 def _used(accounts: Iterable[Account]) -> dict[tuple[int, datetime], WeeklyUsage]:
-    """The weeks of these accounts. By their starts, of which there is one a course, rather than by thousands of ids."""
+    """The rows of these accounts, by account and start of the week."""
     starts = {account.week.starts_at for account in accounts}
     wanted = {account.id for account in accounts}
+    # By start, of which there is one per course, rather than by thousands of ids.
     rows = WeeklyUsage.objects.filter(kind=WeeklyUsage.Kind.STUDENT, starts_at__in=starts)
     if len(wanted) == 1:
         rows = rows.filter(account=next(iter(wanted)))
@@ -84,9 +85,9 @@ def _balance(account: Account, used: Mapping[tuple[int, datetime], WeeklyUsage])
 
 
 def limits_of(weeks: Sequence[WeeklyUsage], *, now: datetime) -> dict[int, int | None]:
-    """The limits of those of these weeks that run, by their ids: what calls obey, with what was granted.
+    """The limits of the weeks that are running, by id, with what was granted. None is no limit.
 
-    None is no limit. Weeks that are over are not in it: what their limits were is kept nowhere.
+    Weeks that are over are left out, since their limits are not stored.
     """
     running = [week for week in weeks if week.starts_at <= now < week.ends_at]
     policies = load_policies()
@@ -103,7 +104,7 @@ def _limit(policies: Policies, week: WeeklyUsage, member: Membership | None, now
     if week.kind == WeeklyUsage.Kind.INSTITUTION:
         return policies.institution.weekly_tokens if policies.institution else None
     if member is None:
-        return 0  # who has left the course may use nothing
+        return 0  # former members may use nothing
     if week.kind == WeeklyUsage.Kind.FALLBACK:
         return policies.of(member.course_id).fallback_student_weekly_tokens
     return policies.accounts(principal_of(member), now=now)[0].limit
@@ -111,19 +112,19 @@ def _limit(policies: Policies, week: WeeklyUsage, member: Membership | None, now
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The decisions that stand behind a student's limit of this week."""
+    """The decisions behind a student's limit this week."""
 
     override: Override | None
     boost: Boost | None
 
 
 def explain(member: Membership, *, now: datetime) -> Explanation:
-    """Of decisions that overlap, those that count at the moment: the newest override and the largest boost."""
+    """The newest override and the largest boost that are in force."""
     overrides = member.overrides.active(now=now).select_related("author").order_by("-pk")
     boosts = member.course.boosts.active(now=now).select_related("author").order_by("-factor", "-ends_at")
     return Explanation(override=overrides.first(), boost=boosts.first())
 
 
 def weeks_of(member: Membership) -> Any:
-    """The weeks in which a student's own account moved, the latest first."""
+    """The weeks in which a student's own account moved, latest first."""
     return WeeklyUsage.objects.filter(kind=WeeklyUsage.Kind.STUDENT, account=member.pk).order_by("-starts_at")

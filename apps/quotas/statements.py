@@ -1,4 +1,4 @@
-"""A student's week as they may read it: how their accounts stand, the last lines of their own, and their requests."""
+"""A student's week as they see it: the balances, the latest lines of their own account, and their requests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ LAST = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """An entry of the ledger. `call` is the request's id, empty for what staff did."""
+    """An entry of the ledger. `call` is the request's id, or empty for what staff did."""
 
     kind: str
     call: str
@@ -28,7 +28,7 @@ class Line:
 
     @property
     def amount(self) -> int:
-        """By how much it changed what remains."""
+        """The change of what remains."""
         return self.granted - self.held - self.used
 
 
@@ -42,7 +42,7 @@ class Statement:
 
 
 def read(cursor: Cursor, units: Sequence[tuple[Account, ...]]) -> list[Statement]:
-    """A function for the writer: the statement of each student, whose own account comes first."""
+    """For the writer: the statement of each student. Each unit begins with the student's own account."""
     return [_statement(cursor, accounts) for accounts in units]
 
 

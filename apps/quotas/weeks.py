@@ -1,7 +1,7 @@
-"""The week of an account: computed from the clock, never reset by a job.
+"""The week of an account, computed from the clock; no job resets it.
 
-A week runs from local midnight of the reset day to local midnight seven days later, so with a change to or from
-daylight saving time it has 167 or 169 hours (or, on Lord Howe Island, 167.5 or 168.5).
+A week runs from local midnight of the reset day to local midnight seven days later. A change to or from daylight saving
+time makes it 167 or 169 hours long (on Lord Howe Island 167.5 or 168.5).
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from apps.common.zones import zone
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """Both instants are in UTC; `starts_at` belongs to the week and `ends_at` to the next."""
+    """Both instants are in UTC. `starts_at` belongs to the week, and `ends_at` to the next."""
 
     starts_at: datetime
     ends_at: datetime
@@ -31,7 +31,7 @@ def week_at(now: datetime, *, timezone: str, first_day: int) -> Week:
     return week
 
 
-# By zone and first day the week that was last asked for: nearly always it is asked for again.
+# The latest week by zone and first day; nearly always it is asked for again.
 _latest: dict[tuple[str, int], Week] = {}
 
 

@@ -17,7 +17,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """What one token of each kind weighs, in ten-thousandths."""
+    """The weight of one token of each kind, in ten-thousandths."""
 
     input: int = _SCALE
     cached_input: int = _SCALE
@@ -32,7 +32,7 @@ class Weights:
         return self.weigh_counts(tokens.input, tokens.output, cached_input=tokens.cached_input)
 
     def weigh_counts(self, input: int, output: int = 0, *, cached_input: int = 0) -> int:
-        """The same, of counts that are no call's yet."""
+        """The same for counts that belong to no call yet."""
         total = (input - cached_input) * self.input + cached_input * self.cached_input + output * self.output
         return -(-total // _SCALE)
 

@@ -1,7 +1,6 @@
-"""Check digits: which of the things that look like a card number, an account or a personal identity code are one.
+"""Validators of matches: card numbers, accounts, personal identity codes and the like, mostly by check digits.
 
-Pure. Each takes what a rule has found, separators included. Anything else than a well-formed one is none: a validator
-never raises.
+Pure. Each takes what a rule has found, separators included, and returns False if it is malformed. They never raise.
 """
 
 import re
@@ -19,22 +18,22 @@ _CALLING_CODE = re.compile(r"\+?[1-9]\d{6,14}|0\d{6,11}", re.ASCII)
 
 
 def luhn(found: str) -> bool:
-    """Payment cards: double every second digit from the right; all digits must add up to a multiple of ten."""
+    """Luhn's checksum: double every second digit from the right; all digits must add up to a multiple of ten."""
     digits = [int(character) for character in found if character.isdecimal()]
     doubled = [digit if place % 2 == 0 else sum(divmod(2 * digit, 10)) for place, digit in enumerate(reversed(digits))]
     return len(set(digits)) > 1 and sum(doubled) % 10 == 0
 
 
 def card(found: str) -> bool:
-    """A card number: 13 to 19 digits, first those that a network of cards begins with, the last right by Luhn."""
+    """A card number: 13 to 19 digits, a first digit that card networks use, and Luhn's checksum."""
     digits = "".join(str(int(character)) for character in found if character.isdecimal())
     return 13 <= len(digits) <= 19 and digits[0] in "23456" and luhn(digits)
 
 
 def mod97(found: str) -> bool:
-    """An IBAN: with its first four characters last, and letters as numbers from 10 on, it leaves 1 when divided by 97.
+    """An IBAN: with its first four characters last, and letters as numbers from 10 on, it is 1 modulo 97.
 
-    A match may go on into the words that follow; it is enough that it begins with an IBAN.
+    A match may run on into the words that follow; it is enough that it begins with an IBAN.
     """
     groups = found.upper().split()
     return any(_is_iban("".join(groups[:number])) for number in range(1, len(groups) + 1))
@@ -47,12 +46,12 @@ def _is_iban(account: str) -> bool:
 
 
 def email(found: str) -> bool:
-    """An address of a person: what comes before `@` in the address of a repository is not one."""
+    """An e-mail address of a person, not the `git@host` of a repository."""
     return found.partition("@")[0].lower() not in ("git", "hg", "svn")
 
 
 def hetu(found: str) -> bool:
-    """A Finnish personal identity code: a date of birth that exists, and the check character that belongs to it."""
+    """A Finnish personal identity code: a date of birth that exists, and the right check character."""
     match = _HETU.fullmatch(found.strip().upper())
     if match is None:
         return False
@@ -63,7 +62,7 @@ def hetu(found: str) -> bool:
 
 
 def personnummer(found: str) -> bool:
-    """A Swedish personal identity number: a date of birth (or, for a coordination number, 60 days later), and Luhn."""
+    """A Swedish personal identity number: a date of birth (60 days later in coordination numbers), and Luhn."""
     match = _PERSONNUMMER.fullmatch(found.strip())
     if match is None:
         return False
@@ -72,7 +71,7 @@ def personnummer(found: str) -> bool:
 
 
 def ssn(found: str) -> bool:
-    """A US social security number has no check digit, but some numbers are never given out."""
+    """A US social security number. It has no check digit, but some numbers are never issued."""
     match = _SSN.fullmatch(found.strip())
     if match is None:
         return False
@@ -81,13 +80,13 @@ def ssn(found: str) -> bool:
 
 
 def phone(found: str) -> bool:
-    """A telephone number as people write it: with a + or a leading 0, and not a date or an address on the net."""
+    """A telephone number as people write it: with a + or a leading 0, and neither a date nor an IP address."""
     digits = re.sub(r"[\s()./-]", "", found)
     return _CALLING_CODE.fullmatch(digits) is not None and len(set(digits[1:])) > 2
 
 
 def random_looking(found: str) -> bool:
-    """A secret is random: at least 3 bits a character in its longest part, and digits among its letters."""
+    """A random secret: its longest part has at least 3 bits per character, and both digits and letters."""
     longest = max(re.split(r"[\s:='\"]+", found), key=len)
     shares = [longest.count(character) / len(longest) for character in set(longest)] if longest else []
     bits = -sum(share * log2(share) for share in shares)

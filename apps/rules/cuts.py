@@ -1,4 +1,4 @@
-"""Redaction: what is cut out of a text, and what stands there instead. Pure."""
+"""Redaction: what is cut out of a text, and what replaces it. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class RedactingRule(Protocol):
-    """A rule, as far as it redacts."""
+    """What redaction needs to know of a rule."""
 
     @property
     def replacement(self) -> str: ...
@@ -15,7 +15,7 @@ class RedactingRule(Protocol):
 
 
 class RedactingHit(Protocol):
-    """A place in a text where such a rule was found."""
+    """What redaction needs to know of a hit."""
 
     @property
     def rule(self) -> RedactingRule: ...
@@ -27,7 +27,7 @@ class RedactingHit(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """`text[start:end]` goes, and the replacement stands in its place."""
+    """The replacement takes the place of `text[start:end]`."""
 
     start: int
     end: int
@@ -35,7 +35,7 @@ class Cut:
 
 
 def cuts(found: Iterable[RedactingHit]) -> list[Cut]:
-    """What to cut, in order. Places that overlap are one cut, for which the rule with the highest priority speaks."""
+    """The cuts in order. Overlapping places are one cut, with the replacement of the rule with the highest priority."""
     made: list[Cut] = []
     speaking = 0
     for hit in sorted(found, key=lambda hit: (hit.start, -hit.rule.priority, hit.end)):
@@ -60,7 +60,7 @@ def redacted(text: str, cut: Sequence[Cut]) -> str:
 
 
 def moved(place: int, cut: Sequence[Cut], *, is_end: bool = False) -> int:
-    """Where a place of the original text is in the redacted one; within a cut: where its replacement begins or ends."""
+    """Where a place of the original is in the redacted text; within a cut, the start or end of its replacement."""
     shift = 0
     for one in cut:
         if place < one.start or (place == one.start and is_end):

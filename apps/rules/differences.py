@@ -1,4 +1,4 @@
-"""What differs between two versions of a rule, as values and as a sentence. Pure."""
+"""The differences between two versions of a rule, as values and as a sentence. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ Fields = Mapping[str, Any]
 LONGEST_SUMMARY = 500
 _LONGEST_VALUE = 60
 
-# Fields that their forms call by other names.
+# Fields that have other labels in their forms.
 LABELS = {
     "assignment": "assignment tag",
     "checksum": "counts",
@@ -26,7 +26,7 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One field that changed. Values as text; nothing is an empty text."""
+    """One field that changed. Values are text; empty stands for no value."""
 
     field: str
     before: str
@@ -37,7 +37,7 @@ class Difference:
 
 
 def stored_form(values: Fields) -> dict[str, Any]:
-    """The values as JSON keeps them; instants in UTC, so that equal ones are spelled alike."""
+    """The values in the form in which JSON stores them; instants are in UTC, so that equal ones are written alike."""
     return {name: _stored(value) for name, value in values.items()}
 
 
@@ -48,10 +48,7 @@ def _stored(value: Any) -> Any:
 
 
 def differences(before: Fields | None, after: Fields, *, zone: tzinfo = UTC) -> list[Difference]:
-    """Field by field, in the order of the later version, instants on a clock of that zone.
-
-    Without an earlier version nothing is different.
-    """
+    """The fields that changed, in the order of `after`, with instants in this time zone. Empty without `before`."""
     if before is None:
         return []
     return [

@@ -1,4 +1,4 @@
-"""Examples that a rule carries: sentences in which it must be found, and near ones in which it must not. Pure."""
+"""Examples that a rule carries: sentences in which it must be found, and similar ones in which it must not. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ LONGEST_LINE = 500
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One line, where it stands in its field (from 1), and whether the rule was found in it as it should."""
+    """One line, its number in its field (from 1), and whether the rule did with it what it should."""
 
     line: int
     text: str
     should_match: bool
     matches: bool
-    is_excepted: bool = False  # the pattern finds something, but all of it stands among the exceptions
+    is_excepted: bool = False  # the pattern matches, but only exceptions
 
     @property
     def is_right(self) -> bool:
@@ -36,7 +36,7 @@ def lines(text: str) -> Iterator[tuple[int, str]]:
 def tried(
     pattern: str, *, checksum: str = "", match: str, no_match: str, excepted: frozenset[str] = frozenset()
 ) -> list[Example]:
-    """Every example with what the pattern makes of it. The pattern must have passed `check`."""
+    """Every example with its result. The pattern must have passed `check`."""
     matcher = Matcher([pattern], [CHECKSUMS.get(checksum)])
 
     def example(number: int, line: str, should_match: bool) -> Example:
@@ -52,7 +52,7 @@ def tried(
 
 
 def too_much(text: str) -> str:
-    """Why these are too many or too long lines, or nothing."""
+    """Why these lines are too many or too long; empty if they are neither."""
     found = list(lines(text))
     if len(found) > MOST_LINES:
         return f"These are {len(found)} examples; at most {MOST_LINES} are kept."

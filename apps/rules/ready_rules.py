@@ -1,4 +1,4 @@
-"""Ready-made rules to start from. Data: the pages that offer them copy one into a course as a draft."""
+"""Ready-made rules to start from. Data only: the admin copies one into a course."""
 
 from dataclasses import dataclass
 
@@ -14,19 +14,19 @@ _ASK = "Show what you have tried and where you are stuck, and ask about that. Yo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyRule:
-    """A rule to copy. What must and must not match is tested against the engine, and copied as the rule's examples."""
+    """A rule to copy. Tests check its examples against the engine, and a copy keeps them."""
 
     slug: str
     group: str
     title: str
-    purpose: str  # what it is for, and what it cannot do
+    purpose: str  # what it is for, and where its limits are
     pattern: str
     action: str  # block, redact, flag or guide
     direction: str = "prompt"  # prompt, answer or both
     checksum: str = ""  # a name in checksums.CHECKSUMS: matches that it refuses do not count
     message: str = ""  # block: what the student reads
     guidance: str = ""  # guide: what the model is told
-    replacement: str = ""  # redact: what stands in place of the match
+    replacement: str = ""  # redact: what replaces the match
     matches: tuple[str, ...]
     misses: tuple[str, ...]
 

@@ -1,4 +1,4 @@
-"""The compiled rules of a course, and what they say of a text. Pure."""
+"""The compiled rules of a course, and their verdict on a text. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ from apps.rules.checksums import CHECKSUMS
 from apps.rules.engine.matcher import MAX_SPANS, EngineFailed, Folded, Matcher, Span, fold
 from apps.rules.schedules import ALWAYS, Schedule
 
-MOST_REDACTED = 10_000  # places in one call; more are refused, for no one waits for that
+MOST_REDACTED = 10_000  # places per call; a call with more is refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledRule:
-    """A rule as the data plane knows it."""
+    """A rule as the data plane sees it."""
 
     id: int
     name: str
@@ -27,14 +27,14 @@ class CompiledRule:
     direction: str = "prompt"  # prompt, answer or both
     replacement: str = "[redacted]"
     checksum: str = ""
-    assignment: str = ""  # blank: whatever the call says that it is for
+    assignment: str = ""  # empty: all calls, whatever their tag
     schedule: Schedule = ALWAYS
     version: int = 0
     is_institutional: bool = False
     exceptions: frozenset[str] = frozenset()  # matched texts, folded, that do not count
 
     def is_active(self, *, now: datetime, timezone: str, assignment: str) -> bool:
-        """Whether the rule holds at this instant, on the clock of the course, for a call of this assignment tag."""
+        """True if the rule holds at this instant, in the course's time zone, for a call with this assignment tag."""
         return self.assignment in ("", assignment) and self.schedule.covers(now, timezone=timezone)
 
     @property
@@ -46,13 +46,13 @@ class CompiledRule:
         return self.action == "redact" and self.stage == "enforce"
 
     def counts(self, text: str) -> bool:
-        """Whether a match of this text is a hit, and not one of the rule's exceptions."""
+        """True if a match of this text is a hit, and not one of the rule's exceptions."""
         return exemptions.counts(text, self.exceptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occasion:
-    """When and for what a text is looked at: rules that do not concern it are as good as none."""
+    """When and for what a text is screened. Rules that this does not concern are ignored."""
 
     direction: str  # prompt or answer
     now: datetime
@@ -78,10 +78,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the rules say: every hit for the record, and of the enforced rules what is to be done.
+    """The result of screening: every hit, for the record, and what the enforced rules demand.
 
-    `stuck` are enforced rules that should have redacted and could not: they refuse what they could not change. `last`
-    is the number of the part that is new; those before it may have been sent earlier.
+    `stuck` are enforced rules that should have redacted and could not; they refuse instead. `last` is the number of the
+    part that is new; those before it may have been sent earlier.
     """
 
     hits: tuple[Hit, ...] = ()
@@ -90,7 +90,7 @@ class Verdict:
 
     @property
     def block(self) -> CompiledRule | None:
-        """The rule that refuses the prompt: of several the one with the highest priority."""
+        """The rule that refuses the prompt: the one with the highest priority."""
         if not (self.hits or self.stuck):
             return None
         blocking = self._enforced("block") or self.stuck
@@ -98,7 +98,7 @@ class Verdict:
 
     @property
     def guidance(self) -> tuple[str, ...]:
-        """What to tell the model, each text once, in order of priority."""
+        """The texts to tell the model, each once, in order of priority."""
         if not self.hits:
             return ()
         rules = sorted(self._enforced("guide"), key=lambda rule: -rule.priority)
@@ -123,8 +123,8 @@ class Verdict:
 class Rulebook:
     """The rules of one course that are not drafts, compiled together.
 
-    `lets_pass` is the course's wish for the case that the engine fails: answer unchecked instead of refusing.
-    `answering` are the positions of the rules that look at answers.
+    `lets_pass` is the course's choice for when the engine fails: answer unchecked instead of refusing. `answering` are
+    the positions of the rules that look at answers.
     """
 
     rules: tuple[CompiledRule, ...]
@@ -142,10 +142,10 @@ class Rulebook:
         return cls(tuple(rules), Matcher([rule.pattern for rule in rules], validators), lets_pass)
 
     def screen(self, parts: Sequence[str], *, occasion: Occasion | None = None) -> Verdict:
-        """Look for every rule in every part; on an occasion, for those that concern it. Raises EngineFailed.
+        """Search every part for every rule, or on an occasion for those that it concerns. Raises EngineFailed.
 
-        CPU-bound; long texts belong in a thread. A rule has at most MAX_SPANS hits, those in the latest parts: each is
-        recorded, and histories grow long. Rules that redact have all of theirs, since nothing of them may be left.
+        CPU-bound: screen long texts in a thread. A rule has at most MAX_SPANS hits, those in the latest parts, since
+        each is recorded and histories grow long. Redacting rules have all of theirs, since nothing of them may be left.
         """
         hits: list[Hit] = []
         left = [MOST_REDACTED if rule.redacts else MAX_SPANS for rule in self.rules]
@@ -162,9 +162,9 @@ class Rulebook:
         start: int = 0,
         most: list[int],
     ) -> Iterator[Hit]:
-        """The hits in one text that begin at `start` or later, and of each rule no more than `most` of its position.
+        """The hits in one text that begin at `start` or later; of each rule at most `most` at its position.
 
-        What is found is taken off `most`. Raises EngineFailed.
+        Subtracts what it finds from `most`. Raises EngineFailed.
         """
         folded = fold(text) if isinstance(text, str) else text
         for position in self.matcher.found(folded):

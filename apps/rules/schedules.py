@@ -1,4 +1,4 @@
-"""When a rule is in force: between two instants, and on days and hours that the clock of the course shows. Pure."""
+"""When a rule is in force: between two instants, and on days and hours in the time zone of the course. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -10,11 +10,11 @@ MIDNIGHT = time(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """Bounds that all have to hold; what is left out does not bound. Starts are part of it, ends are not.
+    """Limits that must all hold; an empty one does not limit. Starts are inclusive, and ends are exclusive.
 
-    `weekdays` are digits as `date.weekday()` counts, "04" for Mondays and Fridays; none means every day. Hours that
-    reach `until_time` after midnight belong to the day on which they began. When clocks are set back, an hour that
-    comes twice counts twice; when they are set forward, hours that no clock shows do not occur.
+    `weekdays` are digits as in `date.weekday()`, "04" for Mondays and Fridays; none means every day. Hours that reach
+    `until_time` after midnight belong to the day on which they began. When clocks are set back, a repeated hour counts
+    twice; when they are set forward, skipped hours do not occur.
     """
 
     starts_at: datetime | None = None
@@ -24,7 +24,7 @@ class Schedule:
     until_time: time | None = None
 
     def covers(self, now: datetime, *, timezone: str) -> bool:
-        """Whether this instant is within, on a clock of that time zone."""
+        """True if this instant is within the schedule in this time zone."""
         if self.starts_at is not None and now < self.starts_at:
             return False
         if self.ends_at is not None and now >= self.ends_at:

@@ -1,4 +1,4 @@
-"""The rulebooks of all courses, which the data plane keeps in memory and loads again when something of them changes."""
+"""An in-process snapshot of the rulebooks of all courses, which is loaded again when they change."""
 
 import logging
 from collections import defaultdict
@@ -14,18 +14,18 @@ from apps.rules.schedules import Schedule
 
 logger = logging.getLogger(__name__)
 
-# Rules that are read from the database without a pause. SQLite's driver lets go of the interpreter at every row and
-# takes it back before the event loop has woken, so that the loop waited for all of a thousand.
+# Rules that are read without a pause. SQLite's driver releases the interpreter at every row, but takes it back before
+# the event loop wakes, so without pauses the loop waited for all of a thousand.
 ROWS = 50
-ALL_COURSES = None  # the key of the rulebook of courses that have no rules of their own
+ALL_COURSES = None  # the key of the rulebook for courses without rules of their own
 
 
 @dataclass(slots=True)
 class Rulebooks:
-    """Loads the rulebooks of all courses. One that does not compile stays as it was, and says so in the log.
+    """Loads the rulebooks of all courses. If one does not compile, that is logged, and the previous one stays in force.
 
-    If there is no previous one it becomes None: the course has rules that cannot be looked at, so nothing may pass.
-    The institution's rules are part of every book, and are the book under ALL_COURSES.
+    Without a previous one it is None: the course has rules that cannot be checked, so nothing may pass, unless the
+    course has chosen that. The institution's rules are part of every book, and alone in the book under ALL_COURSES.
     """
 
     books: Mapping[int | None, Rulebook | None] = field(default_factory=dict)
@@ -60,7 +60,7 @@ def _merged(everywhere: Sequence[CompiledRule], own: Sequence[CompiledRule]) -> 
 
 
 def _lenient_courses() -> frozenset[int]:
-    """The courses that would rather answer unchecked than not at all. An institution's rule overrules them."""
+    """Courses that would rather answer unchecked than refuse. Rules of the institution overrule this."""
     lenient = RuleSettings.objects.filter(on_failure=RuleSettings.OnFailure.LET_PASS)
     return frozenset(lenient.values_list("course_id", flat=True))
 

@@ -1,4 +1,4 @@
-"""The way of a rule from draft to enforced: what each stage means, what comes next, and what was found on the way."""
+"""The stages of a rule from draft to enforce: what each means, what comes next, and what was found on the way."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,10 +8,10 @@ from apps.accounts.models import Course
 from apps.common.ids import first_id
 from apps.rules.models import Rule
 
-ASKS_ABOVE = 0.2  # of a week's calls: a blocking rule that is found so often is seldom meant
-FEW_CALLS = 10  # say nothing about a rule
+ASKS_ABOVE = 0.2  # of a week's calls: a blocking rule that is found more often is probably a mistake
+FEW_CALLS = 10  # too few to judge a rule by
 LOOKS_BACK = timedelta(days=7)
-MATCHING = ("pattern", "checksum", "direction")  # what decides where a rule is found
+MATCHING = ("pattern", "checksum", "direction")  # the fields that decide where a rule is found
 
 MEANINGS: dict[str, str] = {
     Rule.Stage.DRAFT: "Does nothing. Nobody notices it, and nothing is recorded.",
@@ -23,7 +23,7 @@ MEANINGS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class StageStep:
-    """One stage of the way, as seen from where the rule stands."""
+    """One stage, in relation to the rule's current one."""
 
     stage: str
     title: str
@@ -34,7 +34,7 @@ class StageStep:
 
 @dataclass(frozen=True, slots=True)
 class HitRate:
-    """Of so many calls, in so many the rule was found."""
+    """In how many of how many calls the rule was found."""
 
     found: int
     calls: int
@@ -58,16 +58,16 @@ def steps(rule: Rule) -> list[StageStep]:
 
 
 def following(rule: Rule) -> Rule.Stage | None:
-    """The next stage; none after the last."""
+    """The next stage; None after the last."""
     order = list(Rule.Stage)
     at = order.index(Rule.Stage(rule.stage))
     return order[at + 1] if at + 1 < len(order) else None
 
 
 def limits(rule: Rule, *, now: datetime) -> list[str]:
-    """What keeps the rule from every call, in sentences: its time, as far as it does not hold now, and its tag.
+    """Sentences that say what limits the rule: its schedule, if it does not hold now, and its tag.
 
-    Of a rule of the institution only dates are told: its hours are those of each course's clock.
+    For a rule of the institution they tell only dates, as its hours depend on the time zone of each course.
     """
     said = []
     if rule.ends_at is not None and now >= rule.ends_at:
@@ -86,13 +86,13 @@ def _words(instant: datetime, rule: Rule) -> str:
 
 
 def hits_in_this_stage(rule: Any) -> int:
-    """How often the rule was found since it came to where it stands."""
+    """How often the rule was found in its current stage."""
     before = rule.versions.exclude(fields__stage=rule.stage).order_by("-number").values_list("number", flat=True)
     return int(rule.hits.filter(version__gt=before.first() or 0).count())
 
 
 def recent_rate(rule: Any, *, now: datetime) -> HitRate:
-    """In how many of the last week's calls of its course the rule was found; what it finds since it finds that."""
+    """In how many of the last week's calls the rule was found, only since it last changed what it finds."""
     before, began = _finding_else(rule)
     since = first_id(max(now - LOOKS_BACK, began or now - LOOKS_BACK))
     courses = Course.objects.all() if rule.course_id is None else Course.objects.filter(pk=rule.course_id)
@@ -101,7 +101,7 @@ def recent_rate(rule: Any, *, now: datetime) -> HitRate:
 
 
 def _finding_else(rule: Any) -> tuple[int, datetime | None]:
-    """The last version that looked for something else, and when the one after it was made; 0 if there is none."""
+    """The last version that looked for something else, and when the next one was made; 0 and None if there is none."""
     same = {f"fields__{name}": getattr(rule, name) for name in MATCHING}
     last = rule.versions.exclude(**same).order_by("-number").first()
     if last is None:
@@ -111,7 +111,7 @@ def _finding_else(rule: Any) -> tuple[int, datetime | None]:
 
 
 def needs_confirmation(rule: Rule, stage: str, *, now: datetime) -> HitRate | None:
-    """How often a rule was found that would block too much if it were moved to this stage; else none."""
+    """How often the rule was found, if it would block too much in this stage; else None."""
     if stage != Rule.Stage.ENFORCE or rule.action != Rule.Action.BLOCK or rule.stage == stage:
         return None
     rate = recent_rate(rule, now=now)

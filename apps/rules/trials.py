@@ -1,4 +1,4 @@
-"""Trying a rule on a text, with the same search that the data plane makes, and nothing stored."""
+"""Tries a rule on a text, with the same search as the data plane. Stores nothing."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,16 +24,16 @@ class TrialPiece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What a rule makes of a text: where it is found, and what would be left of the text if it is redacted."""
+    """The result of a trial: where the rule is found, and what redaction would leave of the text."""
 
     pieces: tuple[TrialPiece, ...]
     matches: int
     redacted: tuple[TrialPiece, ...]
     examples: tuple[Example, ...]
-    is_disguised: bool  # it was found only in a folded copy
-    copies: tuple[tuple[TrialPiece, ...], ...]  # the folded copies that are other texts, with what is found in each
-    is_excepted: bool  # the pattern finds something, but all of it stands among the exceptions
-    fails_check: bool  # the pattern finds something, but nothing whose check digits are right
+    is_disguised: bool  # found only in a folded copy
+    copies: tuple[tuple[TrialPiece, ...], ...]  # folded copies that differ from the text, with what is found in each
+    is_excepted: bool  # the pattern matches, but only exceptions
+    fails_check: bool  # the pattern matches, but nothing with valid check digits
 
     @property
     def wrong_examples(self) -> int:
@@ -41,7 +41,7 @@ class Trial:
 
 
 def try_out(rule: Any, text: str, *, exceptions: Iterable[str] = ()) -> Trial:
-    """What a rule, stored or not, makes of a text. Raises BadPattern and EngineFailed."""
+    """Try a rule, stored or not, on a text. Raises BadPattern and EngineFailed."""
     check(rule.pattern)
     compiled, folded = as_compiled(rule, exceptions=frozenset(exceptions)), fold(text)
     matcher = Rulebook.of([compiled]).matcher
@@ -68,13 +68,13 @@ def _places(matcher: Matcher, text: Folded) -> list[tuple[int, int]]:
 
 
 def _alone(text: str) -> Folded:
-    """A text as though it had no copies."""
+    """A text without folded copies."""
     raw = FoldedCopy(text, (FoldedPiece(text, 0, len(text)),))
     return Folded(text, (raw,), raw)
 
 
 def as_compiled(rule: Any, *, exceptions: frozenset[str]) -> CompiledRule:
-    """The rule as the data plane would have it, were it enforced now and everywhere."""
+    """The rule as the data plane would have it if it were enforced now and everywhere."""
     return CompiledRule(
         id=rule.pk or 0,
         name=rule.name,
@@ -103,13 +103,13 @@ def _pieces(text: str, spans: Iterable[tuple[int, int]], *, replacement: str | N
 
 
 def finds_whole(rule: Any, text: str) -> bool:
-    """Whether an exception of this text, folded, is the whole of what the rule finds in it."""
+    """True if this text, folded, is the whole of what the rule finds in it."""
     matcher = Rulebook.of([as_compiled(rule, exceptions=frozenset())]).matcher
     return any(exemptions.folded(text[span.start : span.end]) == text for span in matcher.spans(0, text))
 
 
 def undone_example(rule: Any, *, exceptions: Iterable[str]) -> str:
-    """An example that must be found and no longer would be with these exceptions, or nothing."""
+    """An example that must be found, and would not be with these exceptions; empty if there is none."""
     tried = _examples(rule, frozenset(exceptions))
     return next((example.text for example in tried if example.should_match and not example.matches), "")
 

@@ -1,4 +1,4 @@
-"""What is wrong with a rule, in sentences for the person who writes it. Pure."""
+"""What is wrong with a rule, in sentences for its author. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime, time
@@ -9,11 +9,11 @@ from apps.rules.checksums import CHECKSUMS
 from apps.rules.engine import matcher
 from apps.rules.examples import Example
 
-MOST_RULES = 1000  # of one course, with those of the institution
+MOST_RULES = 1000  # of one course, including those of the institution
 
 
 class WrittenRule(Protocol):
-    """A rule as somebody has written it."""
+    """A rule as its author has written it."""
 
     pattern: str
     checksum: str
@@ -34,9 +34,9 @@ class WrittenRule(Protocol):
 def complaints(
     rule: WrittenRule, *, others: Sequence[str] | None, excepted: frozenset[str] = frozenset()
 ) -> dict[str, str]:
-    """Sentences by field; none if the rule is sound.
+    """Sentences by field; none if the rule is valid.
 
-    `others` are the patterns that are looked for together with this one; None if they were when this one was saved.
+    `others` are the patterns that are searched for together with this one; None if it has been admitted beside them.
     `excepted` are the texts of the rule's exceptions.
     """
     return _of_the_pattern(rule, others, excepted) | _of_the_action(rule) | _of_the_schedule(rule)

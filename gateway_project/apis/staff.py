@@ -1,4 +1,4 @@
-"""The staff API as a whole: its resources, its OpenAPI document and its documentation page."""
+"""The staff API: its resources, its OpenAPI document and its documentation page."""
 
 from typing import Any
 
@@ -32,14 +32,14 @@ router.register("calls", CallViewSet, basename="call")
 
 
 class OpenApiDocument(SpectacularJSONAPIView):
-    """The OpenAPI document: open for everybody in development, for staff in production."""
+    """The OpenAPI document: public in development, staff only in production."""
 
     renderer_classes = [JSONRenderer]
     permission_classes = [IsStaff if settings.ENV.is_production else AllowAny]
 
 
 class Nothing(APIView):
-    """Every other address. It tells strangers no more than the addresses that there are."""
+    """Every other address. Strangers get the same 401 as at a real one, so that they cannot probe for addresses."""
 
     schema = None
 
@@ -49,7 +49,7 @@ class Nothing(APIView):
 
 
 class StaffSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """How the document names the session."""
+    """Declares the session in the OpenAPI document."""
 
     target_class = "apps.common.staff.StaffSession"
     name = "StaffSession"
@@ -64,7 +64,7 @@ class StaffSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unt
 
 
 def describe_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Write into every operation how it refuses: the same for all."""
+    """Add the same error responses to every operation."""
     error = ErrorOut.model_json_schema(ref_template="#/components/schemas/{model}")
     result["components"]["schemas"] |= {**error.pop("$defs"), "ErrorOut": error}
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorOut"}}}
@@ -77,7 +77,7 @@ def describe_refusals(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 
 def _documentation() -> Any:
-    """The page of the student API's documentation, with this document in it."""
+    """The student API's documentation page, showing this document instead."""
     view = TemplateView.as_view(
         template_name="ninja/swagger.html",
         extra_context={

@@ -1,4 +1,4 @@
-"""How the staff API refuses and fails: in the body of `apps/common/errors.py`, whatever went wrong and wherever."""
+"""Renders every error of the staff API in the format of `apps/common/errors.py`."""
 
 import logging
 from typing import Any
@@ -48,7 +48,7 @@ def _translated(error: Exception) -> GatewayError:
         case PermissionDenied():
             return NotAllowed("permission_denied", "You may not do this.", fixed_by="operator")
         case exceptions.NotFound() | Http404():
-            # One answer for rows of others and for rows that do not exist, so that none can be told from the other.
+            # The same answer for rows of others as for missing ones, so that nobody can tell them apart.
             return NotFound(
                 "not_found", "There is nothing at this address, or it belongs to a course that is not yours."
             )
@@ -64,14 +64,14 @@ def _translated(error: Exception) -> GatewayError:
 
 
 def _mistakes(error: exceptions.ValidationError) -> InvalidRequest:
-    """Every field with its sentences; the message is the first of them."""
+    """Every invalid field with its messages. The first of them is the message of the error."""
     detail: Any = error.detail if isinstance(error.detail, dict) else {"": error.detail}
     fields = {str(name): [str(sentence) for sentence in sentences] for name, sentences in detail.items()}
     name, sentences = next(iter(fields.items()))
     return InvalidRequest("invalid_parameter", f"{name}: {sentences[0]}", param=name, details={"fields": fields})
 
 
-# What fails before a view is reached, or behind it, is Django's to answer: these are its handlers of 400 and 500.
+# Django calls these two for 400 and 500 errors outside of the views.
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""The student API as a whole: its routers, its OpenAPI document and its documentation page."""
+"""The student API: its routers, its OpenAPI document and its documentation page."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from apps.portal.routers import router as portal_router
 
 
 class _LateResponse(HttpResponse):
-    """A response that is made only once it has content: the answers of models bring their own."""
+    """A response that is built only when it gets content. Chat answers bring their own and never use it."""
 
     def __init__(self, content_type: str) -> None:
         self._content_type = content_type
@@ -31,7 +31,7 @@ class _LateResponse(HttpResponse):
 
 
 class StudentAPI(NinjaAPI):
-    """The data plane's handler checks the key, before it reads the body; here it is only written into the document."""
+    """Only documents the API key. The data plane's handler checks it, before it reads the body."""
 
     def get_openapi_schema(self, **options: Any) -> Any:
         schema = super().get_openapi_schema(**options)
@@ -40,16 +40,16 @@ class StudentAPI(NinjaAPI):
         return schema
 
     def create_temporal_response(self, request: HttpRequest) -> HttpResponse:
-        """Made for each request, before the view is called."""
+        """Ninja calls this for each request, before the view."""
         return _LateResponse(self.get_content_type())
 
     def get_openapi_operation_id(self, operation: Any) -> str:
-        """Clients are made from these names; where a function stands in our modules is not their business."""
+        """Generated clients take their method names from this, so it must not contain our module paths."""
         return str(operation.view_func.__name__)
 
 
 def _documentation(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Open for everybody in development, for staff in production."""
+    """Public in development, staff only in production."""
     guarded: Callable[..., Any] = staff_member_required(view) if settings.ENV.is_production else view
     return guarded
 

@@ -1,7 +1,7 @@
-"""Configuration as code: a YAML file that says what there should be. Read, validate, plan, show, perform.
+"""Configuration as code: makes the database agree with a YAML file. Read, validate, plan, show, perform.
 
-Each stage takes the value of the one before, and reports all mistakes that it finds in it: later stages work on valid
-values only. Until `perform` nothing is written.
+Each stage takes the previous stage's value and reports every mistake that it finds, so later stages see valid values
+only. Nothing is written before `perform`.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ def apply(
     dry_run: bool = False,
     show: Callable[[str], object] = lambda line: None,
 ) -> list[Change]:
-    """Make the database agree with a file and show how it differed. Raises Mistakes, having changed nothing.
+    """Make the database agree with a file, and show how it differed. Raises Mistakes without changing anything.
 
     `environment` holds the secrets that the file names. What the file omits stays, unless `prune`.
     """

@@ -1,4 +1,4 @@
-"""Changes: what applying a file would do, as values, and how they are shown."""
+"""What applying a file would change, as values, and how it is shown."""
 
 import itertools
 import json
@@ -33,7 +33,7 @@ class Change:
 
     @property
     def details(self) -> list[str]:
-        """What changes in a row that stays. A secret's value is never among it."""
+        """The changes of a row that stays. Never contains a secret's value."""
         if self.sign != "~":
             return []
         fields = [
@@ -44,7 +44,7 @@ class Change:
 
 
 def lines(changes: Iterable[Change]) -> Iterator[str]:
-    """The difference for people, one line for each thing that they know by name."""
+    """The difference as text, one line for each thing that people know by name."""
     nothing = True
     for title, group in itertools.groupby(changes, key=lambda change: change.title):
         nothing = False

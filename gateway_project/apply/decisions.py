@@ -1,5 +1,7 @@
-"""Boosts of courses and overrides of members. Unlike other rows they are made and ended, never changed, and each has a
-line in the ledger. A file that changes one makes a new one and ends the one before.
+"""Boosts of courses and overrides of members.
+
+These are created and ended, never changed, and each has a line in the ledger. Changing one in the file creates a new
+one and ends the previous one.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,7 +24,7 @@ KINDS = (kinds.BOOST, kinds.OVERRIDE)
 
 
 def plan(document: Document, file: File, *, prune: bool, now: datetime) -> tuple[list[Change], list[Mistake]]:
-    """The decisions to make and to end, and what is wrong with those that the file asks for."""
+    """The decisions to create and to end, and the mistakes in those that the file asks for."""
     outcomes = [
         outcome
         for number, course in enumerate(file.courses or ())
@@ -36,7 +38,7 @@ def plan(document: Document, file: File, *, prune: bool, now: datetime) -> tuple
 
 
 def _boosts(document: Document, course: CourseSection, path: Path, *, prune: bool, now: datetime) -> Iterator[Outcome]:
-    """A stored boost that starts when one of the file's does is an earlier version of that one."""
+    """A stored boost with the same start as one of the file's is an earlier version of it."""
     if course.boosts is None:
         return
     stored: list[Boost] = list(Boost.objects.filter(course__slug=course.slug))
@@ -112,7 +114,7 @@ def _equal(stored: Decision, draft: Decision, name: str) -> bool:
 
 
 def perform(changes: Iterable[Change], *, now: datetime) -> None:
-    """Make and end decisions, with all lines of the ledger written together."""
+    """Create and end decisions, and write all of their ledger lines together."""
     changes = list(changes)
     made = [_made(change, now) for change in changes if change.sign == "+"]
     ended = [change.kind.model._default_manager.get(pk=change.key["id"]) for change in changes if change.sign == "-"]

@@ -1,7 +1,7 @@
-"""YAML with positions.
+"""YAML with line numbers.
 
-Plain text stays text, as in `logging: off` and `external_id: 00123`: the schema says what is a number or a flag, so
-nothing is lost to YAML's guesses. Only `null` and its spellings mean nothing.
+Plain text stays text, as in `logging: off` and `external_id: 00123`: the schema decides what is a number or a flag, so
+YAML's guesses lose nothing. Only `null` and its spellings become None.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Tree = str | None | list["Tree"] | dict[str, "Tree"]
 
 @dataclass(frozen=True)
 class Document:
-    """A file's content, the line on which each part of it begins, and what is wrong with it as YAML."""
+    """A file's content, the line of each of its parts, and its mistakes as YAML."""
 
     source: str
     tree: Tree
@@ -32,14 +32,14 @@ class Document:
         return Mistake(self.line(path), path, sentence)
 
     def line(self, path: Path) -> int:
-        """The line of a part, or of the nearest part around it that the file mentions."""
+        """The line of a part, or of the nearest enclosing part that the file mentions."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
 
 
 def read(raw: bytes, *, source: str) -> Document:
-    """Read a document. Raises Mistakes if it cannot be read to its end."""
+    """Parse a document. Raises Mistakes if it cannot be read to its end."""
     try:
         root = _compose(raw)
         reader = _TreeReader()
@@ -79,7 +79,7 @@ def _not_yaml(error: yaml.YAMLError) -> _UnreadableFile:
 
 
 class _TreeReader:
-    """Turns nodes into values. Every visit counts, so that aliases within aliases end soon."""
+    """Turns nodes into values. Counts every visit, which bounds the expansion of nested aliases."""
 
     def __init__(self) -> None:
         self.lines: dict[Path, int] = {}

@@ -1,4 +1,4 @@
-"""The kinds of values that a configuration file can hold. Each says in a sentence what it expects."""
+"""The types of values in a configuration file. Each rejects a wrong value with a sentence."""
 
 import math
 import re
@@ -88,7 +88,7 @@ def _seconds(value: object) -> float:
 
 
 def _instant(value: object) -> datetime:
-    """An instant for everybody: a time without its offset would mean another one on every clock."""
+    """An instant must have an offset: without one it would depend on the local time zone."""
     try:
         instant = datetime.fromisoformat(value if isinstance(value, str) else "")
     except ValueError:
@@ -132,7 +132,7 @@ def _lines(value: object) -> str:
 
 
 def choice(choices: type[TextChoices]) -> Any:
-    """One of the choices, in any case."""
+    """One of the choices, case-insensitive."""
 
     def parse(value: object) -> str:
         word = value.lower() if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""What a file can describe: for each kind of row its table, what identifies it, and its title in the difference.
+"""The kinds of rows that a file can describe: their table, what identifies them, and their title in the difference.
 
 Keys are lookups such as `course__slug`, so that a row can be named before it, or the row that it belongs to, exists.
 """
@@ -15,7 +15,7 @@ from apps.providers.models import CourseModel, Credential, Deployment, Model, Pr
 from apps.quotas.models import Boost, Institution, Override, QuotaPolicy, RoleAllowance
 from apps.rules.models import Rule, RuleSettings
 
-# What the file calls differently from the table.
+# Columns that the file names differently.
 FILE_NAMES = {
     "is_enabled": "enabled",
     "is_open": "open",
@@ -34,7 +34,7 @@ class Kind:
 
     @cached_property
     def columns(self) -> dict[str, str]:
-        """The columns that a section may set, by the names of its fields. Keys and references are not among them."""
+        """The columns that a section may set, by field name. Keys and references are excluded."""
         hidden = {"id", *self.key}
         own = [one for one in self.model._meta.concrete_fields if one.editable and not one.is_relation]
         return {FILE_NAMES.get(one.name, one.name): one.name for one in own if one.name not in hidden}

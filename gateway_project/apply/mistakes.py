@@ -1,4 +1,4 @@
-"""What is wrong in a configuration file, and where."""
+"""Mistakes in a configuration file, and where they are."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Mistake:
 
 
 class Mistakes(Exception):
-    """All mistakes that a stage has found. Nothing has been changed."""
+    """All mistakes that a stage found. Nothing was changed."""
 
     def __init__(self, source: str, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = tuple(sorted(set(mistakes), key=lambda mistake: (mistake.line, str(mistake))))

@@ -1,6 +1,6 @@
-"""Who the members of a file are: each is a person, found by e-mail address, who may sit in several courses.
+"""The members in a file and the people behind them, who are found by e-mail address.
 
-The difference from other rows: a person is shared, staff need the staff flag, and nobody is ever deleted.
+Unlike other rows, a person may be a member of several courses, staff need the staff flag, and nobody is ever deleted.
 """
 
 from collections import defaultdict
@@ -23,7 +23,7 @@ LONGEST_USERNAME = 150
 
 @dataclass(frozen=True)
 class Stored:
-    """Who there is before the file is applied."""
+    """The users and members before the file is applied."""
 
     users: Mapping[str, User]
     by_email: Mapping[str, list[User]]
@@ -41,7 +41,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Seat:
-    """One member as the file wants it, and the person who it is."""
+    """One member as the file describes it, and the user name of the person."""
 
     place: Place
     asked: MemberSection
@@ -51,7 +51,7 @@ class Seat:
 
     @property
     def is_staff(self) -> bool:
-        """True if this seat makes its person staff, once the file is applied."""
+        """True if this seat makes its person staff once the file is applied."""
         role = self.asked.role or (self.stored.role if self.stored else Role.STUDENT)
         is_given = "active" in self.asked.model_fields_set
         active = self.asked.active if is_given else self.stored is None or self.stored.is_active
@@ -59,7 +59,7 @@ class Seat:
 
 
 def rows(document: Document, file: File, *, prune: bool) -> tuple[list[Row], list[Mistake]]:
-    """The rows of people and members, people first, and what is wrong with them."""
+    """The rows of people, then those of members, and the mistakes in them."""
     listing = [course for course in file.courses or () if course.members is not None]
     if not listing:
         return [], []
@@ -72,7 +72,7 @@ def rows(document: Document, file: File, *, prune: bool) -> tuple[list[Row], lis
 
 
 def _differs(row: Row, stored: Stored) -> bool:
-    """False for those that need no further look: most of a roster, most of the time."""
+    """False for rows that are stored as the file wants them: most of a roster, most of the time."""
     found: models.Model | None
     if row.kind is kinds.PERSON:
         found = stored.users.get(row.key["username"])
@@ -91,7 +91,7 @@ def _seats(file: File, stored: Stored) -> Iterator[Seat]:
 
 
 def _username(place: Place, asked: MemberSection, member: Membership | None, stored: Stored) -> str:
-    """The person with the e-mail address; else the one who sits here without any; else a new one."""
+    """The user with the e-mail address; else this seat's placeholder, if it has no address yet; else a new user."""
     unnamed = User.placeholder_name(*place)
     if not asked.email:
         return member.user.username if member else unnamed
@@ -114,7 +114,7 @@ def _key(place: Place) -> dict[str, str]:
 
 
 def _absent(file: File, seats: Iterable[Seat], stored: Stored) -> Iterator[Row]:
-    """Active members whom a list leaves out."""
+    """Active members that a list omits."""
     listed = {course.slug: number for number, course in enumerate(file.courses or ()) if course.members is not None}
     present = {seat.place for seat in seats}
     for place, member in stored.members.items():
@@ -135,7 +135,7 @@ def _people(seats: list[Seat], absent: list[Row], stored: Stored) -> Iterator[Ro
 
 
 def _personal(seat: Seat, user: User | None) -> dict[str, Any]:
-    """Name and address, where they say something new."""
+    """Name and e-mail address, where they differ from what is stored."""
     values = {}
     if seat.asked.email and (user is None or user.email.lower() != seat.asked.email.lower()):
         values["email"] = seat.asked.email
@@ -145,7 +145,7 @@ def _personal(seat: Seat, user: User | None) -> dict[str, Any]:
 
 
 def _staff_flags(seats: list[Seat], absent: list[Row], stored: Stored) -> Iterator[tuple[str, bool]]:
-    """Who becomes staff by a seat, and who no longer has any such seat."""
+    """Users who become staff by a seat, and users who lose their last staff seat."""
     before = {
         place: member.user.username
         for place, member in stored.members.items()
@@ -161,7 +161,7 @@ def _staff_flags(seats: list[Seat], absent: list[Row], stored: Stored) -> Iterat
 
 
 def _unclear(document: Document, seats: list[Seat], stored: Stored) -> Iterator[Mistake]:
-    """Members whose e-mail address does not name one person, or would make too long a user name."""
+    """Members whose e-mail address matches several people, or whose user name would be too long."""
     for seat in seats:
         matches = stored.by_email.get(seat.asked.email.lower(), []) if seat.asked.email else []
         settled = seat.stored is not None and seat.stored.user.username == seat.username
@@ -183,7 +183,7 @@ def _clashing(document: Document, seats: list[Seat], stored: Stored) -> Iterator
 
 
 def _renamed(document: Document, seats: list[Seat]) -> Iterator[Mistake]:
-    """People to whom the file gives two names."""
+    """People to whom the file gives two different names."""
     names: dict[str, Seat] = {}
     for seat in seats:
         first = names.setdefault(seat.username, seat) if seat.asked.name else seat

@@ -1,6 +1,6 @@
-"""Makes changes. The caller's transaction makes them all or none.
+"""Makes changes, in the caller's transaction.
 
-New rows of a kind are written together: the first import of a large roster must not hold the database for seconds.
+New rows of a kind are written in bulk: the first import of a large roster must not lock the database for seconds.
 """
 
 import itertools
@@ -24,7 +24,7 @@ def perform(changes: Iterable[Change], *, now: datetime) -> None:
     rows = [change for change in changes if change.kind not in decisions.KINDS]
     for (sign, _), group in itertools.groupby(rows, key=lambda change: (change.sign, change.kind)):
         {"+": _add, "~": _change, "-": _delete}[sign](list(group))
-    decisions.perform([change for change in changes if change.kind in decisions.KINDS], now=now)  # it locks weeks
+    decisions.perform([change for change in changes if change.kind in decisions.KINDS], now=now)  # last: locks weeks
 
 
 def _add(changes: list[Change]) -> None:
@@ -73,7 +73,7 @@ def _keep_secret(change: Change, row: models.Model) -> None:
 
 
 def _resolved(model: type[models.Model], rows: list[Values]) -> list[Values]:
-    """Rows with references by name, such as `course__slug`, replaced by what they name."""
+    """Rows whose references by name, such as `course__slug`, are replaced by the objects that they name."""
     lookups = {name for values in rows for name in values if "__" in name}
     found = {lookup: _named(model, lookup, {row[lookup] for row in rows if lookup in row}) for lookup in lookups}
     return [

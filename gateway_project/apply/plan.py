@@ -1,4 +1,4 @@
-"""From a valid file to the changes that make the database agree with it, or to all mistakes in it. Only reads."""
+"""Compares a valid file with the database. Only reads."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -21,7 +21,7 @@ from gateway_project.apply.wanted import Row
 
 
 def plan(document: Document, file: File, *, environment: Mapping[str, str], prune: bool, now: datetime) -> list[Change]:
-    """The changes, in an order in which they can be made. Raises Mistakes, all of them."""
+    """The changes that make the database agree with the file, in order. Raises Mistakes, with all of them."""
     rows = list(wanted.rows(file))
     members, mistakes = people.rows(document, file, prune=prune)
     decided, wrong = decisions.plan(document, file, prune=prune, now=now)
@@ -39,10 +39,10 @@ def plan(document: Document, file: File, *, environment: Mapping[str, str], prun
 
 
 def _compared(row: Row, environment: Mapping[str, str], moved: set[str]) -> Iterator[Change]:
-    """What it takes to bring one row about. Raises ValidationError with the names of columns.
+    """The change that one row needs, if any. Raises ValidationError with the names of columns.
 
-    `moved` gathers the names of providers that go to another server: those do not get to see the secrets that were
-    stored for the old one, so what the file gives is stored anew.
+    `moved` collects the names of providers that move to another server. That server must not see the secrets that were
+    stored for the old one, so those in the file are stored anew.
     """
     stored = row.kind.find(row.key)
     before = {name: stored_value(stored, name) for name in row.values} if stored else {}
@@ -59,12 +59,12 @@ def _compared(row: Row, environment: Mapping[str, str], moved: set[str]) -> Iter
 
 
 def _checked(row: Row, stored: models.Model | None) -> dict[str, Any]:
-    """The row's values as the model's own validation leaves them."""
+    """The row's values after the model's own validation."""
     own = {name: value for name, value in {**row.key, **row.values}.items() if "__" not in name}
     draft = stored or row.kind.model()
     for name, value in own.items():
         setattr(draft, name, value)
-    # References are looked up by name later; passwords and other hidden columns are not a file's business.
+    # References are looked up by name later. A file cannot set passwords and other hidden columns.
     hidden = {field.name for field in draft._meta.fields if field.is_relation or not field.editable}
     exclude = hidden | {"password"} | ({"username"} if row.kind is kinds.PERSON else set())
     draft.full_clean(exclude=exclude, validate_unique=False, validate_constraints=False)
@@ -97,14 +97,14 @@ def _opens_as(credential: Credential, secret: str) -> bool:
 
 
 def _told(error: ValidationError) -> Iterator[tuple[Path, str]]:
-    """The last sentence about each field: a model's own words come after Django's general ones."""
+    """The last message about each field: a model's own messages come after Django's general ones."""
     for name, sentences in error.message_dict.items():
         field = {"first_name": "name", "last_name": "name"}.get(name, FILE_NAMES.get(name, name))
         yield () if name == "__all__" else (field,), sentences[-1]
 
 
 def _pruned(file: File, rows: Iterable[Row]) -> Iterator[Change]:
-    """Deletions of what the file's lists leave out, inner rows first."""
+    """Deletions of what the file's lists omit, inner rows first."""
     named = {(row.kind.title, tuple(row.key[name] for name in row.kind.key)) for row in rows}
     for listed in wanted.lists(file):
         kind = listed.kind

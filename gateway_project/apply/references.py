@@ -11,7 +11,7 @@ from gateway_project.apply.schema import File, ModelSection, ProviderSection
 
 
 def dangling(document: Document, file: File, *, prune: bool) -> Iterator[Mistake]:
-    """References to what will not exist once the file is applied."""
+    """References to providers and models that will not exist once the file is applied."""
     providers = _names(kinds.PROVIDER, file.providers, prune=prune)
     models = _names(kinds.MODEL, file.models, prune=prune)
     for path, name in _providers(file):

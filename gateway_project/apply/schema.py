@@ -1,4 +1,4 @@
-"""The shape of a configuration file: every section, every field. What a file omits is not in `model_fields_set`."""
+"""The schema of a configuration file. A field that the file omits is not in `model_fields_set`."""
 
 from typing import Annotated, Any
 
@@ -36,7 +36,7 @@ class FileSection(BaseModel):
 
     @property
     def given(self) -> dict[str, Any]:
-        """The fields that the file gives, in the order in which they are declared."""
+        """The fields that the file sets, in the order in which they are declared."""
         return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
 
 

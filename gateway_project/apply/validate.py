@@ -1,4 +1,4 @@
-"""From a document to a valid file, or to every mistake in it that can be found without the database."""
+"""Checks everything in a document that can be checked without the database."""
 
 import difflib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from gateway_project.apply.document import Document
 from gateway_project.apply.mistakes import Mistake, Mistakes, Path
 from gateway_project.apply.schema import File, FileSection
 
-# What tells the items of a list apart.
+# The fields that identify an item of a list.
 IDENTITIES: dict[str, tuple[str, ...]] = {
     "providers": ("name",),
     "credentials": ("label",),
@@ -31,7 +31,7 @@ SENTENCES = {
 
 
 def validate(document: Document) -> File:
-    """The file that a document describes. Raises Mistakes, all of them."""
+    """The file that a document describes. Raises Mistakes, with all of them."""
     mistakes = [*document.mistakes, *_repeated(document, document.tree, ())]
     try:
         file = File.model_validate(document.tree)
@@ -67,7 +67,7 @@ def _section(path: Path) -> type[FileSection]:
 
 
 def _repeated(document: Document, tree: Any, path: Path) -> Iterator[Mistake]:
-    """Items of one list that are the same thing, at any depth."""
+    """Items that a list contains twice, at any depth."""
     if isinstance(tree, dict):
         for name, item in tree.items():
             yield from _repeated(document, item, (*path, name))

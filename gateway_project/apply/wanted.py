@@ -1,4 +1,4 @@
-"""From a valid file to the rows that it wants. Pure; members follow in `people.py`, for they share people."""
+"""The rows that a valid file describes, except people and members, which are in `people.py`. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ WEIGHTS = ("input_weight", "cached_input_weight", "output_weight")
 
 @dataclass(frozen=True)
 class Row:
-    """One row as the file wants it. What `values` omits keeps what is stored."""
+    """One row as the file describes it. Columns that are not in `values` keep their stored value."""
 
     kind: Kind
     key: Mapping[str, Any]
@@ -32,14 +32,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Listed:
-    """A list that the file gives in full, so that pruning may remove what it leaves out."""
+    """A list that the file gives in full, so that pruning may remove what it omits."""
 
     kind: Kind
     within: Mapping[str, Any]
 
 
 def rows(file: File) -> Iterator[Row]:
-    """All rows but people and members, each after those it refers to."""
+    """All rows except people and members, each after those it refers to."""
     if file.institution is not None:
         values = given(kinds.INSTITUTION, file.institution)
         yield Row(kinds.INSTITUTION, {"id": 1}, values, ("institution",))
@@ -93,12 +93,12 @@ def _rules(
 
 
 def given(kind: Kind, section: FileSection) -> dict[str, Any]:
-    """The columns of a row that its section sets, in the order of the section's fields."""
+    """The columns that a section sets, in the order of the section's fields."""
     return {kind.columns[name]: value for name, value in section.given.items() if name in kind.columns}
 
 
 def lists(file: File) -> Iterator[Listed]:
-    """The lists that the file gives, inner ones first. Members are not among them: they are never deleted."""
+    """The lists that the file gives, inner ones first. Members are excluded, since they are never deleted."""
     if file.institution is not None and file.institution.rules is not None:
         yield Listed(kinds.INSTITUTION_RULE, {"course": None})
     for course in file.courses or ():

@@ -1,7 +1,7 @@
-"""Which web pages may call the student API: those of the listed origins, and by default none. Pure.
+"""CORS for the student API: only pages of the configured origins may call it, by default none. Pure.
 
-Written here because it is little: an origin is compared as a whole with a list, and a preflight, which cannot carry a
-key, is answered before one is asked for. Cookies are never allowed along, so pages may see every header of ours.
+Our own code, since it is little: an origin is compared with a list, and a preflight, which cannot carry a key, is
+answered before authentication. Cookies are never allowed, so pages may read all of our headers.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 Headers = Iterable[tuple[bytes, bytes]]
 
 _MAY_SEND = frozenset({"authorization", "content-type", "idempotency-key", "x-api-key", "traceparent", "tracestate"})
-_MAY_SEND_LIKE = "x-stainless-"  # what the official clients tell about themselves
+_MAY_SEND_LIKE = "x-stainless-"  # in these the official clients describe themselves
 _VARY = "Origin"
 
 
@@ -18,7 +18,7 @@ class Cors:
         self._origins = frozenset(origin.encode() for origin in origins)
 
     def preflight(self, method: str, headers: Headers) -> dict[str, str] | None:
-        """The headers that answer a browser which asks whether it may send something; None if that is not asked."""
+        """The headers that answer a preflight request. None for any other request, and if no origins are configured."""
         if method != "OPTIONS" or not self._origins:
             return None
         asked = dict(headers)
@@ -35,7 +35,7 @@ class Cors:
         return answer
 
     def headers(self, headers: Headers) -> dict[str, str]:
-        """What goes out with every response."""
+        """The CORS headers of any response."""
         if not self._origins:
             return {}
         found = [value for name, value in headers if name == b"origin"]

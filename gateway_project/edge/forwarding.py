@@ -1,11 +1,8 @@
-"""Who really asks, when a reverse proxy stands in front. Pure.
+"""Finds the real client behind trusted reverse proxies. Pure.
 
-Anyone can write an `X-Forwarded-For`. It counts only where a trusted proxy sends it, and of what it says, only what the
-trusted proxies have added: the client is the first address from the right that is no trusted proxy. Nothing behind this
-module sees these headers; it sees the client, the scheme and the Host.
-
-Uvicorn's ProxyHeadersMiddleware does less: it would take `unknown` for a client, does not know a proxy whose IPv4
-address is written within IPv6, and leaves X-Forwarded-Host and the headers of strangers alone.
+Anyone can send `X-Forwarded-For`, so it counts only if a trusted proxy sends it, and only the part that trusted proxies
+added: the client is the first address from the right that is not a trusted proxy. Later code never sees these headers.
+It sees the client, the scheme and the Host.
 """
 
 import ipaddress
@@ -26,7 +23,7 @@ class TrustedProxies:
         self._networks: list[Network] = [ipaddress.ip_network(network) for network in networks]
 
     def seen_through(self, scope: Scope) -> Scope:
-        """The request as the client made it, without a word of what proxies say, or anyone in their place."""
+        """The request as the client made it. Forwarding headers are removed, no matter who sent them."""
         told = [(name, value) for name, value in scope["headers"] if name[:12] == b"x-forwarded-" or name in _OTHERS]
         if not told:
             return scope
@@ -46,7 +43,7 @@ class TrustedProxies:
         return any(address in network for network in self._networks)
 
     def _client(self, peer: Address, hops: list[bytes]) -> Address:
-        """Back along the way that it came, as far as it can be believed."""
+        """Walk back through the hops for as long as each is a trusted proxy."""
         client = peer
         for hop in reversed(hops):
             if not self._trusts(client) or (before := _address(hop.decode("latin-1"))) is None:
@@ -64,7 +61,7 @@ def _last(headers: list[tuple[bytes, bytes]], name: bytes) -> bytes:
 
 
 def _address(text: str) -> Address | None:
-    """An address as proxies write it: bare, with a port, in brackets, or IPv4 within IPv6."""
+    """Parse an address as proxies write it: bare, with a port, in brackets, or IPv4 mapped to IPv6."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

@@ -1,8 +1,8 @@
-"""What the head of a request must be like before anyone believes it. Pure.
+"""Refuses ambiguous requests, by their head. Pure.
 
-The parser has already refused what RFC 9112 forbids in the bytes: contradicting or odd lengths, folded lines, a space
-before the colon, bare CR, LF or NUL (`tests/server/test_framing.py` lists it all). What it lets through, and what two
-servers in a row could read in two ways, ends here: a request means one thing or it is refused.
+The parser already refuses what RFC 9112 forbids in the bytes: contradicting or odd lengths, folded lines, a space
+before the colon, bare CR, LF or NUL (`tests/server/test_framing.py` lists it all). This module refuses what the parser
+accepts although two servers in a row could read it differently.
 """
 
 import re
@@ -10,21 +10,21 @@ from functools import lru_cache
 
 Header = tuple[bytes, bytes]
 
-# A name, an IPv4 address or a bracketed IPv6 one, and a port: nothing else that a URL could hold.
+# A name, an IPv4 address or a bracketed IPv6 address, and an optional port. Nothing else that a URL may contain.
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 _FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding"})
 
 
 class Malformed(Exception):
-    """A head that is refused. The message says why, and quotes nothing of it."""
+    """The head is refused. The message says why, without quoting it."""
 
 
 def checked(headers: list[Header], *, version: str, target: bytes, is_upgrade: bool) -> list[Header]:
-    """The headers that count, names in lower case as given. Raises Malformed.
+    """The headers that count. Expects names in lower case. Raises Malformed.
 
-    Left out are names with an underscore, which Django cannot tell from those with a hyphen, and what Connection names,
-    which was meant for the hop that brought it here.
+    Drops names with an underscore, which Django cannot tell from a hyphen, and the headers that Connection names, which
+    were meant for the previous hop only.
     """
     hosts, codings, connection, has_underscore, has_body = [], [], [], False, False
     for name, value in headers:
@@ -44,7 +44,7 @@ def checked(headers: list[Header], *, version: str, target: bytes, is_upgrade: b
         _check_coding(codings, version=version)
         has_body = True
     if is_upgrade and has_body:
-        raise Malformed("A request that asks for an upgrade cannot have a body.")  # the parser would not see its end
+        raise Malformed("A request that asks for an upgrade cannot have a body.")  # the parser would not find its end
     named = _named(b",".join(connection))
     if not named and not has_underscore:
         return headers
@@ -76,6 +76,6 @@ def is_host(value: bytes) -> bool:
 
 @lru_cache(maxsize=256)
 def _named(connection: bytes) -> frozenset[bytes]:
-    """What Connection names, apart from what it says of itself and from what the parser has already gone by."""
+    """The headers that Connection names, except its own options and the framing that the parser has already used."""
     names = frozenset(name.strip().lower() for name in connection.split(b","))
     return names - {b"close", b"keep-alive", b""} - _FRAMING

@@ -1,21 +1,20 @@
-"""The data plane's handler: from the socket to a view and back, with nothing in between that the path does not need.
+"""The data plane's handler: from the ASGI scope to a view and back, without middleware, signals or threads.
 
-Django's own handler reads and spools the whole body, of anybody, before any of our code runs, and costs several hops
-between threads for each request. This one checks the key from the headers first, then reads a bounded body as bytes,
-awaits the view directly, and notices a client that leaves. It uses Django's request class, URL resolver and responses;
-no middleware, no signals, no thread.
+Django's own handler reads and spools the whole body of any request before our code runs, and hops between threads
+several times. This one first checks the key from the headers, then reads a bounded body, awaits the view, and notices
+when the client disconnects. It uses Django's request class, URL resolver and responses.
 """
 
 import io
 import logging
 import time
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
@@ -37,15 +36,32 @@ from gateway_project.observability import metrics
 
 logger = logging.getLogger(__name__)
 
-REST_SECONDS = 0.9  # less than any Retry-After
+REST_SECONDS = 0.9  # shorter than any Retry-After
 
 
-class DataRequest(ASGIRequest):
-    """A request of the student API; see `apps.dataplane.requests.StudentRequest` for what it carries."""
+class DataRequest(HttpRequest):
+    """A request of the student API. `apps.dataplane.requests.StudentRequest` lists its attributes.
+
+    Django's ASGI request copies every header into META under another name, while views here read one or two.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.path = self.path_info = scope["path"]
+        self.method = scope["method"].upper()
+        self.resolver_match = None
+
+    @cached_property
+    def META(self) -> dict[str, Any]:  # type: ignore[override]
+        return ASGIRequest({**self.scope, "query_string": b""}, io.BytesIO()).META
+
+    def header(self, name: bytes) -> str | None:
+        found = [value for other, value in self.scope["headers"] if other == name]
+        return b",".join(found).decode("latin-1") if found else None
 
 
 class _Overloaded(HttpResponse):
-    """The answer to a client that is told to come back."""
+    """The response to a client that is told to retry later."""
 
 
 class DataPlaneHandler:
@@ -54,7 +70,8 @@ class DataPlaneHandler:
     def __init__(self) -> None:
         self._body_limit: int = settings.MAX_REQUEST_SIZE
         self._cors = Cors(settings.CORS_ALLOWED_ORIGINS)
-        # Whoever asks again at once, although told to wait, is not even read. A proxy asks for many, and never rests.
+        # A client that retries at once, despite its Retry-After, waits unread. A proxy never does: it carries many
+        # clients.
         self._rest = 0.0 if settings.TRUSTED_PROXIES else REST_SECONDS
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
@@ -97,7 +114,7 @@ class DataPlaneHandler:
             return response
         except GatewayError as error:
             if not hasattr(request, "raw") and announces_long_body(scope):
-                error.headers["connection"] = "close"  # rather than receive what nobody wants
+                error.headers["connection"] = "close"  # instead of receiving a body that nobody reads
             return _error(error, request.request_id)
         except ClientLeft:
             raise
@@ -107,11 +124,7 @@ class DataPlaneHandler:
 
 
 def _request(scope: Scope, request_id: str) -> Any:
-    try:
-        request: Any = DataRequest(scope, io.BytesIO())
-    except UnicodeDecodeError:
-        # Nothing of ours reads the query, so one that is no UTF-8 is as good as none.
-        request = DataRequest({**scope, "query_string": b""}, io.BytesIO())
+    request: Any = DataRequest(scope)
     request.request_id = request_id
     request.trace = tracing.continued(scope["headers"])
     tracing.current.set(request.trace)

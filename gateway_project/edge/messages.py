@@ -1,4 +1,4 @@
-"""Between ASGI messages and what the data plane works with: keys, bodies, responses, and clients that leave."""
+"""Translates between ASGI messages and the data plane: keys, bodies, responses and disconnects."""
 
 import asyncio
 from collections.abc import Coroutine, Mapping
@@ -18,11 +18,11 @@ UNWATCHED_SECONDS = 0.05
 
 
 class ClientLeft(Exception):
-    """The client closed the connection before it had sent its request or read its answer."""
+    """The client disconnected before it had sent its request or received its response."""
 
 
 def presented_key(scope: Scope) -> str | None:
-    """The key that the headers present; None if they present none, or several, or one in the wrong form."""
+    """The API key in the headers. None if there is none or more than one; empty if its scheme is not Bearer."""
     found = []
     for name, value in scope["headers"]:
         if name == b"authorization":
@@ -34,7 +34,7 @@ def presented_key(scope: Scope) -> str | None:
 
 
 async def read_body(scope: Scope, receive: Any, *, limit: int) -> bytes:
-    """The whole body, never more than `limit` of it. Raises BodyTooLarge or ClientLeft."""
+    """The whole body, of at most `limit` bytes. Raises BodyTooLarge or ClientLeft."""
     size = _announced_length(scope)
     parts: list[bytes] = []
     received, more = 0, True
@@ -55,10 +55,7 @@ async def read_body(scope: Scope, receive: Any, *, limit: int) -> bytes:
 
 
 async def unless_client_leaves(work: Coroutine[Any, Any, T], receive: Any) -> T:
-    """Await the work; cancel it and raise ClientLeft if the client goes first.
-
-    Nobody watches for the first moments: most answers are there before a task to watch would have been worth it.
-    """
+    """Await the work. Cancel it and raise ClientLeft if the client disconnects first."""
     task, loop, left = asyncio.current_task(), asyncio.get_running_loop(), False
     assert task is not None  # noqa: S101  # an ASGI application runs in a task
     watcher: asyncio.Task[None] | None = None
@@ -73,6 +70,7 @@ async def unless_client_leaves(work: Coroutine[Any, Any, T], receive: Any) -> T:
         nonlocal watcher
         watcher = loop.create_task(watch())
 
+    # Most answers come before it would pay off to start a task that watches the client.
     timer = loop.call_later(UNWATCHED_SECONDS, start)
     try:
         return await work
@@ -96,9 +94,9 @@ async def send_response(
     more: Mapping[str, str] = MappingProxyType({}),
     rest: float = 0.0,
 ) -> None:
-    """Send it whole, with `more` headers.
+    """Send a whole response, with `more` headers.
 
-    During the `rest` that follows, whatever else the client asks on this connection waits unread.
+    For `rest` seconds after it, further requests on this connection wait unread.
     """
     own = response.headers if isinstance(response, Answer) else dict(response.items())
     headers = [*encoded({**own, **more}), (b"x-request-id", request_id.encode())]
@@ -119,7 +117,7 @@ async def send_response(
 
 
 async def _send_stream(response: Answer, headers: Any, receive: Any, send: Any) -> None:
-    """Send blocks as they come. Whatever keeps the last one from the client, the pump is told at once."""
+    """Send blocks as they come. If anything prevents that, tell the pump at once by `on_disconnect`."""
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
 
     async def send_blocks() -> None:
@@ -135,7 +133,7 @@ async def _send_stream(response: Answer, headers: Any, receive: Any, send: Any) 
 
 
 async def with_body_limit(application: Any, scope: Scope, receive: Any, send: Any, *, limit: int) -> None:
-    """Run an application that would read a body of any size, and answer 413 once it is larger than `limit`."""
+    """Run an application that would read a body of any size, and answer 413 if it exceeds `limit` bytes."""
     is_over = _announced_length(scope) > limit
     received = 0
 
@@ -162,5 +160,5 @@ def _announced_length(scope: Scope) -> int:
 
 
 def announces_long_body(scope: Scope) -> bool:
-    """True for a body of more than 64 KiB or of a length that is not told."""
+    """True for a body of more than 64 KiB or of unknown length."""
     return _announced_length(scope) > 65_536 or any(name == b"transfer-encoding" for name, _ in scope["headers"])

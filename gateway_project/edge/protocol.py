@@ -1,7 +1,7 @@
-"""uvicorn's fast HTTP protocol with bounds on what a client may send, how slowly, and over how many connections.
+"""uvicorn's fast HTTP protocol, with limits on the size and speed of requests and on the number of connections.
 
-Its parser takes headers of any size and number, and waits for them for ever: a few hundred trickling connections hold a
-few hundred places for nothing. A request that is whole at once, as nearly all are, costs a few comparisons here.
+The parser accepts headers of any size and number and waits for them forever, so a few hundred slow clients would hold
+as many connections for nothing. A request that arrives in one piece, as nearly all do, costs a few comparisons here.
 """
 
 import asyncio
@@ -36,9 +36,9 @@ _TOO_MANY = _refusal("503 Service Unavailable", "Too many connections. Try again
 
 
 class _InOnePiece:
-    """The transport of a response of known length: its head waits for its body, and both go out in one system call.
+    """A transport that sends the head and the body of a response of known length in one system call.
 
-    The head of a stream goes out at once.
+    The head waits for the body. The head of a stream goes out at once.
     """
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
@@ -56,7 +56,7 @@ class _InOnePiece:
             self._transport.write(data)
 
     def close(self) -> None:
-        """Without the head of a response that nothing follows: its client could not tell it from a whole one."""
+        """Drop a head whose body never came: the client could not tell it from a whole response."""
         self._transport.close()
 
     def is_closing(self) -> bool:
@@ -64,16 +64,16 @@ class _InOnePiece:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Headers must be whole within RECEIPT_TIMEOUT; a body must keep coming at a kilobyte a second after that.
+    """Headers must be complete within RECEIPT_TIMEOUT; after that, the body must arrive at a kilobyte a second or more.
 
-    Over `ceiling` connections at once, a new one is told so and closed before anything of it is read.
+    Beyond `ceiling` connections, a new one is answered with 503 and closed before anything is read from it.
     """
 
     def __init__(self, *arguments: Any, ceiling: int, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._ceiling = ceiling
         self._is_refused = False
-        self._is_receiving = True  # a connection that sends nothing is as slow as one that sends a little
+        self._is_receiving = True  # a connection that sends nothing counts as slow
         self._is_in_headers = True
         self._header_bytes = self._header_count = 0
         self._received = self._expected = self._beside_body = 0
@@ -90,7 +90,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def is_answering(self) -> bool:
-        """A request has come and its response has not gone out whole."""
+        """A request has arrived and its response is not complete."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -99,18 +99,18 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def abort(self) -> None:
-        """Close at once, whatever is on its way."""
+        """Close at once, and drop everything in transit."""
         self._is_refused = True
         self._stop_answering()
         self.transport.abort()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._in_progress = cycle
-        cycle.transport = _InOnePiece(cycle)  # type: ignore[assignment]  # as much of one as a response uses
+        cycle.transport = _InOnePiece(cycle)  # type: ignore[assignment]  # it has what a response uses
         super()._start_asgi_task(cycle, app)
 
     def _stop_answering(self) -> None:
-        """Tell the application that its client is gone; uvicorn tells only the last of several requests in a row."""
+        """Tell the application that its client disconnected. uvicorn tells only the last of pipelined requests."""
         if self._in_progress is not None and not self._in_progress.response_complete:
             self._in_progress.disconnected = True
             self._in_progress.message_event.set()
@@ -124,7 +124,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._is_receiving:
             self._unwatch()
         elif self._beside_body > MAX_HEADER_BYTES:
-            self._refuse(_TOO_LARGE)  # headers, or trailers and extensions of chunks, that do not end
+            self._refuse(_TOO_LARGE)  # headers, trailers or chunk extensions that do not end
         elif self._deadline is None:
             self._watch()
 
@@ -136,7 +136,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._header_count += 1
         self._header_bytes += len(name) + len(value)
-        if self._is_in_headers and self._header_count <= MAX_HEADERS:  # what comes behind a body counts for nothing
+        if self._is_in_headers and self._header_count <= MAX_HEADERS:  # trailers are ignored
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -153,7 +153,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._begin()
 
     def _begin(self) -> None:
-        """Hand a request on whose head can be read in one way only."""
+        """Pass a request on if its head is unambiguous; refuse it otherwise."""
         is_upgrade = self.parser.should_upgrade()
         try:
             version = self.parser.get_http_version()
@@ -163,7 +163,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         super().on_headers_complete()
         if is_upgrade:
-            self.cycle.keep_alive = False  # the parser has stopped; nothing that follows would be a request
+            self.cycle.keep_alive = False  # the parser has stopped and would read no further request
 
     def on_body(self, body: bytes) -> None:
         self._beside_body = 0
@@ -176,14 +176,16 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Answered as if it had not asked: a stranger's header is no reason for a line in the log."""
+        """Answer as if no upgrade was asked for, and without the warning: any client could fill the log with those."""
 
     def send_400_response(self, msg: str) -> None:
-        """The parser's refusal, in the way of all others."""
+        """Send the parser's refusal like all others."""
         self._refuse(_refusal("400 Bad Request", msg))
 
     def _refuse(self, response: bytes) -> None:
-        """Answer and close. What is wrong behind a request that waits for its answer must not become its answer."""
+        """Answer and close. If an earlier request still waits for its response, close without an answer, which would be
+        taken for that response.
+        """
         is_its_own = self.is_answering and self.cycle.more_body and not (self.cycle.response_started or self.pipeline)
         if self.is_answering and not is_its_own:
             self.abort()
@@ -203,7 +205,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _look(self) -> None:
-        """The time is up: headers had to be whole by now, and of a body enough must have come since last time."""
+        """The deadline has passed: abort unless the headers, or enough of the body since last time, have arrived."""
         self._deadline = None
         if self._is_in_headers or self._received < self._expected:
             self.abort()

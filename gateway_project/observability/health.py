@@ -1,4 +1,4 @@
-"""Health and metrics: what load balancers, supervisors and scrapers ask."""
+"""Health checks and metrics, for load balancers, supervisors and scrapers."""
 
 import hmac
 
@@ -14,25 +14,25 @@ _plane: DataPlane | None = None
 
 
 def watch(plane: DataPlane | None) -> None:
-    """Remember the process's data plane, so that readiness can tell whether it is draining."""
+    """Remember the data plane of this process, so that readiness knows whether it is draining."""
     global _plane
     _plane = plane
 
 
 def plane() -> DataPlane | None:
-    """The process's data plane, if it has one and it has started."""
+    """The data plane of this process, if it has one and it has started."""
     return _plane
 
 
 @require_safe
 def live(request: HttpRequest) -> HttpResponse:
-    """The process runs. Says nothing about what it depends on, so that an outage elsewhere restarts nobody."""
+    """The process runs. Checks none of its dependencies, so that an outage elsewhere restarts nothing."""
     return JsonResponse({"status": "ok"})
 
 
 @require_safe
 def ready(request: HttpRequest) -> HttpResponse:
-    """New requests may be sent here: the database answers and the process is not stopping."""
+    """The process accepts requests: the database answers and the process is not stopping."""
     if _plane is not None and _plane.is_draining:
         return JsonResponse({"status": "draining"}, status=503)
     try:
@@ -45,7 +45,7 @@ def ready(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Prometheus metrics for whoever has the token; for everybody else there is nothing here."""
+    """Prometheus metrics for requests with the token, 404 for all others."""
     given = request.headers.get("authorization", "").encode()
     wanted = f"Bearer {settings.METRICS_TOKEN}".encode()
     if not settings.METRICS_TOKEN or not hmac.compare_digest(given, wanted):

@@ -1,4 +1,4 @@
-"""How a line of the log looks."""
+"""The format of log lines."""
 
 import logging
 
@@ -6,7 +6,7 @@ from apps.common import tracing
 
 
 class LogFormatter(logging.Formatter):
-    """Time, level, logger and message; and the trace, if it was a request that had something to say."""
+    """Time, level, logger and message, and the id of the trace if there is one."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")

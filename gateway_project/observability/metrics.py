@@ -1,6 +1,6 @@
-"""Metrics of the data plane, beside those that django-prometheus keeps of the control plane. Labels are bounded.
+"""Metrics of the data plane; django-prometheus keeps those of the control plane. Labels are bounded.
 
-Of several web processes, whichever is asked answers for all: each keeps its figures in files of a common directory.
+With several web processes, any of them can answer for all: each writes its figures to files in a shared directory.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.multiprocess import mark_process_dead
 
-if TYPE_CHECKING:  # the supervisor needs none of it
+if TYPE_CHECKING:  # not imported in the supervisor
     from apps.chat.relay.live import LiveAnswers
     from apps.dataplane.plane import DataPlane
 
@@ -35,24 +35,24 @@ WAITING = Gauge("stoa_calls_waiting", "Calls that wait for their turn to start."
 LIVE = Gauge("stoa_calls_live", "Calls that are being answered.", multiprocess_mode="livesum")
 
 SHOW_SECONDS = 1.0
-_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # what prometheus_client and django-prometheus go by
+_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # read by prometheus_client and django-prometheus
 
 
 def share(directory: Path) -> None:
-    """Have the processes that are started from now on keep their figures together, and forget those of last time."""
+    """Let all processes started from now on share their figures in `directory`, and delete those of the last run."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(mode=0o700, parents=True)
     os.environ[_DIRECTORY] = str(directory)
 
 
 def forget(process: int) -> None:
-    """A process has ended: it has no lag and nothing waits for it any more. What it counted stays counted."""
+    """Drop the gauges of a process that has ended. Its counters stay."""
     if _DIRECTORY in os.environ:
         mark_process_dead(process)  # type: ignore[no-untyped-call]
 
 
 async def show_for_ever(plane: "DataPlane", *, live: "LiveAnswers") -> None:
-    """Keep up to date how this process's data plane stands."""
+    """Keep the gauges of this process's data plane up to date."""
     while True:
         LAG.set(plane.admission.pressure.lag)
         WAITING.set(plane.admission.waiting)
@@ -61,7 +61,7 @@ async def show_for_ever(plane: "DataPlane", *, live: "LiveAnswers") -> None:
 
 
 def observe(*, route: str, method: str, status: int, seconds: float) -> None:
-    """Count a request. Status 499 is a client that left."""
+    """Count a request. Status 499 means that the client disconnected."""
     _requests(route, method if method in _METHODS else "other", status).inc()
     _seconds(route).observe(seconds)
 

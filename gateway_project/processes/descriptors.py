@@ -1,12 +1,12 @@
-"""File descriptors: as many as the machine allows, and a share of them that clients may not take."""
+"""Limits of file descriptors: as many as the system allows, and a share of them for clients."""
 
 import resource
 
-SPARE = 64  # databases, spools, logs, listeners, the event loop, and room for what is opened for a moment
+SPARE = 64  # for databases, spools, logs, listeners, the event loop and short-lived files
 
 
 def raise_limit() -> int:
-    """Let this process open as many files as it is allowed to at all. The limit from now on."""
+    """Raise the process's limit of open files to the hard limit. Returns the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -14,9 +14,9 @@ def raise_limit() -> int:
 
 
 def connection_ceiling(*, wanted: int, descriptors: int) -> int:
-    """How many clients may be connected, so that each finds a connection to its provider: one of two, after the spare.
+    """How many clients may connect: half of the descriptors after the spare, so that each has one for its provider.
 
-    Accepting is never the place where descriptors run out; it would be tried again at once, and for ever.
+    Accepting a connection must never run out of descriptors, since the event loop would retry it at once, forever.
     """
     return max(1, min(wanted, (descriptors - SPARE) // 2))
 

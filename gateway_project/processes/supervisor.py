@@ -1,8 +1,7 @@
-"""The supervisor: starts the web processes and, embedded, one Celery process, and keeps them running.
+"""The supervisor: starts the web processes and, when embedded, one Celery process, and restarts them when they die.
 
-It binds the socket itself and lends it to the web processes, so connections wait rather than fail while one of them is
-replaced. Each child holds one end of a pipe; when the supervisor dies, however it dies, the children see the pipe close
-and stop by themselves.
+It binds the socket and shares it with the web processes, so that connections wait, and do not fail, while one restarts.
+Each child holds one end of a pipe: when the supervisor dies for any reason, the pipe closes and the children stop.
 """
 
 import logging
@@ -20,15 +19,15 @@ from gateway_project.observability import metrics
 
 logger = logging.getLogger(__name__)
 
-LEAST_SECONDS = 1.0  # a process that dies sooner than this after its start is started again more slowly
+LEAST_SECONDS = 1.0  # a process that dies sooner than this is restarted more slowly
 MOST_PAUSE = 30.0
-IMPATIENCE_SECONDS = 1.0  # a signal this long after the first means that somebody does not want to wait
-SEND_BUFFER = 64 * 1024  # what the kernel may keep for a client that does not read; it would keep megabytes
+IMPATIENCE_SECONDS = 1.0  # a signal this long after the first asks to stop at once
+SEND_BUFFER = 64 * 1024  # bytes that the kernel buffers for a client that does not read; the default is megabytes
 
 
 @dataclass(slots=True)
 class Child:
-    """One process to keep running. `arguments` follow the Python interpreter."""
+    """One process to keep running. `arguments` are those of the Python interpreter."""
 
     name: str
     arguments: Sequence[str]
@@ -40,13 +39,14 @@ class Child:
 
     def start(self) -> None:
         self.started = time.monotonic()
-        # A group of its own: Ctrl-C in the terminal reaches the supervisor alone, which then stops everyone in order.
+        # Its own process group: Ctrl-C in the terminal reaches only the supervisor, which then stops all children in
+        # order.
         self.process = subprocess.Popen(  # noqa: S603
             [sys.executable, *self.arguments], pass_fds=self.descriptors, start_new_session=True
         )
 
     def look_after(self, now: float) -> None:
-        """Start the process, or start it again if it has died."""
+        """Start the process, or restart it if it has died."""
         if self.process is None:
             if now >= self.due:
                 self.start()
@@ -60,10 +60,10 @@ class Child:
 
 @dataclass(slots=True)
 class StopSignals:
-    """What the signals to stop mean, by when they came.
+    """What stop signals mean, depending on when they come.
 
-    One request may arrive several times. A signal to the process group of `make run` reaches the supervisor directly,
-    and again from make, which passes it on. Only a signal that comes later is a second request, to hurry.
+    One request to stop may arrive several times: a signal to the process group of `make run` reaches the supervisor
+    directly, and once more through make. Only a later signal is a second request, to stop at once.
     """
 
     first: float | None = None
@@ -81,7 +81,7 @@ class StopSignals:
 
 
 class Supervisor:
-    """Runs children until SIGINT or SIGTERM, then stops all of them and returns. Closes the listener at its end."""
+    """Runs its children until SIGINT or SIGTERM, then stops them, closes the listener and returns."""
 
     def __init__(self, listener: socket.socket, *, grace: float) -> None:
         self._listener = listener
@@ -106,8 +106,8 @@ class Supervisor:
         self._signals.note(time.monotonic())
 
     def _stop(self) -> None:
-        """Ask all children to stop, wait for them, and kill what does not; a later signal makes it hurry."""
-        self._listener.close()  # ours too, or new connections would wait for a process that never takes them
+        """Terminate all children, wait, and kill those that do not stop in time. A later signal ends the wait."""
+        self._listener.close()  # ours too, or new connections would wait for a process that never accepts them
         running = [child.process for child in self._children if child.process is not None]
         for process in running:
             process.terminate()
@@ -119,7 +119,7 @@ class Supervisor:
             time.sleep(0.02)
         os.close(self._pipe)
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # all is done; one that comes late must not make it look like a crash
+            signal.signal(number, signal.SIG_IGN)  # a late signal must not make this exit look like a crash
 
 
 def bind(address: str, port: int) -> socket.socket:

@@ -1,8 +1,8 @@
-"""A web process: uvicorn, taught to end live streams before it stops.
+"""A web process: uvicorn with a graceful shutdown for live streams.
 
-The stock server, told to stop, closes its lifespan while streams are open and dies by the same signal, so nothing that
-should be settled is. This one first stops accepting, lets live answers end until the limit, ends the rest with an error
-event, waits until all of them are settled, and only then shuts down as uvicorn does.
+On a stop signal, the stock server closes its lifespan while streams are open and dies by the same signal, so nothing is
+settled. This one stops accepting, gives live answers time to end, ends the rest with an error event, waits until all of
+them are settled, and only then shuts down like uvicorn.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ LAST_BYTES_SECONDS = 1.0
 
 
 class DrainingServer(uvicorn.Server):
-    """Serves on one inherited socket until SIGTERM or SIGINT, or until `parent` (a pipe) is closed."""
+    """Serves on one inherited socket until SIGTERM or SIGINT, or until the pipe `parent` closes."""
 
     def __init__(self, config: uvicorn.Config, *, parent: int | None, drain_seconds: float) -> None:
         super().__init__(config)
@@ -41,12 +41,12 @@ class DrainingServer(uvicorn.Server):
         await super().startup(sockets)
 
     def _parent_died(self) -> None:
-        """The pipe's other end is closed: the supervisor is gone, whatever killed it."""
+        """The pipe has closed: the supervisor is gone."""
         asyncio.get_running_loop().remove_reader(self._parent)  # type: ignore[arg-type]
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        from gateway_project.observability import health  # which needs Django, as this module's start does not
+        from gateway_project.observability import health  # needs Django, which is not set up when this module loads
 
         if (plane := health.plane()) is not None:
             plane.is_draining = True  # readiness fails before anything is closed
@@ -62,7 +62,7 @@ class DrainingServer(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _let_go(self) -> None:
-        """Everything is settled: give clients a moment to take the last bytes, then drop those that do not read."""
+        """After everything is settled: give clients a moment for the last bytes, then drop those that do not read."""
         if self.server_state.tasks:
             await asyncio.wait(set(self.server_state.tasks), timeout=LAST_BYTES_SECONDS)
         for connection in list(self.server_state.connections):
@@ -70,13 +70,16 @@ class DrainingServer(uvicorn.Server):
                 connection.abort()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Unlike uvicorn's, never hurries: a service manager may signal every process, so that this one gets SIGINT and
-        the supervisor's SIGTERM for the same stop. The supervisor decides when to kill."""
+        """Unlike uvicorn's, never forces the exit.
+
+        A service manager may signal every process, so that this one gets SIGINT and the supervisor's SIGTERM for the
+        same stop. The supervisor decides when to kill.
+        """
         self.should_exit = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """As uvicorn's, but a signal that was obeyed is not raised again: the process ends by itself, with code 0."""
+        """Like uvicorn's, but does not raise the signal again at the end: the process exits with code 0."""
         previous = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -103,25 +106,26 @@ def serve(*, sockets: list[socket.socket], parent: int | None) -> None:
         server_header=False,
         proxy_headers=False,
         backlog=4096,
-        timeout_keep_alive=settings.CLIENT_KEEPALIVE,  # type: ignore[arg-type]  # any number of seconds will do
+        timeout_keep_alive=settings.CLIENT_KEEPALIVE,  # type: ignore[arg-type]  # it accepts fractions
         timeout_graceful_shutdown=5,
     )
     server = DrainingServer(config, parent=parent, drain_seconds=settings.SHUTDOWN_TIMEOUT)
     server.run(sockets=sockets)
 
 
-# How long a thread of ours, such as one that looks at a long prompt, may keep the event loop from going on.
+# How long one of our threads, such as one that searches a long prompt, may delay the event loop.
 SWITCH_SECONDS = 0.002
 
 
 def main() -> None:
-    """Started as `python -m gateway_project.processes.web SOCKET PIPE`, two inherited file descriptors."""
+    """Run as `python -m gateway_project.processes.web SOCKET PIPE`, with two inherited file descriptors."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
-    # For PostgreSQL, which commands such as `migrate` are to use without limits; the ledger's writer has narrower ones.
+    # PostgreSQL's timeouts in web processes. Commands such as `migrate` have none, and the ledger's writer has shorter
+    # ones.
     os.environ.setdefault("PGOPTIONS", "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000")
     import django
 
-    gc.disable()  # nothing that is loaded now is garbage; `spare_the_collector` enables it once all is there
+    gc.disable()  # nothing loaded now is garbage; `spare_the_collector` enables it again
     django.setup()
     sys.setswitchinterval(SWITCH_SECONDS)
     listener, parent = (int(argument) for argument in sys.argv[1:3])

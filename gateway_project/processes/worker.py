@@ -1,7 +1,7 @@
-"""The embedded Celery process: one worker with its broker in memory and its beat as a thread.
+"""The embedded Celery process: one worker, its broker in memory and its beat in a thread.
 
-No message ever leaves this process, and none needs to: every task looks for its work in files and tables, and beat
-calls it again and again. With CELERY_BROKER_URL set, run ordinary `celery worker` and `celery beat` instead.
+Messages never leave this process. They need not: every task looks for its work in files and tables, and beat calls it
+again and again. With CELERY_BROKER_URL set, run ordinary `celery worker` and `celery beat` instead.
 """
 
 import logging
@@ -15,15 +15,15 @@ import warnings
 
 logger = logging.getLogger(__name__)
 
-THREADS = 4  # of which jobs take two at most, and draining one
+THREADS = 4  # jobs use two at most, and draining one
 NICENESS = 10  # students' calls come first
 
 
 def main() -> None:
-    """Started as `python -m gateway_project.processes.worker PIPE`; stops on SIGTERM or at the pipe's end."""
+    """Run as `python -m gateway_project.processes.worker PIPE`. Stops on SIGTERM or SIGINT, or when the pipe closes."""
     import django
 
-    # `manage.py run` has made those that matter; Celery would make all, for which it would load the whole web side.
+    # `manage.py run` has run the checks that matter. Celery would run all, and load the whole web side for them.
     os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
     django.setup()
     from celery.beat import EmbeddedService
@@ -34,7 +34,7 @@ def main() -> None:
     from gateway_project.celery import app
     from gateway_project.databases import disconnect
 
-    # Celery warns root off because of pickled messages. Ours are JSON and never leave this process.
+    # Celery warns against running as root because of pickled messages. Ours are JSON and never leave this process.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     priority.lower(NICENESS)
     stop = threading.Event()
@@ -50,20 +50,20 @@ def main() -> None:
         quiet=True,
     )
     threading.Thread(target=worker.start, name="celery-worker", daemon=True).start()
-    beat = EmbeddedService(app, thread=True, scheduler_cls="celery.beat:Scheduler")  # remembers nothing on disk
+    beat = EmbeddedService(app, thread=True, scheduler_cls="celery.beat:Scheduler")  # keeps no schedule file
     beat.start()
     _wait(stop, parent=int(sys.argv[1]))
     beat.service.stop()
     jobs.stopping.set()
-    while active_requests:  # tasks that run come to their end, and no new ones are sent
+    while active_requests:  # running tasks finish, and no new ones are sent
         time.sleep(0.01)
     disconnect()
     logging.shutdown()
-    os._exit(0)  # nothing is left to do, and Celery's own way out takes seconds
+    os._exit(0)  # all work is done, and Celery's own shutdown takes seconds
 
 
 def _wait(stop: threading.Event, *, parent: int) -> None:
-    """Until a signal, or until the supervisor's end of the pipe is closed."""
+    """Wait for a signal, or for the supervisor's end of the pipe to close."""
     while not stop.is_set():
         closed, _, _ = select.select([parent], [], [], 0.2)
         if closed:

@@ -1,4 +1,4 @@
-"""The admin site: its looks, its navigation, and the pages that join several apps."""
+"""The admin site: its theme, its navigation, and the pages that combine several apps."""
 
 from importlib import import_module
 
@@ -6,6 +6,6 @@ from django.contrib import admin
 
 
 def load_pages() -> None:
-    """Register every page of the admin. Harmless when repeated."""
+    """Register every page of the admin. Safe to repeat."""
     import_module("gateway_project.site.pages")
     admin.autodiscover()

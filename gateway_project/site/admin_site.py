@@ -7,7 +7,7 @@ from unfold.sites import UnfoldAdminSite
 
 
 class StoaAdminSite(UnfoldAdminSite):
-    """Unfold's, without the styles that it writes into each page: they are in `static/stoa/theme.css`."""
+    """Unfold's site without the inline styles of each page: they are in `static/stoa/theme.css`."""
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context: dict[str, Any] = super().each_context(request)

@@ -1,4 +1,4 @@
-"""The admin site as a whole: its sidebar, its first page, and a course's page, which joins what several apps know."""
+"""The admin's sidebar, its first page, and the page of a course, which combines several apps."""
 
 from decimal import Decimal
 from typing import Any
@@ -71,8 +71,8 @@ class MemberInline(CourseScoping, TabularInline):
         return str(member.user)
 
 
-class AllowanceForm(ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
-    """An allowance whose fallback model exists. Quotas know no models, so that it is checked here."""
+class AllowanceForm(ModelForm):  # type: ignore[type-arg]  # not subscriptable at runtime
+    """Checks that the fallback model exists, since the quotas app does not know the models."""
 
     def clean_fallback_model(self) -> str:
         name = str(self.cleaned_data["fallback_model"])
@@ -134,7 +134,7 @@ class CourseAdmin(CourseScoped):
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """The short name stands in files and addresses outside: it is the operator's."""
+        """Only operators may change the short name, which files and URLs elsewhere refer to."""
         return self.readonly_fields if is_operator(request) else (*self.readonly_fields, "slug")
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
@@ -144,7 +144,7 @@ class CourseAdmin(CourseScoped):
         return [inline for inline in self.inlines if obj is not None or inline is not MemberInline]
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        """A rule that is changed here has a version with an author, as everywhere."""
+        """Record the author of rules that are changed here, as everywhere."""
         if formset.model is Rule:
             for row in formset.forms:
                 row.instance.signed(by=request.user)
@@ -232,7 +232,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, Any], ...]], ...] = (
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """What this person may see, and nothing else."""
+    """The pages that this person may see."""
     groups = [{"title": title, "items": _items(request, rows)} for title, rows in GROUPS]
     overview = {"title": "Overview", "icon": "dashboard", "link": reverse("admin:index")}
     return [{"title": "", "items": [overview]}, *(group for group in groups if group["items"])]
@@ -256,7 +256,7 @@ def _list_of(page: Any) -> str:
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """What happens in the courses that this person sees: a handful of rows each, all found by index."""
+    """Recent activity in the courses that this person sees: a few rows each, all found by index."""
     threads = Thread.objects.all() if is_operator(request) else Thread.objects.filter(course__in=seen_courses(request))
     return {
         **context,

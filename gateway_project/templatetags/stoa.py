@@ -1,6 +1,6 @@
-"""Numbers and durations, written the same in templates as in lists.
+"""Template filters that format numbers and durations as the lists of the admin do.
 
-Kept free of the admin: the theme renders a template while it is imported, and that loads this module.
+This module must not import the admin: the theme renders a template while it is being imported, which loads this module.
 """
 
 from typing import Any
@@ -30,5 +30,5 @@ def duration(milliseconds: int | None) -> str:
 
 @register.filter
 def week_bar(standing: Any) -> SafeString:
-    """What was used and is held, as a bar against the limit."""
+    """Used and held tokens as a bar against the limit."""
     return display.share(used=standing.balance.used, held=standing.balance.held, limit=standing.limit)

@@ -60,10 +60,10 @@ def check(world: World, several: Iterable[Mutant]) -> tuple[Counter[int], list[f
 
 @pytest.mark.timeout(300)  # a bound for a busy machine
 @pytest.mark.usefixtures("committed_db")
-def test_two_thousand_wrong_requests_are_answered_as_such(unlimited: World) -> None:
-    statuses, _ = check(unlimited, mutants(unlimited.model.name, seed=SEED, count=2_000))
+def test_five_hundred_wrong_requests_are_answered_as_such(unlimited: World) -> None:
+    statuses, _ = check(unlimited, mutants(unlimited.model.name, seed=SEED, count=500))
 
-    assert statuses[400] > 500 < statuses[200] + 500
+    assert statuses[400] > 125 < statuses[200] + 125
     assert unlimited.settled().held == 0
 
 

@@ -136,19 +136,6 @@ def test_a_plain_answer_that_took_too_long_is_given_to_every_attempt_that_follow
     assert len(stub.journal) - asked == 1
 
 
-def test_another_request_is_another_call(two: tuple[World, ProviderStub], redis: Redis) -> None:
-    world, stub = two
-    asked = len(stub.journal)
-    stub.will(text=LONG, delay=0.6)
-    with students(world) as (one, other):
-        one.give_up(prompt="Third")
-        wait_until(lambda: is_offered(redis), what="The offer")
-        response = other.attempt(1, prompt="Another third")
-
-    assert "x-gateway-replayed" not in response.headers
-    assert len(stub.journal) - asked == 2
-
-
 def test_the_provider_is_stopped_once_nobody_waits_any_more(two: tuple[World, ProviderStub], redis: Redis) -> None:
     world, stub = two
     stub.will(text=LONG, delay=60.0)

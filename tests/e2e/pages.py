@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Error, Page, Request, Response, expect
@@ -48,6 +49,14 @@ class Watched:
             except Error:
                 self.page.wait_for_load_state()
         raise AssertionError(f"No picture could be taken of {self.page.url}")
+
+    def fits(self, step: str, *windows: tuple[Literal["light", "dark"], int]) -> None:
+        """The page that is open is no wider than windows of these widths. Keeps a picture of it in each."""
+        for scheme, width in windows:
+            self.page.emulate_media(color_scheme=scheme)
+            self.page.set_viewport_size({"width": width, "height": 900})
+            self.picture(f"{step}-{scheme}-{width}", whole=True)
+            assert self.page.evaluate("document.documentElement.scrollWidth") <= width, f"{step} is too wide"
 
     def path(self, step: str) -> Path:
         """Where a picture of this step goes."""

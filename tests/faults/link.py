@@ -7,9 +7,7 @@ import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 PATIENCE = 10.0
@@ -26,8 +24,7 @@ class Faults:
 
     `refuse` resets new connections, and `hang` passes nothing on, in either direction, until it is switched off.
     `delay` seconds, give or take `jitter`, go by before each block. `cut_up` and `cut_down` reset both sides after so
-    many bytes of a connection in that direction; the bytes before arrive. `rate` is in bytes a second, and `block` the
-    most that is passed on at a time.
+    many bytes of a connection in that direction; the bytes before arrive.
     """
 
     refuse: bool = False
@@ -36,8 +33,6 @@ class Faults:
     jitter: float = 0.0
     cut_up: int | None = None
     cut_down: int | None = None
-    rate: float | None = None
-    block: int = BLOCK
 
 
 class Cut(Exception):
@@ -61,17 +56,17 @@ class Pipe:
 
 
 class Link:
-    """Listens on a port of its own and passes on to `upstream`: an address and port, or the path of a socket.
+    """Listens on a port of its own and passes on to `upstream`, an address and a port.
 
     Runs in a thread; its methods may be called from any other. Use it as a context manager. `counts` has connections
     accepted, refused, cut and unreachable, and bytes up and down.
     """
 
-    def __init__(self, upstream: tuple[str, int] | Path, **faults: Any) -> None:
+    def __init__(self, upstream: tuple[str, int]) -> None:
         self.port = 0
         self.counts: Counter[str] = Counter()
         self._upstream = upstream
-        self._faults = Faults(**faults)
+        self._faults = Faults()
         self._random = random.Random(SEED)
         self._pipes: set[Pipe] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -98,26 +93,14 @@ class Link:
         """From now on behave like this, on open connections as well. Without arguments: pass everything on."""
         self._faults = Faults(**faults)
 
-    def also(self, **faults: Any) -> None:
-        """Change these faults and keep the others."""
-        self._faults = replace(self._faults, **faults)
-
     def reset_all(self) -> None:
-        """End every open connection with a reset, on both sides."""
-        self._do(lambda pipe: _reset(pipe.writer))
+        """End every open connection with a reset, on both sides; it is done when this returns."""
 
-    def half_close_all(self, direction: Direction) -> None:
-        """Tell the far side of this direction that nothing more will come; the other direction goes on."""
-        self._do(lambda pipe: pipe.end() if pipe.direction == direction else None)
+        async def reset() -> None:
+            for pipe in self._pipes:
+                _reset(pipe.writer)
 
-    def _do(self, action: Callable[[Pipe], object]) -> None:
-        """To every pipe, in the link's own thread; it is done when this returns."""
-
-        async def act() -> None:
-            for pipe in list(self._pipes):
-                action(pipe)
-
-        asyncio.run_coroutine_threadsafe(act(), self._loop).result(PATIENCE)
+        asyncio.run_coroutine_threadsafe(reset(), self._loop).result(PATIENCE)
 
     # The proxy
 
@@ -166,8 +149,6 @@ class Link:
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
-            if isinstance(self._upstream, Path):
-                return await asyncio.open_unix_connection(self._upstream)
             return await asyncio.open_connection(*self._upstream)
         except OSError:
             self.counts["unreachable"] += 1
@@ -176,25 +157,22 @@ class Link:
     async def _pass_on(self, pipe: Pipe) -> None:
         """Bytes of one direction until their end, which is passed on, too."""
         pipe.writer.transport.set_write_buffer_limits(high=0)
-        while block := await pipe.reader.read(self._faults.block):
-            await self._wait(len(block))
+        while block := await pipe.reader.read(BLOCK):
+            await self._wait()
             limit = self._faults.cut_up if pipe.direction == "up" else self._faults.cut_down
             block = block if limit is None else block[: max(0, limit - pipe.passed)]
-            if not pipe.is_ended:
-                pipe.writer.write(block)
-                await pipe.writer.drain()
+            pipe.writer.write(block)
+            await pipe.writer.drain()
             pipe.passed += len(block)
             self.counts[f"bytes_{pipe.direction}"] += len(block)
             if limit is not None and pipe.passed >= limit:
                 raise Cut
         pipe.end()
 
-    async def _wait(self, size: int) -> None:
+    async def _wait(self) -> None:
         faults = self._faults
         if seconds := faults.delay + self._random.uniform(-faults.jitter, faults.jitter):
             await asyncio.sleep(max(0.0, seconds))
-        if faults.rate:
-            await asyncio.sleep(size / faults.rate)
         await self._while_hanging()
 
     async def _while_hanging(self) -> None:
@@ -204,8 +182,6 @@ class Link:
 
 def _reset(writer: asyncio.StreamWriter) -> None:
     """Close so that the peer gets a reset instead of an orderly end."""
-    opened = writer.get_extra_info("socket")
-    if opened is not None and opened.family != socket.AF_UNIX:
-        with contextlib.suppress(OSError):
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with contextlib.suppress(OSError):
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

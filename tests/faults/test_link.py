@@ -5,7 +5,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,8 +16,7 @@ PATIENCE = 10.0
 class Echo:
     """A server that sends back what it gets, in lines, and says goodbye at the end."""
 
-    def __init__(self, path: Path | None = None) -> None:
-        self._path = path
+    def __init__(self) -> None:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
@@ -34,12 +32,8 @@ class Echo:
     async def _serve(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        if self._path is not None:
-            server = await asyncio.start_unix_server(self._accept, self._path)
-            self.upstream: tuple[str, int] | Path = self._path
-        else:
-            server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-            self.upstream = server.sockets[0].getsockname()
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.upstream: tuple[str, int] = server.sockets[0].getsockname()
         self._ready.set()
         await self._stopping.wait()
         server.close()
@@ -110,13 +104,6 @@ def test_it_passes_everything_on_and_counts_it(link: Link) -> None:
     assert link.counts["bytes_down"] in (len(content), len(content) + len(b"bye"))
 
 
-def test_it_passes_on_to_a_unix_socket(tmp_path: Path) -> None:
-    with Echo(tmp_path / "echo.sock") as echo, Link(echo.upstream) as link, connect(link) as client:
-        client.sendall(b"hello")
-
-        assert read(client, 5) == b"hello"
-
-
 def test_an_end_is_passed_on_and_the_other_direction_goes_on(link: Link) -> None:
     with connect(link) as client:
         client.sendall(b"hello")
@@ -167,18 +154,7 @@ def test_it_holds_everything_back_until_it_is_told_to_go_on(link: Link) -> None:
         assert read(client, 1) == b"b"
 
 
-def test_a_connection_that_comes_while_it_hangs_is_taken_later(link: Link) -> None:
-    link.will(hang=True)
-    with connect(link) as client:
-        client.sendall(b"a")
-        wait_until(lambda: link.connections == 1)
-
-        link.will()
-
-        assert read(client, 1) == b"a"
-
-
-@pytest.mark.parametrize("after", [1, 1_000, 100_000])
+@pytest.mark.parametrize("after", [1, 100_000])
 def test_it_cuts_after_so_many_bytes_down(link: Link, after: int) -> None:
     link.will(cut_down=after)
     received = b""
@@ -202,39 +178,6 @@ def test_it_cuts_after_so_many_bytes_up(link: Link) -> None:
     assert link.counts["bytes_up"] == 5
 
 
-def test_a_cut_that_is_switched_on_later_counts_what_has_passed(link: Link) -> None:
-    with connect(link) as client:
-        client.sendall(b"12345")
-        read(client, 5)
-        link.also(cut_down=5)
-
-        client.sendall(b"6")
-        with pytest.raises(ConnectionResetError):
-            read(client, 1)
-
-
-def test_it_half_closes_towards_the_server(link: Link) -> None:
-    with connect(link) as client:
-        client.sendall(b"a")
-        read(client, 1)
-
-        link.half_close_all("up")
-
-        assert read(client, 3) == b"bye"
-
-
-def test_it_half_closes_towards_the_client(link: Link) -> None:
-    with connect(link) as client:
-        client.sendall(b"a")
-        read(client, 1)
-
-        link.half_close_all("down")
-
-        assert client.recv(1) == b""
-        client.sendall(b"b")
-        wait_until(lambda: link.counts["bytes_up"] == 2)
-
-
 def test_it_delays_each_block(link: Link) -> None:
     link.will(delay=0.1, jitter=0.05)
     started = time.monotonic()
@@ -246,28 +189,6 @@ def test_it_delays_each_block(link: Link) -> None:
     assert time.monotonic() - started >= 0.1  # there and back, at least half of the delay each
 
 
-def test_it_passes_on_no_faster_than_its_rate(link: Link) -> None:
-    link.will(rate=50_000, block=1_000)
-    started = time.monotonic()
-
-    with connect(link) as client:
-        client.sendall(b"x" * 10_000)
-        read(client, 10_000)
-
-    assert time.monotonic() - started >= 0.2
-
-
-def test_it_cuts_what_passes_into_small_blocks(link: Link) -> None:
-    link.will(block=1, delay=0.005)
-
-    with connect(link) as client:
-        client.sendall(b"abc")
-        first = client.recv(3)
-        rest = read(client, 2)
-
-    assert (first, rest) == (b"a", b"bc")
-
-
 def test_an_upstream_that_is_away_ends_the_connection() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = server.getsockname()
@@ -277,13 +198,3 @@ def test_an_upstream_that_is_away_ends_the_connection() -> None:
             client.recv(1)
 
         assert link.counts["unreachable"] == 1
-
-
-def test_it_ends_while_connections_are_open(echo: Echo) -> None:
-    with Link(echo.upstream) as link:
-        client = connect(link)
-        client.sendall(b"a")
-        read(client, 1)
-
-    with client, pytest.raises(ConnectionResetError):
-        client.recv(1)

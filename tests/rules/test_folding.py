@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps.rules.engine import steps
 from apps.rules.engine.lookalikes import FLIPPED, LOOKALIKES
-from apps.rules.engine.normal_forms import MAX_MARKS, SHARED, _marks
+from apps.rules.engine.normal_forms import MAX_MARKS, SHARED
 from apps.rules.engine.normalize import PIECE, Span, fold
 
 # What disguises are made of, so that properties meet it often.
@@ -212,7 +213,7 @@ def test_marks_are_capped_before_they_are_put_in_order() -> None:
 
 
 def test_everything_that_joins_what_stands_before_it_is_known_as_a_mark() -> None:
-    marks = _marks()
+    marks = steps.marks()
     ranges = [(marks[at], marks[at + 2]) for at in range(0, len(marks), 3)]
 
     for number in range(0x110000):

@@ -1,4 +1,4 @@
-"""The account of one call: from its hold to its settlement, with all that is written down of it on the way."""
+"""The account of one call, from its hold to its settlement."""
 
 import time
 from dataclasses import replace
@@ -22,7 +22,7 @@ from apps.rules.rulebook import Hit, Verdict
 
 
 class CallAccount:
-    """What is known of a call's cost while it is answered. `recorded` is the text as it is written down."""
+    """What a call has cost so far, while it is answered. `recorded` is its text as it is recorded."""
 
     def __init__(
         self,
@@ -43,24 +43,24 @@ class CallAccount:
         self._left_at: int | None = None
 
     async def reserve(self, *, claim: Claim | None) -> Reservation:
-        """Hold what the call may cost, be it for the fallback model: `call` is that one then. Raises as `reserve`."""
+        """Hold what the call may cost; if the fallback model answers, `call` becomes its call. Raises as `reserve`."""
         self.reservation = held = await reserve(self._books, self.call, self.verdict, now=self._now, claim=claim)
         self.call = held.turned or self.call
         return held
 
     def client_left(self) -> None:
-        """What comes from here on is not relayed to anybody."""
+        """Text from here on reaches no client."""
         self._left_at = self.meter.recorded.text_bytes
 
     def client_came_back(self) -> None:
         self._left_at = None
 
     def note_hits(self, hits: tuple[Hit, ...]) -> None:
-        """Rules found this in the answer."""
+        """Add what rules found in the answer."""
         self.verdict = replace(self.verdict, hits=(*self.verdict.hits, *hits))
 
     def checkpoint(self) -> Checkpoint | None:
-        """What the call would be charged if this process died now; spools the text up to here on the way."""
+        """What the call would be charged if this process died now. Also spools the text up to here."""
         if self.reservation is None or self.accepted is None:
             return None
         if self._recorded.is_first_choice_only:
@@ -83,8 +83,8 @@ class CallAccount:
         first_byte: float | None,
         kept: ClaimEnd | None,
     ) -> Settled:
-        """Spool the rest of the text, charge and record; the failure tells the student what it cost."""
-        assert self.reservation is not None  # noqa: S101  # nothing is settled that was not held
+        """Spool the rest of the text, charge and record. `failure` gets the charge, so that the student learns it."""
+        assert self.reservation is not None  # noqa: S101  # only a held call is settled
         self._transcript.finish(self._recorded.pieces(), matched_as=self._recorded.matched_as())
         closed = Closed(
             call=self.call,

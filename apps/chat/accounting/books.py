@@ -1,4 +1,4 @@
-"""What a call's accounting works with: the writer and the spool, and what says how much it may cost."""
+"""What the accounting of calls works with in one process."""
 
 from dataclasses import dataclass
 

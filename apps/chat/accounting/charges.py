@@ -1,9 +1,9 @@
-"""Charging: what an answer costs, however it ended. Pure.
+"""Computes what an answer costs, however it ended. Pure.
 
-Usage that the provider reports counts as it is, explicit zeros included. Where none came, the charge is our estimate
-of the prompt and of the text that was relayed. A student who leaves pays the larger of the two, and so does whoever got
-more text after the last report; a provider that fails before anything reached the student costs nothing. An answer that
-a rule stops was generated, and costs as if it had not been stopped there.
+Usage that the provider reports counts as it is, including explicit zeros. Without it, the charge is our estimate of the
+prompt and of the relayed text. If the client left, or got more text after the last report, the larger of the two
+counts. A provider that fails before anything reached the student costs nothing. An answer that a rule stopped was
+generated, and costs as if it had not been stopped.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from typing import Literal
 from apps.quotas.weights import Tokens, Weights
 
 Ending = Literal["answered", "left", "failed", "blocked"]
-ABSURD = 4  # times what was held: more than that is not believed
+ABSURD = 4  # times the held amount: a higher charge is not believed
 BYTES_A_TOKEN = 8  # no text has longer tokens on average; `metering.Ratios` counts no fewer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What is known of an answer at its end. `was_sent`: a provider had accepted the call, or may have.
+    """What is known of an answer at its end.
 
-    `is_final`: no text came after what was reported.
+    `was_sent`: a provider had accepted the call, or may have. `is_final`: no text came after the reported usage.
     """
 
     ending: Ending
@@ -34,7 +34,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """The tokens to record and the weighted amount to charge; `is_free` gives the hold back whole."""
+    """The tokens to record and the weighted amount to charge. `is_free` releases the whole hold."""
 
     tokens: Tokens
     amount: int
@@ -61,7 +61,7 @@ def charge(seen: Seen, weights: Weights) -> Charge:
 def so_far(
     *, reported: Tokens | None, is_final: bool, input_estimate: int, relayed_estimate: int, weights: Weights
 ) -> int:
-    """The weighted amount that an answer has cost up to here, if the process died now."""
+    """The weighted amount to charge if the process died now."""
     possible = [reported] if reported is not None else []
     if not is_final:
         possible.append(Tokens(input=input_estimate, output=relayed_estimate))
@@ -69,7 +69,7 @@ def so_far(
 
 
 def most_text(output: int) -> int:
-    """The bytes after which an answer is stopped that may have so many output tokens: nobody would pay for more."""
+    """The bytes after which an answer of at most `output` tokens is cut off, because more would never be charged."""
     return ABSURD * BYTES_A_TOKEN * output
 
 

@@ -1,4 +1,4 @@
-"""What a call may cost before it is known: estimates of its prompt and its answer, in weighted tokens."""
+"""Estimates what a call may cost, in weighted tokens."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ class Ratios:
     _LOWEST, _HIGHEST = (
         1 / BYTES_A_TOKEN,
         1.0,
-    )  # no text has longer tokens: a provider that counts fewer must not make it cheap
+    )  # a floor: a provider that counts fewer tokens must not make a model cheap
 
     def __init__(self) -> None:
         self._by_model: dict[str, float] = {}
 
     def estimate(self, model: str, size: int) -> int:
-        """The tokens that so many bytes are likely to be, rounded up."""
+        """The likely number of tokens in `size` bytes, rounded up."""
         return int(size * self._by_model.get(model, self.START)) + 1
 
     def learn(self, model: str, *, size: int, tokens: int) -> None:
@@ -33,7 +33,7 @@ class Ratios:
 
 
 def text_bytes(size: int, guidance: Iterable[str]) -> int:
-    """The bytes that count as text: those of the request, and of what rules add to it."""
+    """The bytes that count as text: those of the request, and of the guidance that rules add."""
     return size + sum(len(text.encode()) for text in guidance)
 
 
@@ -49,7 +49,10 @@ def _weights(input: int, cached_input: int, output: int) -> Weights:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a call may cost: token counts, and the weighted amounts to hold and to insist on."""
+    """What a call may cost: token counts, and weighted amounts.
+
+    `amount` is held if it fits, `least` is the smallest hold that will do, and `floor` is the cost of the input alone.
+    """
 
     input: int
     output: int
@@ -61,9 +64,9 @@ class Estimate:
     def of(
         cls, call: ChatCall, *, input: int, default_output: int, least_output: int, most_output: int | None = None
     ) -> "Estimate":
-        """`input` is the likely prompt in tokens; a quarter is held on top of it, as estimates err.
+        """`input` is the likely prompt in tokens; a quarter is added, since estimates err.
 
-        No answer gets longer than the client, the course (`most_output`) and the model allow.
+        The client, the course (`most_output`) and the model limit the output.
         """
         weights = weights_of(call)
         output = min(call.max_output or default_output, call.route.max_output_tokens)
@@ -78,7 +81,7 @@ class Estimate:
         )
 
     def output_within(self, amount: int, call: ChatCall) -> int:
-        """The output tokens of each choice that the held amount pays for."""
+        """The output tokens that the held amount pays for, per choice."""
         weights = weights_of(call)
         affordable = weights.affordable_output(amount - weights.weigh_counts(self.input))
         return self.output if affordable is None else max(1, min(self.output, affordable // call.choices))

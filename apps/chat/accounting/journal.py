@@ -1,4 +1,4 @@
-"""Accounting: what chat writes in one transaction: a movement of the ledger and the record of the call."""
+"""Accounting: writes a movement of the ledger and the record of its call in one transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +18,10 @@ from apps.quotas.ledger.movements import ADJUSTED, Ended, Expire, Held, Movement
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """A movement, a record, or both. The record of a movement that comes too late is dropped with it.
+    """A movement, a record, or both. The record of a movement that comes too late is dropped.
 
-    `claim`: only if it can be had is the movement made, a reservation; else it is ClaimTaken. `kept` ends a claim.
+    With a `claim`, the movement is a reservation, made only if the claim is free; else the outcome is ClaimTaken.
+    `kept` ends a claim.
     """
 
     movement: Movement | None = None
@@ -30,7 +31,7 @@ class JournalEntry:
 
 
 def apply(cursor: Cursor, units: Sequence[JournalEntry]) -> list[Outcome | ClaimTaken]:
-    """A function for the writer: claims, then the ledger's batch, then the records of what it changed."""
+    """A function for the writer: makes claims, applies the ledger's batch, and records the calls that it changed."""
     taken = _claim(cursor, units)
     moving = [unit for unit in units if unit.movement is not None and id(unit) not in taken]
     outcomes = dict(zip(map(id, moving), ledger.apply(cursor, [u.movement for u in moving if u.movement]), strict=True))
@@ -49,21 +50,21 @@ def apply(cursor: Cursor, units: Sequence[JournalEntry]) -> list[Outcome | Claim
 
 
 def _claim(cursor: Cursor, units: Sequence[JournalEntry]) -> dict[int, ClaimTaken]:
-    """Make the claims there are; by unit, those that could not be had."""
+    """Make the claims. Returns those that are taken, by the id of their unit."""
     wanted = [unit.claim for unit in units if unit.claim is not None]
     taken = claims.take(cursor, wanted) if wanted else {}
     return {id(unit): taken[unit.claim.call] for unit in units if unit.claim is not None and unit.claim.call in taken}
 
 
 def _end_claims(cursor: Cursor, units: Sequence[JournalEntry], outcomes: dict[int, Outcome]) -> None:
-    """End those that are over, and take back those whose reservation was refused."""
+    """End the finished claims, and drop those whose reservation was refused."""
     claims.end(cursor, [unit.kept for unit in units if unit.kept is not None])
     made = [unit for unit in units if unit.claim is not None and id(unit) in outcomes]
     claims.drop(cursor, [u.claim.call for u in made if u.claim and not isinstance(outcomes[id(u)], Held)])
 
 
 def expire(cursor: Cursor, units: Sequence[tuple[str, datetime]]) -> list[bool]:
-    """A function for the writer: charge holds that nobody answers for, and record their calls as interrupted."""
+    """A function for the writer: charge abandoned holds, and record their calls as interrupted."""
     outcomes = ledger.apply(cursor, [Expire(hold=hold, now=now) for hold, now in units])
     done = [isinstance(outcome, Ended) and outcome.changed for outcome in outcomes]
     records = [
@@ -77,7 +78,7 @@ def expire(cursor: Cursor, units: Sequence[tuple[str, datetime]]) -> list[bool]:
 
 
 def identity(row: CallRow, hits: Sequence[HitRow]) -> str:
-    """What `expire` needs to write a call down, as the hold keeps it."""
+    """What `expire` needs to record a call. The hold stores it."""
     return orjson.dumps({"call": row, "hits": hits}).decode()
 
 

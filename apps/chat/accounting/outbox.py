@@ -1,7 +1,7 @@
-"""The backlog: settlements that the database could not take, kept in the spool and made up for once it is back.
+"""The backlog: settlements that the database could not take, kept in the spool until it is back.
 
-What is kept is a unit of accounting, under the id of its call. Applying one twice changes nothing, so one whose commit
-was cut off can be kept as well.
+Each is a unit of accounting under the id of its call. Applying one twice changes nothing, so one whose commit was
+interrupted may be kept as well.
 """
 
 import asyncio
@@ -31,10 +31,10 @@ _MOVEMENTS = {"settle": Settle, "release": Release}
 
 
 async def put(spool: Spool, unit: JournalEntry, *, call: str) -> None:
-    """Return once the unit is on disk; from then on it is only a matter of time until it is in the database.
+    """Return once the unit is on disk, from where it will reach the database.
 
-    A disk that takes nothing keeps nobody waiting for more than DISK_SECONDS: the spool goes on trying, and if the
-    process dies before, the hold is charged as that of any process that died.
+    If the disk does not respond, stop waiting after DISK_SECONDS. The spool keeps trying, and if the process dies
+    before, the hold is charged like that of any dead process.
     """
     written = asyncio.wrap_future(spool.keep(call=call, settlement=to_body(unit)))
     await asyncio.wait([written], timeout=DISK_SECONDS)
@@ -43,9 +43,9 @@ async def put(spool: Spool, unit: JournalEntry, *, call: str) -> None:
 
 
 async def flush(writer: Writer, *, spools: Path, owners: Path, mine: Path) -> int:
-    """Hand everything that is kept by this process, or by dead ones on this machine, to the writer; how much it took.
+    """Submit everything kept by this process, or by dead ones on this machine, to the writer. Returns how much it took.
 
-    Raises StoreAway while the database is away; nothing is lost by that.
+    Raises StoreAway while the database is down, which loses nothing.
     """
     done = 0
     for path in await asyncio.to_thread(_to_make_up, spools, owners, mine):
@@ -71,7 +71,7 @@ def _holds_any(path: Path) -> bool:
     except sqlite3.Error:
         if path.exists():
             raise
-        return False  # whoever drained it was just removing it
+        return False  # removed by the process that drained it
 
 
 async def _apply(writer: Writer, kept: list[KeptSettlement]) -> list[int]:
@@ -94,10 +94,10 @@ def to_body(unit: JournalEntry) -> bytes:
 
 
 def from_body(body: bytes) -> JournalEntry:
-    """The unit that `to_body` was given. Raises ValueError, TypeError or KeyError for what is none."""
+    """The unit that `to_body` was given. Raises ValueError, TypeError or KeyError for anything else."""
     fields = orjson.loads(body)
     movement = fields["movement"] and _MOVEMENTS[fields["kind"]](**_with_instant(fields["movement"], "now"))
-    kept = fields.get("kept")  # which what an older version of Stoa wrote has not
+    kept = fields.get("kept")  # missing in what older versions of Stoa wrote
     return JournalEntry(movement, fields["record"] and _record(fields["record"]), kept=kept and ClaimEnd(**kept))
 
 

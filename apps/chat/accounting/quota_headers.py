@@ -1,4 +1,4 @@
-"""The headers that tell a student what is left of the week."""
+"""Response headers that tell a student what is left of the week."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -13,10 +13,10 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def quota_headers(balances: Sequence[Balance], *, now: datetime) -> dict[str, str]:
-    """The student's own limit and reset, what is left over all accounts, and from 80 percent on how much is used.
+    """The student's own limit and reset, what remains over all accounts, and from 80 percent on how much is used.
 
-    The tightest of these allowances also goes by the names that OpenAI's clients know: it is the limit that they meet.
-    Where nothing is limited, there is nothing to say but the reset.
+    The tightest account also goes by the header names that OpenAI's clients know, since its limit is met first. If
+    nothing is limited, only the reset is sent.
     """
     own = balances[0]
     headers = {"x-quota-reset": _rfc3339(own.account.week)}

@@ -1,8 +1,8 @@
-"""Recording: the row of a call, and of one that was refused."""
+"""Records calls, including refused ones."""
 
 import logging
-from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from apps.chat.accounting import journal, outbox
 from apps.chat.accounting.books import Books
@@ -17,8 +17,8 @@ from apps.rules.rulebook import Verdict
 logger = logging.getLogger(__name__)
 
 
-def row_of(call: ChatCall, *, now: datetime, input_tokens: int = 0) -> CallRow:
-    """The row of a call that has just begun."""
+def row_of(call: ChatCall, *, now: datetime, status: str = "answered", **more: Any) -> CallRow:
+    """The row of a call. `more` sets columns that differ from those of a call that has just begun."""
     principal = call.principal
     return CallRow(
         id=call.id,
@@ -27,14 +27,14 @@ def row_of(call: ChatCall, *, now: datetime, input_tokens: int = 0) -> CallRow:
         api_key_id=principal.key_id,
         model=call.model,
         is_stream=call.is_stream,
-        status="answered",
-        input_tokens=input_tokens,
+        status=status,
         started_at=now,
+        **more,
     )
 
 
 def hit_rows(call: ChatCall, verdict: Verdict) -> tuple[HitRow, ...]:
-    """The hits as they are recorded; a course that logs nothing gets none."""
+    """The hits to record: none if the course logs nothing."""
     if not verdict.hits or call.principal.logging == "off":
         return ()
     return tuple(
@@ -57,9 +57,9 @@ def hit_rows(call: ChatCall, verdict: Verdict) -> tuple[HitRow, ...]:
 async def refused(
     books: Books, call: ChatCall, verdict: Verdict, error: GatewayError, *, status: str, now: datetime
 ) -> None:
-    """Write down a call that was refused before anything was sent, with its prompt."""
+    """Record a call that was refused before anything was sent, with its prompt."""
     took = int((datetime.now(UTC) - now).total_seconds() * 1000)
-    row = replace(row_of(call, now=now), status=status, error_code=error.code, duration_ms=took)
+    row = row_of(call, now=now, status=status, error_code=error.code, duration_ms=took)
     Transcript(call, spool=books.spool, known_ends=books.known_ends).finish(None)
     unit = JournalEntry(record=Record(row, hit_rows(call, verdict)))
     try:

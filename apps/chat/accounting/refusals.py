@@ -1,6 +1,6 @@
-"""The refusal when a week is used up: which allowance is short, by how much, until when, and who can help.
+"""The error when a week is used up: which allowance is short, by how much, until when, and who can help.
 
-Of an allowance that others draw on as well, students are told no more than what their own request lacks.
+Of a shared allowance, students learn only what their own request lacks.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _ASK = {
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A model that could not be paid for, and how the fallback model fared after it, if there is one."""
+    """A model that could not be paid for, and the same of the fallback model, if there is one."""
 
     model: str
     estimate: Estimate
@@ -34,7 +34,7 @@ class Refused:
 
     @property
     def balance(self) -> Balance:
-        """Of the account that was short."""
+        """The balance of the account that was short."""
         return next(balance for balance in self.short.balances if balance.account == self.short.account)
 
     @property
@@ -59,7 +59,7 @@ def _what(refused: Refused, source: LimitSource) -> str:
 
 
 def _counted(balance: Balance, source: LimitSource) -> str:
-    """What is in the limit beside what everybody gets."""
+    """What the limit contains besides the standard allowance."""
     parts = [
         "an override of yours" if source.override else "",
         f"a boost of ×{source.boost.factor.normalize():f}" if source.boost else "",

@@ -1,4 +1,4 @@
-"""Reserving: the hold without which nothing is sent to a provider, be it for the model asked for or the fallback."""
+"""Reserving: nothing is sent to a provider without a hold, for the requested model or for the fallback model."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ EXPIRY_MARGIN = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """A committed hold: the output tokens of each choice that it pays for, and how the accounts stand with it.
+    """A committed hold: the output tokens per choice that it pays for, and the balances that include it.
 
     `turned` is the call for the fallback model, if that one is to answer.
     """
@@ -43,10 +43,11 @@ class Reservation:
 async def reserve(
     books: Books, call: ChatCall, verdict: Verdict, *, now: datetime, claim: Claim | None = None
 ) -> Reservation:
-    """Hold what the call may cost, if its tokens fit into the minute. When the student's own week is used up and the
-    course has a fallback model, hold it for that one. With a claim on an Idempotency-Key, only if nobody else has it.
+    """Hold what the call may cost, if its tokens fit into the minute.
 
-    Raises TokensLimited, OutOfQuota, after having recorded that, StoreAway, or what `ClaimTaken` says.
+    If the student's own week is used up and the course has a fallback model, the hold is for that model. With a claim
+    on an Idempotency-Key, it is made only if the claim is free. Raises TokensLimited, OutOfQuota (already recorded),
+    StoreAway, or the error of `ClaimTaken`.
     """
     policies = books.policies.current
     plan = policies.plan(call.principal, now=now)
@@ -69,7 +70,7 @@ async def reserve(
 
 
 def _turned(books: Books, call: ChatCall, refused: Refused) -> ChatCall | None:
-    """The call for the fallback model, if the student's own week is used up and the course has such a model."""
+    """The call for the fallback model, if the student's own week is used up and the course has one."""
     course, catalogue = call.principal.course_id, books.catalogue.current
     name = books.policies.current.fallback_model(course)
     if refused.short.account.kind != "student" or not catalogue.allows(course, name) or name not in catalogue.routes:
@@ -87,7 +88,7 @@ async def _attempt(
     now: datetime,
     claim: Claim | None,
 ) -> "Reservation | Refused":
-    """Hold what this model may cost on these accounts, all or none. Raises what `reserve` does but for OutOfQuota."""
+    """Hold what this model may cost on all of these accounts, or none. Raises as `reserve`, except OutOfQuota."""
     likely = books.ratios.estimate(call.route.name, text_bytes(call.size, verdict.guidance)) + call.media_tokens
     estimate = Estimate.of(
         call,
@@ -142,11 +143,11 @@ async def _hold(
     try:
         outcome = await books.writer.submit(journal.apply, JournalEntry(movement, claim=claim))
     except StoreAway as error:
-        if error.is_unknown:  # the hold may be there, and then nobody would ever end it
+        if error.is_unknown:  # the hold may exist, and then nothing else would end it
             kept = ClaimEnd(claim.id, call.id, None) if claim is not None else None
             await outbox.put(books.spool, JournalEntry(Release(hold=call.id, now=now), kept=kept), call=call.id)
         raise
     if isinstance(outcome, ClaimTaken) and claim is not None:
         raise outcome.refusal(claim) or outcome.in_flight()
-    assert isinstance(outcome, Held | Short)  # noqa: S101  # the ledger answers a reservation in these two ways
+    assert isinstance(outcome, Held | Short)  # noqa: S101  # a reservation has no other outcomes
     return outcome

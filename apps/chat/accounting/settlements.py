@@ -1,8 +1,8 @@
-"""Settling: the end of an answer, charged and written down in one transaction."""
+"""Settling: charges and records an answer in one transaction, at its end."""
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from apps.chat.accounting import journal, outbox, records
@@ -21,14 +21,14 @@ from apps.rules.rulebook import Verdict
 
 logger = logging.getLogger(__name__)
 
-RETRY_PAUSES = (0.1, 0.3)  # long enough for a database that restarts; beyond that the student should not wait
+RETRY_PAUSES = (0.1, 0.3)  # enough for a restart of the database; the student should not wait longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
-    """An answer that is over: what was asked, held, accepted and metered, and how it ended.
+    """An answer that has ended: what was asked, held, accepted and metered, and how it ended.
 
-    `relayed_bytes` is the text that had passed when the client left, or all of it.
+    `relayed_bytes` counts the text until the client left, or all of it.
     """
 
     call: ChatCall
@@ -47,16 +47,16 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What was charged, and how the accounts stand after it."""
+    """What was charged, and the balances after it."""
 
     charged: int
     balances: tuple[Balance, ...]
 
 
 async def settle(books: Books, closed: Closed, *, kept: ClaimEnd | None = None) -> Settled:
-    """Charge and record. While the database is away, what is to be charged and recorded is kept on disk instead.
+    """Charge and record. During a database outage the settlement is kept on disk instead.
 
-    `kept`: what becomes of the claim of a call that carried an Idempotency-Key.
+    `kept` ends the claim of a call with an Idempotency-Key.
     """
     cost = cost_of(books, closed)
     _learn(books, closed, cost)
@@ -72,7 +72,7 @@ async def settle(books: Books, closed: Closed, *, kept: ClaimEnd | None = None) 
 
 
 async def _commit(books: Books, unit: JournalEntry, *, call: str) -> object:
-    """The outcome, or None if the database is away and the unit is kept instead."""
+    """The outcome, or None if the database is down and the unit was kept instead."""
     for pause in RETRY_PAUSES:
         try:
             return await books.writer.submit(journal.apply, unit)
@@ -85,7 +85,7 @@ async def _commit(books: Books, unit: JournalEntry, *, call: str) -> object:
 
 def cost_of(books: Books, closed: Closed) -> Charge:
     relayed = books.ratios.estimate(closed.call.route.name, closed.relayed_bytes) if closed.relayed_bytes else 0
-    # Of a plain answer that did not end well nothing has reached the student; one that a rule stopped had ended well.
+    # A plain answer that failed never reached the student. One that a rule stopped was complete.
     reached = relayed if closed.call.is_stream or closed.ending in ("answered", "blocked") else 0
     seen = Seen(
         ending=closed.ending,
@@ -100,7 +100,7 @@ def cost_of(books: Books, closed: Closed) -> Charge:
 
 
 def _learn(books: Books, closed: Closed, cost: Charge) -> None:
-    """Let the provider's own count of the prompt improve the next estimates. One with images tells nothing of text."""
+    """Improve the next estimates by the provider's count of the prompt. Images would distort the ratio of text."""
     if closed.meter.usage is None or cost.is_estimated or cost.is_free or closed.call.media_tokens:
         return
     size = text_bytes(closed.call.size, closed.verdict.guidance)
@@ -110,8 +110,9 @@ def _learn(books: Books, closed: Closed, cost: Charge) -> None:
 def record_of(closed: Closed, cost: Charge) -> Record:
     accepted = closed.accepted
     target = accepted.candidate.target if accepted else None
-    row = replace(
-        records.row_of(closed.call, now=closed.started_at),
+    row = records.row_of(
+        closed.call,
+        now=closed.started_at,
         provider=target.provider if target else "",
         upstream_model=target.upstream_model if target else "",
         attempts=accepted.attempts if accepted else 0,

@@ -1,4 +1,4 @@
-"""Counts the tokens of a call against the limits of tokens a minute. Without such a limit it does nothing."""
+"""Counts the tokens of a call against the limits of tokens per minute. Without such a limit it does nothing."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from apps.quotas.rate_limits.limits import Rate, RateLimits, Scope
 
 @dataclass(frozen=True, slots=True)
 class TokenPace:
-    """Where and under which id a call's tokens were counted, and what was left of the minute."""
+    """Where and under which id a call's tokens were counted, and what is left of the minute."""
 
     scopes: tuple[Scope, ...] = ()
     id: str = ""
@@ -22,13 +22,13 @@ NONE = TokenPace()
 
 
 async def take(scopes: tuple[Scope, ...], rates: RateLimits, *, amount: int) -> TokenPace:
-    """Count what the call may cost; once it has ended, it has to be corrected. Raises TokensLimited."""
+    """Count what the call may cost, to be corrected when it ends. Raises TokensLimited."""
     if not scopes:
         return NONE
-    id = new_id()  # not the call's: one that turns to the fallback model is counted a second time
+    id = new_id()  # not the call's id: a call that turns to the fallback model is counted twice
     return TokenPace(scopes, id, await rates.admit(scopes, id=id, amount=amount))
 
 
 async def correct(rates: RateLimits, pace: TokenPace, *, amount: int) -> None:
-    """The call has ended and cost this much. Harmless when repeated."""
+    """Replace the count by what the call has cost. Safe to repeat."""
     await rates.correct(pace.scopes, id=pace.id, amount=amount)

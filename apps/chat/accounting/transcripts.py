@@ -15,7 +15,7 @@ MAX_KNOWN = 50_000
 
 
 class KnownEnds:
-    """Ends of conversations that this process has spooled, so that their history need not be spooled again."""
+    """Ends of conversations that this process has spooled, whose history need not be spooled again."""
 
     def __init__(self) -> None:
         self._ends: OrderedDict[str, None] = OrderedDict()
@@ -30,7 +30,7 @@ class KnownEnds:
 
 
 class Transcript:
-    """Spools the prompt and the answer of one call: in pieces while it streams, and what is left at its end."""
+    """Spools the prompt and the answer of one call: in pieces while it streams, and the rest at its end."""
 
     def __init__(self, call: ChatCall, *, spool: Spool, known_ends: KnownEnds) -> None:
         self._spool, self._ends = spool, known_ends
@@ -43,16 +43,16 @@ class Transcript:
         self._place: Place | None = None
 
     def checkpoint(self, pieces: list[str]) -> None:
-        """Spool what has been added to the answer's pieces since last time."""
+        """Spool the new pieces of the answer."""
         if self._is_kept and len(pieces) > self._pieces:
             self._append(SpooledRecord(call=self._call.id, turns=(*self._prompt(), *self._answer(pieces))))
 
     def finish(self, answer: list[str] | None, *, matched_as: str | None = None) -> None:
         """Spool the rest, with the place in the conversation. `answer` is None if there was none.
 
-        `matched_as` is what the answer will be recognised by in later calls; None if that is all of it. Settle the call
-        after this: the writer then brings all of its text to disk first, so that a call that is settled does not lose
-        it, even if the process is killed.
+        `matched_as` is the text by which later calls recognise the answer; None means all of it. Settle the call after
+        this: the writer first flushes its text to disk, so that a settled call keeps its text even if the process is
+        killed.
         """
         if not self._is_kept:
             return

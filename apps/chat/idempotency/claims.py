@@ -1,7 +1,7 @@
-"""Claims: which call carries out an Idempotency-Key, and what it answered, in SQL for the group-commit writer.
+"""Claims: which call executes an Idempotency-Key, and its answer, in SQL for the group-commit writer.
 
-A claim is made in the transaction that reserves for its call and ends in the one that settles it, so that of many
-processes one executes. It never outlives its hold without an answer: whoever releases or expires the hold drops it.
+The transaction that reserves for the call makes its claim, and the one that settles the call ends it, so that one of
+many processes executes. A claim without an answer never outlives its hold: releasing or expiring the hold drops it.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _DONE = {"id": "text", "call": "text", "state": "text", "answer": "text"}
 
 @dataclass(frozen=True, slots=True)
 class ClaimEnd:
-    """How a claim ends: `answer` sealed, empty if it is too long to be kept, None if the claim is to be dropped."""
+    """How a claim ends: `answer` is sealed, empty if it is too long to keep, None if the claim is dropped."""
 
     id: str
     call: str
@@ -31,17 +31,17 @@ class ClaimEnd:
 
 
 def find(cursor: Cursor, units: Sequence[Claim]) -> list[ClaimTaken | None]:
-    """A function for the writer: who has each claim already."""
+    """A function for the writer: which call has each claim already."""
     taken = _taken(cursor, units)
     return [taken.get(claim.id) for claim in units]
 
 
 def take(cursor: Cursor, claims: Sequence[Claim]) -> dict[str, ClaimTaken]:
-    """Make the claims; by call, those that could not be had. Of two alike the first gets it."""
+    """Make the claims. Returns those that are taken, by call. Of two that are the same, the first wins."""
     first: dict[str, Claim] = {}
     for claim in claims:
         first.setdefault(claim.id, claim)
-    ids = sorted(first)  # always in this order, so that no two writers wait for each other
+    ids = sorted(first)  # sorted, so that two writers cannot deadlock
     _forget(cursor, ids, now=max(claim.now for claim in claims))
     new = cursor.insert_new("chat_repeat", _NEW, [_row(cursor, first[id]) for id in ids])
     had = {id: ClaimTaken(claim.body, claim.call, False, "") for id, claim in first.items()}
@@ -50,7 +50,7 @@ def take(cursor: Cursor, claims: Sequence[Claim]) -> dict[str, ClaimTaken]:
 
 
 def end(cursor: Cursor, kept: Sequence[ClaimEnd]) -> None:
-    """Keep the answers of claims, or drop them. One that the call has lost in the meantime stays what it is."""
+    """Keep the answers of claims, or drop the claims. A claim that the call has lost meanwhile stays as it is."""
     rows = [(one.id, one.call, DONE, one.answer) for one in kept if one.answer is not None]
     if rows:
         mine = "chat_repeat.call = new.call AND chat_repeat.state = 'open'"
@@ -59,13 +59,13 @@ def end(cursor: Cursor, kept: Sequence[ClaimEnd]) -> None:
 
 
 def drop(cursor: Cursor, calls: Sequence[str]) -> None:
-    """Let the keys of calls that came to nothing be used again."""
+    """Free the keys of calls that got no answer."""
     if calls:
         cursor.executemany("DELETE FROM chat_repeat WHERE state = 'open' AND call = %s", [(call,) for call in calls])
 
 
 def forget(cursor: Cursor, units: Sequence[datetime]) -> list[int]:
-    """A function for the writer: remove some that have expired; how many."""
+    """A function for the writer: delete some expired claims. Returns how many."""
     cursor.execute(
         "DELETE FROM chat_repeat WHERE id IN (SELECT id FROM chat_repeat WHERE expires_at <= %s LIMIT %s) RETURNING id",
         (cursor.instant(max(units)), FORGET_AT_ONCE),

@@ -1,31 +1,29 @@
-"""Repeats: how a request tells that it may have been sent before, and what it is answered then. Pure.
+"""Repeats: how to recognise a request that was sent before, and how to answer it. Pure.
 
-A caller who wants a request to be carried out once sends an `Idempotency-Key` of its own. The official clients send
-none, but number their attempts: `x-stainless-retry-count` is 0 first, and more when they repeat what got no answer.
+A caller who wants a request to be executed only once sends an `Idempotency-Key` of its own. The official clients send
+none, but number their attempts: `x-stainless-retry-count` is 0 at first, and more for a retry.
 """
 
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 
 from apps.common.errors import Conflict, GatewayError, InvalidRequest
 
 KEPT_FOR = timedelta(hours=24)
-ANSWER_BYTES = 2**20  # of an answer that is kept; longer ones are not
-WAIT_SECONDS = 2  # until a request may ask again for an answer that is still being made
+ANSWER_BYTES = 2**20  # the longest answer that is kept
+WAIT_SECONDS = 2  # for Retry-After, while the first request is being answered
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What the headers of a request say: its key, and how often the client has sent it before, if it counts that."""
+    """What a request's headers say: its key, and how often the client has sent it before, if it counts that."""
 
     key: str | None = None
     number: int | None = None
@@ -34,9 +32,8 @@ class Attempt:
 FIRST = Attempt()
 
 
-def attempt_of(meta: Mapping[str, Any]) -> Attempt:
-    """Read the headers of a Django request. Raises InvalidRequest."""
-    key, number = meta.get("HTTP_IDEMPOTENCY_KEY"), meta.get("HTTP_X_STAINLESS_RETRY_COUNT")
+def attempt_of(*, key: str | None = None, number: str | None = None) -> Attempt:
+    """Read `Idempotency-Key` and `x-stainless-retry-count`, as far as they were sent. Raises InvalidRequest."""
     if key is None and number is None:
         return FIRST
     if key is not None and not _KEY.fullmatch(key):
@@ -50,15 +47,15 @@ def attempt_of(meta: Mapping[str, Any]) -> Attempt:
 
 
 def digest_of(raw: bytes, *, dialect: str, key_id: int) -> bytes:
-    """What the attempts of one client have in common: the API key, the format and every byte of the body."""
+    """What all attempts of one client share: the API key, the dialect and every byte of the body."""
     return hashlib.blake2b(raw, digest_size=16, salt=key_id.to_bytes(16), person=dialect.encode()[:16]).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """That a call carries out what an Idempotency-Key stands for. `body` is the digest of the request's body.
+    """Says that `call` executes an Idempotency-Key. `body` is the digest of the request's body.
 
-    The same bytes in another format are another body, since their answer has another shape.
+    The same bytes in another dialect count as another body, since their answer has another shape.
     """
 
     id: str
@@ -69,9 +66,9 @@ class Claim:
 
     @classmethod
     def of(cls, key: str, raw: bytes, *, dialect: str, call: str, membership: int, now: datetime) -> "Claim":
-        """A key is its holder's own: nobody learns from it whether somebody else has used the same."""
+        """Keys are scoped to their holder: nobody learns whether somebody else has used the same one."""
         id = hashlib.sha256(f"{membership} {key}".encode()).hexdigest()
-        # With the pepper: what a rule takes out of the body must not be guessed from the digest of the whole.
+        # With the pepper, so that text that a rule removes cannot be guessed from the digest.
         body = hmac.new(settings.KEY_PEPPER.encode(), raw, "sha256")
         body.update(b"\0" + dialect.encode())
         return cls(id, body.hexdigest(), call, membership, now)
@@ -79,7 +76,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Repeatable:
-    """By what a call's answer can be asked for again: a claim, or the digest that attempts of one client share."""
+    """How a call's answer can be asked for again: by a claim, or by the digest that a client's attempts share."""
 
     claim: Claim | None = None
     digest: bytes | None = None
@@ -94,7 +91,7 @@ ONCE = Repeatable()
 def repeatable(
     attempt: Attempt, raw: bytes, *, dialect: str, call: str, key_id: int, membership_id: int, now: datetime
 ) -> Repeatable:
-    """By what this request can be repeated, if at all. Its own key says more than a client's count."""
+    """How this request can be repeated, if at all. Its own key takes precedence over a client's count."""
     if attempt.key is not None:
         claim = Claim.of(attempt.key, raw, dialect=dialect, call=call, membership=membership_id, now=now)
         return Repeatable(claim=claim)
@@ -103,7 +100,7 @@ def repeatable(
 
 @dataclass(frozen=True, slots=True)
 class ClaimTaken:
-    """The call that has an Idempotency-Key already. `answer` is sealed, and empty if there is none to be repeated."""
+    """The call that has an Idempotency-Key already. `answer` is sealed, and empty if there is none to repeat."""
 
     body: str
     call: str
@@ -111,9 +108,9 @@ class ClaimTaken:
     answer: str
 
     def refusal(self, claim: Claim) -> GatewayError | None:
-        """Why the claim cannot be had, or None if the answer can be repeated."""
+        """Why the claim is refused, or None if the answer can be repeated."""
         if self.body != claim.body:
-            # Not 422, which OpenAI's clients take for a schema's complaint: what is wrong with a request is 400 here.
+            # Not 422, which OpenAI's clients read as a schema error: a wrong request gets 400 here.
             return InvalidRequest(
                 "idempotency_key_reused",
                 "This Idempotency-Key was sent before with another body. Send a new key with a new request.",

@@ -1,4 +1,4 @@
-"""Repeating: what a request is answered that has been sent before, instead of being carried out again."""
+"""Finds the answer to a request that was sent before, instead of executing it again."""
 
 import time
 from collections.abc import Callable
@@ -11,17 +11,16 @@ from apps.chat.idempotency.recent import R, RecentAnswers
 from apps.chat.idempotency.stored_answers import StoredAnswer
 from apps.common.commit import Writer
 
-REPLAYED = "x-gateway-replayed"  # the header that names the call whose answer this is
+REPLAYED = "x-gateway-replayed"  # names the call whose answer this is
 REPEATS = Counter("stoa_repeats_total", "Requests that got the answer of an earlier one, and cost nothing.", ["answer"])
 
 
 async def earlier(
     attempt: Attempt, repeatable: Repeatable, *, writer: Writer, recent: RecentAnswers[R], on_wait: Callable[[], None]
 ) -> StoredAnswer | R | None:
-    """The answer that this request is to get: one that is over, one that is being made, or None: carry it out.
+    """The answer that this request repeats: a finished one, or one in progress. None: execute the request.
 
-    `on_wait` is called before it waits for another process. Raises a GatewayError for a key that is taken, and
-    StoreAway.
+    Calls `on_wait` before it waits for another process. Raises a GatewayError for a key that is taken, and StoreAway.
     """
     found: StoredAnswer | R | None = None
     if repeatable.claim is not None:

@@ -1,8 +1,8 @@
-"""Recent answers: what this process can give a client that asks again for what it got no answer to.
+"""Recent answers, which this process can give to clients that retry.
 
 Official clients number their attempts. The first one may still be running, because its client gave up a moment ago, or
-it has just ended: then the next attempt gets that answer and costs nothing. What is not found here is an ordinary call.
-All of it is in memory, bounded in bytes, number and age.
+it has just ended: then the retry gets that answer and costs nothing. A retry that finds nothing here is an ordinary
+call. Everything is in memory, bounded in bytes, number and age.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ OVERHEAD = 2_048  # bytes of an answer, beside its content
 
 
 class Running(Protocol):
-    """An answer that is being made. `is_orphaned`: its client has gone, and it ends soon unless it `go_on`es."""
+    """An answer in progress. `is_orphaned`: its client has left, and it ends soon unless `go_on` is called."""
 
     id: str
     task: asyncio.Task[None]
@@ -42,10 +42,10 @@ R = TypeVar("R", bound=Running)
 
 
 class SharedAnswers(Protocol):
-    """What other processes are told of this one's answers, and what it finds of theirs."""
+    """Tells other processes of this one's answers, and finds theirs."""
 
     def offer(self, digest: bytes, answer: Running, finished: Callable[[], StoredAnswer | None]) -> None:
-        """The client of an answer has left: its next attempt may reach another process."""
+        """The client of an answer has left. Its retry may reach another process."""
         ...
 
     async def find(self, digest: bytes, *, on_wait: Callable[[], None]) -> StoredAnswer | None: ...
@@ -55,7 +55,7 @@ class SharedAnswers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Finished:
-    """An answer that is over since `at`. `is_owed`: its client had left before."""
+    """An answer that ended at `at`. `is_owed`: its client had left before."""
 
     answer: StoredAnswer
     is_owed: bool
@@ -67,15 +67,15 @@ class _Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class _Refused:
-    """How many attempts got an error that clients repeat, the last of them at `at`."""
+class _RefusedAttempts:
+    """How many attempts got an error that clients retry, the last of them at `at`."""
 
     times: int
     at: float
 
 
 class ReplayBudget:
-    """The bytes that all open answers of a process may keep together, in case somebody asks for them again."""
+    """The bytes that all open answers of a process may keep together, in case of retries."""
 
     def __init__(self, most: int = 64 * 2**20) -> None:
         self.left = most
@@ -84,7 +84,7 @@ class ReplayBudget:
 class RecentAnswers(Generic[R]):
     """The open and the finished answers that may be asked for again, by the digest of their request.
 
-    `budget` bounds what the open ones keep together; `shared`, if there is one, tells other processes of them.
+    `budget` bounds what the open ones keep together. `shared`, if there is one, tells other processes of them.
     """
 
     def __init__(self, shared: SharedAnswers | None = None) -> None:
@@ -92,14 +92,14 @@ class RecentAnswers(Generic[R]):
         self.budget = ReplayBudget()
         self._open: defaultdict[bytes, list[R]] = defaultdict(list)
         self._finished: OrderedDict[bytes, _Finished] = OrderedDict()
-        self._refused: OrderedDict[bytes, _Refused] = OrderedDict()
+        self._refused: OrderedDict[bytes, _RefusedAttempts] = OrderedDict()
         self.size = 0
 
     def begin(self, digest: bytes, pump: R) -> None:
         self._open[digest].append(pump)
 
     def end(self, digest: bytes, pump: R, answer: StoredAnswer | None, *, now: float) -> None:
-        """The pump's answer is over. None: it is not to be repeated."""
+        """The pump's answer has ended. None means that it cannot be repeated."""
         self._open[digest].remove(pump)
         if not self._open[digest]:
             del self._open[digest]
@@ -111,7 +111,7 @@ class RecentAnswers(Generic[R]):
                 self._forget(next(iter(self._finished)))
 
     def client_left(self, digest: bytes, answer: Running) -> None:
-        """Nobody reads the answer any more, but its client may ask for it again."""
+        """The client has left, but may ask for the answer again."""
         if self.shared is not None:
             self.shared.offer(digest, answer, partial(self.finished, digest, call=answer.id))
 
@@ -120,18 +120,21 @@ class RecentAnswers(Generic[R]):
             await self.shared.close()
 
     def note_refusal(self, digest: bytes, error: GatewayError, *, now: float) -> None:
-        """An attempt got an error instead of an answer: when it is repeated, that is no repeat of any other attempt."""
+        """An attempt got an error, so its retry is not a repeat of any other attempt."""
         if error.status not in (409, 429) and error.status < 500:
             return
         if error.headers.get("x-should-retry") == "false":
             return
-        known = self._refused.pop(digest, _Refused(0, now))
-        self._refused[digest] = _Refused(known.times + 1, now)
+        known = self._refused.pop(digest, _RefusedAttempts(0, now))
+        self._refused[digest] = _RefusedAttempts(known.times + 1, now)
         if len(self._refused) > MOST_REFUSALS:
             self._refused.popitem(last=False)
 
     def find(self, digest: bytes, *, now: float) -> R | StoredAnswer | None:
-        """What a repeat is to be given: an answer whose client has gone, one that is there, one that is being made."""
+        """What a retry gets: an answer whose client has left, else a finished one, else one in progress.
+
+        None if it retries an attempt that was refused.
+        """
         pumps = [pump for pump in self._open.get(digest, ()) if pump.can_be_joined]
         orphaned = next((pump for pump in pumps if pump.is_orphaned), None)
         if orphaned is not None:
@@ -147,19 +150,19 @@ class RecentAnswers(Generic[R]):
         return finished.answer if finished is not None else next(iter(pumps), None)
 
     def finished(self, digest: bytes, *, call: str) -> StoredAnswer | None:
-        """The answer of this call, if it is over and can be given again."""
+        """The answer of this call, if it has ended and can be repeated."""
         finished = self._finished.get(digest)
         return finished.answer if finished is not None and finished.answer.call == call else None
 
     def forget_old(self, *, now: float) -> None:
-        """At rest nothing is kept."""
+        """Drop what is too old, so that an idle process keeps nothing."""
         while self._finished and now - next(iter(self._finished.values())).at > SECONDS:
             self._forget(next(iter(self._finished)))
         while self._refused and now - next(iter(self._refused.values())).at > SECONDS:
             self._refused.popitem(last=False)
 
     def _was_refused(self, digest: bytes, *, now: float) -> bool:
-        """Whether an attempt was, that has not been repeated yet. It has been from now on."""
+        """Whether an attempt was refused and not retried yet. This counts as its retry."""
         refused = self._refused.pop(digest, None)
         if refused is None or now - refused.at > SECONDS:
             return False

@@ -1,11 +1,10 @@
-"""Retries over processes: the answer of an attempt that another process than this one was making, by way of Redis.
+"""Retries across processes: Redis passes on the answer of an attempt that another process was making.
 
-    the client of a call leaves    its process keeps `open` under the digest of the request, for as long as it goes on
-    the next attempt, elsewhere    finds it, keeps `wanted` beside it, and waits
-    the call's process             finds that, lets the provider go on, and replaces `open` by the answer, sealed
+    the client of a call leaves    its process sets `open` under the digest of the request, for as long as it goes on
+    the retry, in another process  finds it, sets `wanted` beside it, and waits
+    the call's process             sees that, lets the provider go on, and replaces `open` with the sealed answer
 
-So nothing of this costs a call whose client stays. Whatever goes wrong, Redis' absence first of all, an attempt that
-finds nothing is an ordinary call.
+A call whose client stays pays nothing for this. If anything fails, such as Redis, the retry is an ordinary call.
 """
 
 import asyncio
@@ -23,15 +22,15 @@ from apps.common.redis_client import AWAY, close_client, open_client
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 0.5  # of a command, unless REDIS_TIMEOUT is longer; nobody else waits for it
+PATIENCE = 0.5  # seconds for a command, unless REDIS_TIMEOUT is longer; no other request waits for it
 LOOK_SECONDS = 0.1
-LEASE_SECONDS = 3  # of what a process that may die keeps in Redis
+LEASE_SECONDS = 3  # seconds until keys of a process that died expire
 MOST_WAITING = 100
 OPEN = b"open"
 
 
 class AnswersInRedis:
-    """What this process offers to others, and what it finds of theirs. For one event loop."""
+    """Offers this process's answers to others, and finds theirs. For one event loop."""
 
     def __init__(self, url: str) -> None:
         self._redis = open_client(url, patience=max(PATIENCE, settings.REDIS_TIMEOUT), again=1)
@@ -39,13 +38,13 @@ class AnswersInRedis:
         self._waiting = 0
 
     def offer(self, digest: bytes, answer: Running, finished: Callable[[], StoredAnswer | None]) -> None:
-        """The client of the answer has left: its next attempt may reach another process."""
+        """The client of the answer has left. Its retry may reach another process."""
         task = asyncio.get_running_loop().create_task(self._offer(_name(digest), answer, finished))
         self._offers.add(task)
         task.add_done_callback(self._offers.discard)
 
     async def find(self, digest: bytes, *, on_wait: Callable[[], None]) -> StoredAnswer | None:
-        """The answer to an earlier attempt of the same request: waits for one that is being made, and says so first."""
+        """The answer to an earlier attempt of the same request. Calls `on_wait` before it waits for one in progress."""
         name = _name(digest)
         try:
             stored: Any = await self._redis.get(name)
@@ -58,7 +57,7 @@ class AnswersInRedis:
         return await stored_answers.unseal(stored.decode(), claim=name) if stored not in (None, OPEN) else None
 
     async def close(self) -> None:
-        """Once no pump is left, offers end by themselves."""
+        """Wait for the offers, which end by themselves once no pump is left, and disconnect."""
         await asyncio.gather(*self._offers, return_exceptions=True)
         await close_client(self._redis)
 
@@ -100,7 +99,7 @@ class AnswersInRedis:
 
 
 def _name(digest: bytes) -> str:
-    """With the pepper: what a rule takes out of a request must not be guessed from its digest."""
+    """With the pepper, so that text that a rule removes cannot be guessed from the digest."""
     return f"stoa:retry:{hmac.digest(settings.KEY_PEPPER.encode(), digest, 'sha256').hex()}"
 
 

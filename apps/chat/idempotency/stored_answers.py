@@ -1,4 +1,4 @@
-"""Answers that are kept for a repeat of their request: for a while in this process, or for a day in the database."""
+"""Answers that are kept for repeats of their request: for a while in this process, or for a day in the database."""
 
 import asyncio
 import zlib
@@ -13,12 +13,12 @@ from apps.chat.idempotency.keys import Claim
 from apps.common import encryption
 from apps.common.encryption import CannotDecrypt
 
-THREAD_ABOVE = 2**16  # bytes; fewer are sealed sooner than a thread would have been found
+THREAD_ABOVE = 2**16  # bytes; sealing fewer is faster than starting a thread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAnswer:
-    """A whole answer as it went out: that of `call`, the events of a stream up to the last one, or a plain body."""
+    """The whole answer of `call` as it was sent: the events of a stream up to the last one, or a plain body."""
 
     call: str
     is_stream: bool
@@ -30,14 +30,14 @@ class StoredAnswer:
 
 
 async def seal(answer: StoredAnswer, *, claim: str) -> str:
-    """The answer as it rests in the database: compressed, encrypted, and bound to its claim."""
+    """The answer as the database stores it: compressed, encrypted, and bound to its claim."""
     if len(answer.content) > THREAD_ABOVE:
         return await asyncio.to_thread(_seal, answer, claim)
     return _seal(answer, claim)
 
 
 async def claim_end(claim: Claim | None, answer: StoredAnswer | None, *, call: str, is_kept: bool) -> ClaimEnd | None:
-    """What becomes of a call's claim, if it has one: only an answer that came to its end is kept."""
+    """How a call's claim ends, if it has one. Only complete answers are kept."""
     if claim is None:
         return None
     if not is_kept:
@@ -46,7 +46,7 @@ async def claim_end(claim: Claim | None, answer: StoredAnswer | None, *, call: s
 
 
 async def unseal(stored: str, *, claim: str) -> StoredAnswer | None:
-    """The answer, or None if it cannot be read any more."""
+    """The answer, or None if it can no longer be read."""
     try:
         return await asyncio.to_thread(_unseal, stored, claim)
     except CannotDecrypt:

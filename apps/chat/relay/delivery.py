@@ -1,7 +1,7 @@
-"""The outlet: where a pump leaves its answer and the response takes it.
+"""Delivers a pump's answer to the response that sends it.
 
-It outlives the client: once nobody reads any more, whatever is put in is dropped, and the pump is never kept waiting.
-An outlet that keeps its blocks lets another client take the answer over, from its first block on.
+A delivery outlives its client: once nobody reads any more, it drops every block and never makes the pump wait. One that
+keeps its blocks lets another client take the answer over, from its first block on.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ LAST_WORD_SECONDS = 2.0
 
 
 class ClientStream:
-    """One client at an answer: what had passed before it came, and a bounded queue behind that.
+    """One client of an answer: the blocks from before it came, and a bounded queue of later ones.
 
-    One pump puts and one response takes, so a future for each is all it takes to wait for the other.
+    One pump puts and one response takes, so a future for each is enough to wait for the other.
     """
 
     def __init__(self, earlier: bytes = b"") -> None:
@@ -33,7 +33,7 @@ class ClientStream:
         self._putter: asyncio.Future[None] | None = None
 
     async def blocks(self) -> AsyncIterator[bytes]:
-        """The events of a stream, whole ones only; at the end of it everything has been settled."""
+        """The events of a stream, only whole ones. When it ends, everything has been settled."""
         if self._earlier:
             yield self._earlier
         while True:
@@ -49,13 +49,13 @@ class ClientStream:
             yield block
 
     async def put(self, block: bytes) -> None:
-        """Wait until what is queued is less than its bound: one block more than that is the most that waits."""
+        """Wait until less than the bound is queued, so that at most one block more than it ever waits."""
         while self._queued >= QUEUE_BYTES:
             await self._room()
         self._add(block)
 
     async def put_last(self, block: bytes) -> bool:
-        """Like `put`, but only as long as something is taken now and then; False, and it is dropped, if nothing is."""
+        """Like `put`, but return False and drop the block if the client takes nothing for LAST_WORD_SECONDS."""
         while (waiting := self._queued) >= QUEUE_BYTES:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WORD_SECONDS):
@@ -81,7 +81,7 @@ class ClientStream:
         self._add(None)
 
     def drain(self) -> None:
-        """Forget what waits; from now on there is room."""
+        """Drop all waiting blocks, which makes room."""
         self._blocks.clear()
         self._queued = 0
         if self._putter is not None:
@@ -89,7 +89,7 @@ class ClientStream:
             self._putter = None
 
     def dismiss(self, last: bytes) -> None:
-        """Have it read one block more and no other."""
+        """Drop all waiting blocks, send one more, and end."""
         self.drain()
         self._add(last)
         self.end()
@@ -108,9 +108,9 @@ class ClientStalled(InvalidRequest):
 
 
 class Delivery:
-    """A head, and for streams a reader of the blocks behind it. With `room`, the answer may be asked for again.
+    """The head of an answer, and for streams a reader of its blocks. With `room`, the answer may be asked for again.
 
-    What it keeps is bounded on its own and in that room, and given back at its end.
+    What it keeps is bounded on its own and by that room, and is given back at its end.
     """
 
     def __init__(self, *, request_id: str, dialect: Dialect, room: ReplayBudget | None = None) -> None:
@@ -118,18 +118,18 @@ class Delivery:
         self._head: asyncio.Future[AnswerHead] = asyncio.get_running_loop().create_future()
         self._is_abandoned = self._is_stalled = False
         self._room = room
-        self._kept = bytearray() if room is not None else None  # in one piece: of small ones, half is overhead
+        self._kept = bytearray() if room is not None else None  # one buffer: many small ones would be half overhead
         self.reader = ClientStream()
         self.is_sending = False
 
-    # The response's side
+    # Used by the response
 
     async def head(self) -> AnswerHead:
         """Wait until the answer begins. Raises the GatewayError that came instead."""
         return self._head.result() if self._head.done() else await asyncio.shield(self._head)
 
     def abandon(self) -> None:
-        """Nobody reads any more."""
+        """The client has left: drop all blocks from here on."""
         self._is_abandoned = True
         self.reader.drain()
 
@@ -143,11 +143,11 @@ class Delivery:
 
     @property
     def kept(self) -> bytes | None:
-        """All blocks so far, or None if they are not kept or have become too many."""
+        """All blocks so far, or None if they are not kept or were too many."""
         return bytes(self._kept) if self._kept is not None else None
 
     def take_over(self) -> ClientStream:
-        """Give the answer to another reader, from its first block on. Only for an outlet whose blocks are kept."""
+        """Give the answer to another reader, from its first block on. Only if `is_kept`."""
         if not self._is_abandoned:
             superseded = Conflict("superseded", "A retry of this request gets the answer instead. Read it there.")
             self.reader.dismiss(self._event(superseded))
@@ -155,14 +155,14 @@ class Delivery:
         self.reader = ClientStream(self.kept or b"")
         return self.reader
 
-    # The pump's side
+    # Used by the pump
 
     def begin(self, head: AnswerHead) -> None:
         if not self._head.done():
             self._head.set_result(head)
 
     async def put(self, block: bytes) -> None:
-        """Hand over a block; waits while the client is slower than the provider."""
+        """Deliver a block. Waits while the client is slower than the provider."""
         if block:
             self._keep(block)
         if self._is_abandoned or not block:
@@ -172,11 +172,11 @@ class Delivery:
         self.is_sending = False
 
     async def put_last(self, block: bytes) -> None:
-        """Hand over a block at the end, when nobody watches any more over a client that takes nothing."""
+        """Deliver a block at the end, when nobody watches for stalled clients any more."""
         if block:
             self._keep(block)
         if block and not self._is_abandoned:
-            self._is_stalled = not await self.reader.put_last(block)  # `finish` will say so
+            self._is_stalled = not await self.reader.put_last(block)  # `finish` reports it
 
     def _keep(self, block: bytes) -> None:
         if self._kept is None or self._room is None:
@@ -188,21 +188,21 @@ class Delivery:
             self._room.left -= len(block)
 
     def _give_up(self) -> None:
-        """Keep nothing any more."""
+        """Keep no blocks any more."""
         if self._kept is not None and self._room is not None:
             self._room.left += len(self._kept)
             self._kept = None
 
     async def finish(self, failure: GatewayError | None, *, charged: int = 0) -> None:
-        """Tell the client how it ended: the last thing it hears, after everything has been committed.
+        """Tell the client how the answer ended, after everything has been committed.
 
-        One that has stopped reading hears of that instead, for what waited for it is dropped: never a clean end.
+        A client that stopped reading gets an error instead. Blocks for it were dropped, so it must not see a clean end.
         """
         self._give_up()
         if not self._head.done():
             if failure is not None:
                 self._head.set_exception(failure)
-                self._head.exception()  # a client that has left does not ask for it
+                self._head.exception()  # a client that has left never retrieves it
             return
         if self._is_abandoned or self._head.result().body is not None:
             return

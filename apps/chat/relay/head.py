@@ -1,4 +1,4 @@
-"""The head of an answer: what is known when its first byte may go out."""
+"""The head of an answer: what is known before its first byte is sent."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from apps.rules.rulebook import Verdict
 
 @dataclass(frozen=True, slots=True)
 class AnswerHead:
-    """What is known when the answer begins: for a stream at the provider's acceptance, else at its end."""
+    """What is known when an answer begins: when the provider accepts a stream, or at the end of a plain answer."""
 
     accepted: Accepted
     reservation: Reservation
@@ -23,7 +23,7 @@ class AnswerHead:
 
 
 def answer_of(head: AnswerHead, *, call: str, events: bytes | None, end_mark: bytes) -> StoredAnswer | None:
-    """What can be kept of an answer that ended well: nothing of one that is too long. `events` are a stream's."""
+    """The answer to keep for repeats, or None if it is too long or its `events` were not kept."""
     is_stream = head.body is None
     content = head.body if not is_stream else events + end_mark if events is not None else None
     if content is None or len(content) > ANSWER_BYTES:
@@ -32,7 +32,7 @@ def answer_of(head: AnswerHead, *, call: str, events: bytes | None, end_mark: by
 
 
 def headers_of(head: AnswerHead) -> dict[str, str]:
-    """What the student learns beside the answer: of it, and not of the moment."""
+    """Headers that describe the answer itself. Those that depend on the moment, such as quota, are added elsewhere."""
     target = head.accepted.candidate.target
     headers = notices.headers(head.verdict)
     headers["x-gateway-provider"] = target.provider

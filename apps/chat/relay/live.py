@@ -1,4 +1,4 @@
-"""The answers that are under way in this process: watched while they live, ended when the process stops."""
+"""The live answers of this process: watched while they run, ended when the process stops."""
 
 import asyncio
 import logging
@@ -15,11 +15,11 @@ from apps.quotas.ledger.leases import Checkpoint
 logger = logging.getLogger(__name__)
 
 WATCH_SECONDS = 1.0
-END_SECONDS = 10.0  # for an answer that was told to end: its error event, its settlement, its record
+END_SECONDS = 10.0  # for an answer that was told to end to send its error event, settle and record
 
 
 class LiveAnswer(Protocol):
-    """What is watched: a pump."""
+    """What is watched of a pump."""
 
     task: asyncio.Task[None]
 
@@ -49,20 +49,20 @@ class LiveAnswers:
         self._answers.discard(answer)
 
     async def drain(self, seconds: float) -> None:
-        """Let live answers end for so long, then end the rest with an error event. All are settled after it."""
+        """Let live answers end for `seconds`, then end the rest with an error event. All are settled afterwards."""
         await self._wait(seconds)
         for answer in self:
             answer.stop("shutting_down")
         await self._wait(END_SECONDS)
 
     async def _wait(self, seconds: float) -> None:
-        """Also for those that begin meanwhile, of calls that had been let in before."""
+        """Also waits for answers that begin meanwhile, of calls that were admitted before."""
         until = time.monotonic() + seconds
         while self._answers and (left := until - time.monotonic()) > 0:
             await asyncio.wait({answer.task for answer in self}, timeout=left)
 
     async def watch_for_ever(self, writer: Writer) -> None:
-        """Every second: write down how far each answer has come, and end those that stand still."""
+        """Every second, write a checkpoint of each answer and end those that stall."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             try:

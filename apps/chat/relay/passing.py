@@ -1,4 +1,4 @@
-"""Passing an answer on: what the provider sends is metered, looked at by rules, and delivered."""
+"""Passes an answer on: meters what the provider sends, applies rules, and delivers it."""
 
 from apps.chat.dialects.protocol import AnswerReader
 from apps.chat.guardrails.streams import Guard
@@ -16,7 +16,7 @@ async def pass_on(
     stopping: Stopping,
     most_text: int,
 ) -> None:
-    """Return when the provider has closed an answer that is whole. A plain one is collected in the meter.
+    """Return when the provider has completed its answer. A plain one is collected in the meter.
 
     An answer of more than `most_text` bytes is broken off. Raises UpstreamBroken, and what the guard raises.
     """

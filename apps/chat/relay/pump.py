@@ -1,7 +1,7 @@
 """The pump: a detached task that owns one answer from its reservation to its settlement.
 
-The response only drains the pump's bounded queue. Whatever becomes of the client, the pump reads on as long as it must,
-charges what is due and writes the call down: nothing depends on a generator being closed or a request being awaited.
+The response only drains the pump's bounded queue. If the client disconnects, the pump reads on as long as it must,
+charges and records the call: nothing depends on a generator being closed or a request being awaited.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ INTERRUPTED = "upstream_interrupted"
 
 
 class Pump:
-    """One live answer: `start` it once; its `delivery` is what the response reads."""
+    """One live answer. `start` it once; the response reads its `delivery`."""
 
     def __init__(
         self,
@@ -90,14 +90,14 @@ class Pump:
             if self._guard is not None:
                 failure = await self._clear(self._guard, failure)
             self._has_failed = failure is not None
-            self._on_end()  # before the client sees the end, after which it may ask again at once
+            self._on_end()  # before the client sees the end, since it may send its next request at once
             await self._settle(failure)
         except GatewayError as error:
             failure = error
         except Exception:
             logger.exception("Call %s ended in an error of ours", self.id)
             failure = InternalError()
-        except asyncio.CancelledError:  # the loop ends: the hold is for whoever sweeps, and the answer is no whole one
+        except asyncio.CancelledError:  # the loop stops: a sweep ends the hold, and the answer is incomplete
             failure = shutting_down()
             raise
         finally:
@@ -109,9 +109,9 @@ class Pump:
             self._on_end()
 
     async def _relay(self, reservation: Reservation) -> GatewayError | None:
-        """Open the upstream and pass the answer on. The failure that ended it early, if one did."""
+        """Open the upstream and pass the answer on. Returns the failure that ended it early, if any."""
         if self.stopping.reason is not None:
-            return self.stopping.failure()  # nothing has been sent, and now nothing will be
+            return self.stopping.failure()  # nothing has been sent
         self._was_tried = True
         try:
             await self.stopping.watch(self._open_and_pass_on(reservation), seconds=settings.REQUEST_TIMEOUT)
@@ -145,7 +145,7 @@ class Pump:
             )
 
     async def _clear(self, guard: Guard, failure: GatewayError | None) -> GatewayError | None:
-        """Let go what rules let go at the end, and record the rest. The failure that there is then."""
+        """Release what the rules held back, and record their hits. Returns the failure, which rules may add."""
         try:
             if failure is None and (body := self._meter.body()) is not None:
                 self._cleared = await guard.whole(body)
@@ -161,7 +161,7 @@ class Pump:
         return failure
 
     async def _settle(self, failure: GatewayError | None) -> None:
-        """Charge, and let a plain answer go."""
+        """Charge, and deliver a plain answer."""
         answer = self._answer() if failure is None and self.repeatable.claim is not None else None
         settled = await self._account.settle(
             self._ending(failure),
@@ -198,12 +198,12 @@ class Pump:
     # When the client leaves, and when it comes back
 
     def client_left(self, reader: ClientStream | None = None) -> None:
-        """Nobody reads any more: wait a moment for the usage, then stop the provider.
+        """The client has left: wait a moment for the usage, then stop the provider.
 
-        Whoever sent an Idempotency-Key comes back for the answer, so that one goes on to its end.
+        An answer with an Idempotency-Key goes on to its end, since its client will ask for it again.
         """
         if reader is not None and reader is not self.delivery.reader:
-            return  # another one has taken over
+            return  # another client has taken over
         self.delivery.abandon()
         if self.repeatable.claim is None:
             self.stop_if_unread()
@@ -211,29 +211,29 @@ class Pump:
                 self._recent.client_left(self.repeatable.digest, self)
 
     def stop_if_unread(self) -> None:
-        """Stop the provider after a moment, unless somebody reads."""
+        """Stop the provider after a grace period, unless a client reads."""
         if self.delivery.is_abandoned:
             self.stopping.ask("client_left", after=settings.CLIENT_LEFT_GRACE)
             self._account.client_left()
 
     @property
     def is_orphaned(self) -> bool:
-        """The client has gone, and the provider will be stopped unless somebody takes over."""
+        """The client has left, and the provider will be stopped unless another client takes over."""
         return self.stopping.reason == "client_left"
 
     @property
     def can_be_joined(self) -> bool:
-        """Whether the answer can still be given whole to somebody else."""
+        """Whether another client can still get the whole answer."""
         is_ending = self._has_failed or self.stopping.has_ended
         return not is_ending and self.stopping.reason in (None, "client_left") and self.delivery.is_kept
 
     def join(self) -> ClientStream:
-        """Go on for a client that comes back. Only if it `can_be_joined`."""
+        """Go on for a client that retries. Only if it `can_be_joined`."""
         self.go_on()
         return self.delivery.take_over()
 
     def go_on(self) -> None:
-        """Let the provider finish, if it was to be stopped for want of a reader and has not been yet."""
+        """Let the provider finish, if it is about to be stopped because nobody reads."""
         if self.is_orphaned and self.can_be_joined:
             self.stopping.withdraw()
             self._account.client_came_back()
@@ -241,7 +241,7 @@ class Pump:
     # For LiveAnswers
 
     def stop(self, reason: Reason) -> None:
-        """End the answer for a reason of ours. The first reason counts."""
+        """End the answer for a reason of ours. Only the first reason counts."""
         self.stopping.ask(reason)
 
     def check_stall(self, now: float, *, limit: float) -> None:
@@ -249,5 +249,5 @@ class Pump:
             self.stop("client_stalled" if self.delivery.is_sending else "provider_stalled")
 
     def checkpoint(self) -> Checkpoint | None:
-        """What the answer would be charged if this process died now; spools the text up to here on the way."""
+        """What the answer would be charged if this process died now. Also spools the text up to here."""
         return self._account.checkpoint()

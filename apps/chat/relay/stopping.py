@@ -1,10 +1,10 @@
-"""When and why an answer is ended before its provider has come to its end: one small state machine.
+"""When and why an answer is ended before its provider ends it: a small state machine.
 
     going on --ask--> asked, for one reason --its moment comes--> ended (TimeoutError inside `watch`)
     asked because the client left --withdraw--> going on
     going on or asked --complete--> ended a moment later, well
 
-The first reason counts. Only a client that left may come back.
+Only the first reason counts, and only a client that left may come back.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from apps.dataplane.admission import shutting_down
 
 Reason = Literal["client_left", "client_stalled", "provider_stalled", "shutting_down"]
 
-LAST_LOOK = 0.05  # a process that stood still reads first what has come meanwhile
-CLEAN_END_GRACE = 0.25  # reading to the very end lets the connection be used again; nobody waits long for it
+LAST_LOOK = 0.05  # seconds in which a process that was paused reads what has arrived meanwhile
+CLEAN_END_GRACE = 0.25  # seconds to read to the very end, after which the connection can be reused
 
 
 class Stopping:
@@ -30,12 +30,12 @@ class Stopping:
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.reason: Reason | None = None
-        self.is_complete = False  # the last event has come, and all before it has been handed on
+        self.is_complete = False  # the last event has arrived, and all before it was passed on
         self.first_byte: float | None = None
         self.last_progress = time.monotonic()
 
     async def watch(self, work: Coroutine[None, None, None], *, seconds: float) -> None:
-        """Do the work, and end it after so long or when asked. Raises TimeoutError."""
+        """Do the work. Raises TimeoutError after `seconds`, or when it is asked to end."""
         try:
             async with asyncio.timeout(seconds) as self._limit:
                 self._deadline = self._limit.when()
@@ -44,7 +44,7 @@ class Stopping:
             self._limit = None
 
     def ask(self, reason: Reason, *, after: float = 0.0) -> None:
-        """End the answer, if it has not ended by then."""
+        """End the answer after `after` seconds, unless it has ended before."""
         if self.reason is not None:
             return
         self.reason = reason
@@ -54,7 +54,7 @@ class Stopping:
             self._end(reason, 0.0)
 
     def withdraw(self) -> None:
-        """The client that had left is back: go on, as long as it would have been without that."""
+        """The client is back: go on, with the time limit from before it left."""
         if self.reason != "client_left" or self.has_ended:
             return
         self.reason = None
@@ -64,18 +64,18 @@ class Stopping:
             self._limit.reschedule(self._loop.time() + CLEAN_END_GRACE if self.is_complete else self._deadline)
 
     def complete(self) -> None:
-        """The answer's last event has come: what follows is not waited for."""
+        """The answer's last event has arrived. Do not wait for what follows."""
         if not self.is_complete and self._limit is not None:
             self._limit.reschedule(self._loop.time() + CLEAN_END_GRACE)
             self.is_complete = True
 
     def received(self) -> None:
-        """Something came from the provider."""
+        """Data arrived from the provider."""
         self.last_progress = time.monotonic()
         self.first_byte = self.first_byte or self.last_progress
 
     def progressed(self) -> None:
-        """The provider accepted the call, or the client took something."""
+        """The provider accepted the call, or the client took a block."""
         self.last_progress = time.monotonic()
 
     @property
@@ -88,7 +88,7 @@ class Stopping:
         return self.reason in ("client_left", "client_stalled")
 
     def failure(self) -> GatewayError | None:
-        """What an answer that was ended failed of; None if it was complete by then."""
+        """The error of an answer that was ended early. None if it was complete by then."""
         if self.is_complete:
             return None
         if self.reason == "shutting_down":

@@ -1,4 +1,4 @@
-"""Opening an upstream: the candidates in turn, until one accepts the call."""
+"""Opens an upstream: tries the candidates until one accepts the call."""
 
 import logging
 import random
@@ -10,7 +10,7 @@ from apps.providers.adapters.protocol import ELSEWHERE, Adapter, Outgoing, Upstr
 from apps.providers.routing import plan
 
 logger = logging.getLogger(__name__)
-_rng = random.Random()  # noqa: S311  # spreads load; nothing depends on its being unpredictable
+_rng = random.Random()  # noqa: S311  # spreads load; it need not be unpredictable
 
 
 async def open_first(

@@ -1,4 +1,4 @@
-"""Pages of conversations, calls and appeals. Importing this registers all of them."""
+"""Admin pages of conversations, calls and appeals. Importing this package registers them."""
 
 from apps.conversations.admin import appeals as appeals
 from apps.conversations.admin import calls as calls

@@ -1,4 +1,4 @@
-"""The queue of appeals: what students say was wrongly refused, and what staff make of it."""
+"""The admin queue of appeals, in which students say that a rule was wrong and staff decide."""
 
 import zoneinfo
 from collections import Counter
@@ -29,7 +29,7 @@ from apps.conversations.passages import exchanges, read
 
 
 class Said(NamedTuple):
-    """What is told of a decision."""
+    """The message about one decision."""
 
     level: int
     sentence: str
@@ -43,7 +43,7 @@ class AppealCourseFilter(CourseFilter):
 
 
 class DecisionForm(forms.Form):
-    """`texts`: one a line, what the rule is not to count any more."""
+    """`texts` has one new exception to the rule per line."""
 
     texts = forms.CharField(
         required=False,
@@ -132,7 +132,7 @@ class AppealAdmin(PetitionAdmin):
         return self.changeable(request, queryset).filter(state=Appeal.State.OPEN).select_related("rule", "call")
 
     def _tell(self, request: HttpRequest, said: Sequence[Said]) -> None:
-        """What came of each, said once however often."""
+        """Report each distinct outcome once, with how often it occurred."""
         for one, times in Counter(said).items():
             self.message_user(request, one.sentence if times == 1 else f"{times} times: {one.sentence}", one.level)
 
@@ -169,7 +169,7 @@ class AppealAdmin(PetitionAdmin):
 
 
 def _owns_rule(request: HttpRequest, appeal: Appeal) -> bool:
-    """Rules of the institution are the operators', patterns and exceptions included."""
+    """Only operators may change rules of the institution, exceptions included."""
     return appeal.rule is None or appeal.rule.course_id is not None or is_operator(request)
 
 

@@ -1,4 +1,4 @@
-"""Calls: what was asked, what was answered, and what it cost."""
+"""Admin pages of calls: the prompt, the answer and the cost."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Conversations: the calls of a student that continue one another."""
+"""Admin pages of conversations: the calls of a student that continue one another."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ class ThreadAdmin(Readable):
         return queryset.filter(Q(title__icontains=term) | Q(membership_id__in=members) | Q(pk__in=said)), False
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Counts for the rows of this page only."""
+        """Adds the counts of the rows on this page only."""
         changelist = super().get_changelist_instance(request)
         rows = Thread.objects.filter(pk__in=[row.pk for row in changelist.result_list])
         counted = {

@@ -1,4 +1,4 @@
-"""Dead letters: records that the database refused, for operators."""
+"""Admin pages of dead letters, records that the database refused. For operators."""
 
 from typing import Any
 

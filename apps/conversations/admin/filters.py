@@ -1,4 +1,4 @@
-"""What lists of calls and conversations are narrowed by."""
+"""Filters of the lists of calls and conversations."""
 
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from apps.rules.models import Rule
 
 
 class SinceFilter(ChoiceFilter):
-    """By time. Ids are ordered by time, so this is a range of the primary key."""
+    """Filters by time. Ids are ordered by time, so this is a range of the primary key."""
 
     title = "time"
     parameter_name = "since"

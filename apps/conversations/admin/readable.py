@@ -1,4 +1,4 @@
-"""Pages that are read: calls and conversations, by the staff of their course."""
+"""Read-only pages of calls and conversations, for the staff of their course."""
 
 import zoneinfo
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ from apps.common.admin import CappedPaginator, Pages, ReadOnly, is_operator
 
 
 class Readable(ReadOnly, CourseScoped):
-    """Rows that are read as a page of their own instead of a form."""
+    """Shows a row on a page of its own instead of a form."""
 
     paginator = CappedPaginator
     reading_template: ClassVar[str]
@@ -32,7 +32,6 @@ class Readable(ReadOnly, CourseScoped):
         return self._page(request, row)
 
     def _page(self, request: HttpRequest, row: Any) -> HttpResponse:
-        """Rendered in the time zone of the course: staff and students speak of the same evening."""
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -41,6 +40,7 @@ class Readable(ReadOnly, CourseScoped):
             "zone": row.course.timezone,
             **self.reading_context(request, row),
         }
+        # In the course's time zone, so that staff and students mean the same hour.
         with timezone.override(zoneinfo.ZoneInfo(row.course.timezone)):
             return TemplateResponse(request, self.reading_template, context).render()
 

@@ -1,7 +1,8 @@
-"""Two pages about a rule that only the layer of conversations can make: what it found, and what it would have found.
+"""Two pages about a rule, by its id: what it found, and what a replay says it would have found.
 
-`admin:conversations_rule_activity` and `admin:conversations_replay`, both by the rule's id. A rule of another course
-does not exist here. When reading conversations leaves a trace, showing the samples of a replay is reading them.
+`admin:conversations_rule_activity` and `admin:conversations_replay`. They are here because `rules` may not import
+conversations. Rules of other courses give 404. The samples of a replay are text of conversations: if reading
+conversations is ever logged, showing them is reading.
 """
 
 from datetime import date, timedelta
@@ -29,7 +30,7 @@ EARLIER = 10
 
 
 class RulePages(Pages):
-    """The addresses, for the page of calls to carry."""
+    """Adds the addresses of both pages to those of calls."""
 
     def get_urls(self) -> list[URLPattern]:
         own: list[URLPattern] = [
@@ -84,7 +85,7 @@ class RulePages(Pages):
         return HttpResponseRedirect(f"{here}?job={job.pk}")
 
     def _rule_page(self, request: HttpRequest, rule: Rule, template: str, context: dict[str, Any]) -> HttpResponse:
-        """On the clock of the course."""
+        """Render in the time zone of the rule's course."""
         zone = rule.zone
         shared = {**self.admin_site.each_context(request), "opts": Rule._meta, "original": rule, "rule": rule}
         with timezone.override(zone):
@@ -101,7 +102,7 @@ def _seen(request: HttpRequest, pk: int) -> Rule:
 
 
 def _silence(rule: Rule) -> str:
-    """Why there may be little or nothing to replay; nothing if text is kept."""
+    """Why there may be little or nothing to replay; empty if the course keeps text."""
     if rule.course is None:
         quiet = Course.objects.filter(~Q(logging=Course.Logging.FULL), is_open=True).count()
         return f"{quiet} open courses keep no text, so that nothing can be said of their calls." if quiet else ""
@@ -116,7 +117,7 @@ def _silence(rule: Rule) -> str:
 
 
 def _result(job: Job, rule: Rule) -> dict[str, Any]:
-    """The figures of a finished replay, and its samples as they read today."""
+    """The figures of a finished replay, with its samples read again from the database."""
     result: dict[str, Any] = job.result or {}
     days = {date.fromisoformat(day): {"hit": hit} for day, _, hit in result["daily"]}
     since = job.created_at - timedelta(days=int(job.params["days"]))
@@ -134,7 +135,7 @@ def _result(job: Job, rule: Rule) -> dict[str, Any]:
 
 
 def _is_stale(rule: Rule, number: int) -> bool:
-    """Whether the rule would find something else now than in that version, exceptions apart."""
+    """True if the rule has changed since that version in what it finds. Ignores exceptions."""
     version = rule.versions.filter(number=number).first()
     return version is None or any(version.fields.get(name) != getattr(rule, name) for name in stages.MATCHING)
 

@@ -1,7 +1,7 @@
-"""How calls are narrowed in the staff API.
+"""Filters of calls in the staff API.
 
-Courses, members and rules are looked up first, among those that the caller may see, so that the calls are found by an
-index of theirs. What belongs to others is found as little as what does not exist.
+Courses, members and rules are looked up first, among those that the caller may see, so the query on calls uses their
+indexes. What belongs to others finds nothing, like what does not exist.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from apps.rules.models import Rule
 
 BOOLEANS = ("true", "false")
 
-# An id is made when the headers have arrived and `started_at` stands once the body has: a slow body lies between.
+# The id is made when the headers arrive, and `started_at` is set when the body has. A slow body lies between.
 LONGEST_BODY = timedelta(hours=6)
 
 
@@ -63,7 +63,7 @@ class CallFilter(filters.FilterSet):
     def with_rule(self, calls: CallQuerySet, name: str, value: str) -> CallQuerySet:
         rules = Rule.objects.for_staff(self._user).filter(name=value)
         if course := self.data.get("course"):
-            rules = rules.filter(course__slug=course)  # in other courses the same name has hits to no purpose
+            rules = rules.filter(course__slug=course)  # skip hits of rules with the same name in other courses
         return calls.filter(pk__in=RuleHit.objects.filter(rule__in=_keys(rules)).values("call"))
 
     def since(self, calls: CallQuerySet, name: str, value: datetime) -> CallQuerySet:

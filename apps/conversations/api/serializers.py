@@ -1,4 +1,4 @@
-"""Calls as the staff API shows them: who, what, how much and when. Never what was said."""
+"""Calls in the staff API: who, what, how much and when, but never the text."""
 
 from rest_framework import serializers
 

@@ -1,4 +1,4 @@
-"""Adapters by the name that a provider's row carries."""
+"""Adapters by the name in a provider's row."""
 
 from collections.abc import Callable, Mapping
 

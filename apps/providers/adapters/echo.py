@@ -1,4 +1,4 @@
-"""The built-in provider: it answers with the prompt, one token a word, so that all of Stoa works without an account."""
+"""The built-in echo provider: it answers with the prompt, one token per word, so Stoa works without an account."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ class EchoAdapter:
 
 
 class EchoUpstream:
-    """Streams a word every 20 ms; a plain answer comes at once."""
+    """Streams one word every 20 ms; a plain answer comes at once."""
 
     def __init__(self, outgoing: Outgoing, *, model: str) -> None:
         body = outgoing.body
@@ -67,7 +67,7 @@ class EchoUpstream:
 
 
 def _last_prompt(messages: list[dict[str, Any]]) -> str:
-    """The text of the last message of the user, or of the last message at all."""
+    """The text of the user's last message, or of the last message if none is from the user."""
     own = [message for message in messages if message.get("role") == "user"] or messages
     return _text(own[-1].get("content"))
 

@@ -1,4 +1,4 @@
-"""The adapter for everything that speaks OpenAI's chat completions API."""
+"""The adapter for every server with OpenAI's chat completions API."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -76,7 +76,7 @@ def _reason(error: RelayError) -> Reason:
 
 
 def _check_form(response: RelayResponse, *, is_stream: bool) -> None:
-    """Refuse an answer in a form that we did not ask for, before anything of it reaches the student."""
+    """Refuse an answer of the wrong type or encoding before any of it reaches the student."""
     encoding = response.headers.get("content-encoding", "identity").lower()
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     wanted = "text/event-stream" if is_stream else "application/json"
@@ -86,14 +86,14 @@ def _check_form(response: RelayResponse, *, is_stream: bool) -> None:
 
 
 async def _refusal(response: RelayResponse, *, seconds: float) -> UpstreamRefused:
-    """Classify a status other than 200, reading no more of its body, and for no longer, than an error needs."""
+    """Classify a status other than 200. Bounds how much of the body is read, and for how long."""
     try:
         body = await _read_some(response, seconds=seconds)
     finally:
         response.close()
     status = response.status
     code, param = _named(body)
-    # No more than this: providers quote the request, or part of our key, and the log is no place for either.
+    # Status and identifiers only: providers quote the request or part of our key, and neither may reach the log.
     detail = f"Answered {status}" + "".join(f", {name}" for name in (code, param) if name)
     if status in (401, 402, 403):
         return UpstreamRefused("credential", detail=detail, status=status)
@@ -112,12 +112,12 @@ async def _read_some(response: RelayResponse, *, seconds: float) -> bytes:
                 parts.append(block)
                 size += len(block)
     except (ConnectionBroken, TimeoutError):
-        pass  # what has arrived is enough to classify by its status
+        pass  # the status and what has arrived are enough to classify it
     return b"".join(parts)[:MAX_ERROR_BYTES]
 
 
 def _named(body: bytes) -> tuple[str, str]:
-    """Code and parameter that an error in OpenAI's shape names: identifiers only, never the provider's sentences."""
+    """Code and parameter of an error in OpenAI's format: identifiers only, never the provider's sentences."""
     try:
         error = orjson.loads(body)["error"]
         return _identifier(error.get("code")), _identifier(error.get("param"))

@@ -1,8 +1,8 @@
-"""What an adapter, which puts calls to one kind of provider, has to answer.
+"""The interface of an adapter, which sends calls to one kind of provider.
 
-It opens an upstream: it sends the request and returns once the provider has accepted it, or raises UpstreamRefused
-with a reason that failover can act on. None of the provider's sentences goes any further, not even to the log, since it
-may quote the student or our key. Identifiers may.
+`open` sends the request and returns an Upstream once the provider has accepted it, or raises UpstreamRefused with a
+reason for failover. The provider's sentences go no further, not even to the log, since they may quote the student or
+our key. Identifiers may.
 """
 
 from collections.abc import AsyncIterator
@@ -14,12 +14,12 @@ from apps.providers.routing import Candidate
 
 Reason = Literal["unreachable", "too_slow", "broken", "credential", "rate", "error", "request"]
 
-# What another candidate might do better. A request that is itself wrong is wrong everywhere.
+# Reasons for which another candidate may do better. An invalid request fails everywhere.
 ELSEWHERE: frozenset[Reason] = frozenset({"unreachable", "too_slow", "broken", "credential", "rate", "error"})
 
 
 class UpstreamRefused(Exception):
-    """A candidate did not take the call. `code` and `param` are identifiers, if it named any about the request."""
+    """A candidate did not take the call. `code` and `param` are the identifiers that it gave, if any."""
 
     def __init__(self, reason: Reason, *, detail: str, status: int = 0, code: str = "", param: str = "") -> None:
         super().__init__(detail)
@@ -31,16 +31,16 @@ class UpstreamRefused(Exception):
 
 
 class UpstreamBroken(Exception):
-    """The answer stopped before its end. `kept` is what came before that and has not been relayed yet."""
+    """The answer stopped before its end. `kept` is what arrived before that and has not been relayed yet."""
 
     kept: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """A call as it leaves: the client's body with model, output cap and stream options replaced.
+    """An outgoing call: the client's body with model, output cap and stream options replaced.
 
-    `dialect` names the format of the body, in which the answer is wanted too.
+    `dialect` names the format of the body and of the answer that is wanted.
     """
 
     dialect: str
@@ -53,7 +53,7 @@ class Outgoing:
 class Upstream(Protocol):
     """An accepted call. `chunks` gives the bytes of the answer: one JSON document, or server-sent events.
 
-    They are in the format of the call, whatever the provider's own is.
+    They are in the dialect of the call, whatever the provider's own format is.
     """
 
     provider_request_id: str

@@ -1,4 +1,4 @@
-"""Pages of allowances and of the ledger. Importing this registers all of them."""
+"""Admin pages of allowances and of the ledger. Importing this package registers them."""
 
 from apps.quotas.admin import decisions as decisions
 from apps.quotas.admin import ledger as ledger

@@ -1,4 +1,4 @@
-"""What a person reaches on the pages of allowances. A course or a student that they may not see does not exist."""
+"""Access to the pages of allowances. Courses and students that a person may not see give 404."""
 
 from typing import Any
 
@@ -42,5 +42,5 @@ def seen_member(request: HttpRequest, member_id: int) -> Membership:
 
 
 def user_of(request: HttpRequest) -> Any:
-    """Who is signed in; nobody else gets here."""
+    """The signed-in user; the admin admits nobody else."""
     return request.user

@@ -1,4 +1,4 @@
-"""Deciding about many students at once: a page that says what will happen to whom, and does it when that is sent."""
+"""Decisions about many students at once: a page that says what will happen to whom, and does it once confirmed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from apps.quotas import decisions, standing
 from apps.quotas.admin.access import changed_course, render
 from apps.quotas.admin.forms import CorrectForm, EndOverrideForm, GrantForm, OverrideForm
 
-SHOWN = 20  # of those who were chosen, with what they have left
+SHOWN = 20  # chosen students who are listed with what they have left
 
 
 @dataclass(frozen=True)
 class Action:
-    """Something to decide about students: its form, and what it does to them once it is valid.
+    """A decision about students: its form, and what it does once the form is valid.
 
-    `perform` says for how many that changed something, and what.
+    `perform` returns how many students it changed, and a sentence that says what.
     """
 
     title: str
@@ -91,7 +91,7 @@ ACTIONS = {
 
 
 def decide_page(request: HttpRequest, course_id: int, action: str) -> HttpResponse:
-    """Says what will happen to whom, asks for what it takes, and does it when that is sent."""
+    """Says what will happen to whom, asks for the details, and does it once confirmed."""
     course = changed_course(request, course_id)
     if action not in ACTIONS:
         raise Http404
@@ -132,6 +132,6 @@ def _tell(request: HttpRequest, count: int, said: str) -> None:
 
 
 def _chosen_members(request: HttpRequest, course: Course) -> list[Membership]:
-    """Those of the course that were chosen; what else was sent is nobody."""
+    """The chosen members of the course. Ignores all other ids."""
     wanted = set((request.POST or request.GET).getlist("member"))
     return [one for one in course.memberships.select_related("user", "course") if str(one.pk) in wanted]

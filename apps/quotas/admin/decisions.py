@@ -1,4 +1,4 @@
-"""Allowances beyond everybody's: of roles, and by boosts and overrides."""
+"""Admin pages of the allowances of roles, of boosts and of overrides."""
 
 from typing import Any, ClassVar
 
@@ -43,7 +43,7 @@ class RoleAllowanceAdmin(CourseScoped):
 
 
 class PeriodFilter(ChoiceFilter):
-    """By whether it counts at the moment, could count later, or is over."""
+    """Filters by period: in force, to come, or over."""
 
     title = "state"
     parameter_name = "state"
@@ -60,10 +60,10 @@ class PeriodFilter(ChoiceFilter):
 
 
 class DecisionAdmin(CourseScoped):
-    """Decisions are made here and ended here. Nobody edits or deletes one: what it did is in the ledger."""
+    """Staff make and end decisions here. Nobody edits or deletes one: what it did is in the ledger."""
 
     actions = ("end_now",)
-    shown: ClassVar[tuple[str, ...]]  # of a decision that was made
+    shown: ClassVar[tuple[str, ...]]  # fields of a decision that exists
     after: ClassVar[tuple[str, ...]] = ("state", "starts", "ends", "ended", "reason", "author", "created")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -79,7 +79,7 @@ class DecisionAdmin(CourseScoped):
         return () if obj is None else self.shown
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        """The list spans courses of several time zones, and so its form speaks of none of theirs."""
+        """Times are in UTC, since the list spans courses of several time zones."""
         field = super().formfield_for_dbfield(db_field, request, **options)
         if field is not None and isinstance(db_field, DateTimeField):
             field.label = f"{field.label} (UTC)"

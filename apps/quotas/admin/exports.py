@@ -1,4 +1,4 @@
-"""Tables of allowances for spreadsheets."""
+"""CSV exports of allowances."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -11,13 +11,13 @@ from django.http import StreamingHttpResponse
 from apps.quotas.models import LedgerEntry, WeeklyUsage
 from apps.quotas.standing import MemberStanding
 
-# A cell that begins like this is a formula to a spreadsheet. Numbers of ours are written as numbers and stay such.
-# Some take the wide forms of East Asian keyboards for the same signs.
+# Spreadsheets run a cell that begins like this as a formula, some also one that begins with the full-width forms.
+# Our own numbers are written as numbers and stay unquoted.
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 
 
 class _Echo:
-    """A file that gives back what is written to it."""
+    """A file whose `write` returns what it is given."""
 
     def write(self, value: str) -> str:
         return value
@@ -28,11 +28,11 @@ def _safe(value: Any) -> Any:
 
 
 def response(name: str, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> StreamingHttpResponse:
-    """A CSV file in UTF-8, sent as its rows are made. Text that a spreadsheet would run is quoted."""
+    """A CSV file in UTF-8, streamed row by row. Text that a spreadsheet would run as a formula is quoted."""
 
     def lines() -> Iterator[bytes]:
         writer = csv.writer(_Echo())
-        yield "\ufeff".encode()  # without it, spreadsheets take the text for another encoding
+        yield "\ufeff".encode()  # byte order mark, without which spreadsheets guess another encoding
         yield writer.writerow(list(header)).encode()
         for row in rows:
             yield writer.writerow([_safe(cell) for cell in row]).encode()
@@ -76,7 +76,7 @@ ENTRY_COLUMNS = (
 
 
 def entries(week: WeeklyUsage, timezone: str) -> Iterator[tuple[Any, ...]]:
-    """A week's ledger from its beginning, with the sums after each line."""
+    """A week's ledger from its beginning, with running sums."""
     held = used = 0
     for entry in LedgerEntry.objects.of(week).select_related("actor").order_by("pk").iterator(chunk_size=1000):
         held, used = held + entry.held_delta, used + entry.used_delta

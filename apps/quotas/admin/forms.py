@@ -1,4 +1,4 @@
-"""The forms in which staff decide about allowances. They save nothing: `decisions.py` does."""
+"""Forms of decisions about allowances. They save nothing: `decisions.py` does."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -23,12 +23,12 @@ MOST_TOKENS = 10**15
 
 
 class MomentWidget(UnfoldAdminTextInputWidget):
-    """The browser's own field for an instant, in the course's time zone."""
+    """The browser's own input for date and time, in the course's time zone."""
 
     input_type = "datetime-local"
 
     def format_value(self, value: Any) -> str | None:
-        """Django has already moved the instant into the active time zone, and left that away."""
+        # Django has already converted the instant to the active time zone, and dropped the zone.
         return value.strftime("%Y-%m-%dT%H:%M") if isinstance(value, datetime) else value
 
 
@@ -43,7 +43,7 @@ def _tokens(label: str, *, least: int = 1, help_text: str = "") -> forms.Integer
 
 
 class InstantField(forms.DateTimeField):
-    """An instant in the active time zone. At the ends of the calendar it would have no equal in UTC."""
+    """An instant in the active time zone. Refuses years at the ends of the calendar, where it may not exist in UTC."""
 
     def to_python(self, value: Any) -> datetime | None:
         instant: datetime | None = super().to_python(value)
@@ -57,7 +57,7 @@ def _instant(label: str, *, required: bool = True, help_text: str = "") -> Insta
 
 
 class ReasonForm(forms.Form):
-    """Every decision has a reason, which the ledger keeps and the student can read."""
+    """Every decision has a reason, which the ledger keeps and students can read."""
 
     def __init__(self, *args: Any, now: datetime, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -70,7 +70,7 @@ class ReasonForm(forms.Form):
 
 
 class OnceForm(ReasonForm):
-    """A form whose effect would add up. Sent twice, by a double click or after going back, it has the same `once`."""
+    """A decision that must not apply twice: sent again by a double click or the back button, it has the same `once`."""
 
     once = forms.UUIDField(required=False, initial=uuid4, widget=forms.HiddenInput)
 
@@ -93,7 +93,7 @@ class OverrideForm(ReasonForm):
 
 
 class EndOverrideForm(forms.Form):
-    """A form without fields, since the course's allowance counts again."""
+    """Has no fields, since the course's allowance applies again."""
 
     def __init__(self, *args: Any, now: datetime, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -145,7 +145,7 @@ class BoostForm(ReasonForm):
 
 
 class AnswerForm(forms.Form):
-    """What staff answer to a request for more. Without an amount it is what was asked for."""
+    """The answer of staff to a request for more. Without an amount, the student gets what was asked for."""
 
     tokens = forms.IntegerField(label="Tokens to grant", required=False, min_value=1, max_value=MOST_ASKED)
     answer = forms.CharField(label="Answer", required=False, max_length=AllowanceRequest.LONGEST)

@@ -1,4 +1,4 @@
-"""The accounting that can be added up by hand: weeks, the entries of the ledger, and holds."""
+"""Admin pages of the accounting: weeks, entries of the ledger, and holds."""
 
 import re
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ OF_WEEK = "usage__id__exact"
 
 
 class ReadByCourse(ReadOnly, Pages):
-    """Accounting is read by everybody who sees the course."""
+    """Everybody who may see the course may read its accounting."""
 
     paginator = CappedPaginator
 
@@ -43,7 +43,7 @@ class ReadByCourse(ReadOnly, Pages):
 
 
 class AccountCourseFilter(CourseFilter):
-    """The weeks of a course and of its students."""
+    """Filters the weeks of a course and of its students."""
 
     path = ""
 
@@ -127,7 +127,7 @@ class WeeklyUsageAdmin(ReadByCourse):
 
 
 def _with_limits(weeks: Iterable[WeeklyUsage]) -> list[Any]:
-    """The same rows, each with what there is to say of its limit."""
+    """The same rows, each with its limit, if that is known."""
     rows: list[Any] = list(weeks)
     limits = standing.limits_of(rows, now=timezone.now())
     for row in rows:
@@ -137,7 +137,7 @@ def _with_limits(weeks: Iterable[WeeklyUsage]) -> list[Any]:
 
 
 def _owner(account: str, kind: str) -> Case:
-    """The name of an account, in the same query."""
+    """The name of an account, as an expression in the same query."""
     member = Membership.objects.filter(pk=OuterRef(account))
     parts = (
         "external_id",
@@ -176,7 +176,7 @@ def _found(term: str, path: str = "") -> Q:
 
 
 def _entries(usage: WeeklyUsage) -> dict[str, Any]:
-    """The latest movements of a week, and where to read on."""
+    """The latest entries of a week, and where to read the rest."""
     of_week = LedgerEntry.objects.of(usage)
     sums = {name: Sum(f"{name}_delta", default=0) for name in ("used", "held", "granted")}
     is_of_student = usage.kind == WeeklyUsage.Kind.STUDENT

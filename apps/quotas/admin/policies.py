@@ -1,4 +1,4 @@
-"""Allowances: of the institution, and of each course."""
+"""Admin pages of allowances: of the institution, and of each course."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ class InstitutionAdmin(OperatorOnly, Pages):
         return super().has_add_permission(request, obj) and not Institution.objects.exists()
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """There is one row at most: go straight to it."""
+        """Goes straight to the only row, if there is one."""
         if Institution.objects.exists() and is_operator(request):
             return HttpResponseRedirect(reverse("admin:quotas_institution_change", args=[1]))
         return super().changelist_view(request, extra_context)

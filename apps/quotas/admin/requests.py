@@ -1,4 +1,4 @@
-"""Requests for more: the queue, and deciding one on its own page with another amount than was asked for."""
+"""The admin queue of requests for more. The page of a request can grant another amount than was asked for."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -41,7 +41,7 @@ def _decide(request: HttpRequest, row: AllowanceRequest, verb: str, *, tokens: i
 
 @admin.register(AllowanceRequest)
 class AllowanceRequestAdmin(PetitionAdmin):
-    """A button in a row decides that request, an action all that are selected, and its page answers it in detail."""
+    """A row's button decides its request, an action decides all selected ones, and a request's page shows details."""
 
     course_path = "membership__course"
     empty_text = "Students who need more tokens this week can ask for them. What they ask waits here for your answer."
@@ -72,7 +72,7 @@ class AllowanceRequestAdmin(PetitionAdmin):
         return row and _with_standing([row])[0]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Requests are decided, but nobody edits their columns."""
+        """Staff decide requests, but nobody edits their columns."""
         return obj is None and super().has_change_permission(request)
 
     def may_decide(self, request: HttpRequest, row: AllowanceRequest) -> bool:
@@ -117,10 +117,10 @@ class AllowanceRequestAdmin(PetitionAdmin):
         return [name for name in super().get_list_display(request) if may_decide or name != "decide"]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """A row's button sends the form of the list with the row's key."""
+        """A row's button submits the list's form with the row's key."""
         for name, decide in (("grant", self.grant_chosen), ("decline", self.decline_chosen)):
             key = request.POST.get(name, "")
-            if key.isdecimal() and len(key) < 19:  # as the database's numbers
+            if key.isdecimal() and len(key) < 19:  # fits the database's integers
                 if not self.has_change_permission(request):
                     raise PermissionDenied
                 decide(request, self.get_queryset(request).filter(pk=int(key)))
@@ -164,7 +164,7 @@ class AllowanceRequestAdmin(PetitionAdmin):
 
     @admin.display(description="left this week")
     def left(self, request: Any) -> str:
-        """The student's own tokens, as calls see them."""
+        """What is left of the student's own tokens, as calls see it."""
         own: MemberStanding = request.standing
         return "no limit" if own.left is None or own.limit is None else f"{number(own.left)} of {number(own.limit)}"
 
@@ -209,7 +209,7 @@ def _tokens(amount: int) -> str:
 
 
 def _with_standing(asked: Iterable[AllowanceRequest]) -> list[Any]:
-    """The same rows, each with how its student stands this week."""
+    """The same rows, each with its student's standing this week."""
     rows: list[Any] = list(asked)
     found = standing.of_members([row.membership for row in rows], now=timezone.now())
     for row, own in zip(rows, found, strict=True):

@@ -1,4 +1,4 @@
-"""Pages about allowances that are no forms of a row: a course's students, one student's week, and boosts."""
+"""Pages about allowances other than forms of rows: a course's students, one student's week, and boosts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +26,7 @@ STATES = (("", "All"), ("near", "Near the limit"), ("out", "Used up"), ("unused"
 
 
 def urls() -> list[URLPattern]:
-    """To be added to the pages of allowances."""
+    """Addresses to add to those of the allowance pages."""
     wrap = admin.site.admin_view
     return [
         path("course/<int:course_id>/", wrap(students_page), name="quotas_students"),
@@ -43,7 +43,7 @@ def urls() -> list[URLPattern]:
 
 
 def students_page(request: HttpRequest, course_id: int) -> HttpResponse:
-    """Who has least left comes first."""
+    """The students of a course, those with least left first."""
     course = seen_course(request, course_id)
     now = timezone.now()
     found = standing.of_course(course, now=now)
@@ -69,14 +69,14 @@ def students_page(request: HttpRequest, course_id: int) -> HttpResponse:
 
 
 def students_export(request: HttpRequest, course_id: int) -> StreamingHttpResponse:
-    """Those that the page shows with the same filter."""
+    """Exports the students that the page shows with the same filter."""
     course = seen_course(request, course_id)
     found = _filtered(standing.of_course(course, now=timezone.now()), *_filter(request))
     return exports.response(f"allowances-{course.slug}", exports.STUDENT_COLUMNS, exports.students(found))
 
 
 def _filter(request: HttpRequest) -> tuple[str, str]:
-    """What is searched for, and in which state."""
+    """The search term and the state."""
     return request.GET.get("q", "").strip(), request.GET.get("state", "")
 
 
@@ -95,7 +95,7 @@ def _matches(one: MemberStanding, term: str) -> bool:
 
 
 def student_page(request: HttpRequest, member_id: int) -> HttpResponse:
-    """A student's week as a bar, how its limit came about, and the ledger that adds up to it, line by line."""
+    """A student's week as a bar, what its limit consists of, and the ledger line by line."""
     member = seen_member(request, member_id)
     now = timezone.now()
     [own] = standing.of_members([member], now=now)
@@ -131,7 +131,7 @@ def student_export(request: HttpRequest, member_id: int) -> StreamingHttpRespons
 
 
 def _chosen(request: HttpRequest, weeks: Sequence[WeeklyUsage], own: MemberStanding) -> WeeklyUsage | None:
-    """The week that the address names, or the current one; None if nothing has moved in it yet."""
+    """The week that the address names, or the current one; None if the current one has no entries."""
     wanted = request.GET.get("week", "")
     if wanted:
         for week in weeks:
@@ -146,7 +146,7 @@ def _entries(request: HttpRequest, week: WeeklyUsage) -> Any:
 
 
 def _fallback(member: Membership, own: MemberStanding) -> tuple[WeeklyUsage, int] | None:
-    """What was used of the fallback model this week, and its limit."""
+    """The usage of the fallback model this week, and its limit."""
     start = own.balance.account.week.starts_at
     rows = WeeklyUsage.objects.filter(kind=WeeklyUsage.Kind.FALLBACK, account=member.pk, starts_at=start)
     row, policy = rows.first(), QuotaPolicy.objects.filter(course=member.course).first()
@@ -185,7 +185,7 @@ def boosts_page(request: HttpRequest, course_id: int) -> HttpResponse:
 
 
 def _is_set(course: Course, values: dict[str, Any]) -> bool:
-    """Whether the same form has been sent before: a double click sets one boost."""
+    """True if the same form was sent before, so that a double click sets one boost."""
     return course.boosts.filter(ended_at=None, **values).exists()
 
 

@@ -1,4 +1,4 @@
-"""The tables of quotas. They import pure modules alone: whatever acts on them lies above."""
+"""The tables of quotas. They import only pure modules; what acts on them imports them."""
 
 from apps.quotas.models.decisions import Boost, Decision, Override
 from apps.quotas.models.fields import TOPIC

@@ -1,7 +1,7 @@
-"""The tables of decisions: boosts of a course, and overrides of a student.
+"""The tables of boosts of a course, and of overrides of a student.
 
-A decision is made and ended, never edited: `decisions.py` does both, with a line in the ledger. `limits.py` computes
-the limit that follows from them.
+Decisions are made and ended, never edited: `decisions.py` does both, with a line in the ledger. `limits.py` computes
+the limit that follows.
 """
 
 from datetime import UTC, datetime
@@ -23,23 +23,23 @@ EARLIEST, LATEST = 2000, 2100  # years
 
 
 def check_year(instant: datetime | None, name: str) -> None:
-    """At the ends of the calendar an instant may not exist in another time zone, and pages could not show it."""
+    """Refuse years at the ends of the calendar, where an instant may not exist in another time zone."""
     if instant is not None and not EARLIEST <= instant.year <= LATEST:
         raise ValidationError({name: f"choose a year from {EARLIEST} to {LATEST}."})
 
 
 class DecisionQuerySet(RevisedQuerySet):
     def active(self, *, now: datetime) -> "DecisionQuerySet":
-        """Those in force at `now`, including those that a newer or larger one supersedes."""
+        """Decisions in force at `now`, including those that a newer or larger one supersedes."""
         return self.filter(starts_at__lte=now).unfinished(now=now)
 
     def unfinished(self, *, now: datetime) -> "DecisionQuerySet":
-        """Those in force at `now` or later."""
+        """Decisions in force at `now` or later."""
         return self.filter(Q(ended_at=None) | Q(ended_at__gt=now), Q(ends_at=None) | Q(ends_at__gt=now))
 
 
 class Decision(RevisedModel):
-    """What staff decided about a limit, from one instant to another."""
+    """A decision of staff about a limit, for a period."""
 
     topic: ClassVar[str] = TOPIC
 
@@ -65,12 +65,12 @@ class Decision(RevisedModel):
 
     @property
     def owner(self) -> Course | Membership:
-        """Whose limit it is about."""
+        """The course or student whose limit it changes."""
         raise NotImplementedError
 
     @property
     def summary(self) -> str:
-        """What it does, in the ledger's words."""
+        """What it does, in the words of the ledger."""
         raise NotImplementedError
 
     def clean(self) -> None:
@@ -80,7 +80,7 @@ class Decision(RevisedModel):
             raise ValidationError({"ends_at": "must be after the start."})
 
     def mark_ended(self, *, now: datetime) -> bool:
-        """Store that it ended early. False if it was over already; then nothing changes."""
+        """Store that it ended early. Returns False, and changes nothing, if it was over already."""
         rows: Any = type(self)._default_manager.filter(pk=self.pk)
         if not rows.unfinished(now=now).update(ended_at=now):
             return False
@@ -100,7 +100,7 @@ class BoostQuerySet(DecisionQuerySet):
 
 
 class Boost(Decision):
-    """Multiplies what each member of a course may use, until a deadline. Of several at a time the largest counts."""
+    """Multiplies what each member of a course may use, for a period. If several overlap, the largest counts."""
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="boosts")
     ends_at = models.DateTimeField("until")
@@ -148,7 +148,7 @@ class OverrideQuerySet(DecisionQuerySet):
 
 
 class Override(Decision):
-    """Replaces one student's allowance until it ends. Of several at a time the newest counts."""
+    """Replaces one student's allowance until it ends. If several overlap, the newest counts."""
 
     membership = models.ForeignKey(
         Membership, on_delete=models.CASCADE, related_name="overrides", verbose_name="student"
@@ -189,5 +189,5 @@ class Override(Decision):
 
 
 def _shown(instant: datetime) -> str:
-    """An instant in UTC, which every reader of the ledger can turn into their own time."""
+    """An instant in UTC, since the ledger has readers in several time zones."""
     return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,4 +1,4 @@
-"""What the fields of several tables share."""
+"""Fields that several tables share."""
 
 from django.core.validators import MinValueValidator
 from django.db import models

@@ -1,4 +1,4 @@
-"""The tables of the ledger. `apps.quotas.ledger` alone writes them, in SQL; here they are described and read."""
+"""The tables of the ledger, for reading. Only `apps.quotas.ledger` writes them, in SQL."""
 
 from typing import Any, ClassVar
 
@@ -23,7 +23,7 @@ class WeeklyUsageQuerySet(models.QuerySet["WeeklyUsage"]):
 
 
 class WeeklyUsage(models.Model):
-    """What one account used and holds in one week: the running sum of its ledger entries."""
+    """What one account used and holds in one week: the running sums of its ledger entries."""
 
     class Kind(models.TextChoices):
         STUDENT = "student", "Student in a course"
@@ -31,8 +31,8 @@ class WeeklyUsage(models.Model):
         INSTITUTION = "institution", "Institution"
         FALLBACK = "fallback", "Student, fallback model"
 
-    owner = ""  # what people call the account, where a query has looked it up
-    # Whose account is a membership.
+    owner = ""  # display name of the account, if a query annotates it
+    # Kinds whose account is a membership.
     OF_STUDENTS: ClassVar[tuple[str, ...]] = ("student", "fallback")
 
     kind = models.CharField(max_length=12, choices=Kind.choices)
@@ -66,7 +66,7 @@ class WeeklyUsage(models.Model):
 
 
 class Hold(models.Model):
-    """A reservation for one call, under the call's own id. HELD ends once; EXPIRED may be adjusted once."""
+    """A reservation for one call, with the id of the call. HELD ends once; EXPIRED may be adjusted once."""
 
     class State(models.TextChoices):
         HELD = "held"
@@ -100,7 +100,7 @@ class Hold(models.Model):
 
 
 class Section(Func):
-    """Which section of the ledger the id of an entry belongs to."""
+    """The section of the ledger to which the id of an entry belongs."""
 
     template = f"(%(expressions)s / {SECTION})"
     output_field = BigIntegerField()
@@ -108,7 +108,7 @@ class Section(Func):
 
 class LedgerEntryQuerySet(models.QuerySet["LedgerEntry"]):
     def of(self, week: WeeklyUsage) -> "LedgerEntryQuerySet":
-        """The entries of a week, found in the index section by section."""
+        """The entries of a week, found through the index section by section."""
         newest = self.model.objects.aggregate(newest=Max("pk"))["newest"] or 0
         sections = sections_between(week.opened_after, newest)
         return self.alias(section=Section("pk")).filter(section__in=sections, usage=week)
@@ -123,7 +123,7 @@ BY_STAFF = ("grant", "correct", "change")  # kinds of entries
 
 
 class LedgerEntry(models.Model):
-    """One movement on one account. Appended, never changed: the sum of a week's entries is its WeeklyUsage."""
+    """One movement on one account. Append-only: the sum of a week's entries is its WeeklyUsage."""
 
     class Kind(models.TextChoices):
         HOLD = "hold", "Held for a call"
@@ -136,7 +136,7 @@ class LedgerEntry(models.Model):
         CORRECT = "correct", "Corrected by staff"
         CHANGE = "change", "Limit changed"
 
-    # Its week is locked while an entry is written, so that the database need not look for it once more.
+    # The week is locked while an entry is written, so the database need not check the reference.
     usage = models.ForeignKey(
         WeeklyUsage, on_delete=models.PROTECT, related_name="entries", db_constraint=False, db_index=False
     )
@@ -145,7 +145,7 @@ class LedgerEntry(models.Model):
     held_delta = models.BigIntegerField("held")
     used_delta = models.BigIntegerField("used")
     at = models.DateTimeField()
-    # The statement of calls does not name these three.
+    # The statement that writes the entries of calls does not name these three.
     granted_delta = models.BigIntegerField("granted", default=0, db_default=0)
     note = models.TextField("reason", blank=True, default="", db_default="")
     actor = models.ForeignKey(
@@ -165,7 +165,7 @@ class LedgerEntry(models.Model):
         verbose_name_plural = "ledger entries"
         ordering = ("-id",)
         constraints = (
-            # Written out, for SQLite looks at it with each entry, and takes ten times as long for a list.
+            # Not `IN`: SQLite evaluates this for each entry, and takes ten times as long for a list.
             models.UniqueConstraint(
                 fields=("usage", "hold", "kind"),
                 name="staff_movements_count_once",
@@ -173,10 +173,9 @@ class LedgerEntry(models.Model):
             ),
         )
         indexes = (
-            # The only index that calls pay for: what keeps a hold from ending twice is its own row, and the audit
-            # proves it.
+            # The only index that calls pay for. A hold's row prevents it from ending twice, and the audit proves it.
             models.Index(Section("id"), "usage", name="entries_by_section_and_week"),
-            # For the removal of a user. The entries of calls are not in it.
+            # For the deletion of a user. The entries of calls are not in it.
             models.Index(fields=("actor",), name="entries_by_staff", condition=Q(actor__isnull=False)),
         )
 

@@ -1,4 +1,4 @@
-"""The tables of policies: what the institution, a course, its students and its other roles may use."""
+"""The tables of policies: what the institution, a course, its students and other roles may use."""
 
 from typing import Any, ClassVar
 
@@ -51,7 +51,7 @@ class OfCourseQuerySet(RevisedQuerySet):
 
 
 class QuotaPolicy(RevisedModel):
-    """What a course and each of its students may use. A course without one refuses every call."""
+    """What a course and each of its students may use. Without one, a course refuses every call."""
 
     class LateJoiners(models.TextChoices):
         FULL = FULL, "The whole allowance"
@@ -143,7 +143,7 @@ class QuotaPolicy(RevisedModel):
 
 
 class RoleAllowance(RevisedModel):
-    """What members of a role may use, each. What it leaves empty, and roles without one, are as for students."""
+    """What each member of a role may use. Empty fields, and roles without a row, have the limits of students."""
 
     topic: ClassVar[str] = TOPIC
     ROLES: ClassVar[list[tuple[str, str]]] = [choice for choice in Role.choices if choice[0] != Role.STUDENT]

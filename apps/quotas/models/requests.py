@@ -19,7 +19,7 @@ class AllowanceRequestQuerySet(PetitionQuerySet["AllowanceRequest"]):
 
 
 class AllowanceRequest(Petition):
-    """A student asks for more tokens in a week, with one open request at a time."""
+    """A student's request for more tokens in a week. At most one is open at a time."""
 
     class State(models.TextChoices):
         OPEN = "open"

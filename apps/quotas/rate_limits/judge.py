@@ -1,4 +1,4 @@
-"""What counts mean for one more request or call: its rate, or a refusal that says how long to wait."""
+"""Judges one more request or call by the counts: its rate, or a refusal that says how long to wait."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from apps.common.errors import FixedBy, RateLimited, TokensLimited
 from apps.quotas.rate_limits.limits import MILLISECOND, SECOND, WINDOW, Count, Kind, Rate, Scope, Unit
 
-AT_ONCE_WAIT = SECOND  # a hint: nobody knows when an answer will end
+AT_ONCE_WAIT = SECOND  # a hint: nobody knows when an open request will end
 
 
 def judge(scopes: Sequence[Scope], counts: Sequence[Count], *, now: int, amount: int = 1) -> Rate | None:
-    """The rate once the amount is counted; None if nothing is limited by the minute.
+    """The rate after counting the amount; None if no scope has a limit per minute.
 
-    Raises RateLimited, and TokensLimited where tokens are counted.
+    Raises RateLimited, or TokensLimited where tokens are counted.
     """
     if amount > 1:
         _check_size(scopes, amount)
@@ -29,7 +29,7 @@ def judge(scopes: Sequence[Scope], counts: Sequence[Count], *, now: int, amount:
 
 
 def _is_full(scope: Scope, count: Count, amount: int) -> bool:
-    """A call that is larger than a part fits when nothing is used: otherwise every process would always refuse it."""
+    """A call larger than a process's share fits if nothing is used; otherwise every process would always refuse it."""
     return scope.per_minute is not None and 0 < count.used > scope.per_minute - amount
 
 
@@ -39,7 +39,7 @@ def _is_busy(scope: Scope, count: Count) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    """One limit that refuses: what to say, and for how long. None: waiting does not help."""
+    """One limit that refuses: its sentence, and the wait in microseconds. None means that waiting does not help."""
 
     scope: Scope
     limit: int | None
@@ -56,7 +56,7 @@ def _check_size(scopes: Sequence[Scope], amount: int) -> None:
 
 
 def _too_fast(scopes: Sequence[Scope], counts: Sequence[Count], amount: int, now: int) -> RateLimited:
-    """In the words of the limit that makes the caller wait longest, with the rate of the one with the least left."""
+    """An error with the sentence of the limit with the longest wait, and the rate of the one with the least left."""
     standing = list(zip(scopes, counts, strict=True))
     refused = [one for pair in standing for one in _refused(*pair, amount, now)]
     longest = max(refused, key=lambda one: one.wait or 0)

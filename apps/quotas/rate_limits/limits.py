@@ -1,14 +1,14 @@
-"""Rate limits: what is counted. The counting is done in `memory` and `redis`, and `judge` says what the counts mean.
+"""Rate limits: what is counted. `memory` and `redis` count, and `judge` interprets the counts.
 
-A scope allows an amount a minute, in requests or in tokens. Each request counts as one. A call's tokens, weighted as in
-the ledger, count with what the call may cost until it ends, and then with what it was charged; a call that cost more
-than its estimate counts in full, and the next ones wait for it.
+A scope allows an amount per minute, in requests or in tokens. Each request counts as one. A call's tokens are weighted
+as in the ledger. Until the call ends it counts with what it may cost, and then with what it was charged. A call that
+cost more than its estimate counts in full, so the next ones wait longer.
 
-A limit of N admits N in any 60 seconds, because a log keeps the instant and the amount of everything admitted in the
-last minute. That also makes the wait exact. The usual estimate from two neighboring minutes needs only two numbers, but
-it admits 59 where 60 are allowed, and one in two minutes where one a minute is.
+A limit of N admits exactly N in any 60 seconds, because a log keeps the instant and the amount of everything admitted
+in the last minute. The log also makes the wait exact. The usual estimate from two neighboring minutes needs only two
+numbers, but it admits 59 where 60 are allowed, and one in two minutes where one per minute is.
 
-Instants and spans are whole microseconds.
+Instants and spans are integers in microseconds.
 """
 
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ Unit = Literal["requests", "tokens"]
 
 
 class Scope(NamedTuple):
-    """Whose requests or tokens are counted, and how many are allowed: in any minute, and of requests open at once.
+    """Whose requests or tokens are counted, and how many are allowed: per minute, and open at once.
 
-    None is no limit. `whole` is the limit of which `per_minute` is one process' part, where callers are told the whole.
+    None is no limit. If `per_minute` is only one process's share, `whole` is the limit that callers are told.
     """
 
     kind: Kind
@@ -41,19 +41,19 @@ class Scope(NamedTuple):
 
     @property
     def told_limit(self) -> int:
-        """The limit a minute as callers see it."""
+        """The limit per minute as callers see it."""
         return self.whole or self.per_minute or 0
 
     def shared_by(self, processes: int) -> "Scope":
-        """What one of so many processes allows when each counts alone: its part, rounded up."""
+        """The scope with one process's share of its limits, rounded up, for processes that count separately."""
         part = self._replace(per_minute=_part(self.per_minute, processes), at_once=_part(self.at_once, processes))
         return part._replace(whole=self.per_minute) if self.unit == "tokens" else part
 
 
 class Count(NamedTuple):
-    """What a scope has used in the last minute, the instant of the newest entry, and how many requests are open.
+    """What a scope used in the last minute, the instant of its newest entry, and how many requests are open.
 
-    If what was asked for does not fit, it will once the entry at `due` has left the window.
+    If the amount that was asked for does not fit, it will once the entry at `due` has left the window.
     """
 
     used: int
@@ -63,7 +63,7 @@ class Count(NamedTuple):
 
 
 class Rate(NamedTuple):
-    """The limit with the least left: how much that is, and when all of it will be back."""
+    """The limit with the least left: how much that is, and in how long all of it will be back."""
 
     unit: Unit
     limit: int
@@ -80,33 +80,33 @@ class Rate(NamedTuple):
 
 
 class RateLimits(Protocol):
-    """Counts requests and tokens. Scopes asked together have one unit; either all of them admit, or none counts."""
+    """Counts requests and tokens. Scopes passed together have one unit; either all of them admit, or none counts."""
 
     async def admit(self, scopes: Sequence[Scope], *, id: str, amount: int = 1) -> Rate | None:
-        """Count a request and hold its place among the open ones, or count the tokens that a call may cost.
+        """Count a request and mark it as open, or count the tokens that a call may cost.
 
-        An id is used once. The rate is None if nothing is limited by the minute. Raises RateLimited, or TokensLimited:
-        a caller who waits exactly as long as that says is admitted, unless others came first or cost more than
+        Use an id once. The rate is None if no scope has a limit per minute. Raises RateLimited or TokensLimited: a
+        caller who waits exactly as long as the error says is admitted, unless others came first or cost more than
         expected.
         """
         ...
 
     async def correct(self, scopes: Sequence[Scope], *, id: str, amount: int) -> None:
-        """Replace what was admitted by the true amount, at the same instant; nothing is left of a call that was free.
+        """Replace an admitted amount by the true one, at the same instant. An amount of zero removes the entry.
 
-        Never fails. Repeated, late or for an unknown id, it changes nothing.
+        Never fails. A repeated or late correction, or one of an unknown id, changes nothing.
         """
         ...
 
     def release(self, id: str) -> None:
-        """Give a request's place back. Returns at once and never fails; repeated or for an unknown id, does nothing."""
+        """Mark a request as no longer open. Returns at once and never fails; ignores repeated and unknown ids."""
         ...
 
     async def close(self) -> None: ...
 
 
 def duration(span: int) -> str:
-    """As OpenAI writes it: `12ms`, `59.5s`, `6m0s`, `26h0m0s`. Rounded up to milliseconds."""
+    """A span in OpenAI's format: `12ms`, `59.5s`, `6m0s`, `26h0m0s`. Rounded up to milliseconds."""
     milliseconds = -(-span // MILLISECOND)
     if milliseconds < 1000:
         return f"{milliseconds}ms" if milliseconds else "0s"

@@ -12,9 +12,9 @@ _AFTER_ALL_NAMES = "\U0010ffff"
 class Log:
     """Amounts by name, in the order of their instants, and how many requests are open.
 
-    A name is a request's or a call's. From MANY entries on, a call that ends joins the others that began in the same
-    SLICE, as one entry at the latest instant among them. All of them count until the last has left, which errs on the
-    strict side and bounds the log: MANY entries, the slices of a minute, and the calls that are still going on.
+    A name is the id of a request or of a call. From MANY entries on, a call that ends is merged with the others that
+    began in the same SLICE, into one entry at the latest instant among them. This errs on the strict side, since all of
+    them count until the last has left. It bounds the log: MANY entries, the slices of a minute, and the running calls.
     """
 
     __slots__ = ("_entries", "_order", "open", "used")
@@ -29,7 +29,7 @@ class Log:
         return len(self._order)
 
     def forget(self, until: int) -> None:
-        """Drop what has left the window."""
+        """Drop the entries that have left the window."""
         if self._order and self._order[0][0] <= until:
             end = bisect_right(self._order, (until, _AFTER_ALL_NAMES))
             for _, name in self._order[:end]:
@@ -37,7 +37,7 @@ class Log:
             del self._order[:end]
 
     def count(self, limit: int | None, amount: int) -> Count:
-        """How it stands, and what has to leave before so much fits within the limit."""
+        """The count, and the instant of the entry that has to leave before the amount fits within the limit."""
         if limit is None or not self._order:
             return Count(0, 0, 0, self.open)
         most_before = max(0, limit - amount)
@@ -57,7 +57,7 @@ class Log:
             order.append(place)
 
     def correct(self, name: str, amount: int) -> None:
-        """Replace what a call was added with, and drop it if nothing is left. An unknown name stays unknown."""
+        """Replace the amount of an entry; zero drops the entry. Ignores unknown names."""
         if name not in self._entries:
             return
         at, old = self._entries[name]
@@ -81,7 +81,7 @@ class Log:
         self.add(name, sum_ + amount, max(at, latest))
 
     def _due(self, excess: int) -> int:
-        """The instant of the entry with which so much has left; 0 if so much is not there."""
+        """The instant of the entry with which so much has left; 0 if the entries do not hold so much."""
         for at, name in self._order:
             excess -= self._entries[name][1]
             if excess <= 0:

@@ -1,4 +1,4 @@
-"""Limits counted in this process: exact, and a few microseconds a request."""
+"""Rate limits counted in this process: exact, and a few microseconds per request."""
 
 import time
 from collections import OrderedDict
@@ -11,28 +11,28 @@ from apps.quotas.rate_limits.log import Log
 
 
 class MemoryRateLimits:
-    """The limits of this process alone, which is one of `processes`. `clock` gives microseconds."""
+    """The rate limits of one process out of `processes`. `clock` gives microseconds."""
 
     def __init__(self, *, processes: int = 1, clock: Callable[[], int] = lambda: time.monotonic_ns() // 1000) -> None:
         self._processes = processes
         self._clock = clock
-        self._logs: OrderedDict[tuple[str, int, str], Log] = OrderedDict()  # the latest that was added to comes last
+        self._logs: OrderedDict[tuple[str, int, str], Log] = OrderedDict()  # the one added to last comes last
         self._open: dict[str, Sequence[Scope]] = {}
 
     def __len__(self) -> int:
-        """How many scopes it knows."""
+        """The number of known scopes."""
         return len(self._logs)
 
     @property
     def open(self) -> Mapping[str, Sequence[Scope]]:
-        """The scopes of each request that has been admitted and not been released."""
+        """The scopes of each request that was admitted and not released."""
         return self._open
 
     async def admit(self, scopes: Sequence[Scope], *, id: str, amount: int = 1) -> Rate | None:
         return self.admit_part(scopes, id=id, amount=amount, processes=self._processes)
 
     def admit_part(self, scopes: Sequence[Scope], *, id: str, amount: int, processes: int) -> Rate | None:
-        """Admit as one of so many processes, which has its part of each limit."""
+        """Admit with one process's share of each limit."""
         if not scopes:
             return None
         if processes > 1:
@@ -50,7 +50,7 @@ class MemoryRateLimits:
         self._add(scopes, [self._log(scope, now) for scope in scopes], id, amount, now)
 
     def amount_of(self, scopes: Sequence[Scope], *, id: str) -> int:
-        """What an id counts with, as far as that is known of a single one."""
+        """The amount of an id; 0 if the id is unknown or was merged with others."""
         logs = [self._logs[scope[:3]] for scope in scopes if scope[:3] in self._logs]
         return max((log.amount_of(id) for log in logs), default=0)
 
@@ -67,7 +67,7 @@ class MemoryRateLimits:
         """Nothing to close: the counts end with the process."""
 
     def _log(self, scope: Scope, now: int) -> Log:
-        """The scope's log without what has left the window. It is kept once something is added to it."""
+        """The scope's log without what has left the window. A new log is kept only once something is added to it."""
         log = self._logs.get(scope[:3])
         if log is None:
             return Log()
@@ -91,7 +91,7 @@ class MemoryRateLimits:
             self._logs[name] = log
 
     def _forget_idle(self, now: int) -> None:
-        """Drop logs that hold nothing any more: up to two for each that is added, so they cannot pile up."""
+        """Drop empty logs: up to two for each new one, so they cannot pile up."""
         for name in list(islice(self._logs, 2)):
             log = self._logs[name]
             log.forget(now - WINDOW)

@@ -1,7 +1,7 @@
-"""Limits counted in Redis, for all processes together. Each script is one atomic step.
+"""Rate limits counted in Redis, for all processes together. Each script is one atomic step.
 
-The time is Redis' own, so that no two processes disagree about it. A place among the open requests is a lease: its
-process renews it, and it lapses if the process dies.
+Time is Redis's own, so all processes agree about it. An open request holds a lease: its process renews it, and it
+expires if the process dies.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,15 +15,15 @@ from apps.quotas.rate_limits.limits import SECOND, WINDOW, Count, Scope
 from apps.quotas.rate_limits.log import MANY, SLICE
 
 LEASE = 30 * SECOND
-SOCKET_SECONDS = 0.5  # the end of a command that nobody waits for any more
-BATCH = 500  # places or corrections a call: Redis does nothing else meanwhile
+SOCKET_SECONDS = 0.5  # ends a command for which nobody waits any more
+BATCH = 500  # open requests or corrections per script: Redis does nothing else meanwhile
 
 Places = Mapping[str, Sequence[Scope]]
 _ADMIT, _CORRECT, _KEEP = (Path(__file__).with_name(f"{name}.lua").read_text() for name in ("admit", "correct", "keep"))
 
 
 class Correction(NamedTuple):
-    """What an id counts with from now on."""
+    """The amount that an id counts with from now on."""
 
     scopes: Sequence[Scope]
     id: str
@@ -31,13 +31,13 @@ class Correction(NamedTuple):
 
 
 class CountsAway(Exception):
-    """Redis did not count: it is away, or in no state to."""
+    """Redis did not count: it is unreachable, or not able to."""
 
 
 class RedisCounts:
     """The counts of all processes. Every method raises CountsAway, at the latest after a few times `patience`.
 
-    `clock` gives microseconds in place of Redis' own.
+    `patience` is in seconds. `clock` gives microseconds in place of Redis's own clock.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class RedisCounts:
         self._keep = self._redis.register_script(_KEEP)
 
     async def admit(self, scopes: Sequence[Scope], *, id: str, amount: int = 1) -> tuple[int, list[Count]]:
-        """Now, and how the scopes stood before; the amount is counted if `judge` admits it to these counts."""
+        """The time, and the counts before. Redis counts the amount if `judge` admits it to these counts."""
         keys = [key for scope in scopes for key in (*self._log(scope), self._key(scope, "open"))]
         limits = [limit or "" for scope in scopes for limit in (scope.per_minute, scope.at_once)]
         now, *numbers = await self._run(self._admit, keys, [id, self._now(), WINDOW, LEASE, amount, *limits])
         return now, [Count(*numbers[i : i + 4]) for i in range(0, len(numbers), 4)]
 
     async def correct(self, corrections: Iterable[Correction]) -> None:
-        """Replace what was admitted by the true amounts. Repeating it changes nothing."""
+        """Replace admitted amounts by the true ones. Repeating it changes nothing."""
         each = ((scope, id, amount) for scopes, id, amount in corrections for scope in scopes)
         while some := list(islice(each, BATCH)):
             keys = [key for scope, _, _ in some for key in self._log(scope)]
@@ -71,7 +71,7 @@ class RedisCounts:
             await self._run(self._correct, keys, arguments)
 
     async def keep(self, *, left: Places, open: Places) -> int:
-        """Give back the places of those who left, and renew the leases of the others. How many processes count here."""
+        """Release the requests in `left`, and renew the leases of `open`. Returns how many processes count here."""
         leaving, staying = iter(self._places(left)), iter(self._places(open))
         while True:
             back = list(islice(leaving, BATCH))

@@ -1,8 +1,8 @@
-"""Limits over all processes: in Redis while it answers in time, in this process while it does not.
+"""Rate limits over all processes: in Redis while it answers in time, in this process while it does not.
 
 Nothing waits for Redis longer than a small budget. After a few misses in a row nothing waits at all: this process
-admits its part of each limit by itself, and a loop asks Redis once a second whether it is back. What Redis admits is
-recorded here too, so that a limit does not start anew when Redis goes.
+admits its share of each limit by itself, and a loop asks Redis once a second whether it is back. What Redis admits is
+recorded here too, so that limits do not start afresh when Redis goes away.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ LOCAL = Gauge("stoa_rate_limits_local", "1 while Redis is away and each process 
 
 
 class SharedRateLimits:
-    """Counts in `counts`, and in `local` as one of so many processes while `counts` is away.
+    """Counts in `counts`, or in `local` with one process's share while `counts` is away.
 
     `budget` is how many seconds a request waits for `counts`.
     """
@@ -38,7 +38,7 @@ class SharedRateLimits:
         self._counts, self._local, self._budget = counts, local, budget
         self._least = self._processes = processes
         self._breaker = Breaker()
-        # What Redis has yet to be told, since when: places given back, and corrections that did not reach it in time.
+        # News for Redis, and since when: requests that ended, and corrections that did not reach it in time.
         self._left: dict[str, tuple[float, Sequence[Scope]]] = {}
         self._untold: dict[str, tuple[float, Correction]] = {}
         self._has_news = asyncio.Event()
@@ -47,11 +47,11 @@ class SharedRateLimits:
 
     @property
     def is_local(self) -> bool:
-        """Whether this process counts by itself."""
+        """True while this process counts by itself."""
         return self._breaker.is_open
 
     async def open(self) -> None:
-        """Connect, so that no request has to; a Redis that does not answer now is asked again later."""
+        """Connect before the first request. If Redis does not answer, the loop retries."""
         LOCAL.set(0)
         if not await self.keep():
             self._note(opened=self._breaker.trip(_now()))
@@ -85,8 +85,10 @@ class SharedRateLimits:
         self._leave(id, scopes)
 
     async def keep(self, *, renew: bool = True) -> bool:
-        """Tell Redis what it does not know yet and, to renew, who is still here. False if it did not answer: then it is
-        told next time."""
+        """Tell Redis the news and, with `renew`, renew the leases of open requests.
+
+        False if Redis did not answer. Then the news stays for the next time.
+        """
         left, self._left = self._left, {}
         untold, self._untold = self._untold, {}
         leaving = {id: scopes for id, (_, scopes) in left.items()}
@@ -113,7 +115,7 @@ class SharedRateLimits:
         await self._counts.aclose()
 
     async def _ask(self, ask: Callable[[], Coroutine[Any, Any, T]], *, late: Callable[[asyncio.Task[T]], None]) -> T:
-        """Raises CountsAway if Redis is away or too slow. It may count all the same, later: `late` is called then."""
+        """Ask within the budget. Raises CountsAway if Redis is away or too slow; `late` is called once it has ended."""
         if self._breaker.is_open:
             raise CountsAway
         asking = asyncio.create_task(ask())
@@ -130,8 +132,7 @@ class SharedRateLimits:
         return answer
 
     def _counted_late(self, scopes: Sequence[Scope], id: str, asking: asyncio.Task[Any]) -> None:
-        """Redis may have counted it after all. What holds is what counts here by now: nothing, if it was refused or has
-        left."""
+        """Correct what Redis may have counted too late to what counts here: nothing, if it was refused or has ended."""
         _forget_failure(asking)
         self._tell_later(Correction(scopes, id, self._local.amount_of(scopes, id=id)))
         if id not in self._local.open:
@@ -166,7 +167,7 @@ class SharedRateLimits:
         self._has_news.clear()
 
     async def _is_back(self) -> bool:
-        """Ask, if the breaker lets us: connect first, and then want an answer within the budget."""
+        """Ask Redis, if the breaker allows it: connect first, and then require an answer within the budget."""
         if not self._breaker.allows(_now()):
             return False
         lapsed, passed = _now() - LEASE / SECOND, _now() - WINDOW / SECOND
@@ -180,8 +181,7 @@ class SharedRateLimits:
         return False
 
     async def _in_time(self, asking: asyncio.Task[Any]) -> bool:
-        """Whether it has ended within the budget. A process that was itself late to look looks once more: what counts
-        is how long Redis took."""
+        """True if it ends within the budget. If this process itself was late to look, it gets the budget once more."""
         deadline = _now() + self._budget
         await asyncio.wait({asking}, timeout=self._budget)
         if not asking.done() and _now() > deadline + self._budget / 5:
@@ -189,7 +189,7 @@ class SharedRateLimits:
         return asking.done()
 
     def _note(self, *, opened: bool = False, closed: bool = False) -> None:
-        """Say it once when it changes, not for each request."""
+        """Log a change of state once, not for each request."""
         if opened:
             LOCAL.set(1)
             part = f"1/{self._processes} of each limit"
@@ -204,6 +204,6 @@ def _now() -> float:
 
 
 def _forget_failure(asking: asyncio.Task[Any]) -> None:
-    """Nobody waits for it any more."""
+    """Retrieve the exception, or asyncio would log it."""
     if not asking.cancelled():
         asking.exception()

@@ -1,3 +1,3 @@
-"""Pages of rules. Importing this registers all of them."""
+"""Admin pages of rules. Importing this package registers them."""
 
 from apps.rules.admin import pages as pages

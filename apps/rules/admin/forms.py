@@ -31,7 +31,7 @@ WEEKDAYS = [(str(day.number), day.label) for day in Weekday]
 
 
 class PatternField(forms.CharField):
-    """In as much space as a long pattern needs; where its lines break means nothing."""
+    """A box large enough for a long pattern. Line breaks in it mean nothing."""
 
     def __init__(self, **options: Any) -> None:
         box = UnfoldAdminTextareaWidget(attrs={"rows": 2, "class": "stoa-pattern", "spellcheck": "false"})
@@ -42,7 +42,7 @@ class PatternField(forms.CharField):
 
 
 class WeekdaysField(forms.MultipleChoiceField):
-    """Days as boxes to tick, stored as digits."""
+    """Checkboxes of weekdays, stored as digits."""
 
     def __init__(self, **options: Any) -> None:
         boxes = forms.CheckboxSelectMultiple(attrs={"class": "stoa-days"})
@@ -81,8 +81,8 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
                 self.fields[name].widget.attrs["rows"] = 4
 
     def clean(self) -> Any:
-        """Nobody undoes unawares what others saved since the page was made; `seen` is the version that it showed."""
         cleaned, seen = super().clean(), self.data.get("seen", "")[:9]
+        # `seen` is the version that the page showed. Nobody overwrites later changes of others unawares.
         if self.instance.pk is None or not seen.isdecimal() or int(seen) >= self.instance.version:
             return cleaned
         changed = self.instance.changed_since(int(seen))
@@ -95,7 +95,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
     def clean_name(self) -> str:
-        """Of a new rule of the institution; `Rule.clean` cannot tell that from one whose course is still to come."""
+        """Checks a new rule of the institution, which `Rule.clean` cannot tell from one whose course is not set yet."""
         name = str(self.cleaned_data["name"])
         is_new = self.instance.pk is None and self.cleaned_data.get("course", self) is None
         if is_new and Rule.objects.filter(course=None, name=name).exists():
@@ -104,7 +104,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class TryForm(forms.Form):
-    """A pattern and a text. Nothing of it is stored."""
+    """A pattern and a text to try. Stores nothing."""
 
     pattern = PatternField(help_text=HOW_TO_WRITE)
     text = forms.CharField(
@@ -121,12 +121,12 @@ class TryForm(forms.Form):
             self.fields["pattern"].help_text = "Change it here as you like; the rule itself stays as it is."
 
     def clean_text(self) -> str:
-        """With the line breaks that students' clients send; those of a form are of two characters."""
+        # Forms end lines with CRLF, students' clients with LF.
         return str(self.cleaned_data["text"]).replace("\r\n", "\n")
 
 
 class AddForm(forms.Form):
-    """One ready rule, and the course that is to have it."""
+    """One ready rule, and the course to add it to."""
 
     rule = forms.TypedChoiceField(
         choices=[(ready.slug, ready.title) for ready in LIBRARY],
@@ -140,7 +140,7 @@ class AddForm(forms.Form):
 
 
 class CopyForm(forms.Form):
-    """Where rules are copied to, and in which stage they begin there."""
+    """The course to copy rules to, and the stage in which the copies begin."""
 
     course = forms.ModelChoiceField(queryset=Course.objects.none(), widget=UnfoldAdminSelectWidget, label="Into")
     stage = forms.ChoiceField(

@@ -1,4 +1,4 @@
-"""Rules: what may be said, and what happens then."""
+"""Admin pages of rules."""
 
 from typing import Any
 
@@ -94,17 +94,17 @@ class RuleAdmin(Workbench):
         return response
 
     def get_changeform_initial_data(self, request: HttpRequest) -> Any:
-        """Whoever has one course means that one."""
+        """Preselects the course of a person who has only one."""
         courses = list(Course.objects.for_instructor(request.user)[:2])
         own = {"course": courses[0].pk} if len(courses) == 1 and not is_operator(request) else {}
         return own | super().get_changeform_initial_data(request)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """A new rule is a draft that holds always; when it holds is said once the clock of its course is known."""
+        """A new rule is a draft without a schedule, as times depend on the time zone of its course."""
         return self.add_fieldsets if obj is None else self.fieldsets
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        """Only operators may leave the course out."""
+        """Only operators may leave the course empty."""
         field = super().formfield_for_foreignkey(db_field, request, **options)
         if db_field.remote_field.model is Course:
             field.required = not is_operator(request)
@@ -120,7 +120,7 @@ class RuleAdmin(Workbench):
 
     @admin.display(description="stage", ordering="stage")
     def shown_stage(self, rule: Rule) -> SafeString:
-        """With what keeps it from every call, so that one whose time is over does not look as though it acted."""
+        """The stage with what limits the rule, so that an expired rule does not look active."""
         stage = badge(rule.stage, STAGE_KINDS[rule.stage], rule.get_stage_display())
         limits = stages.limits(rule, now=timezone.now()) if rule.stage != Rule.Stage.DRAFT else []
         return format_html('{}<small class="stoa-sub">{}</small>', stage, " ".join(limits)) if limits else stage
@@ -146,7 +146,7 @@ class RuleAdmin(Workbench):
 
     @admin.action(description="Enforce", permissions=("change",))
     def enforce(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Those that would block too much are left to their own pages, which ask."""
+        """Leaves out rules that would block too much; their own pages ask for confirmation."""
         chosen = self._chosen(request, queryset)
         asked = {rule.pk: rule.name for rule in chosen if self._must_ask(rule)}
         if asked:
@@ -182,12 +182,12 @@ class RuleAdmin(Workbench):
 
 
 class RuleInline(CourseScoping, StackedInline):
-    """The rules of a course, on the course's own page. Stages are changed on a rule's page, which says what they do."""
+    """The rules of a course, on the course's own page. Stages are changed on a rule's page, which explains them."""
 
     model = Rule
     fields = ("name", "stage_now", "action", "pattern", "message", "guidance")
     readonly_fields = ("stage_now",)
-    per_page = 25  # Django takes no more than 1,000 fields from a browser
+    per_page = 25  # Django accepts at most 1,000 fields from a browser
     extra = 0
     tab = True
     collapsible = True
@@ -199,7 +199,7 @@ class RuleInline(CourseScoping, StackedInline):
 
 
 class RuleSettingsInline(CourseScoping, StackedInline):
-    """What becomes of calls when a course's rules cannot be checked."""
+    """What happens to calls when a course's rules cannot be checked."""
 
     model = RuleSettings
     fields = ("on_failure",)

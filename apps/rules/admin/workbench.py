@@ -1,4 +1,4 @@
-"""The instructor's workbench: what a rule's page offers beyond its form. Every address is scoped as the rule itself."""
+"""The instructor's workbench: what a rule's page offers beyond its form. Its addresses obey the scoping of rules."""
 
 from collections.abc import Callable
 from datetime import UTC
@@ -22,13 +22,13 @@ from apps.rules.trials import Trial, try_out
 
 MOST_VERSIONS = 30
 MOST_EXCEPTIONS = 100
-MOST_COURSES = 20  # of which it is told what they have already
+MOST_COURSES = 20  # courses that are compared for rules that all of them have
 _GROUPS = tuple(dict.fromkeys(ready.group for ready in LIBRARY))
 PAGE = "admin:rules_rule_change"
 
 
 class Workbench(CourseScoped):
-    """The views behind the buttons of a rule's page and list."""
+    """The views behind the buttons of a rule's page and of the list."""
 
     def get_urls(self) -> list[URLPattern]:
         def view(address: str, function: Callable[..., HttpResponse], name: str) -> URLPattern:
@@ -46,10 +46,10 @@ class Workbench(CourseScoped):
         ]
         return own + list(super().get_urls())
 
-    # What stands around the form
+    # Around the form
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
-        """On the clock of the course, whose exam windows these are."""
+        """In the time zone of the course, as the rule's schedule is in it."""
         rule = self.get_object(request, object_id)
         with timezone.override(rule.zone if rule is not None else UTC):
             extra = {**(extra_context or {}), **(self._bench(request, rule) if rule is not None else {})}
@@ -59,9 +59,8 @@ class Workbench(CourseScoped):
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> Any:
-        """Without Django's transaction around all of it: for as long as a pattern is measured, SQLite would let no
-        student's call be booked. Saving a rule is a transaction of its own.
-        """
+        # Without Django's transaction around all of it: on SQLite, no call could be booked while a pattern is measured.
+        # Saving a rule is a transaction of its own.
         return self._changeform_view(request, object_id, form_url, extra_context)
 
     def _bench(self, request: HttpRequest, rule: Rule) -> dict[str, Any]:
@@ -103,7 +102,7 @@ class Workbench(CourseScoped):
         return _to(rule)
 
     def _asked(self, request: HttpRequest, rule: Rule, stage: str) -> HttpResponse | None:
-        """Whether a rule is meant to block so much, unless that has been said or it would not; else nothing."""
+        """The page that asks for confirmation, if the rule would block too much and nobody has confirmed; else None."""
         rate = stages.needs_confirmation(rule, stage, now=timezone.now())
         if rate is None or "confirmed" in request.POST:
             return None
@@ -145,7 +144,7 @@ class Workbench(CourseScoped):
     # Trying
 
     def try_view(self, request: HttpRequest, pk: int | None = None) -> HttpResponse:
-        """Nothing is stored, whatever is posted."""
+        """Stores nothing, whatever is posted."""
         rule = self._seen(request, pk) if pk is not None else self._new(request)
         form = TryForm(request.POST or None, initial={"pattern": rule.pattern}, is_stored=pk is not None)
         context: dict[str, Any] = {"form": form, "rule": rule, "is_stored": pk is not None}
@@ -162,7 +161,7 @@ class Workbench(CourseScoped):
     # Ready rules
 
     def library_view(self, request: HttpRequest) -> HttpResponse:
-        """What there is to start from, by group; posting one makes it a rule of a course, in observe."""
+        """Ready rules by group. Posting one adds it to a course, in observe."""
         if not self.has_module_permission(request):
             raise PermissionDenied
         courses = Course.objects.for_instructor(request.user)
@@ -196,7 +195,7 @@ class Workbench(CourseScoped):
     # Copies
 
     def copy_page(self, request: HttpRequest, rules: RuleQuerySet) -> HttpResponse | None:
-        """Asks where to, then copies. Rules of the institution are not among them: they are everywhere already."""
+        """Asks for the course, then copies. Leaves out rules of the institution, which are in every course already."""
         rules = rules.exclude(course=None)
         if not rules:
             self.message_user(request, "Rules of the institution hold in every course already.", messages.WARNING)
@@ -221,7 +220,7 @@ class Workbench(CourseScoped):
             self.message_user(request, f"{left}: {', '.join(dated)}.", messages.WARNING)
         return None
 
-    # What they share
+    # Shared by the views
 
     def _seen(self, request: HttpRequest, pk: int) -> Rule:
         rule = self.get_object(request, str(pk))
@@ -248,7 +247,7 @@ class Workbench(CourseScoped):
 
 
 def _tried(rule: Rule, pattern: str, text: str) -> dict[str, Trial | str]:
-    """A pattern that is not the rule's has to be one that could be saved."""
+    """Try a pattern. One that differs from the rule's must be fit to be saved."""
     exceptions = rule.exceptions.values_list("text", flat=True) if rule.pk else ()
     try:
         if pattern != rule.pattern:
@@ -260,7 +259,7 @@ def _tried(rule: Rule, pattern: str, text: str) -> dict[str, Trial | str]:
 
 
 def _names_in(courses: Any) -> frozenset[str]:
-    """The names of the rules that all of these courses have."""
+    """The names of rules that all of these courses have."""
     rules = [set(course.rules.values_list("name", flat=True)) for course in courses[:MOST_COURSES]]
     return frozenset(set.intersection(*rules)) if rules else frozenset()
 

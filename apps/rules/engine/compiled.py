@@ -1,7 +1,7 @@
-"""Patterns ready to be looked for: read and compiled once, and shared by all rulebooks that have them.
+"""Prepared patterns: parsed and compiled once, and shared by all rulebooks that have them.
 
-Pure. Staff change one rule of many, so the rulebook that takes over from another prepares one pattern anew. A pattern
-is known for as long as somebody holds it, and no longer.
+Pure. Staff change one rule of many, so a new rulebook prepares only one pattern. A pattern is kept as long as it is in
+use.
 """
 
 from typing import Any, NamedTuple
@@ -22,19 +22,16 @@ class Form(NamedTuple):
 
 
 class Prepared:
-    """What there is to know of a pattern. Immutable.
-
-    Both forms are compiled at once, for a thread that prepares a rulebook has more time than one that looks at a
-    student's prompt. The tree is let go: it is some fifty objects, and while the garbage collector went through those
-    of a few thousand trees, the event loop stood still for 30 ms and more.
-    """
+    """Everything that is known about a pattern. Immutable."""
 
     __slots__ = ("__weakref__", "is_empty", "native", "spelled", "width", "words")
 
     def __init__(self, source: str) -> None:
         """Raises re2.error or BadPattern."""
-        self.native = _form(source)  # before parsing, which understands only what RE2 accepts
+        self.native = _form(source)  # before parsing, as the parser understands only what RE2 accepts
+        # Not kept: while the garbage collector went through a few thousand trees, the event loop stood still for 30 ms.
         tree = parse(source)
+        # Both forms are compiled now: a thread that prepares a rulebook has more time than one that screens a prompt.
         self.spelled = _form(spell_pattern(tree))
         self.words = tuple(prefilter.required(tree))
         self.is_empty = not shortest(tree)  # may match a place that holds nothing
@@ -49,12 +46,10 @@ _in_use: WeakValueDictionary[str, Prepared] = WeakValueDictionary()
 
 
 def prepared(source: str) -> Prepared:
-    """The pattern of this source: the one that is in use, if there is one. Raises re2.error or BadPattern.
-
-    Two threads that ask for a new one at the same time may each get their own, which does no harm.
-    """
+    """The prepared pattern of this source, shared while it is in use. Raises re2.error or BadPattern."""
     pattern = _in_use.get(source)
     if pattern is None:
+        # Two threads may both prepare a new one, which does no harm.
         pattern = _in_use[source] = Prepared(source)
-        pause()  # a thousand of them are a third of a second of work
+        pause()  # preparing a thousand takes a third of a second
     return pattern

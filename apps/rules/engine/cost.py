@@ -1,7 +1,8 @@
-"""Whether a pattern may become a rule: limits on its form, and what it costs on texts made to hurt.
+"""Decides whether a pattern may become a rule, by limits on its form and by its cost on hostile texts.
 
-Linear is not yet cheap: sixty patterns like `x.{0,20}[yz].{0,20}` take seconds for a long prompt. So a pattern is tried
-on texts made of its own words and near-misses of them: alone, and with the rules that `matcher` runs as one set.
+Linear time is not always fast: sixty patterns like `x.{0,20}[yz].{0,20}` take seconds for a long prompt. So a pattern
+is measured on texts made of its own words and near-misses of them: alone, and with the rules that `matcher` runs as one
+set.
 """
 
 from collections.abc import Sequence
@@ -17,21 +18,21 @@ from apps.rules.engine.unicode_words import spell_pattern
 from apps.rules.engine.worst_case import hostile_texts, worst_milliseconds
 
 MAX_PATTERN_LENGTH = 500
-MAX_SIZE = 2_000  # of RE2's instructions
+MAX_SIZE = 2_000  # RE2 instructions
 MAX_SET_SIZE = 200_000
 MAX_RULES = 1_000
 MAX_REPEATS = 200
-MAX_MILLISECONDS = 6.0  # for the worst text of one pattern
+MAX_MILLISECONDS = 6.0  # of one pattern, for its worst text
 MAX_SET_MILLISECONDS = 60.0
 
 
 class TooCostly(BadPattern):
-    """A pattern that RE2 runs in linear time, and still too slowly, or that needs too much memory."""
+    """A pattern that is too slow, though RE2 runs it in linear time, or that needs too much memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a pattern costs: RE2's instructions, and milliseconds for the worst of the texts, alone and in the set."""
+    """The cost of a pattern: RE2 instructions, and milliseconds for the worst text, alone and in the set."""
 
     size: int
     milliseconds: float
@@ -61,7 +62,7 @@ _BACK_REFERENCE = "Back-references such as \\1 are not available: they can make 
 
 
 def check(pattern: str) -> None:
-    """Raise BadPattern unless the pattern can be part of a set. Quick: nothing is measured."""
+    """Raise BadPattern unless the pattern can be part of a set. Fast: nothing is measured."""
     if not pattern:
         raise BadPattern("Write a pattern.")
     if len(pattern) > MAX_PATTERN_LENGTH:
@@ -103,7 +104,7 @@ def _hint(fragment: str) -> str:
 
 
 def _check_repeats(pattern: str, node: Node) -> None:
-    """RE2 itself refuses more than a thousand, also of repetitions within repetitions."""
+    """RE2 itself refuses more than a thousand, nested repetitions included."""
     for times, at in repeats(node):
         if times > MAX_REPEATS:
             raise TooCostly(f"{times} repetitions {place(pattern, at)}; at most {MAX_REPEATS} are allowed.")

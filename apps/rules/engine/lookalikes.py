@@ -1,12 +1,12 @@
 """Which characters look like which letters: data for `normal_forms`.
 
 LOOKALIKES and LATIN are made from confusables.txt of Unicode 13.0 (UTS #39; © Unicode, Inc., Unicode License V3): all
-letters whose skeleton is that of one ASCII letter and that NFKC leaves alone, without those of right-to-left scripts.
-The last letters of some lines are our own additions. Some 380 of the 6,311 characters in the file are such letters and
-make 3 kB; the others (digits, punctuation, ideographs) disguise no word.
+letters whose skeleton is one ASCII letter and that NFKC leaves alone, except those of right-to-left scripts. The last
+letters of some lines are our own additions. Some 380 of the 6,311 characters in the file are such letters; the others
+(digits, punctuation, ideographs) disguise no word.
 """
 
-# Letters of other scripts. They count only inside a word that mixes scripts.
+# Letters of other scripts. They count only in words that mix scripts.
 LOOKALIKES = {
     "A": "ΑАᎪᗅꓮ\U000102a0\U00016f40",
     "B": "ΒВᏴᗷꓐ\U00010282\U000102a1\U00010301",
@@ -62,7 +62,7 @@ LOOKALIKES = {
     "z": "ꮓ\U000118c4",
 }
 
-# Letters of the Latin script that have no decomposition. They count in any word.
+# Latin letters that have no decomposition. They count in any word.
 LATIN = {
     "B": "Ꞵ",
     "D": "ÐĐƉ",
@@ -111,11 +111,11 @@ LIGATURES = {"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": 
 
 SMALL_CAPITALS = dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘǫʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnopqrstuvwyz", strict=True))
 
-# Letters turned upside down; a text of them is read from the right.
+# Letters turned upside down. A text of them is read from right to left.
 FLIPPED = dict(zip("ɐɔǝɟƃɥᴉıɾʞɯɹʇʌʍʎ", "acefghiijkmrtvwy", strict=True))
 FLIPPED_ASCII = dict(zip("nupdbq", "undpqb", strict=True))
 
-# Cyrillic letters that a Latin one can stand for.
+# Cyrillic letters for which a Latin one can stand.
 CYRILLIC = dict(zip("aceikmopstxyABCEHIJKMOPSTXYhn", "асеікморѕтхуАВСЕНІЈКМОРЅТХУнп", strict=True))
 
 PUNCTUATION = {

@@ -1,9 +1,9 @@
-"""The rule engine: RE2, so every match takes time linear in the text.
+r"""The rule engine. It uses RE2, so every match takes time linear in the text.
 
-Pure: no Django, no I/O. A rule is looked for in the raw text and in its folded copies (`normalize`), and `\\b`, `\\w`,
-`\\d` and `\\s` mean Unicode (`unicode_words`). A set finds which patterns occur in a text in one pass; the few that do
-are then located one by one. Every set carries a sentinel that matches any text: RE2's Python binding answers `None` for
-"nothing matched" and for "the engine gave up", and a filter that cannot tell the two apart lets everything through.
+Pure: no Django, no I/O. A rule is searched for in the raw text and in its folded copies (`normalize`), and `\b`, `\w`,
+`\d` and `\s` mean Unicode (`unicode_words`). A set finds in one pass which patterns occur in a text; the few that do
+are then located one by one. Every set contains a sentinel that matches any text, because RE2's Python binding answers
+`None` both for "nothing matched" and for "the engine gave up", and the second must not let a text through.
 """
 
 from bisect import bisect_left
@@ -44,14 +44,14 @@ Validator = Callable[[str], bool]
 
 
 class EngineFailed(Exception):
-    """The engine gave up on a text. Whoever asked must treat the text as not checked."""
+    """The engine gave up on a text. The caller must treat the text as not checked."""
 
 
 def width(pattern: str) -> int | None:
     """The longest match in characters of a folded copy; None if there is no limit.
 
-    A boundary or an anchor at the end of a match is decided by the character that follows. In a text that goes on, a
-    match that reaches to the end so far may still turn out to be none.
+    The character after a match decides a boundary or an anchor at its end. In a text that goes on, a match that reaches
+    the end so far may therefore turn out to be none.
     """
     return prepared(pattern).width
 
@@ -60,9 +60,9 @@ class Matcher:
     """A compiled, immutable set of patterns. Matching is thread-safe and lets other threads run."""
 
     def __init__(self, patterns: Sequence[str], validators: Sequence[Validator | None] = ()) -> None:
-        """A match of a pattern counts only if the validator at its position, if there is one, says so of the match.
+        """A match of a pattern counts only if the validator at the pattern's position, if any, accepts it.
 
-        Raises re2.error or BadPattern if a pattern is wrong, re2.error if the set needs too much memory.
+        Raises re2.error or BadPattern if a pattern is wrong, and re2.error if the set needs too much memory.
         """
         ready = [prepared(pattern) for pattern in patterns]
         self._index = prefilter.Index([pattern.words for pattern in ready])
@@ -84,9 +84,9 @@ class Matcher:
         return [position for position in sorted(candidates) if self._counts(position, folded)]
 
     def spans(self, position: int, text: str | Folded, *, start: int = 0, most: int = MAX_SPANS) -> list[Span]:
-        """Where in the original text one pattern occurs from `start` on, at most so many times, in order.
+        """The places in the original text where one pattern occurs, from `start` on, at most `most`, in order.
 
-        Places found in several copies are one place if they overlap. What is before `start` counts as context.
+        Overlapping places of several copies are merged into one. Text before `start` counts as context.
         """
         folded = fold(text) if isinstance(text, str) else text
         spans = [
@@ -97,7 +97,7 @@ class Matcher:
         return _merged(spans)[:most]
 
     def _counts(self, position: int, folded: Folded) -> bool:
-        """A validator has the last word, and a place that holds nothing is no match."""
+        """Leaves out patterns whose matches are all empty or refused by the validator."""
         if self._validators[position] is None and position not in self._empty:
             return True
         return any(next(self._matches(position, copy), None) for copy in folded.copies)
@@ -113,7 +113,7 @@ class Matcher:
 
 
 class _Searcher:
-    """The patterns as they are written for one kind of text. Those without words are looked for together, in sets."""
+    """The patterns as written for one kind of text. Those without words are searched for together, in sets."""
 
     def __init__(self, patterns: Sequence[Prepared], form: Callable[[Prepared], Form]) -> None:
         self._patterns = tuple(patterns)
@@ -124,7 +124,7 @@ class _Searcher:
         return self._form(self._patterns[position]).compiled
 
     def _parts(self) -> Iterator[tuple[int, ...]]:
-        """The positions of the patterns without words, for each set."""
+        """The positions of the patterns without words, a tuple for each set."""
         part: list[int] = []
         size = 0
         for position, pattern in enumerate(self._patterns):
@@ -143,7 +143,7 @@ class _Searcher:
         return compiled_set([self._form(self._patterns[position]).source for position in part])
 
     def found(self, copy: FoldedCopy) -> list[int]:
-        """Those without words that match."""
+        """The patterns without words that match."""
         return [position for part, together in self._sets for position in self._found(part, together, copy)]
 
     def _found(self, part: Sequence[int], together: Any, copy: FoldedCopy) -> Sequence[int]:
@@ -160,7 +160,7 @@ class _Searcher:
             raise EngineFailed("The rule engine could not search the text.") from error
 
     def matches(self, position: int, copy: FoldedCopy, start: int) -> Iterator[Span]:
-        """Where one pattern matches, in characters of the copy. Places that hold nothing are left out."""
+        """Where one pattern matches, in characters of the copy. Empty matches are left out."""
         at, place = copy.place(start), start
         for match in self._single(position).finditer(copy.haystack, at):
             first, last = match.span()
@@ -172,12 +172,12 @@ class _Searcher:
 
 
 def _place(copy: FoldedCopy, start: int) -> int:
-    """The first character of a copy that comes from `start` of the original or later."""
+    """The first character of a copy that comes from `start` of the original or from a later place."""
     return bisect_left(range(len(copy.text)), start, key=copy.origin) if start else 0
 
 
 def _merged(spans: list[Span]) -> list[Span]:
-    """In order; those that overlap as one."""
+    """The spans in order, with overlapping ones merged."""
     merged: list[Span] = []
     for span in sorted(spans, key=lambda span: (span.start, span.end)):
         if merged and span.start < merged[-1].end:

@@ -1,15 +1,15 @@
-"""Folded copies of a text, in which disguised words stand plainly, and the way back to the original.
+"""Folded copies of a text, in which disguised words appear plainly, and the mapping back to the original.
 
-Pure: no Django, no I/O. A text is folded step by step (the steps are in `normal_forms`), a piece at a time, so that
-every step takes time linear in the text and other threads get their turn. Two copies are made:
+Pure: no Django, no I/O. A text is folded step by step (see `normal_forms`), a piece at a time, so that every step takes
+time linear in the text and other threads get their turn. There are two copies:
 
-- `marked` is without what cannot be seen, in compatibility form (NFKC), white space collapsed.
-- `plain` is also without accents, look-alike letters and letters set apart, so that it is mostly ASCII.
+- `marked` has no invisible characters, is in compatibility form (NFKC), and has its white space collapsed.
+- `plain` also has no accents, look-alike letters or letters set apart, so it is mostly ASCII.
 
-A rule is looked for in both and in the raw text: `Käse` is found in `marked` and never in a text that says `Kase`.
-Case is kept. It is the pattern's own affair: `(?i)` ignores it in every copy, and a pattern without it never does.
+A rule is searched for in both and in the raw text: `Käse` is found in `marked`, and never in a text that says `Kase`.
+Case is kept: `(?i)` in a pattern ignores it in every copy, and a pattern without it never does.
 
-Where a match lies in the original is worked out only when somebody asks, for the pieces asked about.
+Positions in the original are computed only when asked for, and only for the pieces concerned.
 """
 
 import re
@@ -18,13 +18,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from apps.rules.engine.normal_forms import ASCII, MARKED, PLAIN, SHARED, Range, Step, is_plain
+from apps.rules.engine.normal_forms import ASCII, MARKED, PLAIN, SHARED, is_plain
 from apps.rules.engine.re2_limits import pause
+from apps.rules.engine.steps import Range, Step
 from apps.rules.engine.unicode_words import count, spell_text
 
 PIECE = 8_192  # characters
-_LOOK_BACK = 2_048  # how far from its limit a piece may end in order to end well
-_NEAR = 128  # where most do
+_LOOK_BACK = 2_048  # how far before its limit a piece may end at a good place
+_NEAR = 128  # where most pieces find one
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +38,16 @@ class Span:
 
 @dataclass(frozen=True)
 class FoldedPiece:
-    """A folded piece of the original, and what the steps that changed it were given."""
+    """A folded piece of the original. `history` has the steps that changed it, each with its input."""
 
     text: str
     at: int  # where it begins in the original
-    length: int  # of the original
+    length: int  # in the original
     history: tuple[tuple[Step, str], ...] = ()
 
     @cached_property
     def ranges(self) -> list[Range]:
-        """For each folded character, what of the original became it."""
+        """For each folded character, the range of the original that it came from."""
         ranges: list[Range] | None = None
         for step, before in self.history:
             ranges = _composed(ranges, step.trace(before))
@@ -55,7 +56,7 @@ class FoldedPiece:
         return [(self.at + start, self.at + end) for start, end in ranges]
 
     def range(self, start: int, end: int) -> Range:
-        """What of the original became the folded characters from `start` to `end`, or to the end of the piece."""
+        """The range of the original for the folded characters from `start` to `end`, or to the end of the piece."""
         end = min(end, len(self.text))
         if not self.history:
             return self.at + start, self.at + end
@@ -76,19 +77,19 @@ def _composed(first: list[Range] | None, second: list[Range]) -> list[Range]:
 
 @dataclass(frozen=True)
 class FoldedCopy:
-    """One copy of a text. `span` and `origin` lead from places in it to places in the original."""
+    """One copy of a text. `span` and `origin` map places in it to places in the original."""
 
     text: str
     pieces: tuple[FoldedPiece, ...]
 
     def origin(self, index: int) -> int:
-        """Where in the original the character number `index` comes from; the original's length for the end."""
+        """The position in the original of character number `index`; the original's length for the end."""
         if index >= len(self.text):
             return sum(piece.length for piece in self.pieces)
         return self.span(index, index + 1).start
 
     def span(self, start: int, end: int) -> Span:
-        """What of the original became `text[start:end]`."""
+        """The span of the original that became `text[start:end]`."""
         if start >= end:
             return Span(self.origin(start), self.origin(start))
         first, last = (bisect_right(self._offsets, index) - 1 for index in (start, end - 1))
@@ -105,7 +106,7 @@ class FoldedCopy:
 
     @cached_property
     def haystack(self) -> bytes:
-        """What RE2 is given: the text, spelled out unless it is all ASCII."""
+        """The bytes that RE2 searches: the text, spelled out unless it is all ASCII."""
         if self.is_ascii:
             return self.text.encode()
         return b"".join(spell_text(part).encode() for part in self._parts())
@@ -116,12 +117,12 @@ class FoldedCopy:
             pause()
 
     def place(self, index: int) -> int:
-        """Where in the haystack a character begins."""
+        """The offset of a character in the haystack."""
         before = self.text[:index]
         return len(before if self.is_ascii else spell_text(before).encode())
 
     def count(self, start: int, end: int) -> int:
-        """How many characters a stretch of the haystack stands for."""
+        """The number of characters for which a range of the haystack stands."""
         return end - start if self.is_ascii else count(self.haystack[start:end])
 
     @cached_property
@@ -147,11 +148,11 @@ class Folded:
         return self.plain.text
 
     def origin(self, index: int) -> int:
-        """Where in the original the folded character number `index` comes from."""
+        """The position in the original of character number `index` of the most folded copy."""
         return self.plain.origin(index)
 
     def span(self, start: int, end: int) -> Span:
-        """What of the original became `text[start:end]`."""
+        """The span of the original that became `text[start:end]`."""
         return self.plain.span(start, end)
 
 
@@ -179,7 +180,7 @@ def fold(text: str) -> Folded:
 
 
 def _clean(text: str) -> str:
-    """Half of a surrogate pair is no character, and RE2 takes none: a question mark stands in its place."""
+    """Replace lone surrogates, which RE2 does not accept, by question marks."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -202,7 +203,7 @@ def _joined(pieces: Sequence[FoldedPiece]) -> FoldedCopy:
 
 
 def _pieces(text: str) -> Iterator[FoldedPiece]:
-    """The text in pieces that end after a word if they can, so that nothing is folded differently for being cut."""
+    """Split the text after words where possible, so that cutting does not change how anything is folded."""
     at = 0
     while at < len(text):
         end = _end_of_piece(text, at + PIECE)

@@ -1,6 +1,6 @@
-"""Reads what RE2 reads once more, as a tree.
+"""Parses patterns of RE2 into trees.
 
-Pure. `parse` understands what RE2 accepts; what RE2 does not accept, RE2 must have refused first.
+Pure. `parse` understands only what RE2 accepts, so RE2 must compile a pattern first.
 """
 
 import re
@@ -23,7 +23,7 @@ def parse(pattern: str) -> Node:
 
 
 def place(pattern: str, at: int) -> str:
-    """Where in the pattern, for people."""
+    """A place in the pattern, described for people."""
     return f"at character {at + 1}, near \u201c{pattern[at : at + 12]}\u201d"
 
 
@@ -156,7 +156,7 @@ class _Parser:
         return Atom(self._pattern[start : self._at], tuple(items), negated, self._flags)
 
     def _item(self) -> Item:
-        """One thing that a class may list, or an escape outside of a class."""
+        """One item of a class, or an escape outside of a class."""
         named = self._take(_POSIX) or self._take(_PROPERTY)
         if named is not None:
             return Item("", "", named.group())

@@ -1,15 +1,15 @@
-"""Patterns as trees, and what a tree tells: how wide, how repetitive and how wordy the pattern is. Pure."""
+"""Patterns as trees, and what a tree tells: width, repetitions and atoms. Pure."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 
 class BadPattern(ValueError):
-    """A pattern that RE2 cannot run, or not cheaply. The message says why and where, for the person who wrote it."""
+    """A pattern that RE2 cannot run, or not cheaply. The message says why and where, for its author."""
 
 
 class Flags(NamedTuple):
-    """What (?imsU) has set where something stands."""
+    """The flags (?imsU) in force at some place."""
 
     fold: bool = False
     multiline: bool = False
@@ -18,7 +18,7 @@ class Flags(NamedTuple):
 
 
 class Item(NamedTuple):
-    """What a class lists: a range of characters, or a name such as `\\d`, `\\pL` or `[:alpha:]`."""
+    r"""An item of a class: a range of characters, or a name such as `\d`, `\pL` or `[:alpha:]`."""
 
     first: str
     last: str = ""
@@ -27,7 +27,7 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Atom:
-    """Anything that matches exactly one character. `source` is RE2's notation of it."""
+    """Matches exactly one character. `source` is RE2's notation of it."""
 
     source: str
     items: tuple[Item, ...]
@@ -37,28 +37,28 @@ class Atom:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """Anything that matches a place: an anchor or a word boundary."""
+    """Matches a position: an anchor or a word boundary."""
 
     source: str
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """One after the other."""
+    """A sequence."""
 
     parts: tuple["Node", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Any of these."""
+    """Alternatives."""
 
     options: tuple["Node", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Repetition:
-    """The same several times; without end if `most` is None."""
+    """A repetition; without a limit if `most` is None."""
 
     body: "Node"
     least: int
@@ -111,7 +111,7 @@ def shortest(node: Node) -> int:
 
 
 def repeats(node: Node) -> list[tuple[int, int]]:
-    """Of every repetition how often, at the most that is written, and where."""
+    """The highest count of each repetition, as written, and its place."""
     match node:
         case Chain(parts) | Choice(parts):
             return [found for part in parts for found in repeats(part)]
@@ -122,7 +122,7 @@ def repeats(node: Node) -> list[tuple[int, int]]:
 
 
 def atoms(node: Node) -> list[Atom]:
-    """Everything in the tree that matches a character, in the order of writing."""
+    """All atoms of the tree, in the order of writing."""
     match node:
         case Atom():
             return [node]

@@ -1,6 +1,6 @@
 """Words that must occur in a text before a pattern can match it.
 
-Looking for words first keeps many rules cheap whatever the text: a set of patterns with gaps builds a new state for
+Searching for words first keeps many rules cheap, whatever the text: a set of patterns with gaps builds a new state for
 every combination of words seen, and a text made of the words of a thousand rules took 300 ms.
 """
 
@@ -17,12 +17,12 @@ SHORTEST = 3
 MOST = 40  # words of one choice
 _WORD = re.compile(r"\w+")
 _EDGE = "\x00"
-_STRETCH = 16_384  # characters that are looked at without a pause
+_STRETCH = 16_384  # characters that are scanned without a pause
 _AT_ONCE = 512  # words that are compiled without a pause; all of a thousand rules held the event loop for 4 ms
 
 
 class Word(NamedTuple):
-    """Letters without regard to case; `whole` if no other letter can stand before or after them."""
+    """Case-folded letters. `whole` means that no other letter can stand before or after them."""
 
     text: str
     whole: bool
@@ -32,7 +32,7 @@ Words = frozenset[Word]
 
 
 def required(node: Node) -> list[Words]:
-    """Sets of words. Every match of the node holds at least one word of each set."""
+    """Sets of words. Every match of the node contains at least one word of each set."""
     match node:
         case Chain(parts):
             return _of_chain(parts)
@@ -64,7 +64,7 @@ def _of_chain(parts: Sequence[Node]) -> list[Words]:
 
 
 def _letter(node: Node) -> str:
-    """The one character that the node matches, but for its case; a mark for a boundary; empty for anything else."""
+    """The case-folded character that the node matches, `_EDGE` for a boundary, or empty for anything else."""
     if isinstance(node, Edge):
         return _EDGE if node.source == r"\b" else ""
     if isinstance(node, Atom) and not node.negated and len(node.items) == 1:
@@ -80,7 +80,7 @@ def _of_run(run: str) -> list[Words]:
 
 
 def _between_edges(node: Node, before: Node, after: Node) -> Node:
-    """A choice with the boundaries around it inside, so that its words are known to be whole."""
+    """Moves the boundaries around a choice into its options, so that its words are known to be whole."""
     if not isinstance(node, Choice) or Edge(r"\b") not in (before, after):
         return node
     edges = [[edge] if edge == Edge(r"\b") else [] for edge in (before, after)]
@@ -92,7 +92,7 @@ def _parts(node: Node) -> tuple[Node, ...]:
 
 
 def _of_choice(options: Sequence[Node]) -> list[Words]:
-    """One set: of each option the words that are best to look for."""
+    """One set, with the best words of each option."""
     together: set[Word] = set()
     for option in options:
         best = max(required(option), key=_value, default=None)
@@ -107,17 +107,17 @@ def _value(words: Words) -> tuple[bool, int]:
 
 
 class Index:
-    """Which of many patterns have all their words in a text."""
+    """Finds which of many patterns have all their words in a text."""
 
     def __init__(self, requirements: Sequence[Sequence[Words]]) -> None:
-        """Of each pattern what `required` says. Patterns without requirements are not looked for."""
+        """`requirements` has what `required` says of each pattern. Patterns without any are never candidates."""
         self._requirements = [(number, sets) for number, sets in enumerate(requirements) if sets]
         self._words = sorted({word for _, sets in self._requirements for words in sets for word in words})
         chunks = (self._words[at : at + _AT_ONCE] for at in range(0, len(self._words), _AT_ONCE))
         self._any = [_any_of(chunk) for chunk in gently(chunks, every=1)]
 
     def candidates(self, texts: Sequence[str]) -> list[list[int]]:
-        """Of each text the patterns that may match. What is the same in all texts is looked at once."""
+        """For each text the patterns that may match. What the texts have in common is searched once."""
         seen: set[str] = set()
         present: set[Word] = set()
         found: list[list[int]] = []
@@ -130,7 +130,7 @@ class Index:
         return found
 
     def _tokens(self, text: str) -> set[str]:
-        """The distinct words of a text; none if it does not hold any that is looked for."""
+        """The distinct words of a text; none if it contains none that is searched for."""
         folded = text.casefold()
         haystack = folded.encode()
         if not any(some.search(haystack) for some in self._any):

@@ -1,4 +1,4 @@
-"""RE2 with our limits, and manners in a thread beside an event loop."""
+"""RE2 with our limits, and pauses for threads that run beside an event loop."""
 
 import threading
 import time
@@ -21,12 +21,12 @@ def _options() -> re2.Options:
 
 
 def compiled(pattern: str) -> Any:
-    """One pattern. RE2's module remembers the latest. Raises re2.error."""
+    """A compiled pattern. RE2's module caches the latest ones. Raises re2.error."""
     return re2.compile(pattern, _options())
 
 
 def compiled_set(patterns: Sequence[str]) -> Any:
-    """A set whose first member is the sentinel, so that pattern n has number n + 1. Raises re2.error."""
+    """A set whose first member is the sentinel, so pattern n has number n + 1. Raises re2.error."""
     together = re2.Set.SearchSet(_options())
     together.Add(_SENTINEL)
     for pattern in patterns:
@@ -36,16 +36,14 @@ def compiled_set(patterns: Sequence[str]) -> Any:
 
 
 def pause() -> None:
-    """Let other threads have the interpreter. Sleeping for no time at all would take it back before they wake.
-
-    On the main thread, where the event loop only glances at short texts, even that would be a blocking call.
-    """
+    """Let other threads run. Does nothing on the main thread, where it would block the event loop."""
     if threading.current_thread() is not threading.main_thread():
+        # Not 0: this thread would take the interpreter back before the others wake.
         time.sleep(1e-5)
 
 
 def gently(things: Iterable[T], *, every: int) -> Iterator[T]:
-    """The same things, with a pause after so many of them."""
+    """The same things, with a pause after every so many."""
     for number, thing in enumerate(things, start=1):
         yield thing
         if number % every == 0:

@@ -1,15 +1,15 @@
-"""Words in all scripts for RE2, whose `\\b`, `\\w`, `\\d` and `\\s` know only ASCII.
+r"""Unicode words for RE2, whose `\b`, `\w`, `\d` and `\s` know only ASCII.
 
-In a text that is all ASCII they are right, and pattern and text are left alone. Any other text is spelled out so that
+In a text that is all ASCII they are right, and text and pattern are left alone. Any other text is spelled out so that
 they become right, and the pattern is spelled out in the same way:
 
     a character that is ASCII                        as it is
-    another letter, digit or mark; the underscore    `_`, \\x01, the character, `_`
-    any other character                              \\x02, the character
+    another letter, digit or mark; the underscore    `_`, \x01, the character, `_`
+    any other character                              \x02, the character
 
-An underscore is a word character and \\x02 is none, so a boundary lies in the spelled-out text exactly where it lay
-before. No character's spelling begins inside of another's, so a match begins and ends between characters. This is exact
-wherever a boundary stands in a pattern, and needs a few instructions where listing all letters takes 1,400.
+An underscore is a word character and \x02 is none, so boundaries are exactly where they were before. No spelling begins
+inside another, so a match begins and ends between characters. This is exact wherever a boundary stands in a pattern,
+and needs a few instructions where a list of all letters takes 1,400.
 """
 
 import unicodedata
@@ -20,7 +20,7 @@ import re2
 from apps.rules.engine.pattern import Atom, Chain, Choice, Edge, Item, Node, Repetition, quote
 
 _ASCII = "".join(map(chr, range(0x80)))
-_SPELLED = {"_", "\x01", "\x02"}  # the last two are not found in texts that are not all ASCII
+_SPELLED = {"_", "\x01", "\x02"}  # "_" is spelled out, and the last two only mark spellings
 _NOTHING = r"[^\x00-\x{10ffff}]"
 _ANY = r"\x00-\x{10ffff}"
 _SPACES = r"\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
@@ -28,7 +28,7 @@ _NO_SPACES = (
     r"\x{80}-\x{84}\x{86}-\x{9f}\x{a1}-\x{167f}\x{1681}-\x{1fff}\x{200b}-\x{2027}\x{202a}-\x{202e}"
     r"\x{2030}-\x{205e}\x{2060}-\x{2fff}\x{3001}-\x{10ffff}"
 )
-# What the names stand for beyond ASCII: among letters, digits and marks; among all other characters.
+# What the names match beyond ASCII: among letters, digits and marks, and among all other characters.
 _NAMES = {
     r"\w": (_ANY, ""),
     r"\W": ("", _ANY),
@@ -40,7 +40,7 @@ _NAMES = {
 
 
 def spell_text(text: str) -> str:
-    """A text that is not all ASCII, spelled out."""
+    """Spell out a text that is not all ASCII."""
     return text.translate({ord(character): _spelled(character) for character in set(text)})
 
 
@@ -55,12 +55,12 @@ def _spelled(character: str) -> str:
 
 
 def count(spelled: bytes) -> int:
-    """How many characters of the text these whole characters' spellings stand for."""
+    """How many characters of the text these complete spellings stand for."""
     return len(spelled.decode()) - 3 * spelled.count(b"\x01") - spelled.count(b"\x02")
 
 
 def spell_pattern(node: Node) -> str:
-    """The pattern that finds in a spelled-out text what the tree finds in the text."""
+    """The pattern that finds in a spelled-out text what the tree finds in the text itself."""
     match node:
         case Atom():
             return _atom(node)
@@ -83,7 +83,7 @@ def _grouped(node: Node) -> str:
 
 @lru_cache(maxsize=4096)
 def _atom(atom: Atom) -> str:
-    """One character: what of ASCII it may be, what of the other words, what of the other signs."""
+    """One character: the ASCII that it may be, the other word characters, and the other signs."""
     ascii_part = _ranges(sorted(_matched(atom, _ASCII) - _SPELLED))
     words, signs = (_class(atom, among) for among in (0, 1))
     options = [
@@ -111,13 +111,13 @@ def _ranges(characters: list[str]) -> str:
 
 
 def _matched(atom: Atom, characters: str) -> set[str]:
-    """RE2's own answer to which of the characters match."""
+    """Which of the characters match, as RE2 itself says."""
     flags = f"(?{'i' * atom.flags.fold}{'s' * atom.flags.dot_all})".replace("(?)", "")
     return set("".join(match.group() for match in re2.finditer(flags + atom.source, characters)))
 
 
 def _class(atom: Atom, among: int) -> str:
-    """The class of characters beyond ASCII that match, of those in words (0) or of the others (1); empty if none."""
+    """A class of the characters beyond ASCII that match, those in words (0) or the others (1); empty if none do."""
     if not atom.negated and all(item.last.isascii() and not item.name for item in atom.items):
         return _of_ascii(atom) if among == 0 else ""
     listed = "".join(_listed(item, among) for item in atom.items)
@@ -128,7 +128,7 @@ def _class(atom: Atom, among: int) -> str:
 
 
 def _of_ascii(atom: Atom) -> str:
-    """What a class that lists ASCII only has beyond it: the underscore, and the other lower cases of K and S."""
+    """What a class of ASCII only matches beyond it: the underscore, and the other lower cases of K and S."""
     others = "".join(sorted(_matched(atom, "_\u017f\u212a")))
     return f"[{others}]" if others else ""
 

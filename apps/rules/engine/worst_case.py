@@ -1,4 +1,4 @@
-"""Texts that hurt a pattern, and how long it takes for them on a machine that may be busy."""
+"""Hostile texts for a pattern, and the time that it takes for them on a machine that may be busy."""
 
 import random
 import time
@@ -16,11 +16,11 @@ _POOL = 200
 _TRIES = 3
 _OTHERS = " a1-ä\u2014"
 _NAMED = {r"\w": "a1_ä", r"\d": "17", r"\s": " \n", r"\W": " -", r"\D": "a ", r"\S": "a-"}
-_REFERENCE_MILLISECONDS = 3.5  # what the reference takes on the machine that the limits were set on
+_REFERENCE_MILLISECONDS = 3.5  # time of the reference on the machine on which the limits were set
 
 
 def hostile_texts(pattern: str) -> list[str]:
-    """Long texts of what the pattern looks for, of near-misses, of its letters and of its words with gaps between."""
+    """Long texts of matches, of near-misses, of the pattern's letters, and of its words with gaps between."""
     node = parse(pattern)
     chance = random.Random(pattern)  # noqa: S311 - the same texts each time
     alphabet = sorted({character for atom in atoms(node) for character in _characters(atom)})
@@ -42,14 +42,14 @@ def hostile_texts(pattern: str) -> list[str]:
 
 
 def _grown(kind: Callable[[], str], chance: random.Random, *, plain: bool) -> str:
-    """A text of such pieces; in every third text an accent makes sure that it is not all ASCII."""
+    """A long text of such pieces. Unless `plain`, it begins with an accent, so that it is not all ASCII."""
     pool = [kind() or " " for _ in range(_POOL)]
     times = _POOL * TEXT_SIZE // sum(len(piece.encode()) for piece in pool) + 1
     return ("" if plain else "é") + "".join(chance.choices(pool, k=times))
 
 
 def _sample(node: Node, chance: random.Random, extra: int = 8) -> str:
-    """Something that the pattern matches, or nearly. Repetitions within repetitions are repeated less."""
+    """A text that the pattern matches, or nearly. Nested repetitions are repeated less."""
     match node:
         case Atom():
             return chance.choice(_characters(node))
@@ -97,10 +97,10 @@ def _words(node: Node) -> list[str]:
 
 
 def worst_milliseconds(patterns: Sequence[str], texts: Sequence[str], enough: float) -> float:
-    """How long the patterns take for the worst of the texts, as a set that has seen none of it before.
+    """The milliseconds that a fresh set of the patterns takes for the worst of the texts.
 
-    Time of this thread, so that other processes do not count, and in terms of the machine's present speed. Only a time
-    that is too long is taken again, and stops the rest.
+    Only time of this thread counts, not that of other processes. A time above `enough` is measured again, relative to
+    the machine's present speed; if it stays above, the rest is not measured.
     """
     run = _Run(patterns)
     worst = 0.0
@@ -129,7 +129,7 @@ class _Run:
 
 
 def slowness() -> float:
-    """How much slower than usual the machine is at this moment; at least 1."""
+    """How much slower than usual the machine is at the moment; at least 1."""
     started = time.thread_time()
     compiled_set(["x.{0,20}y"]).Match(_reference())
     return max(1.0, (time.thread_time() - started) * 1e3 / _REFERENCE_MILLISECONDS)

@@ -1,4 +1,4 @@
-"""Exceptions to rules: what one of them finds and is fine all the same."""
+"""Exceptions to rules: texts that are allowed."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from apps.rules.models.rules import TOPIC, Rule
 
 
 class RuleException(RevisedModel):
-    """A text that a rule finds and that is fine all the same. The text is folded as the rule engine folds."""
+    """A text that a rule finds and that is allowed. The text is folded as in the rule engine."""
 
     topic: ClassVar[str] = TOPIC
     LONGEST: ClassVar[int] = 500

@@ -1,4 +1,4 @@
-"""Rules: what may be said in a course, and what happens when something else is."""
+"""Rules: what is searched for in a course's calls, and what happens when it is found."""
 
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
@@ -18,18 +18,18 @@ from apps.rules.schedules import Schedule
 
 TOPIC = "rulebook"
 DEFAULT_REPLACEMENT = "[redacted]"
-WRITTEN = ("message", "guidance", "examples_match", "examples_no_match")  # in boxes of several lines
+WRITTEN = ("message", "guidance", "examples_match", "examples_no_match")  # text of several lines
 
 
 class RuleQuerySet(VersionedQuerySet):
     def for_staff(self, user: Any) -> "RuleQuerySet":
-        """The rules of the user's courses; for operators those of the institution too."""
+        """The rules of the user's courses; for operators also those of the institution."""
         if user.is_active and user.is_staff and user.is_superuser:
             return self
         return self.filter(course__in=Course.objects.for_staff(user))
 
     def move(self, stage: "Rule.Stage", *, by: Any = None) -> int:
-        """Move all to a stage; how many were elsewhere."""
+        """Move all rules to a stage. Returns how many were in another."""
         with transaction.atomic():
             rules = list(self.exclude(stage=stage))
             moved = self.model.objects.filter(pk__in=[rule.pk for rule in rules])
@@ -39,9 +39,9 @@ class RuleQuerySet(VersionedQuerySet):
 
 
 class Rule(VersionedModel):
-    """One pattern, where and when it is looked for, and what happens when it is found.
+    """One pattern, where and when it is searched for, and what happens when it is found.
 
-    Saving makes a version, whoever saves: see `signed`.
+    Every save makes a version; `signed` says by whom.
     """
 
     topic: ClassVar[str] = TOPIC
@@ -134,7 +134,7 @@ class Rule(VersionedModel):
 
     objects = RuleQuerySet.as_manager()
 
-    _source: "Rule | None" = None  # of a copy
+    _source: "Rule | None" = None  # the original, if this is a copy
 
     class Meta:
         ordering = ("course", "-priority", "name")
@@ -164,7 +164,7 @@ class Rule(VersionedModel):
 
     @classmethod
     def from_library(cls, ready: ReadyRule, *, course: Course, by: Any) -> "Rule":
-        """A ready rule with its examples as a rule of a course that observes. Raises ValidationError."""
+        """Add a ready rule with its examples to a course, in observe. Raises ValidationError."""
         rule = cls(
             course=course,
             name=ready.slug,
@@ -186,7 +186,7 @@ class Rule(VersionedModel):
     # Mutators
 
     def clean(self) -> None:
-        for name in WRITTEN:  # forms end lines with two characters, which would make a version of nothing
+        for name in WRITTEN:  # forms end lines with CRLF, which alone would make a new version
             setattr(self, name, getattr(self, name).replace("\r\n", "\n"))
         if self._is_taken():
             raise ValidationError(
@@ -196,10 +196,8 @@ class Rule(VersionedModel):
             raise ValidationError(errors)
 
     def _is_taken(self) -> bool:
-        """Asked here because forms that leave the course alone do not look at constraints that name it.
-
-        A new rule without a course is the institution's, or its course is not known yet: not for this to say.
-        """
+        # Forms that leave out the course skip the constraints that include it. A new rule without a course is the
+        # institution's, or its course is not set yet; the form checks that case.
         if self.course_id is None and self.pk is None:
             return False
         return Rule._base_manager.filter(course=self.course_id, name=self.name).exclude(pk=self.pk).exists()
@@ -208,13 +206,11 @@ class Rule(VersionedModel):
         return frozenset(self.exceptions.values_list("text", flat=True)) if self.pk is not None else frozenset()
 
     def _others(self) -> list[str] | None:
-        """The patterns beside which this one has to find its place; None if it has found it already.
-
-        A copy has, if where it goes there is nothing that its source does not stand beside.
-        """
+        """The patterns beside which this one must be admitted; None if it has been."""
         rules = Rule._base_manager.all()
         if self.pk is not None and rules.filter(pk=self.pk, pattern=self.pattern).exists():
             return None
+        # A copy has been, if its source already stands beside the same patterns.
         beside = self._beside()
         return None if self._source and set(beside) <= set(self._source._beside()) else beside
 
@@ -227,7 +223,7 @@ class Rule(VersionedModel):
         self.signed(by=by, note=note).save(update_fields=["stage", "updated_at"])
 
     def restore(self, version: RuleVersion, *, by: Any) -> None:
-        """Make the rule what it was. Raises ValidationError if that can no longer be."""
+        """Return the rule to a version. Raises ValidationError if that is no longer valid."""
         for name, value in version.fields.items():
             column: Any = self._meta.get_field(name)
             setattr(self, name, column.to_python(value))
@@ -235,10 +231,10 @@ class Rule(VersionedModel):
         self.signed(by=by, note=f"back to version {version.number}").save()
 
     def copy_to(self, course: Course, *, by: Any, stage: str) -> "Rule":
-        """The same rule in another course. Its dates stay behind: they are those of this term.
+        """Copy the rule to another course, without its dates, which are those of this term.
 
-        Without them it would hold always, so one that had dates observes at most until it has new ones.
-        Raises ValidationError if that course has a rule of this name: none is ever replaced.
+        Without dates it would always hold, so a copy of a rule with dates observes at most. Raises ValidationError if
+        the course has a rule of this name: none is ever replaced.
         """
         values = {name: getattr(self, name) for name in VERSIONED if name not in ("starts_at", "ends_at", "stage")}
         if self.has_dates and stage != self.Stage.DRAFT:
@@ -261,7 +257,7 @@ class Rule(VersionedModel):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The clock on which the rule's pages tell time: the course's, and UTC for rules of the institution."""
+        """The time zone of the rule's pages: the course's, or UTC for rules of the institution."""
         return zone(self.course.timezone if self.course else "UTC")
 
     @property
@@ -276,6 +272,6 @@ class Rule(VersionedModel):
 
     @property
     def stage_before_draft(self) -> str:
-        """The stage in which the rule was before it was switched off; to observe is where one that never was begins."""
+        """The stage before the rule was switched off, or observe if it has always been a draft."""
         last = self.versions.exclude(fields__stage=self.Stage.DRAFT).order_by("-number").first()
         return str(last.fields["stage"]) if last else self.Stage.OBSERVE

@@ -1,4 +1,4 @@
-"""What a course decides about its rules as a whole."""
+"""Settings for all rules of a course."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from apps.rules.models.rules import TOPIC
 
 
 class RuleSettings(RevisedModel):
-    """What a course wants of its rules as a whole."""
+    """A course's settings for all its rules."""
 
     topic: ClassVar[str] = TOPIC
 

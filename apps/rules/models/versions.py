@@ -1,7 +1,7 @@
-"""Versions of a rule: each save of it is written down, whoever saves and however.
+"""Versions of a rule: every save is recorded, by anybody and in any way.
 
-A rule saves the fields that were changed since it was read, and leaves the others as they are in the database: while a
-form was open, somebody may have switched the rule off.
+A save writes only the fields that changed since the rule was read: while a form was open, somebody may have switched
+the rule off.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,12 +37,12 @@ VERSIONED = (
     "examples_match",
     "examples_no_match",
 )
-UNVERSIONED = ("course", "updated_at")  # written with every save, and no difference between versions
+UNVERSIONED = ("course", "updated_at")  # written with every save, but not part of a version
 _UNKNOWN = object()
 
 
 class RuleVersion(models.Model):
-    """A rule as it was saved at some instant, who did that, and what was different from the version before."""
+    """A rule as it was saved at some instant, by whom, and what changed since the version before."""
 
     rule = models.ForeignKey("Rule", on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
@@ -66,7 +66,7 @@ class RuleVersion(models.Model):
 
 
 class VersionedQuerySet(RevisedQuerySet):
-    """Bulk writes make versions as single ones do."""
+    """Bulk writes make versions, too."""
 
     def update(self, **values: Any) -> int:
         with transaction.atomic():
@@ -83,14 +83,14 @@ class VersionedQuerySet(RevisedQuerySet):
 
 
 class VersionedModel(RevisedModel):
-    """What a rule does about its versions. The fields of VERSIONED are those of `Rule`."""
+    """The versions of a rule. The fields in VERSIONED are those of `Rule`."""
 
     version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
 
-    # Who makes the next version, and by what way; see `signed`.
+    # Author and note of the next version; see `signed`.
     _author: Any = None
     _note: str = ""
-    _as_read: Mapping[str, Any] = MappingProxyType({})  # the versioned fields as they were last read or written
+    _as_read: Mapping[str, Any] = MappingProxyType({})  # the versioned fields as last read or written
 
     class Meta:
         abstract = True
@@ -102,12 +102,12 @@ class VersionedModel(RevisedModel):
         return row
 
     def signed(self, *, by: Any, note: str = "") -> Self:
-        """This rule, whose next version names this author and how it came about."""
+        """Set the author and the note of the next version. Returns the rule itself."""
         self._author, self._note = by, note
         return self
 
     def save(self, *args: Any, **options: Any) -> None:
-        """Write the fields that were changed, and a version if any of them differs from the last one."""
+        """Write the fields that changed, and a version if any versioned field differs from the last one."""
         if not self._state.adding and options.get("update_fields") is None:
             options["update_fields"] = [*self.changed_fields(), *UNVERSIONED]
         with transaction.atomic():
@@ -117,27 +117,27 @@ class VersionedModel(RevisedModel):
         self._remember(options.get("update_fields"))
 
     def changed_fields(self) -> list[str]:
-        """The versioned fields that are not what they were when this rule was read or last written."""
+        """The versioned fields that differ from when the rule was read or last written."""
         return [name for name, value in self._loaded_fields().items() if self._as_read.get(name, _UNKNOWN) != value]
 
     def changed_since(self, number: int) -> frozenset[str]:
-        """The fields that are not what they were in that version; none if there is no such version."""
+        """The versioned fields that differ from those of that version; none if there is no such version."""
         version = RuleVersion.objects.filter(rule=self.pk, number=number).first()
         now = stored_form({name: getattr(self, name) for name in VERSIONED})
         return frozenset(name for name in now if version and version.fields.get(name) != now[name])
 
     def _loaded_fields(self) -> dict[str, Any]:
-        """The values of the versioned fields, without those whose loading was deferred."""
+        """The versioned fields without deferred ones."""
         return {name: self.__dict__[name] for name in VERSIONED if name in self.__dict__}
 
     def _remember(self, written: Iterable[str] | None) -> None:
-        """These fields, or all, are now in the database as they are here."""
+        """Remember that these fields, or all, are in the database as they are here."""
         names = VERSIONED if written is None else set(written)
         self._as_read = {**self._as_read, **{n: value for n, value in self._loaded_fields().items() if n in names}}
 
     @classmethod
     def record_versions(cls, rules: Sequence[Self], *, by: Any = None, note: str = "") -> None:
-        """Write down what has changed of these rules since their last versions, within the caller's transaction."""
+        """Record what changed in these rules since their last versions, within the caller's transaction."""
         ids = [rule.pk for rule in rules]
         table: Any = cls._base_manager
         stored = {row["pk"]: row for row in table.filter(pk__in=ids).values("pk", "version", *VERSIONED)}
@@ -167,5 +167,5 @@ class VersionedModel(RevisedModel):
 
 
 def _fields(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """The versioned fields of a row, as a version keeps them."""
+    """The versioned fields of a row, in the form in which a version keeps them."""
     return stored_form({name: stored[name] for name in VERSIONED})

@@ -13,7 +13,7 @@ from gateway_project import apply
 
 class Command(BaseCommand):
     help = "Make providers, models, courses, rules and members agree with a YAML file."
-    requires_system_checks = ["stoa"]  # those about this installation, quick ones
+    requires_system_checks = ["stoa"]  # only the quick checks of this installation
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", metavar="FILE.yaml", help="The file; - reads standard input.")

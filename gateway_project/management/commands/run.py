@@ -1,4 +1,4 @@
-"""`manage.py run`: everything that one machine needs, in the foreground."""
+"""`manage.py run`: starts everything that one machine needs, in the foreground."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from gateway_project.databases import disconnect
 from gateway_project.observability import metrics
 from gateway_project.processes.supervisor import Supervisor, bind
 
-STOP_MARGIN = 25.0  # to tell streams to end, settle them, flush the spool, and close connections
+STOP_MARGIN = 25.0  # seconds to end streams, settle them, flush the spool and close connections
 
 
 class Command(BaseCommand):
     help = "Start the web processes and, with the in-memory broker, one Celery process. Ctrl-C stops all of it."
-    requires_system_checks = ["stoa"]  # those about this installation, quick ones
+    requires_system_checks = ["stoa"]  # only the quick checks of this installation
 
     def handle(self, *args: Any, **options: Any) -> None:
         env = settings.ENV

@@ -14,7 +14,7 @@ MOST_NAMED = 20
 
 class Command(BaseCommand):
     help = "Issue a new API key for a member of a course and print it, once and alone."
-    requires_system_checks = ["stoa"]  # those about this installation, quick ones
+    requires_system_checks = ["stoa"]  # only the quick checks of this installation
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--course", required=True, metavar="SLUG")
@@ -47,7 +47,7 @@ def _membership(slug: str, external_id: str) -> Membership:
 
 
 def _named(rows: QuerySet[Any], field: str) -> str:
-    """What there is instead, if that is few enough to read."""
+    """A sentence that lists the existing names, if there are few enough to read."""
     names = list(rows.order_by(field).values_list(field, flat=True)[: MOST_NAMED + 1])
     if not names:
         return " There are none yet."
@@ -55,7 +55,7 @@ def _named(rows: QuerySet[Any], field: str) -> str:
 
 
 def _instant(text: str, zone: ZoneInfo, *, now: datetime) -> datetime:
-    """The end of a date, or a time, in the course's own time zone unless the text names one."""
+    """The end of a date, or an instant. Without an offset it is in `zone`."""
     try:
         instant = _end_of(text) or datetime.fromisoformat(text)
     except (ValueError, OverflowError):
