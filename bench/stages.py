@@ -19,7 +19,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "watching the client": ("gateway_project.edge.messages.unless_client_leaves",),
     "repeats": ("apps.chat.pipeline._repeatable", "apps.chat.idempotency.lookup.earlier"),
     "rate limits": ("apps.chat.pipeline.admit", "apps.dataplane.admission.Admission.turn"),
-    "parse": ("apps.chat.dialects.openai_chat.request.parse",),
+    "parse": ("apps.chat.call.parse",),
     "screening, ten rules": ("apps.chat.guardrails.prompts.screen",),
     "pipeline": ("apps.chat.pipeline.chat",),
     "reserve": ("apps.chat.accounting.reservations.reserve",),

@@ -26,7 +26,7 @@ from gateway_project.observability import health, metrics  # noqa: E402
 from gateway_project.processes.garbage import spare_the_collector  # noqa: E402
 
 logger = logging.getLogger(__name__)
-# Static files of the admin are synchronous iterators, which a thread consumes. Nobody needs a warning about it.
+# Django consumes the admin's static files, which are synchronous iterators, in a thread. That is fine here.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 _data = DataPlaneHandler()
 _proxies = TrustedProxies(settings.TRUSTED_PROXIES)

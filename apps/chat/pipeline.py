@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from django.http import BadHeaderError
+
 from apps.accounts.principals import Principal
 from apps.chat.accounting import records
 from apps.chat.accounting.quota_headers import quota_headers
@@ -190,12 +192,12 @@ async def _answer(pump: Pump, reader: ClientStream, rate: Rate | None, *, now: d
     on_disconnect = partial(pump.client_left, reader)
     try:
         head = await pump.delivery.head()
-    except asyncio.CancelledError:
+        headers = quota_headers(head.balances, now=now) | (rate.headers() if rate else {})
+        headers |= head.reservation.pace.headers() | headers_of(head)
+        return Answer(headers=headers, body=head.body, blocks=reader.blocks(), on_disconnect=on_disconnect)
+    except (asyncio.CancelledError, BadHeaderError):
         on_disconnect()
         raise
-    headers = quota_headers(head.balances, now=now) | (rate.headers() if rate else {})
-    headers |= head.reservation.pace.headers() | headers_of(head)
-    return Answer(headers=headers, body=head.body, blocks=reader.blocks(), on_disconnect=on_disconnect)
 
 
 async def balances_of(runtime: ChatRuntime, principal: Principal, *, now: datetime) -> tuple[Balance, ...]:

@@ -203,14 +203,15 @@ class Connection(asyncio.Protocol):
         return False
 
     def pause(self) -> None:
+        """Pauses TCP, not TLS: uvloop drops what waits in a paused TLS layer when the server closes."""
         if not self._is_paused:
             self._is_paused = True
-            self._transport.pause_reading()
+            self._layers[0].pause_reading()
 
     def resume(self) -> None:
         if self._is_paused:
             self._is_paused = False
-            self._transport.resume_reading()
+            self._layers[0].resume_reading()
 
     def free(self, *, is_reusable: bool) -> None:
         """Called by the response when it is over."""

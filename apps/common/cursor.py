@@ -60,8 +60,10 @@ class Cursor(ABC):
         NULL if they are gone. `or_ignore`: a row that is there already stays as it is."""
 
     @abstractmethod
-    def insert_new(self, table: str, columns: Columns, rows: Rows) -> set[Any]:
-        """Insert rows whose id is not there yet; their ids."""
+    def insert_new(
+        self, table: str, columns: Columns, rows: Rows, *, where: str = "", found_in: Mapping[str, str] = NOWHERE
+    ) -> set[Any]:
+        """As `insert`, of rows whose id is not there yet; the ids of those that were inserted."""
 
     @abstractmethod
     def update(self, table: str, columns: Columns, rows: Rows, *, where: str = "") -> None:
@@ -152,8 +154,10 @@ class _SQLiteCursor(Cursor):
             sql = _numbered(_insert(table, names, "", where, tuple(found_in.items()), or_ignore), names)
             self._cursor.executemany(sql, rows[whole:])
 
-    def insert_new(self, table: str, columns: Columns, rows: Rows) -> set[Any]:
-        sql = _numbered(_insert(table, tuple(columns), "", "", (), True), tuple(columns))
+    def insert_new(
+        self, table: str, columns: Columns, rows: Rows, *, where: str = "", found_in: Mapping[str, str] = NOWHERE
+    ) -> set[Any]:
+        sql = _numbered(_insert(table, tuple(columns), "", where, tuple(found_in.items()), True), tuple(columns))
         return {row[0] for row in rows if self._cursor.execute(sql, row).rowcount}
 
     def update(self, table: str, columns: Columns, rows: Rows, *, where: str = "") -> None:
@@ -200,8 +204,10 @@ class _PostgreSQLCursor(Cursor):
         sql = _insert(table, tuple(columns), "FROM new", where, tuple(found_in.items()), or_ignore)
         self._cursor.execute(f"{_given(columns)} {sql}", _by_column(rows))
 
-    def insert_new(self, table: str, columns: Columns, rows: Rows) -> set[Any]:
-        sql = _insert(table, tuple(columns), "FROM new", "", (), True)
+    def insert_new(
+        self, table: str, columns: Columns, rows: Rows, *, where: str = "", found_in: Mapping[str, str] = NOWHERE
+    ) -> set[Any]:
+        sql = _insert(table, tuple(columns), "FROM new", where, tuple(found_in.items()), True)
         self._cursor.execute(f"{_given(columns)} {sql} RETURNING id", _by_column(rows))
         return {row[0] for row in self.fetchall()}
 

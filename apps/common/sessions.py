@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 LOCK_SECONDS = 30.0
 RETRY_SECONDS = 0.0002
-
 IDLE_SECONDS = 0.1
 LEAST_LOG, MOST_LOG = 1_000, 8_000  # pages of 4 kB in SQLite's log that are not in the database yet
 _MEASURE_LOG = "PRAGMA wal_checkpoint(NOOP)"
@@ -120,8 +119,9 @@ class SQLiteSession:
             self._log_is_due = False
             try:
                 cursor = self._cursor or self._connect()
-                cursor.execute(_SHORTEN_LOG)
-                cursor.fetchall()  # else it goes on into the next transaction
+                with cursor.wrap_errors:
+                    cursor.execute(_SHORTEN_LOG)
+                    cursor.fetchall()  # else it goes on into the next transaction
             except DatabaseError as error:
                 logger.warning("The write-ahead log could not be started over: %s", error)
 

@@ -27,6 +27,11 @@ class EventSplitter:
         self._last = b""
         self._is_after_cr = False
 
+    @property
+    def is_between(self) -> bool:
+        """True if the next byte begins an event."""
+        return not self._rest and not self._is_after_cr
+
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that this chunk completes, without their blank lines. Raises EventTooLong."""
         if not self._rest and not self._is_after_cr and chunk.endswith(b"\n\n") and b"\r" not in chunk:

@@ -64,6 +64,9 @@ _CALL_COLUMNS = {name: _KINDS[kind] for name, kind in get_type_hints(CallRow).it
 _FIXED = {"course_id", "membership_id", "api_key_id", "model", "is_stream", "started_at"}
 _CORRECTED = {name: kind for name, kind in _CALL_COLUMNS.items() if name not in _FIXED}
 _HIT_COLUMNS = {name: _KINDS[kind] for name, kind in get_type_hints(HitRow).items()}
+_CALL = "conversations_call"
+_HAS_MEMBER = "(SELECT TRUE FROM accounts_membership WHERE id = new.membership_id)"
+_MAY_BE_GONE = {"api_key_id": "accounts_apikey"}
 
 
 def insert(cursor: Cursor, records: Sequence[Record]) -> None:
@@ -72,27 +75,18 @@ def insert(cursor: Cursor, records: Sequence[Record]) -> None:
     Calls of deleted students are skipped, and references to deleted keys and rules become NULL. A row that is deleted
     concurrently makes PostgreSQL refuse the transaction; the writer then retries it.
     """
-    if not records:
-        return
     with_hits = [record for record in records if record.hits]
-    there = _existing(cursor, [record.call.id for record in with_hits])
-    cursor.insert(
-        "conversations_call",
-        _CALL_COLUMNS,
-        [_stored(cursor, record.call) for record in records],
-        where="(SELECT TRUE FROM accounts_membership WHERE id = new.membership_id)",
-        found_in={"api_key_id": "accounts_apikey"},
-        or_ignore=True,
-    )
-    hits = [astuple(hit) for record in with_hits if record.call.id not in there for hit in record.hits]
+    without = [_stored(cursor, record.call) for record in records if not record.hits]
+    if without:
+        cursor.insert(_CALL, _CALL_COLUMNS, without, where=_HAS_MEMBER, found_in=_MAY_BE_GONE, or_ignore=True)
+    if not with_hits:
+        return
+    rows = [_stored(cursor, record.call) for record in with_hits]
+    # Only whoever inserts a call adds its hits, since two processes may record the same one at once.
+    new = cursor.insert_new(_CALL, _CALL_COLUMNS, rows, where=_HAS_MEMBER, found_in=_MAY_BE_GONE)
+    hits = [astuple(hit) for record in with_hits if record.call.id in new for hit in record.hits]
     if hits:
-        # Not EXISTS: PostgreSQL turns that into a join, which loses the order of the hits.
-        is_there = "(SELECT TRUE FROM conversations_call WHERE id = new.call_id)"
-        cursor.insert("conversations_rulehit", _HIT_COLUMNS, hits, where=is_there, found_in={"rule_id": "rules_rule"})
-
-
-def _existing(cursor: Cursor, calls: Sequence[str]) -> set[str]:
-    return {row[0] for row in cursor.select("id", "conversations_call", calls)} if calls else set()
+        cursor.insert("conversations_rulehit", _HIT_COLUMNS, hits, found_in={"rule_id": "rules_rule"})
 
 
 _values = attrgetter(*_CALL_COLUMNS)
@@ -109,4 +103,4 @@ def correct(cursor: Cursor, records: Sequence[Record]) -> None:
     """Overwrite what a sweep wrote for calls that ended after all."""
     if records:
         rows = [[getattr(record.call, name) for name in _CORRECTED] for record in records]
-        cursor.update("conversations_call", _CORRECTED, rows)
+        cursor.update(_CALL, _CORRECTED, rows)

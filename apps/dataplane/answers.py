@@ -13,7 +13,8 @@ class Answer(HttpResponseBase):
     """What the data plane's handler sends: headers, and a body or, if that is None, the blocks of a stream.
 
     The handler calls `on_disconnect` if the client disconnects before the end. Django's constructor is not called: it
-    prepares charsets, cookies and closers, which nothing here needs and which costs as much as ten rules.
+    prepares charsets, cookies and closers, which nothing here needs and which costs as much as ten rules. Like it, this
+    one raises BadHeaderError for a value with a line break, such as staff may have put into a provider's model name.
     """
 
     status_code = 200
@@ -26,6 +27,9 @@ class Answer(HttpResponseBase):
         blocks: AsyncIterator[bytes],
         on_disconnect: Callable[[], None],
     ) -> None:
+        values = "".join(headers.values())
+        if "\n" in values or "\r" in values:
+            raise BadHeaderError("Header values can't contain newlines.")
         self.streaming = body is None
         kind = {**headers, **PLAIN} if body is not None else {**STREAMED, **headers, **STREAM_TYPE}
         self.headers: dict[str, str] = kind  # type: ignore[assignment]  # Django's class checks each header that is set
@@ -35,10 +39,7 @@ class Answer(HttpResponseBase):
 
 
 def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """Header pairs as ASGI sends them. Raises BadHeaderError for a value with a line break."""
-    joined = "".join(headers.values())
-    if "\n" in joined or "\r" in joined:
-        raise BadHeaderError("Header values can't contain newlines.")
-    if not joined.isascii():
+    """Header pairs as ASGI sends them. No value has a line break: all responses refuse those when they are made."""
+    if not "".join(headers.values()).isascii():
         headers = ResponseHeaders(headers)  # encodes what is not Latin-1
     return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]

@@ -91,7 +91,10 @@ def _seats(file: File, stored: Stored) -> Iterator[Seat]:
 
 
 def _username(place: Place, asked: MemberSection, member: Membership | None, stored: Stored) -> str:
-    """The user with the e-mail address; else this seat's placeholder, if it has no address yet; else a new user."""
+    """Without an e-mail address, the seat's current or placeholder user.
+
+    With one, the user who has it, else the placeholder if that has none yet, else a new user.
+    """
     unnamed = User.placeholder_name(*place)
     if not asked.email:
         return member.user.username if member else unnamed

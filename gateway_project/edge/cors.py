@@ -1,7 +1,7 @@
 """CORS for the student API: only pages of the configured origins may call it, by default none. Pure.
 
-Our own code, since it is little: an origin is compared with a list, and a preflight, which cannot carry a key, is
-answered before authentication. Cookies are never allowed, so pages may read all of our headers.
+An origin is compared as a whole with a list. A preflight cannot carry a key, so it is answered before authentication.
+Cookies are never allowed, so pages may read all of our headers. That is little enough to need no dependency.
 """
 
 from collections.abc import Iterable

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
@@ -22,6 +22,7 @@ from apps.common import tracing
 from apps.common.errors import GatewayError, InternalError, MethodNotAllowed, NotFound, Overloaded, Unavailable
 from apps.common.ids import new_id
 from apps.dataplane.plane import DataPlane
+from apps.dataplane.requests import StudentRequest
 from gateway_project.edge.cors import Cors
 from gateway_project.edge.messages import (
     ClientLeft,
@@ -39,8 +40,8 @@ logger = logging.getLogger(__name__)
 REST_SECONDS = 0.9  # shorter than any Retry-After
 
 
-class DataRequest(HttpRequest):
-    """A request of the student API. `apps.dataplane.requests.StudentRequest` lists its attributes.
+class DataRequest(StudentRequest):
+    """A request of the student API.
 
     Django's ASGI request copies every header into META under another name, while views here read one or two.
     """
@@ -54,6 +55,10 @@ class DataRequest(HttpRequest):
     @cached_property
     def META(self) -> dict[str, Any]:  # type: ignore[override]
         return ASGIRequest({**self.scope, "query_string": b""}, io.BytesIO()).META
+
+    @cached_property
+    def GET(self) -> QueryDict:  # type: ignore[override]
+        return QueryDict(self.scope.get("query_string", b""))
 
     def header(self, name: bytes) -> str | None:
         found = [value for other, value in self.scope["headers"] if other == name]

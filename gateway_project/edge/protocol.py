@@ -183,8 +183,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse(_refusal("400 Bad Request", msg))
 
     def _refuse(self, response: bytes) -> None:
-        """Answer and close. If an earlier request still waits for its response, close without an answer, which would be
-        taken for that response.
+        """Answer and close. If an earlier request still waits for its response, only close: the client would take this
+        answer for that response.
         """
         is_its_own = self.is_answering and self.cycle.more_body and not (self.cycle.response_started or self.pipeline)
         if self.is_answering and not is_its_own:

@@ -1,1 +1,1 @@
-"""docs/reference.md, made from the code."""
+"""Generates docs/reference.md from the code."""

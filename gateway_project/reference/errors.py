@@ -1,7 +1,7 @@
-"""Every error that the APIs answer with, read from the sources: the place that raises one has its code and sentence.
+"""Every error of the APIs, read from the sources: the code and the message are where the error is raised.
 
-A code is written there as a text, as the name of one, or as a choice between texts. A code that cannot be read raises
-UnreadableCode, so that the page of errors cannot lack any.
+A code is written as a string, as the name of one, or as a choice between several. A code that cannot be read raises
+UnreadableCode, so that the page cannot lack an error.
 """
 
 import ast
@@ -19,10 +19,10 @@ from apps.common.errors import GatewayError
 from apps.common.staff import IsStaff
 from gateway_project.reference.sources import trees
 
-VARIES = "…"  # in a sentence, what differs from case to case
+VARIES = "…"  # stands for what a message takes from the request
 STAFF_API = ("gateway_project/apis/", "apps/common/staff.py")
-ADMIN = ("apps/common/jobs.py",)  # its pages show the sentence alone
-# Codes and sentences that REST framework and our permissions bring along, by the class that they become.
+ADMIN = ("apps/common/jobs.py",)  # its pages show only the message
+# Codes and messages of REST framework and our permissions, by the class that they are translated to.
 BROUGHT_ALONG: dict[str, dict[str, str]] = {
     "NotAllowed": {PermissionDenied.default_code: str(PermissionDenied.default_detail), IsStaff.code: IsStaff.message},
     "InvalidRequest": {NotAcceptable.default_code: str(NotAcceptable.default_detail)},
@@ -38,12 +38,12 @@ _EXAMPLES: dict[str, Any] = {
 
 
 class UnreadableCode(Exception):
-    """An error is raised with a code that the source does not tell."""
+    """The source does not show the code of an error."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class RaisedError:
-    """An error of an API. `fixed_by` and `sentence` are empty if only the case decides them."""
+    """An error of an API. `fixed_by` and `sentence` are empty if they depend on the request."""
 
     is_staff_api: bool
     code: str
@@ -53,10 +53,10 @@ class RaisedError:
 
 
 def raised_errors() -> list[RaisedError]:
-    """Each error once, in order."""
+    """All errors, sorted, each once."""
     for path, tree in trees().items():
         if _imports_errors(tree):
-            _module(path)  # which may have classes of its own
+            _module(path)  # loads its subclasses of GatewayError
     names = frozenset(kind.__name__ for kind in _family(GatewayError))
     modules = [RaisingModule(path, tree, names) for path, tree in trees().items() if str(path) not in ADMIN]
     return sorted({error for module in modules for error in module.errors()})
@@ -77,7 +77,7 @@ def _module(path: Path) -> ModuleType:
 
 
 class RaisingModule:
-    """A module, and the errors of the classes with these names that it makes."""
+    """A module, and the errors that it creates from the classes with these names."""
 
     def __init__(self, path: Path, tree: ast.Module, names: frozenset[str]) -> None:
         self._path = path
@@ -99,7 +99,7 @@ class RaisingModule:
     def _kind(self, node: ast.expr | None) -> type[GatewayError] | None:
         if not isinstance(node, ast.Name) or node.id not in self._names:
             return None
-        found = getattr(_module(self._path), node.id, None)  # others have classes of these names too
+        found = getattr(_module(self._path), node.id, None)  # other packages have classes of these names too
         return found if isinstance(found, type) and issubclass(found, GatewayError) else None
 
     def _made(self, kind: type[GatewayError], call: ast.Call) -> Iterator[RaisedError]:
@@ -114,7 +114,7 @@ class RaisingModule:
             yield RaisedError(self._is_staff_api, code, status, fixed_by, brought or sentence)
 
     def _chosen(self, node: ast.expr) -> Iterator[RaisedError]:
-        """What a class is that gets a name here, to be made under that name."""
+        """A class that is assigned to a name here, and instantiated under that name elsewhere."""
         for value in node.elts if isinstance(node, ast.Tuple) else [node]:
             if (kind := self._kind(value)) is not None:
                 if (code := _example(kind).code) == VARIES:
@@ -122,7 +122,7 @@ class RaisingModule:
                 yield RaisedError(self._is_staff_api, code, kind.status, "", "")
 
     def _codes(self, kind: type[GatewayError], node: ast.expr) -> dict[str, str]:
-        """The codes that stand here, with sentences where these come along."""
+        """The codes that this expression can have, each with its message if it is known."""
         if ast.unparse(node) == "str(error.get_codes())":
             return BROUGHT_ALONG[kind.__name__]
         if not (codes := dict.fromkeys(self._texts(node), "")):
@@ -151,7 +151,7 @@ class RaisingModule:
                     yield constant
 
     def _assigned(self, node: ast.expr, name: str) -> Iterator[ast.expr]:
-        """What the function around gives this name."""
+        """What the enclosing function assigns to this name."""
         for other in ast.walk(self._owner[node]) if node in self._owner else ():
             if isinstance(other, ast.Assign) and ast.unparse(other.targets[0]) == name:
                 yield other.value
@@ -171,6 +171,6 @@ class RaisingModule:
 
 
 def _example(kind: type[GatewayError]) -> GatewayError:
-    """One of this class, to learn what it says whatever it is given."""
+    """An instance of the class, which shows the code and message that do not depend on arguments."""
     needed = [one.name for one in signature(kind).parameters.values() if one.default is one.empty]
     return kind(**{name: _EXAMPLES.get(name, VARIES) for name in needed})

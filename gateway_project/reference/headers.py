@@ -1,4 +1,4 @@
-"""What each header means. `unexplained` compares with the sources, so that none is missing and none is obsolete."""
+"""The meaning of each header. `unexplained` finds those that are missing here, and those that no longer exist."""
 
 import ast
 import re
@@ -48,13 +48,13 @@ SENT = {
     "www-authenticate": "With status 401: how to authenticate.",
 }
 
-_OF_STRANGERS = {"x-client-ip", "x-real-ip"}  # these are removed
+_OF_STRANGERS = {"x-client-ip", "x-real-ip"}  # the edge removes these
 _HEADER = re.compile(r"(?:x|retry)-[a-z-]*[a-z]")
 _IN_META = re.compile(r"http_(x_[a-z_]+)")
 
 
 def unexplained() -> set[str]:
-    """Headers with a name of our kind that the sources or the tables have, and the others have not."""
+    """The headers that only the sources have, or only the tables."""
     return named_in_the_sources() ^ {name for name in {**READ, **SENT} if _HEADER.fullmatch(name)}
 
 

@@ -1,4 +1,4 @@
-"""The page: what each API answers when it refuses, which headers it reads and sends, and what it counts."""
+"""Renders the page: the errors of each API, the headers that it reads and sends, and the metrics."""
 
 import ast
 import re
@@ -35,7 +35,7 @@ request, and *varies* means that `fixed_by` depends on the limit that was met.
 After the first byte of a stream, an error is the last `data:` event and has the same body; no `[DONE]` follows. If a
 provider rejects a request and names a code for it, Stoa passes that code on with status 400.
 """
-# What a message says that is put together from parts.
+# Meanings of messages that are composed from parts.
 DEPENDS = {
     "invalid_parameter": "Which parameter is wrong, and why.",
     "invalid_value": "Which field is wrong, and what it must be.",
@@ -65,7 +65,7 @@ _WORD = re.compile(r"[a-z]{3}")
 
 
 class Unexplained(Exception):
-    """Something is not on the page, because nobody has said what it means."""
+    """An error or a header has no explanation."""
 
 
 def page() -> str:

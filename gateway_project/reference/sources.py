@@ -1,4 +1,4 @@
-"""The sources of Stoa, as trees."""
+"""The source files of Stoa, parsed."""
 
 import ast
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ OUR_OWN = Path(__file__).parent
 
 @cache
 def trees() -> dict[Path, ast.Module]:
-    """Every module but migrations and this package, by its path from the top of the repository."""
+    """All modules except migrations and this package, by path from the top of the repository."""
     found = [path for folder in ("apps", "gateway_project") for path in sorted((BASE_DIR / folder).rglob("*.py"))]
     ours = [path for path in found if "migrations" not in path.parts and path.parent != OUR_OWN]
     return {path.relative_to(BASE_DIR): ast.parse(path.read_text()) for path in ours}

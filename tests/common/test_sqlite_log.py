@@ -1,5 +1,6 @@
 """SQLite's write-ahead log is brought into the database when that disturbs least."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 
@@ -88,3 +89,20 @@ def test_the_writer_does_nothing_when_the_log_is_not_long(session: Session) -> N
     session.rest()
 
     assert left_in_log() > 0
+
+
+def test_a_log_that_cannot_be_brought_in_is_only_logged(session: Session, caplog: pytest.LogCaptureFixture) -> None:
+    """As when the disk is full: the writer's thread goes on."""
+    write(session, pages=200)
+    watch(session, idle_seconds=0)
+    connection.connection.set_authorizer(_no_checkpoint)
+
+    session.rest()
+
+    connection.connection.set_authorizer(None)
+    assert "could not be started over" in caplog.text
+    write(session, pages=1)
+
+
+def _no_checkpoint(action: int, name: str | None, *_: str | None) -> int:
+    return sqlite3.SQLITE_DENY if name == "wal_checkpoint" else sqlite3.SQLITE_OK

@@ -1,9 +1,10 @@
 """How a transaction of the writer begins and ends, whether the database is SQLite or PostgreSQL."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import DatabaseError, IntegrityError
+from django.db import DatabaseError, IntegrityError, connections
 
 from apps.common.sessions import Session, open_session
 from tests.contracts.databases import Table, add, transaction
@@ -126,11 +127,17 @@ def test_one_that_is_closed_in_the_middle_has_done_nothing(session: Session, tab
     assert table.committed == [(2, "two")]
 
 
-def test_a_session_that_only_looks_at_what_is_stuck_disturbs_nothing(session: Session, table: Table) -> None:
+@pytest.mark.parametrize("idle_seconds", [0.0, 60.0])
+def test_watching_and_resting_disturb_nothing(session: Session, table: Table, idle_seconds: float) -> None:
+    def watch() -> None:
+        session.watch(idle_seconds=idle_seconds)
+        connections.close_all()
+
     cursor = session.begin()
-    session.interrupt_if_stuck()
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(watch).result()
     add(cursor, (1, "one"))
     session.commit()
-    session.shorten_log()
+    session.rest()
 
     assert table.committed == [(1, "one")]

@@ -1,6 +1,9 @@
 """The rows of calls, as the writer's transactions write them."""
 
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -139,6 +142,35 @@ def test_more_hits_than_fit_into_one_statement_are_written(writer: Writer, stude
     writer.call(insert, [Record(row, tuple(a_hit(row.id, rule.pk) for _ in range(10_001)))])
 
     assert RuleHit.objects.filter(call=row.id).count() == 10_001
+
+
+def test_hits_of_a_call_that_two_processes_write_at_once_are_written_once(writer: Writer, student: Membership) -> None:
+    """As when both find it in the spool of a process that has died."""
+    rule = factories.make_rule(course=student.course)
+    row = a_row(student)
+    record = Record(row, (a_hit(row.id, rule.pk),))
+    is_written, may_commit = threading.Event(), threading.Event()
+
+    def insert_slowly(cursor: Cursor, units: Any) -> list[None]:
+        insert(cursor, units)
+        list(cursor.select("id", "conversations_call", [row.id]))  # a pipeline has sent it now
+        is_written.set()
+        may_commit.wait(10)
+        return [None] * len(units)
+
+    other = Writer(name="other process")
+    other.start()
+    with ThreadPoolExecutor(2) as threads:
+        slow = threads.submit(writer.call, insert_slowly, [record])
+        is_written.wait(10)
+        second = threads.submit(other.call, insert, [record])
+        time.sleep(0.3)  # it waits for the first one's commit by now
+        may_commit.set()
+        slow.result(10)
+        second.result(10)
+    other.stop()
+
+    assert RuleHit.objects.filter(call=row.id).count() == 1
 
 
 def test_a_call_of_a_student_who_is_gone_is_left_out(writer: Writer, student: Membership) -> None:

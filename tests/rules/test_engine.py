@@ -52,6 +52,82 @@ def test_a_set_finds_the_patterns_that_occur(patterns: list[str], text: str, fou
     assert Matcher(patterns).found(text) == found
 
 
+PIECES = [
+    "cat",
+    "dog",
+    " ",
+    "  ",
+    "\n",
+    "|",
+    "a b c ",
+    "d e f",
+    "1234",
+    "-",
+    "é",
+    "ca\u200bt",
+    "СAT",
+    "\u202etac",
+    "x" * 40,
+    "",
+]
+GLANCED = [
+    "cat",
+    "^cat",
+    "dog$",
+    r"\Aa",
+    r"(?m)^dog",
+    r"\bcat\b",
+    r"\B-",
+    "cat|^x",
+    "[0-9]{4}",
+    r"[0-9 -]{6}",
+    "é",
+    "abc",
+    "(?i)cat.*dog",
+    r"\d\s*\z",
+    "(cat)?",
+]
+
+
+@given(
+    texts=st.lists(st.lists(st.sampled_from(PIECES), max_size=6).map("".join), max_size=4),
+    patterns=st.lists(st.sampled_from(GLANCED), max_size=4, unique=True),
+)
+def test_a_glance_at_many_texts_never_overlooks_what_is_in_one(texts: list[str], patterns: list[str]) -> None:
+    matcher = Matcher(patterns)
+
+    assert not matcher.finds_nothing(texts) or not any(map(matcher.found, texts))
+
+
+@given(texts=st.lists(st.lists(st.sampled_from(PIECES), max_size=6).map("".join), max_size=4))
+def test_a_glance_does_not_trust_validators(texts: list[str]) -> None:
+    matcher = Matcher([r"[0-9\s-]{4,}"], [lambda match: match.strip() == "1234"])
+
+    assert not matcher.finds_nothing(texts) or not any(map(matcher.found, texts))
+
+
+@pytest.mark.parametrize(
+    ("patterns", "texts"),
+    [
+        (["cat"], ["a dog", "a bird"]),
+        (["cat"], []),
+        (["cat"], ["ca", "t"]),
+        (["^cat", "cat$"], ["a cat is", "my cat too"]),
+        (["[0-9]{4}"], ["12", "34", "Käse 5"]),
+        (["^[0-9]"], ["a 1", "ä 2"]),
+    ],
+)
+def test_a_glance_sees_that_there_is_nothing(patterns: list[str], texts: list[str]) -> None:
+    assert Matcher(patterns).finds_nothing(texts)
+
+
+def test_a_glance_leaves_many_anchored_patterns_in_many_texts_to_a_thread() -> None:
+    patterns = [rf"^[0-9]{{{number}}}$" for number in range(1, 101)]
+
+    assert Matcher(patterns).finds_nothing(["a text"])
+    assert not Matcher(patterns).finds_nothing(["a text"] * 64)
+
+
 @given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_any_text_can_be_searched(text: str) -> None:
     assert Matcher(["needle that is not there"]).found(text) == []

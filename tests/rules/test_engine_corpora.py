@@ -44,6 +44,19 @@ def test_a_disguise_is_seen_through(number: int) -> None:
     assert evasion["rule"] in slugs(evasion["text"])
 
 
+@pytest.mark.parametrize("neighbours", [(), ("Hello", "is it?"), ("Käse", ""), ("- a b c", "d e f")], ids=repr)
+def test_no_glance_overlooks_a_disguise(neighbours: tuple[str, ...]) -> None:
+    for evasion in EVASIONS:
+        before, after = neighbours[:1], neighbours[1:]
+        assert not MATCHER.finds_nothing([*before, evasion["text"], *after]), evasion
+
+
+def test_a_glance_is_enough_for_many_harmless_texts() -> None:
+    texts = [near["text"] for near in NEAR_MISSES]
+
+    assert sum(MATCHER.finds_nothing([text]) for text in texts) > len(texts) / 2
+
+
 def test_what_is_found_in_a_disguise_can_be_cut_out() -> None:
     """Cutting the spans out leaves a text in which the rule finds nothing more, and the rest as it was."""
     for evasion in EVASIONS:

@@ -13,7 +13,7 @@ from apps.quotas.weights import Tokens, Weights
 
 Ending = Literal["answered", "left", "failed", "blocked"]
 ABSURD = 4  # times the held amount: a higher charge is not believed
-BYTES_A_TOKEN = 8  # no text has longer tokens on average; `metering.Ratios` counts no fewer
+BYTES_A_TOKEN = 8  # no text has longer tokens on average; `estimates.Ratios` counts no fewer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

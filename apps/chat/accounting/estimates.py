@@ -14,10 +14,8 @@ class Ratios:
 
     START = 1 / 3
     _SHARE = 0.05
-    _LOWEST, _HIGHEST = (
-        1 / BYTES_A_TOKEN,
-        1.0,
-    )  # a floor: a provider that counts fewer tokens must not make a model cheap
+    _LOWEST = 1 / BYTES_A_TOKEN  # a provider that counts fewer tokens must not make a model cheap
+    _HIGHEST = 1.0
 
     def __init__(self) -> None:
         self._by_model: dict[str, float] = {}

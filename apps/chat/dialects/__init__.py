@@ -1,4 +1,4 @@
-"""Dialects: the formats in which students ask, by the address under /v1 at which they do."""
+"""Dialects: the formats of the student API, by their path under /v1."""
 
 from collections.abc import Mapping
 

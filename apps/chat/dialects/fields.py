@@ -1,4 +1,4 @@
-"""The texts of a request or an answer, and where they stand. Pure, and the same for every format."""
+"""Finds the texts of a request or an answer, and where they are. Pure, and the same for every dialect."""
 
 import binascii
 import re
@@ -9,7 +9,7 @@ from typing import Any
 
 Path = tuple[str | int, ...]
 
-BESIDE = -1  # the message of what stands beside all messages and choices
+BESIDE = -1  # the message of fields outside of all messages and choices
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.+-]+=[\w.+-]+)*;base64,([A-Za-z0-9+/_=-]*)")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _MEDIA = ("image", "audio", "video")
@@ -17,10 +17,10 @@ _MEDIA = ("image", "audio", "video")
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One text: the number of its message or choice (or BESIDE), and the path to it in the body.
+    """One text: the number of its message or choice (or BESIDE), and its path in the body.
 
-    Neighbours with the same `speaker` also read as one text; a field with None is read alone. `is_json`: its reader
-    takes it for JSON. `is_fixed`: it cannot be changed in place, as the name of a property cannot.
+    Neighbours with the same `speaker` are also read as one text; a field with None is read alone. `is_json`: its reader
+    parses it as JSON. `is_fixed`: it cannot be changed in place, like the name of a property.
     """
 
     message: int
@@ -43,9 +43,9 @@ class Found:
 def strings(
     value: Any, path: Path = (), *, labels: frozenset[str] = frozenset(), names: frozenset[str] | None = None
 ) -> list[Found]:
-    """Every string in a JSON value that is not empty, in order, but for what stands under a label.
+    """Every string in a JSON value that is not empty, in order, except what is under a label.
 
-    With `names`, so are the names of properties that are not among them.
+    With `names`, also the names of properties that are not among them.
     """
     found: list[Found] = []
     _collect(value, path, labels, names, found)
@@ -76,7 +76,7 @@ def is_base64(text: str) -> bool:
 
 
 def attached_text(data: str, *, default_type: str = "text/plain") -> str:
-    """The text of an attached file, a data URL or bare base64; empty if it is a picture, sound or otherwise binary."""
+    """The text of an attached file, a data URL or bare base64. Empty for images, sound and other binary data."""
     url = _DATA_URL.fullmatch(data)
     kind, content = (url[1] or "text/plain", url[2]) if url else (default_type, data)
     if kind.startswith(_MEDIA) and not kind.endswith("xml"):

@@ -1,12 +1,13 @@
-"""What a student's format has to answer, so that nothing outside this package knows the shape of one.
+"""The interface of a dialect. Nothing outside this package knows the shape of a format.
 
-Rules, record, meter and the guard of streams work on what a dialect gives them. There is no internal representation:
-a body stays the JSON that the student or the provider sent, so that unknown fields pass both ways.
+Rules, records, meters and guards of streams work on what a dialect gives them. There is no internal representation: a
+body stays the JSON that the student or the provider sent, so that unknown fields pass both ways.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from apps.chat.dialects.fields import Field
 from apps.chat.dialects.recorded import RecordedText
@@ -14,13 +15,15 @@ from apps.common.errors import GatewayError
 from apps.conversations.history import Message
 from apps.quotas.weights import Tokens
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedRequest:
-    """What a request asks for. `body` is the JSON as it was parsed and must not be changed.
+    """What a request asks for. `body` is the parsed JSON and must not be changed.
 
-    `size` is its bytes without the data of images, sound and files, for which `media_tokens` stand. `max_output` caps
-    each of its `choices`, if the student did.
+    `size` is its bytes without the data of images, sound and files, which `media_tokens` stand for. `max_output` caps
+    each of its `choices`, if the student set a limit.
     """
 
     model: str
@@ -35,79 +38,77 @@ class ParsedRequest:
 
 
 class AnswerReader(Protocol):
-    """Reads an answer on the side while its bytes pass."""
+    """Reads an answer while its bytes pass."""
 
     recorded: RecordedText
     usage: Tokens | None
-    is_done: bool  # the mark at the end of a stream has come
+    is_done: bool  # the end mark of a stream has arrived
 
     @property
     def is_usage_final(self) -> bool:
-        """Whether the usage covers all of the text. A report in the middle tells only of what came before it."""
+        """Whether the usage covers all of the text. A report in the middle covers only what came before it."""
         ...
 
     def feed(self, chunk: bytes) -> bytes:
-        """Take bytes in any cut; give back whole events to relay, of a plain answer nothing. Raises UpstreamBroken."""
+        """Take any chunk; return whole events to relay, and nothing of a plain answer. Raises UpstreamBroken."""
         ...
 
     def end(self) -> None:
-        """The provider has closed the answer. Raises UpstreamBroken if it was not complete."""
+        """The provider has closed the answer. Raises UpstreamBroken if it is incomplete."""
         ...
 
     def body(self) -> bytes | None:
-        """A plain answer as it came; None of a stream, whose bytes have passed."""
+        """A plain answer as it came. None for a stream, whose bytes have passed."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """A piece of a text that comes bit by bit: the choice that it belongs to, and which of its texts it continues."""
+class Delta(NamedTuple):
+    """A piece of a text that is streamed: its choice, and which of the choice's texts it continues."""
 
     choice: int
     channel: str
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """What an event brings to one choice, or beside them all.
+class EventPart(NamedTuple):
+    """What an event brings to one choice, or outside of all choices.
 
-    `deltas` are held back as far as rules need. `pieces` belong to what no client can use before it is whole, such as
-    a tool call, each under the key of its whole. `rest` is all else that may hold text, looked at as it comes.
+    `deltas` are held back as far as rules need. `pieces` belong to what no client can use before it is complete, such
+    as a tool call, each under the key of the whole. `rest` is all else that may hold text, checked as it comes.
     """
 
     choice: int
     deltas: Sequence[Delta] = ()
     pieces: Sequence[tuple[int, Mapping[str, Any]]] = ()
-    rest: Mapping[str, Any] = field(default_factory=dict)
-    is_end: bool = False  # nothing of this choice comes after it
+    rest: Mapping[str, Any] = _NOTHING
+    is_end: bool = False  # the choice ends with this part
 
 
 class AnswerEvent(Protocol):
     """An event of a stream, taken apart. One that `waits` must not overtake text that is held back."""
 
-    parts: Sequence[Part]
+    parts: Sequence[EventPart]
     waits: bool
 
-    def rebuilt(self, parts: Sequence[Part]) -> bytes | None:
-        """The event with what is left of its parts, without their pieces; None if nothing is left to send."""
+    def rebuilt(self, parts: Sequence[EventPart]) -> bytes | None:
+        """The event with what is left of its parts, without their pieces. None if nothing is left to send."""
         ...
 
 
 class StreamEditor(Protocol):
-    """Takes the events of one stream apart for the guard, and makes events of its own.
+    """Takes the events of one stream apart for the guard, and makes new ones.
 
-    `channels` are all that deltas may name, in the order in which they are let go at the end of a choice.
+    `channels` are all that deltas may name, in the order in which they are released at the end of a choice.
     """
 
     channels: Sequence[str]
 
     def may_end(self, block: bytes) -> bool:
-        """Whether a choice may end within these events. A glance: it may say yes wrongly, never no."""
+        """Whether a choice may end within these events. A quick check: it may wrongly say yes, but never no."""
         ...
 
     def taken(self, event: bytes) -> AnswerEvent | None:
-        """An event without its blank line; None if it holds no data, as a comment."""
+        """Take an event apart, which comes without its blank line. None if it has no data, like a comment."""
         ...
 
     def text_event(self, choice: int, texts: Mapping[str, str]) -> bytes:
@@ -115,16 +116,16 @@ class StreamEditor(Protocol):
         ...
 
     def whole(self, choice: int, key: int, pieces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """What pieces with one key come to, in the form of an answer with nothing else in it."""
+        """What pieces with one key amount to, in the form of an answer with nothing else in it."""
         ...
 
     def whole_event(self, answer: Mapping[str, Any]) -> bytes:
-        """The event that brings such an answer."""
+        """The event that carries such an answer."""
         ...
 
 
 class Dialect(Protocol):
-    """A student's format. `end_mark` is the last event of a stream, which the gateway sends itself.
+    """A format of the student API. `end_mark` is the last event of a stream, which the gateway sends itself.
 
     `prompt_param` is the field of a request that an error names when rules refuse the prompt.
     """
@@ -136,7 +137,7 @@ class Dialect(Protocol):
     # Requests
 
     def parse(self, raw: bytes) -> ParsedRequest:
-        """Raises InvalidRequest with the place of what is wrong."""
+        """Parse a request. Raises InvalidRequest, which says where the request is wrong."""
         ...
 
     def messages(self, body: Mapping[str, Any]) -> tuple[Message, ...]:
@@ -144,11 +145,11 @@ class Dialect(Protocol):
         ...
 
     def fields(self, body: Mapping[str, Any]) -> list[Field]:
-        """All texts that a model may get to read, known field or not; those of later messages come later."""
+        """All texts that a model may read, in known fields or not. Those of later messages come later."""
         ...
 
     def place(self, body: Mapping[str, Any], field: Field) -> int | None:
-        """Where a field begins in the recorded text of its message; None if it is not shown there."""
+        """The offset of a field in the recorded text of its message. None if it is not shown there."""
         ...
 
     def upstream_body(
@@ -161,7 +162,7 @@ class Dialect(Protocol):
         is_stream: bool,
         guidance: tuple[str, ...],
     ) -> dict[str, Any]:
-        """The body that leaves for a provider: model, output cap and stream options replaced, guidance added."""
+        """The body for a provider: model, output cap and stream options replaced, guidance added."""
         ...
 
     # Answers
@@ -171,23 +172,23 @@ class Dialect(Protocol):
     def stream_editor(self) -> StreamEditor: ...
 
     def answer_fields(self, answer: Mapping[str, Any]) -> list[Field]:
-        """All texts of an answer, or of the rest of an event, but for names that the protocol or the provider gives."""
+        """All texts of an answer, or of the rest of an event, except names that protocol or provider give."""
         ...
 
     def answer_place(self, answer: Mapping[str, Any], field: Field) -> int | None:
-        """Where a field begins in the recorded text of its choice; None if it is not recorded."""
+        """The offset of a field in the recorded text of its choice. None if it is not recorded."""
         ...
 
     def without_copies(self, answer: dict[str, Any], changed: Sequence[Field]) -> dict[str, Any]:
-        """The answer without what repeats the words of changed fields elsewhere, such as log-probabilities."""
+        """The answer without what repeats the words of changed fields, such as log-probabilities."""
         ...
 
     def record(self, delta: Delta, recorded: RecordedText) -> None:
-        """Record a piece of text that goes out."""
+        """Record a piece of text that is sent."""
         ...
 
     def record_answer(self, answer: Mapping[str, Any], recorded: RecordedText) -> None:
-        """Record an answer that goes out whole."""
+        """Record an answer that is sent whole."""
         ...
 
     # Failures

@@ -1,6 +1,6 @@
-"""Rules at work on an answer that is whole, or on a part of one that is.
+"""Applies rules to a whole answer, or to a complete part of one.
 
-What a course would rather have done if the engine fails is decided here for all of an answer.
+This module decides, for all of an answer, what happens if the engine fails: that is up to the course.
 """
 
 import logging
@@ -26,9 +26,9 @@ _ACTIONS = ("block", "redact")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """What is left of a value. `block` is the rule that does not let it pass; the value then is good for the record.
+    """What is left of a value. With a `block`, that rule does not let it pass, and the value is for the record only.
 
-    The part of a hit is the number of its choice, and its place the one in the recorded text of this value.
+    The part of a hit is the number of its choice, and its place is in the recorded text of this value.
     """
 
     value: dict[str, Any]
@@ -38,9 +38,9 @@ class Examined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerRules:
-    """The rules that look at the answer of a call: whether any acts, and whether any only takes note.
+    """The rules that apply to the answer of a call: whether any acts, and whether any only takes note.
 
-    `width` is the longest match of those that act; None if one of them has no limit.
+    `width` is the longest match of those that act. None if one of them has no limit.
     """
 
     call: ChatCall
@@ -52,7 +52,7 @@ class AnswerRules:
 
     @classmethod
     def of(cls, call: ChatCall, book: Rulebook, occasion: Occasion) -> "AnswerRules | None":
-        """None if no rule looks at the answer on this occasion."""
+        """None if no rule applies to the answer on this occasion."""
         rules = [rule for position in book.answering if occasion.concerns(rule := book.rules[position])]
         if not rules:
             return None
@@ -67,11 +67,11 @@ class AnswerRules:
         return self._checked(lambda: [hit for hit in self._found(text, start) if _acts(hit.rule)], otherwise=[])
 
     def examine(self, value: dict[str, Any], fields: Sequence[Field]) -> Examined:
-        """Look at all fields of an answer, or of the rest of an event. CPU-bound. Raises EngineFailed."""
+        """Check all fields of an answer, or of the rest of an event. CPU-bound. Raises EngineFailed."""
         return self._checked(lambda: _examined(value, fields, self), otherwise=Examined(value=value))
 
     def notes_in(self, text: str) -> list[Hit]:
-        """The hits of rules that only take note. If the engine fails there is none: they stop nothing."""
+        """The hits of rules that only take note. Empty if the engine fails, since they stop nothing."""
         try:
             return [hit for hit in self._found(text, 0) if not _acts(hit.rule)]
         except EngineFailed:
@@ -113,6 +113,6 @@ def _examined(value: dict[str, Any], fields: Sequence[Field], rules: AnswerRules
 
 
 def blocking(hits: Sequence[Hit], stuck: Sequence[CompiledRule] = ()) -> CompiledRule | None:
-    """Of the rules that do not let an answer pass, the one that speaks."""
+    """The rule that stops an answer: of those that block, else of those stuck, the one of highest priority."""
     found = [hit.rule for hit in hits if hit.rule.acts and hit.rule.action == "block"]
     return max(found or stuck, key=lambda rule: rule.priority, default=None)

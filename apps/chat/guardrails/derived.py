@@ -1,6 +1,6 @@
-"""Fields as somebody else may read them, so that what is cut apart or written in code is found. Pure.
+"""Fields as others may read them, so that rules find text that is split or escaped. Pure.
 
-Neighbouring fields of one speaker also read as one text; strings within JSON also read as what they stand for. What is
+Neighbouring fields of one speaker are also read as one text, and strings within JSON as what they stand for. What is
 found in a derived text is found in the fields that it is made of.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from apps.chat.dialects.fields import Field
 
-# Read one after the other: as if nothing were between them, for a word may be cut in two, and as if a space were.
+# Fields are joined with nothing between them, because a word may be split in two, and with a space.
 SEAMS = ("", " ")
 _TOKEN = re.compile(r'\\u[0-9a-fA-F]{4}|\\.|"|[^"\\]+', re.DOTALL)
 _LONE = re.compile("[\ud800-\udfff]")
@@ -31,14 +31,14 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class DerivedText:
-    """A text made of segments in order. Of a join, only what crosses a seam is news."""
+    """A text made of segments, in order. In a join, only what crosses a seam is new."""
 
     text: str
     segments: tuple[Segment, ...]
     is_join: bool
 
     def places(self, start: int, end: int) -> list[tuple[int, int, int]]:
-        """Where `text[start:end]` stands: field, start and end of each place. None if it is no news."""
+        """Where `text[start:end]` stands: field, start and end of each place. Empty if it is not new."""
         found: list[tuple[int, int, int]] = []
         first = max(0, bisect_right(self.segments, start, key=lambda segment: segment.offset) - 1)
         for segment in self.segments[first:]:
@@ -57,13 +57,13 @@ def _within(segment: Segment, start: int, end: int) -> tuple[int, int, int] | No
     first, last = max(start - segment.offset, 0), min(end - segment.offset, segment.length)
     if first >= last:
         return None
-    if segment.length != segment.size:  # an escape: all of it, or nothing
+    if segment.length != segment.size:  # an escape is taken whole or not at all
         return segment.field, segment.start, segment.start + segment.size
     return segment.field, segment.start + first, segment.start + last
 
 
 def derived(fields: Sequence[Field]) -> Iterator[DerivedText]:
-    """Fields in a row that have the same speaker read as one text; those without one are passed over."""
+    """Runs of fields of the same speaker, joined, and JSON texts, decoded. Fields without a speaker join no run."""
     for run in _runs(fields):
         for seam in SEAMS:
             yield _joined(run, fields, seam)
@@ -73,7 +73,7 @@ def derived(fields: Sequence[Field]) -> Iterator[DerivedText]:
 
 
 def _runs(fields: Sequence[Field]) -> Iterator[list[int]]:
-    """Numbers of fields. One alone makes no run."""
+    """Numbers of fields. A single one is no run."""
     run: list[int] = []
     speaking: Hashable = None
     for number, field in enumerate(fields):
@@ -98,7 +98,7 @@ def _joined(run: Sequence[int], fields: Sequence[Field], seam: str) -> DerivedTe
 
 
 def _decoded(number: int, text: str) -> DerivedText:
-    """What the strings within a JSON text stand for, one a line. It need not be valid JSON as a whole."""
+    """What the strings within a JSON text stand for, one a line. The text need not be valid as a whole."""
     segments: list[Segment] = []
     read: list[str] = []
     offset, is_inside = 0, False

@@ -1,4 +1,4 @@
-"""What is recorded of an answer under guard, and what rules found in it, placed in the recorded text."""
+"""Records an answer under guard, and places what rules found in the recorded text."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,7 +12,7 @@ from apps.rules.rulebook import Hit
 
 
 class Findings:
-    """Grows with what is let go; in the end it is all of the answer but for what rules took out."""
+    """Grows with what is released. In the end it has all of the answer except what rules took out."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
@@ -22,23 +22,20 @@ class Findings:
     def add_released(self, delta: Delta, released: Released) -> None:
         self._add_hits(delta.choice, released.hits, base=self.recorded.length(delta.choice) if released.hits else 0)
         if released.text:
-            self._dialect.record(replace(delta, text=released.text), self.recorded)
-
-    def add_text(self, delta: Delta) -> None:
-        self._dialect.record(delta, self.recorded)
+            self._dialect.record(delta._replace(text=released.text), self.recorded)
 
     def add_whole(self, choice: int, examined: Examined) -> None:
-        """Something that goes out whole within a stream."""
+        """Add something that is sent whole within a stream."""
         self.add_rest(choice, examined)
         self._dialect.record_answer(examined.value, self.recorded)
 
     def add_rest(self, choice: int, examined: Examined) -> None:
-        """Of what is not recorded, only the hits."""
+        """Add only the hits, since the rest of an event is not recorded."""
         base = self.recorded.length(choice) if examined.hits else 0
         self._add_hits(choice, examined.hits, base=base)
 
     def add_answer(self, examined: Examined) -> None:
-        """A plain answer."""
+        """Add a plain answer."""
         self._hits += [replace(hit, part=max(0, hit.part)) for hit in examined.hits]
         self._dialect.record_answer(examined.value, self.recorded)
 
@@ -49,7 +46,7 @@ class Findings:
         self._hits += [replace(hit, part=choice, start=base + hit.start, end=base + hit.end) for hit in hits]
 
     def hits(self, *, part: int) -> tuple[Hit, ...]:
-        """What was found, placed in the whole recorded text, which is that part of the conversation."""
+        """All hits, placed in the whole recorded text, which is this part of the conversation."""
         starts = self.recorded.starts()
         room = dict.fromkeys((hit.rule.id for hit in self._hits), matcher.MAX_SPANS)
         kept = []

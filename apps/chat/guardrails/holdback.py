@@ -1,7 +1,7 @@
-"""Holding back: a text that is let go only as far as no match can begin in it any more. Pure.
+"""Holds a text back as far as a match may still begin in it. Pure.
 
-As much is held as the widest of the rules that act on answers can match, counted in characters of the folded copy, and
-a few more, by which the next characters may still change how those read. A rule without such a limit holds everything.
+As much is held as the widest of the acting rules can match, counted in characters of the folded copy, and a few more,
+by which later characters may still change how those are read. A rule without a limit holds everything.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,15 +15,15 @@ from apps.rules.cuts import Cut, cuts, moved, redacted
 from apps.rules.engine import matcher
 from apps.rules.rulebook import CompiledRule, Hit
 
-CONTEXT = 128  # characters that have been let go and are still looked back at: word boundaries, words of mixed scripts
-MARGIN = 8  # characters beyond a match by which it may still change: a word boundary, marks over the last letter
-TRAIL = 512  # characters of what was looked at as it came, in which a match may have begun
-_SLACK = 4  # times what is usually held; from there on it is looked at less often, so that padding does not cost more
+CONTEXT = 128  # released characters that still count, for word boundaries and words of mixed scripts
+MARGIN = 8  # characters after a match that may still change it: a word boundary, combining marks
+TRAIL = 512  # characters kept of text that is checked as it comes, in which a match may have begun
+_SLACK = 4  # times what is usually held; beyond it checks are rarer, so that padding does not cost more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
-    """What may go. `hits` are placed in `text`. With a `block` nothing goes, and the text is the one to be recorded."""
+    """Text that may be sent, with `hits` placed in it. With a `block` nothing is sent: it is for the record."""
 
     text: str = ""
     hits: Sequence[Hit] = ()
@@ -31,7 +31,7 @@ class Released:
 
 
 class HeldText:
-    """One text as it comes, such as the content of one choice."""
+    """One text as it is streamed, such as the content of one choice."""
 
     def __init__(self, rules: AnswerRules) -> None:
         self._rules = rules
@@ -45,7 +45,7 @@ class HeldText:
         self.size += len(text)
 
     def release(self, *, final: bool = False) -> Released:
-        """What may go now; at the end all of it. Raises EngineFailed, and then nothing has changed."""
+        """What may be sent now; with `final`, all of it. Raises EngineFailed, and then nothing has changed."""
         width = self._rules.width
         if not self.size or (not final and (width is None or self.size <= max(self._due, width + MARGIN))):
             return Released()
@@ -84,7 +84,7 @@ class HeldText:
 
 
 def _horizon(folded: matcher.Folded, margin: int) -> int:
-    """The place from which on a match might still begin, as seen in the text and in each of its folded copies."""
+    """The place from which on a match may still begin, in the text and in each of its folded copies."""
     return min(copy.origin(max(0, len(copy.text) - margin)) for copy in folded.copies)
 
 
@@ -99,9 +99,9 @@ def _released(window: str, base: int, end: int, made: Sequence[Cut], hits: Seque
 
 
 class HeldChoice:
-    """What of one choice waits: texts that are held back, and the pieces of what goes out only when it is whole.
+    """What waits of one choice: texts that are held back, and pieces of what is sent only when it is complete.
 
-    Texts of which rules only take note are collected beside that, and hold nothing back.
+    Texts that rules only take note of are collected as well, but do not hold anything back.
     """
 
     def __init__(self, rules: AnswerRules) -> None:
@@ -114,7 +114,7 @@ class HeldChoice:
 
     @property
     def size(self) -> int:
-        """The characters that are still to be looked at."""
+        """The number of characters that are still to be checked."""
         return self._collected + sum(text.size for text in self._texts.values())
 
     @property
@@ -122,7 +122,7 @@ class HeldChoice:
         return bool(self._pieces or self._noted) or any(text.size for text in self._texts.values())
 
     def take(self, delta: Delta) -> Released:
-        """What may go now that this has come. Raises EngineFailed."""
+        """What may be sent now that this has come. Raises EngineFailed."""
         if self._rules.notes:
             self._noted.setdefault(delta.channel, []).append(delta.text)
             self._collected += len(delta.text)
@@ -139,7 +139,7 @@ class HeldChoice:
         self._collected += _length(piece)
 
     def release(self, channel: str) -> Released:
-        """What is left of a text, at its end. Raises EngineFailed."""
+        """What is left of a text at its end. Raises EngineFailed."""
         return self._texts[channel].release(final=True) if channel in self._texts else Released()
 
     def pop_noted(self, channel: str) -> str:
@@ -148,7 +148,7 @@ class HeldChoice:
         return noted
 
     def pop_whole(self) -> tuple[int, Sequence[Mapping[str, Any]]] | None:
-        """The pieces with the lowest key."""
+        """Remove and return the pieces with the lowest key."""
         if not self._pieces:
             return None
         key = min(self._pieces)
@@ -157,7 +157,7 @@ class HeldChoice:
         return key, pieces
 
     def crossing(self, field: Field) -> Hit | None:
-        """A match that began in an earlier event and ends in this one, for what is looked at as it comes."""
+        """A match that began in an earlier event and ends in this field, which is checked as it comes."""
         before = self._trails.get(field.path, "")
         self._trails[field.path] = (before + field.text)[-TRAIL:]
         found = self._rules.acting_in(before + field.text) if before else []
@@ -165,7 +165,7 @@ class HeldChoice:
 
 
 def _length(value: Any) -> int:
-    """Of all texts within a value."""
+    """The length of all texts within a value."""
     if isinstance(value, dict):
         return sum(map(_length, value.values()))
     return sum(map(_length, value)) if isinstance(value, list) else len(value) if isinstance(value, str) else 0

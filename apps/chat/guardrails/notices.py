@@ -6,22 +6,14 @@ from apps.common.errors import BlockedByRule
 from apps.rules.rulebook import CompiledRule, Verdict
 
 EARLIER = "This was found in an earlier message of the conversation. Start a new conversation."
-
-
 STUCK = "It contains something that your course does not let out, at a place where it cannot be replaced. Remove it."
-
-
 MAX_NOTICE = 1500
-
-
 _SAFE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
-
-
 _REFUSING = ("block", "redact")
 
 
 def refusal(rule: CompiledRule, verdict: Verdict, *, last: int, param: str) -> BlockedByRule:
-    """The instructor's sentence. A hit only in earlier messages is explained: clients resend them for ever."""
+    """The instructor's message. Says so if all hits are in earlier messages, since clients resend those forever."""
     message = rule.message or "Your course's rules do not allow this request."
     if rule in verdict.stuck:
         message += f" ({STUCK})"
@@ -37,7 +29,7 @@ def refusal(rule: CompiledRule, verdict: Verdict, *, last: int, param: str) -> B
 
 
 def headers(verdict: Verdict) -> dict[str, str]:
-    """Which rules the student is told about, by id, and what they have to say where they did not refuse."""
+    """Which rules the student is told about, by id, and the notices of those that did not refuse."""
     rules = verdict.told
     if not rules:
         return {}
@@ -48,7 +40,7 @@ def headers(verdict: Verdict) -> dict[str, str]:
 
 
 def _notices(rule: CompiledRule) -> bool:
-    """Whether the rule speaks beside an answer: rules that would refuse or have changed something, and flags."""
+    """Whether the rule adds a notice to an answer: rules that would refuse or have changed something, and flags."""
     if rule.stage == "warn":
         return rule.action in _REFUSING or bool(rule.message)
     return rule.action in ("redact", "flag") and bool(rule.message)

@@ -1,4 +1,4 @@
-"""Rules at work on a prompt: the verdict, and the call without what they take out of it."""
+"""Applies rules to a prompt: the verdict, and the call without what they take out of it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from apps.rules.snapshot import ALL_COURSES
 
 @dataclass(frozen=True, slots=True)
 class Screened:
-    """A call as it goes on, without what rules have taken out of it; what they say; and the book that says it."""
+    """The call without what rules took out of it, the verdict, and the rulebook that gave it."""
 
     call: ChatCall
     verdict: Verdict
@@ -25,7 +25,10 @@ class Screened:
 
 
 async def screen(call: ChatCall, books: Mapping[int | None, Rulebook | None], *, occasion: Occasion) -> Screened:
-    """What the course's rules make of the prompt. Raises RulesUnavailable rather than let anything pass unchecked."""
+    """Apply the course's rules to the prompt.
+
+    Raises RulesUnavailable if they cannot be checked, unless the course prefers going unchecked.
+    """
     course: int | None = call.principal.course_id
     if course not in books:
         course = ALL_COURSES
@@ -41,19 +44,18 @@ async def screen(call: ChatCall, books: Mapping[int | None, Rulebook | None], *,
 
 
 def _finds_nothing(book: Rulebook, call: ChatCall) -> bool:
-    """Whether a glance is enough, as it nearly always is. If not, or if it would take too long, a thread looks."""
+    """Whether a quick check on the event loop finds nothing, as it nearly always does. False if it would take long."""
     fields = call.dialect.fields(call.body)
     texts = [field.text for field in fields]
     texts += [read.text for read in derived(fields)]
     try:
-        is_short = workers.is_short(texts, rules=len(book.rules))
-        return is_short and not any(book.matcher.found(text) for text in texts)
+        return workers.is_short(texts) and book.matcher.finds_nothing(texts)
     except EngineFailed:
         return False
 
 
 def look(book: Rulebook, call: ChatCall, occasion: Occasion) -> Screened:
-    """CPU-bound. Raises EngineFailed."""
+    """Screen the prompt. CPU-bound. Raises EngineFailed."""
     fields = call.dialect.fields(call.body)
     hits = hits_in(book, fields, occasion)
     if not hits:
@@ -66,13 +68,13 @@ def look(book: Rulebook, call: ChatCall, occasion: Occasion) -> Screened:
 
 
 def _recorded(hits: Sequence[Hit], fields: Sequence[Field], left: Redacted, call: ChatCall) -> tuple[Hit, ...]:
-    """The hits as the record has them: message, and the place in its text. Of a rule those in the latest messages."""
+    """The hits as they are recorded: message, and place in its text. Of each rule, the latest MAX_SPANS are kept."""
     room: dict[int, int] = {}
     kept: dict[Hit, None] = {}
     for hit in sorted(hits, key=lambda hit: (-hit.part, hit.start)):
         if room.setdefault(hit.rule.id, MAX_SPANS):
             field = fields[hit.part]
-            # What stands beside the messages counts as the latest.
+            # Fields outside of the messages count as the latest one.
             message = field.message if field.message != BESIDE else len(call.messages) - 1
             base = call.dialect.place(left.body, field)
             found = placed(hit, left, message=message, base=base, direction="prompt")

@@ -1,6 +1,6 @@
-"""A request without what its course's rules take out of it. Pure.
+"""Takes out of a request what the course's rules redact. Pure.
 
-What goes on from here, to a provider, a disk or a log, is made of the redacted body alone.
+Whatever reaches a provider, a disk or a log after this comes from the redacted body.
 """
 
 import json
@@ -16,9 +16,9 @@ from apps.rules.rulebook import CompiledRule, Hit
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
-    """The body without what was found; what was cut out of which field; and the rules that could not be applied.
+    """The redacted body, what was cut out of which field, and the rules that could not be applied.
 
-    Where one could not, nothing of the text is left: such a body is good for the record, and must not be sent.
+    Where a rule could not be applied, the whole text is removed: such a body is for the record, and must not be sent.
     """
 
     body: dict[str, Any]
@@ -47,7 +47,7 @@ def redact(body: dict[str, Any], fields: Sequence[Field], hits: Sequence[Hit]) -
 
 
 def _fitting(field: Field, made: list[Cut]) -> list[Cut] | None:
-    """The cuts as they can be made in this field; None if they would leave something else than it was."""
+    """The cuts as they can be made in this field. None if the field would no longer be what it was."""
     if field.is_fixed:
         return None
     if not field.is_json:
@@ -65,7 +65,7 @@ def _is_json(text: str) -> bool:
 
 
 class _Changes:
-    """New texts by their paths, put in place all at once: what does not change is shared with the original."""
+    """New texts by their paths, applied all at once. Values that do not change are shared with the original."""
 
     def __init__(self) -> None:
         self._root: dict[str | int, Any] = {}
@@ -75,8 +75,8 @@ class _Changes:
         for step in field.path[:-1]:
             node = node.setdefault(step, {})
             if not isinstance(node, dict):
-                return  # all that is beneath goes already
-        # The name of a property has the path of its value, and both go.
+                return  # a parent is replaced already
+        # The name of a property has the path of its value, and both are replaced.
         if not isinstance(node.get(field.path[-1]), _Renamed):
             node[field.path[-1]] = _Renamed(text) if field.is_fixed else text
 

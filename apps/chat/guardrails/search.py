@@ -1,4 +1,4 @@
-"""Looking for rules in all texts of a request or an answer, and where their hits stand in the record. Pure."""
+"""Searches all texts of a request or an answer for rules, and places the hits in the record. Pure."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from apps.rules.rulebook import MOST_REDACTED, Hit, Occasion, Rulebook
 
 
 def hits_in(book: Rulebook, fields: Sequence[Field], occasion: Occasion) -> list[Hit]:
-    """Every hit in the fields and in the texts derived from them; its part is the number of its field.
+    """Every hit in the fields and in the texts derived from them. Its part is the number of its field.
 
     CPU-bound. Raises EngineFailed.
     """
@@ -22,7 +22,7 @@ def hits_in(book: Rulebook, fields: Sequence[Field], occasion: Occasion) -> list
 
 
 def placed(hit: Hit, left: Redacted, *, message: int, base: int | None, direction: str) -> Hit:
-    """A hit as the record has it. `base`: where its field begins in the text; if it is not shown, it has no length."""
+    """A hit as it is recorded. `base` is where its field begins in the text. If it is None, the hit has no length."""
     if base is None:
         return Hit(hit.rule, message, 0, 0, direction)
     cut = left.cuts.get(hit.part, ())

@@ -1,23 +1,22 @@
-"""A course's rules at work on an answer, between the reader of its bytes and the delivery to the client.
+"""Applies a course's rules to an answer, between the reader of its bytes and the delivery to the client.
 
-A call whose course has no rules for answers has no guard: its answer is neither delayed nor looked at. The texts of a
-stream are held back as far as the rules that act need (`holdback`); what no client can use in part, such as a tool
-call, goes out whole at the end of its choice; all else that is text is looked at as it comes. Rules that only take note
-hold nothing back: they look at the whole text at the end.
+If a course has no rules for answers there is no guard: the answer is neither delayed nor checked. The texts of a stream
+are held back as far as acting rules need (`holdback`). What no client can use in part, such as a tool call, is sent
+whole at the end of its choice. All other text is checked as it comes. Rules that only take note hold nothing back: they
+check the whole text at the end.
 """
 
 import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 import orjson
 
 from apps.chat.call import ChatCall
-from apps.chat.dialects.protocol import AnswerEvent, Delta, Part
+from apps.chat.dialects.protocol import AnswerEvent, Delta, EventPart
 from apps.chat.dialects.recorded import RecordedText
 from apps.chat.guardrails import workers
 from apps.chat.guardrails.answers import AnswerRules, Examined
@@ -34,7 +33,7 @@ T = TypeVar("T")
 
 
 def guard_of(call: ChatCall, book: Rulebook | None, *, occasion: Occasion) -> "Guard | None":
-    """The guard of a call's answer, if any rule looks at it on this occasion."""
+    """The guard of a call's answer. None if no rule applies to it on this occasion."""
     if book is None or not book.answering:
         return None
     rules = AnswerRules.of(call, book, occasion)
@@ -42,7 +41,7 @@ def guard_of(call: ChatCall, book: Rulebook | None, *, occasion: Occasion) -> "G
 
 
 class Guard:
-    """One answer under guard: bytes of whole events in, and what may go out."""
+    """Guards one answer: takes the bytes of whole events, and returns what may be sent."""
 
     def __init__(self, call: ChatCall, rules: AnswerRules) -> None:
         self._call, self._rules = call, rules
@@ -61,39 +60,39 @@ class Guard:
         return self._findings.recorded
 
     async def feed(self, block: bytes) -> bytes:
-        """Take whole events; give back what of them may go. Raises AnswerBlocked, RulesUnavailable."""
+        """Take whole events, and return what of them may be sent. Raises AnswerBlocked or RulesUnavailable."""
         pending = self._pending if self._editor.may_end(block) else 0
         return await self._run(partial(self._feed, block), size=len(block) + pending)
 
     async def end(self) -> bytes:
-        """The stream is over: what was still held. Raises AnswerBlocked, RulesUnavailable."""
+        """The stream has ended: return what was still held. Raises AnswerBlocked or RulesUnavailable."""
         return await self._run(self._end, size=self._pending)
 
     async def whole(self, body: bytes) -> bytes:
-        """A plain answer as it may go out. Raises AnswerBlocked, RulesUnavailable."""
+        """A plain answer as it may be sent. Raises AnswerBlocked or RulesUnavailable."""
         return await self._run(partial(self._whole, body), size=len(body))
 
     async def give_up(self) -> None:
-        """Nothing goes out any more: record what is left, without what rules take out of it."""
+        """Nothing more is sent: record what is left, without what rules take out of it."""
         if not self._is_away:
-            with contextlib.suppress(workers.RulesUnavailable):  # counted there: it took too long
+            with contextlib.suppress(workers.RulesUnavailable):  # it took too long, and was counted
                 await self._run(self._record_all, size=self._pending)
 
     def hits(self) -> tuple[Hit, ...]:
-        """What was found, placed in the recorded text; its part is the position behind the last message."""
+        """All hits, placed in the recorded text. Their part is the position after the last message."""
         return self._findings.hits(part=len(self._call.messages))
 
     @property
     def _pending(self) -> int:
-        """The characters that are still to be looked at."""
+        """The number of characters that are still to be checked."""
         return sum(held.size for held in self._held.values())
 
     async def _run(self, work: Callable[[], T], *, size: int) -> T:
-        """A course that would rather go unchecked has no deadline here: an answer that was begun is to be ended."""
+        """No deadline if the course prefers going unchecked: an answer that has begun must come to its end."""
         try:
             if size <= workers.SHORT:
                 return work()
-            self._is_away = True  # if nobody hears of the outcome, the thread may still be at work on all this
+            self._is_away = True  # after a timeout the thread may still work on all this
             deadline = None if self._rules.book.lets_pass else workers.deadline_of(size)
             done = await workers.in_thread(partial(_outcome, work), deadline=deadline)
             self._is_away = False
@@ -121,10 +120,12 @@ class Guard:
             return before
         return [*before, made]
 
-    def _part(self, part: Part, before: list[bytes]) -> Part:
-        """What of a part goes out with its event; what is to go before that is added to `before`."""
+    def _part(self, part: EventPart, before: list[bytes]) -> EventPart:
+        """What of a part is sent with its event. What is sent before that is added to `before`."""
+        if not (part.deltas or part.pieces or part.rest or part.is_end):
+            return part
         held = self._held[part.choice]
-        taken = [replace(delta, text=self._released(delta, held.take(delta))) for delta in part.deltas]
+        taken = [delta._replace(text=self._released(delta, held.take(delta))) for delta in part.deltas]
         released = [delta for delta in taken if delta.text]
         for key, piece in part.pieces:
             held.gather(key, piece)
@@ -134,7 +135,8 @@ class Guard:
                 before.append(self._editor.text_event(part.choice, texts))
             before += self._finish(part.choice)
             released = []
-        return replace(part, deltas=released, pieces=(), rest=self._looked_at(part))
+        rest = self._looked_at(part) if part.rest else part.rest
+        return EventPart(part.choice, released, rest=rest, is_end=part.is_end)
 
     def _released(self, delta: Delta, released: Released) -> str:
         self._findings.add_released(delta, released)
@@ -142,8 +144,8 @@ class Guard:
             raise AnswerBlocked(released.block)
         return released.text
 
-    def _looked_at(self, part: Part) -> Any:
-        """The rest of a part. A match that began in an earlier event can no longer be taken back."""
+    def _looked_at(self, part: EventPart) -> Any:
+        """Check the rest of a part. A match that began in an earlier event blocks, since its beginning was sent."""
         fields = self._dialect.answer_fields(part.rest)
         if not fields:
             return part.rest
@@ -155,7 +157,7 @@ class Guard:
         return _passed(examined)
 
     def _finish(self, choice: int) -> Iterator[bytes]:
-        """Everything of a choice that was held, as events of its own."""
+        """Everything of a choice that was held, as separate events."""
         held = self._held[choice]
         for channel in self._editor.channels:
             if text := self._released(Delta(choice, channel, ""), held.release(channel)):
@@ -176,7 +178,7 @@ class Guard:
         return sorted(choice for choice, held in self._held.items() if held.is_open)
 
     def _record_all(self) -> None:
-        """As `_end`, for the record alone: a rule that blocks has nothing to stop any more."""
+        """Like `_end`, but for the record only: a rule that blocks has nothing left to stop."""
         for choice in self._open():
             while self._held[choice].is_open:
                 try:
@@ -184,7 +186,7 @@ class Guard:
                         pass
                 except AnswerBlocked:
                     continue
-                except Exception:  # whatever it is, the call must still be settled
+                except Exception:  # the call must be settled in any case
                     logger.exception("What was held of call %s is not recorded, as it was not checked", self._call.id)
                     break
 
@@ -208,7 +210,7 @@ def _passed(examined: Examined) -> dict[str, Any]:
 
 
 def _outcome(work: Callable[[], T]) -> Callable[[], T]:
-    """What work came to, to be had where it is wanted: its result, or that it refuses the answer."""
+    """Do the work, and return a function that gives its result or raises AnswerBlocked where it is called."""
     try:
         result = work()
     except AnswerBlocked as error:

@@ -1,8 +1,8 @@
-"""Where the work of rules is done, how long it may take, and what happens if it fails.
+"""Where rules are checked, how long that may take, and what happens if it fails.
 
-Work that takes less time than handing it to a thread is done on the event loop: to see that nothing is found in a
-short text. All else goes to a few threads. A thread cannot be stopped, so one that is late keeps its place in the pool
-until it is done.
+Checks that take less time than handing them to a thread run on the event loop: seeing that nothing is found in a short
+text. All others go to a few threads. A thread cannot be stopped, so one that is late keeps its place in the pool until
+it is done.
 """
 
 import asyncio
@@ -28,15 +28,14 @@ T = TypeVar("T")
 THREADS = 4
 DEADLINE = 0.1  # seconds of processor time, for each direction of a call and each DEADLINE_BYTES
 DEADLINE_BYTES = 32 * 1024
-LATEST = 1.0  # seconds of processor time, however much there is to look at
-PATIENCE = 4.0  # seconds on the clock, waiting for a thread and for a busy machine included
-# What is glanced at on the loop, in characters of ASCII, of which so many take half a millisecond. Any other text takes
-# some sixteen times as long, since it is folded; each further text adds as much as 512 characters, 24 for each rule.
+LATEST = 1.0  # seconds of processor time, at most
+PATIENCE = 4.0  # seconds on the clock, including waits for a thread and for a busy machine
+# Characters of ASCII that the event loop checks, which take half a millisecond. Other text takes some sixteen times as
+# long, since it is folded. Each further text adds as much as 512 characters.
 THREAD_ABOVE = 32_768
 _FOLDED = 16
 _EACH = 512
-_EACH_RULE = 24
-SHORT = 1_024  # bytes of an answer's events that are worked on there, whatever is found in them
+SHORT = 1_024  # bytes of an answer's events that are checked there, whatever is found in them
 
 UNCHECKED = Counter(
     "stoa_rules_unchecked_total",
@@ -55,19 +54,20 @@ class RulesUnavailable(Unavailable):
         )
 
 
-def is_short(texts: Sequence[str], *, rules: int) -> bool:
-    """Whether it can be seen on the loop that none of so many rules is found in these."""
-    more = (len(texts) - 1) * (_EACH + _EACH_RULE * rules)
-    return more + sum(len(text) * (1 if text.isascii() else _FOLDED) for text in texts) <= THREAD_ABOVE
+def is_short(texts: Sequence[str]) -> bool:
+    """Whether the event loop may check that no rule is found in these texts."""
+    return (len(texts) - 1) * _EACH + sum(
+        len(text) * (1 if text.isascii() else _FOLDED) for text in texts
+    ) <= THREAD_ABOVE
 
 
 def deadline_of(size: int) -> float:
-    """How long so many bytes may take: the engine is linear in them, and so is what is allowed, up to a bound."""
+    """The seconds that `size` bytes may take. The engine is linear in them, and so is this, up to a bound."""
     return min(LATEST, DEADLINE * max(1.0, size / DEADLINE_BYTES))
 
 
 async def run(work: Callable[[], T], *, book: Rulebook, call: str, size: int = 0) -> T | None:
-    """The result of work on so many bytes in a thread; None if it failed and the course would rather go unchecked.
+    """The result of work on `size` bytes in a thread. None if it failed and the course prefers going unchecked.
 
     Raises RulesUnavailable if the engine fails or the work takes too long.
     """
@@ -81,9 +81,9 @@ async def run(work: Callable[[], T], *, book: Rulebook, call: str, size: int = 0
 
 
 async def in_thread(work: Callable[[], T], *, deadline: float | None = DEADLINE) -> T:
-    """Raises TimeoutError; the thread then works on, and nobody hears of the outcome.
+    """Do the work in a thread. Raises TimeoutError; then the thread works on, and its outcome is lost.
 
-    The deadline counts the thread's own processor time: on a busy machine it also waits for its turn.
+    The deadline counts the thread's own processor time, not what it waits for on a busy machine.
     """
     loop = asyncio.get_running_loop()
     places = _places.setdefault(loop, asyncio.Semaphore(THREADS))
@@ -105,11 +105,11 @@ async def in_thread(work: Callable[[], T], *, deadline: float | None = DEADLINE)
 def _ended(places: asyncio.Semaphore, done: asyncio.Future[Any]) -> None:
     places.release()
     if not done.cancelled():
-        done.exception()  # nobody may be waiting for it any more
+        done.exception()  # retrieved here, since nobody may be waiting for it
 
 
 class _Clock:
-    """The processor time of the thread that does some work."""
+    """Measures the processor time of the thread that does some work."""
 
     _id: int | None = None
     _start = 0.0
@@ -130,6 +130,6 @@ def refused() -> RulesUnavailable:
 
 
 def let_pass(call: str, error: Exception) -> None:
-    """Say that something goes on unchecked, as its course wishes."""
+    """Log and count that something goes on unchecked, as its course wishes."""
     logger.error("Call %s goes on unchecked, as its course wishes: %s", call, str(error) or "it took too long")
     UNCHECKED.labels(outcome="let_pass").inc()

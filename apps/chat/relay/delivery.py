@@ -49,7 +49,7 @@ class ClientStream:
             yield block
 
     async def put(self, block: bytes) -> None:
-        """Wait until less than the bound is queued, so that at most one block more than it ever waits."""
+        """Add a block once the queue is below its bound, which it exceeds by one block at most."""
         while self._queued >= QUEUE_BYTES:
             await self._room()
         self._add(block)

@@ -24,11 +24,12 @@ class AnswerHead:
 
 def answer_of(head: AnswerHead, *, call: str, events: bytes | None, end_mark: bytes) -> StoredAnswer | None:
     """The answer to keep for repeats, or None if it is too long or its `events` were not kept."""
-    is_stream = head.body is None
-    content = head.body if not is_stream else events + end_mark if events is not None else None
+    content = head.body
+    if content is None and events is not None:
+        content = events + end_mark
     if content is None or len(content) > ANSWER_BYTES:
         return None
-    return StoredAnswer(call=call, is_stream=is_stream, headers=headers_of(head), content=content)
+    return StoredAnswer(call=call, is_stream=head.body is None, headers=headers_of(head), content=content)
 
 
 def headers_of(head: AnswerHead) -> dict[str, str]:

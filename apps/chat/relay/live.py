@@ -15,7 +15,7 @@ from apps.quotas.ledger.leases import Checkpoint
 logger = logging.getLogger(__name__)
 
 WATCH_SECONDS = 1.0
-END_SECONDS = 10.0  # for an answer that was told to end to send its error event, settle and record
+END_SECONDS = 10.0  # for a stopped answer to send its error event, settle and record
 
 
 class LiveAnswer(Protocol):

@@ -145,7 +145,7 @@ class Pump:
             )
 
     async def _clear(self, guard: Guard, failure: GatewayError | None) -> GatewayError | None:
-        """Release what the rules held back, and record their hits. Returns the failure, which rules may add."""
+        """Release what the rules held back, and record their hits. Returns the failure, if there is one now."""
         try:
             if failure is None and (body := self._meter.body()) is not None:
                 self._cleared = await guard.whole(body)

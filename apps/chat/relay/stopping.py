@@ -2,7 +2,7 @@
 
     going on --ask--> asked, for one reason --its moment comes--> ended (TimeoutError inside `watch`)
     asked because the client left --withdraw--> going on
-    going on or asked --complete--> ended a moment later, well
+    going on or asked --complete--> ended a moment later, without a failure
 
 Only the first reason counts, and only a client that left may come back.
 """

@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from apps.rules.engine import prefilter
 from apps.rules.engine.parser import parse
-from apps.rules.engine.pattern import shortest, width
+from apps.rules.engine.pattern import is_anchored, shortest, width
 from apps.rules.engine.re2_limits import compiled, pause
 from apps.rules.engine.unicode_words import spell_pattern
 
@@ -24,7 +24,7 @@ class Form(NamedTuple):
 class Prepared:
     """Everything that is known about a pattern. Immutable."""
 
-    __slots__ = ("__weakref__", "is_empty", "native", "spelled", "width", "words")
+    __slots__ = ("__weakref__", "is_anchored", "is_empty", "native", "spelled", "width", "words")
 
     def __init__(self, source: str) -> None:
         """Raises re2.error or BadPattern."""
@@ -35,6 +35,7 @@ class Prepared:
         self.spelled = _form(spell_pattern(tree))
         self.words = tuple(prefilter.required(tree))
         self.is_empty = not shortest(tree)  # may match a place that holds nothing
+        self.is_anchored = is_anchored(tree)
         self.width = width(tree)
 
 

@@ -158,7 +158,7 @@ class Folded:
 
 def fold(text: str) -> Folded:
     """A text and its folded copies. Linear: 0.1 to 0.6 ms for 32 kB of ASCII, some 10 ms for 32 kB of many scripts."""
-    if len(text) <= PIECE and text.isascii() and is_plain(text):
+    if is_left_alone(text):
         copy = FoldedCopy(text, (FoldedPiece(text, 0, len(text)),))
         return Folded(text, (copy,), copy)
     raw = FoldedPiece(_clean(text), 0, len(text))
@@ -177,6 +177,11 @@ def fold(text: str) -> Folded:
     copies = [FoldedCopy(raw.text, (raw,)), _joined(marked), _joined(plain)]
     distinct = {copy.text: copy for copy in reversed(copies)}
     return Folded(text, tuple(reversed(distinct.values())), copies[-1])
+
+
+def is_left_alone(text: str) -> bool:
+    """Whether a text is its only copy. If texts joined by a sign are, then so is each of them."""
+    return len(text) <= PIECE and text.isascii() and is_plain(text)
 
 
 def _clean(text: str) -> str:

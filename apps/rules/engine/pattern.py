@@ -110,6 +110,19 @@ def shortest(node: Node) -> int:
             return least * shortest(body)
 
 
+def is_anchored(node: Node) -> bool:
+    """Whether the pattern may ask where a text or a line begins or ends."""
+    match node:
+        case Edge(source):
+            return source not in (r"\b", r"\B")
+        case Chain(parts) | Choice(parts):
+            return any(map(is_anchored, parts))
+        case Repetition(body):
+            return is_anchored(body)
+        case _:
+            return False
+
+
 def repeats(node: Node) -> list[tuple[int, int]]:
     """The highest count of each repetition, as written, and its place."""
     match node:

@@ -126,7 +126,8 @@ class Index:
             seen |= fresh
             if fresh:
                 present |= self._present(fresh, [word for word in self._words if word not in present])
-            found.append([n for n, sets in self._requirements if not any(map(present.isdisjoint, sets))])
+            matching = self._requirements if present else ()
+            found.append([n for n, sets in matching if not any(map(present.isdisjoint, sets))])
         return found
 
     def _tokens(self, text: str) -> set[str]:

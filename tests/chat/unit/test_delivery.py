@@ -1,4 +1,4 @@
-"""The outlet between a pump and its response."""
+"""The queue between a pump and its response."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from apps.chat.dialects.openai_chat import OPENAI_CHAT
 from apps.chat.dialects.openai_chat.answer import DONE
 from apps.chat.idempotency.keys import ANSWER_BYTES
 from apps.chat.idempotency.recent import ReplayBudget
-from apps.chat.relay import delivery
+from apps.chat.relay import delivery as module
 from apps.chat.relay.delivery import QUEUE_BYTES, Delivery
 from apps.chat.relay.head import AnswerHead
 from apps.common.errors import Unavailable, UpstreamFailed
@@ -38,20 +38,20 @@ def a_head(body: bytes | None = None) -> AnswerHead:
 
 
 @pytest.fixture
-async def outlet() -> Delivery:
+async def delivery() -> Delivery:
     return Delivery(request_id="r", dialect=OPENAI_CHAT)
 
 
 @pytest.fixture
-async def begun(outlet: Delivery) -> Delivery:
+async def begun(delivery: Delivery) -> Delivery:
     """A stream whose answer has begun."""
-    outlet.begin(a_head())
-    return outlet
+    delivery.begin(a_head())
+    return delivery
 
 
-async def blocks_of(outlet: Delivery) -> list[bytes]:
+async def blocks_of(delivery: Delivery) -> list[bytes]:
     async with asyncio.timeout(SECONDS):
-        return [block async for block in outlet.reader.blocks()]
+        return [block async for block in delivery.reader.blocks()]
 
 
 async def settle() -> None:
@@ -60,12 +60,12 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def filled(outlet: Delivery) -> "asyncio.Task[None]":
+async def filled(delivery: Delivery) -> "asyncio.Task[None]":
     """Put in more than it holds; the task that waits to put in the rest."""
 
     async def put_all() -> None:
         for number in range(FULL + 1):
-            await outlet.put(b"%d" % number + BLOCK)
+            await delivery.put(b"%d" % number + BLOCK)
 
     task = asyncio.create_task(put_all())
     await settle()
@@ -75,40 +75,40 @@ async def filled(outlet: Delivery) -> "asyncio.Task[None]":
 # The head
 
 
-async def test_the_response_waits_for_the_head(outlet: Delivery) -> None:
-    waiting = asyncio.create_task(outlet.head())
+async def test_the_response_waits_for_the_head(delivery: Delivery) -> None:
+    waiting = asyncio.create_task(delivery.head())
     await settle()
     was_waiting = not waiting.done()
 
     head = a_head()
-    outlet.begin(head)
+    delivery.begin(head)
 
     assert was_waiting
     assert await asyncio.wait_for(waiting, SECONDS) is head
 
 
-async def test_a_failure_before_the_head_comes_instead_of_it(outlet: Delivery) -> None:
-    await outlet.finish(FAILURE)
+async def test_a_failure_before_the_head_comes_instead_of_it(delivery: Delivery) -> None:
+    await delivery.finish(FAILURE)
 
     with pytest.raises(UpstreamFailed):
-        await outlet.head()
+        await delivery.head()
 
 
-async def test_a_failure_that_nobody_waits_for_is_no_error(outlet: Delivery) -> None:
-    outlet.abandon()
+async def test_a_failure_that_nobody_waits_for_is_no_error(delivery: Delivery) -> None:
+    delivery.abandon()
 
-    await outlet.finish(Unavailable("shutting_down", "."))
+    await delivery.finish(Unavailable("shutting_down", "."))
 
 
-async def test_a_response_that_is_cancelled_leaves_the_head_to_the_pump(outlet: Delivery) -> None:
-    waiting = asyncio.create_task(outlet.head())
+async def test_a_response_that_is_cancelled_leaves_the_head_to_the_pump(delivery: Delivery) -> None:
+    waiting = asyncio.create_task(delivery.head())
     await settle()
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
 
-    outlet.begin(a_head())
+    delivery.begin(a_head())
 
-    assert (await outlet.head()).body is None
+    assert (await delivery.head()).body is None
 
 
 # Blocks
@@ -160,12 +160,12 @@ async def test_a_failure_is_the_last_word_and_no_done_follows(begun: Delivery) -
     assert (error["code"], error["request_id"], error["charged"]) == ("upstream_interrupted", "r", 7)
 
 
-async def test_a_plain_answer_has_no_blocks(outlet: Delivery) -> None:
-    outlet.begin(a_head(body=b"{}"))
+async def test_a_plain_answer_has_no_blocks(delivery: Delivery) -> None:
+    delivery.begin(a_head(body=b"{}"))
 
-    await asyncio.wait_for(outlet.finish(None), SECONDS)
+    await asyncio.wait_for(delivery.finish(None), SECONDS)
 
-    assert (await outlet.head()).body == b"{}"
+    assert (await delivery.head()).body == b"{}"
 
 
 # Abandoned
@@ -224,7 +224,7 @@ async def test_a_client_that_stands_still_does_not_keep_the_last_word_for_ever(b
 
 
 async def test_a_client_that_reads_slowly_gets_all_of_it(begun: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "LAST_WORD_SECONDS", 0.05)
+    monkeypatch.setattr(module, "LAST_WORD_SECONDS", 0.05)
     blocks = [*[BLOCK] * (FULL - 1), BLOCK * FULL * 2]  # there is room again only after the last of them
     for block in blocks:
         await begun.put(block)
@@ -255,9 +255,9 @@ async def test_nor_what_was_held_until_the_end(begun: Delivery) -> None:
 @pytest.fixture
 async def kept() -> Delivery:
     """A stream whose blocks are kept, and whose answer has begun."""
-    outlet = Delivery(request_id="r", dialect=OPENAI_CHAT, room=ReplayBudget())
-    outlet.begin(a_head())
-    return outlet
+    delivery = Delivery(request_id="r", dialect=OPENAI_CHAT, room=ReplayBudget())
+    delivery.begin(a_head())
+    return delivery
 
 
 async def test_who_takes_over_reads_from_the_first_block(kept: Delivery) -> None:
@@ -322,13 +322,13 @@ async def test_all_together_keep_no_more_than_there_is_room_for() -> None:
 
 async def test_at_its_end_an_answer_gives_its_room_back() -> None:
     room = ReplayBudget(most=10)
-    outlet = Delivery(request_id="r", dialect=OPENAI_CHAT, room=room)
-    outlet.begin(a_head())
-    await outlet.put(b"1")
+    delivery = Delivery(request_id="r", dialect=OPENAI_CHAT, room=room)
+    delivery.begin(a_head())
+    await delivery.put(b"1")
 
-    await outlet.finish(None)
+    await delivery.finish(None)
 
-    assert (outlet.kept, room.left) == (None, 10)
+    assert (delivery.kept, room.left) == (None, 10)
 
 
 async def test_most_answers_are_not_kept(begun: Delivery) -> None:

@@ -292,6 +292,15 @@ def test_text_of_unknown_fields_is_redacted_where_it_is_whole() -> None:
     assert client.events[0]["choices"][0]["delta"] == {"sources": [{"title": "On [code]"}]}
 
 
+@pytest.mark.parametrize("key", ["usage", "choices", "x_note"])
+def test_text_beside_the_delta_of_a_choice_is_redacted(key: str) -> None:
+    chunk = {"choices": [{"index": 0, "delta": {"role": "assistant"}, key: {"note": NEEDLE}}]}
+
+    client = run(guard(REDACT), stream(b"data: " + orjson.dumps(chunk), END))
+
+    assert client.events[0]["choices"][0][key] == {"note": "[code]"}
+
+
 def test_a_match_that_began_in_an_unknown_field_is_stopped() -> None:
     with pytest.raises(AnswerBlocked):
         run(guard(REDACT), stream(event({"thinking": "EXAM-12"}), event({"thinking": "34"}), END))

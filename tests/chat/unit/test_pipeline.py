@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 from django.db import connection
+from django.http import BadHeaderError
 
 from apps.accounts.principals import Principal
 from apps.chat import pipeline
@@ -22,6 +23,7 @@ from apps.common import tracing
 from apps.common.commit import StoreAway
 from apps.common.errors import BlockedByRule, NotAllowed, NotFound, RateLimited, Unavailable
 from apps.common.ids import new_id
+from apps.providers.models import Deployment
 from apps.quotas.models import QuotaPolicy
 from tests import factories
 from tests.chat.unit.conftest import reload
@@ -132,6 +134,21 @@ async def test_a_client_that_leaves_before_the_answer_begins(
 
     assert [pump.is_orphaned for pump in ledger.live] == [True]
     says(adapter.upstream, completion("Hello"))
+    await over(ledger)
+
+
+async def test_a_line_break_in_a_header_ends_the_call_before_its_first_byte(
+    adapter: ScriptedAdapter, ledger: ChatRuntime, desk: Desk, model: str
+) -> None:
+    """Here it can still become an error in JSON; on its way out it could not."""
+    await in_thread(lambda: Deployment.objects.filter(model__name=model).update(upstream_model="a\r\nx-injected: b"))
+    await reload(ledger)
+
+    with pytest.raises(BadHeaderError):
+        await ask(ledger, arrival(desk, model, stream=True))
+
+    assert [pump.is_orphaned for pump in ledger.live] == [True]
+    says(adapter.upstream, FINISH)
     await over(ledger)
 
 

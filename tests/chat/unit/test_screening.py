@@ -1,7 +1,7 @@
 """Rules at work on a prompt."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -38,6 +38,10 @@ class WatchedMatcher(Matcher):
     def found(self, text: str | Folded) -> list[int]:
         self.thread = threading.current_thread()
         return super().found(text)
+
+    def finds_nothing(self, texts: Sequence[str]) -> bool:
+        self.thread = threading.current_thread()
+        return super().finds_nothing(texts)
 
 
 class BrokenMatcher(Matcher):

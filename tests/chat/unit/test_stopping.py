@@ -77,6 +77,16 @@ async def test_a_client_that_left_may_come_back_until_the_end() -> None:
     assert not stopping.needs_no_answer
 
 
+async def test_a_client_that_left_before_the_answer_began_may_come_back_too() -> None:
+    stopping = Stopping()
+    stopping.ask("client_left")
+    stopping.withdraw()
+
+    await stopping.watch(asyncio.sleep(0), seconds=LONG)
+
+    assert stopping.reason is None
+
+
 @pytest.mark.parametrize("reason", ["client_stalled", "provider_stalled", "shutting_down"])
 async def test_no_other_reason_is_withdrawn(reason: Reason) -> None:
     stopping = Stopping()

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apps.chat.dialects.fields import BESIDE, Field, strings
-from apps.chat.dialects.protocol import Delta, Dialect, ParsedRequest, Part
+from apps.chat.dialects.protocol import Delta, Dialect, EventPart, ParsedRequest
 from apps.chat.dialects.recorded import RecordedText
 from apps.common.errors import GatewayError, InvalidRequest
 from apps.common.sse import EventSplitter, data_of, joined
@@ -178,8 +178,8 @@ class TinyEvent:
         self._name, self._data = name, data
         rest = {key: value for key, value in data.items() if key != "w"}
         is_text, text = name in CHANNELS, data.get("w", "")
-        self.parts: Sequence[Part] = [
-            Part(
+        self.parts: Sequence[EventPart] = [
+            EventPart(
                 choice=0,
                 deltas=[Delta(0, name, text)] if is_text else [],
                 pieces=[(0, data)] if name == "deed" else [],
@@ -188,7 +188,7 @@ class TinyEvent:
             )
         ]
 
-    def rebuilt(self, parts: Sequence[Part]) -> bytes | None:
+    def rebuilt(self, parts: Sequence[EventPart]) -> bytes | None:
         (part,) = parts
         left = {**part.rest.get("rest", {})}
         for delta in part.deltas:

@@ -1,6 +1,8 @@
 """A reader that is slower than the server: it gets everything, and little of it waits in memory."""
 
 import asyncio
+import os
+import socket
 
 import pytest
 
@@ -103,3 +105,25 @@ async def test_a_body_that_was_whole_before_it_was_read_does_not_hold_up_the_nex
         second = await read(await ask(client, server.url()))
 
         assert (await read(first), second, server.connections) == (body, body, 1)
+
+
+async def test_what_a_server_sent_before_it_closed_is_not_lost_over_tls(
+    client: RelayClient, authority: Authority
+) -> None:
+    body = BLOCK * 16
+    half = len(body) // 2
+
+    async def sends_and_closes(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body), body[:half])
+        await asyncio.sleep(0.05)
+        await peer.send(body[half:])
+        with socket.socket(fileno=os.dup(peer.writer.get_extra_info("socket").fileno())) as opened:
+            opened.shutdown(socket.SHUT_WR)  # most servers do not wait for the client's end of TLS
+        await peer.has_left()
+
+    async with serving(sends_and_closes, tls=authority.server("localhost")) as server:
+        response = await ask(client, server.url("localhost", scheme="https"))
+        await asyncio.sleep(0.2)
+
+        assert await read(response) == body

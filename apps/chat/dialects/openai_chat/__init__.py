@@ -7,7 +7,7 @@ from apps.chat.dialects.fields import BESIDE, Field
 from apps.chat.dialects.openai_chat import answer as reading
 from apps.chat.dialects.openai_chat.fields import answer_fields, request_fields
 from apps.chat.dialects.openai_chat.request import parse, upstream_body
-from apps.chat.dialects.openai_chat.stream import StreamEditor, without_logprobs
+from apps.chat.dialects.openai_chat.stream import ChatStreamEditor, without_logprobs
 from apps.chat.dialects.openai_chat.text import messages_of, place_of
 from apps.chat.dialects.protocol import Dialect
 from apps.common.errors import GatewayError
@@ -25,7 +25,7 @@ class OpenAIChat:
 
     stream_reader = reading.StreamReader
     plain_reader = reading.PlainReader
-    stream_editor = StreamEditor
+    stream_editor = ChatStreamEditor
     answer_fields = staticmethod(answer_fields)
     record = staticmethod(reading.record)
     record_answer = staticmethod(reading.record_answer)

@@ -1,6 +1,6 @@
-"""What a chat completion is, read on the side while its bytes pass.
+"""Reads a chat completion while its bytes pass.
 
-Complete events are relayed as they were. Those that are no valid JSON are dropped, since clients would choke on them.
+Complete events are relayed as they were. Those with invalid JSON are dropped, since clients would fail on them.
 """
 
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 
 import orjson
 
+from apps.chat.dialects.openai_chat.alike import AlikeEvents, learned
 from apps.chat.dialects.openai_chat.choices import index_of
 from apps.chat.dialects.openai_chat.text import layout
 from apps.chat.dialects.protocol import Delta
@@ -23,7 +24,7 @@ _MAX_COUNT = 2**40
 
 
 def read_usage(usage: Any) -> Tokens | None:
-    """The usage that a provider reports, or None if it is not made of sane counts."""
+    """The usage that a provider reports, or None if it does not consist of sane counts."""
     if not isinstance(usage, dict):
         return None
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
@@ -63,7 +64,7 @@ class _Reader:
         self.usage: Tokens | None = None
         self.is_done = False
         self._size = 0
-        self._counted_bytes = 0  # of the text, when usage was reported
+        self._counted_bytes = 0  # size of the text when usage was reported
 
     @property
     def is_usage_final(self) -> bool:
@@ -81,23 +82,31 @@ class _Reader:
 
 
 class StreamReader(_Reader):
-    """Reads a stream. `wants_usage`: whether the client asked for the usage event, which we always ask for."""
+    """Reads a stream. `wants_usage`: whether the client asked for the usage event, which we always request.
+
+    Events that differ from an earlier one only in their text are read many at a time, without being parsed.
+    """
+
+    lessons = 2  # after so many forms of event that did not recur, stop learning
 
     def __init__(self, *, wants_usage: bool) -> None:
         super().__init__()
         self._wants_usage = wants_usage
         self._events = EventSplitter(longest=MAX_EVENT)
+        self._alike: AlikeEvents | None = None
+        self._lessons_left = self.lessons
         self.is_finished = False
         self.dropped = 0
 
     def feed(self, chunk: bytes) -> bytes:
-        """Take bytes in any cut; give back complete events to relay. Raises UpstreamBroken."""
+        """Take any chunk, and return complete events to relay. Raises UpstreamBroken."""
         self._count(chunk)
+        if self._alike is not None and self._events.is_between and self._alike.record(chunk, self.recorded):
+            self._lessons_left = self.lessons
+            return chunk
         kept: list[bytes] = []
         try:
-            for event in self._events.feed(chunk):
-                if not self.is_done and self._keep(event):
-                    kept.append(event)
+            self._read(self._events.feed(chunk), kept)
         except EventTooLong as error:
             raise UpstreamBroken(str(error)) from error
         except UpstreamBroken as error:
@@ -105,21 +114,53 @@ class StreamReader(_Reader):
             raise
         return joined(kept)
 
+    def _read(self, events: list[bytes], kept: list[bytes]) -> None:
+        """Read events in order, and add to `kept` those to relay."""
+        run: list[bytes] = []
+        for event in events:
+            alike = self._alike
+            if alike is not None and event.startswith(alike.before) and event.endswith(alike.behind):
+                run.append(event)
+                continue
+            if run:
+                self._read_run(run, kept)
+                run = []
+            if not self.is_done and self._keep(event):
+                kept.append(event)
+        if run:
+            self._read_run(run, kept)
+
+    def _read_run(self, run: list[bytes], kept: list[bytes]) -> None:
+        """Read events that look alike."""
+        if self._alike is not None and (texts := self._alike.texts(run)) is not None:
+            self.recorded.extend(self._alike.choice, texts)
+            self._lessons_left = self.lessons
+            kept += run
+            return
+        for event in run:
+            if not self.is_done and self._keep(event):
+                kept.append(event)
+
     def _keep(self, event: bytes) -> bool:
         data = data_of(event)
         if data is None:
             return event.startswith(b":")
         if data.startswith(b"[DONE]"):
-            self.is_done = True
+            self.is_done, self._alike = True, None
             return False
         try:
-            return self._note(orjson.loads(data))
+            payload = orjson.loads(data)
+            is_kept = self._note(payload)
         except (orjson.JSONDecodeError, AttributeError, TypeError):
             self.dropped += 1
             return False
+        if self._lessons_left and (alike := learned(event, payload)) is not None:
+            self._lessons_left -= 1
+            self._alike = alike if self._lessons_left else None
+        return is_kept
 
     def _note(self, payload: Any) -> bool:
-        """Read an event; True if it is to be relayed."""
+        """Read an event. Returns whether to relay it."""
         if payload.get("error"):
             raise UpstreamBroken("The provider reported an error within the stream.")
         choices = payload.get("choices") or ()
@@ -158,7 +199,7 @@ class PlainReader(_Reader):
         self._parts: list[bytes] = []
 
     def feed(self, chunk: bytes) -> bytes:
-        """Take bytes; nothing is relayed before the whole answer is there. Raises UpstreamBroken."""
+        """Take any chunk. Returns nothing, since a plain answer is relayed whole. Raises UpstreamBroken."""
         self._count(chunk)
         self._parts.append(chunk)
         return b""

@@ -1,8 +1,7 @@
-"""Every text that a chat completion request or its answer carries, and where it stands. Pure.
+"""Every text that a chat completion request or its answer carries, and where it is. Pure.
 
-Whatever is a string in a request is a field, known or not, for a model may get to read it: so are the names of
-properties that no protocol has given. Left out are what names a kind of thing ("type", "role"), the model, and media
-where they may stand.
+Every string in a request is a field, known or not, because a model may read it. So are the names of properties that no
+protocol defines. Excluded are names of kinds ("type", "role"), the model, and media where they are allowed.
 """
 
 import re
@@ -14,10 +13,10 @@ from apps.chat.dialects.openai_chat.choices import index_of
 
 _KIND = re.compile(r"[a-z][a-z0-9_.-]{0,59}")
 _MEDIA = (("input_audio", "data"), ("file", "file_data"), ("audio", "data"))
-_ADDRESSES = ("url", "image_url", "audio_url", "video_url", "file_data", "data")  # that may hold a file themselves
+_ADDRESSES = ("url", "image_url", "audio_url", "video_url", "file_data", "data")  # these may contain a file
 _JSON = ("arguments", "input")
 
-# Names that protocols give to their properties. Any other name is somebody's own words.
+# Names of properties that protocols define. Any other name is somebody's own words.
 _GIVEN_NAMES = """
     model messages role content name type text refusal reasoning_content reasoning tool_calls tool_call_id function
     arguments custom input function_call id index image_url url detail input_audio data format file file_data
@@ -30,13 +29,13 @@ _GIVEN_NAMES = """
     prompt_cache_key cache_control $ref $defs
 """
 _GIVEN = frozenset(_GIVEN_NAMES.split())
-# Likewise the kinds of what stands beside the messages, where a tool is shown to the model as it is.
+# Kinds that protocols define outside of the messages, where a model sees a tool as it is.
 _KIND_NAMES = """
     function custom allowed_tools grammar text json_object json_schema content approximate ephemeral
     object array string number integer boolean null
 """
 _GIVEN_KINDS = frozenset(_KIND_NAMES.split())
-# What in an answer is not the model's words but ties it together; and what repeats words, which goes with a cut.
+# Keys of an answer that are not the model's words, and one that repeats its words and is removed with them.
 _LABEL_NAMES = """
     id object model system_fingerprint service_tier role type finish_reason native_finish_reason provider tool_call_id
     logprobs
@@ -45,7 +44,7 @@ LABELS = frozenset(_LABEL_NAMES.split())
 
 
 def request_fields(body: Mapping[str, Any]) -> list[Field]:
-    """All texts of a request; those of later messages come later."""
+    """All texts of a request. Those of later messages come later."""
     found: list[Field] = []
     for key, value in body.items():
         if key not in ("model", "messages"):
@@ -63,7 +62,7 @@ def request_fields(body: Mapping[str, Any]) -> list[Field]:
 
 
 def _speaker(role: str, position: int) -> Hashable:
-    """The user over several messages; anybody else message by message."""
+    """The user speaks over several messages, anybody else in one."""
     return role if role == "user" else (role, position)
 
 
@@ -101,13 +100,13 @@ def _attached(one: Found, message: int) -> list[Field]:
 
 
 def answer_fields(answer: Mapping[str, Any]) -> list[Field]:
-    """All texts of an answer, or of what is left of an event."""
+    """All texts of an answer, or of the rest of an event."""
     choices = answer.get("choices")
     return [_answer_field(one, choices) for one in strings(answer, labels=LABELS) if not _is_media(one)]
 
 
 def _answer_field(one: Found, choices: Any) -> Field:
-    """Parts of the content of one message read as one text."""
+    """Parts of the content of one message are read as one text."""
     path = one.path
     if path[0] != "choices" or len(path) < 2 or not isinstance(path[1], int):
         return _field(one, BESIDE)
@@ -120,12 +119,12 @@ def _is_read_as_json(one: Found) -> bool:
 
 
 def _is_media(one: Found) -> bool:
-    """Whether this is a file, where no model would read its letters as words."""
+    """True for a file in a place where no model reads its letters as words."""
     return one.path[-1] in _ADDRESSES and _is_file(one)
 
 
 def _is_file(one: Found) -> bool:
-    """Whether this has the form of a file in letters, which words can have as well."""
+    """True if this has the form of an encoded file, which words may have as well."""
     if one.text.startswith("data:"):
         return is_data_url(one.text)
     return one.path[-2:] in _MEDIA and is_base64(one.text)

@@ -1,7 +1,7 @@
-"""Estimates of a prompt: what its text is likely to be in tokens, and what parts that are no text may cost. Pure.
+"""Estimates the tokens of those parts of a prompt that are not text. Pure.
 
-docs/charging.md has the table of the latter and says where its figures come from. They are upper bounds of what
-providers publish: they decide what is held, and are charged only if the provider reports no usage.
+docs/charging.md lists the figures and their sources. They are upper bounds of what providers publish: they decide what
+is held, and are charged only if the provider reports no usage.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,19 +11,19 @@ from typing import Any
 IMAGE_LOW = 85
 IMAGE_HIGH = 85 + 170 * 8  # after scaling, no image has more than eight tiles of 512 pixels
 AUDIO_A_SECOND = 32
-WAV_BYTES_A_SECOND = 16_000  # of sound that is sampled 8,000 times a second in 16 bits, the least in use
+WAV_BYTES_A_SECOND = 16_000  # of sound sampled 8,000 times a second in 16 bits, the lowest rate in use
 SOUND_BYTES_A_SECOND = 4_000  # of compressed sound, 32 kbit/s
 VIDEO_A_SECOND = 263
 VIDEO_BYTES_A_SECOND = 16_000
 FILE_LEAST, FILE_MOST = IMAGE_HIGH, 100_000
-UNSEEN = 20_000  # of what only an address or an id tells of
+UNSEEN = 20_000  # for content of which only a URL or an id is known
 UNKNOWN = 4_096
 TEXTS = frozenset({"text", "refusal"})
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """The parts of a prompt that are no text: what they may cost, and how many bytes of the request are their data."""
+    """Parts of a prompt that are not text: what they may cost, and how many bytes of the request are their data."""
 
     tokens: int = 0
     bytes: int = 0
@@ -33,7 +33,7 @@ NO_MEDIA = Media()
 
 
 def media_of(messages: Iterable[Mapping[str, Any]]) -> Media:
-    """Add up all parts that are no text. Whatever a client may have put into them is counted, and nothing raises."""
+    """Add up all parts that are not text. Counts whatever a client may send, and never raises."""
     tokens = data = 0
     for message in messages:
         content = message.get("content")
@@ -74,12 +74,12 @@ def _file(file: Any) -> Media:
 
 
 def _timed(data: str, tokens: int, bytes_a_second: int) -> Media:
-    """What is paid for by its length, of which its bytes give the upper bound."""
+    """Media that are billed by duration, which their size bounds from above."""
     return Media(tokens * -(-_decoded(data) // bytes_a_second) if data else UNSEEN, len(data))
 
 
 def _data(part: Any, *names: str) -> str:
-    """The data that came along, base64 behind a head or bare; empty if there is only an address, or nothing."""
+    """The data that was sent, as a data URL or bare base64. Empty if there is only a URL, or nothing."""
     values = [part] if isinstance(part, str) else [part.get(name) for name in names] if isinstance(part, dict) else []
     return next((value for value in values if isinstance(value, str) and _is_data(value)), "")
 

@@ -1,4 +1,4 @@
-"""From the bytes of a request to a call. Pure, but for the catalogue that is passed in."""
+"""Parses the bytes of a request, and makes the body for the provider. Pure."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ MAX_PARTS = 10_000
 
 
 def parse(raw: bytes) -> ParsedRequest:
-    """Raises InvalidRequest."""
+    """Parse a request. Raises InvalidRequest."""
     body = _decode(raw)
     _check_number(body)
     _check_shape(body)
@@ -65,7 +65,7 @@ def _is_deep(body: Any) -> bool:
 
 
 def _check_number(body: dict[str, Any]) -> None:
-    """Each part costs the event loop something, and hundreds of thousands of empty ones fit into a body."""
+    """Each part costs time of the event loop, and hundreds of thousands of empty ones fit into a body."""
     messages = body.get("messages")
     lists = (
         message.get(key)
@@ -82,7 +82,7 @@ def _check_number(body: dict[str, Any]) -> None:
 
 
 def _check_shape(body: dict[str, Any]) -> None:
-    if body.get("models"):  # OpenRouter would let any of them answer, whatever it costs and whoever may use it
+    if body.get("models"):  # OpenRouter would let any of them answer, regardless of price and permission
         raise InvalidRequest(
             "unsupported_parameter",
             "Name one model, in 'model', and leave 'models' out: the course decides which models answer.",
@@ -92,7 +92,7 @@ def _check_shape(body: dict[str, Any]) -> None:
         CHAT_BODY.validate_python(body)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_context=False, include_input=False)
-        # Of the alternatives that a field allows, the one that fits furthest is the one that was meant.
+        # Among the alternatives of a union, the one that fits furthest is the one that was meant.
         wrong = max(errors, key=lambda found: len(found["loc"]))
         param = _path(wrong["loc"])
         sentence = f"'{param}': {wrong['msg'][0].lower()}{wrong['msg'][1:]}."
@@ -103,7 +103,7 @@ def _check_shape(body: dict[str, Any]) -> None:
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    """messages[0].content, without the names of alternatives that pydantic adds for unions."""
+    """A path such as messages[0].content, without the names of alternatives that pydantic adds for unions."""
     path = ""
     for step in location:
         if isinstance(step, int):
@@ -114,7 +114,7 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 
 def with_guidance(messages: list[dict[str, Any]], guidance: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The messages with the guidance as system messages behind the last of the client's own: it has the last word."""
+    """The messages with the guidance as system messages after the client's last one, so that it takes precedence."""
     if not guidance:
         return messages
     own = (n + 1 for n, message in enumerate(messages) if message["role"] in ("system", "developer"))
@@ -126,7 +126,7 @@ def with_guidance(messages: list[dict[str, Any]], guidance: tuple[str, ...]) -> 
 def upstream_body(
     body: dict[str, Any], *, model: str, output: int, output_cap: str, is_stream: bool, guidance: tuple[str, ...]
 ) -> dict[str, Any]:
-    """The student's body with model, messages, output cap and stream options replaced, and nothing else."""
+    """The student's body with only the model, messages, output cap and stream options replaced."""
     body = {**body, "model": model, "messages": with_guidance(body["messages"], guidance)}
     named = [key for key in ("max_tokens", "max_completion_tokens") if body.get(key) is not None]
     for key in named or [output_cap]:

@@ -1,4 +1,7 @@
-"""The shape of a chat completion request, as far as rules, quota and routing depend on it. The rest passes through."""
+"""The schema of a chat completion request, as far as rules, quota and routing depend on it.
+
+The rest of a request passes through.
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -9,9 +12,9 @@ _LOOSE = ConfigDict(extra="allow", strict=True)
 
 
 class _First(FailFast):
-    """Look no further than the first mistake in a list: to collect a million of them takes half a minute."""
+    """Stop at the first mistake in a list: collecting a million of them takes half a minute."""
 
-    __hash__ = object.__hash__  # which members of a union need
+    __hash__ = object.__hash__  # members of a union must be hashable
 
 
 FIRST = _First()
@@ -80,7 +83,7 @@ CHAT_BODY: TypeAdapter[ChatBody] = TypeAdapter(ChatBody)
 CHAT_SCHEMA: dict[str, Any] = CHAT_BODY.json_schema(ref_template="#/components/schemas/{model}")
 
 
-CHAT_PARTS: dict[str, Any] = CHAT_SCHEMA.pop("$defs", {})  # what the schema refers to
+CHAT_PARTS: dict[str, Any] = CHAT_SCHEMA.pop("$defs", {})  # the definitions that the schema refers to
 
 
 # Chat completions in the OpenAPI document; the pipeline validates the body, after the cheaper refusals.

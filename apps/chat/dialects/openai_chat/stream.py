@@ -1,4 +1,4 @@
-"""The events of a streamed chat completion, taken apart for the guard and put together again. Pure."""
+"""Takes the events of a streamed chat completion apart for the guard, and rebuilds them. Pure."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -9,21 +9,25 @@ import orjson
 from apps.chat.dialects.fields import BESIDE
 from apps.chat.dialects.openai_chat.choices import index_of
 from apps.chat.dialects.openai_chat.fields import LABELS
-from apps.chat.dialects.protocol import Delta, Part
+from apps.chat.dialects.protocol import Delta, EventPart
 from apps.common.sse import data_of
 
 CHANNELS = ("content", "refusal", "reasoning_content", "reasoning")
 _CALLS = ("tool_calls", "function_call")
-_OLD_CALL = -1  # the key of a call of the older kind, of which there is one
-_TEXTS = ("name", "arguments", "input")  # of a call, which come bit by bit
+_OLD_CALL = -1  # the key of the only call of the older kind
+_TEXTS = ("name", "arguments", "input")  # fields of a call that come in pieces
 _ENDS = re.compile(rb'"finish_reason"\s*:\s*"')
 _FRAME = ("id", "object", "created", "model")
 _NOT_BESIDE: tuple[str, ...] = ("choices", "usage")
-_NOTHING_NEW = LABELS | {"created"}
+_NOTHING_NEW = LABELS.union(_NOT_BESIDE, ("created",))
+_HOLD_TEXT = (str, dict, list)
+_NOT_IN_EVENT_S_REST = LABELS.union(_NOT_BESIDE)
+_NOT_IN_CHOICE_S_REST = LABELS.union(("index", "delta"))
+_NOT_IN_DELTA_S_REST = LABELS.union(_CALLS)
 
 
-class StreamEditor:
-    """Events of our own look like the last one that came."""
+class ChatStreamEditor:
+    """New events look like the last one that came."""
 
     channels: Sequence[str] = CHANNELS
 
@@ -45,7 +49,7 @@ class StreamEditor:
         return self._event(choice, texts)
 
     def whole(self, choice: int, key: int, pieces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """A tool call as it would have come in one piece: texts go on, all else is as it was said last."""
+        """A tool call as if it had come in one piece: texts are joined, and of all else the last value counts."""
         held: dict[str, Any] = {}
         for piece in pieces:
             _add(held, piece)
@@ -62,45 +66,46 @@ class StreamEditor:
 
 
 class ChatEvent:
-    """An event. One without choices, such as the usage, comes behind all text."""
+    """An event. One without choices, such as the usage, comes after all text."""
 
     def __init__(self, payload: dict[str, Any]) -> None:
         self._payload = payload
         self._choices: Sequence[dict[str, Any]] = payload.get("choices") or ()
-        beside = {key: value for key, value in payload.items() if key not in _NOT_BESIDE}
-        self.parts: Sequence[Part] = [Part(choice=BESIDE, rest=beside), *map(_part, self._choices)]
+        self.parts: Sequence[EventPart] = [
+            EventPart(BESIDE, rest=_rest(payload, _NOT_IN_EVENT_S_REST)),
+            *map(_part, self._choices),
+        ]
         self.waits = not self._choices
 
-    def rebuilt(self, parts: Sequence[Part]) -> bytes | None:
+    def rebuilt(self, parts: Sequence[EventPart]) -> bytes | None:
         beside, *others = parts
         if not self._choices:
-            kept = {key: self._payload[key] for key in _NOT_BESIDE if key in self._payload}
-            return _event_of({**beside.rest, **kept})
+            own = {key: value for key, value in self._payload.items() if key not in _NOT_BESIDE}
+            last = {key: self._payload[key] for key in _NOT_BESIDE if key in self._payload}
+            return _event_of({**own, **beside.rest, **last})
         pairs = zip(self._choices, others, strict=True)
         choices = [left for choice, part in pairs if (left := _rebuilt(choice, part)) is not None]
-        if choices or self._payload.get("usage") or not beside.rest.keys() <= _NOTHING_NEW:
+        if choices or self._payload.get("usage") or not self._payload.keys() <= _NOTHING_NEW:
             return _event_of({**self._payload, **beside.rest, "choices": choices})
         return None
 
 
-def _part(choice: dict[str, Any]) -> Part:
+def _part(choice: dict[str, Any]) -> EventPart:
     index, delta = index_of(choice), choice.get("delta") or {}
-    texts = {key: text for key in CHANNELS if isinstance(text := delta.get(key), str) and text}
-    return Part(
-        choice=index,
-        deltas=[Delta(index, key, text) for key, text in texts.items()],
-        pieces=_pieces(delta),
-        rest={
-            "delta": {key: value for key, value in delta.items() if _is_rest(key, value)},
-            "choice": {key: value for key, value in choice.items() if key not in ("index", "delta", "logprobs")},
-        },
-        is_end=bool(choice.get("finish_reason")),
-    )
+    deltas = [Delta(index, key, text) for key in CHANNELS if isinstance(text := delta.get(key), str) and text]
+    own = {
+        key: one
+        for key, one in _rest(delta, _NOT_IN_DELTA_S_REST).items()
+        if key not in CHANNELS or not isinstance(one, str)  # what is no text where text belongs is checked whole
+    }
+    beside = _rest(choice, _NOT_IN_CHOICE_S_REST)
+    rest = {key: value for key, value in (("delta", own), ("choice", beside)) if value}
+    return EventPart(index, deltas, _pieces(delta), rest, is_end=bool(choice.get("finish_reason")))
 
 
-def _is_rest(key: str, value: Any) -> bool:
-    """Also what is no text in the place of one."""
-    return not isinstance(value, str | None) if key in CHANNELS else key not in _CALLS
+def _rest(value: Mapping[str, Any], without: frozenset[str]) -> dict[str, Any]:
+    """What may hold text, but for these keys."""
+    return {key: one for key, one in value.items() if isinstance(one, _HOLD_TEXT) and key not in without}
 
 
 def _pieces(delta: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:
@@ -113,22 +118,22 @@ def _pieces(delta: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:
     return pieces
 
 
-def _rebuilt(choice: dict[str, Any], part: Part) -> dict[str, Any] | None:
-    """What of a choice goes out with its event; None if all that it brought is held."""
+def _rebuilt(choice: dict[str, Any], part: EventPart) -> dict[str, Any] | None:
+    """What of a choice is sent with its event. None if all that it brought is held back."""
     delta = choice.get("delta") or {}
+    held = [key for key, value in delta.items() if key in _CALLS or (key in CHANNELS and value and type(value) is str)]
+    made = {key: value for key, value in delta.items() if key not in held and key not in CHANNELS}
+    made |= part.rest.get("delta", {})
     released = {one.channel: one.text for one in part.deltas}
-    made = dict(part.rest["delta"])
     for key in CHANNELS:
         if key in released:
             made[key] = released[key]
-        elif key in delta and not delta[key]:
+        elif key in delta and key not in held:
             made.setdefault(key, delta[key])
-    brought = any(key in delta for key in _CALLS) or any(
-        isinstance(delta.get(key), str) and delta[key] for key in CHANNELS
-    )
-    if brought and not made and not part.is_end:
+    if held and not made and not part.is_end:
         return None
-    left = {key: value for key, value in choice.items() if key not in ("delta", "logprobs")} | part.rest["choice"]
+    left = {key: value for key, value in choice.items() if key not in ("delta", "logprobs")}
+    left |= part.rest.get("choice", {})
     if "logprobs" in choice:
         left["logprobs"] = None  # they repeat the text
     return {**left, "delta": made} if "delta" in choice else left
@@ -144,7 +149,7 @@ def without_logprobs(answer: dict[str, Any], positions: Collection[str | int]) -
 
 
 class _Pieces(list[str]):
-    """A text that comes piece by piece, so that its length costs nothing until it is put together."""
+    """A text in pieces, so that its length costs nothing before they are joined."""
 
 
 def _add(held: dict[str, Any], piece: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
-"""How a message reads: its text as it is recorded, shown, and recognised when it comes again as history. Pure.
+"""The text of a message: as it is recorded, shown, and recognised when it comes back as history. Pure.
 
-One layout serves the messages of requests and those of answers, whole or in pieces. A run that stands somewhere in the
-message knows where, so that what a rule found there can be shown in the text.
+One layout serves the messages of requests and those of answers, whole or in pieces. A run keeps its path in the
+message, so that what a rule finds there can be shown in the text.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from apps.conversations.history import Message
 
 
 class Run(NamedTuple):
-    """A run of text, where it stands in the message, and what of it comes back as history: all of it if None."""
+    """A run of text, its path in the message, and what of it comes back as history. None means all of it."""
 
     path: Path | None
     text: str
@@ -20,7 +20,7 @@ class Run(NamedTuple):
 
 
 def messages_of(body: Mapping[str, Any]) -> tuple[Message, ...]:
-    """The messages of a request, as they are recorded."""
+    """The messages of a request as they are recorded."""
     return tuple(
         Message(position, message["role"], text(message), matched_as(message))
         for position, message in enumerate(body["messages"])
@@ -43,7 +43,7 @@ def matched_as(message: Mapping[str, Any]) -> str | None:
 
 
 def place_of(message: Mapping[str, Any], path: Path, *, is_answer: bool = False) -> int | None:
-    """Where in the text of a message stands what the message holds at a path; None if it is not shown."""
+    """The offset, in the text of a message, of what the message has at a path. None if it is not shown."""
     place = 0
     for run in layout(message, is_answer=is_answer):
         if run.path == path:
@@ -53,10 +53,10 @@ def place_of(message: Mapping[str, Any], path: Path, *, is_answer: bool = False)
 
 
 def layout(message: Mapping[str, Any], *, is_answer: bool = False) -> list[Run]:
-    """The runs that make up the text, each kind of it on lines of its own.
+    """The runs that make up the text, with each kind of text on lines of its own.
 
-    An answer may come in pieces, whose order nobody knows: it has no line ends between its kinds of text, and a call
-    without a name is the continuation of one.
+    An answer may come in pieces, in any order. So it has no line ends between its kinds of text, and a call without a
+    name continues another.
     """
     runs: list[Run] = []
     for block in _blocks(message, unnamed="" if is_answer else "tool"):
@@ -97,7 +97,7 @@ def _part(part: Mapping[str, Any], path: Path) -> Run:
 
 
 def _called(call: Mapping[str, Any], path: Path, unnamed: str) -> list[Run]:
-    """A tool call of either kind, with all the text that it hands over. Without a path: the older kind of call."""
+    """A tool call of either kind, with all of its text. Without a path it is the older kind."""
     function, custom = call.get("function") or {}, call.get("custom") or {}
     at = (*path, "function") if path else ("function_call",)
     own = (*path, "custom")
