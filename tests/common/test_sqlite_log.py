@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.db import connection, connections
@@ -10,14 +11,12 @@ from django.db import connection, connections
 from apps.common import sessions
 from apps.common.sessions import IDLE_SECONDS, Session, open_session
 
-pytestmark = [
-    pytest.mark.usefixtures("committed_db"),
-    pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL looks after its own log"),
-]
+pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL looks after its own log")
 
 
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+def session(committed_db: None, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    """In a database of the test's own: a gateway beside it that reads keeps part of the log from being brought in."""
     monkeypatch.setattr(sessions, "LEAST_LOG", 10)
     monkeypatch.setattr(sessions, "MOST_LOG", 100)
     session = open_session()
