@@ -52,15 +52,18 @@ def apply(cursor: Cursor, units: Sequence[JournalEntry]) -> list[Outcome | Claim
 def _claim(cursor: Cursor, units: Sequence[JournalEntry]) -> dict[int, ClaimTaken]:
     """Make the claims. Returns those that are taken, by the id of their unit."""
     wanted = [unit.claim for unit in units if unit.claim is not None]
-    taken = claims.take(cursor, wanted) if wanted else {}
+    if not wanted:
+        return {}
+    taken = claims.take(cursor, wanted)
     return {id(unit): taken[unit.claim.call] for unit in units if unit.claim is not None and unit.claim.call in taken}
 
 
 def _end_claims(cursor: Cursor, units: Sequence[JournalEntry], outcomes: dict[int, Outcome]) -> None:
     """End the finished claims, and drop those whose reservation was refused."""
-    claims.end(cursor, [unit.kept for unit in units if unit.kept is not None])
-    made = [unit for unit in units if unit.claim is not None and id(unit) in outcomes]
-    claims.drop(cursor, [u.claim.call for u in made if u.claim and not isinstance(outcomes[id(u)], Held)])
+    if kept := [unit.kept for unit in units if unit.kept is not None]:
+        claims.end(cursor, kept)
+    made = [(unit.claim.call, outcomes[id(unit)]) for unit in units if unit.claim is not None and id(unit) in outcomes]
+    claims.drop(cursor, [call for call, outcome in made if not isinstance(outcome, Held)])
 
 
 def expire(cursor: Cursor, units: Sequence[tuple[str, datetime]]) -> list[bool]:

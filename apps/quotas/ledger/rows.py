@@ -70,7 +70,7 @@ def _end_own(cursor: Cursor, ends: Sequence[Settle | Release | Expire]) -> dict[
     that one expires it, which needs its last checkpoint, or if somebody else has ended it in the meantime.
     """
     firsts = {movement.hold: movement for movement in reversed(ends)}
-    own = [(_own_holds.pop(id), firsts[id]) for id in sorted(firsts) if id in _own_holds]
+    own = [(hold, firsts[id]) for id in sorted(firsts) if (hold := _own_holds.pop(id, None)) is not None]
     rows = [
         (hold.id, *_ended(hold, movement), cursor.instant(movement.now), hold.amount, _json(hold.usage_ids))
         for hold, movement in own
