@@ -63,6 +63,11 @@ class Student:
         await in_thread(lambda: factories.make_rule(course=self._desk.student.course, **values))
         await reload(self.runtime)
 
+    async def allow(self, tokens: int) -> None:
+        own = QuotaPolicy.objects.filter(course=self._desk.student.course)
+        await in_thread(lambda: own.update(student_weekly_tokens=tokens))
+        await reload(self.runtime)
+
     async def record(self) -> Call:
         await over(self.runtime)
         return await in_thread(lambda: Call.objects.get(pk=self.call))
@@ -159,8 +164,7 @@ async def test_a_request_of_the_wrong_shape_is_refused(student: Student) -> None
 
 
 async def test_who_has_used_up_the_week_is_refused_and_nothing_is_sent(student: Student) -> None:
-    await in_thread(lambda: QuotaPolicy.objects.update(student_weekly_tokens=1))
-    await reload(student.runtime)
+    await student.allow(1)
 
     with pytest.raises(OutOfQuota):
         await student.ask("Hi")
