@@ -32,6 +32,8 @@ STUCK_SECONDS = 5.0  # a statement may take two, a wait for a lock one: beyond t
 _LIMITS = "-c statement_timeout=2000 -c lock_timeout=1000 -c idle_in_transaction_session_timeout=10000"
 _PLANS = "-c plan_cache_mode=force_custom_plan -c jit=off"  # a plan that is kept would be that of an empty table
 _SAME_BACKEND = "FROM pg_stat_activity WHERE pid = %s AND backend_start::text = %s"
+# Changes when the server starts, and when it recovers from a crash of one of its processes: its statistics start anew.
+_SERVER_LIFE = "concat(pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter))"
 _SHORT_LOCK = "SET LOCAL lock_timeout = 20"
 
 
@@ -173,6 +175,7 @@ class PostgreSQLSession:
         self._lock = lock_number(sign) if sign else None
         self._pipeline: Any = None
         self._backend: tuple[int, str] | None = None
+        self._life = ""
         self._busy_since: float | None = None
         self._gate = threading.Lock()  # the watcher must not shut a socket whose number is already somebody else's
 
@@ -206,7 +209,7 @@ class PostgreSQLSession:
                 self.rollback()
                 raise
             self.close()
-            if transaction is None or not self._was_committed(transaction):
+            if transaction is None or not self._was_committed(transaction, life=self._life):
                 self.close()
                 raise
             logger.warning("The connection broke while committing; the transaction is there: %s", error)
@@ -272,19 +275,29 @@ class PostgreSQLSession:
             if previous is not None:
                 # Ours may live on there, in a transaction, and with our sign of life, until it notices that we left.
                 cursor.execute(f"SELECT pg_terminate_backend(pid) {_SAME_BACKEND}", previous)
-            cursor.execute("SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()")
-            self._backend = cursor.fetchone()
+            own = "FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+            cursor.execute(f"SELECT pid, backend_start::text, {_SERVER_LIFE} {own}")
+            *backend, self._life = cursor.fetchone()
+            self._backend = tuple(backend)
             if self._lock is not None:
                 cursor.execute("SELECT pg_advisory_lock(%s)", (self._lock,))
 
-    def _was_committed(self, transaction: str) -> bool:
-        """What became of the transaction whose COMMIT was cut off. Raises CommitUnknown if nobody can tell in time."""
+    def _was_committed(self, transaction: str, *, life: str) -> bool:
+        """What became of the transaction whose COMMIT was cut off. Raises CommitUnknown if nobody can tell in time.
+
+        A server that crashed may have given the number of what it lost to another transaction. So only in the same life
+        does "committed" mean ours.
+        """
         deadline = time.monotonic() + RESOLVE_SECONDS
         while time.monotonic() < deadline:
             try:
                 status = self._status(transaction)
-                if status in ("committed", "aborted"):
-                    return status == "committed"
+                if status == "aborted":
+                    return False
+                if status == "committed":
+                    if self._life == life:
+                        return True
+                    break
             except DatabaseError:
                 self.close()
             time.sleep(0.1)
