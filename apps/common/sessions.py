@@ -17,21 +17,19 @@ from django.db import DatabaseError, OperationalError, connections
 
 from apps.common.cursor import Cursor, cursor_on
 from apps.common.owners import lock_number
+from apps.common.sqlite_session import SQLiteSession
 
 logger = logging.getLogger(__name__)
 
 LOCK_SECONDS = 30.0
-RETRY_SECONDS = 0.0002
-IDLE_SECONDS = 0.1
-LEAST_LOG, MOST_LOG = 1_000, 8_000  # pages of 4 kB in SQLite's log that are not in the database yet
-_MEASURE_LOG = "PRAGMA wal_checkpoint(NOOP)"
-_SHORTEN_LOG = "PRAGMA wal_checkpoint(PASSIVE)"
 
 RESOLVE_SECONDS = 3.0
 STUCK_SECONDS = 5.0  # a statement may take two, a wait for a lock one: beyond this the network has swallowed it
 _LIMITS = "-c statement_timeout=2000 -c lock_timeout=1000 -c idle_in_transaction_session_timeout=10000"
 _PLANS = "-c plan_cache_mode=force_custom_plan -c jit=off"  # a plan that is kept would be that of an empty table
 _SAME_BACKEND = "FROM pg_stat_activity WHERE pid = %s AND backend_start::text = %s"
+# Changes when the server starts, and when it recovers from a crash of one of its processes: its statistics start anew.
+_SERVER_LIFE = "concat(pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter))"
 _SHORT_LOCK = "SET LOCAL lock_timeout = 20"
 
 
@@ -67,88 +65,6 @@ def open_session(*, lock_seconds: float = LOCK_SECONDS, sign: str | None = None)
     return SQLiteSession(lock_seconds=lock_seconds)
 
 
-class SQLiteSession:
-    """Brings SQLite's write-ahead log into the database file when that disturbs least.
-
-    Left to itself, SQLite does so within whichever commit makes the log long, and that commit waits for the disk. The
-    watching thread does it beside the commits: when there are none, or when the log has become long. In the latter case
-    the writer does the little that has come since: then nothing is left, and the log starts over instead of growing.
-    """
-
-    def __init__(self, *, lock_seconds: float) -> None:
-        self._connection: Any = connections["default"]
-        self._lock_seconds = lock_seconds
-        self._cursor: Cursor | None = None
-        self._log_is_due = False
-        self.is_lost = False
-
-    def begin(self, *, patient: bool = True) -> Cursor:
-        """Asks again every 0.2 ms while another process writes to the same file."""
-        cursor = self._cursor or self._connect()
-        deadline = 0.0
-        while True:
-            try:
-                with cursor.wrap_errors:
-                    cursor.execute("BEGIN IMMEDIATE")
-                return cursor
-            except DatabaseError as error:
-                deadline = deadline or time.monotonic() + self._lock_seconds
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise
-            time.sleep(RETRY_SECONDS)
-
-    def commit(self) -> None:
-        assert self._cursor is not None  # noqa: S101  # it has begun
-        try:
-            with self._cursor.wrap_errors:
-                self._cursor.execute("COMMIT")
-        except BaseException:
-            self.rollback()  # a reference that leads nowhere, say, leaves the transaction open
-            raise
-
-    def rollback(self) -> None:
-        assert self._cursor is not None  # noqa: S101  # it has begun
-        try:
-            self._cursor.execute("ROLLBACK")
-        except self._connection.Database.Error:
-            logger.warning("Rolling back failed; the connection is replaced")
-            self.close()
-
-    def rest(self) -> None:
-        if self._log_is_due:
-            self._log_is_due = False
-            try:
-                cursor = self._cursor or self._connect()
-                with cursor.wrap_errors:
-                    cursor.execute(_SHORTEN_LOG)
-                    cursor.fetchall()  # else it goes on into the next transaction
-            except DatabaseError as error:
-                logger.warning("The write-ahead log could not be started over: %s", error)
-
-    def watch(self, *, idle_seconds: float) -> None:
-        connection = connections["default"]  # the watching thread's own
-        try:
-            with connection.cursor() as cursor:
-                ((_, pages, done),) = cursor.execute(_MEASURE_LOG).fetchall()
-                if pages - done > (MOST_LOG if idle_seconds < IDLE_SECONDS else LEAST_LOG):
-                    cursor.execute(_SHORTEN_LOG)
-                    self._log_is_due = idle_seconds < IDLE_SECONDS
-        except DatabaseError as error:
-            logger.warning("The write-ahead log could not be brought into the database: %s", error)
-
-    def close(self) -> None:
-        self._cursor = None
-        self._connection.close()
-
-    def _connect(self) -> Cursor:
-        self._connection.ensure_connection()
-        with self._connection.wrap_database_errors:
-            cursor = cursor_on(self._connection)
-            cursor.execute("PRAGMA busy_timeout=0")
-        self._cursor = cursor
-        return cursor
-
-
 class PostgreSQLSession:
     """Bounds every statement in time, and finds out what became of a commit that was cut off.
 
@@ -173,6 +89,7 @@ class PostgreSQLSession:
         self._lock = lock_number(sign) if sign else None
         self._pipeline: Any = None
         self._backend: tuple[int, str] | None = None
+        self._life = ""
         self._busy_since: float | None = None
         self._gate = threading.Lock()  # the watcher must not shut a socket whose number is already somebody else's
 
@@ -206,7 +123,7 @@ class PostgreSQLSession:
                 self.rollback()
                 raise
             self.close()
-            if transaction is None or not self._was_committed(transaction):
+            if transaction is None or not self._was_committed(transaction, life=self._life):
                 self.close()
                 raise
             logger.warning("The connection broke while committing; the transaction is there: %s", error)
@@ -272,19 +189,29 @@ class PostgreSQLSession:
             if previous is not None:
                 # Ours may live on there, in a transaction, and with our sign of life, until it notices that we left.
                 cursor.execute(f"SELECT pg_terminate_backend(pid) {_SAME_BACKEND}", previous)
-            cursor.execute("SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()")
-            self._backend = cursor.fetchone()
+            own = "FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+            cursor.execute(f"SELECT pid, backend_start::text, {_SERVER_LIFE} {own}")
+            *backend, self._life = cursor.fetchone()
+            self._backend = tuple(backend)
             if self._lock is not None:
                 cursor.execute("SELECT pg_advisory_lock(%s)", (self._lock,))
 
-    def _was_committed(self, transaction: str) -> bool:
-        """What became of the transaction whose COMMIT was cut off. Raises CommitUnknown if nobody can tell in time."""
+    def _was_committed(self, transaction: str, *, life: str) -> bool:
+        """What became of the transaction whose COMMIT was cut off. Raises CommitUnknown if nobody can tell in time.
+
+        A server that crashed may have given the number of what it lost to another transaction. So only in the same life
+        does "committed" mean ours.
+        """
         deadline = time.monotonic() + RESOLVE_SECONDS
         while time.monotonic() < deadline:
             try:
                 status = self._status(transaction)
-                if status in ("committed", "aborted"):
-                    return status == "committed"
+                if status == "aborted":
+                    return False
+                if status == "committed":
+                    if self._life == life:
+                        return True
+                    break
             except DatabaseError:
                 self.close()
             time.sleep(0.1)

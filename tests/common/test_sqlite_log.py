@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from django.db import connection, connections
 
-from apps.common import sessions
-from apps.common.sessions import IDLE_SECONDS, Session, open_session
+from apps.common import sqlite_session
+from apps.common.sessions import Session, open_session
+from apps.common.sqlite_session import IDLE_SECONDS
 
 pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL looks after its own log")
 
@@ -17,8 +18,8 @@ pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQ
 @pytest.fixture
 def session(committed_db: None, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     """In a database of the test's own: a gateway beside it that reads keeps part of the log from being brought in."""
-    monkeypatch.setattr(sessions, "LEAST_LOG", 10)
-    monkeypatch.setattr(sessions, "MOST_LOG", 100)
+    monkeypatch.setattr(sqlite_session, "LEAST_LOG", 10)
+    monkeypatch.setattr(sqlite_session, "MOST_LOG", 100)
     session = open_session()
     write(session, pages=1)
     watch(session, idle_seconds=IDLE_SECONDS, least=0)
@@ -41,7 +42,7 @@ def watch(session: Session, *, idle_seconds: float, least: int | None = None) ->
     def run() -> None:
         with pytest.MonkeyPatch.context() as patch:
             if least is not None:
-                patch.setattr(sessions, "LEAST_LOG", least)
+                patch.setattr(sqlite_session, "LEAST_LOG", least)
             session.watch(idle_seconds=idle_seconds)
         connections.close_all()
 

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from apps.common.commit import StoreAway, Writer
+from apps.common.sessions import CommitUnknown, open_session
 from tests.chat.world import wait_until
 from tests.faults.link import Link
 from tests.postgresql.conftest import Lines
@@ -136,6 +137,22 @@ def test_a_commit_of_which_nothing_can_be_learnt_is_said_to_be_unknown(
 
     assert caught.value.is_unknown
     assert lines.committed == ["one"]
+
+
+def test_a_number_that_a_crashed_server_gave_away_again_says_nothing(link: Link, server: PostgreSQL) -> None:
+    """What had not reached the log when the server died is gone with its number, and the next one gets that number."""
+    session = open_session()
+    cursor = session.begin()
+    cursor.execute("SELECT pg_current_xact_id()::text")
+    number = int(cursor.fetchone()[0])
+    server.kill()
+    server.start()
+    while int(server.execute("SELECT pg_current_xact_id()::text")[0][0]) <= number:
+        pass
+
+    with pytest.raises(CommitUnknown):
+        session.commit()
+    session.close()
 
 
 def test_a_wire_that_swallows_everything_is_cut_in_the_end(writer: Writer, link: Link, lines: Lines) -> None:
