@@ -41,7 +41,7 @@ class NothingCame(ConnectionBroken):
     pass
 
 
-class _Malformed(Exception):
+class _UnreadableAnswer(Exception):
     """Raised inside the parser, to stop it."""
 
 
@@ -117,7 +117,7 @@ class RelayResponse:
 
     def on_message_begin(self) -> None:
         if self.is_whole:
-            raise _Malformed("More came than was asked for.")
+            raise _UnreadableAnswer("More came than was asked for.")
         self.has_begun = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -125,7 +125,7 @@ class RelayResponse:
         self._header_count += 1
         self._header_bytes += len(name) + len(value)
         if self._header_count > MAX_HEADERS or self._header_bytes > MAX_HEADER_BYTES:
-            raise _Malformed("The headers are too large.")
+            raise _UnreadableAnswer("The headers are too large.")
         if not self.status:
             self._pairs.append((name, value))
 
@@ -143,13 +143,13 @@ class RelayResponse:
         self.ends_with_connection = self.headers.keys().isdisjoint(("content-length", "transfer-encoding"))
         if self._is_head:
             self.is_whole = True
-            raise _Malformed("The parser would wait for a body.")
+            raise _UnreadableAnswer("The parser would wait for a body.")
 
     def _skip(self, status: int) -> None:
         """Skip an interim response."""
         self._header_count += 1
         if status < 100 or status == 101 or self._header_count > MAX_HEADERS:
-            raise _Malformed(f"Answered {status}, which was not asked for.")
+            raise _UnreadableAnswer(f"Answered {status}, which was not asked for.")
         self._pairs.clear()
 
     def on_message_complete(self) -> None:

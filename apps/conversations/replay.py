@@ -34,7 +34,7 @@ READ_TOKENS = 200_000  # tokens per query for text; a longer call is read alone
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _CallToSearch:
     """The columns of a call that a replay needs."""
 
     id: str
@@ -45,7 +45,7 @@ class _Row:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _TextPosition:
     """The position of a hit. `message` is None for the answer."""
 
     call: str
@@ -80,10 +80,14 @@ class Tally:
     hit_in_time: int = 0
     members: set[int] = field(default_factory=set)
     daily: dict[date, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
-    samples: list[_Place] = field(default_factory=list)
-    sample_of: dict[int, tuple[int, _Place]] = field(default_factory=dict)  # by member: number of hits, and one of them
+    samples: list[_TextPosition] = field(default_factory=list)
+    sample_of: dict[int, tuple[int, _TextPosition]] = field(
+        default_factory=dict
+    )  # by member: number of hits, and one of them
 
-    def add(self, row: _Row, *, has_text: bool, place: _Place | None = None, in_time: bool = False) -> None:
+    def add(
+        self, row: _CallToSearch, *, has_text: bool, place: _TextPosition | None = None, in_time: bool = False
+    ) -> None:
         """Count a call, with one of its hits if any, and whether the rule's schedule covered it."""
         self.calls += 1
         if not has_text:
@@ -98,7 +102,7 @@ class Tally:
             self.hit_in_time += in_time
             self._sample(row.member, place)
 
-    def _sample(self, member: int, place: _Place) -> None:
+    def _sample(self, member: int, place: _TextPosition) -> None:
         """Reservoir sampling, over all hits and over those of each student."""
         if len(self.samples) < SAMPLES:
             self.samples.append(place)
@@ -107,7 +111,7 @@ class Tally:
         count, kept = self.sample_of.get(member, (0, place))
         self.sample_of[member] = (count + 1, place if self.chance.randrange(count + 1) == 0 else kept)
 
-    def _chosen(self) -> list[_Place]:
+    def _chosen(self) -> list[_TextPosition]:
         """One hit of each student first, so that one busy student does not fill the list; then any others."""
         ones = [place for _, place in self.sample_of.values()]
         self.chance.shuffle(ones)
@@ -172,7 +176,7 @@ def _calls(rule: Rule, *, since: datetime, until: datetime) -> QuerySet[Call]:
     return calls if rule.course_id is None else calls.filter(course=rule.course_id)
 
 
-def _batches(calls: QuerySet[Call]) -> Iterator[list[_Row]]:
+def _batches(calls: QuerySet[Call]) -> Iterator[list[_CallToSearch]]:
     """All rows in order, in batches whose text is short enough to be read at once."""
     last = ""
     while True:
@@ -180,15 +184,15 @@ def _batches(calls: QuerySet[Call]) -> Iterator[list[_Row]]:
         columns = found.values_list(
             "pk", "membership_id", "started_at", "input_tokens", "output_tokens", "course__timezone"
         )
-        rows = [_Row(pk, member, at, sent + got, timezone) for pk, member, at, sent, got, timezone in columns]
+        rows = [_CallToSearch(pk, member, at, sent + got, timezone) for pk, member, at, sent, got, timezone in columns]
         if not rows:
             return
         last = rows[-1].id
         yield from _portions(rows)
 
 
-def _portions(rows: Sequence[_Row]) -> Iterator[list[_Row]]:
-    portion: list[_Row] = []
+def _portions(rows: Sequence[_CallToSearch]) -> Iterator[list[_CallToSearch]]:
+    portion: list[_CallToSearch] = []
     tokens = 0
     for row in rows:
         if portion and (len(portion) == READ_CALLS or tokens + row.tokens > READ_TOKENS):
@@ -208,7 +212,7 @@ def _texts(ids: Sequence[str]) -> dict[str, _Text]:
     return {call: _Text(found) for call, found in parts.items()}
 
 
-def _look(row: _Row, text: _Text | None, rule: Rule, book: Rulebook, tally: Tally) -> None:
+def _look(row: _CallToSearch, text: _Text | None, rule: Rule, book: Rulebook, tally: Tally) -> None:
     if text is None:
         tally.add(row, has_text=False)
         return
@@ -218,7 +222,7 @@ def _look(row: _Row, text: _Text | None, rule: Rule, book: Rulebook, tally: Tall
     except EngineFailed:
         tally.unchecked += 1
         hits = ()
-    places = (_Place(row.id, positions[hit.part], hit.start, hit.end) for hit in hits)
+    places = (_TextPosition(row.id, positions[hit.part], hit.start, hit.end) for hit in hits)
     in_time = rule.schedule.covers(row.at, timezone=row.timezone)
     tally.add(row, has_text=True, place=next(places, None), in_time=in_time)
 
@@ -248,11 +252,11 @@ def samples(job: Job) -> list[Sample]:
     calls = Call.objects.select_related("membership__user", "course")
     rows = calls.in_bulk([place["call"] for place in places])
     texts = _texts(list(rows))
-    stored = (_Place(**place) for place in places)
+    stored = (_TextPosition(**place) for place in places)
     return [_sample(place, rows[place.call], texts.get(place.call)) for place in stored if place.call in rows]
 
 
-def _sample(place: _Place, call: Call, text: _Text | None) -> Sample:
+def _sample(place: _TextPosition, call: Call, text: _Text | None) -> Sample:
     whole = text.parts.get(place.message, "") if text else ""
     start, end = place.start, place.end
     first, last = max(0, start - AROUND), min(len(whole), end + AROUND)

@@ -65,7 +65,7 @@ class DataRequest(StudentRequest):
         return b",".join(found).decode("latin-1") if found else None
 
 
-class _Overloaded(HttpResponse):
+class _RetryLater(HttpResponse):
     """The response to a client that is told to retry later."""
 
 
@@ -94,7 +94,7 @@ class DataPlaneHandler:
                 route = _route_of(request)
                 more = self._cors.headers(scope["headers"])
             status = response.status_code
-            rest = self._rest if isinstance(response, _Overloaded) else 0.0
+            rest = self._rest if isinstance(response, _RetryLater) else 0.0
             await send_response(response, request_id, receive, send, more=more, rest=rest)
         except ClientLeft:
             logger.debug("The client of %s left", request_id)
@@ -156,7 +156,7 @@ def _wrong_method(scope: Scope, response: HttpResponseBase) -> MethodNotAllowed:
 
 
 def _error(error: GatewayError, request_id: str) -> HttpResponse:
-    kind = _Overloaded if isinstance(error, Overloaded) else HttpResponse
+    kind = _RetryLater if isinstance(error, Overloaded) else HttpResponse
     return kind(
         error.json(request_id=request_id),
         status=error.status,

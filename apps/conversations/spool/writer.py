@@ -38,7 +38,7 @@ class SpoolFull(Exception):
     """More is waiting for the disk than may be kept in memory."""
 
 
-class _Item(NamedTuple):
+class _Queued(NamedTuple):
     table: str
     call: str
     body: bytes
@@ -53,8 +53,8 @@ class Spool:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _create(path)
         self.path = path
-        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
-        self._batch: list[_Item] = []  # taken from the queue, and not on disk yet
+        self._queue: queue.SimpleQueue[_Queued] = queue.SimpleQueue()
+        self._batch: list[_Queued] = []  # taken from the queue, and not on disk yet
         # Two counts of each, written by one thread at a time: one count for both would lose additions.
         self._appended = self._written = 0
         self._appended_bytes = self._written_bytes = 0
@@ -82,17 +82,17 @@ class Spool:
         body = record.body()
         if self._waiting >= MAX_QUEUED or self.waiting_bytes + len(body) > MAX_QUEUED_BYTES:
             raise SpoolFull(f"{self._waiting} records wait for the disk.")
-        self._put(_Item("records", record.call, body, time.time()))
+        self._put(_Queued("records", record.call, body, time.time()))
 
     def keep(self, *, call: str, settlement: bytes) -> Future[None]:
         """Queue a settlement, which is never refused; the future ends when it is on disk."""
         written: Future[None] = Future()
         written.set_running_or_notify_cancel()  # whoever stops waiting cancels nothing
-        self._put(_Item("settlements", call, settlement, time.time(), written))
+        self._put(_Queued("settlements", call, settlement, time.time(), written))
         self._is_urgent.set()
         return written
 
-    def _put(self, item: _Item) -> None:
+    def _put(self, item: _Queued) -> None:
         self._appended_bytes += len(item.body)
         self._appended += 1
         self._queue.put(item)

@@ -38,7 +38,7 @@ def _is_busy(scope: Scope, count: Count) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Refused:
+class _Exceeded:
     """One limit that refuses: its sentence, and the wait in microseconds. None means that waiting does not help."""
 
     scope: Scope
@@ -52,7 +52,7 @@ def _check_size(scopes: Sequence[Scope], amount: int) -> None:
     scope = min(scopes, key=lambda scope: scope.told_limit)
     if amount > scope.told_limit:
         sentence = _TOO_LARGE.format(amount=f"{amount:,}", limit=f"{scope.told_limit:,}", who=_WHO[scope.kind])
-        raise _error(_Refused(scope, scope.told_limit, sentence, None), amount, fixed_by="you")
+        raise _error(_Exceeded(scope, scope.told_limit, sentence, None), amount, fixed_by="you")
 
 
 def _too_fast(scopes: Sequence[Scope], counts: Sequence[Count], amount: int, now: int) -> RateLimited:
@@ -69,7 +69,7 @@ def _too_fast(scopes: Sequence[Scope], counts: Sequence[Count], amount: int, now
     return _error(longest, amount, fixed_by=_FIXED_BY[longest.scope.kind], rate=tightest)
 
 
-def _refused(scope: Scope, count: Count, amount: int, now: int) -> Iterator[_Refused]:
+def _refused(scope: Scope, count: Count, amount: int, now: int) -> Iterator[_Exceeded]:
     if _is_full(scope, count, amount):
         wait = count.due + WINDOW - now
         sentence = _A_MINUTE[scope.unit][scope.kind].format(
@@ -78,13 +78,13 @@ def _refused(scope: Scope, count: Count, amount: int, now: int) -> Iterator[_Ref
             amount=f"{amount:,}",
             wait=_number(-(-wait // SECOND), "seconds"),
         )
-        yield _Refused(scope, scope.told_limit, sentence, wait)
+        yield _Exceeded(scope, scope.told_limit, sentence, wait)
     if _is_busy(scope, count):
         sentence = _AT_ONCE[scope.kind].format(open=_number(count.open, "requests"), limit=f"{scope.at_once:,}")
-        yield _Refused(scope, scope.at_once, sentence, AT_ONCE_WAIT)
+        yield _Exceeded(scope, scope.at_once, sentence, AT_ONCE_WAIT)
 
 
-def _error(refused: _Refused, amount: int, *, fixed_by: FixedBy, rate: Rate | None = None) -> RateLimited:
+def _error(refused: _Exceeded, amount: int, *, fixed_by: FixedBy, rate: Rate | None = None) -> RateLimited:
     details = {"scope": refused.scope.kind, "limit": refused.limit}
     error = RateLimited
     if refused.scope.unit == "tokens":

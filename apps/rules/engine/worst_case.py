@@ -102,20 +102,20 @@ def worst_milliseconds(patterns: Sequence[str], texts: Sequence[str], enough: fl
     Only time of this thread counts, not that of other processes. A time above `enough` is measured again, relative to
     the machine's present speed; if it stays above, the rest is not measured.
     """
-    run = _Run(patterns)
+    run = _TimedSearch(patterns)
     worst = 0.0
     for text in texts:
         taken = run(text)
         for _ in range(_TRIES - 1):
             if taken > enough:
-                taken = min(taken, _Run(patterns)(text) / slowness())
+                taken = min(taken, _TimedSearch(patterns)(text) / slowness())
         worst = max(worst, taken)
         if worst > enough:
             break
     return worst
 
 
-class _Run:
+class _TimedSearch:
     def __init__(self, patterns: Sequence[str]) -> None:
         self._native = compiled_set(patterns)
         self._spelled = compiled_set([spell_pattern(parse(pattern)) for pattern in patterns])
