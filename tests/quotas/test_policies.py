@@ -22,6 +22,8 @@ pytestmark = pytest.mark.django_db
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+# Beyond every sequence: no member that a test makes may be this one.
+NOBODY = 2**40
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def principal() -> Principal:
     QuotaPolicy.objects.filter(course=course).update(weekly_tokens=9000)
     return Principal(
         key_id=1,
-        membership_id=7,
+        membership_id=NOBODY,
         course_id=course.pk,
         course_slug=course.slug,
         role="student",
@@ -46,7 +48,7 @@ def test_a_call_draws_on_the_student_and_the_course(principal: Principal) -> Non
     accounts = load_policies().accounts(principal, now=NOW)
 
     assert [(account.kind, account.id, account.limit) for account in accounts] == [
-        ("student", 7, 500),
+        ("student", NOBODY, 500),
         ("course", principal.course_id, 9000),
     ]
 
@@ -203,8 +205,8 @@ def test_a_role_has_limits_of_its_own_and_those_of_students_where_it_says_nothin
     own, _ = kept.accounts(assistant, now=NOW)
     assert own.limit == 800
     assert [(scope.kind, scope.per_minute) for scope in kept.scopes(assistant)] == [("student", 60)]
-    assert kept.token_scopes(assistant) == (Scope("student", 7, "tokens", 5),)
-    assert kept.token_scopes(principal) == (Scope("student", 7, "tokens", 70),)
+    assert kept.token_scopes(assistant) == (Scope("student", NOBODY, "tokens", 5),)
+    assert kept.token_scopes(principal) == (Scope("student", NOBODY, "tokens", 70),)
     assert kept.accounts(replace(principal, role="instructor"), now=NOW)[0].limit == 500
 
 
@@ -226,7 +228,7 @@ def test_the_fallback_model_has_an_account_in_the_place_of_the_student_s(princip
     own, course = kept.fallback_accounts(accounts, course_id=principal.course_id)
 
     assert kept.fallback_model(principal.course_id) == "small"
-    assert (own.kind, own.id, own.limit, own.week) == ("fallback", 7, 90, accounts[0].week)
+    assert (own.kind, own.id, own.limit, own.week) == ("fallback", NOBODY, 90, accounts[0].week)
     assert course == accounts[1]
 
 
