@@ -43,6 +43,8 @@ class AnswerReader(Protocol):
     recorded: RecordedText
     usage: Tokens | None
     is_done: bool  # the end mark of a stream has arrived
+    has_content: bool  # text, a tool call, reasoning or a refusal has come; of a plain answer, all of it
+    has_events: bool  # an event has come that is neither a comment nor an error
 
     @property
     def is_usage_final(self) -> bool:
@@ -54,7 +56,7 @@ class AnswerReader(Protocol):
         ...
 
     def end(self) -> None:
-        """The provider has closed the answer. Raises UpstreamBroken if it is incomplete."""
+        """The provider has closed the answer. Raises UpstreamBroken if it is incomplete, or says nothing at all."""
         ...
 
     def body(self) -> bytes | None:

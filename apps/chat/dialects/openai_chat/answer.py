@@ -62,7 +62,7 @@ class _Reader:
     def __init__(self) -> None:
         self.recorded = RecordedText()
         self.usage: Tokens | None = None
-        self.is_done = False
+        self.is_done = self.has_content = self.has_events = False
         self._size = 0
         self._counted_bytes = 0  # size of the text when usage was reported
 
@@ -163,6 +163,7 @@ class StreamReader(_Reader):
         """Read an event. Returns whether to relay it."""
         if payload.get("error"):
             raise UpstreamBroken("The provider reported an error within the stream.")
+        self.has_events = True
         choices = payload.get("choices") or ()
         for choice in choices:
             delta = choice.get("delta")
@@ -176,6 +177,8 @@ class StreamReader(_Reader):
         return True
 
     def _note_delta(self, choice: int, delta: Any) -> None:
+        if not self.has_content:
+            self.has_content = any(value for key, value in delta.items() if key != "role")
         text = delta.get("content")
         if isinstance(text, str) and text and len(delta) == 1:
             self.recorded.add(choice, text)
@@ -184,7 +187,7 @@ class StreamReader(_Reader):
 
     def end(self) -> None:
         """The provider closed the stream. Raises UpstreamBroken if it did so before the answer was finished."""
-        if not (self.is_done or self.is_finished):
+        if not (self.is_finished or (self.is_done and self.has_content)):
             raise UpstreamBroken("The stream ended without a finish reason.")
 
     def body(self) -> None:
@@ -209,9 +212,12 @@ class PlainReader(_Reader):
         try:
             answer = orjson.loads(self.body())
             record_answer(answer, self.recorded)
+            self.has_content = bool(answer["choices"])
             self._note_usage(read_usage(answer.get("usage")))
         except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
             raise UpstreamBroken("The answer is not a chat completion.") from error
+        if not self.has_content:
+            raise UpstreamBroken("The answer has no choices.")
 
     def body(self) -> bytes:
         return b"".join(self._parts)
