@@ -5,7 +5,7 @@ reason for failover. The provider's sentences go no further, not even to the log
 our key. Identifiers may.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -31,9 +31,16 @@ class UpstreamRefused(Exception):
 
 
 class UpstreamBroken(Exception):
-    """The answer stopped before its end. `kept` is what arrived before that and has not been relayed yet."""
+    """The answer stopped before its end. `kept` is what arrived before that and has not been relayed yet.
+
+    `error` is what the provider sent instead of the rest, for `refusal_in`. It is neither logged nor shown.
+    """
 
     kept: bytes = b""
+
+    def __init__(self, detail: str, *, error: Mapping[str, Any] | None = None) -> None:
+        super().__init__(detail)
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
