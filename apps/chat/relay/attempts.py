@@ -20,7 +20,7 @@ _rng = random.Random()  # noqa: S311  # spreads load; it need not be unpredictab
 
 
 class Attempts:
-    """The attempts at one answer. `failed` are those that failed so far."""
+    """The attempts at one answer. `failed` are those that failed so far, `reader` that of the one under way."""
 
     def __init__(
         self, call: ChatCall, adapters: Mapping[str, Adapter], *, output: int, guidance: tuple[str, ...]
@@ -28,6 +28,12 @@ class Attempts:
         self._call, self._adapters = call, adapters
         self._output, self._guidance = output, guidance
         self.failed: list[UpstreamRefused] = []
+        self.reader: AnswerReader | None = None
+
+    @property
+    def has_events(self) -> bool:
+        """Whether the candidate that is being asked has sent an event of a stream."""
+        return self.reader is not None and self.reader.has_events
 
     async def first_answer(self) -> Accepted:
         """Ask until an answer begins. Raises the GatewayError of a call that nobody answers."""
@@ -70,7 +76,7 @@ class Attempts:
 
     async def _begun(self, upstream: Upstream, candidate: Candidate) -> Accepted:
         """The answer, once it has begun. Closes the upstream if it does not."""
-        reader = self._reader()
+        self.reader = reader = self._new_reader()
         chunks = upstream.chunks()
         try:
             first, broken = await _beginning(chunks, reader)
@@ -79,7 +85,7 @@ class Attempts:
             raise
         return Accepted(upstream, candidate, len(self.failed) + 1, reader, first=first, rest=chunks, broken=broken)
 
-    def _reader(self) -> AnswerReader:
+    def _new_reader(self) -> AnswerReader:
         dialect = self._call.dialect
         if self._call.is_stream:
             return dialect.stream_reader(wants_usage=self._call.wants_usage)
