@@ -16,7 +16,7 @@ from apps.providers.routing import Candidate
 from tests.provider_stub import ProviderStub
 from tests.providers.test_routing import a_target
 
-SECRET = Secret(label="main", text="provider-secret", weight=1)
+SECRET = Secret(id=1, label="main", text="provider-secret", weight=1)
 BODY = {"model": "up", "messages": [{"role": "user", "content": "Hello"}], "novelty": {"deep": [None]}}
 STREAM = {**BODY, "stream": True, "stream_options": {"include_usage": True}}
 LIMITS = RelayLimits(connect_timeout=2, pool_timeout=2, keepalive_expiry=5, max_connections=10)

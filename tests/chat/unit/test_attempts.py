@@ -201,7 +201,7 @@ async def test_a_request_that_is_wrong_is_wrong_everywhere() -> None:
 
 
 async def test_another_credential_is_tried_before_another_provider() -> None:
-    both = tuple(Secret(label=label, text="s", weight=1) for label in ("a", "b"))
+    both = tuple(Secret(id=1, label=label, text="s", weight=1) for label in ("a", "b"))
     first, second = a_target(provider="first", secrets=both), a_target(provider="second", priority=1)
     adapter = ManyAdapter(refusal("credential"), refusal("credential"))
 
