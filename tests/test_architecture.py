@@ -84,6 +84,7 @@ MAY_READ_THE_CLOCK = {
     "apps/conversations/spool/draining.py": "how old a record is that waits",
     "apps/conversations/admin/rules.py": "pages of staff",
     "apps/conversations/spool/writer.py": "records are stamped when they are appended",
+    "apps/providers/adapters/openai.py": "how far away a date is that a provider names",
     "apps/providers/adapters/echo.py": "a provider of our own stamps its answers",
     "apps/providers/models/providers.py": "a bulk change stamps rows as saving them would",
     "apps/quotas/admin/ledger.py": "pages of staff",

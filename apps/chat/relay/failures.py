@@ -14,14 +14,14 @@ def failure_of(call: ChatCall, failed: Sequence[UpstreamRefused]) -> GatewayErro
             "no_provider", f"No provider is set up for '{call.route.name}'. Choose another model.", status=503
         )
     last = failed[-1]
-    if last.reason == "request" and last.status != 404:
+    if last.reason in ("request", "too_long", "too_large", "added"):
         at = f" at '{last.param}'" if last.param else ""
         return InvalidRequest(
             last.code or "refused_by_provider",
             f"The model's provider cannot take this request: it is wrong{at} ({last.code or last.status}). Correct it.",
             param=last.param or None,
         )
-    if {error.reason for error in failed} == {"credential"}:
+    if {error.reason for error in failed} <= {"credential", "billing"}:
         return UpstreamFailed(
             "upstream_credentials_exhausted", "No provider accepts the gateway's credentials; the operator must act."
         )

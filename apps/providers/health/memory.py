@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from apps.common.breaker import Judge, Window, pause_of
-from apps.providers.adapters.protocol import UpstreamBroken, UpstreamRefused
+from apps.providers.adapters.protocol import UpstreamBroken
 from apps.providers.catalogue import Secret, Target
+from apps.providers.failures import UpstreamRefused
 from apps.providers.health.states import WELL, Standing, State, in_words
 from apps.providers.routing import Candidate
 
@@ -78,14 +79,14 @@ class Health:
                 credential.become(State(since=now))
 
     def failed(self, candidate: Candidate, failure: UpstreamRefused | UpstreamBroken, *, now: datetime) -> None:
-        reason = failure.reason if isinstance(failure, UpstreamRefused) else "broken"
-        if reason in NO_FAULT:
+        refused = failure if isinstance(failure, UpstreamRefused) else UpstreamRefused("broken", detail=str(failure))
+        if refused.reason in NO_FAULT:
             return
-        words = in_words(reason, str(failure), secret=candidate.secret.text if candidate.secret else "")
-        found = State(reason=reason, error=words, since=now)
-        if reason == "rate":
-            self._cool(candidate, found, getattr(failure, "retry_after", None), now)
-        elif reason in ("credential", "billing") and candidate.secret is not None:
+        words = in_words(refused.reason, refused.detail, secret=candidate.secret.text if candidate.secret else "")
+        found = State(reason=refused.reason, error=words, since=now)
+        if refused.reason == "rate":
+            self._cool(candidate, found, refused.retry_after, now)
+        elif refused.reason in ("credential", "billing") and candidate.secret is not None:
             self._put_out(candidate, candidate.secret, found)
         else:
             self._count(candidate, found, now)

@@ -380,6 +380,6 @@ async def test_a_request_at_fault_is_the_student_s_to_mend(
 
 
 async def test_a_model_that_the_provider_does_not_know_is_not_the_student_s_fault() -> None:
-    error = await failure_of(refusal("request", status=404, code="model_not_found"))
+    error = await failure_of(refusal("missing", status=404, code="model_not_found"))
 
     assert (error.status, error.code, error.who) == (502, "upstream_error", "operator")

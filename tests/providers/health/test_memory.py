@@ -136,7 +136,7 @@ def test_a_model_that_is_missing_opens_its_deployment_at_once() -> None:
     assert "does not know this model" in scene.health.deployment(TARGET).error
 
 
-@pytest.mark.parametrize("reason", ["request", "added", "too_long", "too_large"])
+@pytest.mark.parametrize("reason", ["request", "added", "too_long", "too_large", "busy"])
 def test_what_is_not_the_provider_s_fault_does_not_count(reason: Reason) -> None:
     scene = Scene()
 
@@ -223,9 +223,7 @@ def test_failures_of_calls_that_had_no_choice_leave_the_pause_as_it_is() -> None
 @pytest.mark.parametrize(("named", "seconds"), [(37.0, 37), (None, 10), (0.0, 0), (4000.0, 300), (-5.0, 0)])
 def test_a_credential_cools_down_as_long_as_the_provider_asks(named: float | None, seconds: int) -> None:
     scene = Scene()
-    refused = UpstreamRefused("rate", detail="", status=429)
-    refused.retry_after = named  # type: ignore[attr-defined]
-    scene.health.failed(scene.begin(), refused, now=scene.now)
+    scene.fail("rate", retry_after=named)
 
     assert scene.health.credential(SECRET).until == START + timedelta(seconds=seconds)
     assert scene.health.accepts(SECRET, START + timedelta(seconds=seconds))
