@@ -5,7 +5,6 @@ charges and records the call: nothing depends on a generator being closed or a r
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -33,6 +32,7 @@ from apps.chat.relay.stopping import Reason, Stopping
 from apps.common.errors import BlockedByRule, GatewayError, InternalError
 from apps.dataplane.admission import shutting_down
 from apps.providers.adapters.protocol import Adapter, UpstreamBroken
+from apps.providers.health.memory import Health
 from apps.quotas.ledger.leases import Checkpoint
 from apps.quotas.ledger.movements import Balance
 from apps.rules.rulebook import Verdict
@@ -52,6 +52,7 @@ class Pump:
         *,
         books: Books,
         adapters: Mapping[str, Adapter],
+        health: Health,
         live: LiveAnswers,
         recent: "RecentAnswers[Pump]",
         now: datetime,
@@ -61,7 +62,8 @@ class Pump:
         repeatable: Repeatable = ONCE,
     ) -> None:
         self.id, self.repeatable = call.id, repeatable
-        self._adapters, self._live, self._recent = adapters, live, recent
+        self._adapters, self._health = adapters, health
+        self._live, self._recent = live, recent
         self._on_reserved, self._on_end = on_reserved, on_end
         self._guard, self._cleared = guard, b""
         recorded = guard.recorded if guard else None
@@ -129,9 +131,9 @@ class Pump:
 
     async def _open_and_pass_on(self, reservation: Reservation) -> None:
         call, guidance = self._account.call, self._account.verdict.guidance
-        self._attempts = Attempts(call, self._adapters, output=reservation.output, guidance=guidance)
+        self._attempts = Attempts(call, self._adapters, self._health, output=reservation.output, guidance=guidance)
         answer = await self._attempts.first_answer()
-        with contextlib.closing(answer.upstream):
+        with self._attempts.in_flight(answer):
             self.stopping.began()
             self._account.began(answer)
             if call.is_stream:
