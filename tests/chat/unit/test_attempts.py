@@ -13,6 +13,7 @@ from apps.chat.relay.attempts import Attempts
 from apps.common.errors import GatewayError
 from apps.providers.adapters.protocol import Outgoing, Reason, UpstreamBroken, UpstreamRefused
 from apps.providers.catalogue import Secret, Target
+from apps.providers.health.memory import Health
 from apps.providers.routing import Candidate
 from tests.chat.unit.upstreams import DONE, FINISH, completion, event, piece
 from tests.chat.unit.values import a_call, a_route, a_target
@@ -73,7 +74,7 @@ class ManyAdapter:
 
 
 async def first_answer(call: ChatCall, **adapters: ManyAdapter) -> Accepted:
-    return await Attempts(call, adapters, output=10, guidance=()).first_answer()
+    return await Attempts(call, adapters, Health(), output=10, guidance=()).first_answer()
 
 
 def refusal(reason: Reason, **fields: Any) -> UpstreamRefused:
@@ -201,7 +202,7 @@ async def test_a_request_that_is_wrong_is_wrong_everywhere() -> None:
 
 
 async def test_another_credential_is_tried_before_another_provider() -> None:
-    both = tuple(Secret(label=label, text="s", weight=1) for label in ("a", "b"))
+    both = tuple(Secret(id=id, label=label, text="s", weight=1) for id, label in enumerate(("a", "b")))
     first, second = a_target(provider="first", secrets=both), a_target(provider="second", priority=1)
     adapter = ManyAdapter(refusal("credential"), refusal("credential"))
 
@@ -379,6 +380,6 @@ async def test_a_request_at_fault_is_the_student_s_to_mend(
 
 
 async def test_a_model_that_the_provider_does_not_know_is_not_the_student_s_fault() -> None:
-    error = await failure_of(refusal("request", status=404, code="model_not_found"))
+    error = await failure_of(refusal("missing", status=404, code="model_not_found"))
 
     assert (error.status, error.code, error.who) == (502, "upstream_error", "operator")

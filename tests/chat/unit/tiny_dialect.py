@@ -111,6 +111,7 @@ class TinyReader:
     def __init__(self, *, is_stream: bool) -> None:
         self.recorded = RecordedText()
         self.usage: Tokens | None = None
+        self.doubt = ""
         self.is_done = self.has_content = self.has_events = False
         self._events = EventSplitter(longest=10_000) if is_stream else None
         self._body = b""
