@@ -8,11 +8,13 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 
 from apps.chat.call import Accepted, ChatCall
 from apps.chat.dialects.protocol import AnswerReader
 from apps.chat.relay import failures
 from apps.providers.adapters.protocol import ELSEWHERE, Adapter, Outgoing, Upstream, UpstreamBroken, UpstreamRefused
+from apps.providers.health.memory import Health
 from apps.providers.routing import Candidate, plan
 
 logger = logging.getLogger(__name__)
@@ -23,17 +25,26 @@ class Attempts:
     """The attempts at one answer. `failed` are those that failed so far."""
 
     def __init__(
-        self, call: ChatCall, adapters: Mapping[str, Adapter], *, output: int, guidance: tuple[str, ...]
+        self,
+        call: ChatCall,
+        adapters: Mapping[str, Adapter],
+        health: Health,
+        *,
+        output: int,
+        guidance: tuple[str, ...],
     ) -> None:
-        self._call, self._adapters = call, adapters
+        self._call, self._adapters, self._health = call, adapters, health
         self._output, self._guidance = output, guidance
         self.failed: list[UpstreamRefused] = []
 
     async def first_answer(self) -> Accepted:
-        """Ask until an answer begins. Raises the GatewayError of a call that nobody answers."""
-        for candidate in plan(self._call.route, rng=_rng):
+        """Ask until an answer begins. Raises the GatewayError of a call that nobody answers.
+
+        Whoever gets the answer tells the health when it has `ended`.
+        """
+        for candidate in plan(self._call.route, self._health, datetime.now(UTC), _rng):
             try:
-                return await self._attempt(candidate)
+                return await self._judged(candidate)
             except UpstreamRefused as error:
                 self.failed.append(error)
                 provider = candidate.target.provider
@@ -41,6 +52,18 @@ class Attempts:
                 if error.reason not in ELSEWHERE:
                     break
         raise failures.failure_of(self._call, self.failed)
+
+    async def _judged(self, candidate: Candidate) -> Accepted:
+        self._health.began(candidate)
+        try:
+            answer = await self._attempt(candidate)
+        except BaseException as error:
+            if isinstance(error, UpstreamRefused):
+                self._health.failed(candidate, error, now=datetime.now(UTC))
+            self._health.ended(candidate)
+            raise
+        self._health.answered(candidate, now=datetime.now(UTC))
+        return answer
 
     async def _attempt(self, candidate: Candidate) -> Accepted:
         """Ask one candidate, which has to begin its answer within its limit. Raises UpstreamRefused."""

@@ -8,8 +8,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 
 from django.conf import settings
 
@@ -33,6 +33,8 @@ from apps.chat.relay.stopping import Reason, Stopping
 from apps.common.errors import BlockedByRule, GatewayError, InternalError, UpstreamFailed
 from apps.dataplane.admission import shutting_down
 from apps.providers.adapters.protocol import Adapter, UpstreamBroken
+from apps.providers.health.memory import Health
+from apps.providers.routing import Candidate
 from apps.quotas.ledger.leases import Checkpoint
 from apps.quotas.ledger.movements import Balance
 from apps.rules.rulebook import Verdict
@@ -52,6 +54,7 @@ class Pump:
         *,
         books: Books,
         adapters: Mapping[str, Adapter],
+        health: Health,
         live: LiveAnswers,
         recent: "RecentAnswers[Pump]",
         now: datetime,
@@ -61,7 +64,8 @@ class Pump:
         repeatable: Repeatable = ONCE,
     ) -> None:
         self.id, self.repeatable = call.id, repeatable
-        self._adapters, self._live, self._recent = adapters, live, recent
+        self._adapters, self._health = adapters, health
+        self._live, self._recent = live, recent
         self._on_reserved, self._on_end = on_reserved, on_end
         self._guard, self._cleared = guard, b""
         recorded = guard.recorded if guard else None
@@ -127,9 +131,9 @@ class Pump:
 
     async def _open_and_pass_on(self, reservation: Reservation) -> None:
         call, guidance = self._account.call, self._account.verdict.guidance
-        attempts = Attempts(call, self._adapters, output=reservation.output, guidance=guidance)
+        attempts = Attempts(call, self._adapters, self._health, output=reservation.output, guidance=guidance)
         answer = await attempts.first_answer()
-        with contextlib.closing(answer.upstream):
+        with contextlib.closing(answer.upstream), self._judging(answer.candidate):
             self.stopping.began()
             self._account.began(answer)
             if call.is_stream:
@@ -141,6 +145,17 @@ class Pump:
                     stopping=self.stopping,
                     most_text=most_text(reservation.output * call.choices),
                 )
+
+    @contextlib.contextmanager
+    def _judging(self, candidate: Candidate) -> Iterator[None]:
+        """An answer is in flight until its last byte, and may still break off."""
+        try:
+            yield
+        except UpstreamBroken as error:
+            self._health.failed(candidate, error, now=datetime.now(UTC))
+            raise
+        finally:
+            self._health.ended(candidate)
 
     async def _clear(self, guard: Guard, failure: GatewayError | None) -> GatewayError | None:
         """Release what the rules held back, and record their hits. Returns the failure, if there is one now."""
