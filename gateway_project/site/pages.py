@@ -20,7 +20,7 @@ from apps.accounts.scoping import CourseScoped, CourseScoping, seen_courses
 from apps.common.admin import is_operator
 from apps.common.display import badge, share
 from apps.conversations.models import Appeal, Call, DeadLetter, RuleHit, Thread
-from apps.providers.admin import CourseModelInline
+from apps.providers.admin.models import CourseModelInline
 from apps.providers.models import Model
 from apps.quotas.admin.policies import AllowanceInline, QuotaPolicyAdmin
 from apps.quotas.limits import multiplied

@@ -2,6 +2,7 @@
 
 from apps.providers.models.deployments import CourseModel, CourseModelQuerySet, Deployment, Model
 from apps.providers.models.fields import TOPIC
+from apps.providers.models.probes import LastProbe
 from apps.providers.models.providers import Credential, Provider
 
-__all__ = ["TOPIC", "CourseModel", "CourseModelQuerySet", "Credential", "Deployment", "Model", "Provider"]
+__all__ = ["TOPIC", "CourseModel", "CourseModelQuerySet", "Credential", "Deployment", "LastProbe", "Model", "Provider"]
