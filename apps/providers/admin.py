@@ -13,7 +13,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 
 from apps.accounts.scoping import CourseScoping
 from apps.common.admin import OperatorOnly, Pages
-from apps.common.display import badge, moment
+from apps.common.display import NOTHING, badge, moment
 from apps.providers.models import CourseModel, Credential, Deployment, Model, Provider
 
 
@@ -39,8 +39,8 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
 class CredentialInline(OperatorOnly, TabularInline):
     model = Credential
     form = CredentialForm
-    fields = ("label", "secret", "state", "weight", "is_enabled")
-    readonly_fields = ("state",)
+    fields = ("label", "secret", "state", "used", "weight", "is_enabled")
+    readonly_fields = ("state", "used")
     extra = 0
     hide_title = True
 
@@ -50,17 +50,24 @@ class CredentialInline(OperatorOnly, TabularInline):
             return badge("no secret yet", "warning")
         return badge("set", "good", f"changed {moment(credential.changed_at)}")
 
+    @admin.display(description="last used")
+    def used(self, credential: Credential) -> str:
+        return moment(credential.last_used_at)
+
 
 class DeploymentInline(OperatorOnly, TabularInline):
     model = Deployment
-    fields = ("provider", "upstream_model", "priority", "weight", "is_enabled")
+    """The fields that matter at a glance; the others are on the deployment's own page."""
+
+    fields = ("provider", "upstream_model", "priority", "weight", "force", "is_enabled")
     autocomplete_fields = ("provider",)
     extra = 0
     hide_title = True
+    show_change_link = True
 
 
 class ModelsOfProvider(DeploymentInline):
-    fields = ("model", "upstream_model", "priority", "weight", "is_enabled")
+    fields = ("model", "upstream_model", "priority", "weight", "force", "is_enabled")
     autocomplete_fields = ("model",)
     tab = True
 
@@ -78,7 +85,19 @@ class ProviderAdmin(OperatorOnly, Pages):
     inlines = (CredentialInline, ModelsOfProvider)
     fieldsets = (
         (None, {"fields": ("name", "adapter", "base_url", "is_enabled")}),
-        ("Details", {"fields": ("timeout_seconds", "output_cap", "allow_private_network")}),
+        (
+            "Where data goes",
+            {
+                "fields": (("hosting", "region"), "identity"),
+                "description": "Courses and models may demand a hosting and a region. Calls never cross that.",
+            },
+        ),
+        (
+            "What it understands",
+            {"fields": (("output_cap", "stream_options"), "extra_headers")},
+        ),
+        ("Limits", {"fields": (("timeout_seconds", "stall_seconds", "total_seconds"), "max_connections")}),
+        ("Network and health checks", {"fields": ("allow_private_network", "probe_path")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -140,6 +159,13 @@ class ModelAdmin(OperatorOnly, Pages):
             },
         ),
         ("Limits", {"fields": ("context_window", "max_output_tokens")}),
+        (
+            "Where data goes",
+            {
+                "fields": (("hosting", "region"),),
+                "description": "For a model whose prompts must stay close. A course may demand more.",
+            },
+        ),
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -164,6 +190,32 @@ class ModelAdmin(OperatorOnly, Pages):
         return " · ".join(
             f"{w.normalize():f}" for w in (model.input_weight, model.cached_input_weight, model.output_weight)
         )
+
+
+@admin.register(Deployment)
+class DeploymentAdmin(OperatorOnly, Pages):
+    empty_text = "A deployment says where the calls of a model go. Add one on the page of its model or provider."
+    list_display = ("upstream_model", "model", "provider", "priority", "weight", "forced", "is_enabled")
+    list_filter = (("force", ChoicesDropdownFilter), ("is_enabled", BooleanRadioFilter))
+    list_select_related = ("model", "provider")
+    search_fields = ("upstream_model", "model__name", "provider__name")
+    search_help_text = "Upstream model, model or provider"
+    autocomplete_fields = ("model", "provider")
+    fieldsets = (
+        (None, {"fields": ("model", "provider", "upstream_model", "is_enabled")}),
+        ("Routing", {"fields": (("priority", "weight"), "force")}),
+        (
+            "Limits",
+            {
+                "fields": (("timeout_seconds", "stall_seconds", "total_seconds"), ("context_window", "max_concurrent")),
+                "description": "An empty field leaves it to the provider or the model.",
+            },
+        ),
+    )
+
+    @admin.display(description="by hand", ordering="force")
+    def forced(self, deployment: Deployment) -> Any:
+        return badge(deployment.force, "warning", deployment.get_force_display()) if deployment.force else NOTHING
 
 
 class CourseModelInline(CourseScoping, TabularInline):

@@ -131,6 +131,13 @@ class CourseAdmin(CourseScoped):
         return (
             (None, {"fields": main if obj is None else (*main, "week")}),
             ("Week", {"fields": ("timezone", "week_starts")}),
+            (
+                "Where data goes",
+                {
+                    "fields": (("hosting", "region"),),
+                    "description": "Prompts go to no provider farther away, even if no other can answer.",
+                },
+            ),
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
@@ -222,6 +229,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, Any], ...]], ...] = (
         (
             ("Providers", "cloud", "providers.Provider"),
             ("Models", "neurology", "providers.Model"),
+            ("Deployments", "lan", "providers.Deployment"),
             ("Users", "manage_accounts", "accounts.User"),
             ("Institution", "account_balance", Institution),
             ("Dead letters", "mail_off", DeadLetter),

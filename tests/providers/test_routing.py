@@ -15,7 +15,7 @@ DRAWS = 4000
 
 
 def a_secret(label: str, *, weight: int = 1) -> Secret:
-    return Secret(label=label, text=f"secret of {label}", weight=weight)
+    return Secret(id=1, label=label, text=f"secret of {label}", weight=weight)
 
 
 def a_target(name: str, **overrides: Any) -> Target:
@@ -28,6 +28,9 @@ def a_target(name: str, **overrides: Any) -> Target:
         "priority": 0,
         "weight": 1,
         "first_byte_timeout": 1.0,
+        "plain_timeout": 1.0,
+        "stall_timeout": 1.0,
+        "total_timeout": 1.0,
         "allow_private": False,
         "output_cap": "max_tokens",
         "secrets": (a_secret("main"),),

@@ -24,12 +24,12 @@ from apps.chat.idempotency.keys import ONCE, Repeatable
 from apps.chat.idempotency.recent import RecentAnswers
 from apps.chat.idempotency.stored_answers import StoredAnswer
 from apps.chat.relay import head
+from apps.chat.relay.attempts import Attempts
 from apps.chat.relay.delivery import ClientStream, Delivery
 from apps.chat.relay.head import AnswerHead
 from apps.chat.relay.live import LiveAnswers
 from apps.chat.relay.passing import pass_on
 from apps.chat.relay.stopping import Reason, Stopping
-from apps.chat.relay.upstream import open_first
 from apps.common.errors import BlockedByRule, GatewayError, InternalError, UpstreamFailed
 from apps.dataplane.admission import shutting_down
 from apps.providers.adapters.protocol import Adapter, UpstreamBroken
@@ -63,12 +63,10 @@ class Pump:
         self.id, self.repeatable = call.id, repeatable
         self._adapters, self._live, self._recent = adapters, live, recent
         self._on_reserved, self._on_end = on_reserved, on_end
-        dialect = call.dialect
-        self._meter = dialect.stream_reader(wants_usage=call.wants_usage) if call.is_stream else dialect.plain_reader()
         self._guard, self._cleared = guard, b""
-        recorded = guard.recorded if guard else self._meter.recorded
-        self._account = CallAccount(call, verdict, books=books, meter=self._meter, recorded=recorded, now=now)
-        self.delivery = Delivery(request_id=call.id, dialect=dialect, room=recent.budget if repeatable else None)
+        recorded = guard.recorded if guard else None
+        self._account = CallAccount(call, verdict, books=books, recorded=recorded, now=now)
+        self.delivery = Delivery(request_id=call.id, dialect=call.dialect, room=recent.budget if repeatable else None)
         self.stopping = Stopping()
         self._was_tried = self._has_failed = False
         self._charged = 0
@@ -129,25 +127,25 @@ class Pump:
 
     async def _open_and_pass_on(self, reservation: Reservation) -> None:
         call, guidance = self._account.call, self._account.verdict.guidance
-        accepted = await open_first(call, self._adapters, output=reservation.output, guidance=guidance)
-        self._account.accepted = accepted
-        with contextlib.closing(accepted.upstream):
-            self.stopping.progressed()
+        attempts = Attempts(call, self._adapters, output=reservation.output, guidance=guidance)
+        answer = await attempts.first_answer()
+        with contextlib.closing(answer.upstream):
+            self.stopping.began()
+            self._account.began(answer)
             if call.is_stream:
                 self._begin(reservation.balances)
-            await pass_on(
-                accepted.upstream,
-                meter=self._meter,
-                guard=self._guard,
-                delivery=self.delivery,
-                stopping=self.stopping,
-                most_text=most_text(reservation.output * call.choices),
-            )
+                await pass_on(
+                    answer,
+                    guard=self._guard,
+                    delivery=self.delivery,
+                    stopping=self.stopping,
+                    most_text=most_text(reservation.output * call.choices),
+                )
 
     async def _clear(self, guard: Guard, failure: GatewayError | None) -> GatewayError | None:
         """Release what the rules held back, and record their hits. Returns the failure, if there is one now."""
         try:
-            if failure is None and (body := self._meter.body()) is not None:
+            if failure is None and (body := self._account.body()) is not None:
                 self._cleared = await guard.whole(body)
             elif failure is None or failure.code == INTERRUPTED:
                 await self.delivery.put_last(await guard.end())
@@ -188,7 +186,7 @@ class Pump:
     def _head(self, balances: tuple[Balance, ...]) -> AnswerHead:
         accepted, reservation = self._account.accepted, self._account.reservation
         assert accepted is not None and reservation is not None  # noqa: S101  # only then it begins
-        body = self._cleared or self._meter.body()
+        body = self._cleared or self._account.body()
         return AnswerHead(accepted, reservation, self._account.verdict, balances, body)
 
     def _answer(self) -> StoredAnswer | None:

@@ -69,13 +69,16 @@ class Stopping:
             self._limit.reschedule(self._loop.time() + CLEAN_END_GRACE)
             self.is_complete = True
 
+    def began(self) -> None:
+        """The answer's first content arrived, or all of a plain one."""
+        self.first_byte = self.last_progress = time.monotonic()
+
     def received(self) -> None:
         """Data arrived from the provider."""
         self.last_progress = time.monotonic()
-        self.first_byte = self.first_byte or self.last_progress
 
     def progressed(self) -> None:
-        """The provider accepted the call, or the client took a block."""
+        """The client took a block."""
         self.last_progress = time.monotonic()
 
     @property
