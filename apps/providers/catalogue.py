@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:
-    """A decrypted credential. Its text is never part of a representation."""
+    """A decrypted credential. Its text is never part of a representation. `id` is that of its row."""
 
     id: int
     label: str

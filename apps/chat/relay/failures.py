@@ -6,6 +6,13 @@ from apps.chat.call import ChatCall
 from apps.common.errors import GatewayError, InvalidRequest, UpstreamFailed
 from apps.providers.adapters.protocol import UpstreamRefused
 
+INTERRUPTED = "upstream_interrupted"
+
+
+def interrupted() -> GatewayError:
+    """The error of an answer that broke off after its first content."""
+    return UpstreamFailed(INTERRUPTED, "The provider broke off in the middle of its answer. Ask again.")
+
 
 def failure_of(call: ChatCall, failed: Sequence[UpstreamRefused]) -> GatewayError:
     """The error of a call whose attempts failed like this, in their order."""

@@ -32,7 +32,7 @@ class Stopping:
         self.reason: Reason | None = None
         self.is_complete = False  # the last event has arrived, and all before it was passed on
         self.first_byte: float | None = None
-        self.last_progress = time.monotonic()
+        self.last_progress = self.last_sent = time.monotonic()
 
     async def watch(self, work: Coroutine[None, None, None], *, seconds: float) -> None:
         """Do the work. Raises TimeoutError after `seconds`, or when it is asked to end."""
@@ -78,8 +78,8 @@ class Stopping:
         self.last_progress = time.monotonic()
 
     def progressed(self) -> None:
-        """The client took a block."""
-        self.last_progress = time.monotonic()
+        """The client was sent a block."""
+        self.last_progress = self.last_sent = time.monotonic()
 
     @property
     def has_ended(self) -> bool:

@@ -13,6 +13,7 @@ from apps.chat.relay.attempts import Attempts
 from apps.common.errors import GatewayError
 from apps.providers.adapters.protocol import Outgoing, Reason, UpstreamBroken, UpstreamRefused
 from apps.providers.catalogue import Secret, Target
+from apps.providers.health.memory import Health
 from apps.providers.routing import Candidate
 from tests.chat.unit.upstreams import DONE, FINISH, completion, event, piece
 from tests.chat.unit.values import a_call, a_route, a_target
@@ -73,7 +74,7 @@ class ManyAdapter:
 
 
 async def first_answer(call: ChatCall, **adapters: ManyAdapter) -> Accepted:
-    return await Attempts(call, adapters, output=10, guidance=()).first_answer()
+    return await Attempts(call, adapters, Health(), output=10, guidance=()).first_answer()
 
 
 def refusal(reason: Reason, **fields: Any) -> UpstreamRefused:
@@ -201,7 +202,7 @@ async def test_a_request_that_is_wrong_is_wrong_everywhere() -> None:
 
 
 async def test_another_credential_is_tried_before_another_provider() -> None:
-    both = tuple(Secret(id=1, label=label, text="s", weight=1) for label in ("a", "b"))
+    both = tuple(Secret(id=id, label=label, text="s", weight=1) for id, label in enumerate(("a", "b")))
     first, second = a_target(provider="first", secrets=both), a_target(provider="second", priority=1)
     adapter = ManyAdapter(refusal("credential"), refusal("credential"))
 
