@@ -192,7 +192,7 @@ def test_an_empty_spool_drains_nothing(machine: Machine) -> None:
 
 
 def test_what_comes_while_a_spool_is_drained_waits_for_the_next_time(machine: Machine) -> None:
-    """Ids are given again once the greatest are gone. Going on would find the later record of a call, not the earlier."""
+    """Ids are given again once the greatest are gone. Going on would find a call's later record only."""
     machine.spool(*[b"{}"] * 4, call="first")
     file = files.connect(machine.path)
 
