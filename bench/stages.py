@@ -25,7 +25,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "reserve": ("apps.chat.accounting.reservations.reserve",),
     "handing to the ledger": ("apps.common.commit.Writer.submit", "apps.common.commit._resolve_all"),
     "relay: open, read, close": (
-        "apps.chat.relay.upstream.open_first",
+        "apps.chat.relay.attempts.Attempts.first_answer",
         "apps.providers.adapters.openai.OpenAIUpstream.__anext__",
         "apps.providers.adapters.openai.OpenAIUpstream.close",
     ),

@@ -192,7 +192,7 @@ LOGGING = {
 # The in-memory broker ignores the host but complains without one.
 CELERY_BROKER_URL = ENV.celery_broker_url.replace("memory://", "memory://localhost")
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_WORKER_CONCURRENCY = 4  # jobs use two at most, so that draining always finds a free one
+CELERY_WORKER_CONCURRENCY = 5  # jobs use two at most and health checks one, so that draining always finds a free one
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -208,6 +208,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "run-jobs": {
         "task": "apps.common.tasks.run_jobs",
+        "schedule": 1.0,
+        "options": {"expires": 5.0},
+    },
+    "probe-providers": {
+        "task": "apps.providers.tasks.probe_providers",
         "schedule": 1.0,
         "options": {"expires": 5.0},
     },

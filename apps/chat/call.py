@@ -1,16 +1,17 @@
 """The values of the chat path: what a student asks for, and the provider that accepted it."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.conf import settings
 
 from apps.accounts.principals import Principal
-from apps.chat.dialects.protocol import Dialect
+from apps.chat.dialects.protocol import AnswerReader, Dialect
 from apps.common.errors import BodyTooLarge, NotAllowed, NotFound
 from apps.common.tracing import Trace, begun
 from apps.conversations.history import Message
-from apps.providers.adapters.protocol import Upstream
+from apps.providers.adapters.protocol import Upstream, UpstreamBroken
 from apps.providers.catalogue import Catalogue, Route
 from apps.providers.routing import Candidate
 
@@ -91,8 +92,16 @@ def _route(name: str, principal: Principal, catalogue: Catalogue) -> Route:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An accepted call: the upstream, the candidate that accepted it, and the number of attempts."""
+    """An answer that has begun: who gives it, at which attempt, and its reader.
+
+    `first` are the events up to the first content, and `rest` is all that follows, unless it is `broken` there.
+    A plain answer is in the reader, whole.
+    """
 
     upstream: Upstream
     candidate: Candidate
     attempts: int
+    reader: AnswerReader
+    first: bytes
+    rest: AsyncIterator[bytes]
+    broken: UpstreamBroken | None = None

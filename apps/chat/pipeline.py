@@ -167,6 +167,7 @@ async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Permi
             verdict,
             books=runtime.books,
             adapters=runtime.adapters,
+            health=runtime.health,
             live=runtime.live,
             recent=runtime.recent,
             now=arrival.now,

@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.0002
 IDLE_SECONDS = 0.1
-LEAST_LOG, MOST_LOG = 1_000, 8_000  # pages of 4 kB in SQLite's log that are not in the database yet
+LEAST_LOG, MOST_LOG = 1_000, 20_000  # pages of 4 kB in SQLite's log that are not in the database yet
 _MEASURE_LOG = "PRAGMA wal_checkpoint(NOOP)"
 _SHORTEN_LOG = "PRAGMA wal_checkpoint(PASSIVE)"
 

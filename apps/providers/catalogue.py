@@ -4,20 +4,23 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urljoin
 
 from django.conf import settings
 
 from apps.common.encryption import CannotDecrypt
+from apps.common.hosting import Hosting
 from apps.common.revisions import Snapshot
-from apps.providers.models import TOPIC, CourseModel, Credential, Deployment, Model
+from apps.providers.models import TOPIC, CourseModel, Credential, Deployment, Model, Provider
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:
-    """A decrypted credential. Its text is never part of a representation."""
+    """A decrypted credential. Its text is never part of a representation. `id` is that of its row."""
 
+    id: int
     label: str
     text: str = field(repr=False)
     weight: int
@@ -34,10 +37,38 @@ class Target:
     upstream_model: str
     priority: int
     weight: int
-    first_byte_timeout: float
+    first_byte_timeout: float  # of a stream
+    plain_timeout: float  # a plain answer's first byte is its last
+    stall_timeout: float
+    total_timeout: float
     allow_private: bool
-    output_cap: str
+    output_cap: str  # the one parameter that caps the answer there, or "none"
     secrets: tuple[Secret, ...]
+    stream_options: str = "yes"  # or "no", or "learn" from a refusal
+    extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)  # names in lower case
+    max_connections: int = 1000  # of the provider, in each web process
+    max_concurrent: int | None = None
+    context_window: int | None = None
+    hosting: str = Hosting.EXTERNAL
+    region: str = ""
+    identity: str = "pseudonym"  # or "none"
+    probe_path: str = ""  # "" is GET /models, "off" is passive only
+    force: str = ""  # or "open", "closed", "drain"
+
+    @property
+    def sends_output_cap(self) -> bool:
+        """Whether the gateway adds a cap of its own where the client names none."""
+        return self.output_cap != "none"
+
+    @property
+    def probe_url(self) -> str | None:
+        """The address that health checks ask, if they may. A path of its own starts at the server's root."""
+        if self.probe_path == "off" or not self.base_url:
+            return None
+        return urljoin(self.base_url, self.probe_path) if self.probe_path else f"{self.base_url}/models"
+
+    def limit_of_first_byte(self, *, is_stream: bool) -> float:
+        return self.first_byte_timeout if is_stream else self.plain_timeout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +83,8 @@ class Route:
     context_window: int | None
     max_output_tokens: int
     targets: tuple[Target, ...]
+    hosting: str = ""  # the farthest that the model's prompts may go
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +103,11 @@ class Catalogue:
 
 
 def load_catalogue() -> Catalogue:
-    secrets = _secrets()
+    secrets, share = _secrets(), _share_of_connections()
     targets = defaultdict(list)
     deployments = Deployment.objects.filter(is_enabled=True, provider__is_enabled=True).select_related("provider")
     for row in deployments.order_by("priority", "id"):
-        targets[row.model_id].append(_target(row, secrets.get(row.provider_id, ())))
+        targets[row.model_id].append(_target(row, secrets.get(row.provider_id, ()), share=share))
     routes = {row.name: _route(row, tuple(targets[row.pk])) for row in Model.objects.filter(is_enabled=True)}
     allowed = defaultdict(set)
     for course_id, name in CourseModel.objects.values_list("course_id", "model__name"):
@@ -87,14 +120,23 @@ def _secrets() -> dict[int, tuple[Secret, ...]]:
     found = defaultdict(list)
     for row in Credential.objects.filter(is_enabled=True).exclude(ciphertext="").select_related("provider"):
         try:
-            found[row.provider_id].append(Secret(label=row.label, text=row.secret(), weight=row.weight))
+            found[row.provider_id].append(Secret(id=row.pk, label=row.label, text=row.secret(), weight=row.weight))
         except CannotDecrypt as error:
             logger.error("Credential %s is left out: %s", row, error)
     return {provider_id: tuple(secrets) for provider_id, secrets in found.items()}
 
 
-def _target(row: Deployment, secrets: tuple[Secret, ...]) -> Target:
+def _share_of_connections() -> int:
+    """What a provider without a ceiling of its own may take of the pool: one that hangs must leave room for others."""
+    others = Provider.objects.filter(is_enabled=True, adapter=Provider.Adapter.OPENAI).count() > 1
+    return max(1, settings.MAX_CONNECTIONS // 2) if others else settings.MAX_CONNECTIONS
+
+
+def _target(row: Deployment, secrets: tuple[Secret, ...], *, share: int) -> Target:
     provider = row.provider
+    total = row.total_seconds or provider.total_seconds or settings.REQUEST_TIMEOUT
+    first_byte = row.timeout_seconds or provider.timeout_seconds
+    stall = row.stall_seconds or provider.stall_seconds or settings.STALL_TIMEOUT
     return Target(
         deployment_id=row.pk,
         provider=provider.name,
@@ -103,10 +145,23 @@ def _target(row: Deployment, secrets: tuple[Secret, ...]) -> Target:
         upstream_model=row.upstream_model,
         priority=row.priority,
         weight=row.weight,
-        first_byte_timeout=provider.timeout_seconds or settings.FIRST_BYTE_TIMEOUT,
+        first_byte_timeout=min(first_byte or settings.FIRST_BYTE_TIMEOUT, total),
+        plain_timeout=min(first_byte or total, total),
+        stall_timeout=min(stall, total),
+        total_timeout=total,
         allow_private=provider.allow_private_network,
         output_cap=provider.output_cap,
         secrets=secrets,
+        stream_options=provider.stream_options,
+        extra_headers={name.lower(): value for name, value in provider.extra_headers.items()},
+        max_connections=provider.max_connections or share,
+        max_concurrent=row.max_concurrent,
+        context_window=row.context_window,
+        hosting=provider.hosting,
+        region=provider.region,
+        identity=provider.identity,
+        probe_path=provider.probe_path,
+        force=row.force,
     )
 
 
@@ -120,6 +175,8 @@ def _route(row: Model, targets: tuple[Target, ...]) -> Route:
         context_window=row.context_window,
         max_output_tokens=row.max_output_tokens,
         targets=targets,
+        hosting=row.hosting,
+        region=row.region,
     )
 
 

@@ -59,6 +59,8 @@ def _shown(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict):  # values of headers may be secret
+        return f"{{{', '.join(value)}}}"
     if isinstance(value, Decimal):
         return format(value.normalize(), "f")
     text = str(value)

@@ -40,9 +40,10 @@ class Child:
     def start(self) -> None:
         self.started = time.monotonic()
         # Its own process group: Ctrl-C in the terminal reaches only the supervisor, which then stops all children in
-        # order.
+        # order. But our session: where Linux shares the processors between sessions (autogroup), the low priority of
+        # the worker counts only against processes of the same one.
         self.process = subprocess.Popen(  # noqa: S603
-            [sys.executable, *self.arguments], pass_fds=self.descriptors, start_new_session=True
+            [sys.executable, *self.arguments], pass_fds=self.descriptors, process_group=0
         )
 
     def look_after(self, now: float) -> None:

@@ -40,7 +40,7 @@ SENT = {
     "x-ratelimit-remaining-tokens": "How many more tokens this limit allows now.",
     "x-ratelimit-reset-tokens": "How long until the limit is unused again.",
     "x-gateway-model": "The model that answered, by the provider's name for it. What is not ASCII is percent-encoded.",
-    "x-gateway-provider": "The provider that answered.",
+    "x-gateway-provider": "The provider that answered. Absent if comments went out before any did.",
     "x-gateway-attempts": "How many deployments were tried, with the one that answered.",
     "x-gateway-replayed": "The ID of the earlier request whose answer this is. This request costs nothing.",
     "x-gateway-rules": "The IDs of the rules that matched, as far as students are told, separated by commas.",

@@ -1,4 +1,4 @@
-"""When a provider fails before the first byte, the next one answers."""
+"""When a provider fails before its answer begins, the next one answers."""
 
 import json
 from collections.abc import Iterator
@@ -62,6 +62,52 @@ def test_the_second_provider_answers(fallback: Fallback, failure: dict[str, Any]
     assert raw.headers["x-gateway-provider"] == fallback.world.providers[1].name
     assert raw.headers["x-gateway-attempts"] == "2"
     assert len(fallback.first.journal) == len(fallback.second.journal) == 1
+
+
+SSE = {"content-type": "text/event-stream"}
+NO_ANSWERS: dict[str, tuple[bool, dict[str, Any]]] = {
+    "plain: an error": (False, {"body": b'{"error": {"message": "acct_secret", "code": 503}}'}),
+    "plain: nothing": (False, {"body": b""}),
+    "plain: choices null": (False, {"body": b'{"choices": null}'}),
+    "plain: no choices": (False, {"body": b'{"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 9}}'}),
+    "plain: half of it": (False, {"half_body": True}),
+    "streamed: an error": (True, {"headers": SSE, "body": b'data: {"error": {"message": "acct_secret"}}\n\n'}),
+    "streamed: an error behind a comment": (
+        True,
+        {"headers": SSE, "body": b': hm\n\ndata: {"error": {"code": 1}}\n\n'},
+    ),
+    "streamed: an error behind a role": (True, {"error_after": 0}),
+    "streamed: nothing": (True, {"headers": SSE, "body": b""}),
+    "streamed: a role and the end": (True, {"end_after": 0}),
+    "streamed: a role and a cut": (True, {"cut_after": 0}),
+    "streamed: a role and silence": (True, {"pause_after": 0}),
+}
+
+
+@pytest.mark.parametrize(("stream", "behaviour"), NO_ANSWERS.values(), ids=NO_ANSWERS.keys())
+def test_a_200_is_not_an_answer_yet(fallback: Fallback, stream: bool, behaviour: dict[str, Any]) -> None:
+    fallback.first.always(**behaviour)
+
+    response = fallback.world.post(fallback.world.body(stream=stream))
+
+    assert (response.status_code, response.headers["x-gateway-attempts"]) == (200, "2")
+    assert response.headers["x-gateway-provider"] == fallback.world.providers[1].name
+    assert "error" not in response.text
+    assert fallback.world.call().charged == 5 + 4
+
+
+@pytest.mark.parametrize(("stream", "behaviour"), NO_ANSWERS.values(), ids=NO_ANSWERS.keys())
+def test_if_nobody_is_left_that_is_a_status_and_free(
+    fallback: Fallback, stream: bool, behaviour: dict[str, Any]
+) -> None:
+    fallback.first.always(**behaviour)
+    fallback.second.always(**behaviour)
+
+    response = fallback.world.post(fallback.world.body(stream=stream))
+
+    assert response.status_code in (502, 504)
+    assert (response.json()["error"]["charged"], fallback.world.call().charged) == (0, 0)
+    assert SECRET_WORDS not in response.text
 
 
 def test_a_provider_that_is_not_there_is_passed_over(committed_db: None, gateway: Gateway, stub: ProviderStub) -> None:

@@ -167,7 +167,7 @@ def test_an_error_event_breaks_the_stream() -> None:
 )
 def test_a_stream_is_whole_if_it_finished_or_said_so(last: Any, is_whole: bool) -> None:
     meter = StreamReader(wants_usage=False)
-    meter.feed(event(last))
+    meter.feed(event(chunk("a")) + event(last))
 
     if is_whole:
         meter.end()

@@ -165,8 +165,8 @@ def test_a_long_answer_arrives_whole(world: World, stub: ProviderStub) -> None:
     assert text_of(list(world.stream())) == text
 
 
-def test_the_first_chunk_does_not_wait_for_the_second(world: World, stub: ProviderStub) -> None:
-    stub.will(pause_after=0)
+def test_the_first_words_do_not_wait_for_the_second(world: World, stub: ProviderStub) -> None:
+    stub.will(pause_after=1)
     started = time.monotonic()
 
     chunks = iter(world.stream())

@@ -16,7 +16,7 @@ from apps.providers.routing import Candidate
 from tests.provider_stub import ProviderStub
 from tests.providers.test_routing import a_target
 
-SECRET = Secret(label="main", text="provider-secret", weight=1)
+SECRET = Secret(id=1, label="main", text="provider-secret", weight=1)
 BODY = {"model": "up", "messages": [{"role": "user", "content": "Hello"}], "novelty": {"deep": [None]}}
 STREAM = {**BODY, "stream": True, "stream_options": {"include_usage": True}}
 LIMITS = RelayLimits(connect_timeout=2, pool_timeout=2, keepalive_expiry=5, max_connections=10)
@@ -147,9 +147,9 @@ async def test_the_provider_s_own_request_id_is_kept_within_bounds(adapter: Open
 # What is refused
 
 STATUSES = [
-    *((status, "request") for status in (400, 404, 413, 415, 422)),
-    *((status, "credential") for status in (401, 402, 403)),
-    (429, "rate"),
+    *((status, "request") for status in (400, 415, 422)),
+    *((status, "credential") for status in (401, 403)),
+    *((402, "billing"), (404, "missing"), (413, "too_large"), (429, "rate")),
     *((status, "error") for status in (201, 202, 301, 302, 307, 308, 405, 408, 409, 418, 500, 502, 503, 504, 529)),
 ]
 

@@ -57,10 +57,11 @@ supervisor.add("slow", ["-c", *sys.argv[1:]])
 supervisor.run()
 """
 CHILD = """
-import pathlib, signal, sys, time
+import os, pathlib, signal, sys, time
 
 directory, seconds = pathlib.Path(sys.argv[1]), float(sys.argv[2])
 signals = {signal.SIGTERM}
+(directory / "session").write_text(str(os.getsid(0)))
 signal.pthread_sigmask(signal.SIG_BLOCK, signals)
 (directory / "ready").touch()
 signal.sigtimedwait(signals, 60)
@@ -91,6 +92,14 @@ def test_the_same_signal_ten_times_lets_processes_settle(number: int, tmp_path: 
 
         assert process.wait(30) == 0
         assert (tmp_path / "settled").exists()
+
+
+def test_low_priority_counts_against_its_siblings(tmp_path: Path) -> None:
+    """Linux may share the processors between sessions first, and look at priorities only within one."""
+    with supervisor_of(tmp_path, seconds=0) as process:
+        session = int((tmp_path / "session").read_text())
+
+    assert session == process.pid
 
 
 def test_a_signal_after_more_than_a_second_kills_them(tmp_path: Path) -> None:

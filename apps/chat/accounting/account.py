@@ -12,7 +12,6 @@ from apps.chat.accounting.reservations import Reservation, reserve
 from apps.chat.accounting.settlements import Closed, Settled, settle
 from apps.chat.accounting.transcripts import Transcript
 from apps.chat.call import Accepted, ChatCall
-from apps.chat.dialects.protocol import AnswerReader
 from apps.chat.dialects.recorded import RecordedText
 from apps.chat.idempotency.claims import ClaimEnd
 from apps.chat.idempotency.keys import Claim
@@ -22,7 +21,7 @@ from apps.rules.rulebook import Hit, Verdict
 
 
 class CallAccount:
-    """What a call has cost so far, while it is answered. `recorded` is its text as it is recorded."""
+    """What a call has cost so far, while it is answered. `recorded` is its text as the guard records it, if any."""
 
     def __init__(
         self,
@@ -30,12 +29,12 @@ class CallAccount:
         verdict: Verdict,
         *,
         books: Books,
-        meter: AnswerReader,
-        recorded: RecordedText,
+        recorded: RecordedText | None,
         now: datetime,
     ) -> None:
-        self.call, self.verdict, self.meter = call, verdict, meter
-        self._books, self._recorded = books, recorded
+        self.call, self.verdict = call, verdict
+        self._books, self._recorded = books, recorded or RecordedText()
+        self._is_guarded = recorded is not None
         self._transcript = Transcript(call, spool=books.spool, known_ends=books.known_ends)
         self._now, self._started = now, time.monotonic()
         self.reservation: Reservation | None = None
@@ -48,9 +47,19 @@ class CallAccount:
         self.call = held.turned or self.call
         return held
 
+    def began(self, answer: Accepted) -> None:
+        """The answer has begun. From here on its reader counts what it costs."""
+        self.accepted = answer
+        if not self._is_guarded:
+            self._recorded = answer.reader.recorded
+
+    def body(self) -> bytes | None:
+        """A plain answer as it came."""
+        return self.accepted.reader.body() if self.accepted is not None else None
+
     def client_left(self) -> None:
         """Text from here on reaches no client."""
-        self._left_at = self.meter.recorded.text_bytes
+        self._left_at = self._text_bytes
 
     def client_came_back(self) -> None:
         self._left_at = None
@@ -65,11 +74,12 @@ class CallAccount:
             return None
         if self._recorded.is_first_choice_only:
             self._transcript.checkpoint(self._recorded.pieces())
+        reader = self.accepted.reader
         amount = charges.so_far(
-            reported=self.meter.usage,
-            is_final=self.meter.is_usage_final,
+            reported=reader.usage,
+            is_final=reader.is_usage_final,
             input_estimate=self.reservation.input_estimate,
-            relayed_estimate=self._books.ratios.estimate(self.call.route.name, self.meter.recorded.text_bytes),
+            relayed_estimate=self._books.ratios.estimate(self.call.route.name, reader.recorded.text_bytes),
             weights=weights_of(self.call),
         )
         return Checkpoint(self.call.id, amount)
@@ -91,8 +101,7 @@ class CallAccount:
             verdict=self.verdict,
             reservation=self.reservation,
             accepted=self.accepted,
-            meter=self.meter,
-            relayed_bytes=self.meter.recorded.text_bytes if self._left_at is None else self._left_at,
+            relayed_bytes=self._text_bytes if self._left_at is None else self._left_at,
             ending=ending,
             error_code=failure.code if failure and ending in ("failed", "blocked") else "",
             may_have_been_sent=self.accepted is not None or may_have_been_sent,
@@ -107,6 +116,10 @@ class CallAccount:
             failure.charged = settled.charged
             failure.headers.update(pace.headers())
         return settled
+
+    @property
+    def _text_bytes(self) -> int:
+        return self.accepted.reader.recorded.text_bytes if self.accepted is not None else 0
 
     def _milliseconds(self, instant: float) -> int:
         return int((instant - self._started) * 1000)

@@ -12,7 +12,6 @@ from apps.chat.accounting.estimates import text_bytes, weights_of
 from apps.chat.accounting.journal import JournalEntry
 from apps.chat.accounting.reservations import Reservation
 from apps.chat.call import Accepted, ChatCall
-from apps.chat.dialects.protocol import AnswerReader
 from apps.chat.idempotency.claims import ClaimEnd
 from apps.common.commit import StoreAway
 from apps.conversations.call_rows import Record
@@ -26,7 +25,7 @@ RETRY_PAUSES = (0.1, 0.3)  # enough for a restart of the database; the student s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
-    """An answer that has ended: what was asked, held, accepted and metered, and how it ended.
+    """An answer that has ended: what was asked and held, the answer if it had begun, and how it ended.
 
     `relayed_bytes` counts the text until the client left, or all of it.
     """
@@ -35,7 +34,6 @@ class Closed:
     verdict: Verdict
     reservation: Reservation
     accepted: Accepted | None
-    meter: AnswerReader
     relayed_bytes: int
     ending: Ending
     error_code: str
@@ -87,24 +85,26 @@ def cost_of(books: Books, closed: Closed) -> Charge:
     relayed = books.ratios.estimate(closed.call.route.name, closed.relayed_bytes) if closed.relayed_bytes else 0
     # A plain answer that failed never reached the student. One that a rule stopped was complete.
     reached = relayed if closed.call.is_stream or closed.ending in ("answered", "blocked") else 0
+    reader = closed.accepted.reader if closed.accepted is not None else None
     seen = Seen(
         ending=closed.ending,
         was_sent=closed.may_have_been_sent,
-        reported=closed.meter.usage,
+        reported=reader.usage if reader is not None else None,
         input_estimate=closed.reservation.input_estimate,
         relayed_estimate=reached,
         held=closed.reservation.amount,
-        is_final=closed.meter.is_usage_final,
+        is_final=reader is not None and reader.is_usage_final,
     )
     return charge(seen, weights_of(closed.call))
 
 
 def _learn(books: Books, closed: Closed, cost: Charge) -> None:
     """Improve the next estimates by the provider's count of the prompt. Images would distort the ratio of text."""
-    if closed.meter.usage is None or cost.is_estimated or cost.is_free or closed.call.media_tokens:
+    usage = closed.accepted.reader.usage if closed.accepted is not None else None
+    if usage is None or cost.is_estimated or cost.is_free or closed.call.media_tokens:
         return
     size = text_bytes(closed.call.size, closed.verdict.guidance)
-    books.ratios.learn(closed.call.route.name, size=size, tokens=closed.meter.usage.input)
+    books.ratios.learn(closed.call.route.name, size=size, tokens=usage.input)
 
 
 def record_of(closed: Closed, cost: Charge) -> Record:

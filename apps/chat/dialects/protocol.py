@@ -43,6 +43,16 @@ class AnswerReader(Protocol):
     recorded: RecordedText
     usage: Tokens | None
     is_done: bool  # the end mark of a stream has arrived
+    has_events: bool  # an event has come that is neither a comment nor an error
+    doubt: str  # why the reported usage is not believed, for the operator; empty if it is
+
+    @property
+    def has_content(self) -> bool:
+        """Whether the answer has begun: text, a tool call, thoughts or a refusal. A plain one, once `end` accepts it.
+
+        A model may also say nothing at all: that counts if it was filtered, or finished and tokens were billed.
+        """
+        ...
 
     @property
     def is_usage_final(self) -> bool:
@@ -54,7 +64,7 @@ class AnswerReader(Protocol):
         ...
 
     def end(self) -> None:
-        """The provider has closed the answer. Raises UpstreamBroken if it is incomplete."""
+        """The provider has closed the answer. Raises UpstreamBroken if it is incomplete, or says nothing."""
         ...
 
     def body(self) -> bytes | None:

@@ -1,41 +1,73 @@
 """Passes an answer on: meters what the provider sends, applies rules, and delivers it."""
 
-from apps.chat.dialects.protocol import AnswerReader
+import logging
+
+from apps.chat.call import Accepted
 from apps.chat.guardrails.streams import Guard
 from apps.chat.relay.delivery import Delivery
+from apps.chat.relay.failures import INTERRUPTED
 from apps.chat.relay.stopping import Stopping
-from apps.providers.adapters.protocol import Upstream, UpstreamBroken
+from apps.common.errors import GatewayError, InternalError
+from apps.providers.adapters.protocol import UpstreamBroken
+
+logger = logging.getLogger(__name__)
 
 
 async def pass_on(
-    upstream: Upstream,
-    *,
-    meter: AnswerReader,
-    guard: Guard | None,
-    delivery: Delivery,
-    stopping: Stopping,
-    most_text: int,
+    answer: Accepted, *, guard: Guard | None, delivery: Delivery, stopping: Stopping, most_text: int
 ) -> None:
-    """Return when the provider has completed its answer. A plain one is collected in the meter.
+    """Pass on a stream that has begun. Returns when the provider has completed it.
 
     An answer of more than `most_text` bytes is broken off. Raises UpstreamBroken, and what the guard raises.
     """
-    async for chunk in upstream.chunks():
+    reader = answer.reader
+    if reader.recorded.text_bytes > most_text:
+        raise _too_long(most_text)
+    await delivery.put(await _guarded(answer.first, guard))
+    stopping.progressed()
+    if answer.broken is not None:
+        raise answer.broken
+    if reader.is_done:
+        stopping.complete()
+    async for chunk in answer.rest:
         stopping.received()
         try:
-            block = meter.feed(chunk)
+            block = reader.feed(chunk)
         except UpstreamBroken as error:
             if error.kept:  # it is charged, so it is delivered
                 await delivery.put(await _guarded(error.kept, guard))
             raise
-        if meter.recorded.text_bytes > most_text:
-            raise UpstreamBroken(f"The answer is longer than {most_text} bytes, far beyond its output cap.")
+        if reader.recorded.text_bytes > most_text:
+            raise _too_long(most_text)
         if block := await _guarded(block, guard):
             await delivery.put(block)
             stopping.progressed()
-        if meter.is_done:
+        if reader.is_done:
             stopping.complete()
-    meter.end()
+    reader.end()
+
+
+async def clear(
+    guard: Guard, failure: GatewayError | None, *, body: bytes | None, delivery: Delivery
+) -> tuple[GatewayError | None, bytes]:
+    """Release what the rules held back. Returns the failure, if there is one now, and a plain answer as it may go."""
+    cleared = b""
+    try:
+        if failure is None and body is not None:
+            cleared = await guard.whole(body)
+        elif failure is None or failure.code == INTERRUPTED:
+            await delivery.put_last(await guard.end())
+    except GatewayError as error:
+        failure = error
+    except Exception:
+        logger.exception("An answer could not be looked at")
+        failure = InternalError()
+    await guard.give_up()
+    return failure, cleared
+
+
+def _too_long(most_text: int) -> UpstreamBroken:
+    return UpstreamBroken(f"The answer is longer than {most_text} bytes, far beyond its output cap.")
 
 
 async def _guarded(block: bytes, guard: Guard | None) -> bytes:

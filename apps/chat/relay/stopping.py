@@ -32,7 +32,7 @@ class Stopping:
         self.reason: Reason | None = None
         self.is_complete = False  # the last event has arrived, and all before it was passed on
         self.first_byte: float | None = None
-        self.last_progress = time.monotonic()
+        self.last_progress = self.last_sent = time.monotonic()
 
     async def watch(self, work: Coroutine[None, None, None], *, seconds: float) -> None:
         """Do the work. Raises TimeoutError after `seconds`, or when it is asked to end."""
@@ -69,14 +69,17 @@ class Stopping:
             self._limit.reschedule(self._loop.time() + CLEAN_END_GRACE)
             self.is_complete = True
 
+    def began(self) -> None:
+        """The answer's first content arrived, or all of a plain one."""
+        self.first_byte = self.last_progress = time.monotonic()
+
     def received(self) -> None:
         """Data arrived from the provider."""
         self.last_progress = time.monotonic()
-        self.first_byte = self.first_byte or self.last_progress
 
     def progressed(self) -> None:
-        """The provider accepted the call, or the client took a block."""
-        self.last_progress = time.monotonic()
+        """The client was sent a block."""
+        self.last_progress = self.last_sent = time.monotonic()
 
     @property
     def has_ended(self) -> bool:

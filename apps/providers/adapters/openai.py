@@ -1,12 +1,14 @@
 """The adapter for every server with OpenAI's chat completions API."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
+from datetime import UTC, datetime
 
 import orjson
 
 from apps.common.clients import ConnectFailed, ConnectionBroken, RelayClient, RelayError, RelayResponse, TooSlow
 from apps.providers.adapters.protocol import Outgoing, Reason, Upstream, UpstreamBroken, UpstreamRefused
+from apps.providers.failures import refusal_of
 from apps.providers.routing import Candidate
 
 MAX_ERROR_BYTES = 64 * 1024
@@ -40,7 +42,7 @@ class OpenAIAdapter:
         except RelayError as error:
             raise UpstreamRefused(_reason(error), detail=str(error)) from error
         if response.status != 200:
-            raise await _refusal(response, seconds=target.first_byte_timeout)
+            raise await _refusal(response, seconds=target.first_byte_timeout, added=outgoing.added)
         _check_form(response, is_stream=outgoing.is_stream)
         return OpenAIUpstream(response)
 
@@ -85,23 +87,13 @@ def _check_form(response: RelayResponse, *, is_stream: bool) -> None:
         raise UpstreamRefused("error", detail=f"Answered {kind or 'no type'} ({encoding}) instead of {wanted}.")
 
 
-async def _refusal(response: RelayResponse, *, seconds: float) -> UpstreamRefused:
+async def _refusal(response: RelayResponse, *, seconds: float, added: Collection[str]) -> UpstreamRefused:
     """Classify a status other than 200. Bounds how much of the body is read, and for how long."""
     try:
         body = await _read_some(response, seconds=seconds)
     finally:
         response.close()
-    status = response.status
-    code, param = _named(body)
-    # Status and identifiers only: providers quote the request or part of our key, and neither may reach the log.
-    detail = f"Answered {status}" + "".join(f", {name}" for name in (code, param) if name)
-    if status in (401, 402, 403):
-        return UpstreamRefused("credential", detail=detail, status=status)
-    if status == 429:
-        return UpstreamRefused("rate", detail=detail, status=status)
-    if status in (400, 404, 413, 415, 422):
-        return UpstreamRefused("request", detail=detail, status=status, code=code, param=param)
-    return UpstreamRefused("error", detail=detail, status=status)
+    return refusal_of(response.status, response.headers, body, now=datetime.now(UTC), added=added)
 
 
 async def _read_some(response: RelayResponse, *, seconds: float) -> bytes:
@@ -114,17 +106,3 @@ async def _read_some(response: RelayResponse, *, seconds: float) -> bytes:
     except (ConnectionBroken, TimeoutError):
         pass  # the status and what has arrived are enough to classify it
     return b"".join(parts)[:MAX_ERROR_BYTES]
-
-
-def _named(body: bytes) -> tuple[str, str]:
-    """Code and parameter of an error in OpenAI's format: identifiers only, never the provider's sentences."""
-    try:
-        error = orjson.loads(body)["error"]
-        return _identifier(error.get("code")), _identifier(error.get("param"))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return "", ""
-
-
-def _identifier(value: object) -> str:
-    allowed = isinstance(value, str) and len(value) <= 60 and value.replace(".", "").replace("[", "").replace("]", "")
-    return str(value) if isinstance(allowed, str) and allowed.isidentifier() else ""

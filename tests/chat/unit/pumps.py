@@ -37,6 +37,7 @@ def pump_of(runtime: ChatRuntime, call: ChatCall, *, repeatable: Repeatable = ON
         Verdict(),
         books=runtime.books,
         adapters=runtime.adapters,
+        health=runtime.health,
         live=runtime.live,
         recent=runtime.recent,
         now=datetime.now(UTC),

@@ -32,7 +32,8 @@ def a_head(body: bytes | None = None) -> AnswerHead:
     outgoing = Outgoing(
         dialect="openai_chat", body={"messages": [{"role": "user", "content": "x"}]}, is_stream=True, request_id="r"
     )
-    opened = Accepted(EchoUpstream(outgoing, model="m"), Candidate(a_target(), None), 1)
+    upstream, reader = EchoUpstream(outgoing, model="m"), OPENAI_CHAT.stream_reader(wants_usage=False)
+    opened = Accepted(upstream, Candidate(a_target(), None), 1, reader, first=b"", rest=upstream.chunks())
     reservation = Reservation(amount=1, input_estimate=1, floor=1, output=1, is_capped=False, balances=())
     return AnswerHead(opened, reservation, Verdict(), (), body)
 

@@ -143,6 +143,7 @@ async def test_a_line_break_in_a_header_ends_the_call_before_its_first_byte(
     """Here it can still become an error in JSON; on its way out it could not."""
     await in_thread(lambda: Deployment.objects.filter(model__name=model).update(upstream_model="a\r\nx-injected: b"))
     await reload(ledger)
+    adapter.upstream.say(piece("Hello"))
 
     with pytest.raises(BadHeaderError):
         await ask(ledger, arrival(desk, model, stream=True))

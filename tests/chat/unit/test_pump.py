@@ -438,15 +438,18 @@ async def test_a_client_that_reads_no_more_is_told_from_a_provider_that_says_no_
 async def test_a_process_stops_only_when_calls_that_began_meanwhile_are_settled_as_well(
     upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
+    upstream.say(piece("Hello"))
     first = streaming(ledger, desk)
     await first.delivery.head()
     stopping = asyncio.create_task(ledger.live.drain(0.2))
     await asyncio.sleep(0)
 
-    ledger.adapters = {"openai": ScriptedAdapter()}
+    other = ScriptedAdapter()
+    other.upstream.say(piece("Hello"))
+    ledger.adapters = {"openai": other}
     second = streaming(ledger, desk)  # it had been let in before
     await second.delivery.head()
-    upstream.say(piece("Hello"), FINISH)
+    upstream.say(FINISH)
     upstream.end()
     await stopping
 
@@ -470,29 +473,54 @@ async def test_what_came_before_a_provider_broke_off_is_delivered_and_charged(
     assert (await record_of(pump)).charged > 0
 
 
-async def test_an_error_at_the_very_beginning_is_free(
+async def test_an_error_at_the_very_beginning_is_a_status_and_free(
     upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     upstream.say(event({"error": {"message": "no"}}))
     pump = streaming(ledger, desk)
 
-    (last,) = await read(pump)
+    failure = await failure_of(pump)
 
-    await ended(pump)
-    assert b'"charged":0' in last
+    assert (failure.code, failure.charged, upstream.is_closed) == ("upstream_error", 0, True)
     assert await state_of(pump) == Hold.State.RELEASED
 
 
 async def test_a_connection_that_breaks_is_an_interruption(
     upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
+    upstream.say(piece("Hello"))
     upstream.fail(UpstreamBroken("reset"))
     pump = streaming(ledger, desk)
 
-    (last,) = await read(pump)
+    first, last = await read(pump)
 
     await ended(pump)
-    assert b"upstream_interrupted" in last
+    assert (first, b"upstream_interrupted" in last) == (piece("Hello"), True)
+
+
+async def test_a_plain_answer_that_breaks_off_is_a_status_and_free(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
+) -> None:
+    upstream.say(completion("Hello")[:20])
+    upstream.end()
+    pump = pump_of(ledger, call_of(desk))
+
+    pump.start()
+
+    assert (await failure_of(pump)).code == "upstream_error"
+    assert await state_of(pump) == Hold.State.RELEASED
+
+
+async def test_an_answer_without_a_word_that_is_whole_is_an_answer(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
+) -> None:
+    """A model that spent its output cap on thinking, for example. It would do the same elsewhere."""
+    upstream.say(FINISH, usage(3, 40), DONE)
+    upstream.end()
+    pump = streaming(ledger, desk)
+
+    assert await read(pump) == [FINISH, DONE]
+    assert (await record_of(pump)).charged == 43
 
 
 async def test_a_mistake_of_ours_in_the_middle_is_an_error_event(

@@ -111,7 +111,8 @@ class TinyReader:
     def __init__(self, *, is_stream: bool) -> None:
         self.recorded = RecordedText()
         self.usage: Tokens | None = None
-        self.is_done = False
+        self.doubt = ""
+        self.is_done = self.has_content = self.has_events = False
         self._events = EventSplitter(longest=10_000) if is_stream else None
         self._body = b""
 
@@ -130,7 +131,9 @@ class TinyReader:
         if name == "bye":
             self.is_done = True
             return False
+        self.has_events = True
         if text := data.get("w"):
+            self.has_content = True
             self.recorded.add(0, text)
         self._note_cost(data)
         return True
@@ -144,6 +147,7 @@ class TinyReader:
             answer = json.loads(self._body)
             TINY.record_answer(answer, self.recorded)
             self._note_cost(answer)
+            self.has_content = True
         elif not self.is_done:
             raise UpstreamBroken("It never said bye.")
 

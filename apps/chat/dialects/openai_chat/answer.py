@@ -3,13 +3,13 @@
 Complete events are relayed as they were. Those with invalid JSON are dropped, since clients would fail on them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
 import orjson
 
 from apps.chat.dialects.openai_chat.alike import AlikeEvents, learned
-from apps.chat.dialects.openai_chat.choices import index_of
+from apps.chat.dialects.openai_chat.choices import brings_more, index_of
 from apps.chat.dialects.openai_chat.text import layout
 from apps.chat.dialects.protocol import Delta
 from apps.chat.dialects.recorded import RecordedText
@@ -21,6 +21,8 @@ MAX_EVENT = 8 * 2**20
 MAX_ANSWER = 64 * 2**20
 DONE = b"data: [DONE]\n\n"
 _MAX_COUNT = 2**40
+_FILTERED = "content_filter"
+_NOTHING_SAID = "The answer says nothing."
 
 
 def read_usage(usage: Any) -> Tokens | None:
@@ -62,13 +64,19 @@ class _Reader:
     def __init__(self) -> None:
         self.recorded = RecordedText()
         self.usage: Tokens | None = None
-        self.is_done = False
+        self.doubt = ""
+        self.is_done = self.has_events = False
+        self._has_more = False  # than text: a tool call, sound, or that the provider filtered the answer
         self._size = 0
         self._counted_bytes = 0  # size of the text when usage was reported
 
     @property
     def is_usage_final(self) -> bool:
         return self.usage is not None and self._counted_bytes == self.recorded.text_bytes
+
+    def _was_billed(self) -> bool:
+        """Whether tokens were produced. A model may spend all of them on thoughts that it does not show."""
+        return self.usage is not None and self.usage.output > 0
 
     def _count(self, chunk: bytes) -> None:
         self._size += len(chunk)
@@ -97,6 +105,10 @@ class StreamReader(_Reader):
         self._lessons_left = self.lessons
         self.is_finished = False
         self.dropped = 0
+
+    @property
+    def has_content(self) -> bool:
+        return bool(self.recorded.text_bytes) or self._has_more or (self.is_finished and self._was_billed())
 
     def feed(self, chunk: bytes) -> bytes:
         """Take any chunk, and return complete events to relay. Raises UpstreamBroken."""
@@ -162,14 +174,16 @@ class StreamReader(_Reader):
     def _note(self, payload: Any) -> bool:
         """Read an event. Returns whether to relay it."""
         if payload.get("error"):
-            raise UpstreamBroken("The provider reported an error within the stream.")
+            raise UpstreamBroken("The provider reported an error within the stream.", error=payload)
+        self.has_events = True
         choices = payload.get("choices") or ()
         for choice in choices:
             delta = choice.get("delta")
             if delta:
                 self._note_delta(index_of(choice), delta)
-            if choice.get("finish_reason"):
+            if reason := choice.get("finish_reason"):
                 self.is_finished = True
+                self._has_more |= reason == _FILTERED
         if usage := payload.get("usage"):
             self._note_usage(read_usage(usage))
             return self._wants_usage or bool(choices)
@@ -181,11 +195,14 @@ class StreamReader(_Reader):
             self.recorded.add(choice, text)
         else:
             record_message(choice, delta, self.recorded)
+            self._has_more |= brings_more(delta)
 
     def end(self) -> None:
-        """The provider closed the stream. Raises UpstreamBroken if it did so before the answer was finished."""
+        """The provider closed the stream. Raises UpstreamBroken if the answer was not finished, or says nothing."""
         if not (self.is_done or self.is_finished):
             raise UpstreamBroken("The stream ended without a finish reason.")
+        if not self.has_content:
+            raise UpstreamBroken(_NOTHING_SAID)
 
     def body(self) -> None:
         return None
@@ -197,6 +214,7 @@ class PlainReader(_Reader):
     def __init__(self) -> None:
         super().__init__()
         self._parts: list[bytes] = []
+        self.has_content = False
 
     def feed(self, chunk: bytes) -> bytes:
         """Take any chunk. Returns nothing, since a plain answer is relayed whole. Raises UpstreamBroken."""
@@ -205,13 +223,24 @@ class PlainReader(_Reader):
         return b""
 
     def end(self) -> None:
-        """Read the answer. Raises UpstreamBroken if it is not a chat completion."""
+        """Read the answer. Raises UpstreamBroken if it is not a chat completion, or says nothing."""
         try:
             answer = orjson.loads(self.body())
+            if answer.get("error"):
+                raise UpstreamBroken("The provider answered with an error.", error=answer)
             record_answer(answer, self.recorded)
             self._note_usage(read_usage(answer.get("usage")))
+            says_something = self._says_something(answer["choices"])
         except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
             raise UpstreamBroken("The answer is not a chat completion.") from error
+        if not says_something:
+            raise UpstreamBroken(_NOTHING_SAID)
+        self.has_content = self.has_events = True
+
+    def _says_something(self, choices: Sequence[Mapping[str, Any]]) -> bool:
+        if self.recorded.text_bytes or (choices and self._was_billed()):
+            return True
+        return any(brings_more(choice["message"]) or choice.get("finish_reason") == _FILTERED for choice in choices)
 
     def body(self) -> bytes:
         return b"".join(self._parts)

@@ -1,48 +1,80 @@
-"""Opening an upstream: what is sent, who is tried, and what becomes of a failure."""
+"""Attempts at an answer: what is sent, who is asked, when an answer has begun, and what becomes of a failure."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from apps.chat.call import Accepted, ChatCall
 from apps.chat.dialects.openai_chat.request import upstream_body
-from apps.chat.relay.upstream import open_first
+from apps.chat.relay.attempts import Attempts
 from apps.common.errors import GatewayError
-from apps.providers.adapters.protocol import Outgoing, Reason, UpstreamRefused
+from apps.providers.adapters.protocol import Outgoing, Reason, UpstreamBroken, UpstreamRefused
 from apps.providers.catalogue import Secret, Target
+from apps.providers.health.memory import Health
 from apps.providers.routing import Candidate
+from tests.chat.unit.upstreams import DONE, FINISH, completion, event, piece
 from tests.chat.unit.values import a_call, a_route, a_target
 
 MESSAGES = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hello"}]
 SECRET_WORDS = "acct_secret"
+ROLE = event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]})
 
 
-class Accepted:
-    """An upstream that has nothing to say."""
+class Script(list[bytes | Exception]):
+    """What an upstream says. Without an end it then says nothing more, without end."""
+
+    has_end = True
+
+
+class OneUpstream:
+    """An upstream that says what it was given."""
 
     provider_request_id = ""
 
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self.is_closed = False
+
     async def chunks(self) -> AsyncIterator[bytes]:
-        yield b""
+        for item in self._script:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+        if not self._script.has_end:
+            await asyncio.sleep(3600)
 
     def close(self) -> None:
-        pass
+        self.is_closed = True
 
 
-class ScriptedAdapter:
-    """Refuses for the reasons it was given, one for each call, and then accepts."""
+GOOD = Script([completion("Hello")])
+STREAM = Script([piece("Hello"), FINISH, DONE])
 
-    def __init__(self, *refusals: UpstreamRefused) -> None:
-        self._refusals = list(refusals)
+
+class ManyAdapter:
+    """Refuses or answers as it was given, one for each call, and then answers well."""
+
+    def __init__(self, *outcomes: UpstreamRefused | Script) -> None:
+        self._outcomes = list(outcomes)
         self.tried: list[tuple[str, str]] = []
         self.sent: list[Outgoing] = []
+        self.upstreams: list[OneUpstream] = []
 
-    async def open(self, candidate: Candidate, outgoing: Outgoing) -> Accepted:
+    async def open(self, candidate: Candidate, outgoing: Outgoing) -> OneUpstream:
         self.tried.append((candidate.target.provider, candidate.secret.label if candidate.secret else ""))
         self.sent.append(outgoing)
-        if self._refusals:
-            raise self._refusals.pop(0)
-        return Accepted()
+        outcome = self._outcomes.pop(0) if self._outcomes else STREAM if outgoing.is_stream else GOOD
+        if isinstance(outcome, UpstreamRefused):
+            raise outcome
+        self.upstreams.append(OneUpstream(outcome))
+        return self.upstreams[-1]
+
+
+async def first_answer(call: ChatCall, **adapters: ManyAdapter) -> Accepted:
+    return await Attempts(call, adapters, Health(), output=10, guidance=()).first_answer()
 
 
 def refusal(reason: Reason, **fields: Any) -> UpstreamRefused:
@@ -59,7 +91,7 @@ async def failure_of(*refusals: UpstreamRefused, count: int | None = None) -> Ga
     """What a student is told when the candidates refuse like this."""
     call = a_call(route=a_route(*targets(len(refusals) if count is None else count)))
     with pytest.raises(GatewayError) as caught:
-        await open_first(call, {"openai": ScriptedAdapter(*refusals)}, output=10, guidance=())
+        await first_answer(call, openai=ManyAdapter(*refusals))
     return caught.value
 
 
@@ -139,10 +171,10 @@ def test_the_call_s_own_body_is_left_alone() -> None:
 
 
 async def test_the_first_who_accepts_is_the_last_who_is_asked() -> None:
-    adapter = ScriptedAdapter(refusal("error"), refusal("rate"))
+    adapter = ManyAdapter(refusal("error"), refusal("rate"))
     call = a_call(route=a_route(*targets(3)))
 
-    opened = await open_first(call, {"openai": adapter}, output=10, guidance=())
+    opened = await first_answer(call, openai=adapter)
 
     assert [provider for provider, _ in adapter.tried] == ["first", "second", "third"]
     assert (opened.candidate.target.provider, opened.attempts) == ("third", 3)
@@ -153,28 +185,28 @@ ELSEWHERE: list[Reason] = ["unreachable", "too_slow", "broken", "credential", "r
 
 @pytest.mark.parametrize("reason", ELSEWHERE)
 async def test_what_another_may_do_better_is_tried_elsewhere(reason: Reason) -> None:
-    adapter = ScriptedAdapter(refusal(reason))
+    adapter = ManyAdapter(refusal(reason))
 
-    opened = await open_first(a_call(route=a_route(*targets(2))), {"openai": adapter}, output=10, guidance=())
+    opened = await first_answer(a_call(route=a_route(*targets(2))), openai=adapter)
 
     assert opened.candidate.target.provider == "second"
 
 
 async def test_a_request_that_is_wrong_is_wrong_everywhere() -> None:
-    adapter = ScriptedAdapter(refusal("request", status=400))
+    adapter = ManyAdapter(refusal("request", status=400))
 
     with pytest.raises(GatewayError):
-        await open_first(a_call(route=a_route(*targets(2))), {"openai": adapter}, output=10, guidance=())
+        await first_answer(a_call(route=a_route(*targets(2))), openai=adapter)
 
     assert len(adapter.tried) == 1
 
 
 async def test_another_credential_is_tried_before_another_provider() -> None:
-    both = tuple(Secret(label=label, text="s", weight=1) for label in ("a", "b"))
+    both = tuple(Secret(id=id, label=label, text="s", weight=1) for id, label in enumerate(("a", "b")))
     first, second = a_target(provider="first", secrets=both), a_target(provider="second", priority=1)
-    adapter = ScriptedAdapter(refusal("credential"), refusal("credential"))
+    adapter = ManyAdapter(refusal("credential"), refusal("credential"))
 
-    await open_first(a_call(route=a_route(first, second)), {"openai": adapter}, output=10, guidance=())
+    await first_answer(a_call(route=a_route(first, second)), openai=adapter)
 
     assert [provider for provider, _ in adapter.tried] == ["first", "first", "second"]
     assert {label for _, label in adapter.tried[:2]} == {"a", "b"}
@@ -183,20 +215,119 @@ async def test_another_credential_is_tried_before_another_provider() -> None:
 async def test_every_candidate_gets_its_own_model_name_and_its_own_adapter() -> None:
     first = a_target(provider="first", adapter="openai", upstream_model="one")
     second = a_target(provider="second", adapter="echo", upstream_model="two", priority=1)
-    openai, echo = ScriptedAdapter(refusal("error")), ScriptedAdapter()
+    openai, echo = ManyAdapter(refusal("error")), ManyAdapter()
 
-    await open_first(a_call(route=a_route(first, second)), {"openai": openai, "echo": echo}, output=10, guidance=())
+    await first_answer(a_call(route=a_route(first, second)), openai=openai, echo=echo)
 
     assert (openai.sent[0].body["model"], echo.sent[0].body["model"]) == ("one", "two")
 
 
 @pytest.mark.parametrize("is_stream", [True, False])
 async def test_the_adapter_learns_the_request_id_and_the_form(is_stream: bool) -> None:
-    adapter = ScriptedAdapter()
+    adapter = ManyAdapter()
 
-    await open_first(a_call(route=a_route(a_target()), is_stream=is_stream), {"openai": adapter}, output=1, guidance=())
+    await first_answer(a_call(route=a_route(a_target()), is_stream=is_stream), openai=adapter)
 
     assert (adapter.sent[0].request_id, adapter.sent[0].is_stream) == ("call", is_stream)
+
+
+# When an answer has begun
+
+NO_STREAM: dict[str, Script] = {
+    "nothing": Script(),
+    "a comment": Script([b": PROCESSING\n\n"]),
+    "an error": Script([event({"error": {"message": SECRET_WORDS, "code": 429}})]),
+    "an error behind a comment": Script([b": PROCESSING\n\n", event({"error": {"message": SECRET_WORDS}})]),
+    "an error behind a role": Script([ROLE, event({"error": {"message": SECRET_WORDS}})]),
+    "a role and an error at once": Script([ROLE + event({"error": {"message": SECRET_WORDS}})]),
+    "a role and the end": Script([ROLE]),
+    "the end mark": Script([DONE]),
+    "a role and the end mark": Script([ROLE, DONE]),
+    "no choices": Script([event({"choices": []}), DONE]),
+    "half an event": Script([piece("Hello")[:20]]),
+    "a reset": Script([UpstreamBroken("reset")]),
+    "a reset behind a role": Script([ROLE, UpstreamBroken("reset")]),
+    "a web page": Script([b"<html>\n\n</html>\n\n"]),
+}
+NO_COMPLETION: dict[str, Script] = {
+    "nothing": Script(),
+    "an error": Script([b'{"error": {"message": "acct_secret", "code": 503}}']),
+    "choices null": Script([b'{"choices": null}']),
+    "no choices": Script([b'{"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 9}}']),
+    "half of it": Script([GOOD[0][:30]]),
+    "a reset": Script([GOOD[0][:30], UpstreamBroken("reset")]),
+    "a web page": Script([b"<html>"]),
+}
+CASES = [(True, *item) for item in NO_STREAM.items()] + [(False, *item) for item in NO_COMPLETION.items()]
+CASE_IDS = [f"{'stream' if case[0] else 'plain'}: {case[1]}" for case in CASES]
+
+
+@pytest.mark.parametrize(("is_stream", "name", "script"), CASES, ids=CASE_IDS)
+async def test_what_is_no_answer_goes_to_the_next_and_none_of_it_is_passed_on(
+    is_stream: bool, name: str, script: Script
+) -> None:
+    adapter = ManyAdapter(script)
+
+    answer = await first_answer(a_call(route=a_route(*targets(2)), is_stream=is_stream), openai=adapter)
+
+    assert (answer.candidate.target.provider, answer.attempts) == ("second", 2)
+    assert answer.first == (piece("Hello") if is_stream else b"")
+    assert answer.reader.recorded.text() == "Hello"
+    assert [upstream.is_closed for upstream in adapter.upstreams] == [True, False]
+
+
+@pytest.mark.parametrize(("is_stream", "name", "script"), CASES, ids=CASE_IDS)
+async def test_if_nobody_is_left_the_student_learns_it_by_a_status(is_stream: bool, name: str, script: Script) -> None:
+    call = a_call(route=a_route(a_target()), is_stream=is_stream)
+
+    with pytest.raises(GatewayError) as caught:
+        await first_answer(call, openai=ManyAdapter(script))
+
+    assert caught.value.status == 502
+    assert SECRET_WORDS.encode() not in caught.value.json(request_id="r")
+
+
+@pytest.mark.parametrize("begin", [[], [b": PROCESSING\n\n"], [ROLE]], ids=["headers", "a comment", "a role"])
+async def test_the_limit_for_the_beginning_runs_until_there_is_content(begin: list[bytes | Exception]) -> None:
+    silent = Script(begin)
+    silent.has_end = False
+    adapter = ManyAdapter(silent)
+    first, second = targets(2)
+
+    answer = await first_answer(
+        a_call(route=a_route(replace(first, first_byte_timeout=0.05), second), is_stream=True), openai=adapter
+    )
+
+    assert answer.candidate.target.provider == "second"
+    assert adapter.upstreams[0].is_closed
+
+
+CONTENTS: dict[str, dict[str, Any]] = {
+    "text": {"content": "Hello"},
+    "reasoning": {"reasoning_content": "Hm"},
+    "a refusal": {"refusal": "No."},
+    "a tool call": {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": ""}}]},
+}
+
+
+@pytest.mark.parametrize("delta", CONTENTS.values(), ids=CONTENTS.keys())
+async def test_an_answer_begins_with_its_first_content_and_all_before_it_is_passed_on(delta: dict[str, Any]) -> None:
+    content = event({"choices": [{"index": 0, "delta": delta}]})
+    script = Script([b": hi\n\n", ROLE, content, FINISH])
+
+    answer = await first_answer(a_call(route=a_route(a_target()), is_stream=True), openai=ManyAdapter(script))
+
+    assert answer.first == b": hi\n\n" + ROLE + content
+    assert [chunk async for chunk in answer.rest] == [FINISH]
+
+
+async def test_content_is_an_answer_though_it_breaks_off_within_the_same_piece() -> None:
+    script = Script([ROLE, piece("Hello") + event({"error": {"message": SECRET_WORDS}})])
+
+    answer = await first_answer(a_call(route=a_route(*targets(2)), is_stream=True), openai=ManyAdapter(script))
+
+    assert (answer.candidate.target.provider, answer.first) == ("first", ROLE + piece("Hello"))
+    assert answer.broken is not None
 
 
 # What becomes of a failure
@@ -249,6 +380,6 @@ async def test_a_request_at_fault_is_the_student_s_to_mend(
 
 
 async def test_a_model_that_the_provider_does_not_know_is_not_the_student_s_fault() -> None:
-    error = await failure_of(refusal("request", status=404, code="model_not_found"))
+    error = await failure_of(refusal("missing", status=404, code="model_not_found"))
 
     assert (error.status, error.code, error.who) == (502, "upstream_error", "operator")

@@ -1,4 +1,4 @@
-"""Admin pages of providers and models, for operators. Secrets are write-only."""
+"""Admin pages of providers and their credentials, for operators. Secrets are write-only."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminPasswordWidget
 
-from apps.accounts.scoping import CourseScoping
 from apps.common.admin import OperatorOnly, Pages
 from apps.common.display import badge, moment
-from apps.providers.models import CourseModel, Credential, Deployment, Model, Provider
+from apps.providers.admin.models import DeploymentInline
+from apps.providers.models import Credential, Provider
 
 
 class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -39,8 +39,8 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
 class CredentialInline(OperatorOnly, TabularInline):
     model = Credential
     form = CredentialForm
-    fields = ("label", "secret", "state", "weight", "is_enabled")
-    readonly_fields = ("state",)
+    fields = ("label", "secret", "state", "used", "weight", "is_enabled")
+    readonly_fields = ("state", "used")
     extra = 0
     hide_title = True
 
@@ -50,17 +50,13 @@ class CredentialInline(OperatorOnly, TabularInline):
             return badge("no secret yet", "warning")
         return badge("set", "good", f"changed {moment(credential.changed_at)}")
 
-
-class DeploymentInline(OperatorOnly, TabularInline):
-    model = Deployment
-    fields = ("provider", "upstream_model", "priority", "weight", "is_enabled")
-    autocomplete_fields = ("provider",)
-    extra = 0
-    hide_title = True
+    @admin.display(description="last used")
+    def used(self, credential: Credential) -> str:
+        return moment(credential.last_used_at)
 
 
 class ModelsOfProvider(DeploymentInline):
-    fields = ("model", "upstream_model", "priority", "weight", "is_enabled")
+    fields = ("model", "upstream_model", "priority", "weight", "force", "is_enabled")
     autocomplete_fields = ("model",)
     tab = True
 
@@ -78,7 +74,19 @@ class ProviderAdmin(OperatorOnly, Pages):
     inlines = (CredentialInline, ModelsOfProvider)
     fieldsets = (
         (None, {"fields": ("name", "adapter", "base_url", "is_enabled")}),
-        ("Details", {"fields": ("timeout_seconds", "output_cap", "allow_private_network")}),
+        (
+            "Where data goes",
+            {
+                "fields": (("hosting", "region"), "identity"),
+                "description": "Courses and models may demand a hosting and a region. Calls never cross that.",
+            },
+        ),
+        (
+            "What it understands",
+            {"fields": (("output_cap", "stream_options"), "extra_headers")},
+        ),
+        ("Limits", {"fields": (("timeout_seconds", "stall_seconds", "total_seconds"), "max_connections")}),
+        ("Network and health checks", {"fields": ("allow_private_network", "probe_path")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -120,57 +128,3 @@ class ProviderAdmin(OperatorOnly, Pages):
 
 def _has_secret(row: Any) -> bool:
     return bool(getattr(row, "cleaned_data", {}).get("secret"))
-
-
-@admin.register(Model)
-class ModelAdmin(OperatorOnly, Pages):
-    empty_text = "Add a model: the name that students send, and at least one deployment that says where its calls go."
-    list_display = ("name", "deployment_count", "course_count", "weights", "max_output_tokens", "is_enabled")
-    list_filter = (("is_enabled", BooleanRadioFilter),)
-    search_fields = ("name", "deployments__upstream_model", "deployments__provider__name")
-    search_help_text = "Name, upstream model or provider"
-    inlines = (DeploymentInline,)
-    fieldsets = (
-        (None, {"fields": ("name", "is_enabled")}),
-        (
-            "What its tokens weigh",
-            {
-                "fields": (("input_weight", "cached_input_weight", "output_weight"),),
-                "description": "An allowance counts weighted tokens: an expensive model may weigh more.",
-            },
-        ),
-        ("Limits", {"fields": ("context_window", "max_output_tokens")}),
-    )
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                deployment_total=Count("deployments", distinct=True), course_total=Count("allowed_in", distinct=True)
-            )
-        )
-
-    @admin.display(description="deployments", ordering="deployment_total")
-    def deployment_count(self, model: Any) -> Any:
-        return model.deployment_total or badge("none", "warning", "Calls of this model go nowhere yet")
-
-    @admin.display(description="allowed in", ordering="course_total")
-    def course_count(self, model: Any) -> str:
-        return f"{model.course_total} course{'' if model.course_total == 1 else 's'}"
-
-    @admin.display(description="weights: input, cached, output")
-    def weights(self, model: Model) -> str:
-        return " · ".join(
-            f"{w.normalize():f}" for w in (model.input_weight, model.cached_input_weight, model.output_weight)
-        )
-
-
-class CourseModelInline(CourseScoping, TabularInline):
-    """The models that a course allows, on the course's own page."""
-
-    model = CourseModel
-    fields = ("model",)
-    extra = 0
-    hide_title = True
-    tab = True

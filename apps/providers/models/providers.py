@@ -1,8 +1,8 @@
-"""Providers, their credentials, and the models that students can name."""
+"""Providers and their credentials."""
 
-from collections.abc import Sequence
-from decimal import Decimal
-from typing import Any, ClassVar
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -11,12 +11,12 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 
-from apps.accounts.models import Course
 from apps.common import encryption
 from apps.common.addresses import check_url
+from apps.common.hosting import Hosting
 from apps.common.models import RevisedModel, RevisedQuerySet
-
-TOPIC = "catalogue"
+from apps.providers.models.fields import TOPIC, count, seconds
+from apps.providers.validation import validate_headers, validate_probe_path
 
 
 class Provider(RevisedModel):
@@ -29,20 +29,37 @@ class Provider(RevisedModel):
         ECHO = "echo", "Echo: answers with the prompt, needs no account"
 
     class OutputCap(models.TextChoices):
-        MAX_TOKENS = "max_tokens"
-        MAX_COMPLETION_TOKENS = "max_completion_tokens"
+        MAX_TOKENS = "max_tokens", "max_tokens"
+        MAX_COMPLETION_TOKENS = "max_completion_tokens", "max_completion_tokens"
+        NONE = "none", "none: only a cap of the client's own is sent"
+
+    class StreamOptions(models.TextChoices):
+        LEARN = "learn", "Learn: sent until the provider refuses it"
+        YES = "yes", "Yes: always sent"
+        NO = "no", "No: never sent, usage is estimated unless the provider reports it anyway"
+
+    class Identity(models.TextChoices):
+        PSEUDONYM = "pseudonym", "A pseudonym: the same for each student, different at each provider"
+        NONE = "none", "Nothing"
 
     name = models.SlugField(max_length=60, unique=True)
     adapter = models.CharField(max_length=10, choices=Adapter.choices, default=Adapter.OPENAI)
     base_url = models.CharField(
         "base URL", max_length=300, blank=True, help_text="Up to and including /v1, such as https://api.example.com/v1."
     )
-    timeout_seconds = models.FloatField(
+    timeout_seconds = seconds(
         "first byte within",
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0.1)],
-        help_text="Seconds until the answer must begin; then the next provider is tried. Empty: FIRST_BYTE_TIMEOUT.",
+        "Seconds until the answer must begin, streamed or plain; then the next deployment is tried. Empty: "
+        "FIRST_BYTE_TIMEOUT for a stream. A plain answer begins when it is complete, so it has the total limit.",
+    )
+    stall_seconds = seconds(
+        "longest silence",
+        "Seconds between two pieces of an answer. A model that thinks silently needs minutes. Empty: STALL_TIMEOUT.",
+    )
+    total_seconds = seconds("whole answer within", "Seconds for one call as a whole. Empty: REQUEST_TIMEOUT.")
+    max_connections = count(
+        "Most calls that each web process has open at this provider. Empty: half of MAX_CONNECTIONS, or all of it for "
+        "the only provider."
     )
     allow_private_network = models.BooleanField(
         default=False, help_text="Allow addresses inside your own network, such as a model server next door."
@@ -51,7 +68,46 @@ class Provider(RevisedModel):
         max_length=24,
         choices=OutputCap.choices,
         default=OutputCap.MAX_TOKENS,
-        help_text="The parameter that caps the answer when a request names neither.",
+        help_text="The one parameter that caps the answer here, whatever name the client uses. With none, a call whose "
+        "client names no cap is held at the model's own limit.",
+    )
+    stream_options = models.CharField(
+        max_length=5,
+        choices=StreamOptions.choices,
+        default=StreamOptions.LEARN,
+        help_text="Whether the provider understands stream_options, with which Stoa asks for the usage of a stream.",
+    )
+    extra_headers = models.JSONField(
+        default=dict,
+        blank=True,
+        validators=[validate_headers],
+        help_text='Sent with every call, such as {"X-Title": "Stoa"}. Operators can read them here; keys belong in '
+        "a credential. Forgotten when the address moves to another server.",
+    )
+    hosting = models.CharField(
+        max_length=10,
+        choices=Hosting.choices,
+        default=Hosting.EXTERNAL,
+        help_text="Who runs the server. Courses and models may demand that prompts go no farther.",
+    )
+    region = models.SlugField(
+        max_length=40,
+        blank=True,
+        db_index=False,
+        help_text="Where the server is, such as eu-north. A demand for eu admits eu and eu-north. Empty: unknown.",
+    )
+    identity = models.CharField(
+        max_length=9,
+        choices=Identity.choices,
+        default=Identity.PSEUDONYM,
+        help_text="What the provider gets in place of a client's user and safety_identifier. Metadata never leaves.",
+    )
+    probe_path = models.CharField(
+        max_length=200,
+        blank=True,
+        validators=[validate_probe_path],
+        help_text="Health checks ask this path on the server, such as /health. Empty: /models below the base URL. off: "
+        "no checks, only calls tell.",
     )
     is_enabled = models.BooleanField("enabled", default=True)
 
@@ -100,6 +156,7 @@ class Credential(RevisedModel):
     )
     is_enabled = models.BooleanField("enabled", default=True)
     changed_at = models.DateTimeField(auto_now=True)
+    last_used_at = models.DateTimeField("last used", null=True, editable=False)
 
     objects = RevisedQuerySet.as_manager()
 
@@ -117,6 +174,11 @@ class Credential(RevisedModel):
         self.ciphertext = encryption.encrypt(secret, place=self._place, keys=settings.SECRET_KEYS)
         self.save(update_fields=["ciphertext", "changed_at"])
 
+    @classmethod
+    def note_use(cls, ids: Collection[int], *, now: datetime) -> None:
+        """Record that credentials were used. No snapshot shows it, so the revision stays."""
+        cls._base_manager.filter(pk__in=ids).update(last_used_at=now)
+
     # Queries
 
     def secret(self) -> str:
@@ -126,84 +188,3 @@ class Credential(RevisedModel):
     @property
     def _place(self) -> str:
         return f"providers_credential:ciphertext:{self.pk}"
-
-
-class Model(RevisedModel):
-    """A public model name with the weights of its tokens. Its deployments say where calls go."""
-
-    topic: ClassVar[str] = TOPIC
-
-    name = models.CharField(max_length=100, unique=True)
-    input_weight = models.DecimalField(
-        max_digits=8, decimal_places=4, default=Decimal(1), validators=[MinValueValidator(0)]
-    )
-    cached_input_weight = models.DecimalField(
-        max_digits=8, decimal_places=4, default=Decimal(1), validators=[MinValueValidator(0)]
-    )
-    output_weight = models.DecimalField(
-        max_digits=8, decimal_places=4, default=Decimal(1), validators=[MinValueValidator(0)]
-    )
-    context_window = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Tokens of prompt and answer together. Empty: not checked here."
-    )
-    max_output_tokens = models.PositiveIntegerField(default=4096, validators=[MinValueValidator(1)])
-    is_enabled = models.BooleanField("enabled", default=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    objects = RevisedQuerySet.as_manager()
-
-    class Meta:
-        ordering = ("name",)
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Deployment(RevisedModel):
-    """One callable upstream model at one provider."""
-
-    topic: ClassVar[str] = TOPIC
-
-    model = models.ForeignKey(Model, on_delete=models.CASCADE, related_name="deployments")
-    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="deployments")
-    upstream_model = models.CharField(max_length=200, help_text="What the provider calls this model.")
-    priority = models.PositiveSmallIntegerField(default=0, help_text="Lower is tried first.")
-    weight = models.PositiveIntegerField(
-        default=1, validators=[MinValueValidator(1)], help_text="Share of the calls, among equals in priority."
-    )
-    is_enabled = models.BooleanField("enabled", default=True)
-
-    objects = RevisedQuerySet.as_manager()
-
-    class Meta:
-        ordering = ("model", "priority", "provider")
-        constraints = (
-            models.UniqueConstraint(fields=("model", "provider", "upstream_model"), name="one_deployment_per_target"),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.upstream_model} at {self.provider}"
-
-
-class CourseModelQuerySet(RevisedQuerySet):
-    def for_staff(self, user: Any) -> "CourseModelQuerySet":
-        return self.filter(course__in=Course.objects.for_staff(user))
-
-
-class CourseModel(RevisedModel):
-    """A model that a course allows its students to use."""
-
-    topic: ClassVar[str] = TOPIC
-
-    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="allowed_models")
-    model = models.ForeignKey(Model, on_delete=models.CASCADE, related_name="allowed_in")
-
-    objects = CourseModelQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = "allowed model"
-        ordering = ("course", "model")
-        constraints = (models.UniqueConstraint(fields=("course", "model"), name="one_row_per_course_and_model"),)
-
-    def __str__(self) -> str:
-        return f"{self.model} in {self.course.slug}"
