@@ -54,18 +54,18 @@ def test_other_codings_are_told_which_are_taken(coding: str) -> None:
     assert (caught.value.status, caught.value.headers["accept-encoding"]) == (415, "gzip, deflate")
 
 
-@pytest.mark.parametrize(
-    ("coding", "packed"),
-    [
-        ("gzip", TEXT),
-        ("gzip", gzip.compress(TEXT)[:-9]),
-        ("gzip", gzip.compress(TEXT)[:-4] + b"\0\0\0\1"),
-        ("gzip", gzip.compress(TEXT) + b"behind"),
-        ("deflate", TEXT),
-        ("deflate", zlib.compress(TEXT)[:-1]),
-        ("deflate", gzip.compress(TEXT)),
-    ],
-)
+BROKEN: dict[str, tuple[str, bytes]] = {
+    "no gzip": ("gzip", TEXT),
+    "gzip that is cut off": ("gzip", gzip.compress(TEXT)[:-9]),
+    "a wrong length": ("gzip", gzip.compress(TEXT)[:-4] + b"\0\0\0\1"),
+    "something behind it": ("gzip", gzip.compress(TEXT) + b"behind"),
+    "no deflate": ("deflate", TEXT),
+    "deflate that is cut off": ("deflate", zlib.compress(TEXT)[:-1]),
+    "gzip as deflate": ("deflate", gzip.compress(TEXT)),
+}
+
+
+@pytest.mark.parametrize(("coding", "packed"), BROKEN.values(), ids=BROKEN.keys())
 def test_what_is_broken_is_refused(coding: str, packed: bytes) -> None:
     with pytest.raises(InvalidRequest) as caught:
         plain(packed, coding)
