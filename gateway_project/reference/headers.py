@@ -52,6 +52,7 @@ SENT = {
 }
 
 _OF_STRANGERS = {"x-client-ip", "x-real-ip"}  # the edge removes these
+_NO_HEADERS = {"x-gzip"}  # an old name of a coding
 _HEADER = re.compile(r"(?:x|retry)-[a-z-]*[a-z]")
 _IN_META = re.compile(r"http_(x_[a-z_]+)")
 
@@ -62,7 +63,7 @@ def unexplained() -> set[str]:
 
 
 def named_in_the_sources() -> set[str]:
-    return {name for node in nodes() for name in _names(node) if _HEADER.fullmatch(name)} - _OF_STRANGERS
+    return {name for node in nodes() for name in _names(node) if _HEADER.fullmatch(name)} - _OF_STRANGERS - _NO_HEADERS
 
 
 def _names(node: ast.AST) -> list[str]:
