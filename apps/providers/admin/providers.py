@@ -24,7 +24,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         strip=True,
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}, render_value=False),
-        help_text="Stored encrypted and never shown again. Empty keeps what there is.",
+        help_text="StoredHealth encrypted and never shown again. Empty keeps what there is.",
     )
 
     class Meta:
