@@ -103,6 +103,9 @@ class Env(BaseSettings):
         description="Seconds between two pieces of an answer, where the provider sets none. Models that think "
         "are silent for minutes.",
     )
+    client_stall_timeout: float = Field(
+        30.0, gt=0, description="Seconds in which a client must take some of the answer that is sent to it."
+    )
     client_left_grace: float = Field(
         2.0,
         gt=0,

@@ -26,6 +26,7 @@ RECEIPT_TIMEOUT = ENV.receipt_timeout
 CONNECT_TIMEOUT = ENV.connect_timeout
 FIRST_BYTE_TIMEOUT = ENV.first_byte_timeout
 STALL_TIMEOUT = ENV.stall_timeout
+CLIENT_STALL_TIMEOUT = ENV.client_stall_timeout
 CLIENT_LEFT_GRACE = ENV.client_left_grace
 REQUEST_TIMEOUT = ENV.request_timeout
 POOL_TIMEOUT = ENV.pool_timeout

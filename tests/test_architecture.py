@@ -69,7 +69,6 @@ MAY_READ_THE_CLOCK = {
     "apps/accounts/management/commands/issue_key.py": "a command",
     "apps/chat/accounting/records.py": "how long a refused call took",
     "apps/chat/relay/attempts.py": "the end of an attempt, long after its request",
-    "apps/chat/relay/pump.py": "the end of an answer, long after its request",
     "apps/chat/upkeep.py": "background loops",
     "apps/chat/routers.py": "requests",
     "apps/portal/routers.py": "requests",

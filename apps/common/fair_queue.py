@@ -17,7 +17,7 @@ class QueueFull(Exception):
 
 
 @dataclass(eq=False, slots=True)
-class _Waiting:
+class _Waiter:
     group: Hashable
     member: Hashable
     turn: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -32,7 +32,7 @@ class FairQueue:
         self._served: dict[Hashable, int] = {}  # when last, in turns; only of those who hold or wait
         self._turns = 0
         self._in_use = 0
-        self._waiting: list[_Waiting] = []  # the longest waiting first
+        self._waiting: list[_Waiter] = []  # the longest waiting first
 
     @property
     def in_use(self) -> int:
@@ -52,7 +52,7 @@ class FairQueue:
         if self.is_free:
             self._take(group, member)
             return self._leaver(group, member)
-        me = _Waiting(group, member)
+        me = _Waiter(group, member)
         self._join(me)
         try:
             await me.turn
@@ -70,7 +70,7 @@ class FairQueue:
         self.places = places
         self._fill()
 
-    def _join(self, me: _Waiting) -> None:
+    def _join(self, me: _Waiter) -> None:
         if len(self._waiting) >= self.longest:
             per_group = Counter(one.group for one in self._waiting)
             greediest, most = per_group.most_common(1)[0] if per_group else (me.group, 0)
@@ -122,7 +122,7 @@ class FairQueue:
                 self._take(chosen.group, chosen.member)
                 chosen.turn.set_result(None)
 
-    def _rank(self, one: _Waiting) -> tuple[int, int, int, int]:
+    def _rank(self, one: _Waiter) -> tuple[int, int, int, int]:
         member = (one.group, one.member)
         return (
             self._held[one.group],

@@ -12,6 +12,7 @@ from apps.common.encryption import CannotDecrypt
 from apps.common.hosting import Hosting
 from apps.common.revisions import Snapshot
 from apps.providers.models import TOPIC, CourseModel, Credential, Deployment, Model, Provider
+from apps.providers.pseudonyms import key_of
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +43,9 @@ class Target:
     stall_timeout: float
     total_timeout: float
     allow_private: bool
-    output_cap: str  # the one parameter that caps the answer there, or "none"
+    output_cap: str  # the one parameter that caps the answer there
     secrets: tuple[Secret, ...]
+    sends_output_cap: bool = True  # where the client names none
     stream_options: str = "yes"  # or "no", or "learn" from a refusal
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)  # names in lower case
     max_connections: int = 1000  # of the provider, in each web process
@@ -51,14 +53,9 @@ class Target:
     context_window: int | None = None
     hosting: str = Hosting.EXTERNAL
     region: str = ""
-    identity: str = "pseudonym"  # or "none"
+    pseudonym_key: bytes = field(default=b"", repr=False)  # empty: the provider learns nothing of who asks
     probe_path: str = ""  # "" is GET /models, "off" is passive only
     force: str = ""  # or "open", "closed", "drain"
-
-    @property
-    def sends_output_cap(self) -> bool:
-        """Whether the gateway adds a cap of its own where the client names none."""
-        return self.output_cap != "none"
 
     @property
     def probe_url(self) -> str | None:
@@ -83,8 +80,14 @@ class Route:
     context_window: int | None
     max_output_tokens: int
     targets: tuple[Target, ...]
+    longest: float = 600.0  # seconds for a call as a whole, at whichever deployment
     hosting: str = ""  # the farthest that the model's prompts may go
     region: str = ""
+
+    @property
+    def may_be_uncapped(self) -> bool:
+        """Whether some deployment gets no output cap where the client names none."""
+        return not all(target.sends_output_cap for target in self.targets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +155,7 @@ def _target(row: Deployment, secrets: tuple[Secret, ...], *, share: int) -> Targ
         allow_private=provider.allow_private_network,
         output_cap=provider.output_cap,
         secrets=secrets,
+        sends_output_cap=provider.adds_output_cap,
         stream_options=provider.stream_options,
         extra_headers={name.lower(): value for name, value in provider.extra_headers.items()},
         max_connections=provider.max_connections or share,
@@ -159,10 +163,16 @@ def _target(row: Deployment, secrets: tuple[Secret, ...], *, share: int) -> Targ
         context_window=row.context_window,
         hosting=provider.hosting,
         region=provider.region,
-        identity=provider.identity,
+        pseudonym_key=_pseudonym_key(provider),
         probe_path=provider.probe_path,
         force=row.force,
     )
+
+
+def _pseudonym_key(provider: Provider) -> bytes:
+    if provider.identity == Provider.Identity.NONE:
+        return b""
+    return key_of(provider.name, pepper=settings.KEY_PEPPER)
 
 
 def _route(row: Model, targets: tuple[Target, ...]) -> Route:
@@ -175,6 +185,7 @@ def _route(row: Model, targets: tuple[Target, ...]) -> Route:
         context_window=row.context_window,
         max_output_tokens=row.max_output_tokens,
         targets=targets,
+        longest=max((target.total_timeout for target in targets), default=settings.REQUEST_TIMEOUT),
         hosting=row.hosting,
         region=row.region,
     )

@@ -60,6 +60,7 @@ class ProviderSection(FileSection):
     max_connections: CountOrNone = OMITTED
     allow_private_network: Flag = OMITTED
     output_cap: Annotated[str, choice(Provider.OutputCap)] = OMITTED
+    adds_output_cap: Flag = OMITTED
     stream_options: Annotated[str, choice(Provider.StreamOptions)] = OMITTED
     extra_headers: Headers = OMITTED
     hosting: Annotated[str, choice(Hosting)] = OMITTED

@@ -70,6 +70,17 @@ async def test_the_body_goes_out_as_it_is(adapter: OpenAIAdapter, stub: Provider
     assert (stub.last.method, stub.last.path, stub.last.body) == ("POST", "/v1/chat/completions", BODY)
 
 
+async def test_headers_of_the_provider_s_own_are_added_but_take_nothing_s_place(
+    adapter: OpenAIAdapter, stub: ProviderStub
+) -> None:
+    extra = {"x-title": "Stoa", "user-agent": "campus", "accept": "nothing"}
+
+    await read(await opened(adapter, stub, extra_headers=extra))
+
+    headers = stub.last.headers
+    assert (headers["x-title"], headers["user-agent"], headers["accept"]) == ("Stoa", "campus", "application/json")
+
+
 @pytest.mark.parametrize(("is_stream", "accept"), [(True, "text/event-stream"), (False, "application/json")])
 async def test_the_headers_are_ours_and_no_others(
     adapter: OpenAIAdapter, stub: ProviderStub, is_stream: bool, accept: str

@@ -3,8 +3,6 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from django.conf import settings
-
 from apps.chat.accounting import journal, outbox, records, token_rates
 from apps.chat.accounting.books import Books
 from apps.chat.accounting.estimates import Estimate, text_bytes
@@ -138,7 +136,7 @@ async def _hold(
         floor=estimate.floor,
         identity=journal.identity(row, hits),
         now=now,
-        expires_at=now + timedelta(seconds=settings.REQUEST_TIMEOUT) + EXPIRY_MARGIN,
+        expires_at=now + timedelta(seconds=call.route.longest) + EXPIRY_MARGIN,
     )
     try:
         outcome = await books.writer.submit(journal.apply, JournalEntry(movement, claim=claim))

@@ -19,6 +19,7 @@ from apps.providers import routing
 from apps.providers.adapters.protocol import Adapter, Outgoing, Upstream, UpstreamBroken, UpstreamRefused
 from apps.providers.failures import refusal_in
 from apps.providers.health.memory import Health
+from apps.providers.pseudonyms import pseudonym
 from apps.providers.routing import Candidate, plan
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class Attempts:
 
     async def _attempt(self, candidate: Candidate) -> Accepted:
         """Ask one candidate, which has to begin its answer within its limit. Raises UpstreamRefused."""
-        seconds = candidate.target.first_byte_timeout
+        seconds = candidate.target.limit_of_first_byte(is_stream=self._call.is_stream)
         try:
             async with asyncio.timeout(seconds):
                 upstream = await self._adapters[candidate.target.adapter].open(candidate, self._outgoing(candidate))
@@ -108,9 +109,17 @@ class Attempts:
             output_cap=target.output_cap,
             is_stream=call.is_stream,
             guidance=self._guidance,
+            adds_cap=target.sends_output_cap or self._output < call.route.max_output_tokens,
+            asks_for_usage=target.stream_options != "no",
+            pseudonym=pseudonym(target.pseudonym_key, call.principal.membership_id),
         )
         return Outgoing(
-            dialect=call.dialect.name, body=body, is_stream=call.is_stream, request_id=call.id, trace=call.trace
+            dialect=call.dialect.name,
+            body=body,
+            is_stream=call.is_stream,
+            request_id=call.id,
+            trace=call.trace,
+            added=frozenset(body.keys() - call.body.keys()),
         )
 
     async def _begun(self, upstream: Upstream, candidate: Candidate) -> Accepted:

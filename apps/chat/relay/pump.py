@@ -116,7 +116,8 @@ class Pump:
         if self.stopping.reason is not None:
             return self.stopping.failure()  # nothing has been sent
         try:
-            await self.stopping.watch(self._open_and_pass_on(reservation), seconds=settings.REQUEST_TIMEOUT)
+            seconds = self._account.call.route.longest
+            await self.stopping.watch(self._open_and_pass_on(reservation), seconds=seconds)
         except TimeoutError:
             return self.stopping.failure()
         except UpstreamBroken as error:
@@ -135,6 +136,7 @@ class Pump:
         answer = await self._attempts.first_answer()
         with self._attempts.in_flight(answer):
             self.stopping.began()
+            self.stopping.shorten(seconds=answer.candidate.target.total_timeout)
             self._account.began(answer)
             if call.is_stream:
                 self._begin(reservation.balances)
@@ -231,8 +233,14 @@ class Pump:
         self.stopping.ask(reason)
 
     def check_stall(self, now: float, *, limit: float) -> None:
-        if self._account.accepted is not None and now - self.stopping.last_progress > limit:
-            self.stop("client_stalled" if self.delivery.is_sending else "provider_stalled")
+        """End the answer if its client takes nothing for `limit` seconds, or its provider is silent for too long."""
+        accepted, silent = self._account.accepted, now - self.stopping.last_progress
+        if accepted is None:
+            return
+        if self.delivery.is_sending and silent > limit:
+            self.stop("client_stalled")
+        elif not self.delivery.is_sending and silent > accepted.candidate.target.stall_timeout:
+            self.stop("provider_stalled")
 
     def keep_alive(self, now: float) -> None:
         """Send a client that has heard nothing for long a comment, once a provider is known to be at work."""

@@ -20,11 +20,13 @@ class OpenAIAdapter:
 
     async def open(self, candidate: Candidate, outgoing: Outgoing) -> Upstream:
         target = candidate.target
+        seconds = target.limit_of_first_byte(is_stream=outgoing.is_stream)
         headers = {
+            "user-agent": "stoa",
+            **target.extra_headers,
             "content-type": "application/json",
             "accept": "text/event-stream" if outgoing.is_stream else "application/json",
             "accept-encoding": "identity",
-            "user-agent": "stoa",
             "x-request-id": outgoing.request_id,
             **outgoing.trace.headers(),
         }
@@ -36,13 +38,13 @@ class OpenAIAdapter:
                 f"{target.base_url}/chat/completions",
                 body=orjson.dumps(outgoing.body),
                 headers=headers,
-                first_byte_timeout=target.first_byte_timeout,
+                first_byte_timeout=seconds,
                 allow_private=target.allow_private,
             )
         except RelayError as error:
             raise UpstreamRefused(_reason(error), detail=str(error)) from error
         if response.status != 200:
-            raise await _refusal(response, seconds=target.first_byte_timeout, added=outgoing.added)
+            raise await _refusal(response, seconds=seconds, added=outgoing.added)
         _check_form(response, is_stream=outgoing.is_stream)
         return OpenAIUpstream(response)
 

@@ -83,7 +83,7 @@ class ProviderAdmin(OperatorOnly, Pages):
         ),
         (
             "What it understands",
-            {"fields": (("output_cap", "stream_options"), "extra_headers")},
+            {"fields": (("output_cap", "stream_options"), "adds_output_cap", "extra_headers")},
         ),
         ("Limits", {"fields": (("timeout_seconds", "stall_seconds", "total_seconds"), "max_connections")}),
         ("Network and health checks", {"fields": ("allow_private_network", "probe_path")}),

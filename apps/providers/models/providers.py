@@ -31,7 +31,6 @@ class Provider(RevisedModel):
     class OutputCap(models.TextChoices):
         MAX_TOKENS = "max_tokens", "max_tokens"
         MAX_COMPLETION_TOKENS = "max_completion_tokens", "max_completion_tokens"
-        NONE = "none", "none: only a cap of the client's own is sent"
 
     class StreamOptions(models.TextChoices):
         LEARN = "learn", "Learn: sent until the provider refuses it"
@@ -68,8 +67,12 @@ class Provider(RevisedModel):
         max_length=24,
         choices=OutputCap.choices,
         default=OutputCap.MAX_TOKENS,
-        help_text="The one parameter that caps the answer here, whatever name the client uses. With none, a call whose "
-        "client names no cap is held at the model's own limit.",
+        help_text="The one parameter that caps the answer here, whatever name the client uses.",
+    )
+    adds_output_cap = models.BooleanField(
+        default=True,
+        help_text="Cap answers whose client names no cap. Without, such a call is held at the model's own limit, and "
+        "a cap is sent only if the allowance or the course permits less.",
     )
     stream_options = models.CharField(
         max_length=5,

@@ -98,7 +98,7 @@ def body_of(body: dict[str, Any], **options: Any) -> dict[str, Any]:
 
 
 def test_model_and_cap_are_replaced_and_nothing_else() -> None:
-    other = {"temperature": 0.5, "novelty": {"deep": [None]}, "tools": [], "user": "ada", "n": 2, "stream": False}
+    other = {"temperature": 0.5, "novelty": {"deep": [None]}, "tools": [], "seed": 4, "n": 2, "stream": False}
 
     assert body_of(other) == {"model": "upstream-model", "messages": MESSAGES, "max_tokens": 50, **other}
 
@@ -108,15 +108,12 @@ def test_model_and_cap_are_replaced_and_nothing_else() -> None:
     [
         ({}, "max_tokens", {"max_tokens": 50}),
         ({}, "max_completion_tokens", {"max_completion_tokens": 50}),
-        ({"max_tokens": 20}, "max_completion_tokens", {"max_tokens": 20}),
+        ({"max_tokens": 20}, "max_completion_tokens", {"max_completion_tokens": 20}),
         ({"max_tokens": 80}, "max_tokens", {"max_tokens": 50}),
-        ({"max_completion_tokens": 20}, "max_tokens", {"max_completion_tokens": 20}),
-        ({"max_completion_tokens": 80}, "max_tokens", {"max_completion_tokens": 50}),
-        (
-            {"max_tokens": 20, "max_completion_tokens": 80},
-            "max_tokens",
-            {"max_tokens": 20, "max_completion_tokens": 50},
-        ),
+        ({"max_completion_tokens": 20}, "max_tokens", {"max_tokens": 20}),
+        ({"max_completion_tokens": 80}, "max_tokens", {"max_tokens": 50}),
+        ({"max_tokens": 20, "max_completion_tokens": 80}, "max_tokens", {"max_tokens": 20}),
+        ({"max_tokens": 20, "max_completion_tokens": 80}, "max_completion_tokens", {"max_completion_tokens": 20}),
         ({"max_tokens": None}, "max_tokens", {"max_tokens": 50}),
     ],
 )

@@ -15,7 +15,7 @@ from apps.chat.models import Repeat
 from apps.chat.runtime import ChatRuntime
 from apps.providers.adapters.protocol import UpstreamBroken
 from tests.chat.unit.desk import Desk
-from tests.chat.unit.pumps import SECONDS, call_of, ended, failure_of, pump_of, read
+from tests.chat.unit.pumps import BRIEF, SECONDS, call_of, ended, failure_of, pump_of, read
 from tests.chat.unit.upstreams import (
     DONE,
     FINISH,
@@ -112,11 +112,10 @@ async def test_who_comes_back_before_anything_was_sent_finds_it_sent(ledger: Cha
 
 
 async def test_an_answer_that_is_being_ended_or_has_failed_cannot_be_joined(
-    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, settings: Any
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
-    settings.REQUEST_TIMEOUT = 0.2
     upstream.say(piece("Hello"))
-    pump = pump_of(ledger, call_of(desk, is_stream=True), repeatable=RETRIED)
+    pump = pump_of(ledger, call_of(desk, is_stream=True, route=BRIEF), repeatable=RETRIED)
     seen: list[bool] = []
     upstream.on_close = lambda: seen.append(pump.can_be_joined)  # at the very moment when the limit has passed
     pump.start()

@@ -13,6 +13,8 @@ from apps.common.errors import InvalidRequest
 
 MAX_DEPTH = 64
 MAX_PARTS = 10_000
+CAPS = ("max_tokens", "max_completion_tokens")
+IDENTITY = frozenset({"user", "safety_identifier", "metadata"})
 
 
 def parse(raw: bytes) -> ParsedRequest:
@@ -124,13 +126,34 @@ def with_guidance(messages: list[dict[str, Any]], guidance: tuple[str, ...]) -> 
 
 
 def upstream_body(
-    body: dict[str, Any], *, model: str, output: int, output_cap: str, is_stream: bool, guidance: tuple[str, ...]
+    body: dict[str, Any],
+    *,
+    model: str,
+    output: int,
+    output_cap: str,
+    is_stream: bool,
+    guidance: tuple[str, ...],
+    adds_cap: bool = True,
+    asks_for_usage: bool = True,
+    pseudonym: str = "",
 ) -> dict[str, Any]:
-    """The student's body with only the model, messages, output cap and stream options replaced."""
+    """The student's body with only the model, messages, output cap, stream options and identity replaced."""
     body = {**body, "model": model, "messages": with_guidance(body["messages"], guidance)}
-    named = [key for key in ("max_tokens", "max_completion_tokens") if body.get(key) is not None]
-    for key in named or [output_cap]:
-        body[key] = min(output, body.get(key) or output)
-    if is_stream:
+    named = [cap for name in CAPS if (cap := body.pop(name, None)) is not None]
+    if named or adds_cap:
+        body[output_cap] = min([output, *named])
+    if not asks_for_usage:
+        body.pop("stream_options", None)
+    elif is_stream:
         body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+    if not body.keys().isdisjoint(IDENTITY):
+        _disguise(body, pseudonym)
     return body
+
+
+def _disguise(body: dict[str, Any], pseudonym: str) -> None:
+    """Replace what says who asks. Metadata can say anything, so they stay here."""
+    body.pop("metadata", None)
+    for name in ("user", "safety_identifier"):
+        if body.pop(name, None) is not None and pseudonym:
+            body[name] = pseudonym
