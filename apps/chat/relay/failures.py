@@ -65,7 +65,7 @@ def _nobody(call: ChatCall) -> GatewayError:
 
 def _wrong(refused: UpstreamRefused) -> GatewayError:
     if refused.code == CONTENT_CODE:
-        return InvalidRequest(refused.code, "The provider's content filter refuses this request. Rephrase it.")
+        return InvalidRequest("content_filter", "The provider's content filter refuses this request. Rephrase it.")
     at = f" at '{refused.param}'" if refused.param else ""
     what = refused.code or refused.status
     return InvalidRequest(
