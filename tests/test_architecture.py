@@ -85,6 +85,7 @@ MAY_READ_THE_CLOCK = {
     "apps/conversations/spool/writer.py": "records are stamped when they are appended",
     "apps/providers/adapters/openai.py": "how far away a date is that a provider names",
     "apps/providers/adapters/echo.py": "a provider of our own stamps its answers",
+    "apps/providers/admin/checks.py": "pages of staff",
     "apps/providers/tasks.py": "a task",
     "apps/providers/models/providers.py": "a bulk change stamps rows as saving them would",
     "apps/quotas/admin/ledger.py": "pages of staff",

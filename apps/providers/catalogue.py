@@ -3,13 +3,14 @@
 import logging
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 from urllib.parse import urljoin
 
 from django.conf import settings
 
 from apps.common.encryption import CannotDecrypt
-from apps.common.hosting import Hosting
+from apps.common.hosting import ANYWHERE, Demand, Hosting
 from apps.common.revisions import Snapshot
 from apps.providers.models import TOPIC, CourseModel, Credential, Deployment, Model, Provider
 from apps.providers.pseudonyms import key_of
@@ -81,8 +82,24 @@ class Route:
     max_output_tokens: int
     targets: tuple[Target, ...]
     longest: float = 600.0  # seconds for a call as a whole, at whichever deployment
-    hosting: str = ""  # the farthest that the model's prompts may go
-    region: str = ""
+    barred_by: Literal["", "model", "course"] = ""  # whose demand leaves no deployment to call
+
+    def within(self, demand: Demand, *, of: Literal["model", "course"]) -> "Route":
+        """The route with only the deployments to which prompts may go, before anything orders them."""
+        if demand.is_empty:
+            return self
+        targets = tuple(one for one in self.targets if demand.admits(hosting=one.hosting, region=one.region))
+        return replace(self, targets=targets, barred_by=of if self.targets and not targets else self.barred_by)
+
+    @property
+    def hosting(self) -> Hosting | None:
+        """The farthest hosting that a prompt may reach."""
+        order = list(Hosting)
+        return max((Hosting(target.hosting) for target in self.targets), key=order.index, default=None)
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        return tuple(sorted({target.region or "unknown" for target in self.targets}))
 
     @property
     def may_be_uncapped(self) -> bool:
@@ -96,10 +113,21 @@ class Catalogue:
 
     routes: Mapping[str, Route]
     allowed: Mapping[int, frozenset[str]]
+    _within: dict[tuple[str, Demand], Route] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def of(self, course_id: int) -> list[Route]:
-        """The routes that a course allows, sorted by name."""
-        return [self.routes[name] for name in sorted(self.allowed.get(course_id, ())) if name in self.routes]
+    def of(self, course_id: int, demand: Demand = ANYWHERE) -> list[Route]:
+        """The routes that a course allows, sorted by name. Those that its demand bars are left out."""
+        found = [self.route(name, demand) for name in sorted(self.allowed.get(course_id, ()))]
+        return [route for route in found if route is not None and not route.barred_by]
+
+    def route(self, name: str, demand: Demand = ANYWHERE) -> Route | None:
+        """The route of a model within a course's demand. Each is made once."""
+        if demand.is_empty:
+            return self.routes.get(name)
+        route = self._within.get((name, demand))
+        if route is None and name in self.routes:
+            route = self._within[name, demand] = self.routes[name].within(demand, of="course")
+        return route
 
     def allows(self, course_id: int, name: str) -> bool:
         return name in self.allowed.get(course_id, ())
@@ -186,9 +214,7 @@ def _route(row: Model, targets: tuple[Target, ...]) -> Route:
         max_output_tokens=row.max_output_tokens,
         targets=targets,
         longest=max((target.total_timeout for target in targets), default=settings.REQUEST_TIMEOUT),
-        hosting=row.hosting,
-        region=row.region,
-    )
+    ).within(row.demand, of="model")
 
 
 def catalogue() -> Snapshot[Catalogue]:

@@ -69,11 +69,12 @@ async def reserve(
 
 def _turned(books: Books, call: ChatCall, refused: Refused) -> ChatCall | None:
     """The call for the fallback model, if the student's own week is used up and the course has one."""
-    course, catalogue = call.principal.course_id, books.catalogue.current
-    name = books.policies.current.fallback_model(course)
-    if refused.short.account.kind != "student" or not catalogue.allows(course, name) or name not in catalogue.routes:
+    principal, catalogue = call.principal, books.catalogue.current
+    name = books.policies.current.fallback_model(principal.course_id)
+    route = catalogue.route(name, principal.demand)
+    if refused.short.account.kind != "student" or route is None or not catalogue.allows(principal.course_id, name):
         return None
-    return call.turned_to(catalogue.routes[name])
+    return None if route.barred_by else call.turned_to(route)
 
 
 async def _attempt(

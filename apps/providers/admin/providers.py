@@ -11,8 +11,10 @@ from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminPasswordWidget
 
-from apps.common.admin import OperatorOnly, Pages
+from apps.common.admin import OperatorOnly
 from apps.common.display import badge, moment
+from apps.common.nudges import nudge
+from apps.providers.admin.checks import HealthChecks, health_of
 from apps.providers.admin.models import DeploymentInline
 from apps.providers.models import Credential, Provider
 
@@ -62,12 +64,12 @@ class ModelsOfProvider(DeploymentInline):
 
 
 @admin.register(Provider)
-class ProviderAdmin(OperatorOnly, Pages):
+class ProviderAdmin(OperatorOnly, HealthChecks):
     empty_text = (
         "Add a provider: its base URL up to /v1 and a credential. Any server that speaks the OpenAI API will do; "
         "the echo adapter needs no account."
     )
-    list_display = ("name", "adapter", "base_url", "secrets", "deployment_count", "is_enabled")
+    list_display = ("name", "health", "adapter", "base_url", "secrets", "deployment_count", "is_enabled")
     list_filter = (("adapter", ChoicesDropdownFilter), ("is_enabled", BooleanRadioFilter))
     search_fields = ("name", "base_url")
     search_help_text = "Name or address"
@@ -94,11 +96,16 @@ class ProviderAdmin(OperatorOnly, Pages):
         return (
             super()
             .get_queryset(request)
+            .prefetch_related("probes__credential")
             .annotate(
                 secret_count=Count("credentials", filter=has_secret, distinct=True),
                 deployment_total=Count("deployments", distinct=True),
             )
         )
+
+    @admin.display(description="health checks")
+    def health(self, provider: Provider) -> SafeString:
+        return health_of(provider)
 
     @admin.display(description="credentials")
     def secrets(self, provider: Any) -> SafeString:
@@ -113,6 +120,8 @@ class ProviderAdmin(OperatorOnly, Pages):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
+        form.instance.probes.all().delete()  # what they found may no longer be true
+        nudge("apps.providers.tasks.probe_providers")
         # A secret is meant for the server for which it was entered, so it does not move to a new address.
         if not change or not form.instance.moved_from(form.initial.get("base_url", "")):
             return

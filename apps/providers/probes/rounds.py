@@ -56,18 +56,18 @@ def due(subjects: Sequence[Subject], last: dict[str, LastProbe], *, now: datetim
     return [subject for subject in subjects if is_due(subject)]
 
 
-def keep(subjects: Sequence[Subject], probes: Sequence[Probe], *, now: datetime) -> None:
+def keep(subjects: Sequence[Subject], probes: Sequence[Probe], *, now: datetime) -> list[LastProbe]:
     """Store what was found, except about providers and credentials that were deleted meanwhile."""
     with transaction.atomic():
         providers = set(Provider.objects.values_list("pk", flat=True))
         credentials = {None, *Credential.objects.values_list("pk", flat=True)}
-        LastProbe.objects.put(
-            [
-                _row(subject, probe, now)
-                for subject, probe in zip(subjects, probes, strict=True)
-                if subject.provider_id in providers and subject.credential_id in credentials
-            ]
-        )
+        rows = [
+            _row(subject, probe, now)
+            for subject, probe in zip(subjects, probes, strict=True)
+            if subject.provider_id in providers and subject.credential_id in credentials
+        ]
+        LastProbe.objects.put(rows)
+    return rows
 
 
 def _row(subject: Subject, probe: Probe, now: datetime) -> LastProbe:
