@@ -68,10 +68,10 @@ class Pump:
         self._guard, self._cleared = guard, b""
         recorded = guard.recorded if guard else None
         self._account = CallAccount(call, verdict, books=books, recorded=recorded, now=now)
-        self.delivery = Delivery(request_id=call.id, dialect=call.dialect, room=recent.budget if repeatable else None)
+        self.delivery = Delivery(request_id=call.id, dialect=call.dialect, room=recent.budget)
         self.stopping = Stopping()
         self._attempts: Attempts | None = None
-        self._has_failed = False
+        self._has_failed = self._is_over = False
         self._charged = 0
 
     def start(self) -> None:
@@ -104,6 +104,7 @@ class Pump:
             failure = shutting_down()
             raise
         finally:
+            self._is_over = True
             if self.repeatable.digest is not None:
                 answer = self._answer() if failure is None else None
                 self._recent.end(self.repeatable.digest, self, answer, now=time.monotonic())
@@ -189,8 +190,18 @@ class Pump:
         self.delivery.abandon()
         if self.repeatable.claim is None:
             self.stop_if_unread()
-            if self.repeatable.digest is not None:
-                self._recent.client_left(self.repeatable.digest, self)
+            self._expect_retry()
+
+    def _expect_retry(self) -> None:
+        """Let a retry find this answer. Of a request without a number that is known to be of use only now."""
+        if self._is_over:
+            return
+        if self.repeatable.on_demand is not None:
+            digest = self.repeatable.on_demand()
+            self.repeatable = Repeatable(digest=digest)
+            self._recent.begin(digest, self)
+        if self.repeatable.digest is not None:
+            self._recent.client_left(self.repeatable.digest, self)
 
     def stop_if_unread(self) -> None:
         """Stop the provider after a grace period, unless a client reads."""
