@@ -2,16 +2,16 @@
 
 from typing import Any
 
-import orjson
 from pydantic import ValidationError
 
 from apps.chat.dialects.openai_chat.media import media_of
 from apps.chat.dialects.openai_chat.schema import CHAT_BODY
 from apps.chat.dialects.openai_chat.text import messages_of
 from apps.chat.dialects.protocol import ParsedRequest
+from apps.common import json_bodies
 from apps.common.errors import InvalidRequest
 
-MAX_DEPTH = 64
+MAX_DEPTH = 200  # schemas of tools may be as deep; what goes to providers is written by a library that ends at 254
 MAX_PARTS = 10_000
 CAPS = ("max_tokens", "max_completion_tokens")
 IDENTITY = frozenset({"user", "safety_identifier", "metadata"})
@@ -39,12 +39,7 @@ def parse(raw: bytes) -> ParsedRequest:
 
 
 def _decode(raw: bytes) -> dict[str, Any]:
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(
-            "invalid_json", f"The body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
-        ) from error
+    body = json_bodies.loads(raw)
     if not isinstance(body, dict):
         raise InvalidRequest("invalid_json", "The body must be a JSON object with 'model' and 'messages'.")
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _is_deep(body):
