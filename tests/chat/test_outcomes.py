@@ -149,6 +149,7 @@ def breaks(*events_after_text: Any, end: bytes = b"", **behaviour: Any) -> Row:
 
 VLLM = {"object": "error", "message": SECRET, "type": "InternalServerError", "code": 500}
 FAILED, LATE = Refused(502, "upstream_error"), Refused(504, "upstream_timeout")
+BUSY = Refused(503, "upstream_rate_limited")
 NO_KEY = Refused(502, "upstream_credentials_exhausted")
 TOO_LONG = Refused(400, "context_length_exceeded")
 GOOD = Answered()
@@ -172,9 +173,7 @@ TABLE: dict[str, Row] = {
     "403": both(error(403), NO_KEY, met="once"),
     "402": both(error(402), NO_KEY, met="once"),
     "429 for an empty wallet": both(error(429, code="insufficient_quota"), NO_KEY, met="once"),
-    "429 with a wait": both(
-        error(429, headers={"retry-after": "37"}), Refused(503, "upstream_rate_limited"), met="once"
-    ),
+    "429 with a wait": both(error(429, headers={"retry-after": "37"}), BUSY, met="once"),
     "404 of a deployment": both(
         error(404, code="DeploymentNotFound"), Refused(502, "upstream_misconfigured"), met="once"
     ),
@@ -187,8 +186,9 @@ TABLE: dict[str, Row] = {
     ),
     # Accepts, and does not answer
     "an error in a 200": fails(
-        {"error": {"message": SECRET, "code": 503}}, {"error": {"message": SECRET, "code": 429}}
+        {"error": {"message": SECRET, "code": 503}}, {"error": {"message": SECRET, "code": 503}}
     ),
+    "too fast, in a 200": fails({"error": {"code": 429}}, {"error": {"code": 429}}, BUSY, met="once"),
     "an error of vLLM": fails(VLLM, VLLM),
     "an error in a word": fails({"error": SECRET}, {"error": SECRET}),
     "an error after a comment": fails(b"", events({"error": {"message": SECRET}}, before=b": PROCESSING\n\n", end=b"")),
