@@ -13,7 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
 app = Celery("stoa")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.set_default()  # in every thread
-app.autodiscover_tasks(["apps.common", "apps.conversations"])
+app.autodiscover_tasks(["apps.common", "apps.conversations", "apps.providers"])
 
 
 @worker_ready.connect

@@ -28,7 +28,7 @@ def _sqlite(path: Path, *, synchronous: str) -> dict[str, Any]:
             "cached_statements": 512,
             "init_command": (
                 f"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous};"
-                "PRAGMA cache_size=-20000; PRAGMA journal_size_limit=67108864;"
+                "PRAGMA cache_size=-20000; PRAGMA journal_size_limit=134217728;"
                 # The ledger's session checkpoints the log; this limit of 200 MB is the backstop.
                 "PRAGMA wal_autocheckpoint=50000;"
             ),

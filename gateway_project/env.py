@@ -89,21 +89,40 @@ class Env(BaseSettings):
     client_keepalive: float = Field(
         65.0, gt=0, description="Seconds that an idle client connection is kept; a proxy in front should keep it less."
     )
-    max_request_size: int = Field(10 * 2**20, gt=0, description="Largest request body in bytes.")
+    max_request_size: int = Field(
+        10 * 2**20, gt=0, description="Largest request body in bytes, decompressed and without images, sound and files."
+    )
+    max_media_request_size: int = Field(
+        28 * 2**20,
+        gt=0,
+        description="Largest body of a chat request in bytes, with them: enough for an image of 20 MB.",
+    )
     receipt_timeout: float = Field(
         10.0, gt=0, description="Seconds for a request's headers; after that its body must keep coming, 1 kB a second."
     )
     connect_timeout: float = Field(3.0, gt=0, description="Seconds to connect to a provider.")
     first_byte_timeout: float = Field(
-        60.0, gt=0, description="Seconds until a provider's first byte, where the provider sets none."
+        60.0, gt=0, description="Seconds until the first byte of a stream, where the provider sets none."
     )
-    stall_timeout: float = Field(30.0, gt=0, description="Seconds between two pieces of a provider's answer.")
+    stall_timeout: float = Field(
+        300.0,
+        gt=0,
+        description="Seconds between two pieces of an answer, where the provider sets none. Models that think "
+        "are silent for minutes.",
+    )
+    client_stall_timeout: float = Field(
+        30.0, gt=0, description="Seconds in which a client must take some of the answer that is sent to it."
+    )
     client_left_grace: float = Field(
         2.0,
         gt=0,
         description="Seconds that a provider may go on after the client left: for its usage, and for who asks again.",
     )
-    request_timeout: float = Field(600.0, gt=0, description="Seconds for one call to a provider as a whole.")
+    request_timeout: float = Field(
+        600.0,
+        gt=0,
+        description="Seconds for one call as a whole, where the provider sets none. A plain answer may take as long.",
+    )
     pool_timeout: float = Field(5.0, gt=0, description="Seconds to wait for a free connection to a provider.")
     max_connections: int = Field(2000, gt=0, description="Most connections to providers at once.")
     keepalive_expiry: float = Field(30.0, gt=0, description="Seconds that an idle provider connection is kept.")

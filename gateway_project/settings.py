@@ -22,10 +22,12 @@ ALLOWED_HOSTS = ENV.allowed_hosts
 GATEWAY_ROLE = ENV.gateway_role
 WEB_CONCURRENCY = ENV.web_concurrency
 MAX_REQUEST_SIZE = ENV.max_request_size
+MAX_MEDIA_REQUEST_SIZE = max(ENV.max_media_request_size, MAX_REQUEST_SIZE)
 RECEIPT_TIMEOUT = ENV.receipt_timeout
 CONNECT_TIMEOUT = ENV.connect_timeout
 FIRST_BYTE_TIMEOUT = ENV.first_byte_timeout
 STALL_TIMEOUT = ENV.stall_timeout
+CLIENT_STALL_TIMEOUT = ENV.client_stall_timeout
 CLIENT_LEFT_GRACE = ENV.client_left_grace
 REQUEST_TIMEOUT = ENV.request_timeout
 POOL_TIMEOUT = ENV.pool_timeout
@@ -191,7 +193,7 @@ LOGGING = {
 # The in-memory broker ignores the host but complains without one.
 CELERY_BROKER_URL = ENV.celery_broker_url.replace("memory://", "memory://localhost")
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_WORKER_CONCURRENCY = 4  # jobs use two at most, so that draining always finds a free one
+CELERY_WORKER_CONCURRENCY = 5  # jobs use two at most and health checks one, so that draining always finds a free one
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -207,6 +209,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "run-jobs": {
         "task": "apps.common.tasks.run_jobs",
+        "schedule": 1.0,
+        "options": {"expires": 5.0},
+    },
+    "probe-providers": {
+        "task": "apps.providers.tasks.probe_providers",
         "schedule": 1.0,
         "options": {"expires": 5.0},
     },

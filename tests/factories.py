@@ -195,8 +195,16 @@ def make_rule(*, course: Course | None = None, **overrides: Any) -> Rule:
 
 
 def make_provider(*, secret: str = "provider-secret", **overrides: Any) -> Provider:
-    """A provider on this machine's own network, with one credential. An empty secret: none."""
-    values = {"name": unique("provider"), "base_url": "http://127.0.0.1:9/v1", "allow_private_network": True}
+    """A provider on this machine's own network, with one credential. An empty secret: none.
+
+    It has no health checks, which would come between the calls of a test when they like.
+    """
+    values = {
+        "name": unique("provider"),
+        "base_url": "http://127.0.0.1:9/v1",
+        "allow_private_network": True,
+        "probe_path": "off",
+    }
     provider = Provider.objects.create(**{**values, **overrides})
     if secret:
         make_credential(provider, secret=secret)

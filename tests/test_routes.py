@@ -60,6 +60,7 @@ ROUTES = {
     "admin/common/job/<int:pk>/cancel/": STAFF,
     "admin/conversations/call/rules/<int:pk>/": STAFF,
     "admin/conversations/call/rules/<int:pk>/replay/": STAFF,
+    "admin/providers/provider/<int:pk>/check/": STAFF,
     "admin/rules/rule/try/": STAFF,
     "admin/rules/rule/<int:pk>/try/": STAFF,
     "admin/rules/rule/<int:pk>/stage/": STAFF,

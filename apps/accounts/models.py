@@ -13,6 +13,7 @@ from django.db import models, transaction
 from django.db.models import Q
 
 from apps.accounts import keys
+from apps.common.hosting import Demand, Most
 from apps.common.models import RevisedModel, RevisedQuerySet, Revision
 
 TOPIC = "principals"
@@ -118,6 +119,18 @@ class Course(RevisedModel):
     logging = models.CharField(
         max_length=8, choices=Logging.choices, default=Logging.FULL, help_text="What staff can read afterwards."
     )
+    hosting = models.CharField(
+        max_length=10,
+        choices=Most.choices,
+        blank=True,
+        help_text="The farthest that prompts may go. Models that answer only from farther away are refused.",
+    )
+    region = models.SlugField(
+        max_length=40,
+        blank=True,
+        db_index=False,
+        help_text="Prompts stay at providers of this region: eu admits eu and eu-north. Empty: any region.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = CourseQuerySet.as_manager()
@@ -127,6 +140,11 @@ class Course(RevisedModel):
 
     def __str__(self) -> str:
         return self.title or self.slug
+
+    @property
+    def demand(self) -> Demand:
+        """Where the course's prompts may go."""
+        return Demand(self.hosting, self.region)
 
 
 class Role(models.TextChoices):

@@ -20,6 +20,7 @@ from apps.dataplane.plane import DataPlane
 from apps.providers.adapters import ADAPTERS
 from apps.providers.adapters.protocol import Adapter
 from apps.providers.catalogue import Catalogue, catalogue
+from apps.providers.health.memory import Health
 from apps.rules.rulebook import Rulebook
 from apps.rules.snapshot import rulebooks
 
@@ -33,6 +34,7 @@ class ChatRuntime:
     adapters: Mapping[str, Adapter]
     rulebooks: Snapshot[Mapping[int | None, Rulebook | None]] = field(default_factory=rulebooks)
     catalogue: Snapshot[Catalogue] = field(default_factory=catalogue)
+    health: Health = field(default_factory=Health)
     recent: RecentAnswers[Pump] = field(default_factory=RecentAnswers)
     live: LiveAnswers = field(default_factory=LiveAnswers)
     books: Books = field(init=False)

@@ -18,12 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
 from apps.common.cursor import cursor_on
 from apps.common.errors import GatewayError, RateLimited
 from apps.common.models import Job
+from apps.common.nudges import nudge
 from apps.common.outages import database_outage
 from apps.common.owners import LifeSigns, Owner, forget, only_one
 from apps.common.sessions import open_session
@@ -98,7 +98,7 @@ def ask(
                 return same
         if Job.objects.filter(author=author, state=Job.State.WAITING).count() >= MOST_WAITING:
             raise TooManyJobs
-        _nudge()
+        nudge("apps.common.tasks.run_jobs")
         return Job.objects.create(
             kind=kind,
             title=title,
@@ -109,22 +109,6 @@ def ask(
             subject=subject,
             page=page,
         )
-
-
-def _nudge() -> None:
-    """With a broker, wake a worker as soon as the row is committed. Without one, beat looks within a second."""
-    if not settings.CELERY_BROKER_URL.startswith("memory:"):
-        transaction.on_commit(lambda: threading.Thread(target=_send_nudge, name="nudge", daemon=True).start())
-
-
-def _send_nudge() -> None:
-    """Nobody waits for the message. If it is lost, beat finds the row."""
-    from celery import current_app  # imported only if there is a broker
-
-    try:
-        current_app.send_task("apps.common.tasks.run_jobs", expires=5, retry=False, ignore_result=True)
-    except Exception as error:
-        logger.warning("No worker could be told of a new job; beat finds it: %s", error)
 
 
 # Running jobs

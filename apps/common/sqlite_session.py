@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.0002
 IDLE_SECONDS = 0.1
-LEAST_LOG, MOST_LOG = 1_000, 8_000  # pages of 4 kB in SQLite's log that are not in the database yet
+LEAST_LOG, MOST_LOG = 1_000, 20_000  # pages of 4 kB in SQLite's log that are not in the database yet
 _MEASURE_LOG = "PRAGMA wal_checkpoint(NOOP)"
 _SHORTEN_LOG = "PRAGMA wal_checkpoint(PASSIVE)"
 
@@ -24,6 +24,8 @@ class SQLiteSession:
     watching thread does it beside the commits: when there are none, or when the log has become long. In the latter case
     the writer does the little that has come since: then nothing is left, and the log starts over instead of growing.
     """
+
+    BEGIN = "BEGIN IMMEDIATE"
 
     def __init__(self, *, lock_seconds: float) -> None:
         self._connection: Any = connections["default"]
@@ -39,7 +41,7 @@ class SQLiteSession:
         while True:
             try:
                 with cursor.wrap_errors:
-                    cursor.execute("BEGIN IMMEDIATE")
+                    cursor.execute(self.BEGIN)
                 return cursor
             except DatabaseError as error:
                 deadline = deadline or time.monotonic() + self._lock_seconds
@@ -97,3 +99,15 @@ class SQLiteSession:
             cursor.execute("PRAGMA busy_timeout=0")
         self._cursor = cursor
         return cursor
+
+
+class SQLiteReading(SQLiteSession):
+    """Reads as of its first statement, also while somebody else writes, and leaves the log to the writers."""
+
+    BEGIN = "BEGIN"
+
+    def rest(self) -> None:
+        pass
+
+    def watch(self, *, idle_seconds: float) -> None:
+        pass

@@ -131,13 +131,23 @@ def _lines(value: object) -> str:
     return "\n".join(texts)
 
 
-def choice(choices: type[TextChoices]) -> Any:
-    """One of the choices, case-insensitive."""
+def _headers(value: object) -> dict[str, str]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise wrong("must be a mapping of names to values.")
+    return {_name(name): _name(text) for name, text in value.items()}
+
+
+def choice(choices: type[TextChoices], *, or_null: bool = False) -> Any:
+    """One of the choices, case-insensitive. Null is the empty text, where it is allowed."""
 
     def parse(value: object) -> str:
+        if or_null and value is None:
+            return ""
         word = value.lower() if isinstance(value, str) else ""
         if word not in choices.values:
-            raise wrong(f"must be one of: {', '.join(choices.values)}.")
+            raise wrong(f"must be one of: {', '.join(choices.values)}{', or null' if or_null else ''}.")
         return word
 
     return BeforeValidator(parse)
@@ -161,5 +171,7 @@ Weight = Annotated[Decimal, BeforeValidator(_weight)]
 InstantOrNone = Annotated[datetime | None, _or_null(_instant)]
 ClockOrNone = Annotated[time | None, _or_null(_clock)]
 Days = Annotated[str, BeforeValidator(_days)]
+Headers = Annotated[dict[str, str], BeforeValidator(_headers)]
+TextOrNone = Annotated[str, BeforeValidator(lambda value: "" if value is None else _text(value))]
 Lines = Annotated[str, BeforeValidator(_lines)]
 SecondsOrNone = Annotated[float | None, _or_null(_seconds)]

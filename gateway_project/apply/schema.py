@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict
 
 from apps.accounts.models import Course, Role, Weekday
-from apps.providers.models import Provider
+from apps.common.hosting import Hosting, Most
+from apps.providers.models import Deployment, Provider
 from apps.quotas.models import QuotaPolicy
 from apps.rules.models import Rule, RuleSettings
 from gateway_project.apply.fields import (
@@ -15,6 +16,7 @@ from gateway_project.apply.fields import (
     Days,
     Factor,
     Flag,
+    Headers,
     InstantOrNone,
     Lines,
     Name,
@@ -22,6 +24,7 @@ from gateway_project.apply.fields import (
     SecondsOrNone,
     SignedPriority,
     Text,
+    TextOrNone,
     Tokens,
     TokensOrNone,
     Weight,
@@ -52,8 +55,18 @@ class ProviderSection(FileSection):
     adapter: Annotated[str, choice(Provider.Adapter)] = OMITTED
     base_url: Text = OMITTED
     timeout_seconds: SecondsOrNone = OMITTED
+    stall_seconds: SecondsOrNone = OMITTED
+    total_seconds: SecondsOrNone = OMITTED
+    max_connections: CountOrNone = OMITTED
     allow_private_network: Flag = OMITTED
     output_cap: Annotated[str, choice(Provider.OutputCap)] = OMITTED
+    adds_output_cap: Flag = OMITTED
+    stream_options: Annotated[str, choice(Provider.StreamOptions)] = OMITTED
+    extra_headers: Headers = OMITTED
+    hosting: Annotated[str, choice(Hosting)] = OMITTED
+    region: TextOrNone = OMITTED
+    identity: Annotated[str, choice(Provider.Identity)] = OMITTED
+    probe_path: TextOrNone = OMITTED
     enabled: Flag = OMITTED
     credentials: list[CredentialSection] = OMITTED
 
@@ -63,6 +76,12 @@ class DeploymentSection(FileSection):
     upstream_model: Name
     priority: Priority = OMITTED
     weight: Count = OMITTED
+    timeout_seconds: SecondsOrNone = OMITTED
+    stall_seconds: SecondsOrNone = OMITTED
+    total_seconds: SecondsOrNone = OMITTED
+    context_window: CountOrNone = OMITTED
+    max_concurrent: CountOrNone = OMITTED
+    force: Annotated[str, choice(Deployment.Force, or_null=True)] = OMITTED
     enabled: Flag = OMITTED
 
 
@@ -74,6 +93,8 @@ class ModelSection(FileSection):
     output_weight: Weight = OMITTED
     context_window: CountOrNone = OMITTED
     max_output_tokens: Count = OMITTED
+    hosting: Annotated[str, choice(Most, or_null=True)] = OMITTED
+    region: TextOrNone = OMITTED
     enabled: Flag = OMITTED
     deployments: list[DeploymentSection] = OMITTED
 
@@ -159,6 +180,8 @@ class CourseSection(FileSection):
     boosts: list[BoostSection] = OMITTED
     models: list[Name] = OMITTED
     logging: Annotated[str, choice(Course.Logging)] = OMITTED
+    hosting: Annotated[str, choice(Most, or_null=True)] = OMITTED
+    region: TextOrNone = OMITTED
     rules: list[RuleSection] = OMITTED
     rules_on_failure: Annotated[str, choice(RuleSettings.OnFailure)] = OMITTED
     members: list[MemberSection] = OMITTED

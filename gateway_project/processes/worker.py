@@ -15,7 +15,7 @@ import warnings
 
 logger = logging.getLogger(__name__)
 
-THREADS = 4  # jobs use two at most, and draining one
+THREADS = 5  # jobs use two at most, health checks and draining one each
 NICENESS = 10  # students' calls come first
 
 

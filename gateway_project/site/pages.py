@@ -20,7 +20,7 @@ from apps.accounts.scoping import CourseScoped, CourseScoping, seen_courses
 from apps.common.admin import is_operator
 from apps.common.display import badge, share
 from apps.conversations.models import Appeal, Call, DeadLetter, RuleHit, Thread
-from apps.providers.admin import CourseModelInline
+from apps.providers.admin.models import CourseModelInline
 from apps.providers.models import Model
 from apps.quotas.admin.policies import AllowanceInline, QuotaPolicyAdmin
 from apps.quotas.limits import multiplied
@@ -131,6 +131,13 @@ class CourseAdmin(CourseScoped):
         return (
             (None, {"fields": main if obj is None else (*main, "week")}),
             ("Week", {"fields": ("timezone", "week_starts")}),
+            (
+                "Where data goes",
+                {
+                    "fields": (("hosting", "region"),),
+                    "description": "Prompts go to no provider farther away, even if no other can answer.",
+                },
+            ),
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
@@ -222,6 +229,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, Any], ...]], ...] = (
         (
             ("Providers", "cloud", "providers.Provider"),
             ("Models", "neurology", "providers.Model"),
+            ("Deployments", "lan", "providers.Deployment"),
             ("Users", "manage_accounts", "accounts.User"),
             ("Institution", "account_balance", Institution),
             ("Dead letters", "mail_off", DeadLetter),

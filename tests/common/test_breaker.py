@@ -1,6 +1,9 @@
 """The breaker: when to ask what has not answered."""
 
-from apps.common.breaker import Breaker
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.common.breaker import Breaker, Judge, Window, pause_of
 
 
 def opened(*, at: float = 0.0) -> Breaker:
@@ -29,7 +32,7 @@ def test_a_hit_between_misses_starts_the_row_anew() -> None:
 
     for _ in range(10):
         breaker.miss(0.0)
-        breaker.hit()
+        breaker.hit(0.0)
 
     assert not breaker.is_open
 
@@ -55,14 +58,14 @@ def test_misses_of_probes_keep_it_open() -> None:
 def test_one_hit_closes_it() -> None:
     breaker = opened()
 
-    assert [breaker.hit(), breaker.hit()] == [True, False]
+    assert [breaker.hit(0.0), breaker.hit(0.0)] == [True, False]
     assert not breaker.is_open
     assert breaker.allows(0.0)
 
 
 def test_it_takes_as_many_misses_to_open_it_again() -> None:
     breaker = opened()
-    breaker.hit()
+    breaker.hit(0.0)
 
     assert [breaker.miss(5.0) for _ in range(3)] == [False, False, True]
 
@@ -72,3 +75,49 @@ def test_it_can_be_opened_at_once() -> None:
 
     assert [breaker.trip(5.0), breaker.trip(5.5)] == [True, False]
     assert [breaker.allows(5.9), breaker.allows(6.0)] == [False, True]
+
+
+def test_a_share_of_failures_opens_it_too() -> None:
+    breaker = Breaker(misses=5, window=Window(seconds=30, at_least=20, share=0.5))
+
+    for second in range(9):
+        assert not breaker.miss(float(second))
+        breaker.hit(float(second))
+    assert not breaker.miss(9.0)
+
+    breaker.hit(10.0)  # the twentieth of these requests
+    assert breaker.miss(10.5)
+
+
+def test_what_left_the_window_does_not_count() -> None:
+    judge = Judge(misses=1000, window=Window(seconds=30, at_least=20, share=0.5))
+
+    assert not any(judge.miss(second / 1.0) for second in range(0, 200, 2))
+
+
+def test_a_failure_of_something_that_was_reached_ends_the_row() -> None:
+    judge = Judge(misses=3)
+
+    found = [judge.miss(0.0, in_a_row=in_a_row) for in_a_row in (True, True, False, True, True, True)]
+
+    assert found == [False] * 5 + [True]
+
+
+def test_each_trial_that_failed_doubles_the_pause() -> None:
+    breaker = Breaker(misses=1, pause=10.0, longest=60.0)
+    breaker.miss(0.0)
+    asked = []
+
+    for second in range(300):
+        if breaker.allows(float(second)):
+            asked.append(second)
+            breaker.miss(float(second))
+
+    assert asked == [10, 30, 70, 130, 190, 250]
+
+
+@given(times=st.integers(1, 10_000), jitter=st.floats(0, 1))
+def test_a_pause_is_never_shorter_than_the_first_nor_longer_than_the_longest_and_a_tenth(
+    times: int, jitter: float
+) -> None:
+    assert 10.0 <= pause_of(times, jitter=jitter) <= 330.0

@@ -21,7 +21,7 @@ from apps.conversations import history
 from apps.conversations.history import Message
 from apps.conversations.models import Call, DeadLetter, Exchange, Thread, Turn
 from apps.conversations.spool import files
-from apps.conversations.spool.draining import drain, drain_all, replay
+from apps.conversations.spool.draining import _batches, drain, drain_all, replay
 from apps.conversations.spool.files import SpooledRecord, SpooledTurn
 from apps.conversations.tasks import drain_spools
 from tests import factories
@@ -189,6 +189,25 @@ def test_an_empty_spool_drains_nothing(machine: Machine) -> None:
     machine.spool()
 
     assert drain(machine.path) == 0
+
+
+def test_what_comes_while_a_spool_is_drained_waits_for_the_next_time(machine: Machine) -> None:
+    """Ids are given again once the greatest are gone. Going on would find a call's later record only."""
+    machine.spool(*[b"{}"] * 4, call="first")
+    file = files.connect(machine.path)
+
+    seen = []
+    for batch in _batches(file, 2):
+        seen.append([waiting.id for waiting in batch])
+        file.executemany("DELETE FROM records WHERE id = ?", [(waiting.id,) for waiting in batch])
+        machine.spool(*[b"{}"] * 3, call="second")
+        if len(seen) == 2:
+            file.execute("DELETE FROM records")
+            machine.spool(*[b"{}"] * 6, call="third")
+    file.close()
+
+    assert seen == [[1, 2], [3, 4]]
+    assert machine.waiting() == ["third"] * 6
 
 
 # Again and again

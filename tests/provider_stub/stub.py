@@ -12,6 +12,7 @@ from tests.provider_stub.behaviour import Behaviour
 from tests.provider_stub.journal import Exchange
 
 PATIENCE = 10.0
+MODELS = b'{"object": "list", "data": [{"id": "stub-model"}, {"id": "stub-large-2026-01-31"}]}'
 
 
 class ProviderStub:
@@ -19,6 +20,8 @@ class ProviderStub:
 
     def __init__(self) -> None:
         self.journal: list[Exchange] = []
+        self.checks: list[Exchange] = []  # every GET, apart from the rest: health checks come when they like
+        self.listing = Behaviour(body=MODELS)
         self.port = 0
         self._script: deque[Behaviour] = deque()
         self._otherwise = Behaviour()
@@ -51,6 +54,10 @@ class ProviderStub:
 
     def always(self, **behaviour: Any) -> None:
         self._otherwise = Behaviour(**behaviour)
+
+    def lists(self, **behaviour: Any) -> None:
+        """From now on, in answer to health checks."""
+        self.listing = Behaviour(**{"body": MODELS, **behaviour})
 
     def reset(self) -> None:
         """Forget what was to come of `will`."""

@@ -2,7 +2,8 @@
 
 Usage that the provider reports counts as it is, including explicit zeros. Without it, the charge is our estimate of the
 prompt and of the relayed text. If the client left, or got more text after the last report, the larger of the two
-counts. A provider that fails before anything reached the student costs nothing. An answer that a rule stopped was
+counts. A provider that fails before anything reached the student costs nothing, and one that fails later costs our
+estimate of the prompt and of the text that reached the student, whatever it reported. An answer that a rule stopped was
 generated, and costs as if it had not been stopped.
 """
 
@@ -53,7 +54,7 @@ def charge(seen: Seen, weights: Weights) -> Charge:
         return _bounded(seen, weights, seen.reported or estimated, is_estimated=seen.reported is None)
     if seen.ending == "failed" and not seen.relayed_estimate:
         return FREE
-    if seen.reported and weights.weigh(seen.reported) >= weights.weigh(estimated):
+    if seen.ending != "failed" and seen.reported and weights.weigh(seen.reported) >= weights.weigh(estimated):
         return _bounded(seen, weights, seen.reported, is_estimated=False)
     return _bounded(seen, weights, estimated, is_estimated=True)
 

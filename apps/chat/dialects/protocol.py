@@ -175,8 +175,15 @@ class Dialect(Protocol):
         output_cap: str,
         is_stream: bool,
         guidance: tuple[str, ...],
+        adds_cap: bool = True,
+        asks_for_usage: bool = True,
+        pseudonym: str = "",
     ) -> dict[str, Any]:
-        """The body for a provider: model, output cap and stream options replaced, guidance added."""
+        """The body for a provider: model, output cap, stream options and identity replaced, guidance added.
+
+        A cap of the client's always leaves, under the provider's name; `adds_cap` sends one even if there is none. An
+        empty pseudonym tells the provider nothing of who asks.
+        """
         ...
 
     # Answers

@@ -17,6 +17,7 @@ from apps.common.errors import Conflict, GatewayError, InvalidRequest
 
 QUEUE_BYTES = 64 * 1024
 LAST_WORD_SECONDS = 2.0
+KEEP_ALIVE = b": keep-alive\n\n"  # a comment, which clients of every dialect of server-sent events skip
 
 
 class ClientStream:
@@ -76,6 +77,11 @@ class ClientStream:
             _wake(self._taker)
             self._taker = None
 
+    def keep_alive(self) -> None:
+        """Add a comment, unless there is something to read."""
+        if not self._blocks:
+            self._add(KEEP_ALIVE)
+
     def end(self) -> None:
         """No block follows."""
         self._add(None)
@@ -125,7 +131,7 @@ class Delivery:
     # Used by the response
 
     async def head(self) -> AnswerHead:
-        """Wait until the answer begins. Raises the GatewayError that came instead."""
+        """Wait until the response may begin. Raises the GatewayError that came instead."""
         return self._head.result() if self._head.done() else await asyncio.shield(self._head)
 
     def abandon(self) -> None:
@@ -136,6 +142,10 @@ class Delivery:
     @property
     def is_abandoned(self) -> bool:
         return self._is_abandoned
+
+    @property
+    def has_begun(self) -> bool:
+        return self._head.done()
 
     @property
     def is_kept(self) -> bool:
@@ -160,6 +170,11 @@ class Delivery:
     def begin(self, head: AnswerHead) -> None:
         if not self._head.done():
             self._head.set_result(head)
+
+    def keep_alive(self) -> None:
+        """Show the client that the answer goes on. Whoever takes the answer over gets no such comments."""
+        if not self._is_abandoned:
+            self.reader.keep_alive()
 
     async def put(self, block: bytes) -> None:
         """Deliver a block. Waits while the client is slower than the provider."""

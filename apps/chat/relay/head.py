@@ -13,9 +13,12 @@ from apps.rules.rulebook import Verdict
 
 @dataclass(frozen=True, slots=True)
 class AnswerHead:
-    """What is known when an answer begins: when the provider accepts a stream, or at the end of a plain answer."""
+    """What is known when a response begins: with the answer's first content, or at the end of a plain one.
 
-    accepted: Accepted
+    `accepted` is None if the client is kept waiting by comments, and nobody knows yet who will answer.
+    """
+
+    accepted: Accepted | None
     reservation: Reservation
     verdict: Verdict
     balances: tuple[Balance, ...]
@@ -34,11 +37,12 @@ def answer_of(head: AnswerHead, *, call: str, events: bytes | None, end_mark: by
 
 def headers_of(head: AnswerHead) -> dict[str, str]:
     """Headers that describe the answer itself. Those that depend on the moment, such as quota, are added elsewhere."""
-    target = head.accepted.candidate.target
     headers = notices.headers(head.verdict)
-    headers["x-gateway-provider"] = target.provider
-    headers["x-gateway-model"] = target.upstream_model
-    headers["x-gateway-attempts"] = str(head.accepted.attempts)
+    if head.accepted is not None:
+        target = head.accepted.candidate.target
+        headers["x-gateway-provider"] = target.provider
+        headers["x-gateway-model"] = target.upstream_model
+        headers["x-gateway-attempts"] = str(head.accepted.attempts)
     if head.reservation.turned is not None:
         headers["x-quota-fallback"] = head.reservation.turned.model
     if head.reservation.is_capped:

@@ -27,6 +27,8 @@ class LiveAnswer(Protocol):
 
     def check_stall(self, now: float, *, limit: float) -> None: ...
 
+    def keep_alive(self, now: float) -> None: ...
+
     def checkpoint(self) -> Checkpoint | None: ...
 
 
@@ -62,7 +64,7 @@ class LiveAnswers:
             await asyncio.wait({answer.task for answer in self}, timeout=left)
 
     async def watch_for_ever(self, writer: Writer) -> None:
-        """Every second, write a checkpoint of each answer and end those that stall."""
+        """Every second, write a checkpoint of each answer, end those that stall, and keep quiet ones alive."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             try:
@@ -76,6 +78,7 @@ class LiveAnswers:
         now = time.monotonic()
         points = [point for answer in self if (point := answer.checkpoint()) is not None]
         for answer in self:
-            answer.check_stall(now, limit=settings.STALL_TIMEOUT)
+            answer.check_stall(now, limit=settings.CLIENT_STALL_TIMEOUT)
+            answer.keep_alive(now)
         if points:
             await writer.submit(leases.write, points)

@@ -1,14 +1,20 @@
 """Passes an answer on: meters what the provider sends, applies rules, and delivers it."""
 
+import logging
+
 from apps.chat.call import Accepted
 from apps.chat.guardrails.streams import Guard
 from apps.chat.relay.delivery import Delivery
+from apps.chat.relay.failures import INTERRUPTED
 from apps.chat.relay.stopping import Stopping
+from apps.common.errors import GatewayError, InternalError
 from apps.providers.adapters.protocol import UpstreamBroken
+
+logger = logging.getLogger(__name__)
 
 
 async def pass_on(
-    answer: Accepted, *, guard: Guard | None, delivery: Delivery, stopping: Stopping, most_text: int
+    answer: Accepted, guard: Guard | None, *, delivery: Delivery, stopping: Stopping, most_text: int
 ) -> None:
     """Pass on a stream that has begun. Returns when the provider has completed it.
 
@@ -39,6 +45,25 @@ async def pass_on(
         if reader.is_done:
             stopping.complete()
     reader.end()
+
+
+async def clear(
+    guard: Guard, failure: GatewayError | None, *, body: bytes | None, delivery: Delivery
+) -> tuple[GatewayError | None, bytes]:
+    """Release what the rules held back. Returns the failure, if there is one now, and a plain answer as it may go."""
+    cleared = b""
+    try:
+        if failure is None and body is not None:
+            cleared = await guard.whole(body)
+        elif failure is None or failure.code == INTERRUPTED:
+            await delivery.put_last(await guard.end())
+    except GatewayError as error:
+        failure = error
+    except Exception:
+        logger.exception("An answer could not be looked at")
+        failure = InternalError()
+    await guard.give_up()
+    return failure, cleared
 
 
 def _too_long(most_text: int) -> UpstreamBroken:

@@ -5,7 +5,6 @@ charges and records the call: nothing depends on a generator being closed or a r
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -23,23 +22,24 @@ from apps.chat.idempotency import stored_answers
 from apps.chat.idempotency.keys import ONCE, Repeatable
 from apps.chat.idempotency.recent import RecentAnswers
 from apps.chat.idempotency.stored_answers import StoredAnswer
-from apps.chat.relay import head
+from apps.chat.relay import failures, head
 from apps.chat.relay.attempts import Attempts
 from apps.chat.relay.delivery import ClientStream, Delivery
 from apps.chat.relay.head import AnswerHead
 from apps.chat.relay.live import LiveAnswers
-from apps.chat.relay.passing import pass_on
+from apps.chat.relay.passing import clear, pass_on
 from apps.chat.relay.stopping import Reason, Stopping
-from apps.common.errors import BlockedByRule, GatewayError, InternalError, UpstreamFailed
+from apps.common.errors import BlockedByRule, GatewayError, InternalError
 from apps.dataplane.admission import shutting_down
 from apps.providers.adapters.protocol import Adapter, UpstreamBroken
+from apps.providers.health.memory import Health
 from apps.quotas.ledger.leases import Checkpoint
 from apps.quotas.ledger.movements import Balance
 from apps.rules.rulebook import Verdict
 
 logger = logging.getLogger(__name__)
 
-INTERRUPTED = "upstream_interrupted"
+KEEP_ALIVE_SECONDS = 15.0
 
 
 class Pump:
@@ -52,6 +52,7 @@ class Pump:
         *,
         books: Books,
         adapters: Mapping[str, Adapter],
+        health: Health,
         live: LiveAnswers,
         recent: "RecentAnswers[Pump]",
         now: datetime,
@@ -61,14 +62,16 @@ class Pump:
         repeatable: Repeatable = ONCE,
     ) -> None:
         self.id, self.repeatable = call.id, repeatable
-        self._adapters, self._live, self._recent = adapters, live, recent
+        self._adapters, self._health = adapters, health
+        self._live, self._recent = live, recent
         self._on_reserved, self._on_end = on_reserved, on_end
         self._guard, self._cleared = guard, b""
         recorded = guard.recorded if guard else None
         self._account = CallAccount(call, verdict, books=books, recorded=recorded, now=now)
-        self.delivery = Delivery(request_id=call.id, dialect=call.dialect, room=recent.budget if repeatable else None)
+        self.delivery = Delivery(request_id=call.id, dialect=call.dialect, room=recent.budget)
         self.stopping = Stopping()
-        self._was_tried = self._has_failed = False
+        self._attempts: Attempts | None = None
+        self._has_failed = self._is_over = False
         self._charged = 0
 
     def start(self) -> None:
@@ -86,7 +89,9 @@ class Pump:
             self._on_reserved()
             failure = await self._relay(reservation)
             if self._guard is not None:
-                failure = await self._clear(self._guard, failure)
+                body = self._account.body()
+                failure, self._cleared = await clear(self._guard, failure, body=body, delivery=self.delivery)
+                self._account.note_hits(self._guard.hits())
             self._has_failed = failure is not None
             self._on_end()  # before the client sees the end, since it may send its next request at once
             await self._settle(failure)
@@ -99,6 +104,7 @@ class Pump:
             failure = shutting_down()
             raise
         finally:
+            self._is_over = True
             if self.repeatable.digest is not None:
                 answer = self._answer() if failure is None else None
                 self._recent.end(self.repeatable.digest, self, answer, now=time.monotonic())
@@ -110,14 +116,13 @@ class Pump:
         """Open the upstream and pass the answer on. Returns the failure that ended it early, if any."""
         if self.stopping.reason is not None:
             return self.stopping.failure()  # nothing has been sent
-        self._was_tried = True
         try:
-            await self.stopping.watch(self._open_and_pass_on(reservation), seconds=settings.REQUEST_TIMEOUT)
+            await self.stopping.watch(self._open_and_pass_on(reservation), seconds=self._account.call.route.longest)
         except TimeoutError:
             return self.stopping.failure()
         except UpstreamBroken as error:
             logger.warning("Call %s: the answer broke off: %s", self.id, error)
-            return UpstreamFailed(INTERRUPTED, "The provider broke off in the middle of its answer. Ask again.")
+            return failures.interrupted()
         except GatewayError as error:
             return error
         except Exception:
@@ -127,36 +132,16 @@ class Pump:
 
     async def _open_and_pass_on(self, reservation: Reservation) -> None:
         call, guidance = self._account.call, self._account.verdict.guidance
-        attempts = Attempts(call, self._adapters, output=reservation.output, guidance=guidance)
-        answer = await attempts.first_answer()
-        with contextlib.closing(answer.upstream):
+        self._attempts = Attempts(call, self._adapters, self._health, output=reservation.output, guidance=guidance)
+        answer = await self._attempts.first_answer()
+        with self._attempts.in_flight(answer):
             self.stopping.began()
+            self.stopping.shorten(seconds=answer.candidate.target.total_timeout)
             self._account.began(answer)
             if call.is_stream:
                 self._begin(reservation.balances)
-                await pass_on(
-                    answer,
-                    guard=self._guard,
-                    delivery=self.delivery,
-                    stopping=self.stopping,
-                    most_text=most_text(reservation.output * call.choices),
-                )
-
-    async def _clear(self, guard: Guard, failure: GatewayError | None) -> GatewayError | None:
-        """Release what the rules held back, and record their hits. Returns the failure, if there is one now."""
-        try:
-            if failure is None and (body := self._account.body()) is not None:
-                self._cleared = await guard.whole(body)
-            elif failure is None or failure.code == INTERRUPTED:
-                await self.delivery.put_last(await guard.end())
-        except GatewayError as error:
-            failure = error
-        except Exception:
-            logger.exception("Call %s: its answer could not be looked at", self.id)
-            failure = InternalError()
-        await guard.give_up()
-        self._account.note_hits(guard.hits())
-        return failure
+                most = most_text(reservation.output * call.choices)
+                await pass_on(answer, self._guard, delivery=self.delivery, stopping=self.stopping, most_text=most)
 
     async def _settle(self, failure: GatewayError | None) -> None:
         """Charge, and deliver a plain answer."""
@@ -164,7 +149,7 @@ class Pump:
         settled = await self._account.settle(
             self._ending(failure),
             failure,
-            may_have_been_sent=self._was_tried and self.is_orphaned,
+            may_have_been_sent=self._attempts is not None and self.is_orphaned,
             first_byte=self.stopping.first_byte,
             kept=await stored_answers.claim_end(self.repeatable.claim, answer, call=self.id, is_kept=failure is None),
         )
@@ -184,10 +169,10 @@ class Pump:
         self.delivery.begin(self._head(balances))
 
     def _head(self, balances: tuple[Balance, ...]) -> AnswerHead:
-        accepted, reservation = self._account.accepted, self._account.reservation
-        assert accepted is not None and reservation is not None  # noqa: S101  # only then it begins
-        body = self._cleared or self._account.body()
-        return AnswerHead(accepted, reservation, self._account.verdict, balances, body)
+        account = self._account
+        assert account.reservation is not None  # noqa: S101  # only then it begins
+        body = self._cleared or account.body()
+        return AnswerHead(account.accepted, account.reservation, account.verdict, balances, body)
 
     def _answer(self) -> StoredAnswer | None:
         mark = self._account.call.dialect.end_mark
@@ -205,8 +190,18 @@ class Pump:
         self.delivery.abandon()
         if self.repeatable.claim is None:
             self.stop_if_unread()
-            if self.repeatable.digest is not None:
-                self._recent.client_left(self.repeatable.digest, self)
+            self._expect_retry()
+
+    def _expect_retry(self) -> None:
+        """Let a retry find this answer. Of a request without a number that is known to be of use only now."""
+        if self._is_over:
+            return
+        if self.repeatable.on_demand is not None:
+            digest = self.repeatable.on_demand()
+            self.repeatable = Repeatable(digest=digest)
+            self._recent.begin(digest, self)
+        if self.repeatable.digest is not None:
+            self._recent.client_left(self.repeatable.digest, self)
 
     def stop_if_unread(self) -> None:
         """Stop the provider after a grace period, unless a client reads."""
@@ -243,8 +238,23 @@ class Pump:
         self.stopping.ask(reason)
 
     def check_stall(self, now: float, *, limit: float) -> None:
-        if self._account.accepted is not None and now - self.stopping.last_progress > limit:
-            self.stop("client_stalled" if self.delivery.is_sending else "provider_stalled")
+        """End the answer if its client takes nothing for `limit` seconds, or its provider is silent for too long."""
+        if (accepted := self._account.accepted) is not None:
+            is_sending = self.delivery.is_sending
+            most = limit if is_sending else accepted.candidate.target.stall_timeout
+            if now - self.stopping.last_progress > most:
+                self.stop("client_stalled" if is_sending else "provider_stalled")
+
+    def keep_alive(self, now: float) -> None:
+        """Send a client that has heard nothing for long a comment, once a provider is known to be at work."""
+        is_due = now - self.stopping.last_sent >= KEEP_ALIVE_SECONDS
+        if self._attempts is None or not self._account.call.is_stream or not is_due:
+            return
+        if self.delivery.has_begun or self._attempts.has_events:
+            assert self._account.reservation is not None  # noqa: S101  # nobody is asked before
+            self._begin(self._account.reservation.balances)
+            self.delivery.keep_alive()
+            self.stopping.last_sent = now
 
     def checkpoint(self) -> Checkpoint | None:
         """What the answer would be charged if this process died now. Also spools the text up to here."""

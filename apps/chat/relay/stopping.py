@@ -32,7 +32,7 @@ class Stopping:
         self.reason: Reason | None = None
         self.is_complete = False  # the last event has arrived, and all before it was passed on
         self.first_byte: float | None = None
-        self.last_progress = time.monotonic()
+        self.last_progress = self.last_sent = time.monotonic()
 
     async def watch(self, work: Coroutine[None, None, None], *, seconds: float) -> None:
         """Do the work. Raises TimeoutError after `seconds`, or when it is asked to end."""
@@ -42,6 +42,15 @@ class Stopping:
                 await work
         finally:
             self._limit = None
+
+    def shorten(self, *, seconds: float) -> None:
+        """From now on the work may take this long, if that is less than it may already."""
+        deadline = self._loop.time() + seconds
+        if self._limit is None or self._deadline is None or self._deadline <= deadline:
+            return
+        self._deadline = deadline
+        if self.reason is None:
+            self._limit.reschedule(deadline)
 
     def ask(self, reason: Reason, *, after: float = 0.0) -> None:
         """End the answer after `after` seconds, unless it has ended before."""
@@ -78,8 +87,8 @@ class Stopping:
         self.last_progress = time.monotonic()
 
     def progressed(self) -> None:
-        """The client took a block."""
-        self.last_progress = time.monotonic()
+        """The client was sent a block."""
+        self.last_progress = self.last_sent = time.monotonic()
 
     @property
     def has_ended(self) -> bool:

@@ -64,13 +64,10 @@ def drain(path: Path, *, read: int = READ) -> int:
 
 
 def _batches(file: sqlite3.Connection, read: int) -> Iterator[list[_Waiting]]:
-    last = 0
-    while True:
-        rows = file.execute(
-            "SELECT id, call, body, at FROM records WHERE id > ? ORDER BY id LIMIT ?", (last, read)
-        ).fetchall()
-        if not rows:
-            return
+    """All that waits now. What comes meanwhile has greater ids, until the last of these records has been removed."""
+    last, (newest,) = 0, file.execute("SELECT COALESCE(MAX(id), 0) FROM records").fetchone()
+    sql = "SELECT id, call, body, at FROM records WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
+    while rows := file.execute(sql, (last, newest, read)).fetchall():
         last = rows[-1][0]
         yield [_Waiting(*row) for row in rows]
 

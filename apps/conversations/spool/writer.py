@@ -162,7 +162,7 @@ class Spool:
         return bool(self._batch)
 
     def _write(self, file: sqlite3.Connection) -> None:
-        with transaction(file):
+        with transaction(file, patience=PATIENCE_SECONDS):
             for table, insert in _INSERTS.items():
                 rows = [item[1:4] for item in self._batch if item.table == table]
                 if rows:
@@ -177,7 +177,7 @@ class Spool:
 
 def _open(path: Path) -> sqlite3.Connection:
     file = connect(path)
-    file.execute(f"PRAGMA busy_timeout={int(PATIENCE_SECONDS * 1000)}")
+    file.execute("PRAGMA busy_timeout=0")
     return file
 
 

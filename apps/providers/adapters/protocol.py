@@ -7,47 +7,36 @@ our key. Identifiers may.
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from apps.common.tracing import Trace, begun
+from apps.providers.failures import ELSEWHERE, Reason, UpstreamRefused
 from apps.providers.routing import Candidate
 
-Reason = Literal["unreachable", "too_slow", "broken", "credential", "rate", "error", "request"]
-
-# Reasons for which another candidate may do better. An invalid request fails everywhere.
-ELSEWHERE: frozenset[Reason] = frozenset({"unreachable", "too_slow", "broken", "credential", "rate", "error"})
-
-
-class UpstreamRefused(Exception):
-    """A candidate did not take the call. `code` and `param` are the identifiers that it gave, if any."""
-
-    def __init__(self, reason: Reason, *, detail: str, status: int = 0, code: str = "", param: str = "") -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
-        self.status = status
-        self.code = code
-        self.param = param
+__all__ = ["ELSEWHERE", "Adapter", "Outgoing", "Reason", "Upstream", "UpstreamBroken", "UpstreamRefused"]
 
 
 class UpstreamBroken(Exception):
     """The answer stopped before its end. `kept` is what arrived before that and has not been relayed yet.
 
-    `error` is what the provider sent instead of the rest, for `refusal_in`. It is neither logged nor shown.
+    `error` is what the provider sent instead of the rest, for `refusal_in`. It is neither logged nor shown. `is_empty`:
+    it came to its end, and said nothing.
     """
 
     kept: bytes = b""
 
-    def __init__(self, detail: str, *, error: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, detail: str, *, error: Mapping[str, Any] | None = None, is_empty: bool = False) -> None:
         super().__init__(detail)
         self.error = error
+        self.is_empty = is_empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
     """An outgoing call: the client's body with model, output cap and stream options replaced.
 
-    `dialect` names the format of the body and of the answer that is wanted.
+    `dialect` names the format of the body and of the answer that is wanted, `added` the parameters of the body that the
+    client did not send.
     """
 
     dialect: str
@@ -55,6 +44,7 @@ class Outgoing:
     is_stream: bool
     request_id: str
     trace: Trace = field(default_factory=begun)
+    added: frozenset[str] = frozenset()
 
 
 class Upstream(Protocol):

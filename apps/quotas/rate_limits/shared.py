@@ -101,7 +101,7 @@ class SharedRateLimits:
             self._left, self._untold = left | self._left, untold | self._untold
             self._note(opened=self._breaker.miss(_now()))
             return False
-        self._note(closed=self._breaker.hit())
+        self._note(closed=self._breaker.hit(_now()))
         return True
 
     async def close(self) -> None:
@@ -128,7 +128,7 @@ class SharedRateLimits:
             if isinstance(error, CountsAway):
                 self._note(opened=self._breaker.miss(_now()))
             raise
-        self._note(closed=self._breaker.hit())
+        self._note(closed=self._breaker.hit(_now()))
         return answer
 
     def _counted_late(self, scopes: Sequence[Scope], id: str, asking: asyncio.Task[Any]) -> None:

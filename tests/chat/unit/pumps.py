@@ -24,6 +24,9 @@ from tests.chat.unit.values import a_call, a_principal, a_route, a_target
 SECONDS = 20.0  # a bound for a busy machine; nothing here takes long
 
 
+BRIEF = a_route(a_target(total_timeout=0.2))  # an answer may take a fifth of a second
+
+
 def call_of(desk: Desk, **overrides: Any) -> ChatCall:
     principal = a_principal(
         key_id=desk.key.pk, membership_id=desk.student.pk, course_id=desk.student.course_id, logging="off"
@@ -37,6 +40,7 @@ def pump_of(runtime: ChatRuntime, call: ChatCall, *, repeatable: Repeatable = ON
         Verdict(),
         books=runtime.books,
         adapters=runtime.adapters,
+        health=runtime.health,
         live=runtime.live,
         recent=runtime.recent,
         now=datetime.now(UTC),

@@ -41,7 +41,7 @@ CHARGES: list[tuple[Ending, Tokens | None, int, Charge]] = [
     ("failed", LARGE, 0, FREE),
     ("failed", None, 10, Charge(Tokens(input=100, output=10), 110, is_estimated=True)),
     ("failed", REPORT, 10, Charge(Tokens(input=100, output=10), 110, is_estimated=True)),
-    ("failed", LARGE, 10, Charge(LARGE, 150)),
+    ("failed", LARGE, 10, Charge(Tokens(input=100, output=10), 110, is_estimated=True)),
 ]
 
 

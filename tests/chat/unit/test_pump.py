@@ -20,7 +20,18 @@ from apps.conversations.spool import files, writer
 from apps.providers.adapters.protocol import UpstreamBroken, UpstreamRefused
 from apps.quotas.models import Hold
 from tests.chat.unit.desk import Desk
-from tests.chat.unit.pumps import SECONDS, call_of, ended, failure_of, pump_of, read, record_of, state_of, streaming
+from tests.chat.unit.pumps import (
+    BRIEF,
+    SECONDS,
+    call_of,
+    ended,
+    failure_of,
+    pump_of,
+    read,
+    record_of,
+    state_of,
+    streaming,
+)
 from tests.chat.unit.test_transcripts import spooled, turns
 from tests.chat.unit.upstreams import (
     DONE,
@@ -376,11 +387,10 @@ async def test_the_first_reason_to_end_counts(upstream: ScriptedUpstream, ledger
 
 
 async def test_a_client_that_leaves_while_the_answer_is_being_ended_changes_nothing(
-    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, settings: Any
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
-    settings.REQUEST_TIMEOUT = 0.2
     upstream.say(piece("Hello"))
-    pump = streaming(ledger, desk)
+    pump = streaming(ledger, desk, route=BRIEF)
     upstream.on_close = pump.client_left  # at the very moment when the limit has passed
 
     await ended(pump)
@@ -389,11 +399,10 @@ async def test_a_client_that_leaves_while_the_answer_is_being_ended_changes_noth
 
 
 async def test_an_answer_that_takes_too_long_is_ended(
-    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, settings: Any
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
-    settings.REQUEST_TIMEOUT = 0.2
     upstream.say(piece("Hello"))
-    pump = streaming(ledger, desk)
+    pump = streaming(ledger, desk, route=BRIEF)
 
     last = (await read(pump))[-1]
 

@@ -41,8 +41,10 @@ class ScriptedUpstream:
         self.on_close: Callable[[], None] = lambda: None
         self.is_closed = False
         self.hops = 0
+        self.is_silent = False  # all that it said has been read, and whoever reads waits for more
 
     def say(self, *chunks: bytes) -> None:
+        self.is_silent = False
         for chunk in chunks:
             self._script.put_nowait(chunk)
 
@@ -53,12 +55,17 @@ class ScriptedUpstream:
         self._script.put_nowait(error)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        while (item := await self._script.get()) is not None:
+        while (item := await self._next()) is not None:
             if isinstance(item, Exception):
                 raise item
             for _ in range(self.hops):
                 await asyncio.sleep(0)
             yield item
+
+    async def _next(self) -> bytes | Exception | None:
+        if self._script.empty():
+            self.is_silent = True
+        return await self._script.get()
 
     def close(self) -> None:
         self.is_closed = True

@@ -39,9 +39,12 @@ def a_target(**overrides: Any) -> Target:
         "priority": 0,
         "weight": 1,
         "first_byte_timeout": 5.0,
+        "plain_timeout": 5.0,
+        "stall_timeout": 5.0,
+        "total_timeout": 600.0,
         "allow_private": True,
         "output_cap": "max_tokens",
-        "secrets": (Secret(label="main", text="provider-secret", weight=1),),
+        "secrets": (Secret(id=1, label="main", text="provider-secret", weight=1),),
     }
     return Target(**{**values, **overrides})
 

@@ -1,0 +1,112 @@
+"""Admin pages of models and deployments, for operators."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count
+from django.http import HttpRequest
+from unfold.admin import TabularInline
+from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
+
+from apps.accounts.scoping import CourseScoping
+from apps.common.admin import OperatorOnly, Pages
+from apps.common.display import NOTHING, badge
+from apps.providers.models import CourseModel, Deployment, Model
+
+
+class DeploymentInline(OperatorOnly, TabularInline):
+    """The fields that matter at a glance; the others are on the deployment's own page."""
+
+    model = Deployment
+    fields = ("provider", "upstream_model", "priority", "weight", "force", "is_enabled")
+    autocomplete_fields = ("provider",)
+    extra = 0
+    hide_title = True
+    show_change_link = True
+
+
+@admin.register(Model)
+class ModelAdmin(OperatorOnly, Pages):
+    empty_text = "Add a model: the name that students send, and at least one deployment that says where its calls go."
+    list_display = ("name", "deployment_count", "course_count", "weights", "max_output_tokens", "is_enabled")
+    list_filter = (("is_enabled", BooleanRadioFilter),)
+    search_fields = ("name", "deployments__upstream_model", "deployments__provider__name")
+    search_help_text = "Name, upstream model or provider"
+    inlines = (DeploymentInline,)
+    fieldsets = (
+        (None, {"fields": ("name", "is_enabled")}),
+        (
+            "What its tokens weigh",
+            {
+                "fields": (("input_weight", "cached_input_weight", "output_weight"),),
+                "description": "An allowance counts weighted tokens: an expensive model may weigh more.",
+            },
+        ),
+        ("Limits", {"fields": ("context_window", "max_output_tokens")}),
+        (
+            "Where data goes",
+            {
+                "fields": (("hosting", "region"),),
+                "description": "For a model whose prompts must stay close. A course may demand more.",
+            },
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                deployment_total=Count("deployments", distinct=True), course_total=Count("allowed_in", distinct=True)
+            )
+        )
+
+    @admin.display(description="deployments", ordering="deployment_total")
+    def deployment_count(self, model: Any) -> Any:
+        return model.deployment_total or badge("none", "warning", "Calls of this model go nowhere yet")
+
+    @admin.display(description="allowed in", ordering="course_total")
+    def course_count(self, model: Any) -> str:
+        return f"{model.course_total} course{'' if model.course_total == 1 else 's'}"
+
+    @admin.display(description="weights: input, cached, output")
+    def weights(self, model: Model) -> str:
+        return " · ".join(
+            f"{w.normalize():f}" for w in (model.input_weight, model.cached_input_weight, model.output_weight)
+        )
+
+
+@admin.register(Deployment)
+class DeploymentAdmin(OperatorOnly, Pages):
+    empty_text = "A deployment says where the calls of a model go. Add one on the page of its model or provider."
+    list_display = ("upstream_model", "model", "provider", "priority", "weight", "forced", "is_enabled")
+    list_filter = (("force", ChoicesDropdownFilter), ("is_enabled", BooleanRadioFilter))
+    list_select_related = ("model", "provider")
+    search_fields = ("upstream_model", "model__name", "provider__name")
+    search_help_text = "Upstream model, model or provider"
+    autocomplete_fields = ("model", "provider")
+    fieldsets = (
+        (None, {"fields": ("model", "provider", "upstream_model", "is_enabled")}),
+        ("Routing", {"fields": (("priority", "weight"), "force")}),
+        (
+            "Limits",
+            {
+                "fields": (("timeout_seconds", "stall_seconds", "total_seconds"), ("context_window", "max_concurrent")),
+                "description": "An empty field leaves it to the provider or the model.",
+            },
+        ),
+    )
+
+    @admin.display(description="by hand", ordering="force")
+    def forced(self, deployment: Deployment) -> Any:
+        return badge(deployment.force, "warning", deployment.get_force_display()) if deployment.force else NOTHING
+
+
+class CourseModelInline(CourseScoping, TabularInline):
+    """The models that a course allows, on the course's own page."""
+
+    model = CourseModel
+    fields = ("model",)
+    extra = 0
+    hide_title = True
+    tab = True

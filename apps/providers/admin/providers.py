@@ -1,0 +1,144 @@
+"""Admin pages of providers and their credentials, for operators. Secrets are write-only."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Count, Q
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.admin import TabularInline
+from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
+from unfold.widgets import UnfoldAdminPasswordWidget
+
+from apps.common.admin import OperatorOnly
+from apps.common.display import badge, moment
+from apps.common.nudges import nudge
+from apps.providers.admin.checks import HealthChecks, health_of
+from apps.providers.admin.models import DeploymentInline
+from apps.providers.models import Credential, Provider
+
+
+class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
+    secret = forms.CharField(
+        required=False,
+        strip=True,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}, render_value=False),
+        help_text="Stored encrypted and never shown again. Empty keeps what there is.",
+    )
+
+    class Meta:
+        model = Credential
+        fields = ("label", "weight", "is_enabled")
+
+    def save(self, commit: bool = True) -> Credential:
+        credential: Credential = super().save(commit)
+        if commit and self.cleaned_data.get("secret"):
+            credential.set_secret(self.cleaned_data["secret"])
+        return credential
+
+
+class CredentialInline(OperatorOnly, TabularInline):
+    model = Credential
+    form = CredentialForm
+    fields = ("label", "secret", "state", "used", "weight", "is_enabled")
+    readonly_fields = ("state", "used")
+    extra = 0
+    hide_title = True
+
+    @admin.display(description="state")
+    def state(self, credential: Credential) -> SafeString:
+        if not credential.ciphertext:
+            return badge("no secret yet", "warning")
+        return badge("set", "good", f"changed {moment(credential.changed_at)}")
+
+    @admin.display(description="last used")
+    def used(self, credential: Credential) -> str:
+        return moment(credential.last_used_at)
+
+
+class ModelsOfProvider(DeploymentInline):
+    fields = ("model", "upstream_model", "priority", "weight", "force", "is_enabled")
+    autocomplete_fields = ("model",)
+    tab = True
+
+
+@admin.register(Provider)
+class ProviderAdmin(OperatorOnly, HealthChecks):
+    empty_text = (
+        "Add a provider: its base URL up to /v1 and a credential. Any server that speaks the OpenAI API will do; "
+        "the echo adapter needs no account."
+    )
+    list_display = ("name", "health", "adapter", "base_url", "secrets", "deployment_count", "is_enabled")
+    list_filter = (("adapter", ChoicesDropdownFilter), ("is_enabled", BooleanRadioFilter))
+    search_fields = ("name", "base_url")
+    search_help_text = "Name or address"
+    inlines = (CredentialInline, ModelsOfProvider)
+    fieldsets = (
+        (None, {"fields": ("name", "adapter", "base_url", "is_enabled")}),
+        (
+            "Where data goes",
+            {
+                "fields": (("hosting", "region"), "identity"),
+                "description": "Courses and models may demand a hosting and a region. Calls never cross that.",
+            },
+        ),
+        (
+            "What it understands",
+            {"fields": (("output_cap", "stream_options"), "adds_output_cap", "extra_headers")},
+        ),
+        ("Limits", {"fields": (("timeout_seconds", "stall_seconds", "total_seconds"), "max_connections")}),
+        ("Network and health checks", {"fields": ("allow_private_network", "probe_path")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        has_secret = Q(credentials__is_enabled=True) & ~Q(credentials__ciphertext="")
+        return (
+            super()
+            .get_queryset(request)
+            .prefetch_related("probes__credential")
+            .annotate(
+                secret_count=Count("credentials", filter=has_secret, distinct=True),
+                deployment_total=Count("deployments", distinct=True),
+            )
+        )
+
+    @admin.display(description="health checks")
+    def health(self, provider: Provider) -> SafeString:
+        return health_of(provider)
+
+    @admin.display(description="credentials")
+    def secrets(self, provider: Any) -> SafeString:
+        if provider.secret_count:
+            return badge(f"{provider.secret_count} set", "good")
+        needed = provider.adapter != Provider.Adapter.ECHO
+        return badge("no secret yet" if needed else "not needed", "warning" if needed else "")
+
+    @admin.display(description="models", ordering="deployment_total")
+    def deployment_count(self, provider: Any) -> int:
+        return int(provider.deployment_total)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        provider, before = form.instance, form.initial
+        provider.probes.all().delete()  # what they found may no longer be true
+        nudge("apps.providers.tasks.probe_providers")
+        if provider.advice and provider.base_url != before.get("base_url"):
+            self.message_user(request, provider.advice, messages.WARNING)
+        if change and provider.moved_from(before["base_url"]):
+            entered = [row.instance.pk for formset in formsets for row in formset if _has_secret(row)]
+            has_new_headers = provider.extra_headers != before["extra_headers"]
+            self._forget_secrets(request, provider, keep=entered, keep_headers=has_new_headers)
+
+    def _forget_secrets(self, request: HttpRequest, provider: Provider, **kept: Any) -> None:
+        """A secret is meant for the server for which it was entered, so it does not move to a new address."""
+        if forgotten := provider.forget_secrets(**kept):
+            self.message_user(
+                request,
+                f"The address changed, so {forgotten} secrets and headers were forgotten. Enter the new server's.",
+                messages.WARNING,
+            )
+
+
+def _has_secret(row: Any) -> bool:
+    return bool(getattr(row, "cleaned_data", {}).get("secret"))

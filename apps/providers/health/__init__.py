@@ -1,0 +1,1 @@
+"""What is remembered of failures: which deployments and credentials not to try, and for how long."""

@@ -1,0 +1,133 @@
+"""Models that students can name, their deployments, and the courses that allow them."""
+
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from django.core.validators import MinValueValidator
+from django.db import models
+
+from apps.accounts.models import Course
+from apps.common.hosting import Demand, Most
+from apps.common.models import RevisedModel, RevisedQuerySet
+from apps.providers.models.fields import TOPIC, count, seconds
+from apps.providers.models.providers import Provider
+from apps.providers.validation import validate_upstream_model
+
+
+class Model(RevisedModel):
+    """A public model name with the weights of its tokens. Its deployments say where calls go."""
+
+    topic: ClassVar[str] = TOPIC
+
+    name = models.CharField(max_length=100, unique=True)
+    input_weight = models.DecimalField(
+        max_digits=8, decimal_places=4, default=Decimal(1), validators=[MinValueValidator(0)]
+    )
+    cached_input_weight = models.DecimalField(
+        max_digits=8, decimal_places=4, default=Decimal(1), validators=[MinValueValidator(0)]
+    )
+    output_weight = models.DecimalField(
+        max_digits=8, decimal_places=4, default=Decimal(1), validators=[MinValueValidator(0)]
+    )
+    context_window = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Tokens of prompt and answer together. Empty: not checked here."
+    )
+    max_output_tokens = models.PositiveIntegerField(default=4096, validators=[MinValueValidator(1)])
+    hosting = models.CharField(
+        max_length=10,
+        choices=Most.choices,
+        blank=True,
+        help_text="The farthest that this model's prompts may go. Deployments farther away are never used.",
+    )
+    region = models.SlugField(
+        max_length=40,
+        blank=True,
+        db_index=False,
+        help_text="Only deployments in this region are used: eu admits eu and eu-north. Empty: any region.",
+    )
+    is_enabled = models.BooleanField("enabled", default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = RevisedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def demand(self) -> Demand:
+        """Where the model's prompts may go."""
+        return Demand(self.hosting, self.region)
+
+
+class Deployment(RevisedModel):
+    """One callable upstream model at one provider. An empty limit is the provider's."""
+
+    topic: ClassVar[str] = TOPIC
+
+    class Force(models.TextChoices):
+        OPEN = "open", "Open: not used, as if it had failed"
+        CLOSED = "closed", "Closed: used whatever its failures"
+        DRAIN = "drain", "Drain: open answers end, no new calls"
+
+    model = models.ForeignKey(Model, on_delete=models.CASCADE, related_name="deployments")
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="deployments")
+    upstream_model = models.CharField(
+        max_length=200, validators=[validate_upstream_model], help_text="What the provider calls this model."
+    )
+    priority = models.PositiveSmallIntegerField(default=0, help_text="Lower is tried first.")
+    weight = models.PositiveIntegerField(
+        default=1, validators=[MinValueValidator(1)], help_text="Share of the calls, among equals in priority."
+    )
+    timeout_seconds = seconds("first byte within", "Seconds until the answer must begin. Empty: the provider's limit.")
+    stall_seconds = seconds("longest silence", "Seconds between two pieces of an answer. Empty: the provider's limit.")
+    total_seconds = seconds("whole answer within", "Seconds for one call as a whole. Empty: the provider's limit.")
+    context_window = count("Tokens of prompt and answer together, if fewer fit here. Empty: that of the model.")
+    max_concurrent = count(
+        "Most calls at once, such as what a server of your own can take; others wait their turn. Empty: no limit."
+    )
+    force = models.CharField(
+        "by hand",
+        max_length=6,
+        choices=Force.choices,
+        blank=True,
+        help_text="Overrules the breaker, until you clear it. Empty: failures decide.",
+    )
+    is_enabled = models.BooleanField("enabled", default=True)
+
+    objects = RevisedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("model", "priority", "provider")
+        constraints = (
+            models.UniqueConstraint(fields=("model", "provider", "upstream_model"), name="one_deployment_per_target"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.upstream_model} at {self.provider}"
+
+
+class CourseModelQuerySet(RevisedQuerySet):
+    def for_staff(self, user: Any) -> "CourseModelQuerySet":
+        return self.filter(course__in=Course.objects.for_staff(user))
+
+
+class CourseModel(RevisedModel):
+    """A model that a course allows its students to use."""
+
+    topic: ClassVar[str] = TOPIC
+
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="allowed_models")
+    model = models.ForeignKey(Model, on_delete=models.CASCADE, related_name="allowed_in")
+
+    objects = CourseModelQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "allowed model"
+        ordering = ("course", "model")
+        constraints = (models.UniqueConstraint(fields=("course", "model"), name="one_row_per_course_and_model"),)
+
+    def __str__(self) -> str:
+        return f"{self.model} in {self.course.slug}"

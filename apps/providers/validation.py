@@ -1,0 +1,74 @@
+"""Checks of what operators enter about providers. Each refuses with a sentence."""
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
+
+MAX_HEADERS = 20
+MAX_HEADER_BYTES = 4000
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_VALUE = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
+_VERSION = re.compile(r"v\d+\w*", re.IGNORECASE)
+_ENDPOINT = re.compile(r"(?:/chat)?/completions$", re.IGNORECASE)
+_PATH = re.compile(r"/(?!/)[!-~]*")
+
+# What the connection, the credential or Stoa itself decides.
+RESERVED = frozenset(
+    {
+        "accept", "accept-encoding", "authorization", "connection", "content-encoding", "content-length",
+        "content-type", "cookie", "date", "expect", "host", "http2-settings", "keep-alive", "proxy-authenticate",
+        "proxy-authorization", "proxy-connection", "te", "trailer", "traceparent", "tracestate", "transfer-encoding",
+        "upgrade", "x-request-id",
+    }
+)  # fmt: skip
+
+
+def validate_address(url: str) -> None:
+    """A base URL that passed `check_url`."""
+    if _ENDPOINT.search(url):
+        raise ValidationError(f"Leave out the endpoint, which Stoa adds: write {_ENDPOINT.sub('', url)}.")
+
+
+def advice_on_address(url: str) -> str:
+    """A doubt about a base URL that may be right all the same, or nothing."""
+    path = urlsplit(url).path
+    if url and not any(_VERSION.fullmatch(segment) for segment in path.split("/")):
+        return (
+            f"The address has no version such as /v1. Most providers need one: calls will go to {url}/chat/completions."
+        )
+    return ""
+
+
+def validate_headers(headers: Any) -> None:
+    """Names and values of request headers. No sentence quotes a value."""
+    if not isinstance(headers, dict):
+        raise ValidationError('Write names and values as JSON, such as {"X-Title": "Stoa"}.')
+    if len(headers) > MAX_HEADERS:
+        raise ValidationError(f"At most {MAX_HEADERS} headers.")
+    seen: set[str] = set()
+    for name, value in headers.items():
+        _validate_header(name, value)
+        if name.lower() in seen:
+            raise ValidationError(f"“{name}” is given twice.")
+        seen.add(name.lower())
+
+
+def _validate_header(name: Any, value: Any) -> None:
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
+        raise ValidationError(f"“{str(name)[:100]}” cannot be the name of a header.")
+    if name.lower() in RESERVED:
+        raise ValidationError(f"“{name}” cannot be set here: the connection, the credential or Stoa decides it.")
+    if not (isinstance(value, str) and _VALUE.fullmatch(value) and len(value) <= MAX_HEADER_BYTES):
+        raise ValidationError(f"The value of “{name}” must be one line of printable ASCII characters.")
+
+
+def validate_upstream_model(name: str) -> None:
+    if not (name.isascii() and name.isprintable() and name == name.strip()):
+        raise ValidationError("Use printable ASCII characters only, without a space at either end.")
+
+
+def validate_probe_path(path: str) -> None:
+    if path not in ("", "off") and not _PATH.fullmatch(path):
+        raise ValidationError("Leave it empty, write off, or give a path on the server that begins with one slash.")
