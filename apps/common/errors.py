@@ -248,16 +248,24 @@ class UpstreamFailed(GatewayError):
 
     status = 502
 
-    def __init__(self, code: str, message: str, *, status: int = 502, charged: int = 0) -> None:
-        super().__init__(code, message, charged=charged)
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        status: int = 502,
+        headers: Mapping[str, str] | None = None,
+        charged: int = 0,
+    ) -> None:
+        super().__init__(code, message, headers=headers, charged=charged)
         self.status = status  # type: ignore[misc]
 
 
 class Unavailable(GatewayError):
     status = 503
 
-    def __init__(self, code: str, message: str, *, wait: int = 1) -> None:
-        super().__init__(code, message, headers={"retry-after": str(wait)})
+    def __init__(self, code: str, message: str, *, wait: int = 1, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(code, message, headers={"retry-after": str(wait), **(headers or {})})
 
 
 class Overloaded(GatewayError):

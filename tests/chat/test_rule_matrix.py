@@ -286,7 +286,7 @@ def complaint_of_answer(response: httpx.Response, action: str, stage: str, *, is
     if "[DONE]" in raw or '"finish_reason":"' in raw or '"finish_reason": "' in raw:
         return f"a clean end: {raw[-300:]}"
     is_charged = error.get("charged", 0) > 0 and error.get("message") == "Not that."
-    return "" if is_charged and error.get("code") == "content_policy_violation" else raw[-300:]
+    return "" if is_charged and error.get("code") == "blocked_by_rule" else raw[-300:]
 
 
 @pytest.mark.parametrize("stage", STAGES)

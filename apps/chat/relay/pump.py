@@ -117,8 +117,7 @@ class Pump:
         if self.stopping.reason is not None:
             return self.stopping.failure()  # nothing has been sent
         try:
-            seconds = self._account.call.route.longest
-            await self.stopping.watch(self._open_and_pass_on(reservation), seconds=seconds)
+            await self.stopping.watch(self._open_and_pass_on(reservation), seconds=self._account.call.route.longest)
         except TimeoutError:
             return self.stopping.failure()
         except UpstreamBroken as error:
@@ -141,13 +140,8 @@ class Pump:
             self._account.began(answer)
             if call.is_stream:
                 self._begin(reservation.balances)
-                await pass_on(
-                    answer,
-                    guard=self._guard,
-                    delivery=self.delivery,
-                    stopping=self.stopping,
-                    most_text=most_text(reservation.output * call.choices),
-                )
+                most = most_text(reservation.output * call.choices)
+                await pass_on(answer, self._guard, delivery=self.delivery, stopping=self.stopping, most_text=most)
 
     async def _settle(self, failure: GatewayError | None) -> None:
         """Charge, and deliver a plain answer."""
@@ -245,13 +239,11 @@ class Pump:
 
     def check_stall(self, now: float, *, limit: float) -> None:
         """End the answer if its client takes nothing for `limit` seconds, or its provider is silent for too long."""
-        accepted, silent = self._account.accepted, now - self.stopping.last_progress
-        if accepted is None:
-            return
-        if self.delivery.is_sending and silent > limit:
-            self.stop("client_stalled")
-        elif not self.delivery.is_sending and silent > accepted.candidate.target.stall_timeout:
-            self.stop("provider_stalled")
+        if (accepted := self._account.accepted) is not None:
+            is_sending = self.delivery.is_sending
+            most = limit if is_sending else accepted.candidate.target.stall_timeout
+            if now - self.stopping.last_progress > most:
+                self.stop("client_stalled" if is_sending else "provider_stalled")
 
     def keep_alive(self, now: float) -> None:
         """Send a client that has heard nothing for long a comment, once a provider is known to be at work."""
