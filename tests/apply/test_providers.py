@@ -1,5 +1,7 @@
 """Providers in files: what operators are told of an address, and what does not follow to another server."""
 
+from pathlib import Path
+
 import pytest
 
 from apps.providers.models import Deployment, Provider
@@ -39,6 +41,15 @@ models:
     assert lab.extra_headers == {"X-Title": "Stoa", "X-Number": "5"}
     assert (deployment.force, deployment.context_window, deployment.max_concurrent) == ("drain", 8192, 2)
     assert (deployment.model.hosting, deployment.model.region) == ("contracted", "eu")
+
+
+def test_the_example_on_the_page_of_providers_applies(operator: Operator) -> None:
+    page = Path("docs/providers.md").read_text()
+    operator.environment |= {"CAMPUS_KEY": "first", "CLOUD_KEY": "second"}
+
+    shown = operator.apply(page.partition("```yaml")[2].partition("```")[0])
+
+    assert not [line for line in shown if line[0] != "+"]
 
 
 def test_null_takes_a_demand_back(operator: Operator) -> None:

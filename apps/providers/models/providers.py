@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 from apps.common import encryption
@@ -16,6 +16,7 @@ from apps.common.addresses import check_url
 from apps.common.hosting import Hosting
 from apps.common.models import RevisedModel, RevisedQuerySet
 from apps.providers.models.fields import TOPIC, count, seconds
+from apps.providers.models.health import CredentialHealth
 from apps.providers.validation import advice_on_address, validate_address, validate_headers, validate_probe_path
 
 
@@ -189,7 +190,9 @@ class Credential(RevisedModel):
     def set_secret(self, secret: str) -> None:
         """Encrypt and store a secret on a saved row. The ciphertext is bound to the row and opens nowhere else."""
         self.ciphertext = encryption.encrypt(secret, place=self._place, keys=settings.SECRET_KEYS)
-        self.save(update_fields=["ciphertext", "changed_at"])
+        with transaction.atomic():
+            self.save(update_fields=["ciphertext", "changed_at"])
+            CredentialHealth.objects.put_back([self.pk], now=self.changed_at, why="It has a new secret.")
 
     def encrypt_anew(self) -> bool:
         """Encrypt the secret with the newest key. False if it is already. Raises CannotDecrypt."""
