@@ -76,7 +76,7 @@ class CredentialHealthQuerySet(models.QuerySet["CredentialHealth"]):
         """Use these credentials again. Returns how many were out, or cooled down."""
         with transaction.atomic():
             rows = self.filter(credential__in=credentials).exclude(standing=Standing.WELL)
-            back = list(rows.select_related("credential").select_for_update(of=("self",)))
+            back = list(rows.select_related("credential").select_for_update(of=("self",)).order_by("pk"))
             for row in back:
                 if row.standing == Standing.OUT:
                     provider, kind = row.credential.provider_id, ProviderEvent.Kind.CREDENTIAL_BACK
