@@ -24,11 +24,11 @@ _TESTS: dict[str, tuple[Any, Test]] = {
 def register() -> None:
     """Replace Django's lookups of these names, which differ on SQLite alone, and give each connection the functions."""
     for name, (base, _) in _TESTS.items():
-        Field.register_lookup(type(base.__name__, (_Folded, base), {}), name)
+        Field.register_lookup(type(base.__name__, (_InAnyScript, base), {}), name)
     connection_created.connect(_prepare, dispatch_uid="folding")
 
 
-class _Folded:
+class _InAnyScript:
     lookup_name: str
     rhs: Any
 

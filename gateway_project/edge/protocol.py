@@ -19,6 +19,7 @@ MAX_HEADERS = 100
 MAX_URL_BYTES = 8_192
 LEAST_BYTES_A_SECOND = 1_024
 MAX_PIPELINED = 32
+PROBE_SECONDS = 0.1
 
 
 def _refusal(status: str, message: str = "", *headers: str) -> bytes:
@@ -32,6 +33,7 @@ def _refusal(status: str, message: str = "", *headers: str) -> bytes:
     return "\r\n".join((*lines, "", message)).encode()
 
 
+_INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TOO_LONG = _refusal("414 URI Too Long")
 _TOO_LARGE = _refusal("431 Request Header Fields Too Large")
 _TOO_MANY = _refusal("503 Service Unavailable", "Too many connections. Try again in a moment.", "retry-after: 2")
@@ -100,6 +102,26 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unwatch()
         self._stop_answering()
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it
+        """A client that has sent its request may close its side and wait for the answer (RFC 9112 9.6).
+
+        One that has left looks the same until something is sent to it, which its kernel refuses: so it gets interim
+        responses, the second of which fails then. There is nothing of the kind for HTTP/1.0 and within a response.
+        """
+        cycle = self._in_progress
+        if cycle is None or not self.is_answering or self.cycle.more_body or cycle.response_started:
+            return False
+        if cycle.scope["http_version"] == "1.0":
+            return False
+        self.cycle.keep_alive = False  # no further request can come
+        self._probe()
+        self.loop.call_later(PROBE_SECONDS, self._probe)
+        return True
+
+    def _probe(self) -> None:
+        if self._in_progress is not None and not (self._in_progress.response_started or self.transport.is_closing()):
+            self.transport.write(_INTERIM)
 
     def abort(self) -> None:
         """Close at once, and drop everything in transit."""
