@@ -51,8 +51,7 @@ class HealthRow(models.Model):
 
     def standing_at(self, now: datetime) -> Standing:
         """As it is in effect: what cooled down is well."""
-        state = self.state
-        return Standing.WELL if state.standing == Standing.COOLING and state.is_over(now) else state.standing
+        return self.state.in_effect(now)
 
 
 class DeploymentHealth(HealthRow):
