@@ -80,6 +80,7 @@ class CallAccount:
             is_final=reader.is_usage_final,
             input_estimate=self.reservation.input_estimate,
             relayed_estimate=self._books.ratios.estimate(self.call.route.name, reader.recorded.text_bytes),
+            text_bytes=reader.recorded.text_bytes,
             weights=weights_of(self.call),
         )
         return Checkpoint(self.call.id, amount)

@@ -92,6 +92,7 @@ def cost_of(books: Books, closed: Closed) -> Charge:
         reported=reader.usage if reader is not None else None,
         input_estimate=closed.reservation.input_estimate,
         relayed_estimate=reached,
+        text_bytes=closed.relayed_bytes if reached else 0,
         held=closed.reservation.amount,
         is_final=reader is not None and reader.is_usage_final,
     )

@@ -69,6 +69,8 @@ class Attempts:
         """An answer is in flight until its last byte, and may still break off. Closes it at its end."""
         try:
             yield
+            if doubt := answer.reader.doubt:
+                self._health.note_doubt(answer.candidate, doubt)
         except UpstreamBroken as error:
             self._health.failed(answer.candidate, error, now=datetime.now(UTC))
             raise

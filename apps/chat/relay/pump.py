@@ -122,7 +122,7 @@ class Pump:
             return self.stopping.failure()
         except UpstreamBroken as error:
             logger.warning("Call %s: the answer broke off: %s", self.id, error)
-            return failures.interrupted()
+            return failures.interrupted(error)
         except GatewayError as error:
             return error
         except Exception:
