@@ -22,6 +22,7 @@ ALLOWED_HOSTS = ENV.allowed_hosts
 GATEWAY_ROLE = ENV.gateway_role
 WEB_CONCURRENCY = ENV.web_concurrency
 MAX_REQUEST_SIZE = ENV.max_request_size
+MAX_MEDIA_REQUEST_SIZE = max(ENV.max_media_request_size, MAX_REQUEST_SIZE)
 RECEIPT_TIMEOUT = ENV.receipt_timeout
 CONNECT_TIMEOUT = ENV.connect_timeout
 FIRST_BYTE_TIMEOUT = ENV.first_byte_timeout

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.conf import settings
+
 from apps.accounts.principals import Principal
 from apps.chat.dialects.protocol import AnswerReader, Dialect
-from apps.common.errors import NotAllowed, NotFound
+from apps.common.errors import BodyTooLarge, NotAllowed, NotFound
 from apps.common.tracing import Trace, begun
 from apps.conversations.history import Message
 from apps.providers.adapters.protocol import Upstream, UpstreamBroken
@@ -49,8 +51,14 @@ class ChatCall:
 def parse(
     raw: bytes, dialect: Dialect, *, id: str, principal: Principal, catalogue: Catalogue, trace: Trace | None = None
 ) -> ChatCall:
-    """Parse a request. Raises InvalidRequest, NotFound or NotAllowed."""
+    """Parse a request. Raises InvalidRequest, BodyTooLarge, NotFound or NotAllowed."""
     asked = dialect.parse(raw)
+    if asked.size > settings.MAX_REQUEST_SIZE:
+        raise BodyTooLarge(
+            "request_too_large",
+            f"Images, sound and files aside, the request has more than {settings.MAX_REQUEST_SIZE:,} bytes. Send less "
+            "at once.",
+        )
     return ChatCall(
         id=id,
         principal=principal,

@@ -21,6 +21,8 @@ from apps.providers.adapters import ADAPTERS
 from apps.providers.adapters.protocol import Adapter
 from apps.providers.catalogue import Catalogue, catalogue
 from apps.providers.health.memory import Health
+from apps.providers.health.news import Rows
+from apps.providers.health.rows import health_rows
 from apps.rules.rulebook import Rulebook
 from apps.rules.snapshot import rulebooks
 
@@ -35,6 +37,7 @@ class ChatRuntime:
     rulebooks: Snapshot[Mapping[int | None, Rulebook | None]] = field(default_factory=rulebooks)
     catalogue: Snapshot[Catalogue] = field(default_factory=catalogue)
     health: Health = field(default_factory=Health)
+    health_rows: Snapshot[Rows] = field(default_factory=health_rows)
     recent: RecentAnswers[Pump] = field(default_factory=RecentAnswers)
     live: LiveAnswers = field(default_factory=LiveAnswers)
     books: Books = field(init=False)
@@ -68,11 +71,13 @@ class ChatRuntime:
 
     @property
     def snapshots(self) -> list[Snapshot[Any]]:
-        return [self.rulebooks, self.catalogue]
+        return [self.rulebooks, self.catalogue, self.health_rows]
 
     def start(self) -> None:
         """Start the background loops. The snapshots must be loaded."""
         run, writer = self.plane.run, self.plane.writer
+        self.health.read(self.health_rows.current)
+        run(upkeep.share_health_for_ever(self.health, self.health_rows))
         run(upkeep.sweep_for_ever(writer, owner=self.plane.owner.id, spool=self.spool.path))
         run(self.live.watch_for_ever(writer))
         run(upkeep.forget_answers_for_ever(writer, self.recent))

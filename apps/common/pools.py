@@ -5,8 +5,9 @@ import ssl
 from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple, cast
+from weakref import WeakValueDictionary
 
-from apps.common.connections import ConnectFailed, Connection
+from apps.common.connections import ConnectFailed, Connection, NonFree
 from apps.common.dialing import Dialer
 
 TLS = ssl.create_default_context()  # made once, since it reads every certificate that the system trusts
@@ -32,6 +33,13 @@ class Origin(NamedTuple):
     allow_private: bool
 
 
+class Share(NamedTuple):
+    """How many connections of a pool one of its users may have at once, so that one that hangs cannot take them all."""
+
+    name: str
+    most: int
+
+
 class Pool:
     """All connections of one client. Create it inside the event loop."""
 
@@ -39,22 +47,27 @@ class Pool:
         self._limits = limits
         self._dialer = Dialer()
         self._places = asyncio.Semaphore(limits.max_connections)
+        self._shares: WeakValueDictionary[Share, asyncio.Semaphore] = WeakValueDictionary()  # those that are in use
         self.in_use = 0  # including those being opened
-        self._busy: dict[Connection, Origin] = {}
+        self._busy: dict[Connection, tuple[Origin, asyncio.Semaphore]] = {}
         self._idle: dict[Origin, deque[Connection]] = {}  # the longest idle first
         self._loop = asyncio.get_running_loop()
         self._sweeper = self._loop.call_later(limits.keepalive_expiry, self._sweep)
         self._is_closed = False
 
-    async def take(self, origin: Origin, *, is_new: bool = False) -> Connection:
-        """A connection for one exchange, after which it returns to the pool by itself. Raises ConnectFailed."""
-        await self._wait_for_place()
+    async def take(self, origin: Origin, share: Share, *, patience: float, is_new: bool = False) -> Connection:
+        """A connection for one exchange, after which it returns to the pool by itself. Raises ConnectFailed.
+
+        It waits `patience` seconds, but no longer than the pool allows, for one to become free. Raises NonFree then.
+        """
+        places = self._places_of(share)
+        await self._wait_for_place(places, share, seconds=min(patience, self._limits.pool_timeout))
         try:
             connection = (None if is_new else self._kept(origin)) or await self._connect(origin)
         except BaseException:
-            self._free_place()
+            self._free_place(places)
             raise
-        self._busy[connection] = origin
+        self._busy[connection] = origin, places
         return connection
 
     async def close(self) -> None:
@@ -66,21 +79,37 @@ class Pool:
         self._idle.clear()
         await asyncio.sleep(0)  # transports close in the loop's next iteration
 
-    async def _wait_for_place(self) -> None:
-        seconds = self._limits.pool_timeout
-        try:
-            if not self._places.locked():
-                await self._places.acquire()
-            else:
+    def _places_of(self, share: Share) -> asyncio.Semaphore:
+        places = self._shares.get(share)
+        if places is None:
+            places = self._shares[share] = asyncio.Semaphore(share.most)
+        return places
+
+    async def _wait_for_place(self, places: asyncio.Semaphore, share: Share, *, seconds: float) -> None:
+        if places.locked() or self._places.locked():
+            try:
                 async with asyncio.timeout(seconds):
-                    await self._places.acquire()
-        except TimeoutError as error:
-            raise ConnectFailed(f"No connection was free within {seconds:g} seconds.") from error
+                    await self._both(places)
+            except TimeoutError as error:
+                whose = f"of the {share.most} connections to {share.name}" if places.locked() else "connection"
+                raise NonFree(f"No {whose} was free within {seconds:g} seconds.") from error
+        else:
+            await self._both(places)
         self.in_use += 1
 
-    def _free_place(self) -> None:
+    async def _both(self, places: asyncio.Semaphore) -> None:
+        """A place of the share first, so that those who wait for it take none from the others."""
+        await places.acquire()
+        try:
+            await self._places.acquire()
+        except BaseException:
+            places.release()
+            raise
+
+    def _free_place(self, places: asyncio.Semaphore) -> None:
         self.in_use -= 1
         self._places.release()
+        places.release()
 
     def _kept(self, origin: Origin) -> Connection | None:
         """The connection that was used last, which the server is the least likely to have closed."""
@@ -131,8 +160,8 @@ class Pool:
             next(filter(None, self._idle.values())).popleft().abort()
 
     def _on_free(self, connection: Connection, is_reusable: bool) -> None:
-        origin = self._busy.pop(connection)
-        self._free_place()
+        origin, places = self._busy.pop(connection)
+        self._free_place(places)
         if is_reusable:
             connection.idle_since = self._loop.time()
             self._idle.setdefault(origin, deque()).append(connection)

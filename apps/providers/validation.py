@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 
@@ -9,6 +10,8 @@ MAX_HEADERS = 20
 MAX_HEADER_BYTES = 4000
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _VALUE = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
+_VERSION = re.compile(r"v\d+\w*", re.IGNORECASE)
+_ENDPOINT = re.compile(r"(?:/chat)?/completions$", re.IGNORECASE)
 _PATH = re.compile(r"/(?!/)[!-~]*")
 
 # What the connection, the credential or Stoa itself decides.
@@ -20,6 +23,22 @@ RESERVED = frozenset(
         "upgrade", "x-request-id",
     }
 )  # fmt: skip
+
+
+def validate_address(url: str) -> None:
+    """A base URL that passed `check_url`."""
+    if _ENDPOINT.search(url):
+        raise ValidationError(f"Leave out the endpoint, which Stoa adds: write {_ENDPOINT.sub('', url)}.")
+
+
+def advice_on_address(url: str) -> str:
+    """A doubt about a base URL that may be right all the same, or nothing."""
+    path = urlsplit(url).path
+    if url and not any(_VERSION.fullmatch(segment) for segment in path.split("/")):
+        return (
+            f"The address has no version such as /v1. Most providers need one: calls will go to {url}/chat/completions."
+        )
+    return ""
 
 
 def validate_headers(headers: Any) -> None:

@@ -40,7 +40,8 @@ DEPENDS = {
     "invalid_parameter": "Which parameter is wrong, and why.",
     "invalid_value": "Which field is wrong, and what it must be.",
     "missing_required_parameter": "Which field is missing.",
-    "content_policy_violation": "The message that the instructor wrote for the rule.",
+    "blocked_by_rule": "The message that the instructor wrote for the rule.",
+    "allowance_in_use": "Which allowance would be enough if calls in progress held less of it, and how much they hold.",
     "insufficient_quota": "Which allowance is used up, when its week ends, and who can give more.",
     "rate_limit_exceeded": "Which limit was met, and when to send the request again.",
 }

@@ -101,7 +101,7 @@ def test_what_was_accepted_passes_the_next_time_and_nothing_else_does(
 
         assert texts == ["to solve my homework"]
         wait_until(lambda: passes(world, PROMPT), what="The exception")
-        assert refused(world, "Please solve my homework")["code"] == "content_policy_violation"
+        assert refused(world, "Please solve my homework")["code"] == "blocked_by_rule"
         assert told(world)[0]["answer"] == appeals.EXCEPTED
 
 

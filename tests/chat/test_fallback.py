@@ -37,6 +37,9 @@ def fallback(ready: Ready) -> Fallback:
 
 FAILURES: dict[str, dict[str, Any]] = {
     "401": {"status": 401},
+    "402": {"status": 402},
+    "404": {"status": 404, "body": b'{"error": {"code": "DeploymentNotFound"}}'},
+    "413": {"status": 413, "headers": {"content-type": "text/html"}, "body": b"<html>"},
     "403": {"status": 403},
     "429": {"status": 429, "headers": {"retry-after": "3600"}},
     "500": {"status": 500},
@@ -161,7 +164,9 @@ def test_a_request_that_is_itself_wrong_is_not_sent_elsewhere(fallback: Fallback
 ALL_FAILED = [
     ({"status": 401}, 502, "upstream_credentials_exhausted"),
     ({"status": 500}, 502, "upstream_error"),
-    ({"status": 429}, 502, "upstream_error"),
+    ({"status": 404}, 502, "upstream_misconfigured"),
+    ({"status": 429}, 503, "upstream_rate_limited"),
+    ({"status": 413}, 413, "request_too_large"),
     ({"reset": True}, 502, "upstream_error"),
     ({"hang_before_first_byte": True}, 504, "upstream_timeout"),
 ]
@@ -182,6 +187,46 @@ def test_when_all_fail_the_student_learns_that_and_no_provider_s_words(
     assert SECRET_WORDS not in response.text
     assert "set-cookie" not in response.headers
     assert len(fallback.first.journal) == len(fallback.second.journal) == 1
+
+
+@pytest.mark.parametrize(("told", "after", "is_repeated"), [("37", (37, 41), True), ("3600", (300, 330), False)])
+def test_when_all_are_at_their_limit_the_student_learns_how_long_and_nobody_is_asked_before(
+    fallback: Fallback, told: str, after: tuple[int, int], is_repeated: bool
+) -> None:
+    for stub in (fallback.first, fallback.second):
+        stub.always(status=429, headers={"retry-after": told})
+
+    responses = [fallback.world.post() for _ in range(3)]
+
+    for response in responses:
+        assert (response.status_code, response.json()["error"]["code"]) == (503, "upstream_rate_limited")
+        assert after[0] - 1 <= int(response.headers["retry-after"]) <= after[1]
+        assert (response.headers.get("x-should-retry") != "false") is is_repeated
+    assert len(fallback.first.journal) == len(fallback.second.journal) == 1
+
+
+def test_when_no_credential_is_accepted_clients_do_not_repeat_it(fallback: Fallback) -> None:
+    fallback.first.always(status=401)
+    fallback.second.always(status=402)
+
+    with pytest.raises(openai.InternalServerError) as caught:
+        fallback.world.openai(max_retries=2).chat.completions.create(**fallback.world.body())
+
+    assert caught.value.code == "upstream_credentials_exhausted"
+    assert len(fallback.first.journal) == 1
+
+
+def test_what_is_too_long_is_told_in_words_of_our_own(fallback: Fallback) -> None:
+    said = {"object": "error", "message": f"{SECRET_WORDS}: over the maximum context length of 8192", "code": 400}
+    fallback.first.will(status=400, body=json.dumps(said).encode())
+
+    with pytest.raises(openai.BadRequestError) as caught:
+        fallback.world.ask()
+
+    assert caught.value.code == "context_length_exceeded"
+    assert "maximum context length" in caught.value.message
+    assert SECRET_WORDS not in caught.value.message
+    assert fallback.second.journal == []
 
 
 def test_when_all_fail_nothing_is_charged_and_nothing_stays_held(fallback: Fallback) -> None:

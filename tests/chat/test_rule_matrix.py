@@ -50,7 +50,9 @@ def function(**fields: Any) -> dict[str, Any]:
 
 
 _SCHEMA = {"type": "object", "properties": {"a": {"type": "string", "description": NEEDLE}}}
-_FILE = f"data:text/plain;base64,{b64encode(NEEDLE.encode()).decode()}"
+_CODE = b64encode(NEEDLE.encode()).decode()
+_FILE = f"data:text/plain;base64,{_CODE}"
+_LINES = f"DATA:text/plain;charset=utf-8;BASE64,{_CODE[:8]}\r\n{_CODE[8:]}\n"
 
 PROMPTS: Mapping[str, dict[str, Any]] = {
     "messages[].content": user(NEEDLE),
@@ -94,6 +96,14 @@ MORE: Mapping[str, dict[str, Any]] = {
     "escaped within arguments": called({"function": {"name": "look", "arguments": r'{"q": "\u0045XAM\u002d1234"}'}}),
     "over two parts": user([{"type": "text", "text": "It is EXAM-1"}, {"type": "text", "text": "234, is it?"}]),
     "over two messages": {"messages": [{"role": "user", "content": "EXAM-"}, {"role": "user", "content": "1234"}]},
+    "in a file with line breaks": user([{"type": "file", "file": {"file_data": _LINES}}]),
+    "in a picture that is a text": user([{"type": "image_url", "image_url": {"url": f" {_FILE}"}}]),
+    "in a document": user(
+        [{"type": "document", "source": {"type": "base64", "media_type": "text/plain", "data": _CODE}}]
+    ),
+    "in a file that is only escaped": user([{"type": "file", "file": {"file_data": "data:text/plain,%45XAM-1234"}}]),
+    "in a message that is a file": user(_FILE),
+    "in a message that is JSON": user(r'{"q": "\u0045XAM-1234"}'),
     "as the name of a property": beside(metadata={NEEDLE: "a"}),
     "as what calls itself a picture": user([{"type": "text", "text": f"data:image/png;base64,{NEEDLE}"}]),
     "over the strings of arguments": called(
@@ -102,7 +112,11 @@ MORE: Mapping[str, dict[str, Any]] = {
 }
 
 # Where nothing else can stand: a rule that redacts refuses these.
-FIXED = {"messages[].content[].file.file_data", "as the name of a property"}
+FIXED = {
+    "messages[].content[].file.file_data",
+    "as the name of a property",
+    *(kind for kind in MORE if kind.startswith("in a ") and kind != "in a message that is JSON"),
+}
 
 ANSWERS: Mapping[str, dict[str, Any]] = {
     "content": {"content": f"It is {NEEDLE}."},
@@ -272,7 +286,7 @@ def complaint_of_answer(response: httpx.Response, action: str, stage: str, *, is
     if "[DONE]" in raw or '"finish_reason":"' in raw or '"finish_reason": "' in raw:
         return f"a clean end: {raw[-300:]}"
     is_charged = error.get("charged", 0) > 0 and error.get("message") == "Not that."
-    return "" if is_charged and error.get("code") == "content_policy_violation" else raw[-300:]
+    return "" if is_charged and error.get("code") == "blocked_by_rule" else raw[-300:]
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -56,6 +56,7 @@ REFUSALS = frozenset(
         "insufficient_quota",
         "upstream_error",
         "upstream_interrupted",
+        "upstream_rate_limited",
         "upstream_stalled",
     }
 )

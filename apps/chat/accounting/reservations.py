@@ -8,7 +8,7 @@ from apps.chat.accounting.books import Books
 from apps.chat.accounting.estimates import Estimate, text_bytes
 from apps.chat.accounting.journal import JournalEntry
 from apps.chat.accounting.quota_headers import quota_headers
-from apps.chat.accounting.refusals import Refused, out_of_quota
+from apps.chat.accounting.refusals import Refused, refusal_of
 from apps.chat.accounting.token_rates import TokenPace
 from apps.chat.call import ChatCall
 from apps.chat.idempotency.claims import ClaimEnd
@@ -44,8 +44,8 @@ async def reserve(
     """Hold what the call may cost, if its tokens fit into the minute.
 
     If the student's own week is used up and the course has a fallback model, the hold is for that model. With a claim
-    on an Idempotency-Key, it is made only if the claim is free. Raises TokensLimited, OutOfQuota (already recorded),
-    StoreAway, or the error of `ClaimTaken`.
+    on an Idempotency-Key, it is made only if the claim is free. Raises TokensLimited, OutOfQuota, AllowanceInUse (both
+    recorded already), StoreAway, or the error of `ClaimTaken`.
     """
     policies = books.policies.current
     plan = policies.plan(call.principal, now=now)
@@ -58,7 +58,7 @@ async def reserve(
         outcome = replace(outcome, fallback=second)
     if isinstance(outcome, Reservation):
         return outcome
-    refused = out_of_quota(
+    refused = refusal_of(
         outcome,
         source=policies.limit_source(call.principal, now=now),
         headers=quota_headers(outcome.short.balances, now=now),

@@ -44,7 +44,11 @@ class AnswerReader(Protocol):
     usage: Tokens | None
     is_done: bool  # the end mark of a stream has arrived
     has_events: bool  # an event has come that is neither a comment nor an error
-    doubt: str  # why the reported usage is not believed, for the operator; empty if it is
+
+    @property
+    def doubt(self) -> str:
+        """Why the reported usage is not believed, for the operator. Empty if it is."""
+        ...
 
     @property
     def has_content(self) -> bool:

@@ -14,7 +14,10 @@ from datetime import UTC, datetime
 from apps.chat.call import Accepted, ChatCall
 from apps.chat.dialects.protocol import AnswerReader
 from apps.chat.relay import failures
-from apps.providers.adapters.protocol import ELSEWHERE, Adapter, Outgoing, Upstream, UpstreamBroken, UpstreamRefused
+from apps.chat.relay.failover import left_after
+from apps.providers import routing
+from apps.providers.adapters.protocol import Adapter, Outgoing, Upstream, UpstreamBroken, UpstreamRefused
+from apps.providers.failures import refusal_in
 from apps.providers.health.memory import Health
 from apps.providers.pseudonyms import pseudonym
 from apps.providers.routing import Candidate, plan
@@ -47,16 +50,19 @@ class Attempts:
 
     async def first_answer(self) -> Accepted:
         """Ask until an answer begins, which is then `in_flight`. Raises the error of a call that nobody answers."""
-        for candidate in plan(self._call.route, self._health, datetime.now(UTC), _rng):
+        route = self._call.route
+        left = plan(route, self._health, datetime.now(UTC), _rng)
+        while left:
+            candidate, *left = left
             try:
                 return await self._judged(candidate)
             except UpstreamRefused as error:
                 self.failed.append(error)
                 provider = candidate.target.provider
                 logger.warning("Call %s: %s refused (%s): %s", self._call.id, provider, error.reason, error)
-                if error.reason not in ELSEWHERE:
-                    break
-        raise failures.failure_of(self._call, self.failed)
+                left = left_after(error, candidate, left)
+        wait = routing.wait(route, self._health, datetime.now(UTC))
+        raise failures.failure_of(self._call, self.failed, wait=wait)
 
     @contextlib.contextmanager
     def in_flight(self, answer: Accepted) -> Iterator[None]:
@@ -92,7 +98,7 @@ class Attempts:
         except TimeoutError as error:
             raise UpstreamRefused("too_slow", detail=f"No answer began within {seconds:g} seconds.") from error
         except UpstreamBroken as error:
-            raise UpstreamRefused("broken", detail=str(error)) from error
+            raise _refusal(error) from error
 
     def _outgoing(self, candidate: Candidate) -> Outgoing:
         call, target = self._call, candidate.target
@@ -132,6 +138,13 @@ class Attempts:
         if self._call.is_stream:
             return dialect.stream_reader(wants_usage=self._call.wants_usage)
         return dialect.plain_reader()
+
+
+def _refusal(broken: UpstreamBroken) -> UpstreamRefused:
+    """The refusal that an answer is which broke off before its first content."""
+    if broken.error is not None:
+        return refusal_in(broken.error, now=datetime.now(UTC))
+    return UpstreamRefused("empty" if broken.is_empty else "broken", detail=str(broken))
 
 
 async def _beginning(chunks: AsyncIterator[bytes], reader: AnswerReader) -> tuple[bytes, UpstreamBroken | None]:

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 async def pass_on(
-    answer: Accepted, *, guard: Guard | None, delivery: Delivery, stopping: Stopping, most_text: int
+    answer: Accepted, guard: Guard | None, *, delivery: Delivery, stopping: Stopping, most_text: int
 ) -> None:
     """Pass on a stream that has begun. Returns when the provider has completed it.
 

@@ -68,10 +68,10 @@ class Pump:
         self._guard, self._cleared = guard, b""
         recorded = guard.recorded if guard else None
         self._account = CallAccount(call, verdict, books=books, recorded=recorded, now=now)
-        self.delivery = Delivery(request_id=call.id, dialect=call.dialect, room=recent.budget if repeatable else None)
+        self.delivery = Delivery(request_id=call.id, dialect=call.dialect, room=recent.budget)
         self.stopping = Stopping()
         self._attempts: Attempts | None = None
-        self._has_failed = False
+        self._has_failed = self._is_over = False
         self._charged = 0
 
     def start(self) -> None:
@@ -104,6 +104,7 @@ class Pump:
             failure = shutting_down()
             raise
         finally:
+            self._is_over = True
             if self.repeatable.digest is not None:
                 answer = self._answer() if failure is None else None
                 self._recent.end(self.repeatable.digest, self, answer, now=time.monotonic())
@@ -116,8 +117,7 @@ class Pump:
         if self.stopping.reason is not None:
             return self.stopping.failure()  # nothing has been sent
         try:
-            seconds = self._account.call.route.longest
-            await self.stopping.watch(self._open_and_pass_on(reservation), seconds=seconds)
+            await self.stopping.watch(self._open_and_pass_on(reservation), seconds=self._account.call.route.longest)
         except TimeoutError:
             return self.stopping.failure()
         except UpstreamBroken as error:
@@ -140,13 +140,8 @@ class Pump:
             self._account.began(answer)
             if call.is_stream:
                 self._begin(reservation.balances)
-                await pass_on(
-                    answer,
-                    guard=self._guard,
-                    delivery=self.delivery,
-                    stopping=self.stopping,
-                    most_text=most_text(reservation.output * call.choices),
-                )
+                most = most_text(reservation.output * call.choices)
+                await pass_on(answer, self._guard, delivery=self.delivery, stopping=self.stopping, most_text=most)
 
     async def _settle(self, failure: GatewayError | None) -> None:
         """Charge, and deliver a plain answer."""
@@ -195,8 +190,18 @@ class Pump:
         self.delivery.abandon()
         if self.repeatable.claim is None:
             self.stop_if_unread()
-            if self.repeatable.digest is not None:
-                self._recent.client_left(self.repeatable.digest, self)
+            self._expect_retry()
+
+    def _expect_retry(self) -> None:
+        """Let a retry find this answer. Of a request without a number that is known to be of use only now."""
+        if self._is_over:
+            return
+        if self.repeatable.on_demand is not None:
+            digest = self.repeatable.on_demand()
+            self.repeatable = Repeatable(digest=digest)
+            self._recent.begin(digest, self)
+        if self.repeatable.digest is not None:
+            self._recent.client_left(self.repeatable.digest, self)
 
     def stop_if_unread(self) -> None:
         """Stop the provider after a grace period, unless a client reads."""
@@ -234,13 +239,11 @@ class Pump:
 
     def check_stall(self, now: float, *, limit: float) -> None:
         """End the answer if its client takes nothing for `limit` seconds, or its provider is silent for too long."""
-        accepted, silent = self._account.accepted, now - self.stopping.last_progress
-        if accepted is None:
-            return
-        if self.delivery.is_sending and silent > limit:
-            self.stop("client_stalled")
-        elif not self.delivery.is_sending and silent > accepted.candidate.target.stall_timeout:
-            self.stop("provider_stalled")
+        if (accepted := self._account.accepted) is not None:
+            is_sending = self.delivery.is_sending
+            most = limit if is_sending else accepted.candidate.target.stall_timeout
+            if now - self.stopping.last_progress > most:
+                self.stop("client_stalled" if is_sending else "provider_stalled")
 
     def keep_alive(self, now: float) -> None:
         """Send a client that has heard nothing for long a comment, once a provider is known to be at work."""

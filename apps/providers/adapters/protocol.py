@@ -19,14 +19,16 @@ __all__ = ["ELSEWHERE", "Adapter", "Outgoing", "Reason", "Upstream", "UpstreamBr
 class UpstreamBroken(Exception):
     """The answer stopped before its end. `kept` is what arrived before that and has not been relayed yet.
 
-    `error` is what the provider sent instead of the rest, for `refusal_in`. It is neither logged nor shown.
+    `error` is what the provider sent instead of the rest, for `refusal_in`. It is neither logged nor shown. `is_empty`:
+    it came to its end, and said nothing.
     """
 
     kept: bytes = b""
 
-    def __init__(self, detail: str, *, error: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, detail: str, *, error: Mapping[str, Any] | None = None, is_empty: bool = False) -> None:
         super().__init__(detail)
         self.error = error
+        self.is_empty = is_empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,17 +120,22 @@ class ProviderAdmin(OperatorOnly, HealthChecks):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
-        form.instance.probes.all().delete()  # what they found may no longer be true
+        provider, before = form.instance, form.initial
+        provider.probes.all().delete()  # what they found may no longer be true
         nudge("apps.providers.tasks.probe_providers")
-        # A secret is meant for the server for which it was entered, so it does not move to a new address.
-        if not change or not form.instance.moved_from(form.initial.get("base_url", "")):
-            return
-        entered = [row.instance.pk for formset in formsets for row in formset if _has_secret(row)]
-        forgotten = form.instance.forget_secrets(keep=entered)
-        if forgotten:
+        if provider.advice and provider.base_url != before.get("base_url"):
+            self.message_user(request, provider.advice, messages.WARNING)
+        if change and provider.moved_from(before["base_url"]):
+            entered = [row.instance.pk for formset in formsets for row in formset if _has_secret(row)]
+            has_new_headers = provider.extra_headers != before["extra_headers"]
+            self._forget_secrets(request, provider, keep=entered, keep_headers=has_new_headers)
+
+    def _forget_secrets(self, request: HttpRequest, provider: Provider, **kept: Any) -> None:
+        """A secret is meant for the server for which it was entered, so it does not move to a new address."""
+        if forgotten := provider.forget_secrets(**kept):
             self.message_user(
                 request,
-                f"The address changed, so {forgotten} secret(s) were forgotten. Enter them again for the new server.",
+                f"The address changed, so {forgotten} secrets and headers were forgotten. Enter the new server's.",
                 messages.WARNING,
             )
 

@@ -83,14 +83,18 @@ async def failure_of(pump: Pump) -> GatewayError:
     return caught.value
 
 
-async def state_of(pump: Pump) -> str:
-    def look() -> str:
+async def hold_of(pump: Pump) -> Hold:
+    def look() -> Hold:
         try:
-            return Hold.objects.get(pk=pump.id).state
+            return Hold.objects.get(pk=pump.id)
         finally:
             connection.close()
 
     return await asyncio.to_thread(look)
+
+
+async def state_of(pump: Pump) -> str:
+    return (await hold_of(pump)).state
 
 
 async def record_of(pump: Pump) -> Call:

@@ -144,6 +144,39 @@ def test_choices_and_fields_that_take_turns_are_each_redacted(
     assert [client.texts[place] for place in places] == [redacted(text) for text in texts]
 
 
+@given(text=PIECES, thoughts=PIECES, cuts=CUTS)
+def test_content_in_parts_is_redacted_like_any_other(text: str, thoughts: str, cuts: list[int]) -> None:
+    def part(piece: str) -> dict[str, Any]:
+        return {"type": "text", "text": piece}
+
+    events = [
+        event({"content": [{"type": "thinking", "thinking": [part(piece)]}]}) for piece in texts_cut(thoughts, cuts)
+    ]
+    events += [event({"content": [part(piece)] if n % 2 else piece}) for n, piece in enumerate(texts_cut(text, cuts))]
+    made = guard(REDACT)
+
+    client = run(made, stream(*events, END))
+
+    assert client.texts[0, "content"] == redacted(text)
+    assert client.texts[0, "reasoning_content"] == redacted(thoughts)
+    assert sorted(made.recorded.text()) == sorted(redacted(thoughts) + redacted(text))
+
+
+def test_other_parts_are_looked_at_as_they_come() -> None:
+    parts = [{"type": "text", "text": NEEDLE}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]
+
+    client = run(guard(REDACT), stream(event({"content": parts}), END))
+
+    assert client.events[0]["choices"][0]["delta"]["content"] == [{**parts[0], "text": "[code]"}, parts[1]]
+
+
+def test_integers_of_any_size_pass_through_an_event_that_is_rebuilt() -> None:
+    assert (
+        b'"n":123456789012345678901234567890'
+        in run(guard(REDACT), stream(event({"content": "a"})[:-1] + b',"n":123456789012345678901234567890}', END)).raw
+    )
+
+
 @given(text=PIECES, cuts=CUTS, escapes=st.booleans())
 def test_tool_arguments_are_redacted_whole(text: str, cuts: list[int], escapes: bool) -> None:
     arguments = json.dumps({"query": text}, ensure_ascii=escapes).replace("EXAM-1", "\\u0045XAM-\\u0031")
@@ -644,8 +677,8 @@ def test_pieces_of_a_call_that_say_nothing_change_nothing() -> None:
 
 
 def test_what_is_no_text_in_the_place_of_one_is_looked_at_whole() -> None:
-    content = [{"type": "text", "text": NEEDLE}]
+    content = [{"type": "note", "note": NEEDLE}]
 
     client = run(guard(REDACT), stream(event({"content": content}), END))
 
-    assert client.events[0]["choices"][0]["delta"]["content"] == [{"type": "text", "text": "[code]"}]
+    assert client.events[0]["choices"][0]["delta"]["content"] == [{"type": "note", "note": "[code]"}]

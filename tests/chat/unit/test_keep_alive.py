@@ -45,7 +45,7 @@ def second(adapter: ScriptedAdapter, ledger: ChatRuntime) -> ScriptedUpstream:
 
 
 def of_two(ledger: ChatRuntime, desk: Desk) -> Pump:
-    route = a_route(a_target(), a_target(provider="second", adapter="echo", priority=1))
+    route = a_route(a_target(), a_target(deployment_id=2, provider="second", adapter="echo", priority=1))
     pump = pump_of(ledger, replace(call_of(desk, is_stream=True), route=route))
     pump.start()
     return pump

@@ -26,6 +26,7 @@ from tests.chat.unit.pumps import (
     call_of,
     ended,
     failure_of,
+    hold_of,
     pump_of,
     read,
     record_of,
@@ -43,6 +44,7 @@ from tests.chat.unit.upstreams import (
     piece,
     usage,
 )
+from tests.chat.unit.values import a_route, a_target
 
 # Before anything was sent
 
@@ -410,6 +412,19 @@ async def test_an_answer_that_takes_too_long_is_ended(
     assert b"upstream_timeout" in last
 
 
+async def test_a_hold_outlasts_the_slowest_deployment(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
+) -> None:
+    upstream.say(piece("Hello"), FINISH, usage(1, 1), DONE)
+    upstream.end()
+    pump = streaming(ledger, desk, route=a_route(a_target(total_timeout=4000.0), longest=4000.0))
+
+    await ended(pump)
+
+    hold = await hold_of(pump)
+    assert (hold.expires_at - hold.created_at).total_seconds() > 4000
+
+
 async def test_standing_still_is_told_from_going_on(
     upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
@@ -425,6 +440,21 @@ async def test_standing_still_is_told_from_going_on(
     await ended(pump)
     assert goes_on == [FINISH]
     assert (await record_of(pump)).error_code == "upstream_stalled"
+
+
+async def test_a_model_that_thinks_may_be_silent_for_as_long_as_its_deployment_says(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
+) -> None:
+    upstream.say(piece("Hello"))
+    pump = streaming(ledger, desk, route=a_route(a_target(stall_timeout=900.0)))
+    await read(pump, blocks=1)
+
+    pump.check_stall(time.monotonic() + 890, limit=30)
+    is_going_on = pump.stopping.reason is None
+    pump.check_stall(time.monotonic() + 910, limit=30)
+
+    await ended(pump)
+    assert is_going_on and pump.stopping.reason == "provider_stalled"
 
 
 async def test_a_client_that_reads_no_more_is_told_from_a_provider_that_says_no_more(

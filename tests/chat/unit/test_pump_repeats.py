@@ -239,3 +239,52 @@ async def test_of_two_with_the_same_claim_the_second_is_told_to_wait(
 
     assert failure.code == "idempotency_in_flight"
     assert await kept_of(second) is None
+
+
+def silent(made: list[bytes]) -> Repeatable:
+    """A request without a number, and a list of the times that its digest was needed."""
+
+    def digest() -> bytes:
+        made.append(b"the request's")
+        return made[-1]
+
+    return Repeatable(on_demand=digest)
+
+
+async def test_a_request_without_a_number_is_found_once_its_client_has_left(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
+) -> None:
+    made: list[bytes] = []
+    upstream.say(piece("Hello"))
+    pump = pump_of(ledger, call_of(desk, is_stream=True), repeatable=silent(made))
+    pump.start()
+    await read(pump, blocks=1)
+    before = (list(made), ledger.recent.has_orphans)
+
+    pump.client_left(pump.delivery.reader)
+    orphan = ledger.recent.orphan(b"the request's")
+    pump.join()
+    upstream.say(piece(" you"), FINISH)
+    upstream.end()
+    blocks = await read(pump)
+
+    await ended(pump)
+    assert before == ([], False)
+    assert orphan is pump
+    assert blocks == [piece("Hello"), piece(" you"), FINISH, DONE]
+    assert (len(made), ledger.recent.has_orphans) == (1, False)
+
+
+async def test_a_client_that_leaves_after_the_end_leaves_nothing_behind(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
+) -> None:
+    made: list[bytes] = []
+    upstream.say(piece("Hello"), FINISH)
+    upstream.end()
+    pump = pump_of(ledger, call_of(desk, is_stream=True), repeatable=silent(made))
+    pump.start()
+    await ended(pump)
+
+    pump.client_left(pump.delivery.reader)
+
+    assert (made, ledger.recent.has_orphans) == ([], False)
