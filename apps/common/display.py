@@ -77,3 +77,17 @@ def spread(*, p50: int, p95: int, longest: int) -> SafeString:
         f"{end:.2f}",
         f"{middle:.2f}",
     )
+
+
+def proportion(part: int, whole: int) -> SafeString:
+    """A part of a whole in percent, with a bar."""
+    percent = 100 * part / max(whole, 1)
+    return format_html(
+        '<span class="stoa-share stoa-spread">{} % <small>{}</small>'
+        '<svg class="stoa-bar" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label="{} percent">'
+        '<rect class="whole" width="100" height="6"/><rect class="done" width="{}" height="6"/></svg></span>',
+        round(percent),
+        number(part),
+        round(percent),
+        f"{percent:.2f}",
+    )

@@ -87,7 +87,7 @@ class ProviderAdmin(OperatorOnly, HealthChecks):
             "What it understands",
             {"fields": (("output_cap", "stream_options"), "adds_output_cap", "extra_headers")},
         ),
-        ("Limits", {"fields": (("timeout_seconds", "stall_seconds", "total_seconds"), "max_connections")}),
+        ("Limits", {"fields": ("timeout_seconds", ("stall_seconds", "total_seconds"), "max_connections")}),
         ("Network and health checks", {"fields": ("allow_private_network", "probe_path")}),
     )
 
