@@ -43,6 +43,8 @@ def write(news: News, now: datetime) -> dict[Key, int]:
         learned = [_learn(deployment, what) for deployment, what in sorted(news.not_understood)]
         for deployment, what in news.doubts.items():
             _doubt(deployment, what, now)
+        if news.uses:
+            Credential.note_use(news.uses, now=now)
         if versions or any(learned):
             Revision.bump(HEALTH_TOPIC)
     return versions
