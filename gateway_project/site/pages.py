@@ -135,7 +135,7 @@ class CourseAdmin(CourseScoped):
             (
                 "Where data goes",
                 {
-                    "fields": (("hosting", "region"),),
+                    "fields": ("hosting", "region"),
                     "description": "Prompts go to no provider farther away, even if no other can answer.",
                 },
             ),

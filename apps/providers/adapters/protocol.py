@@ -5,7 +5,7 @@ reason for failover. The provider's sentences go no further, not even to the log
 our key. Identifiers may.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,12 +20,13 @@ class UpstreamBroken(Exception):
     """The answer stopped before its end. `kept` is what arrived before that and has not been relayed yet.
 
     `error` is what the provider sent instead of the rest, for `refusal_in`. It is neither logged nor shown. `is_empty`:
-    it came to its end, and said nothing.
+    it came to its end, and said nothing. `is_cut`: the connection broke, which does no harm behind a whole answer.
     """
 
     kept: bytes = b""
+    is_cut = False
 
-    def __init__(self, detail: str, *, error: Mapping[str, Any] | None = None, is_empty: bool = False) -> None:
+    def __init__(self, detail: str, *, error: Any = None, is_empty: bool = False) -> None:
         super().__init__(detail)
         self.error = error
         self.is_empty = is_empty

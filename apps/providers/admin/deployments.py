@@ -76,7 +76,7 @@ class DeploymentAdmin(OperatorOnly, Pages):
         (
             "Limits",
             {
-                "fields": ("timeout_seconds", ("stall_seconds", "total_seconds"), ("context_window", "max_concurrent")),
+                "fields": ("timeout_seconds", "stall_seconds", "total_seconds", "context_window", "max_concurrent"),
                 "description": "An empty field leaves it to the provider or the model.",
             },
         ),

@@ -5,12 +5,15 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter
 
 from apps.accounts.scoping import CourseScoping
 from apps.common.admin import OperatorOnly, Pages
-from apps.common.display import badge
+from apps.common.display import NOTHING, badge
 from apps.providers.models import CourseModel, Deployment, Model
 
 
@@ -18,11 +21,18 @@ class DeploymentInline(OperatorOnly, TabularInline):
     """The fields that matter at a glance; the others are on the deployment's own page."""
 
     model = Deployment
-    fields = ("provider", "upstream_model", "priority", "weight", "force", "is_enabled")
+    fields = ("provider", "upstream_model", "priority", "weight", "force", "is_enabled", "more")
+    readonly_fields = ("more",)
     autocomplete_fields = ("provider",)
     extra = 0
     hide_title = True
-    show_change_link = True
+
+    @admin.display(description="limits")
+    def more(self, deployment: Deployment) -> SafeString | str:
+        if deployment.pk is None:
+            return NOTHING
+        address = reverse("admin:providers_deployment_change", args=[deployment.pk])
+        return format_html('<a class="stoa-link" href="{}">{}</a>', address, "more")
 
 
 @admin.register(Model)
@@ -46,7 +56,7 @@ class ModelAdmin(OperatorOnly, Pages):
         (
             "Where data goes",
             {
-                "fields": (("hosting", "region"),),
+                "fields": ("hosting", "region"),
                 "description": "For a model whose prompts must stay close. A course may demand more.",
             },
         ),

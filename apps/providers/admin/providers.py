@@ -58,7 +58,7 @@ class CredentialInline(OperatorOnly, TabularInline):
 
 
 class ModelsOfProvider(DeploymentInline):
-    fields = ("model", "upstream_model", "priority", "weight", "force", "is_enabled")
+    fields = ("model", "upstream_model", "priority", "weight", "force", "is_enabled", "more")
     autocomplete_fields = ("model",)
     tab = True
 
@@ -79,17 +79,23 @@ class ProviderAdmin(OperatorOnly, HealthChecks):
         (
             "Where data goes",
             {
-                "fields": (("hosting", "region"), "identity"),
+                "fields": ("hosting", "region", "identity"),
                 "description": "Courses and models may demand a hosting and a region. Calls never cross that.",
             },
         ),
         (
             "What it understands",
-            {"fields": (("output_cap", "stream_options"), "adds_output_cap", "extra_headers")},
+            {"fields": ("output_cap", "adds_output_cap", "stream_options", "extra_headers")},
         ),
-        ("Limits", {"fields": ("timeout_seconds", ("stall_seconds", "total_seconds"), "max_connections")}),
+        ("Limits", {"fields": ("timeout_seconds", "stall_seconds", "total_seconds", "max_connections")}),
         ("Network and health checks", {"fields": ("allow_private_network", "probe_path")}),
     )
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        if db_field.name == "extra_headers":
+            field.widget.attrs["rows"] = 3
+        return field
 
     def get_queryset(self, request: HttpRequest) -> Any:
         has_secret = Q(credentials__is_enabled=True) & ~Q(credentials__ciphertext="")

@@ -12,7 +12,6 @@ import orjson
 from apps.chat.dialects.openai_chat.alike import AlikeEvents, learned
 from apps.chat.dialects.openai_chat.choices import brings_more
 from apps.chat.dialects.openai_chat.chunks import StreamNotes
-from apps.chat.dialects.openai_chat.errors import is_error
 from apps.chat.dialects.openai_chat.mending import Halves
 from apps.chat.dialects.openai_chat.notes import (
     FILTERED,
@@ -27,6 +26,7 @@ from apps.chat.dialects.openai_chat.usage import usage_beside
 from apps.common.lenient_json import BYTE_ORDER_MARK, dumps, loads, loads_exactly
 from apps.common.sse import EventSplitter, EventTooLong, data_of, has_other_lines, is_text, joined, name_of
 from apps.providers.adapters.protocol import UpstreamBroken
+from apps.providers.failures import is_error
 
 MAX_EVENT = 32 * 2**20  # an image that a model made comes in one event
 DONE = b"data: [DONE]\n\n"
