@@ -9,7 +9,7 @@ from apps.chat.relay.delivery import Delivery
 from apps.chat.relay.failures import INTERRUPTED
 from apps.chat.relay.stopping import Stopping
 from apps.common.errors import GatewayError, InternalError
-from apps.providers.adapters.protocol import UpstreamBroken
+from apps.providers.adapters.protocol import AnswerTooLong, UpstreamBroken
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +86,8 @@ async def clear(
     return failure, cleared
 
 
-def _too_long(most_text: int) -> UpstreamBroken:
-    return UpstreamBroken(f"The answer is longer than {most_text} bytes, far beyond its output cap.")
+def _too_long(most_text: int) -> AnswerTooLong:
+    return AnswerTooLong(f"The answer is longer than {most_text} bytes, far beyond its output cap.")
 
 
 async def _guarded(block: bytes, guard: Guard | None) -> bytes:

@@ -13,7 +13,16 @@ from apps.common.tracing import Trace, begun
 from apps.providers.failures import ELSEWHERE, Reason, UpstreamRefused
 from apps.providers.routing import Candidate
 
-__all__ = ["ELSEWHERE", "Adapter", "Outgoing", "Reason", "Upstream", "UpstreamBroken", "UpstreamRefused"]
+__all__ = [
+    "ELSEWHERE",
+    "Adapter",
+    "AnswerTooLong",
+    "Outgoing",
+    "Reason",
+    "Upstream",
+    "UpstreamBroken",
+    "UpstreamRefused",
+]
 
 
 class UpstreamBroken(Exception):
@@ -30,6 +39,10 @@ class UpstreamBroken(Exception):
         super().__init__(detail)
         self.error = error
         self.is_empty = is_empty
+
+
+class AnswerTooLong(UpstreamBroken):
+    """We broke the answer off, since it became longer than we pass on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
