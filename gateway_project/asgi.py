@@ -56,7 +56,7 @@ async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
             await plane.start(*chat.snapshots)
             chat.start()
             scope["state"].update(plane=plane, chat=chat)
-            plane.run(metrics.show_for_ever(plane, live=chat.live))
+            plane.run(metrics.show_for_ever(plane, chat))
         health.watch(plane)
         get_resolver().url_patterns  # noqa: B018  # loads the admin before the collector is frozen
         spare_the_collector()

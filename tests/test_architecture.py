@@ -98,6 +98,7 @@ MAY_READ_THE_CLOCK = {
     "apps/rules/models/rules.py": "a bulk change stamps rows as saving them would",
     "apps/rules/models/versions.py": "versions are stamped when they are made, whoever makes them",
     "apps/rules/admin/workbench.py": "pages of staff",
+    "gateway_project/observability/metrics.py": "a background loop",
     "gateway_project/site/pages.py": "pages of staff",
     "gateway_project/apply/__init__.py": "applying a file",
     "gateway_project/edge/handler.py": "requests",

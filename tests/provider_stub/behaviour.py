@@ -1,6 +1,6 @@
 """What the stub is told to do with a request."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,7 @@ class Behaviour:
 
     # Instead of an answer
     status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str | Callable[[], str]] = field(default_factory=dict)
     body: bytes | None = None
     reset: bool = False
     close: bool = False  # the connection ends in order, without a byte

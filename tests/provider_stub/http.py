@@ -8,7 +8,7 @@ import socket
 import struct
 import time
 import zlib
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -233,6 +233,7 @@ class Answer:
         self._exchange.bytes_sent += len(content)
         await asyncio.sleep(0)
 
-    def _head(self, headers: Mapping[str, str]) -> bytes:
-        lines = [f"HTTP/1.1 {self._behaviour.status} Stub", *(f"{name}: {value}" for name, value in headers.items())]
+    def _head(self, headers: Mapping[str, str | Callable[[], str]]) -> bytes:
+        values = {name: value() if callable(value) else value for name, value in headers.items()}
+        lines = [f"HTTP/1.1 {self._behaviour.status} Stub", *(f"{name}: {value}" for name, value in values.items())]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

@@ -9,6 +9,7 @@ from math import ceil
 
 from apps.chat.call import ChatCall
 from apps.common.errors import BodyTooLarge, GatewayError, InvalidRequest, Unavailable, UpstreamFailed
+from apps.providers.adapters.protocol import AnswerTooLong, UpstreamBroken
 from apps.providers.failures import Reason, UpstreamRefused
 from apps.providers.failures.refusals import CONTENT_CODE
 
@@ -19,8 +20,12 @@ _OF_CAPACITY: frozenset[Reason] = frozenset({"rate", "busy"})
 _NO_REPEAT = {"x-should-retry": "false"}
 
 
-def interrupted() -> GatewayError:
+def interrupted(broken: UpstreamBroken) -> GatewayError:
     """The error of an answer that broke off after its first content."""
+    if isinstance(broken, AnswerTooLong):
+        return UpstreamFailed(
+            INTERRUPTED, "The answer became longer than the gateway passes on. Ask for a shorter one."
+        )
     return UpstreamFailed(INTERRUPTED, "The provider broke off in the middle of its answer. Ask again.")
 
 

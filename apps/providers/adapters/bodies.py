@@ -127,5 +127,4 @@ async def _no_stream(start: bytes, body: AnswerBody) -> UpstreamBroken:
     payload = payload_of(start)
     if not is_error(payload):
         return UpstreamBroken("Answered a document instead of a stream.")
-    error = payload[0] if isinstance(payload, list) else payload
-    return UpstreamBroken("Answered an error instead of a stream.", error=error)
+    return UpstreamBroken("Answered an error instead of a stream.", error=payload)

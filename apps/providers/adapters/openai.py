@@ -65,7 +65,9 @@ class OpenAIUpstream:
         try:
             block = await (self._body.read() if self._body is not None else self._first())
         except ConnectionBroken as error:
-            raise UpstreamBroken(str(error)) from error
+            broken = UpstreamBroken(str(error))
+            broken.is_cut = True
+            raise broken from error
         if not block:
             raise StopAsyncIteration
         return block

@@ -33,18 +33,19 @@ def _seen(row: DeploymentHealth | CredentialHealth) -> StoredHealth:
 def write(news: News, now: datetime) -> dict[Key, int]:
     """Store what a process found. Returns the new versions of what it judged; of the rest, another was faster.
 
-    Blocking: call it in a thread.
+    Whoever locks several rows does so in the order of their keys. Blocking: call it in a thread.
     """
     with transaction.atomic():
         versions = {each.key: version for each in sorted(news.judgements, key=_key) if (version := _judge(each, now))}
-        for key, (error, at) in news.failures.items():
-            if _is_there(key):
-                _table(key).filter(pk=key[1]).update(error=error, failed_at=at)
-        learned = [_learn(deployment, what) for deployment, what in sorted(news.not_understood)]
-        for deployment, what in news.doubts.items():
-            _doubt(deployment, what, now)
-        if versions or any(learned):
+        if versions:
             Revision.bump(HEALTH_TOPIC)
+    for key, (error, at) in news.failures.items():
+        if _is_there(key):
+            _table(key).filter(pk=key[1]).update(error=error, failed_at=at)
+    for deployment, what in news.not_understood:
+        _learn(deployment, what)
+    for deployment, what in news.doubts.items():
+        _doubt(deployment, what, now)
     return versions
 
 
@@ -102,17 +103,18 @@ def _judge(judgement: Judgement, now: datetime) -> int | None:
     return int(row.version)
 
 
-def _learn(deployment: int, what: str) -> bool:
+@transaction.atomic
+def _learn(deployment: int, what: str) -> None:
     if not _is_there(("deployment", deployment)):
-        return False
+        return
     row = DeploymentHealth.objects.select_for_update().get(pk=deployment)
-    if what in row.not_understood:
-        return False
-    row.not_understood = sorted([*row.not_understood, what])
-    row.save(update_fields=["not_understood"])
-    return True
+    if what not in row.not_understood:
+        row.not_understood = sorted([*row.not_understood, what])
+        row.save(update_fields=["not_understood"])
+        Revision.bump(HEALTH_TOPIC)
 
 
+@transaction.atomic
 def _doubt(deployment: int, what: str, now: datetime) -> None:
     if _is_there(("deployment", deployment)):
         announce_doubt(deployment, what, now=now)
@@ -133,5 +135,4 @@ def _table(key: Key) -> Any:
 
 
 def _key(judgement: Judgement) -> Key:
-    """All lock rows in one order."""
     return judgement.key

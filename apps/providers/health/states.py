@@ -38,6 +38,10 @@ class State:
     def is_cooling(self, now: datetime) -> bool:
         return self.standing == Standing.COOLING and not self.is_over(now)
 
+    def in_effect(self, now: datetime) -> Standing:
+        """What cooled down is well."""
+        return Standing.WELL if self.standing == Standing.COOLING and self.is_over(now) else self.standing
+
     def may_be_tried(self, now: datetime) -> bool:
         """Whether its time is over, and no health check is to settle it."""
         return self.is_over(now) and (self.trial_at is None or now >= self.trial_at)

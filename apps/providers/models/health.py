@@ -51,8 +51,7 @@ class HealthRow(models.Model):
 
     def standing_at(self, now: datetime) -> Standing:
         """As it is in effect: what cooled down is well."""
-        state = self.state
-        return Standing.WELL if state.standing == Standing.COOLING and state.is_over(now) else state.standing
+        return self.state.in_effect(now)
 
 
 class DeploymentHealth(HealthRow):
@@ -76,7 +75,7 @@ class CredentialHealthQuerySet(models.QuerySet["CredentialHealth"]):
         """Use these credentials again. Returns how many were out, or cooled down."""
         with transaction.atomic():
             rows = self.filter(credential__in=credentials).exclude(standing=Standing.WELL)
-            back = list(rows.select_related("credential").select_for_update(of=("self",)))
+            back = list(rows.select_related("credential").select_for_update(of=("self",)).order_by("pk"))
             for row in back:
                 if row.standing == Standing.OUT:
                     provider, kind = row.credential.provider_id, ProviderEvent.Kind.CREDENTIAL_BACK

@@ -12,7 +12,6 @@ import orjson
 from apps.chat.dialects.openai_chat.alike import AlikeEvents, learned
 from apps.chat.dialects.openai_chat.choices import brings_more
 from apps.chat.dialects.openai_chat.chunks import StreamNotes
-from apps.chat.dialects.openai_chat.errors import is_error
 from apps.chat.dialects.openai_chat.mending import Halves
 from apps.chat.dialects.openai_chat.notes import (
     FILTERED,
@@ -26,7 +25,8 @@ from apps.chat.dialects.openai_chat.notes import (
 from apps.chat.dialects.openai_chat.usage import usage_beside
 from apps.common.lenient_json import BYTE_ORDER_MARK, dumps, loads, loads_exactly
 from apps.common.sse import EventSplitter, EventTooLong, data_of, has_other_lines, is_text, joined, name_of
-from apps.providers.adapters.protocol import UpstreamBroken
+from apps.providers.adapters.protocol import AnswerTooLong, UpstreamBroken
+from apps.providers.failures import is_error
 
 MAX_EVENT = 32 * 2**20  # an image that a model made comes in one event
 DONE = b"data: [DONE]\n\n"
@@ -58,7 +58,7 @@ class StreamReader(StreamNotes):
         try:
             self._read(self._events.feed(chunk), kept)
         except EventTooLong as error:
-            raise UpstreamBroken(str(error)) from error
+            raise AnswerTooLong(str(error)) from error
         except UpstreamBroken as error:
             error.kept = joined(kept)
             raise
@@ -145,9 +145,9 @@ class StreamReader(StreamNotes):
         if not self.is_done and (rest := self._events.rest):
             self._read_rest(rest)
         if not (self.is_done or self.is_finished):
-            raise UpstreamBroken("The stream ended without a finish reason.")
+            raise UpstreamBroken("The stream ended without a finish reason.", is_empty=not self.has_events)
         if not self.has_content:
-            raise UpstreamBroken(NOTHING_SAID)
+            raise UpstreamBroken(NOTHING_SAID, is_empty=True)
 
     def _read_rest(self, rest: bytes) -> None:
         """An event without its blank line, which clients skip. It may be an error, the usage or the end mark."""
@@ -185,9 +185,9 @@ class PlainReader(AnswerNotes):
             self.note_usage(answer.get("usage") or _usage_in(answer))
             says_something = self._says_something(answer["choices"])
         except MALFORMED as error:
-            raise UpstreamBroken("The answer is not a chat completion.") from error
+            raise UpstreamBroken("The answer is not a chat completion.", is_empty=not self.body().strip()) from error
         if not says_something:
-            raise UpstreamBroken(NOTHING_SAID)
+            raise UpstreamBroken(NOTHING_SAID, is_empty=True)
         self.has_content = self.has_events = True
 
     def _read(self) -> Any:

@@ -5,13 +5,13 @@ from typing import Any
 
 from apps.chat.dialects.fields import strings
 from apps.chat.dialects.openai_chat.choices import brings_more, index_of
-from apps.chat.dialects.openai_chat.errors import FAILED, is_error
 from apps.chat.dialects.openai_chat.fields import LABELS
 from apps.chat.dialects.openai_chat.mending import Calls, with_delta, without_choices
 from apps.chat.dialects.openai_chat.notes import FILTERED, MALFORMED, REPORTED, UNREADABLE, AnswerNotes, record_message
 from apps.chat.dialects.openai_chat.usage import usage_beside
 from apps.common.lenient_json import loads_exactly
 from apps.providers.adapters.protocol import UpstreamBroken
+from apps.providers.failures import is_error
 
 
 class StreamNotes(AnswerNotes):
@@ -41,6 +41,8 @@ class StreamNotes(AnswerNotes):
             is_usual = self._note_choices(payload, choices)
             return payload if is_usual else self._mended(loads_exactly(data))
         except MALFORMED as error:
+            if is_error(payload):
+                raise UpstreamBroken(REPORTED, error=payload) from error
             if _has_words(payload):
                 raise UpstreamBroken(UNREADABLE) from error
             self.dropped += 1
@@ -83,7 +85,7 @@ class StreamNotes(AnswerNotes):
         return not calls or self._calls.are_numbered(choice, calls)
 
     def _note_finish(self, reason: Any, choice: Mapping[str, Any], payload: Mapping[str, Any]) -> None:
-        if reason == FAILED or choice.get("error"):
+        if is_error(payload):
             raise UpstreamBroken(REPORTED, error=payload)
         self.is_finished = True
         self.has_more |= reason == FILTERED

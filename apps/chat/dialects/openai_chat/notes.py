@@ -9,7 +9,7 @@ from apps.chat.dialects.openai_chat.text import layout
 from apps.chat.dialects.openai_chat.usage import read_usage
 from apps.chat.dialects.protocol import Delta
 from apps.chat.dialects.recorded import RecordedText
-from apps.providers.adapters.protocol import UpstreamBroken
+from apps.providers.adapters.protocol import AnswerTooLong
 from apps.quotas.weights import Tokens
 
 MAX_ANSWER = 64 * 2**20
@@ -64,7 +64,7 @@ class AnswerNotes:
     def count(self, chunk: bytes) -> None:
         self._size += len(chunk)
         if self._size > MAX_ANSWER:
-            raise UpstreamBroken(f"The answer is longer than {MAX_ANSWER} bytes.")
+            raise AnswerTooLong(f"The answer is longer than {MAX_ANSWER} bytes.")
 
     def note_usage(self, reported: Any) -> None:
         """The last report that makes sense counts."""
