@@ -4,7 +4,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urljoin
 
 from django.conf import settings
@@ -82,6 +82,7 @@ class Route:
     context_window: int | None
     max_output_tokens: int
     targets: tuple[Target, ...]
+    refused_parameters: frozenset[str] = frozenset()
     longest: float = 600.0  # seconds for a call as a whole, at whichever deployment
     barred_by: Literal["", "model", "course"] = ""  # whose demand leaves no deployment to call
 
@@ -101,6 +102,11 @@ class Route:
     @property
     def regions(self) -> tuple[str, ...]:
         return tuple(sorted({target.region or "unknown" for target in self.targets}))
+
+    def refused_in(self, body: Mapping[str, Any]) -> str:
+        """A parameter of the request that this model must not get, or nothing. One that is switched off is none."""
+        found = (name for name in self.refused_parameters if body.get(name) is not None and body[name] is not False)
+        return next(found, "")
 
     @property
     def may_be_uncapped(self) -> bool:
@@ -214,6 +220,7 @@ def _route(row: Model, targets: tuple[Target, ...]) -> Route:
         output_weight=int(row.output_weight * 10_000),
         context_window=row.context_window,
         max_output_tokens=row.max_output_tokens,
+        refused_parameters=frozenset(row.refused_parameters.split()),
         targets=targets,
         longest=max((target.total_timeout for target in targets), default=settings.REQUEST_TIMEOUT),
     ).within(row.demand, of="model")

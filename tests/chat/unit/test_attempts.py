@@ -11,7 +11,7 @@ import pytest
 
 from apps.chat.call import Accepted, ChatCall
 from apps.chat.dialects.openai_chat.request import upstream_body
-from apps.chat.relay.attempts import Attempts, Providers
+from apps.chat.relay.attempts import LAST_MOMENT, Attempts, Providers
 from apps.common.errors import GatewayError
 from apps.providers.adapters.protocol import ELSEWHERE, Outgoing, Reason, UpstreamBroken, UpstreamRefused
 from apps.providers.catalogue import Secret, Target
@@ -459,6 +459,21 @@ async def test_a_cap_that_the_client_asked_for_is_never_left_out() -> None:
 
 
 # What is written down
+
+
+async def test_who_takes_all_the_time_that_a_call_has_is_too_slow() -> None:
+    silent = Script()
+    silent.has_end = False
+    target = a_target(plain_timeout=600.0)
+    providers = Providers({"openai": ManyAdapter(*[silent] * 5)}, Health())
+    route = a_route(target, longest=LAST_MOMENT + 0.01)
+
+    for _ in range(5):
+        with pytest.raises(GatewayError, match="in time"):
+            await Attempts(a_call(route=route), providers, output=10, guidance=()).first_answer()
+
+    assert providers.health.deployment(target).reason == "too_slow"
+    assert providers.health.deployment(target).is_open
 
 
 async def test_every_attempt_is_written_down_with_what_came_of_it() -> None:
