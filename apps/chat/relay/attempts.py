@@ -157,11 +157,11 @@ class Attempts:
         limit = candidate.target.limit_of_first_byte(is_stream=self._call.is_stream)
         seconds = min(limit, self._ends_at - time.monotonic())
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as limit:
                 self.reader = None
                 upstream = await self._adapters[candidate.target.adapter].open(candidate, self._outgoing(candidate))
                 self.reader = reader = self._new_reader()
-                return await begin(upstream, candidate, reader, attempts=len(self.rows) + 1)
+                return await begin(upstream, candidate, reader, attempts=len(self.rows) + 1, limit=limit)
         except TimeoutError as error:
             raise UpstreamRefused("too_slow", detail=f"No answer began within {seconds:.3g} seconds.") from error
         except UpstreamBroken as error:

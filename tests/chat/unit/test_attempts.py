@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -317,6 +318,30 @@ async def test_the_limit_for_the_beginning_runs_until_there_is_content(begin: li
 
     assert answer.candidate.target.provider == "second"
     assert adapter.upstreams[0].is_closed
+
+
+async def test_a_model_that_has_sent_an_event_may_think_for_longer() -> None:
+    thinking = Script([ROLE])
+    thinking.has_end = False
+    first, second = targets(2)
+    first = replace(first, first_byte_timeout=0.05, thinking_timeout=0.3)
+    started = time.monotonic()
+
+    answer = await first_answer(a_call(route=a_route(first, second), is_stream=True), openai=ManyAdapter(thinking))
+
+    assert answer.candidate.target.provider == "second"
+    assert time.monotonic() - started > 0.3
+
+
+async def test_a_comment_is_no_sign_of_thinking() -> None:
+    silent = Script([b": PROCESSING\n\n"])
+    silent.has_end = False
+    first, second = targets(2)
+    first = replace(first, first_byte_timeout=0.05, thinking_timeout=3600.0)
+
+    answer = await first_answer(a_call(route=a_route(first, second), is_stream=True), openai=ManyAdapter(silent))
+
+    assert answer.candidate.target.provider == "second"
 
 
 CONTENTS: dict[str, dict[str, Any]] = {
