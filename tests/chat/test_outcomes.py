@@ -1,13 +1,13 @@
 """Whatever a provider does: what the student gets, what it costs, what is recorded, and whether it is asked again.
 
-One table of behaviours. Each is tried plain and streamed, with one provider, and with a second one that works.
+Each behaviour is tried plain and streamed, with one deployment, and with a second one that works. What comes of it
+follows from what it means (`tests/provider_stub/behaviours.py`), by the table here.
 """
 
-import gzip
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import httpx
@@ -17,383 +17,208 @@ from tests.chat.pool import WorldPool
 from tests.chat.world import World
 from tests.live import Gateway
 from tests.provider_stub import ProviderStub
+from tests.provider_stub.behaviours import BEHAVIOURS, Form, Named
+from tests.provider_stub.spellings import ERRORS
 
-LIMIT = 0.4  # seconds in which a provider has to begin
-TRIES = 6  # calls that go to two providers, one after the other
-PROMPT = "one two three"
-SAID = "Four words of text"
-REPORTED = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+IMPATIENT = {"timeout_seconds": 0.4, "stall_seconds": 0.5}  # with a deployment that falls silent
+TRIES = 6  # calls that go to two deployments, one after the other
 SECOND = "The second answers."
-SECRET = "acct_secret"
+WORDS_OF_OURS = 3 + 5  # tokens that the stub counts by itself: of the prompt, and of its answer
+COUNTED = 11 + 7  # what it reports where its events are written out
+FLOOR = 3  # tokens that our own estimate of prompt and answer has at least
 
-Met = Literal["once", "five times", "always"]  # by six calls, if there is another provider
+Pools = dict[tuple[int, bool], WorldPool]  # by the number of deployments, and whether the first is given little time
+Met = Literal[1, 5, 6]  # how many of six calls meet a deployment that does this, if there is another one
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing reached the student, who is told so by a status. Free."""
+    """What a student is told when nobody is left to ask. Nothing was charged."""
 
     status: int
     code: str
+    met: Met
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """`charged` as reported, or at least so much of an estimate."""
+ERROR = Refused(502, "upstream_error", met=6)  # twenty of these open a deployment
+NO_CREDENTIAL = Refused(502, "upstream_credentials_exhausted", met=1)
+BY_REASON = {
+    "": ERROR,
+    "error": ERROR,
+    "too_slow": Refused(504, "upstream_timeout", met=5),
+    "rate": Refused(503, "upstream_rate_limited", met=1),
+    "credential": NO_CREDENTIAL,
+    "billing": NO_CREDENTIAL,
+    "missing": Refused(502, "upstream_misconfigured", met=1),
+    "too_long": Refused(400, "context_length_exceeded", met=6),
+    "too_large": Refused(413, "request_too_large", met=6),
+}
+SILENT = ("headers, then silence", "the role, then silence")
+AT_ONCE_AGAIN = ("429 until a date that has passed", "429 for a negative time")  # they are asked again at once
+IN_PLAIN = {"half a surrogate": "cut emoji \ufffd"}
+TOO_LONG_FOR_ITS_CAP = ("an event of 9 MiB",)
 
-    charged: int = 18
-    text: str = SAID
-    at_least: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BrokeOff:
-    """The student got this much text, and an error event. That much is charged for."""
-
-    text: str
-
-
-Outcome = Refused | Answered | BrokeOff
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """What the provider does with a plain and with a streamed call, and what comes of it if there is no other one."""
-
-    plain: dict[str, Any]
-    streamed: dict[str, Any]
-    if_plain: Outcome
-    if_streamed: Outcome
-    moves_on: bool = True  # to the next provider, if there is one
-    met: Met = "always"
-
-
-def both(behaviour: dict[str, Any], outcome: Outcome, **more: Any) -> Row:
-    return Row(plain=behaviour, streamed=behaviour, if_plain=outcome, if_streamed=outcome, **more)
-
-
-def error(status: int, *, headers: dict[str, str] | None = None, **fields: Any) -> dict[str, Any]:
-    content = {"error": {"message": SECRET, "type": "x", "param": None, "code": None, **fields}}
-    return {"status": status, "headers": headers or {}, "body": json.dumps(content).encode()}
-
-
-# Bodies
-
-
-def chunk(delta: dict[str, Any], finish: str | None = None, **more: Any) -> dict[str, Any]:
-    frame = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "stub"}
-    return {**frame, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **more}
-
-
-USAGE = {**chunk({}), "choices": [], "usage": REPORTED}
-ROLE, STOP = chunk({"role": "assistant", "content": ""}), chunk({}, "stop")
-TEXT = [chunk({"content": word}) for word in ("Four", " words", " of", " text")]
-DONE = b"data: [DONE]\n\n"
-
-
-def events(*payloads: Any, before: bytes = b"", end: bytes = DONE, **headers: str) -> dict[str, Any]:
-    """A stream. A payload of bytes is an event as it stands."""
-    lines = (one if isinstance(one, bytes) else b"data: " + json.dumps(one).encode() + b"\n\n" for one in payloads)
-    return {"headers": {"content-type": "text/event-stream", **headers}, "body": before + b"".join(lines) + end}
-
-
-def answer(message: Any = None, *, usage: Any = REPORTED, **fields: Any) -> dict[str, Any]:
-    content = {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "stub",
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": SAID}, "finish_reason": "stop"}],
-        **({"usage": usage} if usage else {}),
-        **fields,
-    }
-    if message is not None:
-        content["choices"][0]["message"] = message
-    return content
-
-
-def plain(content: Any, **headers: str) -> dict[str, Any]:
-    body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return {"headers": {"content-type": "application/json", **headers}, "body": body}
-
-
-def reports(usage: dict[str, Any], charged: int | None = None, *, at_least: int | None = None) -> Row:
-    """A good answer with this report."""
-    outcome = Answered(charged or 0, at_least=at_least)
-    return Row(
-        plain=plain(answer(usage=usage)),
-        streamed=events(ROLE, *TEXT, STOP, {**USAGE, "usage": usage}),
-        if_plain=outcome,
-        if_streamed=outcome,
-    )
-
-
-def fails(content: Any, first: Any, outcome: Outcome | None = None, **more: Any) -> Row:
-    """A 200 that is none: this body, or a stream of this alone."""
-    outcome = outcome or Refused(502, "upstream_error")
-    raw = content if isinstance(content, dict) and "body" in content else plain(content)
-    stream = first if isinstance(first, dict) and "body" in first else events(first, end=b"")
-    return Row(plain=raw, streamed=stream, if_plain=outcome, if_streamed=outcome, **more)
-
-
-def breaks(*events_after_text: Any, end: bytes = b"", **behaviour: Any) -> Row:
-    """Two words and then this; a plain answer breaks in its middle, before anything has reached anybody."""
-    return Row(
-        plain={"half_body": True},
-        streamed=behaviour or events(ROLE, *TEXT[:2], *events_after_text, end=end),
-        if_plain=Refused(502, "upstream_error"),
-        if_streamed=BrokeOff("Four words" if not behaviour else "Hello from"),
-        moves_on=False,
-    )
-
-
-VLLM = {"object": "error", "message": SECRET, "type": "InternalServerError", "code": 500}
-FAILED, LATE = Refused(502, "upstream_error"), Refused(504, "upstream_timeout")
-BUSY = Refused(503, "upstream_rate_limited")
-NO_KEY = Refused(502, "upstream_credentials_exhausted")
-TOO_LONG = Refused(400, "context_length_exceeded")
-GOOD = Answered()
-
-TABLE: dict[str, Row] = {
-    # Nobody answers
-    "hangs": both({"hang_before_first_byte": True}, LATE, met="five times"),
-    "role, then silence": Row(
-        plain={"hang_before_first_byte": True},
-        streamed={"pause_after": 0, "text": SAID},
-        if_plain=LATE,
-        if_streamed=LATE,
-        met="five times",
-    ),
-    "resets the connection": both({"reset": True}, FAILED),
-    # Refuses
-    "500": both(error(500), FAILED),
-    "503 in HTML": both({"status": 503, "headers": {"content-type": "text/html"}, "body": b"<html>"}, FAILED),
-    "redirects": both({"status": 307, "headers": {"location": "http://127.0.0.1:1/"}, "body": b""}, FAILED),
-    "401": both(error(401, code="invalid_api_key"), NO_KEY, met="once"),
-    "403": both(error(403), NO_KEY, met="once"),
-    "402": both(error(402), NO_KEY, met="once"),
-    "429 for an empty wallet": both(error(429, code="insufficient_quota"), NO_KEY, met="once"),
-    "429 with a wait": both(error(429, headers={"retry-after": "37"}), BUSY, met="once"),
-    "404 of a deployment": both(
-        error(404, code="DeploymentNotFound"), Refused(502, "upstream_misconfigured"), met="once"
-    ),
-    "413 of a proxy": both(
-        {"status": 413, "headers": {"content-type": "text/html"}, "body": b"<html>"}, Refused(413, "request_too_large")
-    ),
-    "the prompt is too long": both(error(400, code="context_length_exceeded"), TOO_LONG),
-    "the request is wrong": both(
-        error(400, code="invalid_value", param="temperature"), Refused(400, "invalid_value"), moves_on=False
-    ),
-    # Accepts, and does not answer
-    "an error in a 200": fails(
-        {"error": {"message": SECRET, "code": 503}}, {"error": {"message": SECRET, "code": 503}}
-    ),
-    "too fast, in a 200": fails({"error": {"code": 429}}, {"error": {"code": 429}}, BUSY, met="once"),
-    "an error of vLLM": fails(VLLM, VLLM),
-    "an error in a word": fails({"error": SECRET}, {"error": SECRET}),
-    "an error after a comment": fails(b"", events({"error": {"message": SECRET}}, before=b": PROCESSING\n\n", end=b"")),
-    "nothing": fails(b"", events(end=b"")),
-    "only the end": fails({"choices": []}, events()),
-    "choices of null": fails({"choices": None}, {**chunk({}), "choices": None}),
-    "no choice, and a price": fails({"choices": [], "usage": REPORTED}, events(USAGE)),
-    "a role and no more": fails(answer({"role": "assistant", "content": ""}, usage=None), events(ROLE, end=b"")),
-    "a web page": fails(
-        plain(b"<html>", **{"content-type": "text/html"}),
-        {"headers": {"content-type": "text/html"}, "body": b"<html>"},
-    ),
-    # Breaks off after its first words
-    "text, then an error": breaks({"error": {"message": SECRET, "code": 500}}, end=DONE),
-    "text, then an error of vLLM": breaks(VLLM, end=DONE),
-    "text, then an error event": breaks(b"event: error\ndata: {}\n\n", end=DONE),
-    "text, then the end": breaks(),
-    "text, then a cut": breaks(cut_after=2),
-    # Spells it in another way
-    "a good answer": Row(
-        plain={"text": SAID, "usage": REPORTED},
-        streamed={"text": SAID, "usage": REPORTED},
-        if_plain=GOOD,
-        if_streamed=GOOD,
-    ),
-    "the wrong content type": Row(
-        plain=plain(answer(), **{"content-type": "text/plain"}),
-        streamed=events(ROLE, *TEXT, STOP, USAGE, **{"content-type": "application/json"}),
-        if_plain=GOOD,
-        if_streamed=GOOD,
-    ),
-    "a byte order mark": Row(
-        plain=plain(b"\xef\xbb\xbf" + json.dumps(answer()).encode()),
-        streamed=events(*TEXT, STOP, USAGE, before=b"\xef\xbb\xbf"),
-        if_plain=GOOD,
-        if_streamed=GOOD,
-    ),
-    "gzip": Row(
-        plain={**plain(answer()), "gzip": True},
-        streamed={**events(ROLE, *TEXT, STOP, USAGE), "gzip": True},
-        if_plain=GOOD,
-        if_streamed=GOOD,
-    ),
-    "half a surrogate pair": Row(
-        plain=plain(json.dumps(answer({"role": "assistant", "content": SAID + " \ud83d"})).encode()),
-        streamed=events(ROLE, *TEXT, chunk({"content": " \ud83d"}), STOP, USAGE),
-        if_plain=Answered(text=SAID + " \ufffd"),
-        if_streamed=Answered(text=SAID + " \ufffd"),
-    ),
-    "numbers that JSON does not know": Row(
-        plain=plain(json.dumps(answer(system_fingerprint=float("nan"))).encode()),
-        streamed=events(ROLE, chunk({"content": SAID}, logprob=float("-inf")), STOP, USAGE),
-        if_plain=GOOD,
-        if_streamed=GOOD,
-    ),
-    "bytes that are no UTF-8": Row(
-        plain=plain(json.dumps(answer()).encode().replace(b"Four", b"Fo\xffur")),
-        streamed=events(
-            ROLE, b'data: {"choices":[{"index":0,"delta":{"content":"Fo\xffur"}}]}\n\n', *TEXT[1:], STOP, USAGE
-        ),
-        if_plain=Answered(text="Fo\ufffdur words of text"),
-        if_streamed=Answered(text="Fo\ufffdur words of text"),
-    ),
-    "content as a list": Row(
-        plain=plain(answer({"role": "assistant", "content": [{"type": "text", "text": SAID}]})),
-        streamed=events(ROLE, chunk({"content": [{"type": "text", "text": SAID}]}), STOP, USAGE),
-        if_plain=GOOD,
-        if_streamed=GOOD,
-    ),
-    "events without choices": Row(
-        plain=plain(answer(prompt_filter_results=[])),
-        streamed=events(
-            {"choices": [], "prompt_filter_results": [], "id": ""},
-            ROLE,
-            *TEXT,
-            STOP,
-            {"choices": [], "usage": None},
-            USAGE,
-        ),
-        if_plain=GOOD,
-        if_streamed=GOOD,
-    ),
-    # Reports in another way
-    "no report": Row(
-        plain=plain(answer(usage=None)),
-        streamed=events(ROLE, *TEXT, STOP),
-        if_plain=Answered(at_least=3),
-        if_streamed=Answered(at_least=3),
-    ),
-    "a report of nothing": reports({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, at_least=3),
-    "whole floats": reports({"prompt_tokens": 11.0, "completion_tokens": 7.0, "total_tokens": 18.0}, 18),
-    "Anthropic's names": reports({"input_tokens": 11, "output_tokens": 7}, 18),
-    "reasoning outside of the answer": reports(
-        {
-            "prompt_tokens": 11,
-            "completion_tokens": 7,
-            "total_tokens": 40,
-            "completion_tokens_details": {"reasoning_tokens": 22},
-        },
-        40,
-    ),
-    "DeepSeek's cache": reports({**REPORTED, "prompt_cache_hit_tokens": 10, "prompt_cache_miss_tokens": 1}, 18),
+# These run in every suite, the rest in the battery.
+CORE = {
+    *("silence", "the role, then silence", "reset", "closed without a byte"),
+    *("openai 500", "503 with a wait", "redirect", "openai wrong key", "forbidden without a word", "azure deployment"),
+    *("openrouter credits", "openai quota", "429 for 37 seconds", "429 without a time", "413 in html"),
+    *("openai context", "openai value", "azure content", "openai error, first", "vllm error, first"),
+    *("openai rate error, behind a comment", "anthropic error, behind the role", "error in words, first, then done"),
+    *("empty", "only comments", "role and done", "no choices", "choices null", "a web page", "half a plain answer"),
+    *("vllm error, behind words", "openrouter error, behind words, then more", "words, then a cut"),
+    *("words, then silence", "words, then the end", "words, then half a character", "good", "half a surrogate"),
+    *("no utf-8", "numbers json does not know", "labelled as text", "gzip", "a byte order mark", "big headers"),
+    *("azure", "content as a list", "tool deltas without index", "without usage", "zero usage", "float usage"),
+    *("deepseek usage", "anthropic usage", "reasoning outside", "stream_options refused", "max_tokens refused"),
 }
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Case:
-    """A call of a row, at a world with one or two providers."""
+    """A behaviour of the first deployment, towards a plain or a streamed call."""
 
-    world: World
-    stubs: tuple[ProviderStub, ...]
-    row: Row
-    is_stream: bool
-    _text: str = field(default="")
+    name: str
+    form: Form
 
     @property
-    def outcome(self) -> Outcome:
-        return self.row.if_streamed if self.is_stream else self.row.if_plain
+    def does(self) -> Named:
+        return BEHAVIOURS[self.name]
 
-    def prepare(self) -> None:
-        behaviour = dict(self.row.streamed if self.is_stream else self.row.plain)
-        if behaviour.pop("gzip", False):
-            behaviour["body"] = gzip.compress(behaviour["body"])
-            behaviour["headers"] = {**behaviour["headers"], "content-encoding": "gzip"}
-        self.stubs[0].always(**behaviour)
-        for other in self.stubs[1:]:
-            other.always(text=SECOND, usage=REPORTED)
+    @property
+    def refusal(self) -> Refused | None:
+        """What the student is told if there is no other deployment. None if something else comes of it."""
+        if self.does.means == "request":
+            return Refused(400, ERRORS[self.name].code or "refused_by_provider", met=6)
+        if self.does.means != "nothing":
+            return None
+        return BY_REASON["too_slow" if self.name in SILENT else self.does.reason]
 
-    def post(self) -> httpx.Response:
-        return self.world.post(self.world.body(PROMPT, stream=self.is_stream, max_tokens=200))
+    @property
+    def moves_on(self) -> bool:
+        return self.does.means == "nothing"
+
+    @property
+    def words(self) -> str:
+        return IN_PLAIN.get(self.name, self.does.words) if self.form == "plain" else self.does.words
+
+    @property
+    def cost(self) -> int | None:
+        """As reported. None if that cannot be believed, or is missing."""
+        if self.does.tokens is not None:
+            uncached, _, output = self.does.tokens
+            return uncached + output
+        if self.name.endswith("usage") or self.name.startswith(("zero prompt", "stream_options")):
+            return None
+        return COUNTED if self.does.does.get("events" if self.form == "stream" else "plain") else WORDS_OF_OURS
+
+
+CASES = [
+    pytest.param(Case(name, form), id=f"{name}, {form}", marks=() if name in CORE else pytest.mark.battery)
+    for name, does in BEHAVIOURS.items()
+    for form in does.forms
+    if name not in TOO_LONG_FOR_ITS_CAP
+]
+
+
+def test_the_table_knows_what_it_names() -> None:
+    assert BEHAVIOURS.keys() >= CORE
+    assert len([case for case in CASES if not case.marks]) >= 90
 
 
 @pytest.fixture(scope="module")
-def pools(gateway: Gateway) -> Iterator[dict[int, WorldPool]]:
+def pools(gateway: Gateway) -> Iterator[Pools]:
     with ExitStack() as stack:
-        limits = {"timeout_seconds": LIMIT}
         yield {
-            number: stack.enter_context(WorldPool(gateway, providers=number, provider=limits, batch=16))
+            (number, is_impatient): stack.enter_context(
+                WorldPool(gateway, providers=number, first=IMPATIENT if is_impatient else None, batch=batch)
+            )
             for number in (1, 2)
+            for is_impatient, batch in ((False, 16), (True, 4))
         }
 
 
-@pytest.fixture(params=[False, True], ids=["plain", "streamed"])
-def is_stream(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param)
+@dataclass(frozen=True, slots=True)
+class Scene:
+    world: World
+    stubs: tuple[ProviderStub, ...]
+    form: Form
+
+    def post(self) -> httpx.Response:
+        return self.world.post(self.world.body("one two three", stream=self.form == "stream"))
 
 
-def case_of(pools: dict[int, WorldPool], name: str, *, providers: int, is_stream: bool) -> Case:
-    ready = pools[providers].take()
-    case = Case(ready.world, ready.stubs, TABLE[name], is_stream)
-    case.prepare()
-    return case
+def scene_of(case: Case, pools: Pools, *, deployments: int) -> Scene:
+    ready = pools[deployments, "silence" in case.name].take()
+    ready.stubs[0].always(**case.does.does)
+    for other in ready.stubs[1:]:
+        other.always(text=SECOND)
+    return Scene(ready.world, ready.stubs, case.form)
 
 
-@pytest.mark.parametrize("name", TABLE)
-def test_with_one_provider(committed_db: None, pools: dict[int, WorldPool], name: str, is_stream: bool) -> None:
-    case = case_of(pools, name, providers=1, is_stream=is_stream)
+@pytest.mark.parametrize("case", CASES)
+def test_with_one_deployment(committed_db: None, pools: Pools, case: Case) -> None:
+    scene = scene_of(case, pools, deployments=1)
 
-    response = case.post()
+    response = scene.post()
 
-    check(case, response, case.outcome)
-    assert case.world.call().attempts == (1 if isinstance(case.outcome, Answered | BrokeOff) else 0)
+    if case.refusal is not None:
+        check_refused(scene, response, case.refusal)
+    elif case.does.means == "breaks":
+        check_broken(scene, response, case)
+    else:
+        check_answered(scene, response, case.words, cost=case.cost)
 
 
-@pytest.mark.parametrize("name", TABLE)
-def test_with_another_provider(committed_db: None, pools: dict[int, WorldPool], name: str, is_stream: bool) -> None:
-    case = case_of(pools, name, providers=2, is_stream=is_stream)
-    moves_on = case.row.moves_on and isinstance(case.outcome, Refused)
+@pytest.mark.parametrize("case", [case for case in CASES if case.values[0].moves_on])
+def test_with_another_deployment(committed_db: None, pools: Pools, case: Case) -> None:
+    scene = scene_of(case, pools, deployments=2)
 
-    response = case.post()
+    response = scene.post()
 
-    check(case, response, Answered(text=SECOND) if moves_on or _moves_on_plain(case) else case.outcome)
-    if not moves_on:
-        return
+    check_answered(scene, response, SECOND, cost=3 + 3)
     assert response.headers["x-gateway-attempts"] == "2"
     for _ in range(TRIES - 1):
-        assert case.post().status_code == 200
-    assert len(case.stubs[0].journal) == {"once": 1, "five times": 5, "always": TRIES}[case.row.met]
+        assert scene.post().status_code == 200
+    assert case.refusal is not None
+    if case.name not in AT_ONCE_AGAIN:
+        assert len(scene.stubs[0].journal) == case.refusal.met
 
 
-def _moves_on_plain(case: Case) -> bool:
-    """A plain answer that breaks off has not reached anybody."""
-    return not case.is_stream and isinstance(case.row.if_streamed, BrokeOff)
+@pytest.mark.parametrize("case", [case for case in CASES if not case.values[0].moves_on])
+def test_another_deployment_is_not_asked(committed_db: None, pools: Pools, case: Case) -> None:
+    """What is wrong everywhere, what has begun and what is good goes nowhere else."""
+    scene = scene_of(case, pools, deployments=2)
+
+    scene.post()
+
+    assert scene.stubs[1].journal == []
 
 
-def check(case: Case, response: httpx.Response, outcome: Outcome) -> None:
-    """Status, body, charge and record of the only call so far."""
-    assert SECRET not in response.text
-    call, used = case.world.call(), case.world.settled().used if not isinstance(outcome, Refused) else 0
-    assert call.charged == used
-    if isinstance(outcome, Refused):
-        assert (response.status_code, response.json()["error"]["code"]) == (outcome.status, outcome.code)
-        assert (call.status, call.error_code, call.charged) == ("failed", outcome.code, 0)
-        assert case.world.usage()["held"] == 0
-        return
+def check_refused(scene: Scene, response: httpx.Response, expected: Refused) -> None:
+    call = scene.world.call()
+    assert (response.status_code, response.json()["error"]["code"]) == (expected.status, expected.code)
+    assert (call.status, call.error_code, call.charged) == ("failed", expected.code, 0)
+    assert (scene.world.usage()["used"], scene.world.usage()["held"]) == (0, 0)
+
+
+def check_broken(scene: Scene, response: httpx.Response, case: Case) -> None:
+    """The words came, then one error event, and they were charged for."""
+    call, told = scene.world.call(), payloads(response)[-1]["error"]
     assert response.status_code == 200
-    if isinstance(outcome, BrokeOff):
-        told = payloads(response)[-1]["error"]
-        assert (told["code"], told["charged"]) == ("upstream_interrupted", used)
-        assert (call.status, said(response)) == ("failed", outcome.text)
-        assert used > 0
-        return
-    assert said(response) == outcome.text
-    assert call.status == "answered"
-    assert used >= outcome.at_least if outcome.at_least is not None else used == outcome.charged
+    assert told["code"] == call.error_code == ("upstream_stalled" if "silence" in case.name else "upstream_interrupted")
+    assert told["charged"] == call.charged == scene.world.settled().used > 0
+    assert call.status == "failed"
+    assert "[DONE]" not in response.text
+    assert case.words.startswith(said(response).strip()) and said(response)
+
+
+def check_answered(scene: Scene, response: httpx.Response, words: str, *, cost: int | None) -> None:
+    assert response.status_code == 200, response.text
+    call, used = scene.world.call(), scene.world.settled().used
+    assert said(response) == words
+    assert (call.status, call.charged, call.is_estimated) == ("answered", used, cost is None)
+    assert used == cost if cost is not None else used >= FLOOR
 
 
 def payloads(response: httpx.Response) -> list[Any]:
@@ -402,15 +227,17 @@ def payloads(response: httpx.Response) -> list[Any]:
 
 
 def said(response: httpx.Response) -> str:
-    """What a person reads."""
+    """What a person reads. A stream with an error never ends as if it were complete."""
     if response.headers["content-type"].startswith("application/json"):
-        return text_in(response.json()["choices"][0]["message"]["content"])
-    is_whole = response.text.endswith("data: [DONE]\n\n")
-    assert is_whole != any("error" in one for one in payloads(response))
-    choices = [choice for one in payloads(response) for choice in one.get("choices") or ()]
-    return "".join(text_in(choice.get("delta", {}).get("content")) for choice in choices)
+        return text_in(response.json()["choices"][0]["message"])
+    events = payloads(response)
+    assert response.text.endswith("data: [DONE]\n\n") != any("error" in event for event in events)
+    return "".join(text_in(choice["delta"]) for event in events for choice in event.get("choices") or ())
 
 
-def text_in(content: Any) -> str:
-    parts = content if isinstance(content, list) else []
-    return content if isinstance(content, str) else "".join(part["text"] for part in parts)
+def text_in(message: dict[str, Any]) -> str:
+    content = message.get("content") or ""
+    text = content if isinstance(content, str) else "".join(part["text"] for part in content)
+    calls = [call["function"] for call in message.get("tool_calls") or ()]
+    text += "".join(f"[{call['name']}] {call['arguments']}" for call in calls)
+    return text + (message.get("refusal") or "") + (message.get("reasoning_content") or "")
