@@ -1,6 +1,7 @@
 """The parts of the chat path in one process. Only composes them."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +13,10 @@ from apps.chat.accounting.books import Books
 from apps.chat.accounting.estimates import Ratios
 from apps.chat.accounting.transcripts import KnownEnds
 from apps.chat.idempotency.recent import RecentAnswers, SharedAnswers
+from apps.chat.relay.attempts import Providers
 from apps.chat.relay.live import LiveAnswers
 from apps.chat.relay.pump import Pump
+from apps.common.retries import RetryBudget
 from apps.common.revisions import Snapshot
 from apps.conversations.spool.writer import Spool
 from apps.dataplane.plane import DataPlane
@@ -38,6 +41,7 @@ class ChatRuntime:
     catalogue: Snapshot[Catalogue] = field(default_factory=catalogue)
     health: Health = field(default_factory=Health)
     health_rows: Snapshot[Rows] = field(default_factory=health_rows)
+    budgets: defaultdict[int, RetryBudget] = field(default_factory=lambda: defaultdict(RetryBudget))
     recent: RecentAnswers[Pump] = field(default_factory=RecentAnswers)
     live: LiveAnswers = field(default_factory=LiveAnswers)
     books: Books = field(init=False)
@@ -68,6 +72,10 @@ class ChatRuntime:
         plane.at_drain(runtime.live.drain)
         plane.at_close(runtime.close)
         return runtime
+
+    @property
+    def providers(self) -> Providers:
+        return Providers(self.adapters, self.health, self.budgets)
 
     @property
     def snapshots(self) -> list[Snapshot[Any]]:

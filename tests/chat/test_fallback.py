@@ -133,6 +133,40 @@ def test_only_the_answer_is_charged(fallback: Fallback) -> None:
     assert len(fallback.world.holds()) == 1
 
 
+def test_every_attempt_is_written_down_if_the_first_was_not_the_last(fallback: Fallback) -> None:
+    fallback.first.will(status=429, headers={"retry-after": "3600"})
+
+    fallback.world.ask()
+    fallback.world.ask()
+
+    first, second = fallback.world.calls()
+    attempts = first.made_attempts.values_list("number", "provider", "outcome", "status")
+    names = [provider.name for provider in fallback.world.providers]
+    assert list(attempts) == [(1, names[0], "rate", 429), (2, names[1], "answered", 200)]
+    assert (second.attempts, second.made_attempts.count()) == (1, 0)
+
+
+def test_attempts_of_a_call_that_failed_are_written_down(fallback: Fallback) -> None:
+    for stub in (fallback.first, fallback.second):
+        stub.always(status=401)
+
+    fallback.world.post()
+
+    call = fallback.world.call()
+    assert (call.attempts, [attempt.outcome for attempt in call.made_attempts.all()]) == (2, ["credential"] * 2)
+
+
+def test_one_refusal_of_what_we_add_is_enough(fallback: Fallback) -> None:
+    said = {"error": {"param": "stream_options", "code": "unknown_parameter", "message": "Unknown parameter"}}
+    fallback.first.will(status=422, body=json.dumps(said).encode())
+
+    for _ in range(2):
+        assert text_of(list(fallback.world.stream()))
+
+    assert ["stream_options" in asked.body for asked in fallback.first.journal] == [True, False, False]
+    assert fallback.second.journal == []
+
+
 def test_a_good_first_provider_is_the_only_one_asked(fallback: Fallback) -> None:
     fallback.world.ask()
 
@@ -186,7 +220,8 @@ def test_when_all_fail_the_student_learns_that_and_no_provider_s_words(
     assert response.json()["error"]["code"] == code
     assert SECRET_WORDS not in response.text
     assert "set-cookie" not in response.headers
-    assert len(fallback.first.journal) == len(fallback.second.journal) == 1
+    asked = [len(stub.journal) for stub in (fallback.first, fallback.second)]
+    assert asked == ([2, 1] if failure == {"status": 500} else [1, 1])
 
 
 @pytest.mark.parametrize(("told", "after", "is_repeated"), [("37", (37, 41), True), ("3600", (300, 330), False)])

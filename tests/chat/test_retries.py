@@ -115,7 +115,7 @@ def test_nobody_gets_the_answer_of_another_key(world: World, stub: ProviderStub)
 
 
 def test_an_attempt_that_failed_is_carried_out_again(world: World, stub: ProviderStub) -> None:
-    stub.will(status=500)
+    stub.will(body=b"")
     with pytest.raises(openai.InternalServerError):
         attempt(world, 0)
 

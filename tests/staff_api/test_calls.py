@@ -55,6 +55,24 @@ def test_a_call_tells_who_what_how_much_and_when(instructor: Client, world: Cour
                 "end": 24,
             }
         ],
+        "made_attempts": [],
+    }
+
+
+def test_a_call_that_failed_over_tells_each_attempt(instructor: Client, world: CourseWorld) -> None:
+    world.call.made_attempts.create(
+        number=1, provider="first", upstream_model="m", outcome="rate", status=429, milliseconds=12
+    )
+
+    (attempt,) = page(instructor, f"{CALLS}/{world.call.pk}")["made_attempts"]
+
+    assert attempt == {
+        "number": 1,
+        "provider": "first",
+        "upstream_model": "m",
+        "outcome": "rate",
+        "status": 429,
+        "milliseconds": 12,
     }
 
 

@@ -16,6 +16,7 @@ from apps.chat.dialects.recorded import RecordedText
 from apps.chat.idempotency.claims import ClaimEnd
 from apps.chat.idempotency.keys import Claim
 from apps.common.errors import GatewayError
+from apps.conversations.call_rows import AttemptRow
 from apps.quotas.ledger.leases import Checkpoint
 from apps.rules.rulebook import Hit, Verdict
 
@@ -90,6 +91,7 @@ class CallAccount:
         ending: Ending,
         failure: GatewayError | None,
         *,
+        attempts: tuple[AttemptRow, ...],
         may_have_been_sent: bool,
         first_byte: float | None,
         kept: ClaimEnd | None,
@@ -102,6 +104,7 @@ class CallAccount:
             verdict=self.verdict,
             reservation=self.reservation,
             accepted=self.accepted,
+            attempts=attempts,
             relayed_bytes=self._text_bytes if self._left_at is None else self._left_at,
             ending=ending,
             error_code=failure.code if failure and ending in ("failed", "blocked") else "",

@@ -1,23 +1,30 @@
 """Attempts: asks one candidate after the other until an answer begins.
 
-An answer begins with its first content; a plain one, once it has been read whole. Until then nothing has reached the
-student, so whatever goes wrong is one failed attempt, and the next candidate is asked.
+Until then nothing has reached the student, so whatever goes wrong is one failed attempt, and the next candidate is
+asked.
 """
 
 import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from apps.chat.call import Accepted, ChatCall
 from apps.chat.dialects.protocol import AnswerReader
 from apps.chat.relay import failures
-from apps.chat.relay.failover import left_after
+from apps.chat.relay.beginnings import begin, refusal
+from apps.chat.relay.failover import left_after, repeatable
+from apps.chat.relay.stopping import Stopping
+from apps.common.retries import RetryBudget
+from apps.conversations.call_rows import AttemptRow
 from apps.providers import routing
-from apps.providers.adapters.protocol import Adapter, Outgoing, Upstream, UpstreamBroken, UpstreamRefused
-from apps.providers.failures import refusal_in
+from apps.providers.adapters.protocol import Adapter, Outgoing, UpstreamBroken, UpstreamRefused
+from apps.providers.catalogue import Target
 from apps.providers.health.memory import Health
 from apps.providers.pseudonyms import pseudonym
 from apps.providers.routing import Candidate, plan
@@ -26,21 +33,24 @@ logger = logging.getLogger(__name__)
 _rng = random.Random()  # noqa: S311  # spreads load; it need not be unpredictable
 
 
-class Attempts:
-    """The attempts at one answer. `failed` are those that failed so far, `reader` that of the one under way."""
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """The providers to one process: how to ask them, how they are, and how much is repeated at each deployment."""
 
-    def __init__(
-        self,
-        call: ChatCall,
-        adapters: Mapping[str, Adapter],
-        health: Health,
-        *,
-        output: int,
-        guidance: tuple[str, ...],
-    ) -> None:
-        self._call, self._adapters, self._health = call, adapters, health
-        self._output, self._guidance = output, guidance
-        self.failed: list[UpstreamRefused] = []
+    adapters: Mapping[str, Adapter]
+    health: Health
+    budgets: defaultdict[int, RetryBudget] = field(default_factory=lambda: defaultdict(RetryBudget))
+
+
+class Attempts:
+    """The attempts at one answer. `rows` are those that ended so far, `reader` is that of the one under way."""
+
+    def __init__(self, call: ChatCall, providers: Providers, *, output: int, guidance: tuple[str, ...]) -> None:
+        self._call, self._output, self._guidance = call, output, guidance
+        self._adapters, self._health, self._budgets = providers.adapters, providers.health, providers.budgets
+        self._failed: list[tuple[Candidate, UpstreamRefused]] = []
+        self._has_repeated = False
+        self.rows: list[AttemptRow] = []
         self.reader: AnswerReader | None = None
 
     @property
@@ -55,55 +65,115 @@ class Attempts:
         while left:
             candidate, *left = left
             try:
-                return await self._judged(candidate)
+                return await self._ask(candidate)
             except UpstreamRefused as error:
-                self.failed.append(error)
-                provider = candidate.target.provider
-                logger.warning("Call %s: %s refused (%s): %s", self._call.id, provider, error.reason, error)
-                left = left_after(error, candidate, left)
+                left = await self._next(candidate, error, left)
         wait = routing.wait(route, self._health, datetime.now(UTC))
-        raise failures.failure_of(self._call, self.failed, wait=wait)
+        raise failures.failure_of(self._call, [refused for _, refused in self._failed], wait=wait)
 
     @contextlib.contextmanager
-    def in_flight(self, answer: Accepted) -> Iterator[None]:
+    def in_flight(self, answer: Accepted, stopping: Stopping) -> Iterator[None]:
         """An answer is in flight until its last byte, and may still break off. Closes it at its end."""
         try:
             yield
             if doubt := answer.reader.doubt:
                 self._health.note_doubt(answer.candidate, doubt)
         except UpstreamBroken as error:
-            self._health.failed(answer.candidate, error, now=datetime.now(UTC))
+            self._broke_off(answer, error)
+            raise
+        except asyncio.CancelledError:
+            if stopping.reason == "provider_stalled":
+                self._broke_off(answer, UpstreamBroken("It said nothing more."))
             raise
         finally:
             answer.upstream.close()
             self._health.ended(answer.candidate)
+            if answer.reader.doubt:
+                self._health.note_doubt(answer.candidate, answer.reader.doubt)
 
-    async def _judged(self, candidate: Candidate) -> Accepted:
+    def _broke_off(self, answer: Accepted, error: UpstreamBroken) -> None:
+        self._health.failed(answer.candidate, error, now=datetime.now(UTC))
+        self.rows[-1] = replace(self.rows[-1], outcome="broken")
+
+    # After a failure
+
+    async def _next(self, candidate: Candidate, refused: UpstreamRefused, left: list[Candidate]) -> list[Candidate]:
+        """Those who are asked after this failure."""
+        self._failed.append((candidate, refused))
+        provider = candidate.target.provider
+        logger.warning("Call %s: %s refused (%s): %s", self._call.id, provider, refused.reason, refused)
+        if refused.reason == "added" and refused.param not in self._outgoing(candidate, without=refused.param).body:
+            self._health.learned(candidate, refused.param)
+            return [candidate, *left]
+        return left_after(refused, candidate, left) or await self._repeat()
+
+    async def _repeat(self) -> list[Candidate]:
+        """Whom to ask once more, after a pause, since nobody else is left."""
+        found = None if self._has_repeated else repeatable(self._failed, _rng)
+        if found is None or not self._budgets[found[0].target.deployment_id].take(time.monotonic()):
+            return []
+        self._has_repeated = True
+        candidate, pause = found
+        await asyncio.sleep(pause)
+        return [replace(candidate, turns=self._health.turns(candidate.target, candidate.secret))]
+
+    # One attempt
+
+    async def _ask(self, candidate: Candidate) -> Accepted:
+        """Ask one candidate, and take note of what comes of it. Raises UpstreamRefused."""
+        started = time.monotonic()
+        if not self._has_repeated:
+            self._budgets[candidate.target.deployment_id].note(started)
         self._health.began(candidate)
         try:
             answer = await self._attempt(candidate)
         except BaseException as error:
-            if isinstance(error, UpstreamRefused):
-                self._health.failed(candidate, error, now=datetime.now(UTC))
+            refused = error if isinstance(error, UpstreamRefused) else None
+            self._note(candidate, refused.reason if refused else "ended", refused.status if refused else 0, started)
+            if refused is not None:
+                self._health.failed(candidate, refused, now=datetime.now(UTC))
             self._health.ended(candidate)
             raise
+        self._note(candidate, "answered", 200, started)
         self._health.answered(candidate, now=datetime.now(UTC))
         return answer
 
+    def _note(self, candidate: Candidate, outcome: str, status: int, started: float) -> None:
+        row = AttemptRow(
+            call_id=self._call.id,
+            number=len(self.rows) + 1,
+            provider=candidate.target.provider,
+            upstream_model=candidate.target.upstream_model,
+            outcome=outcome,
+            status=status,
+            milliseconds=int((time.monotonic() - started) * 1000),
+        )
+        self.rows.append(row)
+
     async def _attempt(self, candidate: Candidate) -> Accepted:
-        """Ask one candidate, which has to begin its answer within its limit. Raises UpstreamRefused."""
+        """Ask one candidate, which has to begin its answer within its limit."""
         seconds = candidate.target.limit_of_first_byte(is_stream=self._call.is_stream)
         try:
             async with asyncio.timeout(seconds):
+                self.reader = None
                 upstream = await self._adapters[candidate.target.adapter].open(candidate, self._outgoing(candidate))
-                return await self._begun(upstream, candidate)
+                self.reader = reader = self._new_reader()
+                return await begin(upstream, candidate, reader, attempts=len(self.rows) + 1)
         except TimeoutError as error:
             raise UpstreamRefused("too_slow", detail=f"No answer began within {seconds:g} seconds.") from error
         except UpstreamBroken as error:
-            raise _refusal(error) from error
+            raise refusal(error, now=datetime.now(UTC)) from error
 
-    def _outgoing(self, candidate: Candidate) -> Outgoing:
+    def _new_reader(self) -> AnswerReader:
+        dialect = self._call.dialect
+        if self._call.is_stream:
+            return dialect.stream_reader(wants_usage=self._call.wants_usage)
+        return dialect.plain_reader()
+
+    def _outgoing(self, candidate: Candidate, *, without: str = "") -> Outgoing:
+        """What leaves, without what the deployment does not understand of what we add."""
         call, target = self._call, candidate.target
+        adds_cap = target.sends_output_cap or self._output < call.route.max_output_tokens
         body = call.dialect.upstream_body(
             call.body,
             model=target.upstream_model,
@@ -111,8 +181,8 @@ class Attempts:
             output_cap=target.output_cap,
             is_stream=call.is_stream,
             guidance=self._guidance,
-            adds_cap=target.sends_output_cap or self._output < call.route.max_output_tokens,
-            asks_for_usage=target.stream_options != "no",
+            adds_cap=adds_cap and self._is_understood(target, target.output_cap, without),
+            asks_for_usage=target.stream_options != "no" and self._is_understood(target, "stream_options", without),
             pseudonym=pseudonym(target.pseudonym_key, call.principal.membership_id),
         )
         return Outgoing(
@@ -124,46 +194,5 @@ class Attempts:
             added=frozenset(body.keys() - call.body.keys()),
         )
 
-    async def _begun(self, upstream: Upstream, candidate: Candidate) -> Accepted:
-        """The answer, once it has begun. Closes the upstream if it does not."""
-        self.reader = reader = self._new_reader()
-        chunks = upstream.chunks()
-        try:
-            first, broken = await _beginning(chunks, reader)
-        except BaseException:
-            upstream.close()
-            raise
-        return Accepted(upstream, candidate, len(self.failed) + 1, reader, first=first, rest=chunks, broken=broken)
-
-    def _new_reader(self) -> AnswerReader:
-        dialect = self._call.dialect
-        if self._call.is_stream:
-            return dialect.stream_reader(wants_usage=self._call.wants_usage)
-        return dialect.plain_reader()
-
-
-def _refusal(broken: UpstreamBroken) -> UpstreamRefused:
-    """The refusal that an answer is which broke off before its first content."""
-    if broken.error is not None:
-        return refusal_in(broken.error, now=datetime.now(UTC))
-    return UpstreamRefused("empty" if broken.is_empty else "broken", detail=str(broken))
-
-
-async def _beginning(chunks: AsyncIterator[bytes], reader: AnswerReader) -> tuple[bytes, UpstreamBroken | None]:
-    """Read up to the first content, or to the end. Returns the events up to there, and what broke off behind them.
-
-    Raises UpstreamBroken if there is no answer: an error, nothing, or something that is none.
-    """
-    blocks: list[bytes] = []
-    async for chunk in chunks:
-        try:
-            blocks.append(reader.feed(chunk))
-        except UpstreamBroken as error:
-            if not reader.has_content:
-                raise
-            return b"".join((*blocks, error.kept)), error
-        if reader.has_content or reader.is_done:
-            break
-    if not reader.has_content:
-        reader.end()
-    return b"".join(blocks), None
+    def _is_understood(self, target: Target, what: str, without: str) -> bool:
+        return what != without and self._health.understands(target, what)

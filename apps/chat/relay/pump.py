@@ -7,7 +7,7 @@ charges and records the call: nothing depends on a generator being closed or a r
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 
 from django.conf import settings
@@ -23,7 +23,7 @@ from apps.chat.idempotency.keys import ONCE, Repeatable
 from apps.chat.idempotency.recent import RecentAnswers
 from apps.chat.idempotency.stored_answers import StoredAnswer
 from apps.chat.relay import failures, head
-from apps.chat.relay.attempts import Attempts
+from apps.chat.relay.attempts import Attempts, Providers
 from apps.chat.relay.delivery import ClientStream, Delivery
 from apps.chat.relay.head import AnswerHead
 from apps.chat.relay.live import LiveAnswers
@@ -31,8 +31,7 @@ from apps.chat.relay.passing import clear, pass_on
 from apps.chat.relay.stopping import Reason, Stopping
 from apps.common.errors import BlockedByRule, GatewayError, InternalError
 from apps.dataplane.admission import shutting_down
-from apps.providers.adapters.protocol import Adapter, UpstreamBroken
-from apps.providers.health.memory import Health
+from apps.providers.adapters.protocol import UpstreamBroken
 from apps.quotas.ledger.leases import Checkpoint
 from apps.quotas.ledger.movements import Balance
 from apps.rules.rulebook import Verdict
@@ -51,8 +50,7 @@ class Pump:
         verdict: Verdict,
         *,
         books: Books,
-        adapters: Mapping[str, Adapter],
-        health: Health,
+        providers: Providers,
         live: LiveAnswers,
         recent: "RecentAnswers[Pump]",
         now: datetime,
@@ -62,8 +60,7 @@ class Pump:
         repeatable: Repeatable = ONCE,
     ) -> None:
         self.id, self.repeatable = call.id, repeatable
-        self._adapters, self._health = adapters, health
-        self._live, self._recent = live, recent
+        self._providers, self._live, self._recent = providers, live, recent
         self._on_reserved, self._on_end = on_reserved, on_end
         self._guard, self._cleared = guard, b""
         recorded = guard.recorded if guard else None
@@ -132,9 +129,9 @@ class Pump:
 
     async def _open_and_pass_on(self, reservation: Reservation) -> None:
         call, guidance = self._account.call, self._account.verdict.guidance
-        self._attempts = Attempts(call, self._adapters, self._health, output=reservation.output, guidance=guidance)
+        self._attempts = Attempts(call, self._providers, output=reservation.output, guidance=guidance)
         answer = await self._attempts.first_answer()
-        with self._attempts.in_flight(answer):
+        with self._attempts.in_flight(answer, self.stopping):
             self.stopping.began()
             self.stopping.shorten(seconds=answer.candidate.target.total_timeout)
             self._account.began(answer)
@@ -149,6 +146,7 @@ class Pump:
         settled = await self._account.settle(
             self._ending(failure),
             failure,
+            attempts=tuple(self._attempts.rows) if self._attempts is not None else (),
             may_have_been_sent=self._attempts is not None and self.is_orphaned,
             first_byte=self.stopping.first_byte,
             kept=await stored_answers.claim_end(self.repeatable.claim, answer, call=self.id, is_kept=failure is None),

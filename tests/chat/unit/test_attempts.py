@@ -1,6 +1,7 @@
 """Attempts at an answer: what is sent, who is asked, and when an answer has begun."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from apps.chat.call import Accepted, ChatCall
 from apps.chat.dialects.openai_chat.request import upstream_body
-from apps.chat.relay.attempts import Attempts
+from apps.chat.relay.attempts import Attempts, Providers
 from apps.common.errors import GatewayError
 from apps.providers.adapters.protocol import ELSEWHERE, Outgoing, Reason, UpstreamBroken, UpstreamRefused
 from apps.providers.catalogue import Secret, Target
@@ -73,8 +74,12 @@ class ManyAdapter:
         return self.upstreams[-1]
 
 
+def attempts_at(call: ChatCall, **adapters: ManyAdapter) -> Attempts:
+    return Attempts(call, Providers(adapters, Health()), output=10, guidance=())
+
+
 async def first_answer(call: ChatCall, **adapters: ManyAdapter) -> Accepted:
-    return await Attempts(call, adapters, Health(), output=10, guidance=()).first_answer()
+    return await attempts_at(call, **adapters).first_answer()
 
 
 def refusal(reason: Reason, **fields: Any) -> UpstreamRefused:
@@ -247,9 +252,11 @@ NO_STREAM: dict[str, Script] = {
     "nothing": Script(),
     "a comment": Script([b": PROCESSING\n\n"]),
     "an error": Script([event({"error": {"message": SECRET_WORDS, "code": 429}})]),
-    "an error behind a comment": Script([b": PROCESSING\n\n", event({"error": {"message": SECRET_WORDS}})]),
-    "an error behind a role": Script([ROLE, event({"error": {"message": SECRET_WORDS}})]),
-    "a role and an error at once": Script([ROLE + event({"error": {"message": SECRET_WORDS}})]),
+    "an error behind a comment": Script(
+        [b": PROCESSING\n\n", event({"error": {"message": SECRET_WORDS, "code": 429}})]
+    ),
+    "an error behind a role": Script([ROLE, event({"error": {"message": SECRET_WORDS, "code": 429}})]),
+    "a role and an error at once": Script([ROLE + event({"error": {"message": SECRET_WORDS, "code": 429}})]),
     "a role and the end": Script([ROLE]),
     "the end mark": Script([DONE]),
     "a role and the end mark": Script([ROLE, DONE]),
@@ -261,7 +268,7 @@ NO_STREAM: dict[str, Script] = {
 }
 NO_COMPLETION: dict[str, Script] = {
     "nothing": Script(),
-    "an error": Script([b'{"error": {"message": "acct_secret", "code": 503}}']),
+    "an error": Script([b'{"error": {"message": "acct_secret", "code": 429}}']),
     "choices null": Script([b'{"choices": null}']),
     "no choices": Script([b'{"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 9}}']),
     "half of it": Script([GOOD[0][:30]]),
@@ -291,7 +298,7 @@ async def test_if_nobody_is_left_the_student_learns_it_by_a_status(is_stream: bo
     call = a_call(route=a_route(a_target()), is_stream=is_stream)
 
     with pytest.raises(GatewayError) as caught:
-        await first_answer(call, openai=ManyAdapter(script))
+        await first_answer(call, openai=ManyAdapter(script, script))
 
     assert caught.value.status in (502, 503)
     assert SECRET_WORDS.encode() not in caught.value.json(request_id="r")
@@ -332,9 +339,120 @@ async def test_an_answer_begins_with_its_first_content_and_all_before_it_is_pass
 
 
 async def test_content_is_an_answer_though_it_breaks_off_within_the_same_piece() -> None:
-    script = Script([ROLE, piece("Hello") + event({"error": {"message": SECRET_WORDS}})])
+    script = Script([ROLE, piece("Hello") + event({"error": {"message": SECRET_WORDS, "code": 429}})])
 
     answer = await first_answer(a_call(route=a_route(*targets(2)), is_stream=True), openai=ManyAdapter(script))
 
     assert (answer.candidate.target.provider, answer.first) == ("first", ROLE + piece("Hello"))
     assert answer.broken is not None
+
+
+# What is asked once more
+
+
+async def outcomes_of(attempts: Attempts) -> list[str]:
+    with contextlib.suppress(GatewayError):
+        await attempts.first_answer()
+    return [row.outcome for row in attempts.rows]
+
+
+async def test_an_error_is_asked_once_more_if_nobody_else_is_left() -> None:
+    adapter = ManyAdapter(refusal("error", status=500), refusal("too_slow"))
+
+    answer = await first_answer(a_call(route=a_route(*targets(2))), openai=adapter)
+
+    assert [provider for provider, _ in adapter.tried] == ["first", "second", "first"]
+    assert answer.attempts == 3
+
+
+@pytest.mark.parametrize(
+    ("refused", "times"),
+    [
+        (refusal("error", status=500), 2),
+        (refusal("error", status=503, retry_after=0.01), 2),
+        (refusal("error", status=503, retry_after=60), 1),
+        (refusal("rate", status=429, retry_after=0.01), 2),
+        (refusal("rate", status=429), 1),
+        (refusal("rate", status=429, retry_after=60), 1),
+        (refusal("unreachable"), 1),
+        (refusal("too_slow"), 1),
+        (refusal("broken"), 1),
+        (refusal("credential", status=401), 1),
+        (refusal("request", status=400), 1),
+    ],
+    ids=lambda value: f"{value.reason}, {value.retry_after}" if isinstance(value, UpstreamRefused) else str(value),
+)
+async def test_once_and_only_where_it_may_help_soon(refused: UpstreamRefused, times: int) -> None:
+    attempts = attempts_at(a_call(route=a_route(a_target())), openai=ManyAdapter(*[refused] * 3))
+
+    assert await outcomes_of(attempts) == [refused.reason] * times
+
+
+async def test_a_request_at_fault_is_not_sent_again_though_another_deployment_failed() -> None:
+    adapter = ManyAdapter(refusal("error", status=500), refusal("request", status=400))
+
+    assert await outcomes_of(attempts_at(a_call(route=a_route(*targets(2))), openai=adapter)) == ["error", "request"]
+
+
+async def test_repeats_are_a_small_share_of_the_calls() -> None:
+    adapter = ManyAdapter(*[refusal("error", status=500)] * 1000)
+    providers, asked = Providers({"openai": adapter}, Health()), 0
+    target = a_target(force="closed")  # the breaker would end this sooner
+    for _ in range(12):
+        attempts = Attempts(a_call(route=a_route(target)), providers, output=10, guidance=())
+        asked += len(await outcomes_of(attempts))
+
+    assert asked == 12 + 3
+
+
+# What Stoa adds
+
+
+@pytest.mark.parametrize("param", ["stream_options", "max_tokens"])
+async def test_what_we_add_and_is_not_understood_is_left_out_at_the_same_deployment_from_then_on(param: str) -> None:
+    adapter, health = ManyAdapter(refusal("added", status=422, param=param)), Health()
+    providers, call = Providers({"openai": adapter}, health), a_call(route=a_route(*targets(2)), is_stream=True)
+
+    for _ in range(2):
+        await Attempts(call, providers, output=10, guidance=()).first_answer()
+
+    assert [provider for provider, _ in adapter.tried] == ["first"] * 3
+    assert [param in sent.body for sent in adapter.sent] == [True, False, False]
+    assert [param in sent.added for sent in adapter.sent] == [True, False, False]
+
+
+async def test_a_cap_that_the_client_asked_for_is_never_left_out() -> None:
+    adapter = ManyAdapter(refusal("added", status=400, param="max_completion_tokens"))
+    first, second = targets(2)
+    route = a_route(replace(first, output_cap="max_completion_tokens"), second)
+    body = {"model": "model", "messages": MESSAGES, "max_tokens": 5}
+
+    await first_answer(a_call(route=route, body=body), openai=adapter)
+
+    assert [provider for provider, _ in adapter.tried] == ["first", "second"]
+    assert adapter.sent[1].body["max_tokens"] == 5
+
+
+# What is written down
+
+
+async def test_every_attempt_is_written_down_with_what_came_of_it() -> None:
+    adapter = ManyAdapter(refusal("rate", status=429), Script([UpstreamBroken("reset")]))
+    attempts = attempts_at(a_call(route=a_route(*targets(3))), openai=adapter)
+
+    await attempts.first_answer()
+
+    rows = [(row.number, row.provider, row.outcome, row.status) for row in attempts.rows]
+    assert rows == [(1, "first", "rate", 429), (2, "second", "broken", 0), (3, "third", "answered", 200)]
+
+
+async def test_one_that_is_ended_from_outside_is_written_down_too() -> None:
+    silent = Script([ROLE])
+    silent.has_end = False
+    attempts = attempts_at(a_call(route=a_route(a_target()), is_stream=True), openai=ManyAdapter(silent))
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await attempts.first_answer()
+
+    assert [row.outcome for row in attempts.rows] == ["ended"]

@@ -515,7 +515,7 @@ async def test_what_came_before_a_provider_broke_off_is_delivered_and_charged(
 async def test_an_error_at_the_very_beginning_is_a_status_and_free(
     upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
-    upstream.say(event({"error": {"message": "no"}}))
+    upstream.say(*[event({"error": {"message": "no"}})] * 2)  # it is asked once more
     pump = streaming(ledger, desk)
 
     failure = await failure_of(pump)
