@@ -23,7 +23,7 @@ from apps.chat.relay.stopping import Stopping
 from apps.common.retries import RetryBudget
 from apps.conversations.call_rows import AttemptRow
 from apps.providers import routing
-from apps.providers.adapters.protocol import Adapter, Outgoing, UpstreamBroken, UpstreamRefused
+from apps.providers.adapters.protocol import Adapter, AnswerTooLong, Outgoing, UpstreamBroken, UpstreamRefused
 from apps.providers.catalogue import Target
 from apps.providers.health.memory import Health
 from apps.providers.pseudonyms import pseudonym
@@ -76,8 +76,6 @@ class Attempts:
         """An answer is in flight until its last byte, and may still break off. Closes it at its end."""
         try:
             yield
-            if doubt := answer.reader.doubt:
-                self._health.note_doubt(answer.candidate, doubt)
         except UpstreamBroken as error:
             self._broke_off(answer, error)
             raise
@@ -92,7 +90,8 @@ class Attempts:
                 self._health.note_doubt(answer.candidate, answer.reader.doubt)
 
     def _broke_off(self, answer: Accepted, error: UpstreamBroken) -> None:
-        self._health.failed(answer.candidate, error, now=datetime.now(UTC))
+        if not isinstance(error, AnswerTooLong):  # which was our decision
+            self._health.failed(answer.candidate, error, now=datetime.now(UTC))
         self.rows[-1] = replace(self.rows[-1], outcome="broken")
 
     # After a failure
@@ -161,6 +160,8 @@ class Attempts:
                 return await begin(upstream, candidate, reader, attempts=len(self.rows) + 1)
         except TimeoutError as error:
             raise UpstreamRefused("too_slow", detail=f"No answer began within {seconds:g} seconds.") from error
+        except AnswerTooLong as error:
+            raise failures.interrupted(error) from error
         except UpstreamBroken as error:
             raise refusal(error, now=datetime.now(UTC)) from error
 
