@@ -186,6 +186,7 @@ LOGGING = {
         "django.security.DisallowedHost": {"handlers": ["nowhere"], "propagate": False},
         "celery": {"level": "WARNING"},
         "uvicorn": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},  # would name every health check
         "psycopg": {"level": "ERROR"},  # apps.common.outages logs an outage of the database once
     },
 }

@@ -61,6 +61,8 @@ ROUTES = {
     "admin/conversations/call/rules/<int:pk>/": STAFF,
     "admin/conversations/call/rules/<int:pk>/replay/": STAFF,
     "admin/providers/provider/<int:pk>/check/": STAFF,
+    "admin/providers/provider/credentials/<int:pk>/put-back/": STAFF,
+    "admin/providers/deployment/<int:pk>/force/": STAFF,
     "admin/rules/rule/try/": STAFF,
     "admin/rules/rule/<int:pk>/try/": STAFF,
     "admin/rules/rule/<int:pk>/stage/": STAFF,

@@ -119,7 +119,7 @@ class NotSignedIn(GatewayError):
 
 class NotAllowed(GatewayError):
     status = 403
-    type = "permission_error"
+    type = "invalid_request_error"  # litellm takes any other for an accident, and repeats the request
     fixed_by = "instructor"
 
 

@@ -8,6 +8,7 @@ from itertools import groupby
 from gateway_project.env import BASE_DIR
 from gateway_project.reference.errors import RaisedError, raised_errors
 from gateway_project.reference.headers import READ, SENT, unexplained
+from gateway_project.reference.repeats import repeats
 from gateway_project.reference.sources import nodes
 
 PAGE = BASE_DIR / "docs" / "reference.md"
@@ -80,6 +81,7 @@ def _errors() -> Iterator[str]:
         yield f"\n### {title}\n\n| Code | Status | Fixed by | Message |\n|---|---|---|---|\n"
         for code, same in groupby(errors, key=lambda error: error.code):
             yield _error(code, list(same))
+    yield from repeats(raised_errors())
 
 
 def _error(code: str, errors: list[RaisedError]) -> str:

@@ -10,6 +10,7 @@ from apps.accounts.models import ApiKey, Membership, User
 from apps.common.ids import new_id
 from apps.common.models import Job
 from apps.conversations.models import Appeal, Call, DeadLetter, Thread
+from apps.providers.models import ProviderEvent
 from apps.quotas.models import AllowanceRequest, Hold, Institution, Override, WeeklyUsage
 from tests import factories
 from tests.admin.conftest import sign_in
@@ -17,10 +18,12 @@ from tests.admin.world import ALL_MODELS, COURSE_MODELS, OPERATOR_MODELS, Course
 
 
 def make_operator_rows(world: CourseWorld) -> None:
-    factories.make_model(factories.make_provider(), course=world.course)
+    provider = factories.make_provider()
+    factories.make_model(provider, course=world.course)
     Institution.objects.create(weekly_tokens=10)
     DeadLetter.objects.create(call=world.call.pk, record={"body": "{}"}, error="DataError()")
     at = world.call.started_at
+    ProviderEvent.note("down", provider=provider.pk, detail="It broke off its answer.", now=at)
     Job.objects.create(kind="walk", title="A long walk", created_at=at)
     Hold.objects.create(
         id=new_id(), owner="o", amount=1, floor=1, usage_ids="[]", identity="{}", created_at=at, expires_at=at

@@ -64,7 +64,10 @@ def failure_of(call: ChatCall, failed: Sequence[UpstreamRefused], *, wait: float
 
 def _nobody(call: ChatCall) -> GatewayError:
     return UpstreamFailed(
-        "no_provider", f"No provider is set up for '{call.route.name}'. Choose another model.", status=503
+        "no_provider",
+        f"No provider is set up for '{call.route.name}'. Choose another model.",
+        status=503,
+        headers=_NO_REPEAT,
     )
 
 

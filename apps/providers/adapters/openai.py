@@ -17,6 +17,7 @@ from apps.common.clients import (
 )
 from apps.providers.adapters import bodies
 from apps.providers.adapters.protocol import Outgoing, Reason, Upstream, UpstreamBroken, UpstreamRefused
+from apps.providers.causes import why
 from apps.providers.failures import refusal_of
 from apps.providers.routing import Candidate
 
@@ -42,7 +43,8 @@ class OpenAIAdapter:
                 may_repeat=True,  # nothing of an answer has come, and another provider would be asked as well
             )
         except RelayError as error:
-            raise UpstreamRefused(_reason(error), detail=str(error)) from error
+            detail = why(error, url=target.base_url) or str(error)
+            raise UpstreamRefused(_reason(error), detail=detail) from error
         if response.status != 200:
             raise await _refusal(response, outgoing, seconds=seconds)
         _check_form(response)

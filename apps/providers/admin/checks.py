@@ -14,7 +14,8 @@ from django.utils.safestring import SafeString
 
 from apps.common.admin import Pages
 from apps.common.display import badge, duration
-from apps.providers.models import LastProbe, Provider
+from apps.providers.admin import standing
+from apps.providers.models import Credential, CredentialHealth, LastProbe, Provider
 
 
 class HealthChecks(Pages):
@@ -23,8 +24,13 @@ class HealthChecks(Pages):
     change_form_outer_before_template = "admin/providers/provider/checks.html"
 
     def get_urls(self) -> list[URLPattern]:
-        view: Any = self.admin_site.admin_view(self.check_view)
-        return [path("<int:pk>/check/", view, name="providers_provider_check"), *super().get_urls()]
+        check: Any = self.admin_site.admin_view(self.check_view)
+        put_back: Any = self.admin_site.admin_view(self.put_back_view)
+        return [
+            path("<int:pk>/check/", check, name="providers_provider_check"),
+            path("credentials/<int:pk>/put-back/", put_back, name="providers_credential_put_back"),
+            *super().get_urls(),
+        ]
 
     def check_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """POST asks now, in a few seconds, and says what was found. GET is the card alone, for a page that waits."""
@@ -38,6 +44,17 @@ class HealthChecks(Pages):
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
         return TemplateResponse(request, self.change_form_outer_before_template, _checks_of(provider))
+
+    def put_back_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        credential = get_object_or_404(Credential, pk=pk)
+        if CredentialHealth.objects.put_back([pk], now=timezone.now()):
+            said = f"{credential.label} is used again within two seconds. If it is still refused, it goes out again."
+            self.message_user(request, said, messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:providers_provider_change", args=[credential.provider_id]))
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         provider = self.get_object(request, object_id)
@@ -54,10 +71,22 @@ def _check(provider: Provider) -> list[LastProbe]:
 
 
 def _checks_of(provider: Any) -> dict[str, Any]:
+    found = {row.credential_id: row for row in provider.probes.all()}
+    now = timezone.now()
+    lines = [
+        {
+            "credential": credential,
+            "shown": standing.of_credential(credential, now=now),
+            "last_error": standing.last_error(getattr(credential, "health", None)),
+            "check": found.get(credential.pk),
+        }
+        for credential in provider.credentials.select_related("health")
+    ]
     return {
         "provider": provider,
-        "checks": list(provider.probes.select_related("credential").order_by("credential__label")),
+        "lines": lines or [{"check": found.get(None)}],
         "is_checked": provider.is_enabled and provider.probe_path != "off",
+        "is_waiting": provider.is_enabled and provider.probe_path != "off" and not found,
         "is_echo": provider.adapter == Provider.Adapter.ECHO,
     }
 
@@ -72,7 +101,7 @@ def said(row: LastProbe) -> str:
 
 
 def health_of(provider: Any) -> SafeString:
-    """A badge for the list of providers, which has fetched the last checks of each."""
+    """What the list of providers shows. It has fetched the last checks of each."""
     if provider.adapter == Provider.Adapter.ECHO:
         return badge("not needed")
     found = list(provider.probes.all())
@@ -81,5 +110,7 @@ def health_of(provider: Any) -> SafeString:
         return badge("not checked", "", "It has no health check, or has not been asked yet. Calls tell.")
     if not troubled:
         return badge("well", "good", " ".join(map(said, found)))
-    mild = any(row.kind != "bad" for row in found)  # calls go to another credential
-    return badge("look at it" if mild else "wrong", "warning" if mild else "bad", " ".join(map(said, troubled)))
+    is_usable = any(row.kind != "bad" for row in found)  # with another credential
+    first = next((row for row in troubled if row.kind == "bad"), troubled[0])
+    shown = standing.Shown("look at it" if is_usable else "wrong", "warning" if is_usable else "bad")
+    return standing.with_detail(shown, said(first))

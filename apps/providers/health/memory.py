@@ -76,6 +76,8 @@ class Health:
         memory = self._deployment(candidate.target)
         memory.in_flight += 1
         memory.trials += candidate.turns[0] == memory.turn
+        if candidate.secret is not None:
+            self._news.uses.add(candidate.secret.id)
 
     def ended(self, candidate: Candidate) -> None:
         memory = self._deployment(candidate.target)

@@ -46,6 +46,8 @@ def write(news: News, now: datetime) -> dict[Key, int]:
         _learn(deployment, what)
     for deployment, what in news.doubts.items():
         _doubt(deployment, what, now)
+    if news.uses:
+        Credential.note_use(news.uses, now=now)
     return versions
 
 

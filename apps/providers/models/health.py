@@ -123,6 +123,13 @@ class ProviderEvent(models.Model):
     def __str__(self) -> str:
         return f"{self.provider}: {self.get_kind_display()}"
 
+    @property
+    def level(self) -> str:
+        """How a badge shows it."""
+        if self.kind in (self.Kind.BACK, self.Kind.CREDENTIAL_BACK):
+            return "good"
+        return "warning" if self.kind == self.Kind.DOUBT else "bad"
+
     @classmethod
     def note(
         cls,

@@ -9,7 +9,7 @@ import pytest
 from apps.providers.adapters.protocol import Reason, UpstreamBroken, UpstreamRefused
 from apps.providers.catalogue import Target
 from apps.providers.health.memory import Health
-from apps.providers.health.news import StoredHealth
+from apps.providers.health.news import News, StoredHealth
 from apps.providers.health.states import Standing, State
 from apps.providers.routing import Candidate
 from tests.providers.test_routing import a_secret, a_target
@@ -309,12 +309,26 @@ def test_news_that_could_not_be_written_are_kept() -> None:
     assert scene.health.news(scene.now) == news
 
 
-def test_a_healthy_call_is_no_news() -> None:
+def test_of_healthy_calls_the_only_news_is_once_a_minute_that_their_credential_was_used() -> None:
+    scene, found = Scene(), []
+
+    for _ in range(121):
+        scene.answer(times=100)
+        found.append(scene.health.news(scene.now))
+        scene.later(1)
+
+    assert [number for number, news in enumerate(found) if news] == [0, 60, 120]
+    assert [news for news in found if news] == [News(uses=frozenset({SECRET.id}))] * 3
+
+
+def test_a_use_that_could_not_be_written_is_kept() -> None:
     scene = Scene()
+    scene.answer()
+    news = scene.health.news(scene.now)
 
-    scene.answer(times=100)
+    scene.health.kept_back(news)
 
-    assert not scene.health.news(scene.now)
+    assert scene.health.news(scene.now) == news
 
 
 def test_a_failure_that_changes_nothing_is_news_every_ten_seconds() -> None:
