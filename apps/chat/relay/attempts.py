@@ -154,8 +154,8 @@ class Attempts:
 
     async def _attempt(self, candidate: Candidate) -> Accepted:
         """Ask one candidate, which has to begin its answer within its limit."""
-        limit = candidate.target.limit_of_first_byte(is_stream=self._call.is_stream)
-        seconds = min(limit, self._ends_at - time.monotonic())
+        most = candidate.target.limit_of_first_byte(is_stream=self._call.is_stream)
+        seconds = min(most, self._ends_at - time.monotonic())
         try:
             async with asyncio.timeout(seconds) as limit:
                 self.reader = None
