@@ -154,8 +154,8 @@ class Attempts:
 
     async def _attempt(self, candidate: Candidate) -> Accepted:
         """Ask one candidate, which has to begin its answer within its limit."""
-        most = candidate.target.limit_of_first_byte(is_stream=self._call.is_stream)
-        seconds = min(most, self._ends_at - time.monotonic())
+        first_byte = candidate.target.limit_of_first_byte(is_stream=self._call.is_stream)
+        seconds = min(first_byte, self._ends_at - time.monotonic())
         try:
             async with asyncio.timeout(seconds) as limit:
                 self.reader = None
