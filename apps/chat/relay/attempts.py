@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from apps.chat.call import Accepted, ChatCall
 from apps.chat.dialects.protocol import AnswerReader
 from apps.chat.relay import failures
-from apps.chat.relay.beginnings import begin, refusal
+from apps.chat.relay.beginnings import Patience, begin, refusal
 from apps.chat.relay.failover import left_after, repeatable
 from apps.chat.relay.stopping import Stopping
 from apps.common.retries import RetryBudget
@@ -162,7 +162,8 @@ class Attempts:
                 self.reader = None
                 upstream = await self._adapters[candidate.target.adapter].open(candidate, self._outgoing(candidate))
                 self.reader = reader = self._new_reader()
-                return await begin(upstream, candidate, reader, attempts=len(self.rows) + 1, limit=limit)
+                wait = Patience(limit, candidate.target.thinking_timeout, ends_at=self._ends_at)
+                return await begin(upstream, candidate, reader, wait, attempts=len(self.rows) + 1)
         except TimeoutError as error:
             raise UpstreamRefused("too_slow", detail=f"No answer began within {seconds:.3g} seconds.") from error
         except AnswerTooLong as error:
