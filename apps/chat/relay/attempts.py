@@ -23,7 +23,7 @@ from apps.chat.relay.stopping import Stopping
 from apps.common.retries import RetryBudget
 from apps.conversations.call_rows import AttemptRow
 from apps.providers import routing
-from apps.providers.adapters.protocol import Adapter, Outgoing, UpstreamBroken, UpstreamRefused
+from apps.providers.adapters.protocol import Adapter, AnswerTooLong, Outgoing, UpstreamBroken, UpstreamRefused
 from apps.providers.catalogue import Target
 from apps.providers.health.memory import Health
 from apps.providers.pseudonyms import pseudonym
@@ -92,7 +92,8 @@ class Attempts:
                 self._health.note_doubt(answer.candidate, answer.reader.doubt)
 
     def _broke_off(self, answer: Accepted, error: UpstreamBroken) -> None:
-        self._health.failed(answer.candidate, error, now=datetime.now(UTC))
+        if not isinstance(error, AnswerTooLong):  # which was our decision
+            self._health.failed(answer.candidate, error, now=datetime.now(UTC))
         self.rows[-1] = replace(self.rows[-1], outcome="broken")
 
     # After a failure
@@ -165,6 +166,8 @@ class Attempts:
                 return await begin(upstream, candidate, reader, wait, attempts=len(self.rows) + 1)
         except TimeoutError as error:
             raise UpstreamRefused("too_slow", detail=f"No answer began within {seconds:.3g} seconds.") from error
+        except AnswerTooLong as error:
+            raise failures.interrupted(error) from error
         except UpstreamBroken as error:
             raise refusal(error, now=datetime.now(UTC)) from error
 
