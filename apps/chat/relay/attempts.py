@@ -17,13 +17,13 @@ from datetime import UTC, datetime
 from apps.chat.call import Accepted, ChatCall
 from apps.chat.dialects.protocol import AnswerReader
 from apps.chat.relay import failures
-from apps.chat.relay.beginnings import begin, refusal
+from apps.chat.relay.beginnings import Patience, begin, refusal
 from apps.chat.relay.failover import left_after, repeatable
 from apps.chat.relay.stopping import Stopping
 from apps.common.retries import RetryBudget
 from apps.conversations.call_rows import AttemptRow
 from apps.providers import routing
-from apps.providers.adapters.protocol import Adapter, Outgoing, UpstreamBroken, UpstreamRefused
+from apps.providers.adapters.protocol import Adapter, AnswerTooLong, Outgoing, UpstreamBroken, UpstreamRefused
 from apps.providers.catalogue import Target
 from apps.providers.health.memory import Health
 from apps.providers.pseudonyms import pseudonym
@@ -92,7 +92,8 @@ class Attempts:
                 self._health.note_doubt(answer.candidate, answer.reader.doubt)
 
     def _broke_off(self, answer: Accepted, error: UpstreamBroken) -> None:
-        self._health.failed(answer.candidate, error, now=datetime.now(UTC))
+        if not isinstance(error, AnswerTooLong):  # which was our decision
+            self._health.failed(answer.candidate, error, now=datetime.now(UTC))
         self.rows[-1] = replace(self.rows[-1], outcome="broken")
 
     # After a failure
@@ -161,9 +162,12 @@ class Attempts:
                 self.reader = None
                 upstream = await self._adapters[candidate.target.adapter].open(candidate, self._outgoing(candidate))
                 self.reader = reader = self._new_reader()
-                return await begin(upstream, candidate, reader, attempts=len(self.rows) + 1, limit=limit)
+                wait = Patience(limit, candidate.target.thinking_timeout, ends_at=self._ends_at)
+                return await begin(upstream, candidate, reader, wait, attempts=len(self.rows) + 1)
         except TimeoutError as error:
             raise UpstreamRefused("too_slow", detail=f"No answer began within {seconds:.3g} seconds.") from error
+        except AnswerTooLong as error:
+            raise failures.interrupted(error) from error
         except UpstreamBroken as error:
             raise refusal(error, now=datetime.now(UTC)) from error
 

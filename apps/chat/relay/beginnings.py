@@ -1,7 +1,8 @@
 """The beginning of an answer: its first content, or all of a plain one. Until then, nothing has reached the student."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 from apps.chat.call import Accepted
@@ -11,21 +12,28 @@ from apps.providers.failures import refusal_in
 from apps.providers.routing import Candidate
 
 
-async def begin(
-    upstream: Upstream, candidate: Candidate, reader: AnswerReader, *, attempts: int, limit: asyncio.Timeout
-) -> Accepted:
-    """The answer, once it has begun within the limit. Closes the upstream if it does not. Raises UpstreamBroken.
+class Patience:
+    """The limit for the beginning of an answer. `ends_at` is the end of the whole call, by the monotonic clock.
 
-    A model that has sent an event may think for as long as its deployment says, each time anew.
+    A model that has sent an event may think for `thinking` seconds, each time anew; with 0 the limit stays.
     """
-    chunks, thinking = upstream.chunks(), candidate.target.thinking_timeout
 
-    def has_come() -> None:
-        if thinking and reader.has_events:
-            limit.reschedule(asyncio.get_running_loop().time() + thinking)
+    def __init__(self, limit: asyncio.Timeout, thinking: float, *, ends_at: float) -> None:
+        self._limit, self._thinking, self._ends_at = limit, thinking, ends_at
 
+    def thinks(self) -> None:
+        if self._thinking:
+            seconds = min(self._thinking, self._ends_at - time.monotonic())
+            self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
+
+
+async def begin(
+    upstream: Upstream, candidate: Candidate, reader: AnswerReader, patience: Patience, *, attempts: int
+) -> Accepted:
+    """The answer, once it has begun. Closes the upstream if it does not. Raises UpstreamBroken."""
+    chunks = upstream.chunks()
     try:
-        first, broken = await _beginning(chunks, reader, has_come)
+        first, broken = await _beginning(chunks, reader, patience)
     except BaseException:
         upstream.close()
         raise
@@ -33,12 +41,11 @@ async def begin(
 
 
 async def _beginning(
-    chunks: AsyncIterator[bytes], reader: AnswerReader, has_come: Callable[[], None]
+    chunks: AsyncIterator[bytes], reader: AnswerReader, patience: Patience
 ) -> tuple[bytes, UpstreamBroken | None]:
     """Read up to the first content, or to the end. Returns the events up to there, and what broke off behind them.
 
-    Says after each chunk without content that it `has_come`. Raises UpstreamBroken if there is no answer: an error,
-    nothing, or something that is none.
+    Raises UpstreamBroken if there is no answer: an error, nothing, or something that is none.
     """
     blocks: list[bytes] = []
     async for chunk in chunks:
@@ -50,7 +57,8 @@ async def _beginning(
             return b"".join((*blocks, error.kept)), error
         if reader.has_content or reader.is_done:
             break
-        has_come()
+        if reader.has_events:
+            patience.thinks()
     if not reader.has_content:
         reader.end()
     return b"".join(blocks), None

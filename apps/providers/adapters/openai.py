@@ -3,8 +3,6 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-import orjson
-
 from apps.common.clients import (
     ConnectFailed,
     ConnectionBroken,
@@ -15,6 +13,7 @@ from apps.common.clients import (
     Share,
     TooSlow,
 )
+from apps.common.lenient_json import dumps
 from apps.providers.adapters import bodies
 from apps.providers.adapters.protocol import Outgoing, Reason, Upstream, UpstreamBroken, UpstreamRefused
 from apps.providers.causes import why
@@ -35,7 +34,7 @@ class OpenAIAdapter:
             response = await self._client.request(
                 "POST",
                 f"{target.base_url}/chat/completions",
-                body=orjson.dumps(outgoing.body),
+                body=dumps(outgoing.body),
                 headers=_headers(candidate, outgoing),
                 first_byte_timeout=seconds,
                 allow_private=target.allow_private,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from apps.chat.call import Accepted, ChatCall
+from apps.chat.dialects.openai_chat.notes import MAX_ANSWER
 from apps.chat.dialects.openai_chat.request import upstream_body
 from apps.chat.relay.attempts import LAST_MOMENT, Attempts, Providers
 from apps.common.errors import GatewayError
@@ -496,3 +497,17 @@ async def test_one_that_is_ended_from_outside_is_written_down_too() -> None:
             await attempts.first_answer()
 
     assert [row.outcome for row in attempts.rows] == ["ended"]
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_an_answer_that_is_too_long_from_the_start_says_so_and_is_asked_for_once(is_stream: bool) -> None:
+    """Another deployment would only answer the same, and be paid for it."""
+    adapter = ManyAdapter(Script([b"data: " + b"x" * MAX_ANSWER, b"x"]))
+
+    call = replace(a_call(route=a_route(*targets(2))), is_stream=is_stream)
+
+    with pytest.raises(GatewayError, match="longer than the gateway passes on") as caught:
+        await first_answer(call, openai=adapter)
+
+    assert caught.value.headers["x-should-retry"] == "false"
+    assert len(adapter.tried) == 1
