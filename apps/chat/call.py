@@ -8,7 +8,7 @@ from django.conf import settings
 
 from apps.accounts.principals import Principal
 from apps.chat.dialects.protocol import AnswerReader, Dialect
-from apps.common.errors import BodyTooLarge, NotAllowed, NotFound
+from apps.common.errors import BodyTooLarge, InvalidRequest, NotAllowed, NotFound
 from apps.common.tracing import Trace, begun
 from apps.conversations.history import Message
 from apps.providers.adapters.protocol import Upstream, UpstreamBroken
@@ -59,10 +59,15 @@ def parse(
             f"Images, sound and files aside, the request has more than {settings.MAX_REQUEST_SIZE:,} bytes. Send less "
             "at once.",
         )
+    route = _route(asked.model, principal, catalogue)
+    if name := route.refused_in(asked.body):
+        raise InvalidRequest(
+            "unsupported_parameter", f"'{name}' cannot be used with '{route.name}' here. Leave it out.", param=name
+        )
     return ChatCall(
         id=id,
         principal=principal,
-        route=_route(asked.model, principal, catalogue),
+        route=route,
         dialect=dialect,
         body=asked.body,
         size=asked.size,

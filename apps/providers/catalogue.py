@@ -4,7 +4,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urljoin
 
 from django.conf import settings
@@ -46,6 +46,7 @@ class Target:
     allow_private: bool
     output_cap: str  # the one parameter that caps the answer there
     secrets: tuple[Secret, ...]
+    thinking_timeout: float = 0.0  # silence between events without content; 0: the first-byte limit waits for content
     sends_output_cap: bool = True  # where the client names none
     stream_options: str = "yes"  # or "no", or "learn" from a refusal
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)  # names in lower case
@@ -81,6 +82,7 @@ class Route:
     context_window: int | None
     max_output_tokens: int
     targets: tuple[Target, ...]
+    refused_parameters: frozenset[str] = frozenset()
     longest: float = 600.0  # seconds for a call as a whole, at whichever deployment
     barred_by: Literal["", "model", "course"] = ""  # whose demand leaves no deployment to call
 
@@ -100,6 +102,11 @@ class Route:
     @property
     def regions(self) -> tuple[str, ...]:
         return tuple(sorted({target.region or "unknown" for target in self.targets}))
+
+    def refused_in(self, body: Mapping[str, Any]) -> str:
+        """A parameter of the request that this model must not get, or nothing. One that is switched off is none."""
+        found = (name for name in self.refused_parameters if body.get(name) is not None and body[name] is not False)
+        return next(found, "")
 
     @property
     def may_be_uncapped(self) -> bool:
@@ -183,6 +190,7 @@ def _target(row: Deployment, secrets: tuple[Secret, ...], *, share: int) -> Targ
         allow_private=provider.allow_private_network,
         output_cap=provider.output_cap,
         secrets=secrets,
+        thinking_timeout=0.0 if first_byte else min(stall, total),
         sends_output_cap=provider.adds_output_cap,
         stream_options=provider.stream_options,
         extra_headers={name.lower(): value for name, value in provider.extra_headers.items()},
@@ -212,6 +220,7 @@ def _route(row: Model, targets: tuple[Target, ...]) -> Route:
         output_weight=int(row.output_weight * 10_000),
         context_window=row.context_window,
         max_output_tokens=row.max_output_tokens,
+        refused_parameters=frozenset(row.refused_parameters.split()),
         targets=targets,
         longest=max((target.total_timeout for target in targets), default=settings.REQUEST_TIMEOUT),
     ).within(row.demand, of="model")

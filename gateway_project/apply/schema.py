@@ -93,6 +93,7 @@ class ModelSection(FileSection):
     output_weight: Weight = OMITTED
     context_window: CountOrNone = OMITTED
     max_output_tokens: Count = OMITTED
+    refused_parameters: Lines = OMITTED
     hosting: Annotated[str, choice(Most, or_null=True)] = OMITTED
     region: TextOrNone = OMITTED
     enabled: Flag = OMITTED

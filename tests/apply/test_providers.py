@@ -29,7 +29,7 @@ providers:
      output_cap: max_completion_tokens, adds_output_cap: false, stream_options: no, hosting: contracted,
      region: eu-north, identity: none, probe_path: off, extra_headers: {X-Title: Stoa, X-Number: 5}}
 models:
-  - {name: m, hosting: contracted, region: eu,
+  - {name: m, hosting: contracted, region: eu, refused_parameters: [service_tier, store],
      deployments: [{provider: lab, upstream_model: x, total_seconds: 9, context_window: 8192, max_concurrent: 2,
                     force: drain}]}
 """
@@ -41,6 +41,7 @@ models:
     assert lab.extra_headers == {"X-Title": "Stoa", "X-Number": "5"}
     assert (deployment.force, deployment.context_window, deployment.max_concurrent) == ("drain", 8192, 2)
     assert (deployment.model.hosting, deployment.model.region) == ("contracted", "eu")
+    assert deployment.model.refused_parameters == "service_tier\nstore"
 
 
 def test_the_example_on_the_page_of_providers_applies(operator: Operator) -> None:

@@ -118,6 +118,9 @@ FIXED = {
     *(kind for kind in MORE if kind.startswith("in a ") and kind != "in a message that is JSON"),
 }
 
+# Of these a provider gets a pseudonym or nothing.
+OF_THE_CALLER = {"metadata.*", "user"}
+
 ANSWERS: Mapping[str, dict[str, Any]] = {
     "content": {"content": f"It is {NEEDLE}."},
     "refusal": {"content": None, "refusal": f"Not {NEEDLE}."},
@@ -225,10 +228,10 @@ def test_every_address_that_takes_a_prompt_has_a_dialect() -> None:
 # Prompts
 
 
-def complaint_of_prompt(response: httpx.Response, stub: ProviderStub, action: str, stage: str, *, fixed: bool) -> str:
+def complaint_of_prompt(response: httpx.Response, stub: ProviderStub, action: str, stage: str, *, kind: str) -> str:
     """What is wrong with an answer to a prompt in which the rule was found, or nothing."""
     headers = response.headers
-    refuses = stage == "enforce" and (action == "block" or (action == "redact" and fixed))
+    refuses = stage == "enforce" and (action == "block" or (action == "redact" and kind in FIXED))
     if response.status_code != (400 if refuses else 200):
         return f"{response.status_code} {response.text[:200]}"
     if ("x-gateway-rules" in headers) != (stage != "observe"):
@@ -240,6 +243,8 @@ def complaint_of_prompt(response: httpx.Response, stub: ProviderStub, action: st
     ):
         return f"notice {headers.get('x-gateway-notice')}"
     sent = stub.last.raw.decode()
+    if kind in OF_THE_CALLER:
+        return "" if NEEDLE not in sent and "[code]" not in sent else f"sent {sent}"
     if redacts(action, stage):
         return "" if "[code]" in sent and "EXAM-1" not in sent and "1234" not in sent else f"sent {sent}"
     guided = sum(message.get("content") == GUIDANCE for message in stub.last.messages)
@@ -260,7 +265,7 @@ def test_a_rule_for_prompts_works_on_every_surface(cells: Any, action: str, stag
         for is_stream in (False, True):
             stub.journal.clear()
             response = world.post({"model": world.model.name, "stream": is_stream, **fields})
-            if complaint := complaint_of_prompt(response, stub, action, stage, fixed=kind in FIXED):
+            if complaint := complaint_of_prompt(response, stub, action, stage, kind=kind):
                 wrong.append(f"{kind}, {'streamed' if is_stream else 'plain'}: {complaint}")
 
     asked = 2 * len({**PROMPTS, **MORE})

@@ -222,6 +222,7 @@ FORMS = {
     "labelled as json": Named({"headers": {"content-type": "application/json"}}, "answer"),
     "labelled as a stream": Named({"headers": {"content-type": "text/event-stream"}}, "answer"),
     "labelled as text": Named({"headers": {"content-type": "text/plain"}}, "answer"),
+    "labelled as html": Named({"headers": {"content-type": "text/html; charset=utf-8"}}, "answer"),
     "without a label": Named({"headers": {"content-type": ""}}, "answer"),
     "gzip": Named({"gzip": True}, "answer"),
     "a byte order mark": good([BOM + sse(ROLE), TEXT, *END], BOM + raw(completion())),

@@ -45,7 +45,9 @@ def setup(course: Course) -> Setup:
 def test_a_route_says_everything_that_a_call_needs(setup: Setup) -> None:
     Provider.objects.filter(pk=setup.provider.pk).update(timeout_seconds=7.5, output_cap="max_completion_tokens")
     Deployment.objects.filter(pk=setup.deployment.pk).update(priority=3, weight=5, upstream_model="up")
-    Model.objects.filter(pk=setup.model.pk).update(context_window=9000, max_output_tokens=100)
+    Model.objects.filter(pk=setup.model.pk).update(
+        context_window=9000, max_output_tokens=100, refused_parameters="store\nservice_tier"
+    )
 
     (target,) = setup.targets()
     route = setup.route()
@@ -56,6 +58,7 @@ def test_a_route_says_everything_that_a_call_needs(setup: Setup) -> None:
         100,
         int(setup.model.created_at.timestamp()),
     )
+    assert route.refused_parameters == {"store", "service_tier"}
     assert (target.provider, target.adapter, target.base_url) == (
         setup.provider.name,
         "openai",
@@ -153,6 +156,16 @@ def test_a_limit_is_the_deployment_s_the_provider_s_or_the_general_one(
 
     found = (target.first_byte_timeout, target.plain_timeout, target.stall_timeout, target.total_timeout)
     assert found == limits
+
+
+@pytest.mark.parametrize(("seconds", "thinking"), [(None, 300.0), (30.0, 0.0)])
+def test_a_limit_that_an_operator_set_for_the_beginning_leaves_no_time_to_think(
+    setup: Setup, settings: Any, seconds: float | None, thinking: float
+) -> None:
+    settings.STALL_TIMEOUT = 300.0
+    Provider.objects.filter(pk=setup.provider.pk).update(timeout_seconds=seconds)
+
+    assert setup.targets()[0].thinking_timeout == thinking
 
 
 def test_a_call_may_take_as_long_as_its_slowest_deployment(setup: Setup) -> None:

@@ -9,8 +9,13 @@ from django.core.exceptions import ValidationError
 
 from apps.common.encryption import CannotDecrypt
 from apps.common.models import Revision
-from apps.providers.models import TOPIC, Credential, Provider
-from apps.providers.validation import validate_headers, validate_probe_path, validate_upstream_model
+from apps.providers.models import TOPIC, Credential, Model, Provider
+from apps.providers.validation import (
+    validate_headers,
+    validate_parameters,
+    validate_probe_path,
+    validate_upstream_model,
+)
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -277,3 +282,35 @@ def is_valid(validate: Callable[[Any], None], value: Any) -> bool:
     except ValidationError:
         return False
     return True
+
+
+@pytest.mark.parametrize(
+    ("names", "is_good"),
+    [
+        ("", True),
+        ("service_tier", True),
+        ("service_tier\r\nweb_search_options\n\n store ", True),
+        ("service_tier, store", False),
+        ("service-tier", False),
+        ("x" * 61, False),
+        ("store\nmodel", False),
+        ("messages", False),
+        ("max_tokens", False),
+    ],
+)
+def test_parameters_that_are_refused_are_names_and_not_what_we_need(names: str, is_good: bool) -> None:
+    try:
+        validate_parameters(names)
+        is_taken = True
+    except ValidationError:
+        is_taken = False
+
+    assert is_taken == is_good
+
+
+def test_parameters_are_kept_one_a_line() -> None:
+    model = Model(name="m", refused_parameters="store\r\n\r\n service_tier\r\n")
+
+    model.full_clean()
+
+    assert model.refused_parameters == "store\nservice_tier"

@@ -74,8 +74,8 @@ def test_what_is_broken_is_refused(coding: str, packed: bytes) -> None:
 
 
 BOMBS: dict[str, tuple[str, bytes]] = {
-    "gzip": ("gzip", gzip.compress(b" " * 64 * 2**20)),
-    "deflate": ("deflate", zlib.compress(b" " * 64 * 2**20)),
+    "gzip": ("gzip", gzip.compress(b" " * 24 * 2**20)),
+    "deflate": ("deflate", zlib.compress(b" " * 24 * 2**20)),
     "one more than the limit": ("gzip", gzip.compress(b" " * (LIMIT + 1))),
     "many members": ("gzip", gzip.compress(b" " * 2**20) * 400),
 }

@@ -74,7 +74,7 @@ def _turned(books: Books, call: ChatCall, refused: Refused) -> ChatCall | None:
     route = catalogue.route(name, principal.demand)
     if refused.short.account.kind != "student" or route is None or not catalogue.allows(principal.course_id, name):
         return None
-    return None if route.barred_by else call.turned_to(route)
+    return None if route.barred_by or route.refused_in(call.body) else call.turned_to(route)
 
 
 async def _attempt(

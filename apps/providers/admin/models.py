@@ -52,7 +52,7 @@ class ModelAdmin(OperatorOnly, Pages):
                 "description": "An allowance counts weighted tokens: an expensive model may weigh more.",
             },
         ),
-        ("Limits", {"fields": ("context_window", "max_output_tokens")}),
+        ("Limits", {"fields": ("context_window", "max_output_tokens", "refused_parameters")}),
         (
             "Where data goes",
             {

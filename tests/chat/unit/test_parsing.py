@@ -393,3 +393,30 @@ def test_there_are_no_more_parts_than_a_bound(messages: list[dict[str, Any]]) ->
         parsed({**GOOD, "messages": [*messages, {"role": "user", "content": [{"type": "text", "text": ""}]}]})
 
     assert (caught.value.code, caught.value.param) == ("too_many_parts", "messages")
+
+
+# What a model must not get
+
+
+@pytest.mark.parametrize(
+    ("fields", "refused"),
+    [
+        ({"service_tier": "priority"}, "service_tier"),
+        ({"web_search_options": {}}, "web_search_options"),
+        ({"store": True}, "store"),
+        ({"store": False}, ""),
+        ({"store": None}, ""),
+        ({"temperature": 0, "metadata": {"store": True}}, ""),
+    ],
+)
+def test_a_parameter_that_the_model_must_not_get_is_named(fields: dict[str, Any], refused: str) -> None:
+    route = a_route(refused_parameters=frozenset({"service_tier", "web_search_options", "store"}))
+
+    try:
+        parsed({**GOOD, **fields}, catalogue=a_catalogue(route))
+        found = ""
+    except InvalidRequest as error:
+        assert error.code == "unsupported_parameter"
+        found = error.param or ""
+
+    assert found == refused
