@@ -57,7 +57,7 @@ class StateFilter(ChoiceFilter):
 
 class DeploymentAdmin(OperatorOnly, Pages):
     empty_text = "A deployment says where the calls of a model go. Add one on the page of its model or provider."
-    list_display: ClassVar[Any] = ("upstream_model", "state", "model", "provider", "order", "is_enabled")
+    list_display: ClassVar[Any] = ("upstream_model", "state", "place", "provider", "is_enabled")
     list_filter = (
         StateFilter,
         ("provider", RelatedDropdownFilter),
@@ -97,9 +97,10 @@ class DeploymentAdmin(OperatorOnly, Pages):
         is_well = shown.level == "good"
         return standing.with_detail(shown, shown.meaning if is_well else standing.last_error(_health(deployment)))
 
-    @admin.display(description="priority", ordering="priority")
-    def order(self, deployment: Deployment) -> SafeString:
-        return format_html('{}<small class="stoa-sub">weight {}</small>', deployment.priority, deployment.weight)
+    @admin.display(description="model", ordering="model")
+    def place(self, deployment: Deployment) -> SafeString:
+        said = f"priority {deployment.priority}, weight {deployment.weight}"
+        return format_html('{}<small class="stoa-sub">{}</small>', deployment.model, said)
 
     @admin.action(description="Force open: send nobody there", permissions=("change",))
     def force_open(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
