@@ -206,15 +206,15 @@ async def test_another_credential_is_tried_before_another_provider() -> None:
     assert {label for _, label in adapter.tried[:2]} == {"a", "b"}
 
 
-async def test_a_larger_model_is_tried_for_what_is_too_long_and_no_other() -> None:
+async def test_whatever_may_be_larger_is_tried_for_what_is_too_long_and_nothing_else() -> None:
     sizes = [8_000, None, 32_000, 4_000, 128_000]
     route = a_route(*(a_target(deployment_id=at, context_window=size, priority=at) for at, size in enumerate(sizes)))
-    adapter = ManyAdapter(*[refusal("too_long", status=400)] * 3)
+    adapter = ManyAdapter(*[refusal("too_long", status=400)] * 4)
 
     with pytest.raises(GatewayError) as caught:
         await first_answer(a_call(route=route), openai=adapter)
 
-    assert len(adapter.tried) == 2
+    assert len(adapter.tried) == 3
     assert (caught.value.status, caught.value.code) == (400, "context_length_exceeded")
     assert "maximum context length is 128000 tokens" in caught.value.message
 
