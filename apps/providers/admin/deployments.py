@@ -94,8 +94,8 @@ class DeploymentAdmin(OperatorOnly, Pages):
     @admin.display(description="state")
     def state(self, deployment: Any) -> SafeString:
         shown = standing.of_deployment(deployment, now=timezone.now())
-        is_well = shown.level == "good"
-        return standing.with_detail(shown, shown.meaning if is_well else standing.last_error(_health(deployment)))
+        error = "" if deployment.force or shown.level == "good" else standing.last_error(_health(deployment))
+        return standing.with_detail(shown, error or shown.meaning)
 
     @admin.display(description="model", ordering="model")
     def place(self, deployment: Deployment) -> SafeString:
