@@ -5,14 +5,17 @@ from typing import Any
 import orjson
 
 from apps.common.errors import InvalidRequest
+from apps.common.lenient_json import BYTE_ORDER_MARK, has_long_integers, loads_exactly
 
-_MARK = b"\xef\xbb\xbf"  # which some programs write before UTF-8
+_LARGE = 2**20  # bytes, of which reading exactly would keep others waiting
 
 
 def loads(raw: bytes) -> Any:
-    """The value, of any type. Raises InvalidRequest."""
+    """The value, of any type, with integers of any size in all but large bodies. Raises InvalidRequest."""
+    data = raw.removeprefix(BYTE_ORDER_MARK)
     try:
-        return orjson.loads(raw.removeprefix(_MARK))
+        value = orjson.loads(data)
+        return loads_exactly(data) if len(data) < _LARGE and has_long_integers(data) else value
     except orjson.JSONDecodeError as error:
         raise _mistake(raw, error) from error
 

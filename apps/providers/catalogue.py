@@ -46,6 +46,7 @@ class Target:
     allow_private: bool
     output_cap: str  # the one parameter that caps the answer there
     secrets: tuple[Secret, ...]
+    thinking_timeout: float = 0.0  # silence between events without content; 0: the first-byte limit waits for content
     sends_output_cap: bool = True  # where the client names none
     stream_options: str = "yes"  # or "no", or "learn" from a refusal
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)  # names in lower case
@@ -189,6 +190,7 @@ def _target(row: Deployment, secrets: tuple[Secret, ...], *, share: int) -> Targ
         allow_private=provider.allow_private_network,
         output_cap=provider.output_cap,
         secrets=secrets,
+        thinking_timeout=0.0 if first_byte else min(stall, total),
         sends_output_cap=provider.adds_output_cap,
         stream_options=provider.stream_options,
         extra_headers={name.lower(): value for name, value in provider.extra_headers.items()},

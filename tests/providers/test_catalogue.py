@@ -158,6 +158,16 @@ def test_a_limit_is_the_deployment_s_the_provider_s_or_the_general_one(
     assert found == limits
 
 
+@pytest.mark.parametrize(("seconds", "thinking"), [(None, 300.0), (30.0, 0.0)])
+def test_a_limit_that_an_operator_set_for_the_beginning_leaves_no_time_to_think(
+    setup: Setup, settings: Any, seconds: float | None, thinking: float
+) -> None:
+    settings.STALL_TIMEOUT = 300.0
+    Provider.objects.filter(pk=setup.provider.pk).update(timeout_seconds=seconds)
+
+    assert setup.targets()[0].thinking_timeout == thinking
+
+
 def test_a_call_may_take_as_long_as_its_slowest_deployment(setup: Setup) -> None:
     factories.make_deployment(setup.model, setup.provider, upstream_model="thinks", total_seconds=4000)
 

@@ -12,11 +12,21 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from apps.chat.dialects.reports import lacks_input, lacks_output
+from apps.common.errors import BlockedByRule, GatewayError
 from apps.quotas.weights import Tokens, Weights
 
 Ending = Literal["answered", "left", "failed", "blocked"]
 ABSURD = 4  # times the held amount: a higher charge is not believed
 BYTES_A_TOKEN = 8  # no text has longer tokens on average; `estimates.Ratios` counts no fewer
+
+
+def ending_of(failure: GatewayError | None, *, is_unread: bool) -> Ending:
+    """How an answer ended that this failure ended early, if any. `is_unread`: nobody reads it any more."""
+    if failure is None:
+        return "answered"
+    if isinstance(failure, BlockedByRule):
+        return "blocked"
+    return "left" if is_unread else "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,19 +17,20 @@ from datetime import UTC, datetime
 from apps.chat.call import Accepted, ChatCall
 from apps.chat.dialects.protocol import AnswerReader
 from apps.chat.relay import failures
-from apps.chat.relay.beginnings import begin, refusal
+from apps.chat.relay.beginnings import Patience, begin, refusal
 from apps.chat.relay.failover import left_after, repeatable
 from apps.chat.relay.stopping import Stopping
 from apps.common.retries import RetryBudget
 from apps.conversations.call_rows import AttemptRow
 from apps.providers import routing
-from apps.providers.adapters.protocol import Adapter, Outgoing, UpstreamBroken, UpstreamRefused
+from apps.providers.adapters.protocol import Adapter, AnswerTooLong, Outgoing, UpstreamBroken, UpstreamRefused
 from apps.providers.catalogue import Target
 from apps.providers.health.memory import Health
 from apps.providers.pseudonyms import pseudonym
 from apps.providers.routing import Candidate, plan
 
 logger = logging.getLogger(__name__)
+LAST_MOMENT = 0.05  # seconds before the limit of the whole call, so that whoever is being asked is known to be slow
 _rng = random.Random()  # noqa: S311  # spreads load; it need not be unpredictable
 
 
@@ -50,6 +51,7 @@ class Attempts:
         self._adapters, self._health, self._budgets = providers.adapters, providers.health, providers.budgets
         self._failed: list[tuple[Candidate, UpstreamRefused]] = []
         self._has_repeated = False
+        self._ends_at = time.monotonic() + call.route.longest - LAST_MOMENT
         self.rows: list[AttemptRow] = []
         self.reader: AnswerReader | None = None
 
@@ -76,8 +78,6 @@ class Attempts:
         """An answer is in flight until its last byte, and may still break off. Closes it at its end."""
         try:
             yield
-            if doubt := answer.reader.doubt:
-                self._health.note_doubt(answer.candidate, doubt)
         except UpstreamBroken as error:
             self._broke_off(answer, error)
             raise
@@ -92,7 +92,8 @@ class Attempts:
                 self._health.note_doubt(answer.candidate, answer.reader.doubt)
 
     def _broke_off(self, answer: Accepted, error: UpstreamBroken) -> None:
-        self._health.failed(answer.candidate, error, now=datetime.now(UTC))
+        if not isinstance(error, AnswerTooLong):  # which was our decision
+            self._health.failed(answer.candidate, error, now=datetime.now(UTC))
         self.rows[-1] = replace(self.rows[-1], outcome="broken")
 
     # After a failure
@@ -105,6 +106,8 @@ class Attempts:
         if refused.reason == "added" and refused.param not in self._outgoing(candidate, without=refused.param).body:
             self._health.learned(candidate, refused.param)
             return [candidate, *left]
+        if time.monotonic() >= self._ends_at:
+            return []
         return left_after(refused, candidate, left) or await self._repeat()
 
     async def _repeat(self) -> list[Candidate]:
@@ -152,15 +155,19 @@ class Attempts:
 
     async def _attempt(self, candidate: Candidate) -> Accepted:
         """Ask one candidate, which has to begin its answer within its limit."""
-        seconds = candidate.target.limit_of_first_byte(is_stream=self._call.is_stream)
+        first_byte = candidate.target.limit_of_first_byte(is_stream=self._call.is_stream)
+        seconds = min(first_byte, self._ends_at - time.monotonic())
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as limit:
                 self.reader = None
                 upstream = await self._adapters[candidate.target.adapter].open(candidate, self._outgoing(candidate))
                 self.reader = reader = self._new_reader()
-                return await begin(upstream, candidate, reader, attempts=len(self.rows) + 1)
+                wait = Patience(limit, candidate.target.thinking_timeout, ends_at=self._ends_at)
+                return await begin(upstream, candidate, reader, wait, attempts=len(self.rows) + 1)
         except TimeoutError as error:
-            raise UpstreamRefused("too_slow", detail=f"No answer began within {seconds:g} seconds.") from error
+            raise UpstreamRefused("too_slow", detail=f"No answer began within {seconds:.3g} seconds.") from error
+        except AnswerTooLong as error:
+            raise failures.interrupted(error) from error
         except UpstreamBroken as error:
             raise refusal(error, now=datetime.now(UTC)) from error
 

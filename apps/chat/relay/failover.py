@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from random import Random
 
+from apps.providers.catalogue import Target
 from apps.providers.failures import Reason, UpstreamRefused
 from apps.providers.routing import Candidate
 
@@ -20,7 +21,7 @@ def left_after(refused: UpstreamRefused, candidate: Candidate, rest: Sequence[Ca
     if refused.reason == "request":  # wrong everywhere
         return []
     if refused.reason == "too_long":
-        return _larger(target.context_window or 0, rest)
+        return _larger(target, rest)
     if refused.reason in OF_THE_CREDENTIAL:
         return list(rest)
     if refused.reason in OF_THE_PROVIDER:
@@ -28,9 +29,11 @@ def left_after(refused: UpstreamRefused, candidate: Candidate, rest: Sequence[Ca
     return [other for other in rest if other.target.deployment_id != target.deployment_id]
 
 
-def _larger(window: int, rest: Sequence[Candidate]) -> list[Candidate]:
-    """Those with a larger context, the largest first."""
-    larger = [other for other in rest if (other.target.context_window or 0) > window]
+def _larger(target: Target, rest: Sequence[Candidate]) -> list[Candidate]:
+    """Those that may have a larger context: the largest first, and then those whose size nobody has set."""
+    window = target.context_window
+    others = [other for other in rest if other.target.deployment_id != target.deployment_id]
+    larger = [other for other in others if not window or (other.target.context_window or window + 1) > window]
     return sorted(larger, key=lambda other: -(other.target.context_window or 0))
 
 

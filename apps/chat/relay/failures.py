@@ -21,10 +21,12 @@ _NO_REPEAT = {"x-should-retry": "false"}
 
 
 def interrupted(broken: UpstreamBroken) -> GatewayError:
-    """The error of an answer that broke off after its first content."""
+    """The error of an answer that broke off after its first content, or became too long."""
     if isinstance(broken, AnswerTooLong):
         return UpstreamFailed(
-            INTERRUPTED, "The answer became longer than the gateway passes on. Ask for a shorter one."
+            INTERRUPTED,
+            "The answer became longer than the gateway passes on. Ask for a shorter one.",
+            headers=_NO_REPEAT,
         )
     return UpstreamFailed(INTERRUPTED, "The provider broke off in the middle of its answer. Ask again.")
 

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from apps.chat.accounting.account import CallAccount
 from apps.chat.accounting.books import Books
-from apps.chat.accounting.charges import Ending, most_text
+from apps.chat.accounting.charges import ending_of, most_text
 from apps.chat.accounting.reservations import Reservation
 from apps.chat.call import ChatCall
 from apps.chat.guardrails.streams import Guard
@@ -29,7 +29,7 @@ from apps.chat.relay.head import AnswerHead
 from apps.chat.relay.live import LiveAnswers
 from apps.chat.relay.passing import clear, pass_on
 from apps.chat.relay.stopping import Reason, Stopping
-from apps.common.errors import BlockedByRule, GatewayError, InternalError
+from apps.common.errors import GatewayError, InternalError
 from apps.dataplane.admission import shutting_down
 from apps.providers.adapters.protocol import UpstreamBroken
 from apps.quotas.ledger.leases import Checkpoint
@@ -136,7 +136,7 @@ class Pump:
             self.stopping.shorten(seconds=answer.candidate.target.total_timeout)
             self._account.began(answer)
             if call.is_stream:
-                self._begin(reservation.balances)
+                self.delivery.begin(self._head(reservation.balances))
                 most = most_text(reservation.output * call.choices)
                 await pass_on(answer, self._guard, delivery=self.delivery, stopping=self.stopping, most_text=most)
 
@@ -144,7 +144,7 @@ class Pump:
         """Charge, and deliver a plain answer."""
         answer = self._answer() if failure is None and self.repeatable.claim is not None else None
         settled = await self._account.settle(
-            self._ending(failure),
+            ending_of(failure, is_unread=self.stopping.needs_no_answer),
             failure,
             attempts=tuple(self._attempts.rows) if self._attempts is not None else (),
             may_have_been_sent=self._attempts is not None and self.is_orphaned,
@@ -153,18 +153,7 @@ class Pump:
         )
         self._charged = settled.charged
         if failure is None and not self._account.call.is_stream:
-            self._begin(settled.balances)
-
-    def _ending(self, failure: GatewayError | None) -> Ending:
-        if failure is None:
-            return "answered"
-        if isinstance(failure, BlockedByRule):
-            return "blocked"
-        return "left" if self.stopping.needs_no_answer else "failed"
-
-    def _begin(self, balances: tuple[Balance, ...]) -> None:
-        """Let the response start."""
-        self.delivery.begin(self._head(balances))
+            self.delivery.begin(self._head(settled.balances))
 
     def _head(self, balances: tuple[Balance, ...]) -> AnswerHead:
         account = self._account
@@ -250,7 +239,7 @@ class Pump:
             return
         if self.delivery.has_begun or self._attempts.has_events:
             assert self._account.reservation is not None  # noqa: S101  # nobody is asked before
-            self._begin(self._account.reservation.balances)
+            self.delivery.begin(self._head(self._account.reservation.balances))
             self.delivery.keep_alive()
             self.stopping.last_sent = now
 

@@ -28,15 +28,16 @@ class AnswerBody(Protocol):
 
 
 class Decoded:
-    """A compressed body. It may lack its end, since whoever reads the answer knows whether that is whole."""
+    """A compressed body that begins with `start`. It may lack its end: the reader knows if it is whole."""
 
-    def __init__(self, body: AnswerBody, *, window: int) -> None:
-        self._body, self._window = body, window
+    def __init__(self, start: bytes, body: AnswerBody, *, window: int) -> None:
+        self._ahead, self._body, self._window = start, body, window
         self._decoder = zlib.decompressobj(window)
 
     async def read(self) -> bytes:
         """The next block; empty at the end. Raises UpstreamBroken if it is no such data, or too much of it."""
-        while block := await self._body.read():
+        while block := self._ahead or await self._body.read():
+            self._ahead = b""
             try:
                 decoded = self._decode(block)
             except zlib.error as error:
@@ -59,26 +60,15 @@ class Decoded:
         return decoded
 
 
-class _Put:
-    """A body of which something has been read already."""
-
-    def __init__(self, block: bytes, body: AnswerBody) -> None:
-        self._block, self._body = block, body
-
-    async def read(self) -> bytes:
-        block, self._block = self._block, b""
-        return block or await self._body.read()
-
-
 async def beginning(body: AnswerBody, coding: str, *, seconds: float) -> bytes:
     """The beginning of an error: what can be had of it in this time, whatever goes wrong."""
     parts: list[bytes] = []
     try:
         async with asyncio.timeout(seconds):
-            start = await body.read()
-            body = _decoded(start, body, coding)
-            while sum(map(len, parts)) < MAX_ERROR_BYTES and (block := await body.read()):
-                parts.append(block)
+            start, body = await _plain(body, coding, at_least=2)
+            while start and sum(map(len, parts)) < MAX_ERROR_BYTES:
+                parts.append(start)
+                start = await body.read()
     except (ConnectionBroken, UpstreamBroken, TimeoutError):
         pass  # the status and what has arrived are enough to classify it
     return b"".join(parts)[:MAX_ERROR_BYTES]
@@ -88,20 +78,29 @@ def can_read(coding: str) -> bool:
     return coding.strip().lower() in _CODINGS
 
 
-def _decoded(start: bytes, body: AnswerBody, coding: str) -> AnswerBody:
-    """A body that begins like this, decompressed if it is compressed, whatever it says."""
-    whole = _Put(start, body)
+async def _plain(body: AnswerBody, coding: str, *, at_least: int) -> tuple[bytes, AnswerBody]:
+    """At least so many bytes, if there are as many, and the rest. Decompressed if need be, whatever it says."""
+    start = await _least(body, at_least)
+    window = _window(start, coding)
+    if window is None:
+        return start, body
+    decoded = Decoded(start, body, window=window)
+    return await _least(decoded, at_least), decoded
+
+
+def _window(start: bytes, coding: str) -> int | None:
+    """How to decompress a body that begins like this; None if it is not compressed."""
     if start.startswith(_GZIP):
-        return Decoded(whole, window=_ANY)
+        return _ANY
     if not start or coding.strip().lower() != "deflate" or start.lstrip(_BLANK).startswith(_PLAIN):
-        return whole
-    return Decoded(whole, window=_ANY if start[0] & 15 == zlib.DEFLATED else _RAW)
+        return None
+    return _ANY if start[0] & 15 == zlib.DEFLATED else _RAW
 
 
 async def begun(body: AnswerBody, coding: str, *, is_stream: bool) -> tuple[bytes, AnswerBody]:
     """The first block that is not blank, and the rest. Raises UpstreamBroken if it is not what was asked for."""
-    body = _decoded(await _least(body, 2), body, coding)
-    start = (await _least(body, len(_MARK))).removeprefix(_MARK)
+    start, body = await _plain(body, coding, at_least=len(_MARK))
+    start = start.removeprefix(_MARK)
     while start and not start.lstrip(_BLANK):
         start = await body.read()
     first = start.lstrip(_BLANK)[:1]

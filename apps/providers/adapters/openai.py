@@ -3,8 +3,6 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-import orjson
-
 from apps.common.clients import (
     ConnectFailed,
     ConnectionBroken,
@@ -15,6 +13,7 @@ from apps.common.clients import (
     Share,
     TooSlow,
 )
+from apps.common.lenient_json import dumps
 from apps.providers.adapters import bodies
 from apps.providers.adapters.protocol import Outgoing, Reason, Upstream, UpstreamBroken, UpstreamRefused
 from apps.providers.causes import why
@@ -35,7 +34,7 @@ class OpenAIAdapter:
             response = await self._client.request(
                 "POST",
                 f"{target.base_url}/chat/completions",
-                body=orjson.dumps(outgoing.body),
+                body=dumps(outgoing.body),
                 headers=_headers(candidate, outgoing),
                 first_byte_timeout=seconds,
                 allow_private=target.allow_private,
@@ -47,7 +46,7 @@ class OpenAIAdapter:
             raise UpstreamRefused(_reason(error), detail=detail) from error
         if response.status != 200:
             raise await _refusal(response, outgoing, seconds=seconds)
-        _check_form(response)
+        _check_coding(response)
         return OpenAIUpstream(response, is_stream=outgoing.is_stream)
 
 
@@ -107,14 +106,11 @@ def _coding(response: RelayResponse) -> str:
     return response.headers.get("content-encoding", "")
 
 
-def _check_form(response: RelayResponse) -> None:
-    """Refuse what is no answer by its labels. Everything else is judged by its bytes."""
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "text/html" or not bodies.can_read(_coding(response)):
+def _check_coding(response: RelayResponse) -> None:
+    """Refuse what nobody can decode. Everything else is judged by its bytes."""
+    if not bodies.can_read(coding := _coding(response)):
         response.close()
-        raise UpstreamRefused(
-            "error", detail=f"Answered {kind or 'no type'} in the encoding '{_coding(response)[:20]}'."
-        )
+        raise UpstreamRefused("error", detail=f"Answered in the encoding '{coding[:20]}', which was not asked for.")
 
 
 async def _refusal(response: RelayResponse, outgoing: Outgoing, *, seconds: float) -> UpstreamRefused:

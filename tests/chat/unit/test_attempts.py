@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import pytest
 
 from apps.chat.call import Accepted, ChatCall
+from apps.chat.dialects.openai_chat.notes import MAX_ANSWER
 from apps.chat.dialects.openai_chat.request import upstream_body
-from apps.chat.relay.attempts import Attempts, Providers
+from apps.chat.relay.attempts import LAST_MOMENT, Attempts, Providers
 from apps.common.errors import GatewayError
 from apps.providers.adapters.protocol import ELSEWHERE, Outgoing, Reason, UpstreamBroken, UpstreamRefused
 from apps.providers.catalogue import Secret, Target
@@ -204,15 +206,15 @@ async def test_another_credential_is_tried_before_another_provider() -> None:
     assert {label for _, label in adapter.tried[:2]} == {"a", "b"}
 
 
-async def test_a_larger_model_is_tried_for_what_is_too_long_and_no_other() -> None:
+async def test_whatever_may_be_larger_is_tried_for_what_is_too_long_and_nothing_else() -> None:
     sizes = [8_000, None, 32_000, 4_000, 128_000]
     route = a_route(*(a_target(deployment_id=at, context_window=size, priority=at) for at, size in enumerate(sizes)))
-    adapter = ManyAdapter(*[refusal("too_long", status=400)] * 3)
+    adapter = ManyAdapter(*[refusal("too_long", status=400)] * 4)
 
     with pytest.raises(GatewayError) as caught:
         await first_answer(a_call(route=route), openai=adapter)
 
-    assert len(adapter.tried) == 2
+    assert len(adapter.tried) == 3
     assert (caught.value.status, caught.value.code) == (400, "context_length_exceeded")
     assert "maximum context length is 128000 tokens" in caught.value.message
 
@@ -317,6 +319,30 @@ async def test_the_limit_for_the_beginning_runs_until_there_is_content(begin: li
 
     assert answer.candidate.target.provider == "second"
     assert adapter.upstreams[0].is_closed
+
+
+async def test_a_model_that_has_sent_an_event_may_think_for_longer() -> None:
+    thinking = Script([ROLE])
+    thinking.has_end = False
+    first, second = targets(2)
+    first = replace(first, first_byte_timeout=0.05, thinking_timeout=0.3)
+    started = time.monotonic()
+
+    answer = await first_answer(a_call(route=a_route(first, second), is_stream=True), openai=ManyAdapter(thinking))
+
+    assert answer.candidate.target.provider == "second"
+    assert time.monotonic() - started > 0.3
+
+
+async def test_a_comment_is_no_sign_of_thinking() -> None:
+    silent = Script([b": PROCESSING\n\n"])
+    silent.has_end = False
+    first, second = targets(2)
+    first = replace(first, first_byte_timeout=0.05, thinking_timeout=3600.0)
+
+    answer = await first_answer(a_call(route=a_route(first, second), is_stream=True), openai=ManyAdapter(silent))
+
+    assert answer.candidate.target.provider == "second"
 
 
 CONTENTS: dict[str, dict[str, Any]] = {
@@ -436,6 +462,21 @@ async def test_a_cap_that_the_client_asked_for_is_never_left_out() -> None:
 # What is written down
 
 
+async def test_who_takes_all_the_time_that_a_call_has_is_too_slow() -> None:
+    silent = Script()
+    silent.has_end = False
+    target = a_target(plain_timeout=600.0)
+    providers = Providers({"openai": ManyAdapter(*[silent] * 5)}, Health())
+    route = a_route(target, longest=LAST_MOMENT + 0.01)
+
+    for _ in range(5):
+        with pytest.raises(GatewayError, match="in time"):
+            await Attempts(a_call(route=route), providers, output=10, guidance=()).first_answer()
+
+    assert providers.health.deployment(target).reason == "too_slow"
+    assert providers.health.deployment(target).is_open
+
+
 async def test_every_attempt_is_written_down_with_what_came_of_it() -> None:
     adapter = ManyAdapter(refusal("rate", status=429), Script([UpstreamBroken("reset")]))
     attempts = attempts_at(a_call(route=a_route(*targets(3))), openai=adapter)
@@ -456,3 +497,17 @@ async def test_one_that_is_ended_from_outside_is_written_down_too() -> None:
             await attempts.first_answer()
 
     assert [row.outcome for row in attempts.rows] == ["ended"]
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_an_answer_that_is_too_long_from_the_start_says_so_and_is_asked_for_once(is_stream: bool) -> None:
+    """Another deployment would only answer the same, and be paid for it."""
+    adapter = ManyAdapter(Script([b"data: " + b"x" * MAX_ANSWER, b"x"]))
+
+    call = replace(a_call(route=a_route(*targets(2))), is_stream=is_stream)
+
+    with pytest.raises(GatewayError, match="longer than the gateway passes on") as caught:
+        await first_answer(call, openai=adapter)
+
+    assert caught.value.headers["x-should-retry"] == "false"
+    assert len(adapter.tried) == 1

@@ -42,7 +42,7 @@ NEXT: list[tuple[Reason, list[Candidate]]] = [
     ("unreachable", REST[2:]),
     ("busy", REST[2:]),
     ("too_large", REST[2:]),
-    ("too_long", []),
+    ("too_long", REST[1:]),
     ("request", []),
 ]
 
@@ -53,13 +53,14 @@ def test_only_those_are_asked_who_may_do_better(reason: Reason, left: list[Candi
 
 
 def test_a_larger_context_may_do_better_the_largest_first() -> None:
-    def sized(size: int | None) -> Candidate:
-        return Candidate(replace(HERE, context_window=size), None)
+    def sized(size: int | None, *, id: int = 2) -> Candidate:
+        return Candidate(replace(HERE, deployment_id=id, context_window=size), None)
 
     rest = [sized(8), sized(16), sized(None), sized(32)]
 
-    assert left_after(refusal("too_long"), sized(8), rest) == [sized(32), sized(16)]
-    assert left_after(refusal("too_long"), sized(None), rest) == [sized(32), sized(16), sized(8)]
+    assert left_after(refusal("too_long"), sized(8, id=1), rest) == [sized(32), sized(16), sized(None)]
+    assert left_after(refusal("too_long"), sized(None, id=1), rest) == [sized(32), sized(16), sized(8), sized(None)]
+    assert left_after(refusal("too_long"), sized(None, id=2), rest) == []
 
 
 # What the student is told

@@ -70,6 +70,10 @@ SPELLINGS: dict[str, tuple[dict[str, Any], Tokens]] = {
         },
         Tokens(input=32, output=103),
     ),
+    "thoughts beside, and no total": (
+        {"prompt_tokens": 32, "completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 94}},
+        Tokens(input=32, output=103),
+    ),
     "a total below the sum": ({**OPENAI, "total_tokens": 1100}, Tokens(input=1000, output=200)),
     "a total that is no count": ({**OPENAI, "total_tokens": "1200"}, Tokens(input=1000, output=200)),
     "an absurd total": ({**OPENAI, "total_tokens": 2**60}, Tokens(input=1000, output=200)),

@@ -45,7 +45,14 @@ def _tokens(usage: Mapping[str, Any]) -> Tokens:
         written = _count(total) - read
     elif _is_count(total):  # thoughts may be counted beside the output, but within the total: xAI, Gemini
         written = max(_count(written), int(total) - read)
-    return Tokens(input=read, cached_input=cached, output=_count(written))
+    return Tokens(input=read, cached_input=cached, output=_with_thoughts(_count(written), usage))
+
+
+def _with_thoughts(written: int, usage: Mapping[str, Any]) -> int:
+    """The output with thoughts that cannot be a part of it, since they are more."""
+    details = usage.get("completion_tokens_details")
+    thoughts = details.get("reasoning_tokens") if isinstance(details, dict) else None
+    return written + int(thoughts) if _is_count(thoughts) and thoughts > written else written
 
 
 def _either(usage: Mapping[str, Any], name: str, other: str) -> Any:
