@@ -16,7 +16,7 @@ from gateway_project.site.traffic import Key, Spread, Traffic, of_last_hour
 
 @admin.register(Deployment)
 class WatchedDeploymentAdmin(DeploymentAdmin):
-    list_display = ("upstream_model", "state", "model", "provider", "calls", "first_byte", "whole", "order")
+    list_display = ("upstream_model", "state", "place", "provider", "calls", "first_byte", "whole")
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Each row gets its traffic, and the longest time of the page, so that bars can be compared."""

@@ -1,84 +1,38 @@
-"""Everything that providers do, by name: `stub.will(**BEHAVIOURS["half a surrogate"].does)`.
+"""Everything that providers do, by name: `stub.will(**BEHAVIOURS["half a surrogate"].does)`."""
 
-`means` says what it is for the caller, with one deployment or before the next one is tried:
-    answer    a good answer, however it is written; its words are WORDS unless `words` says others
-    nothing   no word of an answer came: a failed attempt
-    breaks    words came, and then it failed
-    request   the student's mistake, at any deployment
-    added     a parameter is refused that Stoa may have added
-"""
-
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any, Literal
+from typing import Any
 
-from tests.provider_stub.answers import CREATED, ID
-from tests.provider_stub.spellings import ERRORS, HTML, PRIVATE, anthropic, gemini, openai, openrouter, vllm
-
-WORDS = "Hello from the provider stub."
-HUGE = "x" * (9 * 2**20)
-
-Form = Literal["plain", "stream"]
-Meaning = Literal["answer", "nothing", "breaks", "request", "added"]
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """What a stub is told to do, and what that means. `tokens` are input, cached input and output, if known."""
-
-    does: Mapping[str, Any]
-    means: Meaning
-    forms: tuple[Form, ...] = ("plain", "stream")
-    words: str = WORDS
-    reason: str = ""
-    tokens: tuple[int, int, int] | None = None
-
-
-def chunk(*choices: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    return {"id": ID, "object": "chat.completion.chunk", "created": CREATED, "model": "m", "choices": choices, **fields}
-
-
-def said(**delta: Any) -> dict[str, Any]:
-    return chunk({"index": 0, "delta": delta, "finish_reason": None})
-
-
-def ends(reason: str = "stop", **fields: Any) -> dict[str, Any]:
-    return chunk({"index": 0, "delta": {}, "finish_reason": reason}, **fields)
-
-
-def reports(**usage: Any) -> dict[str, Any]:
-    return chunk(usage=usage)
-
-
-def completion(content: Any = WORDS, *, finish: str = "stop", **fields: Any) -> dict[str, Any]:
-    message = {"role": "assistant", "content": content}
-    choices = [{"index": 0, "message": message, "finish_reason": finish}]
-    answer = {"id": ID, "object": "chat.completion", "created": CREATED, "model": "m", "choices": choices}
-    return {**answer, "usage": COUNTED, **fields}
-
-
-def sse(value: Any) -> bytes:
-    return b"data: " + json.dumps(value).encode() + b"\n\n"
-
-
-def raw(value: Any) -> bytes:
-    return json.dumps(value).encode()
-
-
-COUNTED = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
-ROLE, TEXT, STOP, USAGE, DONE = (
-    said(role="assistant", content=""),
-    said(content=WORDS),
-    ends(),
-    reports(**COUNTED),
-    "[DONE]",
+from tests.provider_stub.answers import ID
+from tests.provider_stub.named import (
+    COMMENT,
+    COUNTED,
+    DONE,
+    END,
+    GOOD,
+    ROLE,
+    STOP,
+    TEXT,
+    USAGE,
+    WORDS,
+    Form,
+    Named,
+    chunk,
+    completion,
+    ends,
+    raw,
+    said,
+    sse,
 )
-END = [STOP, USAGE, DONE]
-GOOD = [ROLE, TEXT, *END]
-COMMENT = b": PROCESSING\n\n"
+from tests.provider_stub.spelling import HTML, PRIVATE, anthropic, gemini, openai, openrouter, vllm
+from tests.provider_stub.spellings import ERRORS
+from tests.provider_stub.usages import USAGES
+
+__all__ = ["BEHAVIOURS", "Form", "Named"]
+
+HUGE = "x" * (9 * 2**20)
 
 # Errors inside an answer with status 200
 
@@ -247,59 +201,6 @@ FORMS = {
     "slow to begin": Named({"delay": 0.3}, "answer"),
 }
 
-
-# Reports of usage
-
-
-def usage(tokens: tuple[int, int, int] | None, **report: Any) -> Named:
-    does = {"events": [ROLE, TEXT, STOP, reports(**report), DONE], "plain": raw({**completion(), "usage": report})}
-    return Named(does, "answer", tokens=tokens)
-
-
-USAGES = {
-    "openai usage": usage(
-        (1000, 900, 200), prompt_tokens=1000, completion_tokens=200, prompt_tokens_details={"cached_tokens": 900}
-    ),
-    "deepseek usage": usage(
-        (1000, 900, 200),
-        prompt_tokens=1000,
-        completion_tokens=200,
-        prompt_cache_hit_tokens=900,
-        prompt_cache_miss_tokens=100,
-    ),
-    "cached at the top": usage((1000, 900, 200), prompt_tokens=1000, completion_tokens=200, cached_tokens=900),
-    "anthropic usage": usage((1000, 0, 31), input_tokens=1000, output_tokens=31),
-    "float usage": usage((1000, 0, 31), prompt_tokens=1000.0, completion_tokens=31.0),
-    "reasoning outside": usage(
-        (32, 0, 103),
-        prompt_tokens=32,
-        completion_tokens=9,
-        total_tokens=135,
-        completion_tokens_details={"reasoning_tokens": 94},
-    ),
-    "no completion count": usage((11, 0, 7), prompt_tokens=11, total_tokens=18),
-    "zero usage": usage(None, prompt_tokens=0, completion_tokens=0, total_tokens=0),
-    "zero prompt": usage(None, prompt_tokens=0, completion_tokens=50, total_tokens=50),
-    "negative usage": usage(None, prompt_tokens=-1, completion_tokens=5),
-    "absurd usage": usage(None, prompt_tokens=10**13, completion_tokens=10**13),
-    "usage in words": usage(None, prompt_tokens="eleven", completion_tokens="seven"),
-    "usage in a choice": Named(
-        {"events": [ROLE, TEXT, chunk({"index": 0, "delta": {}, "finish_reason": "stop", "usage": COUNTED}), DONE]},
-        "answer",
-        ("stream",),
-        tokens=(11, 0, 7),
-    ),
-    "usage in every chunk": Named({"usage_everywhere": True}, "answer", ("stream",)),
-    "usage with the last chunk": Named(
-        {"events": [ROLE, TEXT, ends(usage=COUNTED), DONE]}, "answer", ("stream",), tokens=(11, 0, 7)
-    ),
-    "usage twice": Named(
-        {"events": [ROLE, TEXT, STOP, reports(prompt_tokens=1, completion_tokens=1), USAGE, DONE]},
-        "answer",
-        ("stream",),
-        tokens=(11, 0, 7),
-    ),
-}
 
 # What to wait
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.providers.failures import UpstreamRefused, is_error, refusal_in, refusal_of
-from tests.provider_stub.spellings import ERRORS, PRIVATE, SECRET, Spelling, anthropic, gemini, openai, pydantic, vllm
+from tests.provider_stub.spelling import PRIVATE, SECRET, Spelling, anthropic, gemini, openai, pydantic, vllm
+from tests.provider_stub.spellings import ERRORS
 
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 

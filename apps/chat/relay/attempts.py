@@ -25,7 +25,6 @@ from apps.common.retries import RetryBudget
 from apps.conversations.call_rows import AttemptRow
 from apps.providers import routing
 from apps.providers.adapters.protocol import Adapter, AnswerTooLong, Outgoing, UpstreamBroken, UpstreamRefused
-from apps.providers.catalogue import Target
 from apps.providers.health.memory import Health
 from apps.providers.pseudonyms import pseudonym
 from apps.providers.routing import Candidate, plan
@@ -118,10 +117,13 @@ class Attempts:
     async def _repeat(self) -> list[Candidate]:
         """Whom to ask once more, after a pause, since nobody else is left."""
         found = None if self._has_repeated else repeatable(self._failed, _rng)
-        if found is None or not self._budgets[found[0].target.deployment_id].take(time.monotonic()):
+        if found is None:
             return []
-        self._has_repeated = True
         candidate, pause = found
+        budget, requests = self._budgets[candidate.target.deployment_id], self._health.recent(candidate.target)
+        self._has_repeated = budget.take(time.monotonic(), requests=requests)
+        if not self._has_repeated:
+            return []
         await asyncio.sleep(pause)
         return [replace(candidate, turns=self._health.turns(candidate.target, candidate.secret))]
 
@@ -130,8 +132,6 @@ class Attempts:
     async def _ask(self, candidate: Candidate) -> Accepted:
         """Ask one candidate, and take note of what comes of it. Raises UpstreamRefused."""
         started = time.monotonic()
-        if not self._has_repeated:
-            self._budgets[candidate.target.deployment_id].note(started)
         try:
             await self._begin(candidate)
             answer = await self._attempt(candidate)
@@ -198,6 +198,7 @@ class Attempts:
     def _outgoing(self, candidate: Candidate, *, without: str = "") -> Outgoing:
         """What leaves, without what the deployment does not understand of what we add."""
         call, target = self._call, candidate.target
+        strange = self._health.not_understood(target) | {without}
         adds_cap = target.sends_output_cap or self._output < call.route.max_output_tokens
         body = call.dialect.upstream_body(
             call.body,
@@ -206,8 +207,8 @@ class Attempts:
             output_cap=target.output_cap,
             is_stream=call.is_stream,
             guidance=self._guidance,
-            adds_cap=adds_cap and self._is_understood(target, target.output_cap, without),
-            asks_for_usage=target.stream_options != "no" and self._is_understood(target, "stream_options", without),
+            adds_cap=adds_cap and target.output_cap not in strange,
+            asks_for_usage=target.stream_options != "no" and "stream_options" not in strange,
             pseudonym=pseudonym(target.pseudonym_key, call.principal.membership_id),
         )
         return Outgoing(
@@ -218,6 +219,3 @@ class Attempts:
             trace=call.trace,
             added=frozenset(body.keys() - call.body.keys()),
         )
-
-    def _is_understood(self, target: Target, what: str, without: str) -> bool:
-        return what != without and self._health.understands(target, what)

@@ -57,7 +57,7 @@ class StateFilter(ChoiceFilter):
 
 class DeploymentAdmin(OperatorOnly, Pages):
     empty_text = "A deployment says where the calls of a model go. Add one on the page of its model or provider."
-    list_display: ClassVar[Any] = ("upstream_model", "state", "model", "provider", "order", "is_enabled")
+    list_display: ClassVar[Any] = ("upstream_model", "state", "place", "provider", "is_enabled")
     list_filter = (
         StateFilter,
         ("provider", RelatedDropdownFilter),
@@ -94,12 +94,13 @@ class DeploymentAdmin(OperatorOnly, Pages):
     @admin.display(description="state")
     def state(self, deployment: Any) -> SafeString:
         shown = standing.of_deployment(deployment, now=timezone.now())
-        is_well = shown.level == "good"
-        return standing.with_detail(shown, shown.meaning if is_well else standing.last_error(_health(deployment)))
+        error = "" if deployment.force or shown.level == "good" else standing.last_error(_health(deployment))
+        return standing.with_detail(shown, error or shown.meaning)
 
-    @admin.display(description="priority", ordering="priority")
-    def order(self, deployment: Deployment) -> SafeString:
-        return format_html('{}<small class="stoa-sub">weight {}</small>', deployment.priority, deployment.weight)
+    @admin.display(description="model", ordering="model")
+    def place(self, deployment: Deployment) -> SafeString:
+        said = f"priority {deployment.priority}, weight {deployment.weight}"
+        return format_html('{}<small class="stoa-sub">{}</small>', deployment.model, said)
 
     @admin.action(description="Force open: send nobody there", permissions=("change",))
     def force_open(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:

@@ -73,6 +73,8 @@ def of_answer(status: int, *, models: tuple[str, ...] | None, looks_like_html: b
         what = "a web page" if looks_like_html else "something else"
         return Finding(trouble="strange", sentence=f"The address answers with {what} instead of a list of models.")
     trouble, sentence = _STATUSES.get(status) or _of_class(status)
+    if trouble in ("missing", "strange") and not is_list_wanted:
+        sentence = f"The probe path answers {status}. Correct it, or leave it empty."
     return Finding(trouble=trouble, sentence=sentence)
 
 
