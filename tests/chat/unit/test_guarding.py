@@ -1,6 +1,7 @@
 """Rules at work on an answer: nothing of a match gets out, however the answer is cut."""
 
 import asyncio
+import contextlib
 import json
 import re
 import threading
@@ -682,3 +683,57 @@ def test_what_is_no_text_in_the_place_of_one_is_looked_at_whole() -> None:
     client = run(guard(REDACT), stream(event({"content": content}), END))
 
     assert client.events[0]["choices"][0]["delta"]["content"] == [{"type": "note", "note": "[code]"}]
+
+
+# Whatever a provider sends
+
+SPOILS = [
+    b"",
+    b"\n",
+    b"\xff",
+    b'"',
+    rb"\ud83d",
+    b"null",
+    b"[",
+    b"]",
+    b"{}",
+    b"1",
+    b'"x"',
+    b"NaN",
+    b"tool_calls",
+    b"message",
+]
+MUTATIONS = st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 12), st.sampled_from(SPOILS)), max_size=4)
+VARIED = b"".join(
+    stream(
+        event({"role": "assistant", "content": ""}),
+        event({"content": f"A text. {NEEDLE} "}),
+        event({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}]}),
+        event({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "look", "arguments": "{}"}}]}),
+        event({"refusal": "No."}, logprobs={"content": []}),
+        event({"function_call": {"name": "look", "arguments": "{}"}}, index=1),
+        END,
+        b'data: {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}',
+    )
+)
+
+
+@given(mutations=MUTATIONS)
+def test_no_answer_that_the_reader_lets_pass_is_a_mistake_of_the_guard_s(
+    mutations: list[tuple[int, int, bytes]],
+) -> None:
+    spoiled = VARIED
+    for place, cut, added in mutations:
+        place %= len(VARIED)
+        spoiled = spoiled[:place] + added + spoiled[place + cut :]
+
+    sent, made, meter = b"", guard(REDACT), StreamReader(wants_usage=True)
+
+    async def feed() -> None:
+        nonlocal sent
+        sent += await made.feed(meter.feed(spoiled))
+        sent += await made.end()
+
+    with contextlib.suppress(UpstreamBroken, AnswerBlocked):
+        asyncio.run(feed())
+    assert NEEDLE.encode() not in sent

@@ -361,6 +361,14 @@ def test_an_end_after_a_finish_is_an_end(last: Any) -> None:
     fed(chunk("a"), last).end()
 
 
+def test_an_end_within_a_choice_is_a_break_although_another_is_finished() -> None:
+    meter = fed(chunk("a"), chunk("x", index=1), chunk(finish="stop"))
+
+    with pytest.raises(UpstreamBroken):
+        meter.end()
+    fed(chunk("a"), chunk("x", index=1), chunk(finish="stop"), chunk(finish="length", index=1)).end()
+
+
 def test_a_finish_that_never_got_its_blank_line_is_no_finish() -> None:
     meter = StreamReader(wants_usage=False)
     meter.feed(event(chunk(finish="stop"))[:-1])

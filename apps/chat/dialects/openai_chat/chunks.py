@@ -13,6 +13,10 @@ from apps.common.lenient_json import loads_exactly
 from apps.providers.adapters.protocol import UpstreamBroken
 from apps.providers.failures import is_error
 
+_FRAME = frozenset(
+    ("id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "obfuscation")
+)
+
 
 class StreamNotes(AnswerNotes):
     """What is known of a stream. `dropped` counts events that are no chunks and have no words."""
@@ -21,12 +25,17 @@ class StreamNotes(AnswerNotes):
         super().__init__()
         self._wants_usage = wants_usage
         self._calls = Calls()
-        self.is_finished = False
+        self._finished: set[int] = set()
         self.dropped = 0
 
     @property
+    def is_finished(self) -> bool:
+        """Whether every choice that has text has come to its end, and at least one has."""
+        return bool(self._finished) and self.recorded.choices <= self._finished
+
+    @property
     def has_content(self) -> bool:
-        return bool(self.recorded.text_bytes) or self.has_more or (self.is_finished and self.was_billed())
+        return bool(self.recorded.text_bytes) or self.has_more or (bool(self._finished) and self.was_billed())
 
     def noted(self, payload: Any, data: bytes) -> Any:
         """Read a chunk. Returns what to relay of it: the payload itself, another form of it, or None.
@@ -71,7 +80,7 @@ class StreamNotes(AnswerNotes):
 
     def _note_beside(self, payload: Any) -> None:
         """Read an event without choices."""
-        if is_error(payload):
+        if not _is_usual_report(payload) and is_error(payload):
             raise UpstreamBroken(REPORTED, error=payload)
         self.has_events = True
         if usage := payload.get("usage"):
@@ -85,9 +94,9 @@ class StreamNotes(AnswerNotes):
         return not calls or self._calls.are_numbered(choice, calls)
 
     def _note_finish(self, reason: Any, choice: Mapping[str, Any], payload: Mapping[str, Any]) -> None:
-        if is_error(payload):
+        if (reason == "error" or "error" in choice) and is_error(payload):
             raise UpstreamBroken(REPORTED, error=payload)
-        self.is_finished = True
+        self._finished.add(index_of(choice))
         self.has_more |= reason == FILTERED
         if "usage" in choice or "x_groq" in payload:
             self.note_usage(usage_beside(choice, payload))
@@ -104,6 +113,11 @@ class StreamNotes(AnswerNotes):
             numbered = self._calls.numbered(index_of(choice), calls)
             return {**made, "delta": {**made["delta"], "tool_calls": numbered}}
         return made
+
+
+def _is_usual_report(payload: Mapping[str, Any]) -> bool:
+    """Whether an event is one of usage as OpenAI sends them, which spares a search for errors."""
+    return payload.keys() <= _FRAME and payload.get("object") != "error"
 
 
 def _has_words(payload: Any) -> bool:
