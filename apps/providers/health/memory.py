@@ -168,8 +168,10 @@ class Health:
         return memory.state.may_be_tried(now) and not (memory.state.is_open and memory.trials)
 
     def accepts(self, secret: Secret, now: datetime) -> bool:
-        state = self.credential(secret)
-        return state.standing != Standing.OUT and not state.is_cooling(now)
+        memory = self._credentials.get(secret.id)
+        if memory is None or memory.state.standing == Standing.WELL:
+            return True
+        return memory.state.standing != Standing.OUT and not memory.state.is_cooling(now)
 
     def in_flight(self, target: Target) -> int:
         memory = self._deployments.get(target.deployment_id)
