@@ -18,8 +18,8 @@ from apps.chat.call import Accepted, ChatCall
 from apps.chat.dialects.protocol import AnswerReader
 from apps.chat.relay import failures
 from apps.chat.relay.beginnings import Patience, begin, refusal
+from apps.chat.relay.concurrency import ConcurrencyLimits
 from apps.chat.relay.failover import left_after, repeatable
-from apps.chat.relay.places import Places
 from apps.chat.relay.stopping import Stopping
 from apps.common.retries import RetryBudget
 from apps.conversations.call_rows import AttemptRow
@@ -41,7 +41,7 @@ class Providers:
     adapters: Mapping[str, Adapter]
     health: Health
     budgets: defaultdict[int, RetryBudget] = field(default_factory=lambda: defaultdict(RetryBudget))
-    places: Places = field(default_factory=Places)
+    limits: ConcurrencyLimits = field(default_factory=ConcurrencyLimits)
 
 
 class Attempts:
@@ -50,7 +50,7 @@ class Attempts:
     def __init__(self, call: ChatCall, providers: Providers, *, output: int, guidance: tuple[str, ...]) -> None:
         self._call, self._output, self._guidance = call, output, guidance
         self._adapters, self._health = providers.adapters, providers.health
-        self._budgets, self._places = providers.budgets, providers.places
+        self._budgets, self._limits = providers.budgets, providers.limits
         self._leave: Callable[[], None] | None = None  # gives the place back that the attempt under way has
         self.has_sent = False  # otherwise no provider knows of the call
         self._failed: list[tuple[Candidate, UpstreamRefused]] = []
@@ -67,7 +67,7 @@ class Attempts:
     async def first_answer(self) -> Accepted:
         """Ask until an answer begins, which is then `in_flight`. Raises the error of a call that nobody answers."""
         route = self._call.route
-        left = self._places.order(plan(route, self._health, datetime.now(UTC), _rng))
+        left = self._limits.order(plan(route, self._health, datetime.now(UTC), _rng))
         while left:
             candidate, *left = left
             try:
@@ -149,7 +149,7 @@ class Attempts:
     async def _begin(self, candidate: Candidate) -> None:
         """Wait for a place, where they are few."""
         seconds = min(candidate.target.first_byte_timeout, self._ends_at - time.monotonic())
-        self._leave = await self._places.enter(candidate.target, self._call.principal, seconds=seconds)
+        self._leave = await self._limits.enter(candidate.target, self._call.principal, seconds=seconds)
         self.has_sent = True
         self._health.began(candidate)
 

@@ -1,4 +1,4 @@
-"""The places of deployments that take only so many calls at once, such as a server of the institution's own."""
+"""The limits of deployments that take only so many calls at once, such as a server of the institution's own."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -13,8 +13,8 @@ LEAST_WAITING = 32
 WAITING_A_PLACE = 8  # calls that may wait for each place
 
 
-class Places:
-    """Those of one process. They are given out fairly over courses, and then over their students."""
+class ConcurrencyLimits:
+    """Those of one process. Places are given out fairly over courses, and then over their students."""
 
     def __init__(self) -> None:
         self._queues: dict[int, FairQueue] = {}
