@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -19,6 +19,7 @@ from apps.chat.dialects.protocol import AnswerReader
 from apps.chat.relay import failures
 from apps.chat.relay.beginnings import Patience, begin, refusal
 from apps.chat.relay.failover import left_after, repeatable
+from apps.chat.relay.places import Places
 from apps.chat.relay.stopping import Stopping
 from apps.common.retries import RetryBudget
 from apps.conversations.call_rows import AttemptRow
@@ -35,11 +36,12 @@ _rng = random.Random()  # noqa: S311  # spreads load; it need not be unpredictab
 
 @dataclass(frozen=True, slots=True)
 class Providers:
-    """The providers to one process: how to ask them, how they are, and how much is repeated at each deployment."""
+    """The providers to one process: how to ask them, how they are, and what is bounded at each deployment."""
 
     adapters: Mapping[str, Adapter]
     health: Health
     budgets: defaultdict[int, RetryBudget] = field(default_factory=lambda: defaultdict(RetryBudget))
+    places: Places = field(default_factory=Places)
 
 
 class Attempts:
@@ -47,7 +49,10 @@ class Attempts:
 
     def __init__(self, call: ChatCall, providers: Providers, *, output: int, guidance: tuple[str, ...]) -> None:
         self._call, self._output, self._guidance = call, output, guidance
-        self._adapters, self._health, self._budgets = providers.adapters, providers.health, providers.budgets
+        self._adapters, self._health = providers.adapters, providers.health
+        self._budgets, self._places = providers.budgets, providers.places
+        self._leave: Callable[[], None] | None = None  # gives the place back that the attempt under way has
+        self.has_sent = False  # otherwise no provider knows of the call
         self._failed: list[tuple[Candidate, UpstreamRefused]] = []
         self._has_repeated = False
         self._ends_at = time.monotonic() + call.route.longest - LAST_MOMENT
@@ -62,7 +67,7 @@ class Attempts:
     async def first_answer(self) -> Accepted:
         """Ask until an answer begins, which is then `in_flight`. Raises the error of a call that nobody answers."""
         route = self._call.route
-        left = plan(route, self._health, datetime.now(UTC), _rng)
+        left = self._places.order(plan(route, self._health, datetime.now(UTC), _rng))
         while left:
             candidate, *left = left
             try:
@@ -86,7 +91,7 @@ class Attempts:
             raise
         finally:
             answer.upstream.close()
-            self._health.ended(answer.candidate)
+            self._end(answer.candidate)
             if answer.reader.doubt:
                 self._health.note_doubt(answer.candidate, answer.reader.doubt)
 
@@ -127,19 +132,32 @@ class Attempts:
     async def _ask(self, candidate: Candidate) -> Accepted:
         """Ask one candidate, and take note of what comes of it. Raises UpstreamRefused."""
         started = time.monotonic()
-        self._health.began(candidate)
         try:
+            await self._begin(candidate)
             answer = await self._attempt(candidate)
         except BaseException as error:
             refused = error if isinstance(error, UpstreamRefused) else None
             self._note(candidate, refused.reason if refused else "ended", refused.status if refused else 0, started)
             if refused is not None:
                 self._health.failed(candidate, refused, now=datetime.now(UTC))
-            self._health.ended(candidate)
+            self._end(candidate)
             raise
         self._note(candidate, "answered", 200, started)
         self._health.answered(candidate, now=datetime.now(UTC))
         return answer
+
+    async def _begin(self, candidate: Candidate) -> None:
+        """Wait for a place, where they are few."""
+        seconds = min(candidate.target.first_byte_timeout, self._ends_at - time.monotonic())
+        self._leave = await self._places.enter(candidate.target, self._call.principal, seconds=seconds)
+        self.has_sent = True
+        self._health.began(candidate)
+
+    def _end(self, candidate: Candidate) -> None:
+        if self._leave is not None:
+            self._leave()
+            self._leave = None
+            self._health.ended(candidate)
 
     def _note(self, candidate: Candidate, outcome: str, status: int, started: float) -> None:
         row = AttemptRow(
