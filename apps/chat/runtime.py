@@ -1,7 +1,6 @@
 """The parts of the chat path in one process. Only composes them."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,12 +15,10 @@ from apps.chat.idempotency.recent import RecentAnswers, SharedAnswers
 from apps.chat.relay.attempts import Providers
 from apps.chat.relay.live import LiveAnswers
 from apps.chat.relay.pump import Pump
-from apps.common.retries import RetryBudget
 from apps.common.revisions import Snapshot
 from apps.conversations.spool.writer import Spool
 from apps.dataplane.plane import DataPlane
 from apps.providers.adapters import ADAPTERS
-from apps.providers.adapters.protocol import Adapter
 from apps.providers.catalogue import Catalogue, catalogue
 from apps.providers.health.memory import Health
 from apps.providers.health.news import Rows
@@ -36,12 +33,10 @@ class ChatRuntime:
 
     plane: DataPlane
     spool: Spool
-    adapters: Mapping[str, Adapter]
+    providers: Providers
     rulebooks: Snapshot[Mapping[int | None, Rulebook | None]] = field(default_factory=rulebooks)
     catalogue: Snapshot[Catalogue] = field(default_factory=catalogue)
-    health: Health = field(default_factory=Health)
     health_rows: Snapshot[Rows] = field(default_factory=health_rows)
-    budgets: defaultdict[int, RetryBudget] = field(default_factory=lambda: defaultdict(RetryBudget))
     recent: RecentAnswers[Pump] = field(default_factory=RecentAnswers)
     live: LiveAnswers = field(default_factory=LiveAnswers)
     books: Books = field(init=False)
@@ -65,7 +60,7 @@ class ChatRuntime:
         runtime = cls(
             plane=plane,
             spool=Spool(settings.SPOOL_DIR / f"{plane.owner.id}.sqlite3"),
-            adapters={name: make(plane.client) for name, make in ADAPTERS.items()},
+            providers=Providers({name: make(plane.client) for name, make in ADAPTERS.items()}, Health()),
             recent=RecentAnswers(_shared_answers(settings.REDIS_URL) if settings.REDIS_URL else None),
         )
         runtime.spool.start()
@@ -74,18 +69,14 @@ class ChatRuntime:
         return runtime
 
     @property
-    def providers(self) -> Providers:
-        return Providers(self.adapters, self.health, self.budgets)
-
-    @property
     def snapshots(self) -> list[Snapshot[Any]]:
         return [self.rulebooks, self.catalogue, self.health_rows]
 
     def start(self) -> None:
         """Start the background loops. The snapshots must be loaded."""
         run, writer = self.plane.run, self.plane.writer
-        self.health.read(self.health_rows.current)
-        run(upkeep.share_health_for_ever(self.health, self.health_rows))
+        self.providers.health.read(self.health_rows.current)
+        run(upkeep.share_health_for_ever(self.providers.health, self.health_rows))
         run(upkeep.sweep_for_ever(writer, owner=self.plane.owner.id, spool=self.spool.path))
         run(self.live.watch_for_ever(writer))
         run(upkeep.forget_answers_for_ever(writer, self.recent))

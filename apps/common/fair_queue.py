@@ -65,9 +65,9 @@ class FairQueue:
             raise
         return self._leaver(group, member)
 
-    def resize(self, places: int) -> None:
-        """Change the number of places. Those who hold one keep it."""
-        self.places = places
+    def resize(self, places: int, *, longest: int) -> None:
+        """Change the bounds. Whoever holds a place or waits keeps on."""
+        self.places, self.longest = places, longest
         self._fill()
 
     def _join(self, me: _Waiter) -> None:
@@ -78,7 +78,8 @@ class FairQueue:
                 raise QueueFull
             last = next(one for one in reversed(self._waiting) if one.group == greediest)
             self._waiting.remove(last)
-            last.turn.set_exception(QueueFull())
+            if not last.turn.done():  # otherwise it is giving up
+                last.turn.set_exception(QueueFull())
         self._waiting.append(me)
 
     def _take(self, group: Hashable, member: Hashable) -> None:

@@ -5,10 +5,10 @@ import ssl
 from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple, cast
-from weakref import WeakValueDictionary
 
 from apps.common.connections import ConnectFailed, Connection, NonFree
 from apps.common.dialing import Dialer
+from apps.common.places import Places
 
 TLS = ssl.create_default_context()  # made once, since it reads every certificate that the system trusts
 TLS.set_alpn_protocols(["http/1.1"])
@@ -46,10 +46,10 @@ class Pool:
     def __init__(self, limits: RelayLimits) -> None:
         self._limits = limits
         self._dialer = Dialer()
-        self._places = asyncio.Semaphore(limits.max_connections)
-        self._shares: WeakValueDictionary[Share, asyncio.Semaphore] = WeakValueDictionary()  # those that are in use
+        self._places = Places(limits.max_connections)
+        self._shares: dict[Share, Places] = {}  # few: one a provider, and one more when its number changes
         self.in_use = 0  # including those being opened
-        self._busy: dict[Connection, tuple[Origin, asyncio.Semaphore]] = {}
+        self._busy: dict[Connection, tuple[Origin, Places]] = {}
         self._idle: dict[Origin, deque[Connection]] = {}  # the longest idle first
         self._loop = asyncio.get_running_loop()
         self._sweeper = self._loop.call_later(limits.keepalive_expiry, self._sweep)
@@ -60,8 +60,13 @@ class Pool:
 
         It waits `patience` seconds, but no longer than the pool allows, for one to become free. Raises NonFree then.
         """
-        places = self._places_of(share)
-        await self._wait_for_place(places, share, seconds=min(patience, self._limits.pool_timeout))
+        places = self._shares.get(share) or self._shares.setdefault(share, Places(share.most))
+        if places.free > 0 and self._places.free > 0:
+            places.take()
+            self._places.take()
+        else:
+            await self._wait_for_place(places, share, seconds=min(patience, self._limits.pool_timeout))
+        self.in_use += 1
         try:
             connection = (None if is_new else self._kept(origin)) or await self._connect(origin)
         except BaseException:
@@ -79,37 +84,23 @@ class Pool:
         self._idle.clear()
         await asyncio.sleep(0)  # transports close in the loop's next iteration
 
-    def _places_of(self, share: Share) -> asyncio.Semaphore:
-        places = self._shares.get(share)
-        if places is None:
-            places = self._shares[share] = asyncio.Semaphore(share.most)
-        return places
-
-    async def _wait_for_place(self, places: asyncio.Semaphore, share: Share, *, seconds: float) -> None:
-        if places.locked() or self._places.locked():
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._both(places)
-            except TimeoutError as error:
-                whose = f"of the {share.most} connections to {share.name}" if places.locked() else "connection"
-                raise NonFree(f"No {whose} was free within {seconds:g} seconds.") from error
-        else:
-            await self._both(places)
-        self.in_use += 1
-
-    async def _both(self, places: asyncio.Semaphore) -> None:
-        """A place of the share first, so that those who wait for it take none from the others."""
-        await places.acquire()
+    async def _wait_for_place(self, places: Places, share: Share, *, seconds: float) -> None:
         try:
-            await self._places.acquire()
-        except BaseException:
-            places.release()
-            raise
+            async with asyncio.timeout(seconds):
+                await places.wait()  # first, so that those who wait for it take none from the others
+                try:
+                    await self._places.wait()
+                except BaseException:
+                    places.give_back()
+                    raise
+        except TimeoutError as error:
+            whose = "connection" if places.free > 0 else f"of the {share.most} connections to {share.name}"
+            raise NonFree(f"No {whose} was free within {seconds:g} seconds.") from error
 
-    def _free_place(self, places: asyncio.Semaphore) -> None:
+    def _free_place(self, places: Places) -> None:
         self.in_use -= 1
-        self._places.release()
-        places.release()
+        self._places.give_back()
+        places.give_back()
 
     def _kept(self, origin: Origin) -> Connection | None:
         """The connection that was used last, which the server is the least likely to have closed."""

@@ -51,7 +51,7 @@ class Target:
     stream_options: str = "yes"  # or "no", or "learn" from a refusal
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)  # names in lower case
     max_connections: int = 1000  # of the provider, in each web process
-    max_concurrent: int | None = None
+    max_concurrent: int | None = None  # of this process: its share of what the deployment takes
     context_window: int | None = None
     hosting: str = Hosting.EXTERNAL
     region: str = ""
@@ -195,7 +195,7 @@ def _target(row: Deployment, secrets: tuple[Secret, ...], *, share: int) -> Targ
         stream_options=provider.stream_options,
         extra_headers={name.lower(): value for name, value in provider.extra_headers.items()},
         max_connections=provider.max_connections or share,
-        max_concurrent=row.max_concurrent,
+        max_concurrent=row.max_concurrent and -(-row.max_concurrent // settings.WEB_CONCURRENCY),
         context_window=row.context_window,
         hosting=provider.hosting,
         region=provider.region,

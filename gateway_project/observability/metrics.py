@@ -74,7 +74,7 @@ async def show_for_ever(plane: "DataPlane", chat: "ChatRuntime") -> None:
         LAG.set(plane.admission.pressure.lag)
         WAITING.set(plane.admission.waiting)
         LIVE.set(len(chat.live))
-        found = census(chat.catalogue.current, chat.health, datetime.now(UTC))
+        found = census(chat.catalogue.current, chat.providers.health, datetime.now(UTC))
         for gauge, now, before in zip((DEPLOYMENTS, CREDENTIALS), found, shown, strict=True):
             _show(gauge, now, before)
         shown = found

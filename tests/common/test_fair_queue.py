@@ -114,7 +114,7 @@ def test_more_places_let_more_in() -> None:
         await queue.enter("lab", "ada")
         waiting = [asyncio.ensure_future(queue.enter("lab", number)) for number in range(2)]
         await settle()
-        queue.resize(3)
+        queue.resize(3, longest=5)
         await asyncio.gather(*waiting)
         assert queue.in_use == 3
 

@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -18,13 +18,13 @@ from apps.chat.call import Accepted, ChatCall
 from apps.chat.dialects.protocol import AnswerReader
 from apps.chat.relay import failures
 from apps.chat.relay.beginnings import Patience, begin, refusal
+from apps.chat.relay.concurrency import ConcurrencyLimits
 from apps.chat.relay.failover import left_after, repeatable
 from apps.chat.relay.stopping import Stopping
 from apps.common.retries import RetryBudget
 from apps.conversations.call_rows import AttemptRow
 from apps.providers import routing
 from apps.providers.adapters.protocol import Adapter, AnswerTooLong, Outgoing, UpstreamBroken, UpstreamRefused
-from apps.providers.catalogue import Target
 from apps.providers.health.memory import Health
 from apps.providers.pseudonyms import pseudonym
 from apps.providers.routing import Candidate, plan
@@ -36,11 +36,12 @@ _rng = random.Random()  # noqa: S311  # spreads load; it need not be unpredictab
 
 @dataclass(frozen=True, slots=True)
 class Providers:
-    """The providers to one process: how to ask them, how they are, and how much is repeated at each deployment."""
+    """The providers to one process: how to ask them, how they are, and what is bounded at each deployment."""
 
     adapters: Mapping[str, Adapter]
     health: Health
     budgets: defaultdict[int, RetryBudget] = field(default_factory=lambda: defaultdict(RetryBudget))
+    limits: ConcurrencyLimits = field(default_factory=ConcurrencyLimits)
 
 
 class Attempts:
@@ -48,7 +49,10 @@ class Attempts:
 
     def __init__(self, call: ChatCall, providers: Providers, *, output: int, guidance: tuple[str, ...]) -> None:
         self._call, self._output, self._guidance = call, output, guidance
-        self._adapters, self._health, self._budgets = providers.adapters, providers.health, providers.budgets
+        self._adapters, self._health = providers.adapters, providers.health
+        self._budgets, self._limits = providers.budgets, providers.limits
+        self._leave: Callable[[], None] | None = None  # gives the place back that the attempt under way has
+        self.has_sent = False  # otherwise no provider knows of the call
         self._failed: list[tuple[Candidate, UpstreamRefused]] = []
         self._has_repeated = False
         self._ends_at = time.monotonic() + call.route.longest - LAST_MOMENT
@@ -63,7 +67,7 @@ class Attempts:
     async def first_answer(self) -> Accepted:
         """Ask until an answer begins, which is then `in_flight`. Raises the error of a call that nobody answers."""
         route = self._call.route
-        left = plan(route, self._health, datetime.now(UTC), _rng)
+        left = self._limits.order(plan(route, self._health, datetime.now(UTC), _rng))
         while left:
             candidate, *left = left
             try:
@@ -87,7 +91,7 @@ class Attempts:
             raise
         finally:
             answer.upstream.close()
-            self._health.ended(answer.candidate)
+            self._end(answer.candidate)
             if answer.reader.doubt:
                 self._health.note_doubt(answer.candidate, answer.reader.doubt)
 
@@ -113,10 +117,13 @@ class Attempts:
     async def _repeat(self) -> list[Candidate]:
         """Whom to ask once more, after a pause, since nobody else is left."""
         found = None if self._has_repeated else repeatable(self._failed, _rng)
-        if found is None or not self._budgets[found[0].target.deployment_id].take(time.monotonic()):
+        if found is None:
             return []
-        self._has_repeated = True
         candidate, pause = found
+        budget, requests = self._budgets[candidate.target.deployment_id], self._health.recent(candidate.target)
+        self._has_repeated = budget.take(time.monotonic(), requests=requests)
+        if not self._has_repeated:
+            return []
         await asyncio.sleep(pause)
         return [replace(candidate, turns=self._health.turns(candidate.target, candidate.secret))]
 
@@ -125,21 +132,32 @@ class Attempts:
     async def _ask(self, candidate: Candidate) -> Accepted:
         """Ask one candidate, and take note of what comes of it. Raises UpstreamRefused."""
         started = time.monotonic()
-        if not self._has_repeated:
-            self._budgets[candidate.target.deployment_id].note(started)
-        self._health.began(candidate)
         try:
+            await self._begin(candidate)
             answer = await self._attempt(candidate)
         except BaseException as error:
             refused = error if isinstance(error, UpstreamRefused) else None
             self._note(candidate, refused.reason if refused else "ended", refused.status if refused else 0, started)
             if refused is not None:
                 self._health.failed(candidate, refused, now=datetime.now(UTC))
-            self._health.ended(candidate)
+            self._end(candidate)
             raise
         self._note(candidate, "answered", 200, started)
         self._health.answered(candidate, now=datetime.now(UTC))
         return answer
+
+    async def _begin(self, candidate: Candidate) -> None:
+        """Wait for a place, where they are few."""
+        seconds = min(candidate.target.first_byte_timeout, self._ends_at - time.monotonic())
+        self._leave = await self._limits.enter(candidate.target, self._call.principal, seconds=seconds)
+        self.has_sent = True
+        self._health.began(candidate)
+
+    def _end(self, candidate: Candidate) -> None:
+        if self._leave is not None:
+            self._leave()
+            self._leave = None
+            self._health.ended(candidate)
 
     def _note(self, candidate: Candidate, outcome: str, status: int, started: float) -> None:
         row = AttemptRow(
@@ -180,6 +198,7 @@ class Attempts:
     def _outgoing(self, candidate: Candidate, *, without: str = "") -> Outgoing:
         """What leaves, without what the deployment does not understand of what we add."""
         call, target = self._call, candidate.target
+        strange = self._health.not_understood(target) | {without}
         adds_cap = target.sends_output_cap or self._output < call.route.max_output_tokens
         body = call.dialect.upstream_body(
             call.body,
@@ -188,8 +207,8 @@ class Attempts:
             output_cap=target.output_cap,
             is_stream=call.is_stream,
             guidance=self._guidance,
-            adds_cap=adds_cap and self._is_understood(target, target.output_cap, without),
-            asks_for_usage=target.stream_options != "no" and self._is_understood(target, "stream_options", without),
+            adds_cap=adds_cap and target.output_cap not in strange,
+            asks_for_usage=target.stream_options != "no" and "stream_options" not in strange,
             pseudonym=pseudonym(target.pseudonym_key, call.principal.membership_id),
         )
         return Outgoing(
@@ -200,6 +219,3 @@ class Attempts:
             trace=call.trace,
             added=frozenset(body.keys() - call.body.keys()),
         )
-
-    def _is_understood(self, target: Target, what: str, without: str) -> bool:
-        return what != without and self._health.understands(target, what)

@@ -65,7 +65,7 @@ async def beginning(body: AnswerBody, coding: str, *, seconds: float) -> bytes:
     parts: list[bytes] = []
     try:
         async with asyncio.timeout(seconds):
-            start, body = await _plain(body, coding, at_least=2)
+            start, body = await _plain(b"", body, coding)
             while start and sum(map(len, parts)) < MAX_ERROR_BYTES:
                 parts.append(start)
                 start = await body.read()
@@ -78,14 +78,14 @@ def can_read(coding: str) -> bool:
     return coding.strip().lower() in _CODINGS
 
 
-async def _plain(body: AnswerBody, coding: str, *, at_least: int) -> tuple[bytes, AnswerBody]:
-    """At least so many bytes, if there are as many, and the rest. Decompressed if need be, whatever it says."""
-    start = await _least(body, at_least)
+async def _plain(start: bytes, body: AnswerBody, coding: str) -> tuple[bytes, AnswerBody]:
+    """A few bytes at least, if there are as many, and the rest. Decompressed if need be, whatever it says."""
+    start = await _least(start, body)
     window = _window(start, coding)
     if window is None:
         return start, body
     decoded = Decoded(start, body, window=window)
-    return await _least(decoded, at_least), decoded
+    return await _least(b"", decoded), decoded
 
 
 def _window(start: bytes, coding: str) -> int | None:
@@ -99,7 +99,10 @@ def _window(start: bytes, coding: str) -> int | None:
 
 async def begun(body: AnswerBody, coding: str, *, is_stream: bool) -> tuple[bytes, AnswerBody]:
     """The first block that is not blank, and the rest. Raises UpstreamBroken if it is not what was asked for."""
-    start, body = await _plain(body, coding, at_least=len(_MARK))
+    start = await body.read()
+    if not coding and start.startswith(b"data: " if is_stream else b"{"):
+        return start, body  # as nearly all do
+    start, body = await _plain(start, body, coding)
     start = start.removeprefix(_MARK)
     while start and not start.lstrip(_BLANK):
         start = await body.read()
@@ -111,10 +114,9 @@ async def begun(body: AnswerBody, coding: str, *, is_stream: bool) -> tuple[byte
     return start, body
 
 
-async def _least(body: AnswerBody, size: int) -> bytes:
-    """At least so many bytes, if there are as many."""
-    start = await body.read()
-    while len(start) < size and (more := await body.read()):
+async def _least(start: bytes, body: AnswerBody) -> bytes:
+    """As many bytes as it takes to know them, if there are as many."""
+    while len(start) < len(_MARK) and (more := await body.read()):
         start += more
     return start
 

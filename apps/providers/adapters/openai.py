@@ -64,17 +64,17 @@ class OpenAIUpstream:
 
     async def __anext__(self) -> bytes:
         try:
-            block = await (self._body.read() if self._body is not None else self._first())
+            if self._body is not None:
+                block = await self._body.read()
+            else:
+                coding = _coding(self._response)
+                block, self._body = await bodies.begun(self._response, coding, is_stream=self._is_stream)
         except ConnectionBroken as error:
             broken = UpstreamBroken(str(error))
             broken.is_cut = True
             raise broken from error
         if not block:
             raise StopAsyncIteration
-        return block
-
-    async def _first(self) -> bytes:
-        block, self._body = await bodies.begun(self._response, _coding(self._response), is_stream=self._is_stream)
         return block
 
     def close(self) -> None:

@@ -168,8 +168,10 @@ class Health:
         return memory.state.may_be_tried(now) and not (memory.state.is_open and memory.trials)
 
     def accepts(self, secret: Secret, now: datetime) -> bool:
-        state = self.credential(secret)
-        return state.standing != Standing.OUT and not state.is_cooling(now)
+        memory = self._credentials.get(secret.id)
+        if memory is None or memory.state.standing == Standing.WELL:
+            return True
+        return memory.state.standing != Standing.OUT and not memory.state.is_cooling(now)
 
     def in_flight(self, target: Target) -> int:
         memory = self._deployments.get(target.deployment_id)
@@ -190,9 +192,13 @@ class Health:
             memory.not_understood |= {what}
             self._news.not_understood.add((candidate.target.deployment_id, what))
 
-    def understands(self, target: Target, what: str) -> bool:
-        memory = self._deployments.get(target.deployment_id)
-        return memory is None or what not in memory.not_understood
+    def not_understood(self, target: Target) -> frozenset[str]:
+        """The parameters that the deployment does not understand."""
+        return self._deployments.get(target.deployment_id, _NOTHING_LEARNED).not_understood
+
+    def recent(self, target: Target) -> int:
+        """How many calls were judged there in the last half minute."""
+        return self._deployments.get(target.deployment_id, _NOTHING_LEARNED).judge.total()
 
     def note_doubt(self, candidate: Candidate, what: str) -> None:
         """Tell the operator of usage that could not be true."""
@@ -239,10 +245,10 @@ class Health:
         return self._of_deployment(key[1]) if key[0] == "deployment" else self._of_credential(key[1])
 
     def _deployment(self, target: Target) -> _OfDeployment:
-        return self._of_deployment(target.deployment_id)
+        return self._deployments.get(target.deployment_id) or self._of_deployment(target.deployment_id)
 
     def _credential(self, secret: Secret) -> _Memory:
-        return self._of_credential(secret.id)
+        return self._credentials.get(secret.id) or self._of_credential(secret.id)
 
     def _of_deployment(self, id: int) -> _OfDeployment:
         memory = self._deployments.get(id)
@@ -258,6 +264,7 @@ class Health:
 
 
 _NOTHING: Final = _Memory()
+_NOTHING_LEARNED: Final = _OfDeployment()
 
 
 def _key(target: Target) -> Key:

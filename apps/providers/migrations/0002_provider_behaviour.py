@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='deployment',
             name='max_concurrent',
-            field=models.PositiveIntegerField(blank=True, help_text='Most calls at once, such as what a server of your own can take; others wait their turn. Empty: no limit.', null=True, validators=[django.core.validators.MinValueValidator(1)]),
+            field=models.PositiveIntegerField(blank=True, help_text='Most calls at once, such as what a server of your own can take, shared out among the web processes of a machine. The others wait for their turn: the courses with the fewest calls first, then their students.', null=True, validators=[django.core.validators.MinValueValidator(1)]),
         ),
         migrations.AddField(
             model_name='deployment',

@@ -95,7 +95,8 @@ class Deployment(RevisedModel):
     total_seconds = seconds("whole answer within", "Seconds for one call as a whole. Empty: the provider's limit.")
     context_window = count("Tokens of prompt and answer together, if fewer fit here. Empty: that of the model.")
     max_concurrent = count(
-        "Most calls at once, such as what a server of your own can take; others wait their turn. Empty: no limit."
+        "Most calls at once, such as what a server of your own can take, shared out among the web processes of a "
+        "machine. The others wait for their turn: the courses with the fewest calls first, then their students."
     )
     force = models.CharField(
         "by hand",

@@ -9,11 +9,13 @@ import pytest
 
 from apps.chat.guardrails.streams import guard_of
 from apps.chat.idempotency.keys import Repeatable
+from apps.chat.relay.attempts import Providers
 from apps.chat.relay.delivery import KEEP_ALIVE
 from apps.chat.relay.head import headers_of
 from apps.chat.relay.pump import KEEP_ALIVE_SECONDS, Pump
 from apps.chat.runtime import ChatRuntime
 from apps.providers.adapters.protocol import UpstreamBroken
+from apps.providers.health.memory import Health
 from apps.quotas.models import Hold
 from apps.rules.rulebook import Occasion, Rulebook
 from tests.chat.unit.desk import Desk
@@ -40,7 +42,7 @@ async def taken(upstream: ScriptedUpstream) -> None:
 def second(adapter: ScriptedAdapter, ledger: ChatRuntime) -> ScriptedUpstream:
     """What is asked behind `upstream`."""
     other = ScriptedAdapter()
-    ledger.adapters = {"openai": adapter, "echo": other}
+    ledger.providers = Providers({"openai": adapter, "echo": other}, Health())
     return other.upstream
 
 

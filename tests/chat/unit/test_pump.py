@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from apps.chat.call import ChatCall
+from apps.chat.relay.attempts import Providers
 from apps.chat.relay.delivery import QUEUE_BYTES
 from apps.chat.relay.stopping import CLEAN_END_GRACE
 from apps.chat.runtime import ChatRuntime
 from apps.common.errors import InternalError, Unavailable
 from apps.conversations.spool import files, writer
 from apps.providers.adapters.protocol import UpstreamBroken, UpstreamRefused
+from apps.providers.health.memory import Health
 from apps.quotas.models import Hold
 from tests.chat.unit.desk import Desk
 from tests.chat.unit.pumps import (
@@ -51,7 +53,7 @@ from tests.chat.unit.values import a_route, a_target
 
 async def test_a_client_that_left_before_anything_was_sent_costs_nothing(ledger: ChatRuntime, desk: Desk) -> None:
     adapter = ScriptedAdapter()
-    ledger.adapters = {"openai": adapter}
+    ledger.providers = Providers({"openai": adapter}, Health())
     pump = pump_of(ledger, call_of(desk))
 
     pump.start()
@@ -65,7 +67,7 @@ async def test_a_client_that_left_before_anything_was_sent_costs_nothing(ledger:
 
 async def test_a_process_that_stops_by_then_sends_nothing_and_says_so(ledger: ChatRuntime, desk: Desk) -> None:
     adapter = ScriptedAdapter()
-    ledger.adapters = {"openai": adapter}
+    ledger.providers = Providers({"openai": adapter}, Health())
     pump = pump_of(ledger, call_of(desk))
 
     pump.start()
@@ -89,7 +91,7 @@ async def test_there_is_no_checkpoint_and_no_stall_before_a_provider_has_accepte
 
 
 async def test_a_mistake_of_ours_while_relaying_is_said_and_costs_nothing(ledger: ChatRuntime, desk: Desk) -> None:
-    ledger.adapters = {"openai": ScriptedAdapter(error=ZeroDivisionError())}
+    ledger.providers = Providers({"openai": ScriptedAdapter(error=ZeroDivisionError())}, Health())
     ledger.plane.writer.start()
     pump = pump_of(ledger, call_of(desk))
 
@@ -117,7 +119,7 @@ async def test_a_mistake_of_ours_before_that_is_said_as_well(
 
 async def test_a_call_that_no_provider_takes_is_free(ledger: ChatRuntime, desk: Desk) -> None:
     refusing = ScriptedAdapter(error=UpstreamRefused("error", detail="500", status=500))
-    ledger.adapters = {"openai": refusing}
+    ledger.providers = Providers({"openai": refusing}, Health())
     ledger.plane.writer.start()
     pump = pump_of(ledger, call_of(desk))
 
@@ -485,7 +487,7 @@ async def test_a_process_stops_only_when_calls_that_began_meanwhile_are_settled_
 
     other = ScriptedAdapter()
     other.upstream.say(piece("Hello"))
-    ledger.adapters = {"openai": other}
+    ledger.providers = Providers({"openai": other}, Health())
     second = streaming(ledger, desk)  # it had been let in before
     await second.delivery.head()
     upstream.say(FINISH)

@@ -82,7 +82,7 @@ async def test_the_operator_learns_why_a_report_is_not_believed(
     await read(pump)
 
     await ended(pump)
-    assert list(ledger.health.news(datetime.now(UTC)).doubts.values()) == [doubt] * bool(doubt)
+    assert list(ledger.providers.health.news(datetime.now(UTC)).doubts.values()) == [doubt] * bool(doubt)
 
 
 async def test_a_report_in_the_middle_does_not_make_a_crash_cheaper(

@@ -12,8 +12,10 @@ from apps.chat.call import ChatCall
 from apps.chat.idempotency import stored_answers
 from apps.chat.idempotency.keys import ANSWER_BYTES, Claim, Repeatable
 from apps.chat.models import Repeat
+from apps.chat.relay.attempts import Providers
 from apps.chat.runtime import ChatRuntime
 from apps.providers.adapters.protocol import UpstreamBroken
+from apps.providers.health.memory import Health
 from tests.chat.unit.desk import Desk
 from tests.chat.unit.pumps import BRIEF, SECONDS, call_of, ended, failure_of, pump_of, read
 from tests.chat.unit.upstreams import (
@@ -94,7 +96,7 @@ async def test_a_client_that_has_been_taken_over_from_can_go(
 
 async def test_who_comes_back_before_anything_was_sent_finds_it_sent(ledger: ChatRuntime, desk: Desk) -> None:
     adapter = ScriptedAdapter()
-    ledger.adapters = {"openai": adapter}
+    ledger.providers = Providers({"openai": adapter}, Health())
     pump = pump_of(ledger, call_of(desk), repeatable=RETRIED)
     pump.start()
     await asyncio.sleep(0)  # it waits for its reservation now

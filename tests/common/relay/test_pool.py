@@ -96,19 +96,19 @@ async def test_a_place_that_does_not_become_free_is_connect_failed() -> None:
 
 async def test_a_server_that_hangs_takes_its_share_and_no_more() -> None:
     share = Share("hanging", 2)
-    async with a_client(max_connections=4, pool_timeout=0.05) as client, serving(never) as hanging:
+    async with a_client(max_connections=4, pool_timeout=0.4) as client, serving(never) as hanging:
         asking = [asyncio.create_task(ask(client, hanging.url(), share=share)) for _ in range(2)]
         await until(lambda: len(hanging.requests) == 2)
         waiting = [asyncio.create_task(ask(client, hanging.url(), share=share)) for _ in range(20)]
         async with serving(replies(HELLO)) as well:
-            bodies = await asyncio.gather(*(fetch(client, well.url(), share=Share("well", 2)) for _ in range(20)))
+            bodies = await asyncio.gather(*(fetch(client, well.url(), share=Share("well", 2)) for _ in range(8)))
         failures = await asyncio.gather(*waiting, return_exceptions=True)
         for task in asking:
             task.cancel()
         await asyncio.wait(asking)
         in_use = client.open_connections()
 
-    assert bodies == [b"hello"] * 20
+    assert bodies == [b"hello"] * 8
     assert all(isinstance(failure, NonFree) and "2 connections to hanging" in str(failure) for failure in failures)
     assert (len(hanging.requests), in_use) == (2, 0)
 

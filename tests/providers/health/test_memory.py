@@ -347,13 +347,13 @@ def test_a_failure_that_changes_nothing_is_news_every_ten_seconds() -> None:
 
 def test_a_parameter_that_is_not_understood_is_remembered() -> None:
     scene = Scene()
-    assert scene.health.understands(TARGET, "stream_options")
+    assert "stream_options" not in scene.health.not_understood(TARGET)
 
     for _ in range(3):
         scene.health.learned(scene.candidate(), "stream_options")
 
-    assert not scene.health.understands(TARGET, "stream_options")
-    assert scene.health.understands(TARGET, "max_tokens")
+    assert "stream_options" in scene.health.not_understood(TARGET)
+    assert "max_tokens" not in scene.health.not_understood(TARGET)
     assert scene.health.news(scene.now).not_understood == {(1, "stream_options")}
     assert not scene.health.news(scene.now)
 
