@@ -1,4 +1,4 @@
-"""The ASGI application: /v1 goes to the data plane, everything else to the control plane."""
+"""The ASGI application: /v1, and what is meant for it, goes to the data plane, all else to the control plane."""
 
 import asyncio
 import logging
@@ -19,6 +19,7 @@ from django.urls import get_resolver  # noqa: E402
 from apps.chat.runtime import ChatRuntime  # noqa: E402
 from apps.dataplane.plane import DataPlane  # noqa: E402
 from gateway_project.databases import disconnect  # noqa: E402
+from gateway_project.edge.base_url import is_for_students  # noqa: E402
 from gateway_project.edge.forwarding import TrustedProxies  # noqa: E402
 from gateway_project.edge.handler import DataPlaneHandler  # noqa: E402
 from gateway_project.edge.messages import with_body_limit  # noqa: E402
@@ -38,7 +39,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await _lifespan(scope, receive, send)
         return
     scope = _proxies.seen_through(scope)
-    if _SERVES_STUDENTS and (scope["path"].startswith("/v1/") or scope["path"] == "/v1"):
+    if _SERVES_STUDENTS and is_for_students(scope["path"]):
         await _data(scope, receive, send)
     else:
         await with_body_limit(_control, scope, receive, send, limit=settings.MAX_REQUEST_SIZE)
@@ -55,7 +56,7 @@ async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
             await plane.start(*chat.snapshots)
             chat.start()
             scope["state"].update(plane=plane, chat=chat)
-            plane.run(metrics.show_for_ever(plane, live=chat.live))
+            plane.run(metrics.show_for_ever(plane, chat))
         health.watch(plane)
         get_resolver().url_patterns  # noqa: B018  # loads the admin before the collector is frozen
         spare_the_collector()

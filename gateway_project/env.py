@@ -89,7 +89,14 @@ class Env(BaseSettings):
     client_keepalive: float = Field(
         65.0, gt=0, description="Seconds that an idle client connection is kept; a proxy in front should keep it less."
     )
-    max_request_size: int = Field(10 * 2**20, gt=0, description="Largest request body in bytes.")
+    max_request_size: int = Field(
+        10 * 2**20, gt=0, description="Largest request body in bytes, decompressed and without images, sound and files."
+    )
+    max_media_request_size: int = Field(
+        28 * 2**20,
+        gt=0,
+        description="Largest body of a chat request in bytes, with them: enough for an image of 20 MB.",
+    )
     receipt_timeout: float = Field(
         10.0, gt=0, description="Seconds for a request's headers; after that its body must keep coming, 1 kB a second."
     )
@@ -102,6 +109,9 @@ class Env(BaseSettings):
         gt=0,
         description="Seconds between two pieces of an answer, where the provider sets none. Models that think "
         "are silent for minutes.",
+    )
+    client_stall_timeout: float = Field(
+        30.0, gt=0, description="Seconds in which a client must take some of the answer that is sent to it."
     )
     client_left_grace: float = Field(
         2.0,

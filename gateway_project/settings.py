@@ -22,10 +22,12 @@ ALLOWED_HOSTS = ENV.allowed_hosts
 GATEWAY_ROLE = ENV.gateway_role
 WEB_CONCURRENCY = ENV.web_concurrency
 MAX_REQUEST_SIZE = ENV.max_request_size
+MAX_MEDIA_REQUEST_SIZE = max(ENV.max_media_request_size, MAX_REQUEST_SIZE)
 RECEIPT_TIMEOUT = ENV.receipt_timeout
 CONNECT_TIMEOUT = ENV.connect_timeout
 FIRST_BYTE_TIMEOUT = ENV.first_byte_timeout
 STALL_TIMEOUT = ENV.stall_timeout
+CLIENT_STALL_TIMEOUT = ENV.client_stall_timeout
 CLIENT_LEFT_GRACE = ENV.client_left_grace
 REQUEST_TIMEOUT = ENV.request_timeout
 POOL_TIMEOUT = ENV.pool_timeout
@@ -184,6 +186,7 @@ LOGGING = {
         "django.security.DisallowedHost": {"handlers": ["nowhere"], "propagate": False},
         "celery": {"level": "WARNING"},
         "uvicorn": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},  # would name every health check
         "psycopg": {"level": "ERROR"},  # apps.common.outages logs an outage of the database once
     },
 }

@@ -18,7 +18,7 @@ PAGES = (
     "README.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
-    *(f"docs/{name}.md" for name in ("architecture", "charging", "quotas", "reference", "rules")),
+    *(f"docs/{name}.md" for name in ("architecture", "charging", "providers", "quotas", "reference", "rules")),
 )
 OTHERS = {"LAB_KEY", "STOA_BROWSER", "STOA_ARTEFACTS"}  # an example, and variables of the tests
 ENVIRONMENT = {*(name.upper() for name in Env.model_fields), *re.findall(r"\b[A-Z_]{3,}\b", MAKEFILE), *OTHERS}

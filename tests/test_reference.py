@@ -11,9 +11,10 @@ from prometheus_client import REGISTRY
 from apps.quotas.rate_limits import shared  # noqa: F401  # loaded only with Redis
 from gateway_project import asgi  # noqa: F401  # loads everything else that counts
 from gateway_project.env import BASE_DIR
-from gateway_project.reference.errors import RaisingModule, UnreadableCode, raised_errors
+from gateway_project.reference.errors import RaisedError, RaisingModule, UnreadableCode, raised_errors
 from gateway_project.reference.headers import unexplained
 from gateway_project.reference.page import PAGE, page
+from gateway_project.reference.repeats import Undecided, repeats
 
 HTTP_TESTS = [path for folder in ("chat", "staff_api") for path in (BASE_DIR / "tests" / folder).glob("test_*.py")]
 CODE = re.compile(r"[a-z]+(?:_[a-z]+)+")
@@ -52,6 +53,13 @@ def test_a_code_that_cannot_be_read_does_not_stay_off_the_page_silently() -> Non
 
     with pytest.raises(UnreadableCode, match=r"apps/chat/call\.py:2: the code of NotFound"):
         list(module.errors())
+
+
+def test_an_error_that_clients_repeat_needs_a_decision() -> None:
+    new = RaisedError(is_staff_api=False, code="brand_new", status=503, fixed_by="operator", sentence="Wait.")
+
+    with pytest.raises(Undecided, match="brand_new"):
+        list(repeats([*raised_errors(), new]))
 
 
 def test_it_has_every_metric() -> None:

@@ -15,6 +15,7 @@ from apps.accounts import keys
 from apps.accounts.models import TOPIC, ApiKey, Membership, Weekday
 from apps.common.commit import StoreAway
 from apps.common.errors import InvalidKey
+from apps.common.hosting import ANYWHERE, Demand
 from apps.common.revisions import Snapshot
 from apps.common.zones import zone
 
@@ -40,6 +41,7 @@ class Principal:
     timezone: str
     first_day: int
     joined_at: datetime = LONG_AGO
+    demand: Demand = ANYWHERE
 
 
 class Principals:
@@ -144,4 +146,5 @@ def principal_of(member: Membership, *, key_id: int = 0, expires_at: datetime | 
         timezone=course.timezone,
         first_day=Weekday(course.week_starts).number,
         joined_at=member.created_at,
+        demand=course.demand,
     )

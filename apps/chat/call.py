@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.conf import settings
+
 from apps.accounts.principals import Principal
 from apps.chat.dialects.protocol import AnswerReader, Dialect
-from apps.common.errors import NotAllowed, NotFound
+from apps.common.errors import BodyTooLarge, InvalidRequest, NotAllowed, NotFound
 from apps.common.tracing import Trace, begun
 from apps.conversations.history import Message
 from apps.providers.adapters.protocol import Upstream, UpstreamBroken
@@ -49,12 +51,23 @@ class ChatCall:
 def parse(
     raw: bytes, dialect: Dialect, *, id: str, principal: Principal, catalogue: Catalogue, trace: Trace | None = None
 ) -> ChatCall:
-    """Parse a request. Raises InvalidRequest, NotFound or NotAllowed."""
+    """Parse a request. Raises InvalidRequest, BodyTooLarge, NotFound or NotAllowed."""
     asked = dialect.parse(raw)
+    if asked.size > settings.MAX_REQUEST_SIZE:
+        raise BodyTooLarge(
+            "request_too_large",
+            f"Images, sound and files aside, the request has more than {settings.MAX_REQUEST_SIZE:,} bytes. Send less "
+            "at once.",
+        )
+    route = _route(asked.model, principal, catalogue)
+    if name := route.refused_in(asked.body):
+        raise InvalidRequest(
+            "unsupported_parameter", f"'{name}' cannot be used with '{route.name}' here. Leave it out.", param=name
+        )
     return ChatCall(
         id=id,
         principal=principal,
-        route=_route(asked.model, principal, catalogue),
+        route=route,
         dialect=dialect,
         body=asked.body,
         size=asked.size,
@@ -69,10 +82,13 @@ def parse(
 
 
 def _route(name: str, principal: Principal, catalogue: Catalogue) -> Route:
-    route = catalogue.routes.get(name)
+    route = catalogue.route(name, principal.demand)
     if route is not None and catalogue.allows(principal.course_id, name):
+        if route.barred_by:
+            raise barred(route, principal)
         return route
-    allowed = ", ".join(route.name for route in catalogue.of(principal.course_id)) or "none yet"
+    reachable = catalogue.of(principal.course_id, principal.demand)
+    allowed = ", ".join(route.name for route in reachable) or "none yet"
     if route is None:
         raise NotFound(
             "model_not_found",
@@ -80,6 +96,23 @@ def _route(name: str, principal: Principal, catalogue: Catalogue) -> Route:
             param="model",
         )
     raise NotAllowed("model_not_allowed", f"Your course does not allow '{name}'. It allows: {allowed}.", param="model")
+
+
+def barred(route: Route, principal: Principal) -> NotAllowed:
+    """The error for a model whose deployments are all where the prompt may not go."""
+    if route.barred_by == "model":
+        return NotAllowed(
+            "no_allowed_hosting",
+            f"No deployment of '{route.name}' is where its prompts may go. Choose another; the operator must act.",
+            param="model",
+            fixed_by="operator",
+        )
+    return NotAllowed(
+        "no_allowed_hosting",
+        f"Your course keeps its prompts {principal.demand.in_words()}, and '{route.name}' answers from elsewhere only. "
+        "Choose another model (GET /v1/models), or ask your instructor.",
+        param="model",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,8 +166,7 @@ async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Permi
             call,
             verdict,
             books=runtime.books,
-            adapters=runtime.adapters,
-            health=runtime.health,
+            providers=runtime.providers,
             live=runtime.live,
             recent=runtime.recent,
             now=arrival.now,
@@ -204,4 +203,4 @@ async def _answer(pump: Pump, reader: ClientStream, rate: Rate | None, *, now: d
 async def balances_of(runtime: ChatRuntime, principal: Principal, *, now: datetime) -> tuple[Balance, ...]:
     """The balances of the caller's accounts, their own first. Raises StoreAway."""
     plan = runtime.plane.policies.current.plan(principal, now=now)
-    return await runtime.plane.writer.submit(ledger.balances, plan.accounts)
+    return await runtime.plane.reader.submit(ledger.balances, plan.accounts)

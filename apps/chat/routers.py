@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from ninja import Router
 
 from apps.chat import pipeline
+from apps.chat.call import barred
 from apps.chat.dialects import DIALECTS
 from apps.chat.dialects.openai_chat.schema import CHAT_IN_OPENAPI
 from apps.chat.idempotency.keys import attempt_of
@@ -43,16 +44,20 @@ async def chat_completions(request: StudentRequest) -> Answer:
 
 @router.get("/models", response={200: ModelsOut, **REFUSALS}, summary="The models that the course allows")
 async def list_models(request: StudentRequest) -> ModelsOut:
-    routes = runtime_of(request).catalogue.current.of(request.principal.course_id)
+    principal = request.principal
+    routes = runtime_of(request).catalogue.current.of(principal.course_id, principal.demand)
     return ModelsOut(data=[_model(route) for route in routes])
 
 
 @router.get("/models/{path:name}", response={200: ModelOut, **REFUSALS}, summary="One model")
 async def retrieve_model(request: StudentRequest, name: str) -> ModelOut:
-    for route in runtime_of(request).catalogue.current.of(request.principal.course_id):
-        if route.name == name:
-            return _model(route)
-    raise NotFound("model_not_found", f"Your course has no model '{name[:100]}'. See /v1/models.", param="model")
+    catalogue, principal = runtime_of(request).catalogue.current, request.principal
+    route = catalogue.route(name, principal.demand)
+    if route is None or not catalogue.allows(principal.course_id, name):
+        raise NotFound("model_not_found", f"Your course has no model '{name[:100]}'. See /v1/models.", param="model")
+    if route.barred_by:
+        raise barred(route, principal)
+    return _model(route)
 
 
 def _model(route: Route) -> ModelOut:
@@ -61,6 +66,8 @@ def _model(route: Route) -> ModelOut:
         created=route.created,
         context_window=route.context_window,
         max_output_tokens=route.max_output_tokens,
+        hosting=route.hosting,
+        regions=list(route.regions),
     )
 
 

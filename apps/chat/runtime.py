@@ -12,15 +12,17 @@ from apps.chat.accounting.books import Books
 from apps.chat.accounting.estimates import Ratios
 from apps.chat.accounting.transcripts import KnownEnds
 from apps.chat.idempotency.recent import RecentAnswers, SharedAnswers
+from apps.chat.relay.attempts import Providers
 from apps.chat.relay.live import LiveAnswers
 from apps.chat.relay.pump import Pump
 from apps.common.revisions import Snapshot
 from apps.conversations.spool.writer import Spool
 from apps.dataplane.plane import DataPlane
 from apps.providers.adapters import ADAPTERS
-from apps.providers.adapters.protocol import Adapter
 from apps.providers.catalogue import Catalogue, catalogue
 from apps.providers.health.memory import Health
+from apps.providers.health.news import Rows
+from apps.providers.health.rows import health_rows
 from apps.rules.rulebook import Rulebook
 from apps.rules.snapshot import rulebooks
 
@@ -31,10 +33,10 @@ class ChatRuntime:
 
     plane: DataPlane
     spool: Spool
-    adapters: Mapping[str, Adapter]
+    providers: Providers
     rulebooks: Snapshot[Mapping[int | None, Rulebook | None]] = field(default_factory=rulebooks)
     catalogue: Snapshot[Catalogue] = field(default_factory=catalogue)
-    health: Health = field(default_factory=Health)
+    health_rows: Snapshot[Rows] = field(default_factory=health_rows)
     recent: RecentAnswers[Pump] = field(default_factory=RecentAnswers)
     live: LiveAnswers = field(default_factory=LiveAnswers)
     books: Books = field(init=False)
@@ -58,7 +60,7 @@ class ChatRuntime:
         runtime = cls(
             plane=plane,
             spool=Spool(settings.SPOOL_DIR / f"{plane.owner.id}.sqlite3"),
-            adapters={name: make(plane.client) for name, make in ADAPTERS.items()},
+            providers=Providers({name: make(plane.client) for name, make in ADAPTERS.items()}, Health()),
             recent=RecentAnswers(_shared_answers(settings.REDIS_URL) if settings.REDIS_URL else None),
         )
         runtime.spool.start()
@@ -68,11 +70,13 @@ class ChatRuntime:
 
     @property
     def snapshots(self) -> list[Snapshot[Any]]:
-        return [self.rulebooks, self.catalogue]
+        return [self.rulebooks, self.catalogue, self.health_rows]
 
     def start(self) -> None:
         """Start the background loops. The snapshots must be loaded."""
         run, writer = self.plane.run, self.plane.writer
+        self.providers.health.read(self.health_rows.current)
+        run(upkeep.share_health_for_ever(self.providers.health, self.health_rows))
         run(upkeep.sweep_for_ever(writer, owner=self.plane.owner.id, spool=self.spool.path))
         run(self.live.watch_for_ever(writer))
         run(upkeep.forget_answers_for_ever(writer, self.recent))

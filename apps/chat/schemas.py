@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from ninja import Schema
+from ninja import Field, Schema
+
+from apps.common.hosting import Hosting
 
 
 class ModelOut(Schema):
@@ -12,6 +14,10 @@ class ModelOut(Schema):
     owned_by: str = "stoa"
     context_window: int | None
     max_output_tokens: int
+    hosting: Hosting | None = Field(
+        description="The farthest that a prompt may go. Null if the model has no provider yet."
+    )
+    regions: list[str] = Field(description="Where the providers are. Empty if the model has none yet.")
 
 
 class ModelsOut(Schema):

@@ -39,6 +39,10 @@ class Judge:
             self._at(now).misses += 1
         return self._in_a_row >= self.misses or self._is_over()
 
+    def total(self) -> int:
+        """How many requests there were of late."""
+        return sum(second.hits + second.misses for second in self._seconds)
+
     def clear(self) -> None:
         self._in_a_row = 0
         self._seconds.clear()

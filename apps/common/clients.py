@@ -5,14 +5,33 @@ library measured costs three times as much. Callers use only the names in `__all
 """
 
 import asyncio
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache, partial
 from urllib.parse import quote, urlsplit
 
-from apps.common.connections import ConnectFailed, ConnectionBroken, NothingCame, RelayError, RelayResponse, TooSlow
-from apps.common.pools import Origin, Pool, RelayLimits
+from apps.common.connections import (
+    ConnectFailed,
+    Connection,
+    ConnectionBroken,
+    NonFree,
+    NothingCame,
+    RelayError,
+    RelayResponse,
+    TooSlow,
+)
+from apps.common.pools import Origin, Pool, RelayLimits, Share
 
-__all__ = ["ConnectFailed", "ConnectionBroken", "RelayClient", "RelayError", "RelayLimits", "RelayResponse", "TooSlow"]
+__all__ = [
+    "ConnectFailed",
+    "ConnectionBroken",
+    "NonFree",
+    "RelayClient",
+    "RelayError",
+    "RelayLimits",
+    "RelayResponse",
+    "Share",
+    "TooSlow",
+]
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, 9.2.2
 _PORTS = {"http": 80, "https": 443}
@@ -27,6 +46,7 @@ class RelayClient:
 
     def __init__(self, limits: RelayLimits) -> None:
         self._pool = Pool(limits)
+        self._everything = Share("anything", limits.max_connections)
 
     async def request(
         self,
@@ -37,29 +57,24 @@ class RelayClient:
         headers: Mapping[str, str],
         first_byte_timeout: float,
         allow_private: bool,
+        share: Share | None = None,
+        may_repeat: bool = False,
     ) -> RelayResponse:
         """Send a request and wait for the response headers. Raises RelayError.
 
         Skips a pooled connection that the server has closed. If the server closes it just as the request arrives, the
-        request is sent again over a new one, provided that its method is idempotent.
+        request is sent again, once and over a new one, provided that its method is idempotent or it `may_repeat`.
         """
         origin, authority, path = _target(url, allow_private)
         head = _head(method, path, {"host": authority, **headers, "content-length": str(len(body))})
+        # Half of the time, so that waiting for a connection of our own is never taken for the server's fault.
+        take = partial(self._pool.take, origin, share or self._everything, patience=first_byte_timeout / 2)
+        is_repeatable = may_repeat or method in _IDEMPOTENT
         try:
             async with asyncio.timeout(first_byte_timeout):
-                return await self._exchange(origin, method, head, body)
+                return await _exchange(take, head, body, is_head=method == "HEAD", is_repeatable=is_repeatable)
         except TimeoutError as error:
             raise TooSlow(f"No response within {first_byte_timeout:g} seconds.") from error
-
-    async def _exchange(self, origin: Origin, method: str, head: bytes, body: bytes) -> RelayResponse:
-        connection = await self._pool.take(origin)
-        try:
-            return await connection.ask(head, body, is_head=method == "HEAD")
-        except NothingCame:
-            if not connection.was_used or method not in _IDEMPOTENT:
-                raise
-        connection = await self._pool.take(origin, is_new=True)
-        return await connection.ask(head, body, is_head=method == "HEAD")
 
     async def close(self) -> None:
         """Close all connections. Reading on from one raises ConnectionBroken."""
@@ -68,6 +83,19 @@ class RelayClient:
     def open_connections(self) -> int:
         """The number of connections in use, for the metrics."""
         return self._pool.in_use
+
+
+async def _exchange(
+    take: Callable[..., Awaitable[Connection]], head: bytes, body: bytes, *, is_head: bool, is_repeatable: bool
+) -> RelayResponse:
+    connection = await take()
+    try:
+        return await connection.ask(head, body, is_head=is_head)
+    except NothingCame:
+        if not (connection.was_used and is_repeatable):
+            raise
+    connection = await take(is_new=True)
+    return await connection.ask(head, body, is_head=is_head)
 
 
 @lru_cache(maxsize=1024)

@@ -54,10 +54,18 @@ class Writer:
     with that error: its neighbours commit. While the database is away units fail with StoreAway, and the first that
     comes after its return is done. After `stop`, which commits what is queued, units are refused with StoreAway.
     On PostgreSQL the writer shows as long as it lives that the process `sign` does (see `apps.common.owners`).
+    With `reads_only` its units change nothing, and on SQLite it does not wait for those who write.
     """
 
-    def __init__(self, *, name: str = "writer", lock_seconds: float = LOCK_SECONDS, sign: str | None = None) -> None:
-        self._lock_seconds, self._sign = lock_seconds, sign
+    def __init__(
+        self,
+        *,
+        name: str = "writer",
+        lock_seconds: float = LOCK_SECONDS,
+        sign: str | None = None,
+        reads_only: bool = False,
+    ) -> None:
+        self._lock_seconds, self._sign, self._reads_only = lock_seconds, sign, reads_only
         self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._before: list[Callable[[], None]] = []
@@ -104,7 +112,7 @@ class Writer:
         _finish([unit])
 
     def _run(self) -> None:
-        session = open_session(lock_seconds=self._lock_seconds, sign=self._sign)
+        session = open_session(lock_seconds=self._lock_seconds, sign=self._sign, reads_only=self._reads_only)
         done = threading.Event()
         threading.Thread(target=self._watch, args=(session, done), name="writer watch", daemon=True).start()
         while (batch := self._next_batch()) is not None:

@@ -4,6 +4,7 @@ httptools parses the response. Pieces of its body are kept until they are read. 
 
 RelayError
 ├── ConnectFailed     nothing was sent: trying elsewhere is safe
+│   └── NonFree       too many connections of ours are open; the server did nothing wrong
 ├── TooSlow           no response headers in time; the request had been sent
 └── ConnectionBroken  the connection failed after the request had been sent
     └── NothingCame   the same, before the first byte of a response
@@ -16,8 +17,8 @@ from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-MAX_HEADERS = 128
-MAX_HEADER_BYTES = 64 * 1024  # trailers and interim responses included
+MAX_HEADERS = 512
+MAX_HEADER_BYTES = 256 * 1024  # trailers and interim responses included
 MAX_UNREAD = 64 * 1024  # bytes that wait for a slow reader before reading from the connection pauses
 
 
@@ -26,6 +27,10 @@ class RelayError(Exception):
 
 
 class ConnectFailed(RelayError):
+    pass
+
+
+class NonFree(ConnectFailed):
     pass
 
 
@@ -267,5 +272,8 @@ class Connection(asyncio.Protocol):
             self._response.end("The connection was closed.")
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self._response is not None:
-            self._response.end(repr(error) if error else "The connection was closed.")
+        """Without an error, it is the end: uvloop tells nothing else if a server closes TCP without closing TLS."""
+        if error is None:
+            self.eof_received()
+        elif self._response is not None:
+            self._response.end(repr(error))

@@ -58,3 +58,36 @@ def share(*, used: int, held: int = 0, limit: int | None) -> SafeString:
         f"{used_width:.2f}",
         f"{held_width:.2f}",
     )
+
+
+def spread(*, p50: int, p95: int, longest: int) -> SafeString:
+    """Two percentiles in milliseconds, with a bar on a scale that ends at `longest`, so that rows can be compared."""
+    full = max(longest, 1)
+    middle, end = min(100.0, 100 * p50 / full), min(100.0, 100 * p95 / full)
+    return format_html(
+        '<span class="stoa-share stoa-spread">{} <small>p95 {}</small>'
+        '<svg class="stoa-bar" viewBox="0 0 100 6" preserveAspectRatio="none" role="img"'
+        ' aria-label="half within {}, 95 percent within {}">'
+        '<rect class="whole" width="100" height="6"/><rect class="held" width="{}" height="6"/>'
+        '<rect class="done" width="{}" height="6"/></svg></span>',
+        duration(p50),
+        duration(p95),
+        duration(p50),
+        duration(p95),
+        f"{end:.2f}",
+        f"{middle:.2f}",
+    )
+
+
+def proportion(part: int, whole: int) -> SafeString:
+    """A part of a whole in percent, with a bar."""
+    percent = 100 * part / max(whole, 1)
+    return format_html(
+        '<span class="stoa-share stoa-spread">{} % <small>{}</small>'
+        '<svg class="stoa-bar" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label="{} percent">'
+        '<rect class="whole" width="100" height="6"/><rect class="done" width="{}" height="6"/></svg></span>',
+        round(percent),
+        number(part),
+        round(percent),
+        f"{percent:.2f}",
+    )

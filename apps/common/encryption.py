@@ -55,6 +55,15 @@ def unseal(stored: str, *, place: str, keys: Sequence[str]) -> bytes:
         raise CannotDecrypt("The secret does not open with the keys in GATEWAY_SECRET_KEYS.") from error
 
 
+def anew(stored: str, *, place: str, keys: Sequence[str]) -> str | None:
+    """The same secret, encrypted with the first key. None if it is already. Raises CannotDecrypt.
+
+    That it opens is checked in both cases.
+    """
+    plain = unseal(stored, place=place, keys=keys)
+    return None if stored.split(":")[1] == _key_id(_key(keys[0])) else seal(plain, place=place, keys=keys)
+
+
 def _text(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode()
 

@@ -10,9 +10,11 @@ GatewayError
 ├── MethodNotAllowed        405
 ├── Conflict                409  the same request is in progress: wait and retry
 ├── BodyTooLarge            413
+├── UnsupportedCoding       415  the body is compressed in a way that we cannot read
 ├── RateLimited             429  too fast: wait and retry
 │   └── TokensLimited       429  too many tokens in too short a time
 ├── OutOfQuota              429  the week is used up: retrying does not help
+├── AllowanceInUse          429  calls in progress hold what is left of the week: wait and retry
 ├── InternalError           500  our mistake
 ├── UpstreamFailed          502, 504  no provider could answer
 ├── Unavailable             503  a part of Stoa is down or stopping
@@ -117,7 +119,7 @@ class NotSignedIn(GatewayError):
 
 class NotAllowed(GatewayError):
     status = 403
-    type = "permission_error"
+    type = "invalid_request_error"  # litellm takes any other for an accident, and repeats the request
     fixed_by = "instructor"
 
 
@@ -145,6 +147,21 @@ class BodyTooLarge(GatewayError):
     status = 413
     type = "invalid_request_error"
     fixed_by = "you"
+
+
+class UnsupportedCoding(GatewayError):
+    """`accepted` goes out as Accept-Encoding, as RFC 9110 15.5.16 wants it."""
+
+    status = 415
+    type = "invalid_request_error"
+    fixed_by = "you"
+
+    def __init__(self, accepted: str) -> None:
+        super().__init__(
+            "unsupported_encoding",
+            "Stoa cannot read the Content-Encoding of the body. Compress it with gzip or deflate, or send it plain.",
+            headers={"accept-encoding": accepted},
+        )
 
 
 class RateLimited(GatewayError):
@@ -204,6 +221,18 @@ class OutOfQuota(GatewayError):
         )
 
 
+class AllowanceInUse(GatewayError):
+    """What would be enough is held by calls in progress, which give back what they do not use. `wait` is in seconds."""
+
+    status = 429
+    type = "tokens"
+    fixed_by = "you"
+
+    def __init__(self, message: str, *, wait: int, headers: Mapping[str, str], details: Mapping[str, Any]) -> None:
+        retry = {"retry-after": str(wait), "retry-after-ms": str(wait * 1000)}
+        super().__init__("allowance_in_use", message, headers={**headers, **retry}, details=details)
+
+
 class InternalError(GatewayError):
     status = 500
 
@@ -219,16 +248,24 @@ class UpstreamFailed(GatewayError):
 
     status = 502
 
-    def __init__(self, code: str, message: str, *, status: int = 502, charged: int = 0) -> None:
-        super().__init__(code, message, charged=charged)
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        status: int = 502,
+        headers: Mapping[str, str] | None = None,
+        charged: int = 0,
+    ) -> None:
+        super().__init__(code, message, headers=headers, charged=charged)
         self.status = status  # type: ignore[misc]
 
 
 class Unavailable(GatewayError):
     status = 503
 
-    def __init__(self, code: str, message: str, *, wait: int = 1) -> None:
-        super().__init__(code, message, headers={"retry-after": str(wait)})
+    def __init__(self, code: str, message: str, *, wait: int = 1, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(code, message, headers={"retry-after": str(wait), **(headers or {})})
 
 
 class Overloaded(GatewayError):

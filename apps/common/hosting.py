@@ -28,6 +28,10 @@ class Demand:
     hosting: str = ""
     region: str = ""
 
+    @property
+    def is_empty(self) -> bool:
+        return not (self.region or (self.hosting and self.hosting != Hosting.EXTERNAL))
+
     def admits(self, *, hosting: str, region: str) -> bool:
         """True if data may go there. The region `eu` admits `eu-north`; a server without a region is in none."""
         order = Hosting.values
@@ -36,5 +40,15 @@ class Demand:
         wanted, found = self.region.lower(), region.lower()
         return not wanted or found == wanted or found.startswith(f"{wanted}-")
 
+    def in_words(self) -> str:
+        """Where prompts stay, such as “on the institution's own machines in the region 'eu'”."""
+        words = _WORDS.get(self.hosting, "at any provider")
+        return f"{words} in the region '{self.region}'" if self.region else words
+
+
+_WORDS = {
+    "own": "on the institution's own machines",
+    "contracted": "on the institution's own machines or with its contracted providers",
+}
 
 ANYWHERE = Demand()

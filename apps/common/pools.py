@@ -6,8 +6,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-from apps.common.connections import ConnectFailed, Connection
+from apps.common.connections import ConnectFailed, Connection, NonFree
 from apps.common.dialing import Dialer
+from apps.common.places import Places
 
 TLS = ssl.create_default_context()  # made once, since it reads every certificate that the system trusts
 TLS.set_alpn_protocols(["http/1.1"])
@@ -32,29 +33,46 @@ class Origin(NamedTuple):
     allow_private: bool
 
 
+class Share(NamedTuple):
+    """How many connections of a pool one of its users may have at once, so that one that hangs cannot take them all."""
+
+    name: str
+    most: int
+
+
 class Pool:
     """All connections of one client. Create it inside the event loop."""
 
     def __init__(self, limits: RelayLimits) -> None:
         self._limits = limits
         self._dialer = Dialer()
-        self._places = asyncio.Semaphore(limits.max_connections)
+        self._places = Places(limits.max_connections)
+        self._shares: dict[Share, Places] = {}  # few: one a provider, and one more when its number changes
         self.in_use = 0  # including those being opened
-        self._busy: dict[Connection, Origin] = {}
+        self._busy: dict[Connection, tuple[Origin, Places]] = {}
         self._idle: dict[Origin, deque[Connection]] = {}  # the longest idle first
         self._loop = asyncio.get_running_loop()
         self._sweeper = self._loop.call_later(limits.keepalive_expiry, self._sweep)
         self._is_closed = False
 
-    async def take(self, origin: Origin, *, is_new: bool = False) -> Connection:
-        """A connection for one exchange, after which it returns to the pool by itself. Raises ConnectFailed."""
-        await self._wait_for_place()
+    async def take(self, origin: Origin, share: Share, *, patience: float, is_new: bool = False) -> Connection:
+        """A connection for one exchange, after which it returns to the pool by itself. Raises ConnectFailed.
+
+        It waits `patience` seconds, but no longer than the pool allows, for one to become free. Raises NonFree then.
+        """
+        places = self._shares.get(share) or self._shares.setdefault(share, Places(share.most))
+        if places.free > 0 and self._places.free > 0:
+            places.take()
+            self._places.take()
+        else:
+            await self._wait_for_place(places, share, seconds=min(patience, self._limits.pool_timeout))
+        self.in_use += 1
         try:
             connection = (None if is_new else self._kept(origin)) or await self._connect(origin)
         except BaseException:
-            self._free_place()
+            self._free_place(places)
             raise
-        self._busy[connection] = origin
+        self._busy[connection] = origin, places
         return connection
 
     async def close(self) -> None:
@@ -66,21 +84,23 @@ class Pool:
         self._idle.clear()
         await asyncio.sleep(0)  # transports close in the loop's next iteration
 
-    async def _wait_for_place(self) -> None:
-        seconds = self._limits.pool_timeout
+    async def _wait_for_place(self, places: Places, share: Share, *, seconds: float) -> None:
         try:
-            if not self._places.locked():
-                await self._places.acquire()
-            else:
-                async with asyncio.timeout(seconds):
-                    await self._places.acquire()
+            async with asyncio.timeout(seconds):
+                await places.wait()  # first, so that those who wait for it take none from the others
+                try:
+                    await self._places.wait()
+                except BaseException:
+                    places.give_back()
+                    raise
         except TimeoutError as error:
-            raise ConnectFailed(f"No connection was free within {seconds:g} seconds.") from error
-        self.in_use += 1
+            whose = "connection" if places.free > 0 else f"of the {share.most} connections to {share.name}"
+            raise NonFree(f"No {whose} was free within {seconds:g} seconds.") from error
 
-    def _free_place(self) -> None:
+    def _free_place(self, places: Places) -> None:
         self.in_use -= 1
-        self._places.release()
+        self._places.give_back()
+        places.give_back()
 
     def _kept(self, origin: Origin) -> Connection | None:
         """The connection that was used last, which the server is the least likely to have closed."""
@@ -131,8 +151,8 @@ class Pool:
             next(filter(None, self._idle.values())).popleft().abort()
 
     def _on_free(self, connection: Connection, is_reusable: bool) -> None:
-        origin = self._busy.pop(connection)
-        self._free_place()
+        origin, places = self._busy.pop(connection)
+        self._free_place(places)
         if is_reusable:
             connection.idle_since = self._loop.time()
             self._idle.setdefault(origin, deque()).append(connection)

@@ -17,7 +17,7 @@ from django.db import DatabaseError, OperationalError, connections
 
 from apps.common.cursor import Cursor, cursor_on
 from apps.common.owners import lock_number
-from apps.common.sqlite_session import SQLiteSession
+from apps.common.sqlite_session import SQLiteReading, SQLiteSession
 
 logger = logging.getLogger(__name__)
 
@@ -58,11 +58,11 @@ class Session(Protocol):
         """The connection broke in the middle of a transaction, which is therefore undone."""
 
 
-def open_session(*, lock_seconds: float = LOCK_SECONDS, sign: str | None = None) -> Session:
+def open_session(*, lock_seconds: float = LOCK_SECONDS, sign: str | None = None, reads_only: bool = False) -> Session:
     """The session for Django's default database. On PostgreSQL it holds a lock named after `sign` while it lasts."""
     if connections["default"].vendor == "postgresql":
         return PostgreSQLSession(sign=sign)
-    return SQLiteSession(lock_seconds=lock_seconds)
+    return SQLiteReading(lock_seconds=lock_seconds) if reads_only else SQLiteSession(lock_seconds=lock_seconds)
 
 
 class PostgreSQLSession:

@@ -25,6 +25,8 @@ class SQLiteSession:
     the writer does the little that has come since: then nothing is left, and the log starts over instead of growing.
     """
 
+    BEGIN = "BEGIN IMMEDIATE"
+
     def __init__(self, *, lock_seconds: float) -> None:
         self._connection: Any = connections["default"]
         self._lock_seconds = lock_seconds
@@ -39,7 +41,7 @@ class SQLiteSession:
         while True:
             try:
                 with cursor.wrap_errors:
-                    cursor.execute("BEGIN IMMEDIATE")
+                    cursor.execute(self.BEGIN)
                 return cursor
             except DatabaseError as error:
                 deadline = deadline or time.monotonic() + self._lock_seconds
@@ -97,3 +99,15 @@ class SQLiteSession:
             cursor.execute("PRAGMA busy_timeout=0")
         self._cursor = cursor
         return cursor
+
+
+class SQLiteReading(SQLiteSession):
+    """Reads as of its first statement, also while somebody else writes, and leaves the log to the writers."""
+
+    BEGIN = "BEGIN"
+
+    def rest(self) -> None:
+        pass
+
+    def watch(self, *, idle_seconds: float) -> None:
+        pass

@@ -1,5 +1,9 @@
 """Server-sent events as bytes. Pure."""
 
+from apps.common.lenient_json import BYTE_ORDER_MARK
+
+_FIELDS = (b"event", b"id", b"retry", b"data")
+
 
 class EventTooLong(ValueError):
     pass
@@ -17,6 +21,26 @@ def data_of(event: bytes) -> bytes | None:
     return b"\n".join(lines) if lines else None
 
 
+def is_text(event: bytes) -> bool:
+    """Whether it is UTF-8, as a stream of events must be."""
+    try:
+        event.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def name_of(event: bytes) -> bytes:
+    """What an event calls itself; empty for most."""
+    names = [line[6:].strip() for line in event.split(b"\n") if line.startswith(b"event:")]
+    return names[-1] if names else b""
+
+
+def has_other_lines(event: bytes) -> bool:
+    """Whether it has lines that clients skip since they are neither fields nor comments."""
+    return any(line.strip() and line.partition(b":")[0] not in (b"", *_FIELDS) for line in event.split(b"\n"))
+
+
 class EventSplitter:
     """Splits a stream into events. Lines may end with LF, CR or CRLF, and chunks at any byte."""
 
@@ -26,14 +50,22 @@ class EventSplitter:
         self._rest_size = 0
         self._last = b""
         self._is_after_cr = False
+        self._start: bytes | None = b""  # the first bytes, until they cannot be a byte order mark
 
     @property
     def is_between(self) -> bool:
         """True if the next byte begins an event."""
         return not self._rest and not self._is_after_cr
 
+    @property
+    def rest(self) -> bytes:
+        """What has come of an event that is not complete."""
+        return (self._start or b"") + b"".join(self._rest)
+
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that this chunk completes, without their blank lines. Raises EventTooLong."""
+        if self._start is not None:
+            chunk = self._without_mark(self._start + chunk)
         if not self._rest and not self._is_after_cr and chunk.endswith(b"\n\n") and b"\r" not in chunk:
             return chunk[:-2].split(b"\n\n")  # the usual case
         piece = self._with_one_line_end(chunk)
@@ -49,6 +81,14 @@ class EventSplitter:
         whole, _, rest = b"".join(self._rest).rpartition(b"\n\n")
         self._rest, self._rest_size, self._last = [rest] if rest else [], len(rest), rest[-1:]
         return whole.split(b"\n\n")
+
+    def _without_mark(self, start: bytes) -> bytes:
+        """The first bytes, without a byte order mark. Nothing as long as they may be the beginning of one."""
+        if len(start) < len(BYTE_ORDER_MARK) and BYTE_ORDER_MARK.startswith(start):
+            self._start = start
+            return b""
+        self._start = None
+        return start.removeprefix(BYTE_ORDER_MARK)
 
     def _with_one_line_end(self, chunk: bytes) -> bytes:
         """The chunk with LF for CR and CRLF. A CR at its end counts at once, and an LF that follows it is dropped."""

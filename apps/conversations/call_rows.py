@@ -50,12 +50,26 @@ class HitRow:
     direction: str = "prompt"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRow:
+    """One row of CallAttempt. Field names are column names."""
+
+    call_id: str
+    number: int
+    provider: str
+    upstream_model: str
+    outcome: str
+    status: int = 0
+    milliseconds: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A call with its rule hits."""
+    """A call with its rule hits, and with its attempts if they are of interest."""
 
     call: CallRow
     hits: tuple[HitRow, ...] = ()
+    attempts: tuple[AttemptRow, ...] = ()
 
 
 _KINDS = {str: "text", int: "bigint", bool: "boolean", datetime: "timestamptz", int | None: "bigint"}
@@ -64,6 +78,7 @@ _CALL_COLUMNS = {name: _KINDS[kind] for name, kind in get_type_hints(CallRow).it
 _FIXED = {"course_id", "membership_id", "api_key_id", "model", "is_stream", "started_at"}
 _CORRECTED = {name: kind for name, kind in _CALL_COLUMNS.items() if name not in _FIXED}
 _HIT_COLUMNS = {name: _KINDS[kind] for name, kind in get_type_hints(HitRow).items()}
+_ATTEMPT_COLUMNS = {name: _KINDS[kind] for name, kind in get_type_hints(AttemptRow).items()}
 _CALL = "conversations_call"
 _HAS_MEMBER = "(SELECT TRUE FROM accounts_membership WHERE id = new.membership_id)"
 _MAY_BE_GONE = {"api_key_id": "accounts_apikey"}
@@ -75,18 +90,21 @@ def insert(cursor: Cursor, records: Sequence[Record]) -> None:
     Calls of deleted students are skipped, and references to deleted keys and rules become NULL. A row that is deleted
     concurrently makes PostgreSQL refuse the transaction; the writer then retries it.
     """
-    with_hits = [record for record in records if record.hits]
-    without = [_stored(cursor, record.call) for record in records if not record.hits]
+    with_more = [record for record in records if record.hits or record.attempts]
+    without = [_stored(cursor, record.call) for record in records if not (record.hits or record.attempts)]
     if without:
         cursor.insert(_CALL, _CALL_COLUMNS, without, where=_HAS_MEMBER, found_in=_MAY_BE_GONE, or_ignore=True)
-    if not with_hits:
+    if not with_more:
         return
-    rows = [_stored(cursor, record.call) for record in with_hits]
-    # Only whoever inserts a call adds its hits, since two processes may record the same one at once.
+    rows = [_stored(cursor, record.call) for record in with_more]
+    # Only whoever inserts a call adds what belongs to it, since two processes may record the same one at once.
     new = cursor.insert_new(_CALL, _CALL_COLUMNS, rows, where=_HAS_MEMBER, found_in=_MAY_BE_GONE)
-    hits = [astuple(hit) for record in with_hits if record.call.id in new for hit in record.hits]
+    hits = [astuple(hit) for record in with_more if record.call.id in new for hit in record.hits]
     if hits:
         cursor.insert("conversations_rulehit", _HIT_COLUMNS, hits, found_in={"rule_id": "rules_rule"})
+    attempts = [astuple(attempt) for record in with_more if record.call.id in new for attempt in record.attempts]
+    if attempts:
+        cursor.insert("conversations_attempt", _ATTEMPT_COLUMNS, attempts)
 
 
 _values = attrgetter(*_CALL_COLUMNS)

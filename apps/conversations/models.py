@@ -131,6 +131,26 @@ class RuleHit(models.Model):
         return "warned" if self.stage == Rule.Stage.WARN else "observed"
 
 
+class CallAttempt(models.Model):
+    """An attempt to have a deployment answer a call. Only calls with several attempts, or that failed, have any."""
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="made_attempts")
+    number = models.PositiveSmallIntegerField(help_text="From 1.")
+    provider = models.CharField(max_length=60)
+    upstream_model = models.CharField(max_length=200)
+    outcome = models.CharField(max_length=12, help_text="`answered`, or why it failed.")
+    status = models.PositiveSmallIntegerField(default=0, help_text="HTTP status of the provider; 0 if there was none.")
+    milliseconds = models.IntegerField(default=0, help_text="Until the answer began, or the attempt failed.")
+
+    class Meta:
+        db_table = "conversations_attempt"
+        verbose_name = "attempt"
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return f"{self.provider}: {self.outcome}"
+
+
 class AppealQuerySet(PetitionQuerySet["Appeal"]):
     def for_staff(self, user: Any) -> "AppealQuerySet":
         if user.is_active and user.is_superuser:

@@ -12,7 +12,7 @@ from itertools import groupby, pairwise
 from django.db.models import QuerySet
 
 from apps.accounts.models import Course
-from apps.conversations.models import Call, RuleHit, Turn
+from apps.conversations.models import Call, CallAttempt, RuleHit, Turn
 from apps.rules.models import Rule
 
 LONGEST = 20_000
@@ -68,6 +68,10 @@ class Reading:
         return STATUS_KINDS.get(self.call.status, "")
 
     @property
+    def attempts(self) -> list[CallAttempt]:
+        return list(self.call.made_attempts.all())
+
+    @property
     def rule_names(self) -> list[str]:
         return list(dict.fromkeys(hit.name for hit in self.hits))
 
@@ -75,7 +79,7 @@ class Reading:
 def exchanges(calls: QuerySet[Call]) -> QuerySet[Call]:
     """The calls with everything that `read` needs, in a fixed number of queries."""
     return calls.select_related("course", "membership__user", "exchange__thread").prefetch_related(
-        "turns", "rule_hits__rule"
+        "turns", "rule_hits__rule", "made_attempts"
     )
 
 

@@ -1,9 +1,11 @@
 """The response class of the data plane."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from urllib.parse import quote
 
-from django.http.response import BadHeaderError, HttpResponseBase, ResponseHeaders
+from django.http.response import BadHeaderError, HttpResponseBase
 
+_PRINTED = "".join(map(chr, range(32, 127))).replace("%", "")
 PLAIN = {"content-type": "application/json"}
 STREAMED = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 STREAM_TYPE = {"content-type": "text/event-stream; charset=utf-8"}
@@ -39,7 +41,14 @@ class Answer(HttpResponseBase):
 
 
 def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """Header pairs as ASGI sends them. No value has a line break: all responses refuse those when they are made."""
-    if not "".join(headers.values()).isascii():
-        headers = ResponseHeaders(headers)  # encodes what is not Latin-1
-    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    """Header pairs as ASGI sends them. No value has a line break: all responses refuse those when they are made.
+
+    A value that is not ASCII is percent-encoded UTF-8, which every client can read: headers have no character set.
+    """
+    if "".join(headers.values()).isascii():
+        return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    return [(name.lower().encode(), _ascii(value)) for name, value in headers.items()]
+
+
+def _ascii(value: str) -> bytes:
+    return (value if value.isascii() else quote(value, safe=_PRINTED)).encode()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 
 from apps.accounts.principals import Principals
 from apps.common.clients import RelayClient, RelayLimits
@@ -23,6 +24,7 @@ from apps.quotas.rate_limits.opening import open_rate_limits
 class DataPlane:
     """Keys, allowances, limits, the queue, the writer and the client. Create it with `open`, inside the event loop.
 
+    What only reads goes through `reader`, so that on SQLite it need not wait while another process writes.
     Apps register how their live answers end with `at_drain`, background loops with `run`, and cleanup with `at_close`.
     """
 
@@ -34,6 +36,7 @@ class DataPlane:
     rates: RateLimits = field(default_factory=MemoryRateLimits)
     admission: Admission = field(default_factory=Admission)
     is_draining: bool = False
+    _beside: Writer | None = None
     _loops: list[asyncio.Task[None]] = field(default_factory=list)
     _drains: list[Callable[[float], Awaitable[None]]] = field(default_factory=list)
     _closes: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -45,6 +48,7 @@ class DataPlane:
         plane = cls(
             owner=owner,
             writer=Writer(name="ledger", sign=owner.id),
+            _beside=Writer(name="reader", reads_only=True) if connection.vendor == "sqlite" else None,
             client=RelayClient(
                 RelayLimits(
                     connect_timeout=settings.CONNECT_TIMEOUT,
@@ -58,7 +62,13 @@ class DataPlane:
             ),
         )
         plane.writer.start()
+        if plane._beside is not None:
+            plane._beside.start()
         return plane
+
+    @property
+    def reader(self) -> Writer:
+        return self._beside or self.writer
 
     async def start(self, *snapshots: Snapshot[Any]) -> None:
         """Load all snapshots, those of the apps included, and keep them fresh. Ready when this returns."""
@@ -95,6 +105,7 @@ class DataPlane:
             task.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
         await asyncio.to_thread(self.writer.stop)
+        await asyncio.to_thread(self.reader.stop)
         for close in self._closes:
             await close()
         await self.rates.close()

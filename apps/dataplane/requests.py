@@ -43,4 +43,4 @@ class ErrorOut(Schema):
     error: ErrorBody
 
 
-REFUSALS = dict.fromkeys((400, 401, 403, 404, 409, 413, 429, 500, 502, 503, 504), ErrorOut)
+REFUSALS = dict.fromkeys((400, 401, 403, 404, 409, 413, 415, 429, 500, 502, 503, 504), ErrorOut)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
-import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from apps.common import json_bodies
 from apps.common.errors import InvalidRequest
 
 B = TypeVar("B")
@@ -27,9 +27,7 @@ class Body(Generic[B]):
     def read(self, raw: bytes) -> B:
         """The value of these bytes. Raises InvalidRequest about the first wrong field."""
         try:
-            return self._adapter.validate_python(orjson.loads(raw))
-        except orjson.JSONDecodeError as error:
-            raise self._no_object() from error
+            return self._adapter.validate_python(json_bodies.loads(raw))
         except ValidationError as error:
             raise self._mistake(error) from error
 

@@ -28,7 +28,7 @@ router = Router(tags=["Student API"])
 @router.get("/usage", response={200: UsageOut, **REFUSALS}, summary="What is left of the week, and why")
 async def usage(request: StudentRequest) -> UsageOut:
     return await usage_of(
-        request.plane.writer, request.plane.policies.current, request.principal, now=datetime.now(UTC)
+        request.plane.reader, request.plane.policies.current, request.principal, now=datetime.now(UTC)
     )
 
 
@@ -49,7 +49,7 @@ async def ask_for_more(request: StudentRequest) -> Status[RequestView]:
     summary="One's requests for more, and what became of them",
 )
 async def list_requests(request: StudentRequest) -> Any:
-    return {"data": await request.plane.writer.submit(latest_requests, request.principal.membership_id)}
+    return {"data": await request.plane.reader.submit(latest_requests, request.principal.membership_id)}
 
 
 @router.post(
@@ -65,4 +65,4 @@ async def appeal(request: StudentRequest) -> Status[AppealView]:
 
 @router.get("/rules/appeals", response={200: AppealsOut, **REFUSALS}, summary="One's appeals, and what became of them")
 async def list_appeals(request: StudentRequest) -> Any:
-    return {"data": await request.plane.writer.submit(latest_appeals, request.principal.membership_id)}
+    return {"data": await request.plane.reader.submit(latest_appeals, request.principal.membership_id)}

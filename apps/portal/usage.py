@@ -24,12 +24,12 @@ from apps.quotas.statements import Line
 from apps.quotas.weeks import Week
 
 
-async def usage(writer: Writer, policies: Policies, principal: Principal, *, now: datetime) -> UsageOut:
+async def usage(reader: Writer, policies: Policies, principal: Principal, *, now: datetime) -> UsageOut:
     """The caller's current week. Raises StoreAway."""
     accounts = policies.accounts(principal, now=now)
     model = policies.fallback_model(principal.course_id)
     fallback = policies.fallback_accounts(accounts, course_id=principal.course_id)[:1] if model else ()
-    statement = await writer.submit(statements.read, (*accounts, *fallback))
+    statement = await reader.submit(statements.read, (*accounts, *fallback))
     count = len(accounts)
     source, own = policies.limit_source(principal, now=now), statement.balances[0]
     return UsageOut(

@@ -3,15 +3,17 @@
 import logging
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 from urllib.parse import urljoin
 
 from django.conf import settings
 
 from apps.common.encryption import CannotDecrypt
-from apps.common.hosting import Hosting
+from apps.common.hosting import ANYWHERE, Demand, Hosting
 from apps.common.revisions import Snapshot
 from apps.providers.models import TOPIC, CourseModel, Credential, Deployment, Model, Provider
+from apps.providers.pseudonyms import key_of
 
 logger = logging.getLogger(__name__)
 
@@ -42,23 +44,20 @@ class Target:
     stall_timeout: float
     total_timeout: float
     allow_private: bool
-    output_cap: str  # the one parameter that caps the answer there, or "none"
+    output_cap: str  # the one parameter that caps the answer there
     secrets: tuple[Secret, ...]
+    thinking_timeout: float = 0.0  # silence between events without content; 0: the first-byte limit waits for content
+    sends_output_cap: bool = True  # where the client names none
     stream_options: str = "yes"  # or "no", or "learn" from a refusal
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)  # names in lower case
     max_connections: int = 1000  # of the provider, in each web process
-    max_concurrent: int | None = None
+    max_concurrent: int | None = None  # of this process: its share of what the deployment takes
     context_window: int | None = None
     hosting: str = Hosting.EXTERNAL
     region: str = ""
-    identity: str = "pseudonym"  # or "none"
+    pseudonym_key: bytes = field(default=b"", repr=False)  # empty: the provider learns nothing of who asks
     probe_path: str = ""  # "" is GET /models, "off" is passive only
     force: str = ""  # or "open", "closed", "drain"
-
-    @property
-    def sends_output_cap(self) -> bool:
-        """Whether the gateway adds a cap of its own where the client names none."""
-        return self.output_cap != "none"
 
     @property
     def probe_url(self) -> str | None:
@@ -83,8 +82,36 @@ class Route:
     context_window: int | None
     max_output_tokens: int
     targets: tuple[Target, ...]
-    hosting: str = ""  # the farthest that the model's prompts may go
-    region: str = ""
+    refused_parameters: frozenset[str] = frozenset()
+    longest: float = 600.0  # seconds for a call as a whole, at whichever deployment
+    barred_by: Literal["", "model", "course"] = ""  # whose demand leaves no deployment to call
+
+    def within(self, demand: Demand, *, of: Literal["model", "course"]) -> "Route":
+        """The route with only the deployments to which prompts may go, before anything orders them."""
+        if demand.is_empty:
+            return self
+        targets = tuple(one for one in self.targets if demand.admits(hosting=one.hosting, region=one.region))
+        return replace(self, targets=targets, barred_by=of if self.targets and not targets else self.barred_by)
+
+    @property
+    def hosting(self) -> Hosting | None:
+        """The farthest hosting that a prompt may reach."""
+        order = list(Hosting)
+        return max((Hosting(target.hosting) for target in self.targets), key=order.index, default=None)
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        return tuple(sorted({target.region or "unknown" for target in self.targets}))
+
+    def refused_in(self, body: Mapping[str, Any]) -> str:
+        """A parameter of the request that this model must not get, or nothing. One that is switched off is none."""
+        found = (name for name in self.refused_parameters if body.get(name) is not None and body[name] is not False)
+        return next(found, "")
+
+    @property
+    def may_be_uncapped(self) -> bool:
+        """Whether some deployment gets no output cap where the client names none."""
+        return not all(target.sends_output_cap for target in self.targets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +120,21 @@ class Catalogue:
 
     routes: Mapping[str, Route]
     allowed: Mapping[int, frozenset[str]]
+    _within: dict[tuple[str, Demand], Route] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def of(self, course_id: int) -> list[Route]:
-        """The routes that a course allows, sorted by name."""
-        return [self.routes[name] for name in sorted(self.allowed.get(course_id, ())) if name in self.routes]
+    def of(self, course_id: int, demand: Demand = ANYWHERE) -> list[Route]:
+        """The routes that a course allows, sorted by name. Those that its demand bars are left out."""
+        found = [self.route(name, demand) for name in sorted(self.allowed.get(course_id, ()))]
+        return [route for route in found if route is not None and not route.barred_by]
+
+    def route(self, name: str, demand: Demand = ANYWHERE) -> Route | None:
+        """The route of a model within a course's demand. Each is made once."""
+        if demand.is_empty:
+            return self.routes.get(name)
+        route = self._within.get((name, demand))
+        if route is None and name in self.routes:
+            route = self._within[name, demand] = self.routes[name].within(demand, of="course")
+        return route
 
     def allows(self, course_id: int, name: str) -> bool:
         return name in self.allowed.get(course_id, ())
@@ -152,17 +190,25 @@ def _target(row: Deployment, secrets: tuple[Secret, ...], *, share: int) -> Targ
         allow_private=provider.allow_private_network,
         output_cap=provider.output_cap,
         secrets=secrets,
+        thinking_timeout=0.0 if first_byte else min(stall, total),
+        sends_output_cap=provider.adds_output_cap,
         stream_options=provider.stream_options,
         extra_headers={name.lower(): value for name, value in provider.extra_headers.items()},
         max_connections=provider.max_connections or share,
-        max_concurrent=row.max_concurrent,
+        max_concurrent=row.max_concurrent and -(-row.max_concurrent // settings.WEB_CONCURRENCY),
         context_window=row.context_window,
         hosting=provider.hosting,
         region=provider.region,
-        identity=provider.identity,
+        pseudonym_key=_pseudonym_key(provider),
         probe_path=provider.probe_path,
         force=row.force,
     )
+
+
+def _pseudonym_key(provider: Provider) -> bytes:
+    if provider.identity == Provider.Identity.NONE:
+        return b""
+    return key_of(provider.name, pepper=settings.KEY_PEPPER)
 
 
 def _route(row: Model, targets: tuple[Target, ...]) -> Route:
@@ -174,10 +220,10 @@ def _route(row: Model, targets: tuple[Target, ...]) -> Route:
         output_weight=int(row.output_weight * 10_000),
         context_window=row.context_window,
         max_output_tokens=row.max_output_tokens,
+        refused_parameters=frozenset(row.refused_parameters.split()),
         targets=targets,
-        hosting=row.hosting,
-        region=row.region,
-    )
+        longest=max((target.total_timeout for target in targets), default=settings.REQUEST_TIMEOUT),
+    ).within(row.demand, of="model")
 
 
 def catalogue() -> Snapshot[Catalogue]:

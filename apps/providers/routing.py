@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
+from operator import attrgetter
 from typing import Protocol, TypeVar
 
 from apps.providers.catalogue import Route, Secret, Target
@@ -60,10 +61,13 @@ def plan(route: Route, health: View, now: datetime, rng: random.Random) -> list[
     forces open.
     """
     order = []
-    for _, tier in groupby(_allowed(route), key=lambda target: target.priority):
+    for _, tier in groupby(_allowed(route), key=attrgetter("priority")):
         admitted = [target for target in tier if health.admits(target, now)]
-        for target in _by_load(_shuffled(admitted, rng), health):
-            order += _candidates(target, _shuffled(_accepted(target, health, now), rng), health)
+        if len(admitted) > 1:
+            admitted = _by_load(_shuffled(admitted, rng), health)
+        for target in admitted:
+            secrets = _accepted(target, health, now)
+            order += _candidates(target, _shuffled(secrets, rng) if len(secrets) > 1 else secrets, health)
     return order or _last_resort(route, health, now)
 
 
@@ -82,11 +86,7 @@ def _allowed(route: Route) -> list[Target]:
 
 def _by_load(order: list[Target], health: View) -> list[Target]:
     """Of the first two, if they are equals, the one with fewer calls in flight: two choices spread the load well."""
-    if (
-        len(order) > 1
-        and order[0].weight == order[1].weight
-        and health.in_flight(order[1]) < health.in_flight(order[0])
-    ):
+    if order[0].weight == order[1].weight and health.in_flight(order[1]) < health.in_flight(order[0]):
         return [order[1], order[0], *order[2:]]
     return order
 
@@ -121,7 +121,5 @@ def _badness(target: Target, state: State) -> tuple[int, int, int, int]:
 
 def _shuffled(items: Sequence[W], rng: random.Random) -> list[W]:
     """A weighted random order: heavier items tend to come first, in proportion to their weights."""
-    if len(items) < 2:
-        return list(items)
     # Sorting by exponential waiting times with these rates is weighted sampling without replacement.
     return sorted(items, key=lambda item: rng.expovariate(item.weight))

@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 
@@ -9,6 +10,10 @@ MAX_HEADERS = 20
 MAX_HEADER_BYTES = 4000
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _VALUE = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
+_VERSION = re.compile(r"v\d+\w*", re.IGNORECASE)
+_ENDPOINT = re.compile(r"(?:/chat)?/completions$", re.IGNORECASE)
+_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
+_NEEDED = frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens"})
 _PATH = re.compile(r"/(?!/)[!-~]*")
 
 # What the connection, the credential or Stoa itself decides.
@@ -20,6 +25,22 @@ RESERVED = frozenset(
         "upgrade", "x-request-id",
     }
 )  # fmt: skip
+
+
+def validate_address(url: str) -> None:
+    """A base URL that passed `check_url`."""
+    if _ENDPOINT.search(url):
+        raise ValidationError(f"Leave out the endpoint, which Stoa adds: write {_ENDPOINT.sub('', url)}.")
+
+
+def advice_on_address(url: str) -> str:
+    """A doubt about a base URL that may be right all the same, or nothing."""
+    path = urlsplit(url).path
+    if url and not any(_VERSION.fullmatch(segment) for segment in path.split("/")):
+        return (
+            f"The address has no version such as /v1. Most providers need one: calls will go to {url}/chat/completions."
+        )
+    return ""
 
 
 def validate_headers(headers: Any) -> None:
@@ -53,3 +74,14 @@ def validate_upstream_model(name: str) -> None:
 def validate_probe_path(path: str) -> None:
     if path not in ("", "off") and not _PATH.fullmatch(path):
         raise ValidationError("Leave it empty, write off, or give a path on the server that begins with one slash.")
+
+
+def validate_parameters(names: str) -> None:
+    """Names of parameters, one a line."""
+    for name in names.split():
+        if not _PARAMETER.fullmatch(name):
+            raise ValidationError(
+                f"“{name[:100]}” cannot be the name of a parameter. Write one a line, without commas."
+            )
+        if name in _NEEDED:
+            raise ValidationError(f"“{name}” cannot be refused: Stoa itself depends on it.")

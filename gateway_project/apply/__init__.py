@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from django.db import transaction
 
-from gateway_project.apply.changes import Change, lines
+from gateway_project.apply.changes import Change, advice, lines
 from gateway_project.apply.document import read
 from gateway_project.apply.mistakes import Mistakes
 from gateway_project.apply.perform import perform
@@ -36,7 +36,7 @@ def apply(
     document = read(raw, source=source)
     file = validate(document)
     changes = plan(document, file, environment=environment, prune=prune, now=now)
-    for line in lines(changes):
+    for line in (*lines(changes), *advice(changes)):
         show(line)
     if changes and not dry_run:
         with transaction.atomic():

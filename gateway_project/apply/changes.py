@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
-from gateway_project.apply.kinds import FILE_NAMES, Kind
+from apps.providers.validation import advice_on_address
+from gateway_project.apply.kinds import FILE_NAMES, PROVIDER, Kind
 
 _PLAIN = re.compile(r"[\w.@:/+-]+")
 _LONGEST = 60
@@ -52,6 +53,17 @@ def lines(changes: Iterable[Change]) -> Iterator[str]:
         yield f"{title}: {details}" if details else title
     if nothing:
         yield "= nothing to change"
+
+
+def advice(changes: Iterable[Change]) -> Iterator[str]:
+    """Doubts about new values that may be right all the same, one a line."""
+    for change in changes:
+        if (
+            change.kind is PROVIDER
+            and change.sign != "-"
+            and (doubt := advice_on_address(change.values.get("base_url", "")))
+        ):
+            yield f"! provider {change.key['name']}: {doubt}"
 
 
 def _shown(value: Any) -> str:

@@ -56,7 +56,7 @@ def _change_one(change: Change) -> None:
         stamps = {field.name for field in row._meta.fields if getattr(field, "auto_now", False)}
         row.save(update_fields={*values, *stamps})
     if isinstance(row, Provider) and row.moved_from(change.before.get("base_url", row.base_url)):
-        row.forget_secrets()
+        row.forget_secrets(keep_headers="extra_headers" in change.before)
     _keep_secret(change, row)
 
 

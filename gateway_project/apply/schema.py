@@ -60,6 +60,7 @@ class ProviderSection(FileSection):
     max_connections: CountOrNone = OMITTED
     allow_private_network: Flag = OMITTED
     output_cap: Annotated[str, choice(Provider.OutputCap)] = OMITTED
+    adds_output_cap: Flag = OMITTED
     stream_options: Annotated[str, choice(Provider.StreamOptions)] = OMITTED
     extra_headers: Headers = OMITTED
     hosting: Annotated[str, choice(Hosting)] = OMITTED
@@ -92,6 +93,7 @@ class ModelSection(FileSection):
     output_weight: Weight = OMITTED
     context_window: CountOrNone = OMITTED
     max_output_tokens: Count = OMITTED
+    refused_parameters: Lines = OMITTED
     hosting: Annotated[str, choice(Most, or_null=True)] = OMITTED
     region: TextOrNone = OMITTED
     enabled: Flag = OMITTED

@@ -2,14 +2,19 @@
 
 An origin is compared as a whole with a list. A preflight cannot carry a key, so it is answered before authentication.
 Cookies are never allowed, so pages may read all of our headers. That is little enough to need no dependency.
+
+A page of a listed origin may send any header, except cookies and those by which proxies name the client. Every client
+library brings headers of its own, and new ones with each release, while a page can do no more with them than a program.
 """
 
+import re
 from collections.abc import Iterable
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-_MAY_SEND = frozenset({"authorization", "content-type", "idempotency-key", "x-api-key", "traceparent", "tracestate"})
-_MAY_SEND_LIKE = "x-stainless-"  # in these the official clients describe themselves
+_TOKEN = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_MAY_NOT_SEND = re.compile(r"cookie2?|forwarded|x-forwarded-.*|x-real-ip|x-client-ip|true-client-ip|cf-connecting-ip")
+_MOST_NAMES = 100
 _VARY = "Origin"
 
 
@@ -26,11 +31,8 @@ class Cors:
             return None
         answer = self.headers(headers)
         if "access-control-allow-origin" in answer:
-            names = asked.get(b"access-control-request-headers", b"").decode("latin-1").lower().split(",")
-            answer["access-control-allow-methods"] = "GET, POST"
-            answer["access-control-allow-headers"] = ", ".join(
-                name.strip() for name in names if _may_send(name.strip())
-            )
+            answer["access-control-allow-methods"] = "GET, HEAD, POST"
+            answer["access-control-allow-headers"] = ", ".join(_allowed(headers))
             answer["access-control-max-age"] = "600"
         return answer
 
@@ -48,5 +50,8 @@ class Cors:
         }
 
 
-def _may_send(name: str) -> bool:
-    return name in _MAY_SEND or name.startswith(_MAY_SEND_LIKE)
+def _allowed(headers: Headers) -> list[str]:
+    """The names that a preflight asks for and that a page may send, also over several headers."""
+    asked = b",".join(value for name, value in headers if name == b"access-control-request-headers")
+    names = [name.strip() for name in asked.decode("latin-1").lower().split(",", _MOST_NAMES)[:_MOST_NAMES]]
+    return [name for name in names if _TOKEN.fullmatch(name) and not _MAY_NOT_SEND.fullmatch(name)]

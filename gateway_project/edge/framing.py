@@ -13,6 +13,7 @@ Header = tuple[bytes, bytes]
 # A name, an IPv4 address or a bracketed IPv6 address, and an optional port. Nothing else that a URL may contain.
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
+_OFFER = frozenset({b"upgrade", b"http2-settings"})
 _FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding"})
 
 
@@ -20,20 +21,18 @@ class Malformed(Exception):
     """The head is refused. The message says why, without quoting it."""
 
 
-def checked(headers: list[Header], *, version: str, target: bytes, is_upgrade: bool) -> list[Header]:
+def checked(headers: list[Header], *, version: str, target: bytes) -> list[Header]:
     """The headers that count. Expects names in lower case. Raises Malformed.
 
     Drops names with an underscore, which Django cannot tell from a hyphen, and the headers that Connection names, which
     were meant for the previous hop only.
     """
-    hosts, codings, connection, has_underscore, has_body = [], [], [], False, False
+    hosts, codings, connection, has_underscore = [], [], [], False
     for name, value in headers:
         if name == b"host":
             hosts.append(value)
         elif name == b"transfer-encoding":
             codings.append(value)
-        elif name == b"content-length":
-            has_body = value.strip() != b"0"
         elif name == b"connection":
             connection.append(value)
         has_underscore = has_underscore or b"_" in name
@@ -42,13 +41,26 @@ def checked(headers: list[Header], *, version: str, target: bytes, is_upgrade: b
     _check_host(hosts, version=version, target=target)
     if codings:
         _check_coding(codings, version=version)
-        has_body = True
-    if is_upgrade and has_body:
-        raise Malformed("A request that asks for an upgrade cannot have a body.")  # the parser would not find its end
     named = _named(b",".join(connection))
     if not named and not has_underscore:
         return headers
     return [(name, value) for name, value in headers if b"_" not in name and name not in named]
+
+
+def without_offer(headers: list[Header], *, method: bytes, target: bytes, version: str) -> bytes:
+    """The head of a request without its offer to go on in another protocol, which a server may ignore (RFC 9110 7.8).
+
+    The parser stops at such an offer and skips the body. It has accepted every part of the head, so none can break a
+    line.
+    """
+    lines = [b"%s %s HTTP/%s" % (method, target, version.encode())]
+    for name, value in headers:
+        if name == b"connection":
+            kept = [option.strip() for option in value.split(b",") if option.strip().lower() not in _OFFER]
+            value = b", ".join(kept)
+        if name not in _OFFER:
+            lines.append(b"%s: %s" % (name, value))
+    return b"\r\n".join((*lines, b"", b""))
 
 
 def _check_host(hosts: list[bytes], *, version: str, target: bytes) -> None:

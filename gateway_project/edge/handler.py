@@ -23,6 +23,7 @@ from apps.common.errors import GatewayError, InternalError, MethodNotAllowed, No
 from apps.common.ids import new_id
 from apps.dataplane.plane import DataPlane
 from apps.dataplane.requests import StudentRequest
+from gateway_project.edge import base_url
 from gateway_project.edge.cors import Cors
 from gateway_project.edge.messages import (
     ClientLeft,
@@ -49,7 +50,8 @@ class DataRequest(StudentRequest):
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.path = self.path_info = scope["path"]
-        self.method = scope["method"].upper()
+        method = scope["method"].upper()
+        self.method = "GET" if method == "HEAD" else method  # the server leaves the body out
         self.resolver_match = None
 
     @cached_property
@@ -70,10 +72,10 @@ class _RetryLater(HttpResponse):
 
 
 class DataPlaneHandler:
-    """An ASGI application for everything under /v1."""
+    """An ASGI application for everything under /v1, and for what was meant to be there."""
 
     def __init__(self) -> None:
-        self._body_limit: int = settings.MAX_REQUEST_SIZE
+        self._body_limit: int = settings.MAX_MEDIA_REQUEST_SIZE
         self._cors = Cors(settings.CORS_ALLOWED_ORIGINS)
         # A client that retries at once, despite its Retry-After, waits unread. A proxy never does: it carries many
         # clients.
@@ -110,7 +112,7 @@ class DataPlaneHandler:
             request.plane, key = plane, presented_key(scope)
             plane.admission.check(lambda: plane.principals.knows(key))
             request.principal = await plane.principals.authenticate(key, now=datetime.now(UTC))
-            request.resolver_match = match = _resolve(scope["path"])
+            request.resolver_match = match = _resolved(scope)
             request.raw = request._body = await read_body(scope, receive, limit=self._body_limit)
             view = match.func(request, *match.args, **match.kwargs)
             response: HttpResponseBase = await unless_client_leaves(view, receive)
@@ -136,18 +138,36 @@ def _request(scope: Scope, request_id: str) -> Any:
     return request
 
 
+def _resolved(scope: Scope) -> ResolverMatch:
+    path: str = scope["path"]
+    try:
+        return _resolve(path)
+    except Resolver404:
+        pass
+    if base_url.is_wrong(path):
+        raise NotFound(
+            "unknown_path",
+            f"There is nothing at {path[:200]}. Set the base URL of your client to {_origin(scope)}/v1: it must end in "
+            "/v1, and the client adds the rest.",
+        )
+    raise NotFound(
+        "unknown_path", f"There is nothing at {path[:200]}. Try /v1/chat/completions, /v1/models or /v1/usage."
+    )
+
+
 @lru_cache(maxsize=512)
 def _resolve(path: str) -> ResolverMatch:
-    try:
-        return get_resolver().resolve(path)
-    except Resolver404:
-        raise NotFound(
-            "unknown_path", f"There is nothing at {path[:200]}. Try /v1/chat/completions, /v1/models or /v1/usage."
-        ) from None
+    return get_resolver().resolve(base_url.tidied(path))
+
+
+def _origin(scope: Scope) -> str:
+    """Where the client reached us. The edge has checked the Host."""
+    host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+    return f"{scope['scheme']}://{host}" if host else ""
 
 
 def _wrong_method(scope: Scope, response: HttpResponseBase) -> MethodNotAllowed:
-    allowed = response.get("allow") or response.get("Allow") or ""
+    allowed = (response.get("allow") or response.get("Allow") or "").replace("GET", "GET, HEAD")
     return MethodNotAllowed(
         "method_not_allowed",
         f"{scope['method']} is not possible at {scope['path'][:200]}. Use {allowed}.",

@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
-from apps.common.errors import BodyTooLarge
 from apps.dataplane.answers import Answer, encoded
+from gateway_project.edge.compression import too_large, unpacked, unpacker
 
 Scope = dict[str, Any]
 T = TypeVar("T")
 
 UNWATCHED_SECONDS = 0.05
+_KEY_HEADERS = frozenset({b"authorization", b"x-api-key", b"api-key"})
 
 
 class ClientLeft(Exception):
@@ -22,19 +23,39 @@ class ClientLeft(Exception):
 
 
 def presented_key(scope: Scope) -> str | None:
-    """The API key in the headers. None if there is none or more than one; empty if its scheme is not Bearer."""
-    found = []
+    """The API key in the headers: `Authorization`, `x-api-key` as Anthropic's clients send it, or `api-key` as Azure's.
+
+    None if there is none, a header comes twice or two differ; empty if the scheme of `Authorization` is not Bearer.
+    """
+    found: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
-        if name == b"authorization":
-            kind, _, text = value.partition(b" ")
-            found.append(text.strip() if kind.lower() == b"bearer" else b"")
-        elif name == b"x-api-key":
-            found.append(value.strip())
-    return found[0].decode("latin-1") if len(found) == 1 else None
+        if name in _KEY_HEADERS:
+            if name in found:
+                return None
+            found[name] = _bearer(value) if name == b"authorization" else value.strip()
+    keys = set(found.values())
+    return keys.pop().decode("latin-1") if len(keys) == 1 else None
+
+
+def _bearer(value: bytes) -> bytes:
+    kind, *rest = value.split(None, 1)[:2] or [b""]
+    return rest[0].strip() if rest and kind.lower() == b"bearer" else b""
 
 
 async def read_body(scope: Scope, receive: Any, *, limit: int) -> bytes:
-    """The whole body, of at most `limit` bytes. Raises BodyTooLarge or ClientLeft."""
+    """The whole body, of at most `limit` bytes, and decompressed. Raises a GatewayError or ClientLeft."""
+    unpack = unpacker(_coding(scope))
+    raw = await _received(scope, receive, limit=limit)
+    if unpack is None or not raw:
+        return raw
+    return await asyncio.to_thread(unpacked, raw, unpack=unpack, limit=limit)
+
+
+def _coding(scope: Scope) -> str:
+    return b",".join(value for name, value in scope["headers"] if name == b"content-encoding").decode("latin-1")
+
+
+async def _received(scope: Scope, receive: Any, *, limit: int) -> bytes:
     size = _announced_length(scope)
     parts: list[bytes] = []
     received, more = 0, True
@@ -46,11 +67,7 @@ async def read_body(scope: Scope, receive: Any, *, limit: int) -> bytes:
         received += len(parts[-1])
         more = message.get("more_body", False)
     if max(size, received) > limit:
-        raise BodyTooLarge(
-            "request_too_large",
-            f"The body is larger than {limit:,} bytes. Send less at once.",
-            headers={"connection": "close"},
-        )
+        raise too_large(limit)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

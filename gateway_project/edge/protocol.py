@@ -7,16 +7,19 @@ as many connections for nothing. A request that arrives in one piece, as nearly 
 import asyncio
 from typing import Any
 
+import httptools
 from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from gateway_project.edge.framing import Malformed, checked
+from gateway_project.edge.framing import Malformed, checked, without_offer
+from gateway_project.edge.old_http import Unchunked
 
 MAX_HEADER_BYTES = 32_768
 MAX_HEADERS = 100
 MAX_URL_BYTES = 8_192
 LEAST_BYTES_A_SECOND = 1_024
 MAX_PIPELINED = 32
+PROBE_SECONDS = 0.1
 
 
 def _refusal(status: str, message: str = "", *headers: str) -> bytes:
@@ -30,6 +33,7 @@ def _refusal(status: str, message: str = "", *headers: str) -> bytes:
     return "\r\n".join((*lines, "", message)).encode()
 
 
+_INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TOO_LONG = _refusal("414 URI Too Long")
 _TOO_LARGE = _refusal("431 Request Header Fields Too Large")
 _TOO_MANY = _refusal("503 Service Unavailable", "Too many connections. Try again in a moment.", "retry-after: 2")
@@ -75,6 +79,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_refused = False
         self._is_receiving = True  # a connection that sends nothing counts as slow
         self._is_in_headers = True
+        self._is_offer = False  # the client offers to go on in another protocol, such as h2c
         self._header_bytes = self._header_count = 0
         self._received = self._expected = self._beside_body = 0
         self._deadline: asyncio.TimerHandle | None = None
@@ -98,6 +103,26 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_answering()
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it
+        """A client that has sent its request may close its side and wait for the answer (RFC 9112 9.6).
+
+        One that has left looks the same until something is sent to it, which its kernel refuses: so it gets interim
+        responses, the second of which fails then. There is nothing of the kind for HTTP/1.0 and within a response.
+        """
+        cycle = self._in_progress
+        if cycle is None or not self.is_answering or self.cycle.more_body or cycle.response_started:
+            return False
+        if cycle.scope["http_version"] == "1.0":
+            return False
+        self.cycle.keep_alive = False  # no further request can come
+        self._probe()
+        self.loop.call_later(PROBE_SECONDS, self._probe)
+        return True
+
+    def _probe(self) -> None:
+        if self._in_progress is not None and not (self._in_progress.response_started or self.transport.is_closing()):
+            self.transport.write(_INTERIM)
+
     def abort(self) -> None:
         """Close at once, and drop everything in transit."""
         self._is_refused = True
@@ -106,6 +131,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._in_progress = cycle
+        if cycle.scope["http_version"] == "1.0":
+            app = Unchunked(app, cycle)
         cycle.transport = _InOnePiece(cycle)  # type: ignore[assignment]  # it has what a response uses
         super()._start_asgi_task(cycle, app)
 
@@ -120,7 +147,8 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._received += len(data)
         self._beside_body += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
         if not self._is_receiving:
             self._unwatch()
         elif self._beside_body > MAX_HEADER_BYTES:
@@ -128,8 +156,31 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._deadline is None:
             self._watch()
 
+    def _parse(self, data: bytes) -> None:
+        """Feed the parser. Where it stops because the client offers another protocol, begin again without the offer."""
+        while not self._is_refused:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as offer:
+                data = self._head_without_offer() + data[offer.args[0] :]
+                self._new_parser()
+            except httptools.HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
+
+    def _head_without_offer(self) -> bytes:
+        parser = self.parser
+        return without_offer(
+            self.headers, method=parser.get_method(), target=self.url, version=parser.get_http_version()
+        )
+
+    def _new_parser(self) -> None:
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._is_offer = False
         self._is_receiving = self._is_in_headers = True
         self._header_bytes = self._header_count = self._received = self._beside_body = 0
 
@@ -153,17 +204,16 @@ class BoundedProtocol(HttpToolsProtocol):
             self._begin()
 
     def _begin(self) -> None:
-        """Pass a request on if its head is unambiguous; refuse it otherwise."""
-        is_upgrade = self.parser.should_upgrade()
+        """Pass a request on if its head is unambiguous; refuse it otherwise. One with an offer is read once more."""
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._is_offer = True
+            return
         try:
-            version = self.parser.get_http_version()
-            self.headers[:] = checked(self.headers, version=version, target=self.url, is_upgrade=is_upgrade)
+            self.headers[:] = checked(self.headers, version=self.parser.get_http_version(), target=self.url)
         except Malformed as error:
             self._refuse(_refusal("400 Bad Request", str(error)))
             return
         super().on_headers_complete()
-        if is_upgrade:
-            self.cycle.keep_alive = False  # the parser has stopped and would read no further request
 
     def on_body(self, body: bytes) -> None:
         self._beside_body = 0
@@ -171,12 +221,11 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._is_offer:
+            return
         self._is_receiving = False
         if not self._is_refused:
             super().on_message_complete()
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Answer as if no upgrade was asked for, and without the warning: any client could fill the log with those."""
 
     def send_400_response(self, msg: str) -> None:
         """Send the parser's refusal like all others."""

@@ -6,6 +6,7 @@ With several web processes, any of them can answer for all: each writes its figu
 import asyncio
 import os
 import shutil
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +15,9 @@ from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.multiprocess import mark_process_dead
 
 if TYPE_CHECKING:  # not imported in the supervisor
-    from apps.chat.relay.live import LiveAnswers
+    from apps.chat.runtime import ChatRuntime
     from apps.dataplane.plane import DataPlane
+    from apps.providers.health.census import Census
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
@@ -33,6 +35,18 @@ LAG = Gauge(
 )
 WAITING = Gauge("stoa_calls_waiting", "Calls that wait for their turn to start.", multiprocess_mode="livesum")
 LIVE = Gauge("stoa_calls_live", "Calls that are being answered.", multiprocess_mode="livesum")
+DEPLOYMENTS = Gauge(
+    "stoa_deployments",
+    "Deployments of a provider: well, cooling, open or probation.",
+    ["provider", "state"],
+    multiprocess_mode="livemostrecent",
+)
+CREDENTIALS = Gauge(
+    "stoa_credentials",
+    "Credentials of a provider: well, cooling or out.",
+    ["provider", "state"],
+    multiprocess_mode="livemostrecent",
+)
 
 SHOW_SECONDS = 1.0
 _DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # read by prometheus_client and django-prometheus
@@ -51,13 +65,27 @@ def forget(process: int) -> None:
         mark_process_dead(process)  # type: ignore[no-untyped-call]
 
 
-async def show_for_ever(plane: "DataPlane", *, live: "LiveAnswers") -> None:
+async def show_for_ever(plane: "DataPlane", chat: "ChatRuntime") -> None:
     """Keep the gauges of this process's data plane up to date."""
+    from apps.providers.health.census import census
+
+    shown: tuple[Census, Census] = {}, {}
     while True:
         LAG.set(plane.admission.pressure.lag)
         WAITING.set(plane.admission.waiting)
-        LIVE.set(len(live))
+        LIVE.set(len(chat.live))
+        found = census(chat.catalogue.current, chat.providers.health, datetime.now(UTC))
+        for gauge, now, before in zip((DEPLOYMENTS, CREDENTIALS), found, shown, strict=True):
+            _show(gauge, now, before)
+        shown = found
         await asyncio.sleep(SHOW_SECONDS)
+
+
+def _show(gauge: Gauge, now: "Census", before: "Census") -> None:
+    """Set what has changed; what is gone is 0."""
+    for labels in now.keys() | before.keys():
+        if now.get(labels) != before.get(labels):
+            gauge.labels(*labels).set(now.get(labels, 0))
 
 
 def observe(*, route: str, method: str, status: int, seconds: float) -> None:

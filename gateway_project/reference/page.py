@@ -8,6 +8,7 @@ from itertools import groupby
 from gateway_project.env import BASE_DIR
 from gateway_project.reference.errors import RaisedError, raised_errors
 from gateway_project.reference.headers import READ, SENT, unexplained
+from gateway_project.reference.repeats import repeats
 from gateway_project.reference.sources import nodes
 
 PAGE = BASE_DIR / "docs" / "reference.md"
@@ -40,7 +41,8 @@ DEPENDS = {
     "invalid_parameter": "Which parameter is wrong, and why.",
     "invalid_value": "Which field is wrong, and what it must be.",
     "missing_required_parameter": "Which field is missing.",
-    "content_policy_violation": "The message that the instructor wrote for the rule.",
+    "blocked_by_rule": "The message that the instructor wrote for the rule.",
+    "allowance_in_use": "Which allowance would be enough if calls in progress held less of it, and how much they hold.",
     "insufficient_quota": "Which allowance is used up, when its week ends, and who can give more.",
     "rate_limit_exceeded": "Which limit was met, and when to send the request again.",
 }
@@ -79,6 +81,7 @@ def _errors() -> Iterator[str]:
         yield f"\n### {title}\n\n| Code | Status | Fixed by | Message |\n|---|---|---|---|\n"
         for code, same in groupby(errors, key=lambda error: error.code):
             yield _error(code, list(same))
+    yield from repeats(raised_errors())
 
 
 def _error(code: str, errors: list[RaisedError]) -> str:

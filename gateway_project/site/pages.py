@@ -21,6 +21,7 @@ from apps.common.admin import is_operator
 from apps.common.display import badge, share
 from apps.conversations.models import Appeal, Call, DeadLetter, RuleHit, Thread
 from apps.providers.admin.models import CourseModelInline
+from apps.providers.admin.standing import alarms
 from apps.providers.models import Model
 from apps.quotas.admin.policies import AllowanceInline, QuotaPolicyAdmin
 from apps.quotas.limits import multiplied
@@ -134,7 +135,7 @@ class CourseAdmin(CourseScoped):
             (
                 "Where data goes",
                 {
-                    "fields": (("hosting", "region"),),
+                    "fields": ("hosting", "region"),
                     "description": "Prompts go to no provider farther away, even if no other can answer.",
                 },
             ),
@@ -230,6 +231,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, Any], ...]], ...] = (
             ("Providers", "cloud", "providers.Provider"),
             ("Models", "neurology", "providers.Model"),
             ("Deployments", "lan", "providers.Deployment"),
+            ("Provider events", "ecg_heart", "providers.ProviderEvent"),
             ("Users", "manage_accounts", "accounts.User"),
             ("Institution", "account_balance", Institution),
             ("Dead letters", "mail_off", DeadLetter),
@@ -275,6 +277,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "appeals": Appeal.objects.for_staff(request.user).open().count(),
         "requests": AllowanceRequest.objects.for_staff(request.user).open().count(),
         "dead_letters": DeadLetter.objects.count() if is_operator(request) else 0,
+        "alarms": alarms() if is_operator(request) else None,
     }
 
 

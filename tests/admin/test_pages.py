@@ -6,21 +6,24 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from apps.accounts.models import User
+from apps.accounts.models import ApiKey, Membership, User
 from apps.common.ids import new_id
 from apps.common.models import Job
-from apps.conversations.models import DeadLetter
-from apps.quotas.models import Hold, Institution
+from apps.conversations.models import Appeal, Call, DeadLetter, Thread
+from apps.providers.models import ProviderEvent
+from apps.quotas.models import AllowanceRequest, Hold, Institution, Override, WeeklyUsage
 from tests import factories
 from tests.admin.conftest import sign_in
 from tests.admin.world import ALL_MODELS, COURSE_MODELS, OPERATOR_MODELS, CourseWorld, add_page, list_of, page_of
 
 
 def make_operator_rows(world: CourseWorld) -> None:
-    factories.make_model(factories.make_provider(), course=world.course)
+    provider = factories.make_provider()
+    factories.make_model(provider, course=world.course)
     Institution.objects.create(weekly_tokens=10)
     DeadLetter.objects.create(call=world.call.pk, record={"body": "{}"}, error="DataError()")
     at = world.call.started_at
+    ProviderEvent.note("down", provider=provider.pk, detail="It broke off its answer.", now=at)
     Job.objects.create(kind="walk", title="A long walk", created_at=at)
     Hold.objects.create(
         id=new_id(), owner="o", amount=1, floor=1, usage_ids="[]", identity="{}", created_at=at, expires_at=at
@@ -52,6 +55,24 @@ def test_every_list_and_page_opens_with_rows(model: type[Model], operator: Clien
     page = operator.get(page_of(row))
 
     assert (listed.status_code, page.status_code) == (200, 200)
+
+
+PEOPLE = (User, Membership, ApiKey, Override, AllowanceRequest, WeeklyUsage, Thread, Call, Appeal)
+NAMES = {"Ö'Brien": "ö'brien", "Ναυσικά": "ΝΑΥΣΙΚΆ", "ЛЮБОВЬ": "любовь"}
+
+
+@pytest.mark.parametrize("model", PEOPLE)
+@pytest.mark.parametrize("name", NAMES)
+def test_people_are_found_in_any_case_of_any_script(
+    model: type[Model], name: str, operator: Client, world: CourseWorld
+) -> None:
+    User.objects.filter(pk=world.student.user_id).update(last_name=name)
+    world.student.external_id = name
+    world.student.save()
+
+    lists = [operator.get(list_of(model), {"q": word}).context["cl"] for word in (NAMES[name], f"{NAMES[name]}x")]
+
+    assert [one.queryset.count() for one in lists] == [1, 0]
 
 
 @pytest.mark.parametrize("model", ALL_MODELS)

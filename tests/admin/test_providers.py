@@ -124,6 +124,42 @@ def test_a_secret_entered_for_the_new_server_stays(operator: Client, provider: P
     assert credential.secret() == "sk-new"
 
 
+def test_headers_do_not_follow_to_another_server(operator: Client, provider: Provider) -> None:
+    Provider.objects.filter(pk=provider.pk).update(extra_headers={"X-Key": "4711"})
+    kept = '{"X-Key": "4711"}'
+
+    change(operator, provider, base_url="https://llm.example.edu/v2", extra_headers=kept)
+    stayed = Provider.objects.get().extra_headers
+    change(operator, provider, base_url="https://elsewhere.example/v1", extra_headers=kept)
+
+    assert (stayed, Provider.objects.get().extra_headers) == ({"X-Key": "4711"}, {})
+
+
+def test_headers_entered_for_the_new_server_stay(operator: Client, provider: Provider) -> None:
+    Provider.objects.filter(pk=provider.pk).update(extra_headers={"X-Key": "4711"})
+
+    change(operator, provider, base_url="https://elsewhere.example/v1", extra_headers='{"X-Key": "0815"}')
+
+    assert Provider.objects.get().extra_headers == {"X-Key": "0815"}
+
+
+def test_an_address_with_the_endpoint_is_refused_with_the_right_one(operator: Client, provider: Provider) -> None:
+    page = operator.post(page_of(provider), provider_form([], base_url="https://llm.example.edu/v1/chat/completions"))
+
+    assert "write https://llm.example.edu/v1." in page.content.decode()
+
+
+def test_an_address_without_a_version_is_taken_with_a_warning(operator: Client, provider: Provider) -> None:
+    row = {"id": provider.credentials.get().pk, "provider": provider.pk}
+
+    page = operator.post(
+        page_of(provider), provider_form([row], base_url="https://llm.example.edu/inference"), follow=True
+    )
+
+    assert Provider.objects.get().base_url == "https://llm.example.edu/inference"
+    assert "calls will go to https://llm.example.edu/inference/chat/completions" in page.content.decode()
+
+
 def test_a_list_cannot_be_filtered_by_ciphertext(operator: Client, provider: Provider) -> None:
     page = operator.get(list_of(Provider), {"credentials__ciphertext__startswith": "v1"})
 

@@ -35,6 +35,20 @@ def test_a_conversation_shows_both_sides_in_order(instructor: Client, world: Cou
     assert places == sorted(places)
 
 
+def test_a_call_that_failed_over_shows_each_attempt(instructor: Client, world: CourseWorld) -> None:
+    before = text(instructor, world.call)
+    world.call.made_attempts.create(
+        number=1, provider=SCRIPT, upstream_model="m", outcome="rate", status=429, milliseconds=12
+    )
+
+    page = text(instructor, world.call)
+
+    assert "Attempts" not in before
+    for fact in ("Attempts", "rate", "status 429", "after 12 ms"):
+        assert fact in page
+    assert SCRIPT not in page
+
+
 def test_an_answer_that_came_in_pieces_is_one(instructor: Client, world: CourseWorld) -> None:
     Turn.objects.create(call=world.call, seq=2, message=None, role="assistant", text=" And why?")
 

@@ -12,7 +12,7 @@ from django.test import Client
 from apps.accounts.models import ApiKey, Course, Membership, User
 from apps.common.models import Job
 from apps.conversations.models import Appeal, Call, DeadLetter, Thread
-from apps.providers.models import Deployment, Provider
+from apps.providers.models import Deployment, Provider, ProviderEvent
 from apps.providers.models import Model as ProviderModel
 from apps.quotas.models import (
     AllowanceRequest,
@@ -80,6 +80,7 @@ TABLE: dict[type[Model], May] = {
     Provider: OPERATION,
     ProviderModel: OPERATION,
     Deployment: OPERATION,
+    ProviderEvent: May(list=OPERATORS, add=NOBODY, read=OPERATORS, change=NOBODY, delete=NOBODY),
     # There is one, and it is here already.
     Institution: May(list=OPERATORS, add=NOBODY, read=OPERATORS, change=OPERATORS, delete=OPERATORS),
     DeadLetter: May(list=OPERATORS, add=NOBODY, read=OPERATORS, change=NOBODY, delete=OPERATORS),

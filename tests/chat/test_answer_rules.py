@@ -47,7 +47,7 @@ def test_a_plain_answer_is_refused_and_says_what_it_cost(world: World, stub: Pro
         world.ask()
 
     assert isinstance(caught.value.body, dict)
-    assert (caught.value.code, caught.value.body["message"]) == ("content_policy_violation", "Not that.")
+    assert (caught.value.code, caught.value.body["message"]) == ("blocked_by_rule", "Not that.")
     assert caught.value.body["charged"] == world.settled().used > 0
     assert NEEDLE not in caught.value.response.text
 
@@ -73,7 +73,7 @@ def test_a_stream_ends_before_the_match_with_an_error(world: World, stub: Provid
             got.append(chunk)
 
     assert text_of(got).startswith("Well then. ") and "EXAM" not in text_of(got)
-    assert caught.value.code == "content_policy_violation"
+    assert caught.value.code == "blocked_by_rule"
 
 
 def test_the_provider_is_stopped_and_what_it_had_made_is_charged(world: World, stub: ProviderStub) -> None:
@@ -94,7 +94,7 @@ def test_staff_see_the_answer_and_where_the_rule_was_found(world: World, stub: P
     call = world.call()
     turn = wait_until(lambda: Turn.objects.filter(call=call, message=None).first(), what="The answer's text")
     hit = RuleHit.objects.get(call=call)
-    assert (call.status, call.error_code) == (Call.Status.BLOCKED, "content_policy_violation")
+    assert (call.status, call.error_code) == (Call.Status.BLOCKED, "blocked_by_rule")
     assert (hit.direction, turn.text[hit.start : hit.end]) == ("answer", NEEDLE)
 
 

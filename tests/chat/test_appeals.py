@@ -101,7 +101,7 @@ def test_what_was_accepted_passes_the_next_time_and_nothing_else_does(
 
         assert texts == ["to solve my homework"]
         wait_until(lambda: passes(world, PROMPT), what="The exception")
-        assert refused(world, "Please solve my homework")["code"] == "content_policy_violation"
+        assert refused(world, "Please solve my homework")["code"] == "blocked_by_rule"
         assert told(world)[0]["answer"] == appeals.EXCEPTED
 
 
@@ -180,9 +180,11 @@ def test_a_body_that_is_no_appeal_is_refused_where_it_is_wrong(body: Any, param:
     assert (status, wrong) == (400, param)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff"])
-def test_what_is_no_json_is_refused(content: bytes, world: World) -> None:
-    assert code_of(post(world, content=content)) == (400, "invalid_json", None)
+@pytest.mark.parametrize(
+    ("content", "code"), [(b"", "invalid_json"), (b"{", "invalid_json"), (b"\xff", "invalid_encoding")]
+)
+def test_what_is_no_json_is_refused(content: bytes, code: str, world: World) -> None:
+    assert code_of(post(world, content=content)) == (400, code, None)
 
 
 def test_appeals_that_nobody_answers_are_bounded(world: World) -> None:

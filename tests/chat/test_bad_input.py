@@ -1,5 +1,6 @@
 """Requests that are wrong: each has its own code, in OpenAI's shape, and costs nothing."""
 
+import gzip
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -100,12 +101,14 @@ BODIES: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "invalid_json"),
     "not JSON": (b"hello", "invalid_json"),
     "cut off": (b'{"model": "m", "messages": [', "invalid_json"),
-    "not UTF-8": (b'{"model": "\xff"}', "invalid_json"),
+    "not UTF-8": (b'{"model": "\xff"}', "invalid_encoding"),
+    "in UTF-16": ('{"model": "m"}'.encode("utf-16"), "invalid_encoding"),
+    "gzip without saying so": (gzip.compress(b"{}"), "invalid_encoding"),
     "a lone surrogate": (b'{"model": "\\ud800"}', "invalid_json"),
     "not a number": (b'{"model": NaN}', "invalid_json"),
     "a list": (b"[]", "invalid_json"),
     "null": (b"null", "invalid_json"),
-    "too deep": (b'{"model": ' + b"[" * 100 + b"]" * 100 + b"}", "too_deep"),
+    "too deep": (b'{"model": ' + b"[" * 300 + b"]" * 300 + b"}", "too_deep"),
     "far too deep": (b"[" * 100_000, "invalid_json"),
 }
 
@@ -168,7 +171,31 @@ def test_a_model_that_the_course_does_not_allow_is_refused(shared: World) -> Non
 
 
 def test_a_body_that_is_too_long_is_refused(shared: World) -> None:
-    assert_refused(shared.post(content=b" " * (10 * 2**20 + 1)), 413, "request_too_large")
+    text = "x" * (10 * 2**20)
+
+    assert_refused(shared.post(shared.body(text)), 413, "request_too_large")
+    assert_refused(shared.post(content=b" " * (28 * 2**20 + 1)), 413, "request_too_large")
+
+
+def compressed(world: World, coding: str, body: bytes) -> httpx.Response:
+    return world.post(content=body, headers={"authorization": f"Bearer {world.key}", "content-encoding": coding})
+
+
+def test_a_bomb_is_too_long(shared: World) -> None:
+    response = compressed(shared, "gzip", gzip.compress(b" " * 64 * 2**20))
+
+    assert_refused(response, 413, "request_too_large")
+
+
+def test_what_is_compressed_in_another_way_is_told_which_are_taken(shared: World) -> None:
+    response = compressed(shared, "br", b"anything")
+
+    assert_refused(response, 415, "unsupported_encoding")
+    assert response.headers["accept-encoding"] == "gzip, deflate"
+
+
+def test_what_is_not_compressed_as_it_says_is_refused(shared: World) -> None:
+    assert_refused(compressed(shared, "gzip", b"{}"), 400, "invalid_compression")
 
 
 def test_a_body_that_says_it_is_too_long_is_refused_unread(shared: World) -> None:
@@ -182,7 +209,7 @@ def test_a_body_that_says_it_is_too_long_is_refused_unread(shared: World) -> Non
 
 
 def test_a_body_in_chunks_that_grows_too_long_is_refused(shared: World) -> None:
-    content = (b" " * 2**20 for _ in range(11))
+    content = (b" " * 2**20 for _ in range(29))
 
     try:
         response = shared.post(content=content)

@@ -32,7 +32,7 @@ def test_the_student_reads_the_instructor_s_sentence(world: World) -> None:
     error = refusal(world)
 
     assert error.status_code == 400
-    assert error.code == "content_policy_violation"
+    assert error.code == "blocked_by_rule"
     assert isinstance(error.body, dict)
     assert error.body["message"] == SENTENCE
 
@@ -54,7 +54,7 @@ def test_nothing_leaves_for_a_provider(world: World, stub: ProviderStub) -> None
 def test_a_stream_is_refused_in_the_same_way_before_it_begins(world: World) -> None:
     error = refusal(world, stream=True)
 
-    assert error.code == "content_policy_violation"
+    assert error.code == "blocked_by_rule"
 
 
 def test_the_client_does_not_repeat_it(world: World) -> None:
@@ -96,7 +96,7 @@ def test_it_is_found_wherever_it_stands(world: World, messages: list[Any]) -> No
     with pytest.raises(openai.BadRequestError) as caught:
         world.openai().chat.completions.create(model=world.model.name, messages=messages)
 
-    assert caught.value.code == "content_policy_violation"
+    assert caught.value.code == "blocked_by_rule"
 
 
 def test_of_several_blocking_rules_the_highest_priority_speaks(

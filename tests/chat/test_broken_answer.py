@@ -13,6 +13,7 @@ BREAKS: dict[str, dict[str, Any]] = {
     "cut": {"cut_after": 3},
     "ends too early": {"end_after": 3},
     "reports an error": {"error_after": 3},
+    "cannot be read": {"malformed_after": 3},
 }
 
 

@@ -37,6 +37,9 @@ def fallback(ready: Ready) -> Fallback:
 
 FAILURES: dict[str, dict[str, Any]] = {
     "401": {"status": 401},
+    "402": {"status": 402},
+    "404": {"status": 404, "body": b'{"error": {"code": "DeploymentNotFound"}}'},
+    "413": {"status": 413, "headers": {"content-type": "text/html"}, "body": b"<html>"},
     "403": {"status": 403},
     "429": {"status": 429, "headers": {"retry-after": "3600"}},
     "500": {"status": 500},
@@ -130,6 +133,40 @@ def test_only_the_answer_is_charged(fallback: Fallback) -> None:
     assert len(fallback.world.holds()) == 1
 
 
+def test_every_attempt_is_written_down_if_the_first_was_not_the_last(fallback: Fallback) -> None:
+    fallback.first.will(status=429, headers={"retry-after": "3600"})
+
+    fallback.world.ask()
+    fallback.world.ask()
+
+    first, second = fallback.world.calls()
+    attempts = first.made_attempts.values_list("number", "provider", "outcome", "status")
+    names = [provider.name for provider in fallback.world.providers]
+    assert list(attempts) == [(1, names[0], "rate", 429), (2, names[1], "answered", 200)]
+    assert (second.attempts, second.made_attempts.count()) == (1, 0)
+
+
+def test_attempts_of_a_call_that_failed_are_written_down(fallback: Fallback) -> None:
+    for stub in (fallback.first, fallback.second):
+        stub.always(status=401)
+
+    fallback.world.post()
+
+    call = fallback.world.call()
+    assert (call.attempts, [attempt.outcome for attempt in call.made_attempts.all()]) == (2, ["credential"] * 2)
+
+
+def test_one_refusal_of_what_we_add_is_enough(fallback: Fallback) -> None:
+    said = {"error": {"param": "stream_options", "code": "unknown_parameter", "message": "Unknown parameter"}}
+    fallback.first.will(status=422, body=json.dumps(said).encode())
+
+    for _ in range(2):
+        assert text_of(list(fallback.world.stream()))
+
+    assert ["stream_options" in asked.body for asked in fallback.first.journal] == [True, False, False]
+    assert fallback.second.journal == []
+
+
 def test_a_good_first_provider_is_the_only_one_asked(fallback: Fallback) -> None:
     fallback.world.ask()
 
@@ -146,13 +183,13 @@ def test_after_the_first_byte_nobody_else_is_asked(fallback: Fallback) -> None:
 
 
 def test_a_request_that_is_itself_wrong_is_not_sent_elsewhere(fallback: Fallback) -> None:
-    error = {"code": "context_length_exceeded", "param": "messages", "message": SECRET_WORDS, "type": "x"}
+    error = {"code": "invalid_value", "param": "messages", "message": SECRET_WORDS, "type": "x"}
     fallback.first.will(status=400, body=json.dumps({"error": error}).encode())
 
     with pytest.raises(openai.BadRequestError) as caught:
         fallback.world.ask()
 
-    assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "messages")
+    assert (caught.value.code, caught.value.param) == ("invalid_value", "messages")
     assert SECRET_WORDS not in caught.value.response.text
     assert fallback.second.journal == []
     assert fallback.world.usage()["used"] == 0
@@ -161,7 +198,9 @@ def test_a_request_that_is_itself_wrong_is_not_sent_elsewhere(fallback: Fallback
 ALL_FAILED = [
     ({"status": 401}, 502, "upstream_credentials_exhausted"),
     ({"status": 500}, 502, "upstream_error"),
-    ({"status": 429}, 502, "upstream_error"),
+    ({"status": 404}, 502, "upstream_misconfigured"),
+    ({"status": 429}, 503, "upstream_rate_limited"),
+    ({"status": 413}, 413, "request_too_large"),
     ({"reset": True}, 502, "upstream_error"),
     ({"hang_before_first_byte": True}, 504, "upstream_timeout"),
 ]
@@ -181,7 +220,49 @@ def test_when_all_fail_the_student_learns_that_and_no_provider_s_words(
     assert response.json()["error"]["code"] == code
     assert SECRET_WORDS not in response.text
     assert "set-cookie" not in response.headers
+    asked = [len(stub.journal) for stub in (fallback.first, fallback.second)]
+    assert asked == ([2, 1] if failure == {"status": 500} else [1, 1])
+
+
+@pytest.mark.parametrize(("told", "after", "is_repeated"), [("37", (37, 41), True), ("3600", (300, 330), False)])
+def test_when_all_are_at_their_limit_the_student_learns_how_long_and_nobody_is_asked_before(
+    fallback: Fallback, told: str, after: tuple[int, int], is_repeated: bool
+) -> None:
+    for stub in (fallback.first, fallback.second):
+        stub.always(status=429, headers={"retry-after": told})
+
+    responses = [fallback.world.post() for _ in range(3)]
+
+    for response in responses:
+        assert (response.status_code, response.json()["error"]["code"]) == (503, "upstream_rate_limited")
+        assert after[0] - 1 <= int(response.headers["retry-after"]) <= after[1]
+        assert (response.headers.get("x-should-retry") != "false") is is_repeated
     assert len(fallback.first.journal) == len(fallback.second.journal) == 1
+
+
+def test_when_no_credential_is_accepted_clients_do_not_repeat_it(fallback: Fallback) -> None:
+    fallback.first.always(status=401)
+    fallback.second.always(status=402)
+
+    with pytest.raises(openai.InternalServerError) as caught:
+        fallback.world.openai(max_retries=2).chat.completions.create(**fallback.world.body())
+
+    assert caught.value.code == "upstream_credentials_exhausted"
+    assert len(fallback.first.journal) == 1
+
+
+def test_what_is_too_long_is_told_in_words_of_our_own(fallback: Fallback) -> None:
+    said = {"object": "error", "message": f"{SECRET_WORDS}: over the maximum context length of 8192", "code": 400}
+    for stub in (fallback.first, fallback.second):
+        stub.always(status=400, body=json.dumps(said).encode())
+
+    with pytest.raises(openai.BadRequestError) as caught:
+        fallback.world.ask()
+
+    assert caught.value.code == "context_length_exceeded"
+    assert "maximum context length" in caught.value.message
+    assert SECRET_WORDS not in caught.value.message
+    assert len(fallback.second.journal) == 1  # nobody has set its size: it may be larger
 
 
 def test_when_all_fail_nothing_is_charged_and_nothing_stays_held(fallback: Fallback) -> None:

@@ -127,7 +127,7 @@ def test_a_student_with_two_api_keys_is_one_student(world: World, stub: Provider
 
 @pytest.mark.parametrize(
     ("behaviour", "options"),
-    [({"status": 500}, {}), ({"cut_after": 3}, {"stream": True}), ({"half_body": True}, {})],
+    [({"body": b""}, {}), ({"cut_after": 3}, {"stream": True}), ({"half_body": True}, {})],
     ids=["refused", "broken off", "half"],
 )
 def test_after_a_failure_the_repeat_is_carried_out(

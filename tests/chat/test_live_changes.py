@@ -76,7 +76,7 @@ CHANGES: dict[Callable[[World], None], str] = {
     disable_the_provider: "no_provider",
     remove_the_deployment: "no_provider",
     cut_the_allowance: "insufficient_quota",
-    make_a_rule: "content_policy_violation",
+    make_a_rule: "blocked_by_rule",
 }
 
 

@@ -56,7 +56,13 @@ def test_an_answer_that_streams_is_not_held_up_before_its_end(world: World, stub
     assert world.usage()["held"] == 0
 
 
-@pytest.mark.parametrize("path", ["/v1/models", "/health/live", "/health/ready"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/v1/models", "/v1/usage", "/v1/usage/requests", "/v1/rules/appeals"),
+        *("/health/live", "/health/ready"),
+    ],
+)
 def test_what_needs_no_writing_goes_on(world: World, path: str) -> None:
     with locked(1.5):
         started = time.monotonic()
@@ -65,3 +71,21 @@ def test_what_needs_no_writing_goes_on(world: World, path: str) -> None:
 
     assert status == 200
     assert seconds < 1.2
+
+
+def test_a_refusal_tells_at_once_what_is_left(world: World) -> None:
+    with locked(1.5):
+        started = time.monotonic()
+        response = world.post({"model": world.model.name})
+        seconds = time.monotonic() - started
+
+    assert response.status_code == 400
+    assert "x-quota-remaining-tokens" in response.headers
+    assert seconds < 1.2
+
+
+def test_what_is_told_includes_the_call_that_has_just_ended(world: World) -> None:
+    for number in range(1, 6):
+        world.ask("one two three")
+
+        assert (world.usage()["used"], world.usage()["held"]) == (8 * number, 0)

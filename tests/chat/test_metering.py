@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.chat.accounting.estimates import Ratios
-from apps.chat.dialects.openai_chat.answer import MAX_EVENT, PlainReader, StreamReader, read_usage
+from apps.chat.dialects.openai_chat.answer import MAX_EVENT, PlainReader, StreamReader
+from apps.chat.dialects.openai_chat.usage import read_usage
 from apps.providers.adapters.protocol import UpstreamBroken
 from apps.quotas.weights import Tokens
 
@@ -118,14 +119,25 @@ def test_a_report_that_makes_no_sense_does_not_take_the_place_of_one_that_does()
     assert (meter.usage, meter.is_usage_final) == (Tokens(input=3, output=2), True)
 
 
-@pytest.mark.parametrize("broken", ['{"half', "", "nonsense", '"text"', "[1]", "null", "12", '{"choices": 3}'])
-def test_an_event_that_is_no_chunk_is_dropped_and_the_stream_goes_on(broken: str) -> None:
+@pytest.mark.parametrize("nothing", ["", " ", "[1]", "null", "12", '{"choices": 3}'])
+def test_an_event_without_words_that_is_no_chunk_is_dropped_and_the_stream_goes_on(nothing: str) -> None:
     meter = StreamReader(wants_usage=False)
 
-    relayed = meter.feed(event(chunk("a")) + event(broken) + event(chunk("b")))
+    relayed = meter.feed(event(chunk("a")) + event(nothing) + event(chunk("b")))
 
     assert payloads_of(relayed) == [chunk("a"), chunk("b")]
     assert meter.recorded.text() == "ab"
+
+
+@pytest.mark.parametrize("broken", ['{"half', "nonsense", '"text"', '{"choices": [{"delta": "text"}]}'])
+def test_an_event_with_words_that_nobody_can_read_breaks_the_stream(broken: str) -> None:
+    meter = StreamReader(wants_usage=False)
+
+    with pytest.raises(UpstreamBroken) as caught:
+        meter.feed(event(chunk("a")) + event(broken) + event(chunk("b")))
+
+    assert payloads_of(caught.value.kept) == [chunk("a")]
+    assert meter.recorded.text() == "a"
 
 
 def test_comments_are_relayed() -> None:

@@ -1,13 +1,14 @@
 """A student whose week is used up."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import openai
 import pytest
 
 from tests.chat.pool import WorldPool
-from tests.chat.world import World, make_world
+from tests.chat.world import World, make_world, wait_until
 from tests.live import Gateway
 from tests.provider_stub import ProviderStub
 
@@ -123,3 +124,23 @@ def test_step_by_step_to_the_end_of_the_week(committed_db: None, gateway: Gatewa
             (200, 1200, 0, True),
             (429, 1200, 0, True),
         ]
+
+
+def test_a_week_that_calls_in_progress_hold_is_not_used_up(
+    committed_db: None, gateway: Gateway, stub: ProviderStub
+) -> None:
+    """Retries succeed by themselves, once the calls have given back what they do not use."""
+    stub.always(delay=2.0)
+    with make_world(gateway, stub, policy={"student_weekly_tokens": ALLOWANCE}) as world, ThreadPoolExecutor() as pool:
+        open_calls = [pool.submit(world.post, world.body(max_tokens=450)) for _ in range(2)]
+        wait_until(lambda: world.usage()["held"] > 900)
+
+        refused = world.post(world.body(max_tokens=300))
+        answer = world.openai(max_retries=3).chat.completions.create(**world.body(max_tokens=300))
+
+        error = refused.json()["error"]
+        assert (refused.status_code, error["code"], error["fixed_by"]) == (429, "allowance_in_use", "you")
+        assert error["held"] > 900
+        assert (refused.headers["retry-after"], refused.headers.get("x-should-retry")) == ("3", None)
+        assert answer.choices[0].message.content
+        assert [call.result().status_code for call in open_calls] == [200, 200]

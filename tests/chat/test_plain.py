@@ -60,11 +60,20 @@ def test_the_answer_is_capped_at_what_is_held(world: World, stub: ProviderStub) 
     assert 0 < stub.last.body["max_tokens"] <= 4096
 
 
-def test_the_new_name_of_the_cap_is_kept(world: World, stub: ProviderStub) -> None:
+def test_the_cap_leaves_under_the_provider_s_name(world: World, stub: ProviderStub) -> None:
     world.ask(max_completion_tokens=70)
 
-    assert stub.last.body["max_completion_tokens"] == 70
-    assert "max_tokens" not in stub.last.body
+    assert stub.last.body["max_tokens"] == 70
+    assert "max_completion_tokens" not in stub.last.body
+
+
+def test_no_provider_learns_who_asks(world: World, stub: ProviderStub) -> None:
+    world.ask(user="ada@example.edu", metadata={"student": "ada"})
+    first = stub.last.body["user"]
+    world.ask(user="another name")
+
+    assert len(first) == 32 and stub.last.body["user"] == first
+    assert b"ada" not in first.encode() and "metadata" not in stub.last.body
 
 
 def test_tool_calls_pass_both_ways(world: World, stub: ProviderStub) -> None:

@@ -1,7 +1,9 @@
 """A client that repeats what it got no answer to, as the official ones do by themselves."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from openai.types.chat import ChatCompletionChunk
@@ -113,7 +115,7 @@ def test_nobody_gets_the_answer_of_another_key(world: World, stub: ProviderStub)
 
 
 def test_an_attempt_that_failed_is_carried_out_again(world: World, stub: ProviderStub) -> None:
-    stub.will(status=500)
+    stub.will(body=b"")
     with pytest.raises(openai.InternalServerError):
         attempt(world, 0)
 
@@ -162,3 +164,43 @@ def test_a_week_that_the_answer_used_up_does_not_keep_it_from_being_given_again(
 
         assert said(again) == "Hello from the provider stub."
         assert again.headers["x-quota-remaining-tokens"] == "0"
+
+
+# Clients that do not number their attempts
+
+
+@KINDS
+def test_an_older_client_joins_its_own_first_attempt(world: World, stub: ProviderStub, options: dict[str, Any]) -> None:
+    """As openai-python did before it numbered them. It has given up when it asks again."""
+    stub.will(text=LONG, delay=1.5)
+    client = world.openai(max_retries=5, timeout=0.6)
+
+    answer = client.chat.completions.create(
+        **world.body(**options), extra_headers={"x-stainless-retry-count": openai.Omit()}
+    )
+
+    assert (text_of(list(answer)) if options else answer.choices[0].message.content) == LONG
+    assert len(stub.journal) == 1
+    assert (world.call().status, world.settled().used) == ("answered", world.call().charged)
+
+
+def test_two_clients_that_are_both_there_get_two_answers(world: World, stub: ProviderStub) -> None:
+    stub.always(delay=0.5)
+
+    with ThreadPoolExecutor() as pool:
+        responses = list(pool.map(lambda _: world.post(), range(2)))
+
+    assert ["x-gateway-replayed" in response.headers for response in responses] == [False, False]
+    assert len(stub.journal) == 2
+
+
+def test_another_body_or_another_key_does_not_join(world: World, stub: ProviderStub) -> None:
+    other = factories.make_key(factories.make_student(course=world.course))
+    stub.always(delay=1.0)
+    with pytest.raises(httpx.ReadTimeout):
+        world.post(timeout=0.3)
+
+    responses = [world.post(world.body("Another question")), world.post(key=other)]
+
+    assert ["x-gateway-replayed" in response.headers for response in responses] == [False, False]
+    assert len(stub.journal) == 3

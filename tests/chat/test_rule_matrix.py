@@ -50,7 +50,9 @@ def function(**fields: Any) -> dict[str, Any]:
 
 
 _SCHEMA = {"type": "object", "properties": {"a": {"type": "string", "description": NEEDLE}}}
-_FILE = f"data:text/plain;base64,{b64encode(NEEDLE.encode()).decode()}"
+_CODE = b64encode(NEEDLE.encode()).decode()
+_FILE = f"data:text/plain;base64,{_CODE}"
+_LINES = f"DATA:text/plain;charset=utf-8;BASE64,{_CODE[:8]}\r\n{_CODE[8:]}\n"
 
 PROMPTS: Mapping[str, dict[str, Any]] = {
     "messages[].content": user(NEEDLE),
@@ -94,6 +96,14 @@ MORE: Mapping[str, dict[str, Any]] = {
     "escaped within arguments": called({"function": {"name": "look", "arguments": r'{"q": "\u0045XAM\u002d1234"}'}}),
     "over two parts": user([{"type": "text", "text": "It is EXAM-1"}, {"type": "text", "text": "234, is it?"}]),
     "over two messages": {"messages": [{"role": "user", "content": "EXAM-"}, {"role": "user", "content": "1234"}]},
+    "in a file with line breaks": user([{"type": "file", "file": {"file_data": _LINES}}]),
+    "in a picture that is a text": user([{"type": "image_url", "image_url": {"url": f" {_FILE}"}}]),
+    "in a document": user(
+        [{"type": "document", "source": {"type": "base64", "media_type": "text/plain", "data": _CODE}}]
+    ),
+    "in a file that is only escaped": user([{"type": "file", "file": {"file_data": "data:text/plain,%45XAM-1234"}}]),
+    "in a message that is a file": user(_FILE),
+    "in a message that is JSON": user(r'{"q": "\u0045XAM-1234"}'),
     "as the name of a property": beside(metadata={NEEDLE: "a"}),
     "as what calls itself a picture": user([{"type": "text", "text": f"data:image/png;base64,{NEEDLE}"}]),
     "over the strings of arguments": called(
@@ -102,7 +112,14 @@ MORE: Mapping[str, dict[str, Any]] = {
 }
 
 # Where nothing else can stand: a rule that redacts refuses these.
-FIXED = {"messages[].content[].file.file_data", "as the name of a property"}
+FIXED = {
+    "messages[].content[].file.file_data",
+    "as the name of a property",
+    *(kind for kind in MORE if kind.startswith("in a ") and kind != "in a message that is JSON"),
+}
+
+# Of these a provider gets a pseudonym or nothing.
+OF_THE_CALLER = {"metadata.*", "user"}
 
 ANSWERS: Mapping[str, dict[str, Any]] = {
     "content": {"content": f"It is {NEEDLE}."},
@@ -211,10 +228,10 @@ def test_every_address_that_takes_a_prompt_has_a_dialect() -> None:
 # Prompts
 
 
-def complaint_of_prompt(response: httpx.Response, stub: ProviderStub, action: str, stage: str, *, fixed: bool) -> str:
+def complaint_of_prompt(response: httpx.Response, stub: ProviderStub, action: str, stage: str, *, kind: str) -> str:
     """What is wrong with an answer to a prompt in which the rule was found, or nothing."""
     headers = response.headers
-    refuses = stage == "enforce" and (action == "block" or (action == "redact" and fixed))
+    refuses = stage == "enforce" and (action == "block" or (action == "redact" and kind in FIXED))
     if response.status_code != (400 if refuses else 200):
         return f"{response.status_code} {response.text[:200]}"
     if ("x-gateway-rules" in headers) != (stage != "observe"):
@@ -226,6 +243,8 @@ def complaint_of_prompt(response: httpx.Response, stub: ProviderStub, action: st
     ):
         return f"notice {headers.get('x-gateway-notice')}"
     sent = stub.last.raw.decode()
+    if kind in OF_THE_CALLER:
+        return "" if NEEDLE not in sent and "[code]" not in sent else f"sent {sent}"
     if redacts(action, stage):
         return "" if "[code]" in sent and "EXAM-1" not in sent and "1234" not in sent else f"sent {sent}"
     guided = sum(message.get("content") == GUIDANCE for message in stub.last.messages)
@@ -246,7 +265,7 @@ def test_a_rule_for_prompts_works_on_every_surface(cells: Any, action: str, stag
         for is_stream in (False, True):
             stub.journal.clear()
             response = world.post({"model": world.model.name, "stream": is_stream, **fields})
-            if complaint := complaint_of_prompt(response, stub, action, stage, fixed=kind in FIXED):
+            if complaint := complaint_of_prompt(response, stub, action, stage, kind=kind):
                 wrong.append(f"{kind}, {'streamed' if is_stream else 'plain'}: {complaint}")
 
     asked = 2 * len({**PROMPTS, **MORE})
@@ -272,7 +291,7 @@ def complaint_of_answer(response: httpx.Response, action: str, stage: str, *, is
     if "[DONE]" in raw or '"finish_reason":"' in raw or '"finish_reason": "' in raw:
         return f"a clean end: {raw[-300:]}"
     is_charged = error.get("charged", 0) > 0 and error.get("message") == "Not that."
-    return "" if is_charged and error.get("code") == "content_policy_violation" else raw[-300:]
+    return "" if is_charged and error.get("code") == "blocked_by_rule" else raw[-300:]
 
 
 @pytest.mark.parametrize("stage", STAGES)

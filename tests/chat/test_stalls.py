@@ -27,7 +27,13 @@ def impatient(
         django_db_blocker.unblock(),
         own_data_dir(pristine, tmp_path_factory.mktemp("impatient")) as data_dir,
         ProviderStub() as stub,
-        start_gateway(data_dir, STALL_TIMEOUT="1", REQUEST_TIMEOUT="3", SHUTDOWN_TIMEOUT_SECONDS="1") as gateway,
+        start_gateway(
+            data_dir,
+            STALL_TIMEOUT="1",
+            CLIENT_STALL_TIMEOUT="1",
+            REQUEST_TIMEOUT="3",
+            SHUTDOWN_TIMEOUT_SECONDS="1",
+        ) as gateway,
         make_world(gateway, stub, policy=GENEROUS, model={"max_output_tokens": 10**6}) as world,
     ):
         yield world, stub

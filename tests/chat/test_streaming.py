@@ -111,7 +111,6 @@ FORMS: list[dict[str, Any]] = [
     {"line_end": "\r\n"},
     {"line_end": "\r\n", "split": 1},
     {"comments": True},
-    {"malformed_after": 2},
     {"no_done": True},
 ]
 

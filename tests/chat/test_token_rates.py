@@ -90,7 +90,7 @@ def test_whoever_waits_as_long_as_told_is_admitted(gateway: Gateway, stub: Provi
 def test_a_call_that_fails_for_free_gives_its_tokens_back(gateway: Gateway, stub: ProviderStub, stream: bool) -> None:
     with make_world(gateway, stub, policy=BOUNDS) as world:
         for _ in range(3):
-            stub.will(status=500)
+            stub.will(body=b"")
             failed = world.post(world.body(max_tokens=900, stream=stream))
             assert failed.status_code == 502
             assert failed.headers["x-ratelimit-limit-tokens"] == str(LIMIT)

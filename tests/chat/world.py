@@ -13,7 +13,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from apps.accounts.models import Course, Membership
 from apps.conversations.models import Call
-from apps.providers.models import Model, Provider
+from apps.providers.models import Deployment, Model, Provider
 from apps.quotas.models import Hold, LedgerEntry, QuotaPolicy, WeeklyUsage
 from tests import factories
 from tests.live import Gateway
@@ -137,8 +137,12 @@ def create_world(
     course: dict[str, Any] | None = None,
     model: dict[str, Any] | None = None,
     provider: dict[str, Any] | None = None,
+    first: dict[str, Any] | None = None,
 ) -> World:
-    """Make the rows of a world, at once. The stubs are its model's providers in the order in which they are tried."""
+    """Make the rows of a world, at once. The stubs are its model's providers in the order in which they are tried.
+
+    `first` is of the first deployment alone.
+    """
     with transaction.atomic():
         made = factories.make_course(**(course or {}))
         QuotaPolicy.objects.filter(course=made).update(**(policy or {}))
@@ -149,6 +153,8 @@ def create_world(
             factories.make_rule(course=made, **rule)
         providers = tuple(factories.make_provider(base_url=stub.base_url, **(provider or {})) for stub in stubs)
         deployed = factories.make_model(*providers, course=made, **(model or {}))
+        if first:
+            Deployment.objects.filter(model=deployed, provider=providers[0]).update(**first)
         key = factories.make_key(student)
     return World(gateway, made, student, key, deployed, providers)
 

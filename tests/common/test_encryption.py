@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.common.encryption import CannotDecrypt, decrypt, encrypt
+from apps.common.encryption import CannotDecrypt, anew, decrypt, encrypt
 
 PLACE = "table:field:1"
 KEYS = ["a" * 40]
@@ -65,3 +65,19 @@ def test_the_newest_key_is_the_one_that_encrypts() -> None:
     stored = encrypt("secret", place=PLACE, keys=["new" * 20, "old" * 20])
 
     assert decrypt(stored, place=PLACE, keys=["new" * 20]) == "secret"
+
+
+def test_a_secret_moves_to_the_newest_key_once() -> None:
+    stored, both = encrypt("secret", place=PLACE, keys=KEYS), ["b" * 40, *KEYS]
+
+    moved = anew(stored, place=PLACE, keys=both)
+
+    assert moved is not None and decrypt(moved, place=PLACE, keys=both[:1]) == "secret"
+    assert anew(moved, place=PLACE, keys=both) is None
+
+
+def test_a_secret_that_does_not_open_is_not_taken_for_one_with_the_newest_key() -> None:
+    stored = encrypt("secret", place=PLACE, keys=KEYS)
+
+    with pytest.raises(CannotDecrypt):
+        anew(f"{stored[:-4]}AAA=", place=PLACE, keys=KEYS)

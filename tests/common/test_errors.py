@@ -48,7 +48,7 @@ CLASSES = [
     (errors.InvalidRequest("c", "m"), 400, "invalid_request_error", "you"),
     (errors.BlockedByRule("c", "m"), 400, "invalid_request_error", "you"),
     (errors.InvalidKey(), 401, "invalid_request_error", "you"),
-    (errors.NotAllowed("c", "m"), 403, "permission_error", "instructor"),
+    (errors.NotAllowed("c", "m"), 403, "invalid_request_error", "instructor"),
     (errors.NotFound("c", "m"), 404, "invalid_request_error", "you"),
     (errors.MethodNotAllowed("c", "m"), 405, "invalid_request_error", "you"),
     (errors.BodyTooLarge("c", "m"), 413, "invalid_request_error", "you"),

@@ -14,8 +14,8 @@ from apps.common.commit import Writer
 from apps.common.cursor import Cursor
 from apps.common.ids import new_id
 from apps.conversations import call_rows
-from apps.conversations.call_rows import CallRow, HitRow, Record
-from apps.conversations.models import Call, RuleHit
+from apps.conversations.call_rows import AttemptRow, CallRow, HitRow, Record
+from apps.conversations.models import Call, CallAttempt, RuleHit
 from tests import factories
 
 NOW = datetime(2026, 11, 18, 12, 0, 0, 123456, tzinfo=UTC)
@@ -133,6 +133,20 @@ def test_hits_are_written_with_their_call(writer: Writer, student: Membership) -
     writer.call(insert, [Record(row, (a_hit(row.id, rule.pk, message=1), a_hit(row.id, rule.pk, message=2)))])
 
     assert list(RuleHit.objects.filter(call=row.id, rule=rule).values_list("message", flat=True)) == [1, 2]
+
+
+def test_attempts_are_written_with_their_call(writer: Writer, student: Membership) -> None:
+    row = a_row(student, status="failed")
+    attempts = tuple(
+        AttemptRow(call_id=row.id, number=n, provider="p", upstream_model="m", outcome="rate", status=429)
+        for n in (1, 2)
+    )
+
+    writer.call(insert, [Record(row, attempts=attempts), Record(a_row(student))])
+    writer.call(insert, [Record(row, attempts=attempts)])
+
+    stored = CallAttempt.objects.filter(call__membership=student).values_list("call", "number", "outcome", "status")
+    assert list(stored) == [(row.id, 1, "rate", 429), (row.id, 2, "rate", 429)]
 
 
 def test_more_hits_than_fit_into_one_statement_are_written(writer: Writer, student: Membership) -> None:

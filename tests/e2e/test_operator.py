@@ -5,6 +5,7 @@ from playwright.sync_api import Page, expect
 from tests.e2e.conftest import Installation
 from tests.e2e.pages import BROWSING, Watched
 from tests.e2e.steps import open_list, refusal, save, sign_in
+from tests.provider_stub import ProviderStub
 
 pytestmark = BROWSING
 HOMEWORK = "homework"  # in the name of the demo's rule, and of the ready one that other tests put before it
@@ -29,6 +30,43 @@ def test_a_secret_is_taken_and_never_shown(installation: Installation, watched: 
     expect(page.locator("#id_credentials-0-label")).to_have_value("main")
     watched.picture("stored")
     assert SECRET not in page.content()
+
+
+def test_a_wrong_address_is_read_on_the_page_and_mended(installation: Installation, watched: Watched) -> None:
+    page = watched.page
+    sign_in(watched, installation.demo["admin"])
+    with ProviderStub() as stub:
+        page.goto("/admin/providers/provider/add/")
+        page.get_by_label("Name", exact=False).first.fill("campus")
+        page.locator("#id_base_url").fill("http://127.0.0.1:9/v1")
+        page.locator("#id_allow_private_network").check(force=True)
+        page.get_by_role("button", name="Save and continue editing").click()
+        expect(page.get_by_text("127.0.0.1 refuses connections on port 9.")).to_be_visible()
+        watched.picture("wrong")
+
+        page.locator("#id_base_url").fill(stub.base_url)
+        page.get_by_role("button", name="Save and continue editing").click()
+        expect(page.locator("#health-checks").get_by_text("Works.")).to_be_visible()
+        page.get_by_role("button", name="Test", exact=True).click()
+        expect(page.get_by_text("2 models found")).to_be_visible()
+        watched.fits("mended", ("dark", 390), ("light", 1280))
+
+
+def test_a_deployment_is_drained_and_put_back(installation: Installation, watched: Watched) -> None:
+    page = watched.page
+    assert refusal(installation, "What is a functor?") is None
+    sign_in(watched, installation.demo["admin"])
+
+    open_list(page, "Deployments")
+    expect(page.get_by_role("row", name="echo")).to_contain_text("100 %")
+    watched.picture("listed")
+    page.get_by_role("table").get_by_role("link", name="echo").first.click()
+    page.get_by_role("button", name="Drain", exact=True).click()
+    expect(page.locator(".stoa-badge", has_text="draining")).to_be_visible()
+    watched.fits("draining", ("dark", 390), ("light", 1280))
+
+    page.get_by_role("button", name="Back to automatic").click()
+    expect(page.locator(".stoa-badge", has_text="well")).to_be_visible()
 
 
 def test_calls_are_narrowed_to_the_refused(installation: Installation, watched: Watched) -> None:

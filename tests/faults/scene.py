@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 from django.db import connection
 
 from apps.accounts.models import Membership
@@ -31,10 +32,15 @@ class Scene:
 
     gateway: Gateway
     world: World
-    stub: ProviderStub
+    stubs: tuple[ProviderStub, ...]  # in the order in which they are asked
     keys: list[str]
     transcripts: list[Transcript] = field(default_factory=list)
     before: Footprint = field(default_factory=Footprint)
+
+    @property
+    def stub(self) -> ProviderStub:
+        """The first one, and in most scenes the only one."""
+        return self.stubs[0]
 
     @property
     def students(self) -> list[Student]:
@@ -51,8 +57,13 @@ class Scene:
 
     def mark(self) -> None:
         """Remember what is open now, once nothing goes on any more."""
-        wait_until(lambda: self.stub.connections == 0, what="The end of idle connections to the provider")
+        wait_until(lambda: self.connections == 0, what="The end of idle connections to the provider")
         self.before = Footprint.of(self.gateway)
+
+    def is_known(self) -> bool:
+        """To whichever process answers, many times over."""
+        headers, url = {"authorization": f"Bearer {self.keys[-1]}"}, f"{self.gateway.base_url}/v1/models"
+        return all(self.world.model.name in httpx.get(url, headers=headers, timeout=30).text for _ in range(20))
 
     def first_bytes(self, times: int = 30) -> list[float]:
         """Seconds to the first byte of ordinary calls, one after the other."""
@@ -62,6 +73,11 @@ class Scene:
 
         said = self.add(asyncio.run(several()))
         return [one.first_byte - one.started for one in said if one.first_byte is not None]
+
+    @property
+    def connections(self) -> int:
+        """Those that providers have open."""
+        return sum(stub.connections for stub in self.stubs)
 
     def evidence(self, excuses: Excuses | None = None) -> Evidence:
         """What can be known now."""
@@ -77,7 +93,7 @@ class Scene:
             answers[call] = answers.get(call, "") + text
         return Evidence(
             transcripts=self.transcripts,
-            journal=list(self.stub.journal),
+            journal=sorted((asked for stub in self.stubs for asked in stub.journal), key=lambda asked: asked.begun_at),
             calls=list(Call.objects.filter(course=self.world.course)),
             holds=_holds_of({entry.hold for entry in entries}),
             weeks=weeks,
@@ -87,7 +103,7 @@ class Scene:
             secrets=(PROVIDER_WORDS, "provider-secret"),
             before=self.before,
             after=Footprint.of(self.gateway) if self.gateway.process.poll() is None else self.before,
-            connections=self.stub.connections,
+            connections=self.connections,
             excuses=excuses or Excuses(sockets=pooled()),
         )
 
@@ -114,14 +130,19 @@ def _holds_of(calls: Iterable[str]) -> list[Hold]:
 
 
 @contextlib.contextmanager
-def make_scene(gateway: Gateway, **policy: Any) -> Iterator[Scene]:
+def make_scene(
+    gateway: Gateway, *, providers: int = 1, provider: dict[str, Any] | None = None, **policy: Any
+) -> Iterator[Scene]:
     """A scene that the gateway has seen, with its baseline taken. The policy is the course's."""
     values = {"student_weekly_tokens": ALLOWANCE, **policy}
-    with ProviderStub() as stub, create_world(gateway, stub, policy=values) as world:
+    with contextlib.ExitStack() as stack:
+        stubs = tuple(stack.enter_context(ProviderStub()) for _ in range(providers))
+        world = stack.enter_context(create_world(gateway, *stubs, policy=values, provider=provider))
         keys = [world.key]
         keys += [factories.make_key(factories.make_student(course=world.course)) for _ in range(STUDENTS - 1)]
         world.wait_until_seen()
-        stub.always(repeats_prompt=True)
-        scene = Scene(gateway, world, stub, keys)
+        for stub in stubs:
+            stub.always(repeats_prompt=True)
+        scene = Scene(gateway, world, stubs, keys)
         scene.mark()
         yield scene

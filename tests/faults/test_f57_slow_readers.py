@@ -31,7 +31,9 @@ def test_who_does_not_read_is_held_back_and_then_cut_off(data_dir: Path, report:
     rounds = rounds_of(1)
     growths, quiet, busy = [], [], []
 
-    with start_gateway(data_dir, KEEPALIVE_EXPIRY="2", STALL_TIMEOUT=str(stall)) as gateway:
+    with start_gateway(
+        data_dir, KEEPALIVE_EXPIRY="2", STALL_TIMEOUT=str(stall), CLIENT_STALL_TIMEOUT=str(stall)
+    ) as gateway:
         with make_scene(gateway, default_output_tokens=OUTPUT) as scene:
             scene.world.allow_output(OUTPUT)
             for _ in range(rounds):

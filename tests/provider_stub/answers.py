@@ -62,6 +62,11 @@ def chunk(body: dict[str, Any], delta: dict[str, Any], finish_reason: str | None
     return {**_frame(body), "choices": [choice]}
 
 
+def piece(behaviour: Behaviour, body: dict[str, Any], delta: dict[str, Any]) -> dict[str, Any]:
+    whole = chunk(body, delta)
+    return {**whole, "usage": usage(behaviour, body)} if behaviour.usage_everywhere else whole
+
+
 def last_chunk(behaviour: Behaviour, body: dict[str, Any]) -> dict[str, Any]:
     return chunk(body, {}, _finish_reason(behaviour))
 
@@ -74,7 +79,7 @@ def error(message: str = "The provider names its account acct_secret here.") -> 
     return {"error": {"message": message, "type": "server_error", "param": None, "code": "stub_error"}}
 
 
-def event(value: dict[str, Any] | str, behaviour: Behaviour) -> bytes:
+def event(value: Any, behaviour: Behaviour) -> bytes:
     data = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     comment = f": keep-alive{behaviour.line_end}{behaviour.line_end}" if behaviour.comments else ""
     return f"{comment}data: {data}{behaviour.line_end}{behaviour.line_end}".encode()

@@ -1,6 +1,6 @@
 """What the stub is told to do with a request."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,12 +19,16 @@ class Behaviour:
     usage: Mapping[str, Any] | None = None
     message: Mapping[str, Any] | None = None  # a plain answer's message, instead of one made of the above
     deltas: Sequence[Mapping[str, Any]] | None = None  # a stream's deltas, instead of those
+    plain: bytes | None = None  # the whole of a plain answer, word for word
+    events: Sequence[Any] | None = None  # all events of a stream: bytes as they are, anything else as data
 
     # Instead of an answer
     status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str | Callable[[], str]] = field(default_factory=dict)
     body: bytes | None = None
     reset: bool = False
+    close: bool = False  # the connection ends in order, without a byte
+    refuses: Sequence[str] = ()  # parameters: a request that has one gets `status` and `body`, any other an answer
     hang_before_first_byte: bool = False
     delay: float = 0.0
     half_body: bool = False  # a plain answer breaks in the middle
@@ -42,7 +46,9 @@ class Behaviour:
     # In its form
     no_usage: bool = False
     no_done: bool = False
+    usage_everywhere: bool = False  # in every chunk
     gzip: bool = False
+    until_close: bool = False  # the answer ends with its connection
     line_end: str = "\n"
     comments: bool = False
     split: int | None = None  # write in pieces of so many bytes

@@ -7,7 +7,8 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Awaitable, Mapping
+import zlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -78,8 +79,12 @@ async def _read(reader: asyncio.StreamReader) -> Exchange | None:
 
 
 def _for(exchange: Exchange, behaviour: Behaviour) -> Behaviour:
-    """The behaviour with the prompt in its text, if it wants that."""
-    if not behaviour.repeats_prompt or not isinstance(exchange.body, dict):
+    """The behaviour towards this request: with the prompt in its text, or without the refusal, if it wants that."""
+    if not isinstance(exchange.body, dict):
+        return behaviour
+    if behaviour.refuses and exchange.body.keys().isdisjoint(behaviour.refuses):
+        behaviour = replace(behaviour, status=200, body=None)
+    if not behaviour.repeats_prompt:
         return behaviour
     return replace(behaviour, text=f"{exchange.messages[-1]['content']} {behaviour.text}")
 
@@ -103,11 +108,14 @@ class Answer:
 
     def __init__(self, exchange: Exchange, behaviour: Behaviour, writer: asyncio.StreamWriter, stub: Stub) -> None:
         self._exchange, self._behaviour, self._writer, self._stub = exchange, behaviour, writer, stub
+        self._gzip = zlib.compressobj(wbits=31)
 
     async def send(self) -> None:
         behaviour, body = self._behaviour, self._exchange.body
         if behaviour.reset:
             self._reset()
+        if behaviour.close:
+            raise Cut
         if behaviour.hang_before_first_byte:
             await asyncio.sleep(NEVER)
         await asyncio.sleep(behaviour.delay)
@@ -129,6 +137,9 @@ class Answer:
         raise Cut
 
     async def _send_plain(self, body: dict[str, Any]) -> None:
+        if self._behaviour.plain is not None:
+            await self._send_whole(self._behaviour.plain)
+            return
         answer = answers.plain(self._behaviour, body)
         await self._send_whole(json.dumps(answer, ensure_ascii=False).encode())
         self._exchange.sent.append(self._behaviour.text)
@@ -139,15 +150,41 @@ class Answer:
         if self._behaviour.gzip:
             content = gzip.compress(content)
             headers["content-encoding"] = "gzip"
-        head = self._head({**headers, "content-length": str(len(content))})
+        if not self._behaviour.until_close:
+            headers["content-length"] = str(len(content))
+        head = self._head(headers)
         if self._behaviour.half_body:
             await self._write(head + content[: len(content) // 2])
             raise Cut
         await self._write(head + content)
+        if self._behaviour.until_close:
+            raise Cut
 
     async def _send_stream(self, body: dict[str, Any]) -> None:
-        kind = {"content-type": "text/event-stream; charset=utf-8", "transfer-encoding": "chunked"}
-        await self._write(self._head({**kind, **self._behaviour.headers}))
+        headers = {"content-type": "text/event-stream; charset=utf-8", **self._behaviour.headers}
+        if self._behaviour.gzip:
+            headers["content-encoding"] = "gzip"
+        if not self._behaviour.until_close:
+            headers["transfer-encoding"] = "chunked"
+        await self._write(self._head(headers))
+        if self._behaviour.events is None:
+            await self._send_chunks(body)
+        else:
+            await self._send_events(self._behaviour.events)
+        if self._behaviour.until_close:
+            raise Cut
+        await self._write(b"0\r\n\r\n")
+
+    async def _send_events(self, events: Sequence[Any]) -> None:
+        for position, event in enumerate(events):
+            if position == self._behaviour.pause_after:
+                await self._stub.pause()
+            if position == self._behaviour.cut_after:
+                raise Cut
+            await self._event(event)
+            await asyncio.sleep(self._behaviour.chunk_delay)
+
+    async def _send_chunks(self, body: dict[str, Any]) -> None:
         await self._event(answers.chunk(body, {"role": "assistant", "content": ""}))
         if await self._send_text(body):
             await self._event(answers.last_chunk(self._behaviour, body))
@@ -158,7 +195,6 @@ class Answer:
             await asyncio.sleep(self._behaviour.done_delay)
             if not self._behaviour.no_done:
                 await self._event("[DONE]")
-        await self._write(b"0\r\n\r\n")
 
     async def _send_text(self, body: dict[str, Any]) -> bool:
         """The chunks of text, with whatever is to happen between them. False: the stream is to end early."""
@@ -175,17 +211,21 @@ class Answer:
                 return False
             if position == behaviour.malformed_after:
                 await self._event('{"choices": [{"delta": {"content": "half an ev')
-            await self._event(answers.chunk(body, delta))
+            await self._event(answers.piece(behaviour, body, delta))
             self._exchange.sent.append(str(next(iter(delta.values()))))
             await asyncio.sleep(behaviour.chunk_delay)
         return True
 
-    async def _event(self, value: dict[str, Any] | str) -> None:
-        event = answers.event(value, self._behaviour)
+    async def _event(self, value: Any) -> None:
+        event = value if isinstance(value, bytes) else answers.event(value, self._behaviour)
+        if self._behaviour.gzip:
+            event = self._gzip.compress(event) + self._gzip.flush(zlib.Z_SYNC_FLUSH)
         size = self._behaviour.split or len(event)
         for start in range(0, len(event), size):
             piece = event[start : start + size]
-            await self._write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+            if not self._behaviour.until_close:
+                piece = f"{len(piece):x}\r\n".encode() + piece + b"\r\n"
+            await self._write(piece)
 
     async def _write(self, content: bytes) -> None:
         self._writer.write(content)
@@ -193,6 +233,7 @@ class Answer:
         self._exchange.bytes_sent += len(content)
         await asyncio.sleep(0)
 
-    def _head(self, headers: Mapping[str, str]) -> bytes:
-        lines = [f"HTTP/1.1 {self._behaviour.status} Stub", *(f"{name}: {value}" for name, value in headers.items())]
+    def _head(self, headers: Mapping[str, str | Callable[[], str]]) -> bytes:
+        values = {name: value() if callable(value) else value for name, value in headers.items()}
+        lines = [f"HTTP/1.1 {self._behaviour.status} Stub", *(f"{name}: {value}" for name, value in values.items())]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

@@ -1,6 +1,7 @@
 """What the stub was asked and what came of it."""
 
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +21,9 @@ class Exchange:
     usage: dict[str, Any] | None = None  # what was reported, once it was
     finished: bool = False  # answered to the very end
     left: bool = False  # the client closed before that
+    begun_at: float = field(default_factory=time.monotonic)
     over: threading.Event = field(default_factory=threading.Event)
-    over_at: float = 0.0  # by the monotonic clock
+    over_at: float = 0.0  # by the monotonic clock, as `begun_at`
 
     @property
     def call(self) -> str:

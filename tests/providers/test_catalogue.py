@@ -45,7 +45,9 @@ def setup(course: Course) -> Setup:
 def test_a_route_says_everything_that_a_call_needs(setup: Setup) -> None:
     Provider.objects.filter(pk=setup.provider.pk).update(timeout_seconds=7.5, output_cap="max_completion_tokens")
     Deployment.objects.filter(pk=setup.deployment.pk).update(priority=3, weight=5, upstream_model="up")
-    Model.objects.filter(pk=setup.model.pk).update(context_window=9000, max_output_tokens=100)
+    Model.objects.filter(pk=setup.model.pk).update(
+        context_window=9000, max_output_tokens=100, refused_parameters="store\nservice_tier"
+    )
 
     (target,) = setup.targets()
     route = setup.route()
@@ -56,6 +58,7 @@ def test_a_route_says_everything_that_a_call_needs(setup: Setup) -> None:
         100,
         int(setup.model.created_at.timestamp()),
     )
+    assert route.refused_parameters == {"store", "service_tier"}
     assert (target.provider, target.adapter, target.base_url) == (
         setup.provider.name,
         "openai",
@@ -127,6 +130,93 @@ def test_a_credential_without_a_secret_is_left_out(setup: Setup) -> None:
     Credential.objects.create(provider=setup.provider, label="empty")
 
     assert [secret.label for secret in setup.targets()[0].secrets] == [setup.credential.label]
+
+
+# Limits of time
+
+
+@pytest.mark.parametrize(
+    ("provider", "deployment", "limits"),
+    [
+        ({}, {}, (60.0, 600.0, 300.0, 600.0)),
+        ({"timeout_seconds": 7}, {}, (7, 7, 300.0, 600.0)),
+        ({"total_seconds": 1800, "stall_seconds": 900}, {}, (60.0, 1800, 900, 1800)),
+        ({"timeout_seconds": 7, "total_seconds": 1800}, {"timeout_seconds": 9, "total_seconds": 20}, (9, 9, 20, 20)),
+        ({"total_seconds": 5}, {}, (5, 5, 5, 5)),
+    ],
+)
+def test_a_limit_is_the_deployment_s_the_provider_s_or_the_general_one(
+    setup: Setup, settings: Any, provider: dict[str, float], deployment: dict[str, float], limits: tuple[float, ...]
+) -> None:
+    settings.FIRST_BYTE_TIMEOUT, settings.STALL_TIMEOUT, settings.REQUEST_TIMEOUT = 60.0, 300.0, 600.0
+    Provider.objects.filter(pk=setup.provider.pk).update(name=setup.provider.name, **provider)
+    Deployment.objects.filter(pk=setup.deployment.pk).update(priority=0, **deployment)
+
+    (target,) = setup.targets()
+
+    found = (target.first_byte_timeout, target.plain_timeout, target.stall_timeout, target.total_timeout)
+    assert found == limits
+
+
+@pytest.mark.parametrize(("seconds", "thinking"), [(None, 300.0), (30.0, 0.0)])
+def test_a_limit_that_an_operator_set_for_the_beginning_leaves_no_time_to_think(
+    setup: Setup, settings: Any, seconds: float | None, thinking: float
+) -> None:
+    settings.STALL_TIMEOUT = 300.0
+    Provider.objects.filter(pk=setup.provider.pk).update(timeout_seconds=seconds)
+
+    assert setup.targets()[0].thinking_timeout == thinking
+
+
+def test_a_call_may_take_as_long_as_its_slowest_deployment(setup: Setup) -> None:
+    factories.make_deployment(setup.model, setup.provider, upstream_model="thinks", total_seconds=4000)
+
+    route = setup.route()
+
+    assert route is not None and route.longest == 4000
+
+
+# What else is the provider's own
+
+
+def test_headers_are_lower_case_and_in_no_representation(setup: Setup) -> None:
+    Provider.objects.filter(pk=setup.provider.pk).update(extra_headers={"X-Title": "very-secret"})
+
+    (target,) = setup.targets()
+
+    assert target.extra_headers == {"x-title": "very-secret"}
+    assert "very-secret" not in repr(target)
+
+
+@pytest.mark.parametrize(
+    ("probe_path", "url"),
+    [("", "https://api.example.com/base/v1/models"), ("/health", "https://api.example.com/health"), ("off", None)],
+)
+def test_a_probe_asks_for_the_models_or_for_a_path_on_the_same_server(
+    setup: Setup, probe_path: str, url: str | None
+) -> None:
+    Provider.objects.filter(pk=setup.provider.pk).update(
+        base_url="https://api.example.com/base/v1", probe_path=probe_path
+    )
+
+    assert setup.targets()[0].probe_url == url
+
+
+def test_one_of_several_providers_leaves_connections_to_the_others(setup: Setup, settings: Any) -> None:
+    settings.MAX_CONNECTIONS = 100
+    alone = setup.targets()[0].max_connections
+    factories.make_provider()
+    shared = setup.targets()[0].max_connections
+    Provider.objects.filter(pk=setup.provider.pk).update(max_connections=3)
+
+    assert (alone, shared, setup.targets()[0].max_connections) == (100, 50, 3)
+
+
+def test_who_asks_is_told_by_a_key_of_the_provider_s_own_or_not_at_all(setup: Setup) -> None:
+    key = setup.targets()[0].pseudonym_key
+    Provider.objects.filter(pk=setup.provider.pk).update(identity="none")
+
+    assert key and setup.targets()[0].pseudonym_key == b""
 
 
 # Secrets

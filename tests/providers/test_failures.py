@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.providers.failures import UpstreamRefused, is_error, refusal_in, refusal_of
-from tests.provider_stub.spellings import ERRORS, PRIVATE, SECRET, Spelling, anthropic, gemini, openai, pydantic, vllm
+from tests.provider_stub.spelling import PRIVATE, SECRET, Spelling, anthropic, gemini, openai, pydantic, vllm
+from tests.provider_stub.spellings import ERRORS
 
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 
@@ -55,6 +56,9 @@ INSIDE: list[tuple[Any, str, int]] = [
     ({"detail": [{"loc": ["body"], "type": "missing", "msg": "x"}]}, "error", 0),
     ({"code": "Throttling", "message": "Slow"}, "rate", 429),
     ({"base_resp": {"status_code": 1004, "status_msg": "Not authorized"}}, "error", 0),
+    ({"error_code": 17, "error_msg": "Too many"}, "error", 0),
+    ({"choices": [], "error_message": "Oops"}, "error", 0),
+    ({"choices": None, "detail": "Oops"}, "error", 0),
     ({"choices": [{"index": 0, "delta": {}, "error": {"code": 502, "message": "Bad gateway"}}]}, "error", 502),
     ({"choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}]}, "error", 0),
     ({"error": {"code": 502, "message": "gone"}, "choices": [{"delta": {"content": ""}}]}, "error", 502),
@@ -80,6 +84,8 @@ ANSWERS: list[Any] = [
     {"choices": [{"delta": {}}], "base_resp": {"status_code": 0, "status_msg": ""}},
     {"base_resp": {"status_code": 0, "status_msg": ""}},
     {"type": "ping"},
+    {"code": 0, "message": "success"},
+    {"code": "200", "message": "OK", "choices": []},
     {},
     [],
     "text",

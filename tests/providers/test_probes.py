@@ -70,6 +70,14 @@ async def test_a_path_of_its_own_is_asked(stub: ProviderStub, path: str, asked: 
     assert (probe.is_well, stub.checks[-1].path) == (True, asked)
 
 
+async def test_a_wrong_path_of_its_own_is_named(stub: ProviderStub) -> None:
+    stub.lists(status=404, body=None)
+
+    finding = (await found(stub.base_url, path="/healthz")).finding
+
+    assert finding.sentence == "The probe path answers 404. Correct it, or leave it empty."
+
+
 SPELLINGS: list[Any] = [
     b'\xef\xbb\xbf{"data": [{"id": "small"}]}',
     b'[{"id": "small"}]',

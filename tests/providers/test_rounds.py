@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from apps.common.owners import only_one
-from apps.providers.models import Credential, LastProbe, Provider
+from apps.providers.models import Credential, DeploymentHealth, LastProbe, Provider
 from apps.providers.probes import rounds
 from apps.providers.probes.asking import Probe
 from apps.providers.probes.findings import Finding
@@ -145,6 +145,39 @@ def test_what_was_deleted_meanwhile_is_not_kept(provider: Provider, stub: Provid
     rounds.keep(subjects, [Probe(finding=Finding(sentence="Works."))] * 2, now=NOW)
 
     assert LastProbe.objects.get().credential != gone
+
+
+# What a check says of deployments that are open
+
+
+@pytest.fixture
+def open_one(provider: Provider) -> DeploymentHealth:
+    deployment = factories.make_model(provider).deployments.get()
+    return DeploymentHealth.objects.create(deployment=deployment, standing="open", until=NOW, times=1)
+
+
+VERDICTS: list[Any] = [
+    pytest.param({}, "probation", False, id="well"),
+    pytest.param({"status": 401, "body": None}, "probation", False, id="wrong key"),
+    pytest.param({"status": 503, "body": None}, "open", True, id="down"),
+]
+
+
+@pytest.mark.parametrize(("answer", "standing", "is_put_off"), VERDICTS)
+def test_a_check_is_the_trial_of_a_deployment_that_is_open(
+    open_one: DeploymentHealth,
+    stub: ProviderStub,
+    tmp_path: Path,
+    answer: dict[str, Any],
+    standing: str,
+    is_put_off: bool,
+) -> None:
+    stub.lists(**answer)
+
+    look(tmp_path)
+
+    open_one.refresh_from_db()
+    assert (open_one.standing, open_one.probe_failed) == (standing, is_put_off)
 
 
 def test_the_task_asks(provider: Provider, stub: ProviderStub, settings: Any, tmp_path: Path) -> None:

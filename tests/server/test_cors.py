@@ -54,18 +54,61 @@ def test_a_listed_origin_may_read_everything() -> None:
     assert "access-control-allow-credentials" not in headers
 
 
-def test_a_page_may_send_what_the_official_clients_send_and_nothing_else() -> None:
-    asked = [
-        (b"origin", LISTED.encode()),
-        (b"access-control-request-method", b"POST"),
-        (b"access-control-request-headers", b"authorization,content-type, X-Stainless-Lang,cookie,x-forwarded-for"),
-    ]
+# What clients add in a browser, beside content-type. Only Chromium keeps user-agent out of the preflight.
+CLIENTS = {
+    "openai-node in Firefox": "authorization,user-agent,x-stainless-arch,x-stainless-lang,x-stainless-retry-count",
+    "openai-node with an organisation": "authorization,openai-organization,openai-project,openai-beta",
+    "AzureOpenAI": "api-key,x-ms-client-request-id",
+    "anthropic-sdk": "x-api-key,anthropic-version,anthropic-beta,anthropic-dangerous-direct-browser-access",
+    "a page of OpenRouter's": "authorization,http-referer,x-title",
+    "one that is traced": "authorization,traceparent,tracestate,baggage,sentry-trace",
+    "one that names its work": "authorization,idempotency-key,x-assignment,x-client-request-id",
+    "fetch-event-source": "authorization,accept,cache-control,last-event-id,x-requested-with",
+}
 
-    answer = CORS.preflight("OPTIONS", asked)
 
+def asked_for(*names: str) -> str | None:
+    asked = [(b"access-control-request-headers", name.encode()) for name in names]
+    answer = CORS.preflight(
+        "OPTIONS", [(b"origin", LISTED.encode()), (b"access-control-request-method", b"POST"), *asked]
+    )
     assert answer is not None
-    assert answer["access-control-allow-headers"] == "authorization, content-type, x-stainless-lang"
-    assert answer["access-control-allow-methods"] == "GET, POST"
+    assert answer["access-control-allow-methods"] == "GET, HEAD, POST"
+    return answer["access-control-allow-headers"]
+
+
+@pytest.mark.parametrize("names", CLIENTS.values(), ids=CLIENTS.keys())
+def test_a_page_may_send_what_clients_send(names: str) -> None:
+    assert asked_for(f"content-type,{names}") == f"content-type, {names.replace(',', ', ')}"
+
+
+def test_names_are_read_in_any_case_with_spaces_and_over_several_headers() -> None:
+    assert asked_for("Authorization , X-Stainless-Lang", "user-agent") == "authorization, x-stainless-lang, user-agent"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cookie",
+        "Cookie2",
+        "x-forwarded-for",
+        "X-Forwarded-Proto",
+        "forwarded",
+        "x-real-ip",
+        "",
+        "a b",
+        "a:b",
+        "a\r\nb",
+        "é",
+    ],
+)
+def test_nobody_may_send_cookies_or_name_the_client_or_what_is_no_name(name: str) -> None:
+    assert asked_for(f"authorization,{name}") == "authorization"
+
+
+def test_what_a_preflight_asks_for_is_bounded() -> None:
+    assert len((asked_for(",".join(["x" * 100] * 5_000)) or "").split(", ")) == 100
+    assert asked_for("x" * 101) == ""
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ Each case is put to a running server as bytes. Most of them its parser refuses; 
 
 import pytest
 
-from gateway_project.edge.framing import Malformed, checked
+from gateway_project.edge.framing import checked, without_offer
 from tests.live import Gateway
 from tests.server.raw import answer, status
 
@@ -40,7 +40,6 @@ REFUSED: dict[str, bytes] = {
     "a coding that is blank": POST + b"Transfer-Encoding:\r\n\r\n",
     "a coding behind a vertical tab": POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
     "chunks in HTTP/1.0": CHUNKED.replace(b"1.1", b"1.0") + b"\r\n0\r\n\r\n",
-    "an upgrade with a body": POST + b"Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 70\r\n\r\n",
     # Chunks
     "a chunk of hexadecimal notation": CHUNKED + b"\r\n0x2\r\n{}\r\n0\r\n\r\n",
     "a signed chunk": CHUNKED + b"\r\n+2\r\n{}\r\n0\r\n\r\n",
@@ -155,18 +154,36 @@ def test_a_refusal_does_not_become_the_answer_of_the_request_before(gateway: Gat
     assert b"HTTP/1.1 400" not in received
 
 
-def test_a_body_behind_an_upgrade_is_no_request(gateway: Gateway) -> None:
-    """The parser stops at an upgrade and would take what comes next, the body, for the next request."""
-    upgrade = POST + b"Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n" % len(CANARY)
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
+OFFERS: dict[str, bytes] = {
+    "to go on in HTTP/2": OFFER,
+    "to go on over TLS": b"Connection: upgrade\r\nUpgrade: TLS/1.2, HTTP/1.1\r\n",
+    "of a WebSocket": b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+}
 
-    received = answer(gateway, upgrade, CANARY, pause=0.05)
 
-    assert status(received) in (400, 0)
-    assert b"200 OK" not in received
+@pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS.keys())
+@pytest.mark.parametrize("in_pieces", [False, True], ids=["whole", "in pieces"])
+def test_a_body_behind_an_offer_is_the_body(gateway: Gateway, offer: bytes, in_pieces: bool) -> None:
+    """The parser stops at an offer and would take what comes next for the next request."""
+    request = POST + offer + b"Content-Length: %d\r\n\r\n" % len(CANARY) + CANARY
+    pieces = [request[at : at + 40] for at in range(0, len(request), 40)] if in_pieces else [request]
+
+    received = answer(gateway, *pieces, CANARY, pause=0.01 if in_pieces else 0)
+
+    assert (status(received), received.count(b"HTTP/1.1 ")) == (401, 2)
+    assert received.count(b"200 OK") == 1  # the request behind it, not the one in its body
+
+
+@pytest.mark.parametrize("rest", [b"\r\n", b"Content-Length: 2\r\n\r\n{}"])
+def test_an_offer_costs_the_connection_nothing(gateway: Gateway, rest: bytes) -> None:
+    received = answer(gateway, (POST + OFFER + rest) * 3 + CANARY)
+
+    assert [int(part[:3]) for part in received.split(b"HTTP/1.1 ")[1:]] == [401, 401, 401, 200]
 
 
 def head_of(*headers: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
-    return checked([(b"host", b"a"), *headers], version="1.1", target=b"/", is_upgrade=False)[1:]
+    return checked([(b"host", b"a"), *headers], version="1.1", target=b"/")[1:]
 
 
 LEFT_OUT: dict[str, tuple[list[tuple[bytes, bytes]], list[bytes]]] = {
@@ -194,15 +211,12 @@ def test_headers_that_do_not_count_are_left_out(headers: list[tuple[bytes, bytes
     assert [name for name, _ in head_of(*headers)] == kept
 
 
-def test_an_upgrade_may_have_an_empty_body() -> None:
-    headers = [(b"host", b"a"), (b"content-length", b"0")]
+def test_a_head_loses_its_offer_and_nothing_else() -> None:
+    headers = [(b"host", b"a"), (b"connection", b"Upgrade, X-A,HTTP2-Settings"), (b"upgrade", b"h2c"), (b"x-b", b"c")]
 
-    assert checked(headers, version="1.1", target=b"/", is_upgrade=True) == headers
+    head = without_offer(headers, method=b"POST", target=b"/x?y", version="1.1")
 
-
-def test_an_upgrade_with_a_body_is_malformed() -> None:
-    with pytest.raises(Malformed):
-        checked([(b"host", b"a"), (b"content-length", b"1")], version="1.1", target=b"/", is_upgrade=True)
+    assert head == b"POST /x?y HTTP/1.1\r\nhost: a\r\nconnection: X-A\r\nx-b: c\r\n\r\n"
 
 
 def test_a_key_with_an_underscore_in_its_header_does_not_count(gateway: Gateway) -> None:

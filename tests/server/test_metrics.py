@@ -18,6 +18,16 @@ def counted(gateway: Gateway, status: int) -> int:
     return int(sum(map(float, found)))
 
 
+def test_the_states_of_deployments_and_credentials_are_shown(two_processes: Gateway) -> None:
+    def shown() -> set[str]:
+        return set(
+            re.findall(r'(stoa_(?:deployments|credentials)){.*state="well".*} [1-9]', scrape(two_processes).text)
+        )
+
+    # Echo, which every new gateway has, needs no credential.
+    wait_until(lambda: "stoa_deployments" in shown(), what="The gauge")
+
+
 def test_whichever_process_is_asked_answers_for_all(two_processes: Gateway) -> None:
     before = counted(two_processes, 401)
     for _ in range(40):  # each on a connection of its own, which either process may take

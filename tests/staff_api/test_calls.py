@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import Client
 
-from apps.accounts.models import ApiKey
+from apps.accounts.models import ApiKey, User
 from apps.conversations.models import Call
 from tests import factories
 from tests.admin.world import PROMPT, CourseWorld, make_call, make_hit
@@ -55,6 +55,24 @@ def test_a_call_tells_who_what_how_much_and_when(instructor: Client, world: Cour
                 "end": 24,
             }
         ],
+        "made_attempts": [],
+    }
+
+
+def test_a_call_that_failed_over_tells_each_attempt(instructor: Client, world: CourseWorld) -> None:
+    world.call.made_attempts.create(
+        number=1, provider="first", upstream_model="m", outcome="rate", status=429, milliseconds=12
+    )
+
+    (attempt,) = page(instructor, f"{CALLS}/{world.call.pk}")["made_attempts"]
+
+    assert attempt == {
+        "number": 1,
+        "provider": "first",
+        "upstream_model": "m",
+        "outcome": "rate",
+        "status": 429,
+        "milliseconds": 12,
     }
 
 
@@ -126,6 +144,12 @@ def test_calls_are_searched_as_in_the_admin(instructor: Client, world: CourseWor
     terms = [world.call.pk.upper(), world.call.pk[:20], student.external_id, student.user.email]
 
     assert [found(instructor, search=term) for term in terms] == [[world.call.pk]] * 4
+
+
+def test_people_are_found_in_any_case_of_any_script(operator: Client, world: CourseWorld, other: Call) -> None:
+    User.objects.filter(pk=world.student.user_id).update(last_name="Ö'Brien Λουκᾶς")
+
+    assert [found(operator, search=term) for term in ("ö'brien", "ΛΟΥΚᾶΣ")] == [[world.call.pk]] * 2
 
 
 def test_times_bound_a_half_open_range(instructor: Client, world: CourseWorld) -> None:

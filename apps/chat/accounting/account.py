@@ -16,6 +16,7 @@ from apps.chat.dialects.recorded import RecordedText
 from apps.chat.idempotency.claims import ClaimEnd
 from apps.chat.idempotency.keys import Claim
 from apps.common.errors import GatewayError
+from apps.conversations.call_rows import AttemptRow
 from apps.quotas.ledger.leases import Checkpoint
 from apps.rules.rulebook import Hit, Verdict
 
@@ -80,6 +81,7 @@ class CallAccount:
             is_final=reader.is_usage_final,
             input_estimate=self.reservation.input_estimate,
             relayed_estimate=self._books.ratios.estimate(self.call.route.name, reader.recorded.text_bytes),
+            text_bytes=reader.recorded.text_bytes,
             weights=weights_of(self.call),
         )
         return Checkpoint(self.call.id, amount)
@@ -89,6 +91,7 @@ class CallAccount:
         ending: Ending,
         failure: GatewayError | None,
         *,
+        attempts: tuple[AttemptRow, ...],
         may_have_been_sent: bool,
         first_byte: float | None,
         kept: ClaimEnd | None,
@@ -101,6 +104,7 @@ class CallAccount:
             verdict=self.verdict,
             reservation=self.reservation,
             accepted=self.accepted,
+            attempts=attempts,
             relayed_bytes=self._text_bytes if self._left_at is None else self._left_at,
             ending=ending,
             error_code=failure.code if failure and ending in ("failed", "blocked") else "",

@@ -64,10 +64,12 @@ class Estimate:
     ) -> "Estimate":
         """`input` is the likely prompt in tokens; a quarter is added, since estimates err.
 
-        The client, the course (`most_output`) and the model limit the output.
+        The client, the course (`most_output`) and the model limit the output. Where a provider gets no cap unless the
+        client names one, only the model's own limit bounds the answer.
         """
         weights = weights_of(call)
-        output = min(call.max_output or default_output, call.route.max_output_tokens)
+        unnamed = call.route.max_output_tokens if call.route.may_be_uncapped else default_output
+        output = min(call.max_output or unnamed, call.route.max_output_tokens)
         output = output if most_output is None else min(output, most_output)
         held = input + input // 4
         return cls(

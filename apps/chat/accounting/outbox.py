@@ -18,7 +18,7 @@ from apps.chat.accounting.journal import JournalEntry
 from apps.chat.idempotency.claims import ClaimEnd
 from apps.common.commit import StoreAway, Writer
 from apps.common.owners import is_alive
-from apps.conversations.call_rows import CallRow, HitRow, Record
+from apps.conversations.call_rows import AttemptRow, CallRow, HitRow, Record
 from apps.conversations.spool import files
 from apps.conversations.spool.files import KeptSettlement
 from apps.conversations.spool.writer import Spool
@@ -103,7 +103,8 @@ def from_body(body: bytes) -> JournalEntry:
 
 def _record(fields: dict[str, Any]) -> Record:
     row = CallRow(**_with_instant(fields["call"], "started_at"))
-    return Record(row, tuple(HitRow(**hit) for hit in fields["hits"]))
+    attempts = fields.get("attempts", ())  # missing in what older versions of Stoa wrote
+    return Record(row, tuple(HitRow(**hit) for hit in fields["hits"]), tuple(AttemptRow(**one) for one in attempts))
 
 
 def _with_instant(fields: dict[str, Any], name: str) -> dict[str, Any]:

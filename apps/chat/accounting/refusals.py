@@ -1,4 +1,6 @@
-"""The error when a week is used up: which allowance is short, by how much, until when, and who can help.
+"""The error when a week does not pay for a call: which allowance is short, by how much, until when, and who can help.
+
+If only calls in progress keep it from being enough, waiting for them helps, and the error says so.
 
 Of a shared allowance, students learn only what their own request lacks.
 """
@@ -9,11 +11,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from apps.chat.accounting.estimates import Estimate
-from apps.common.errors import FixedBy, OutOfQuota
+from apps.common.errors import AllowanceInUse, FixedBy, GatewayError, OutOfQuota
 from apps.quotas.ledger.movements import Balance, Short
 from apps.quotas.limits import LimitSource
 
 OWN = ("student", "fallback")
+WAIT_SECONDS = 3  # for Retry-After: few calls in progress end at once
 HOW_TO_ASK = {"method": "POST", "path": "/v1/usage/requests"}
 _SHARED = {"course": "Your course's weekly allowance", "institution": "The institution's weekly allowance"}
 _ASK = {
@@ -41,8 +44,28 @@ class Refused:
     def lacks(self) -> int:
         return self.estimate.least - (self.balance.remaining or 0)
 
+    @property
+    def waits_for_calls(self) -> bool:
+        """Whether it could be paid for if no call were in progress."""
+        return self.balance.used + self.estimate.least <= (self.balance.limit or 0)
 
-def out_of_quota(refused: Refused, *, source: LimitSource, headers: Mapping[str, str]) -> OutOfQuota:
+
+def refusal_of(refused: Refused, *, source: LimitSource, headers: Mapping[str, str]) -> GatewayError:
+    waiting = next((one for one in (refused, refused.fallback) if one is not None and one.waits_for_calls), None)
+    if waiting is None:
+        return _out_of_quota(refused, source=source, headers=headers)
+    sentences = (_what(refused, source), _otherwise(refused.fallback), _in_progress(waiting.balance))
+    message, details = " ".join(filter(None, sentences)), _details(refused)
+    return AllowanceInUse(message, wait=WAIT_SECONDS, headers=headers, details=details)
+
+
+def _in_progress(balance: Balance) -> str:
+    if balance.account.kind not in OWN:
+        return "Calls in progress hold what is missing. Ask again in a moment."
+    return f"Your calls in progress hold {balance.held:,} tokens of it. Ask again when one of them has ended."
+
+
+def _out_of_quota(refused: Refused, *, source: LimitSource, headers: Mapping[str, str]) -> OutOfQuota:
     account = refused.balance.account
     sentences = (_what(refused, source), _until(refused), _otherwise(refused.fallback), _advice(refused))
     who: FixedBy = "operator" if account.kind == "institution" else "instructor"
@@ -102,6 +125,7 @@ def _details(refused: Refused) -> dict[str, Any]:
     details: dict[str, Any] = {"account": account.kind, "needed": refused.estimate.least, "short_by": refused.lacks}
     if account.kind in OWN:
         details |= {"limit": balance.limit, "remaining": balance.remaining, "granted": balance.granted}
+        details["held"] = balance.held
         details["request_more"] = HOW_TO_ASK
     if refused.fallback is not None:
         details["fallback"] = {"model": refused.fallback.model, **_fallback_details(refused.fallback)}

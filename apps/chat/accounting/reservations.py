@@ -3,14 +3,12 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from django.conf import settings
-
 from apps.chat.accounting import journal, outbox, records, token_rates
 from apps.chat.accounting.books import Books
 from apps.chat.accounting.estimates import Estimate, text_bytes
 from apps.chat.accounting.journal import JournalEntry
 from apps.chat.accounting.quota_headers import quota_headers
-from apps.chat.accounting.refusals import Refused, out_of_quota
+from apps.chat.accounting.refusals import Refused, refusal_of
 from apps.chat.accounting.token_rates import TokenPace
 from apps.chat.call import ChatCall
 from apps.chat.idempotency.claims import ClaimEnd
@@ -46,8 +44,8 @@ async def reserve(
     """Hold what the call may cost, if its tokens fit into the minute.
 
     If the student's own week is used up and the course has a fallback model, the hold is for that model. With a claim
-    on an Idempotency-Key, it is made only if the claim is free. Raises TokensLimited, OutOfQuota (already recorded),
-    StoreAway, or the error of `ClaimTaken`.
+    on an Idempotency-Key, it is made only if the claim is free. Raises TokensLimited, OutOfQuota, AllowanceInUse (both
+    recorded already), StoreAway, or the error of `ClaimTaken`.
     """
     policies = books.policies.current
     plan = policies.plan(call.principal, now=now)
@@ -60,7 +58,7 @@ async def reserve(
         outcome = replace(outcome, fallback=second)
     if isinstance(outcome, Reservation):
         return outcome
-    refused = out_of_quota(
+    refused = refusal_of(
         outcome,
         source=policies.limit_source(call.principal, now=now),
         headers=quota_headers(outcome.short.balances, now=now),
@@ -71,11 +69,12 @@ async def reserve(
 
 def _turned(books: Books, call: ChatCall, refused: Refused) -> ChatCall | None:
     """The call for the fallback model, if the student's own week is used up and the course has one."""
-    course, catalogue = call.principal.course_id, books.catalogue.current
-    name = books.policies.current.fallback_model(course)
-    if refused.short.account.kind != "student" or not catalogue.allows(course, name) or name not in catalogue.routes:
+    principal, catalogue = call.principal, books.catalogue.current
+    name = books.policies.current.fallback_model(principal.course_id)
+    route = catalogue.route(name, principal.demand)
+    if refused.short.account.kind != "student" or route is None or not catalogue.allows(principal.course_id, name):
         return None
-    return call.turned_to(catalogue.routes[name])
+    return None if route.barred_by or route.refused_in(call.body) else call.turned_to(route)
 
 
 async def _attempt(
@@ -138,7 +137,7 @@ async def _hold(
         floor=estimate.floor,
         identity=journal.identity(row, hits),
         now=now,
-        expires_at=now + timedelta(seconds=settings.REQUEST_TIMEOUT) + EXPIRY_MARGIN,
+        expires_at=now + timedelta(seconds=call.route.longest) + EXPIRY_MARGIN,
     )
     try:
         outcome = await books.writer.submit(journal.apply, JournalEntry(movement, claim=claim))

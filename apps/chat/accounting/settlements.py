@@ -14,7 +14,7 @@ from apps.chat.accounting.reservations import Reservation
 from apps.chat.call import Accepted, ChatCall
 from apps.chat.idempotency.claims import ClaimEnd
 from apps.common.commit import StoreAway
-from apps.conversations.call_rows import Record
+from apps.conversations.call_rows import AttemptRow, Record
 from apps.quotas.ledger.movements import Balance, Ended, Release, Settle
 from apps.rules.rulebook import Verdict
 
@@ -34,6 +34,7 @@ class Closed:
     verdict: Verdict
     reservation: Reservation
     accepted: Accepted | None
+    attempts: tuple[AttemptRow, ...]
     relayed_bytes: int
     ending: Ending
     error_code: str
@@ -92,6 +93,7 @@ def cost_of(books: Books, closed: Closed) -> Charge:
         reported=reader.usage if reader is not None else None,
         input_estimate=closed.reservation.input_estimate,
         relayed_estimate=reached,
+        text_bytes=closed.relayed_bytes if reached else 0,
         held=closed.reservation.amount,
         is_final=reader is not None and reader.is_usage_final,
     )
@@ -115,7 +117,7 @@ def record_of(closed: Closed, cost: Charge) -> Record:
         now=closed.started_at,
         provider=target.provider if target else "",
         upstream_model=target.upstream_model if target else "",
-        attempts=accepted.attempts if accepted else 0,
+        attempts=len(closed.attempts),
         status=closed.ending,
         error_code=closed.error_code,
         input_tokens=cost.tokens.input,
@@ -126,4 +128,5 @@ def record_of(closed: Closed, cost: Charge) -> Record:
         first_byte_ms=closed.first_byte_ms,
         duration_ms=closed.duration_ms,
     )
-    return Record(row, records.hit_rows(closed.call, closed.verdict))
+    is_of_interest = len(closed.attempts) > 1 or closed.ending == "failed"
+    return Record(row, records.hit_rows(closed.call, closed.verdict), closed.attempts if is_of_interest else ())

@@ -1,8 +1,5 @@
 """Finds the texts of a request or an answer, and where they are. Pure, and the same for every dialect."""
 
-import binascii
-import re
-from base64 import b64decode
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +7,6 @@ from typing import Any
 Path = tuple[str | int, ...]
 
 BESIDE = -1  # the message of fields outside of all messages and choices
-_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.+-]+=[\w.+-]+)*;base64,([A-Za-z0-9+/_=-]*)")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
-_MEDIA = ("image", "audio", "video")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +59,3 @@ def _collect(value: Any, path: Path, labels: frozenset[str], names: frozenset[st
     elif isinstance(value, list):
         for number, child in enumerate(value):
             _collect(child, (*path, number), labels, names, found)
-
-
-def is_data_url(text: str) -> bool:
-    return text.startswith("data:") and _DATA_URL.fullmatch(text) is not None
-
-
-def is_base64(text: str) -> bool:
-    return _BASE64.fullmatch(text) is not None
-
-
-def attached_text(data: str, *, default_type: str = "text/plain") -> str:
-    """The text of an attached file, a data URL or bare base64. Empty for images, sound and other binary data."""
-    url = _DATA_URL.fullmatch(data)
-    kind, content = (url[1] or "text/plain", url[2]) if url else (default_type, data)
-    if kind.startswith(_MEDIA) and not kind.endswith("xml"):
-        return ""
-    try:
-        decoded = b64decode(content.replace("-", "+").replace("_", "/") + "==")
-        return decoded.decode(errors="replace" if kind.startswith("text/") else "strict")
-    except (binascii.Error, UnicodeDecodeError):
-        return ""

@@ -44,7 +44,11 @@ class AnswerReader(Protocol):
     usage: Tokens | None
     is_done: bool  # the end mark of a stream has arrived
     has_events: bool  # an event has come that is neither a comment nor an error
-    doubt: str  # why the reported usage is not believed, for the operator; empty if it is
+
+    @property
+    def doubt(self) -> str:
+        """Why the reported usage is not believed, for the operator. Empty if it is."""
+        ...
 
     @property
     def has_content(self) -> bool:
@@ -171,8 +175,15 @@ class Dialect(Protocol):
         output_cap: str,
         is_stream: bool,
         guidance: tuple[str, ...],
+        adds_cap: bool = True,
+        asks_for_usage: bool = True,
+        pseudonym: str = "",
     ) -> dict[str, Any]:
-        """The body for a provider: model, output cap and stream options replaced, guidance added."""
+        """The body for a provider: model, output cap, stream options and identity replaced, guidance added.
+
+        A cap of the client's always leaves, under the provider's name; `adds_cap` sends one even if there is none. An
+        empty pseudonym tells the provider nothing of who asks.
+        """
         ...
 
     # Answers

@@ -1,7 +1,7 @@
 """The text of an answer as it is recorded, while it comes. Pure, and the same for every dialect."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 BETWEEN_CHOICES = "\n\n"
 
@@ -43,6 +43,11 @@ class RecordedText:
     def matched_as(self) -> str:
         """What the first choice is recognised by when a client sends it back as history."""
         return "".join(self._matched)
+
+    @property
+    def choices(self) -> Set[int]:
+        """The choices that have text."""
+        return self._choices.keys()
 
     @property
     def is_first_choice_only(self) -> bool:

@@ -20,7 +20,7 @@ def refusal(rule: CompiledRule, verdict: Verdict, *, last: int, param: str) -> B
     if _is_earlier(rule, verdict, last=last):
         message += f" ({EARLIER})"
     return BlockedByRule(
-        "content_policy_violation",
+        "blocked_by_rule",
         message,
         param=param,
         headers=headers(verdict) | {"x-should-retry": "false"},
@@ -62,7 +62,7 @@ class AnswerBlocked(BlockedByRule):
 
     def __init__(self, rule: CompiledRule) -> None:
         super().__init__(
-            "content_policy_violation",
+            "blocked_by_rule",
             rule.message or "Your course's rules do not let this answer pass.",
             headers={"x-should-retry": "false", "x-gateway-rules": str(rule.id)},
             details={"rules": [rule.id], "appeal": HOW},

@@ -37,7 +37,8 @@ async def screen(call: ChatCall, books: Mapping[int | None, Rulebook | None], *,
     book = books[course]
     if book is None:
         raise RulesUnavailable
-    if call.size <= workers.THREAD_ABOVE and _finds_nothing(book, call):
+    is_small = call.size <= workers.THREAD_ABOVE and not call.media_tokens  # images and files may have megabytes
+    if is_small and _finds_nothing(book, call):
         return Screened(call, NO_RULES, book)
     looked = await workers.run(lambda: look(book, call, occasion), book=book, call=call.id, size=call.size)
     return looked if looked is not None else Screened(call, NO_RULES, book)

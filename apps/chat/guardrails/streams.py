@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
-import orjson
-
 from apps.chat.call import ChatCall
 from apps.chat.dialects.protocol import AnswerEvent, Delta, EventPart
 from apps.chat.dialects.recorded import RecordedText
@@ -23,6 +21,7 @@ from apps.chat.guardrails.answers import AnswerRules, Examined
 from apps.chat.guardrails.findings import Findings
 from apps.chat.guardrails.holdback import HeldChoice, Released
 from apps.chat.guardrails.notices import AnswerBlocked
+from apps.common.lenient_json import dumps, loads_exactly
 from apps.common.sse import joined
 from apps.rules.engine.matcher import EngineFailed
 from apps.rules.rulebook import Hit, Occasion, Rulebook
@@ -196,11 +195,11 @@ class Guard:
     # Plain answers
 
     def _whole(self, body: bytes) -> bytes:
-        answer = orjson.loads(body)
+        answer = loads_exactly(body)
         examined = self._examined(answer)
         self._findings.add_answer(examined)
         made = _passed(examined)
-        return body if made is answer else orjson.dumps(made)
+        return body if made is answer else dumps(made)
 
 
 def _passed(examined: Examined) -> dict[str, Any]:

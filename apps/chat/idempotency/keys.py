@@ -1,14 +1,17 @@
 """Repeats: how to recognise a request that was sent before, and how to answer it. Pure.
 
 A caller who wants a request to be executed only once sends an `Idempotency-Key` of its own. The official clients send
-none, but number their attempts: `x-stainless-retry-count` is 0 at first, and more for a retry.
+none, but number their attempts: `x-stainless-retry-count` is 0 at first, and more for a retry. Older ones do not, but
+retry within seconds of their own timeout.
 """
 
 import hashlib
 import hmac
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 
@@ -76,13 +79,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Repeatable:
-    """How a call's answer can be asked for again: by a claim, or by the digest that a client's attempts share."""
+    """How a call's answer can be asked for again: by a claim, or by the digest that a client's attempts share.
+
+    Of attempts without a number the digest is only made `on_demand`: nearly all of them are no retries.
+    """
 
     claim: Claim | None = None
     digest: bytes | None = None
-
-    def __bool__(self) -> bool:
-        return self.claim is not None or self.digest is not None
+    on_demand: Callable[[], bytes] | None = None
 
 
 ONCE = Repeatable()
@@ -91,11 +95,12 @@ ONCE = Repeatable()
 def repeatable(
     attempt: Attempt, raw: bytes, *, dialect: str, call: str, key_id: int, membership_id: int, now: datetime
 ) -> Repeatable:
-    """How this request can be repeated, if at all. Its own key takes precedence over a client's count."""
+    """How this request can be repeated. Its own key takes precedence over a client's count."""
     if attempt.key is not None:
         claim = Claim.of(attempt.key, raw, dialect=dialect, call=call, membership=membership_id, now=now)
         return Repeatable(claim=claim)
-    return ONCE if attempt.number is None else Repeatable(digest=digest_of(raw, dialect=dialect, key_id=key_id))
+    digest = partial(digest_of, raw, dialect=dialect, key_id=key_id)
+    return Repeatable(on_demand=digest) if attempt.number is None else Repeatable(digest=digest())
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ async def earlier(
         found = recent.find(repeatable.digest, now=time.monotonic())
         if found is None and recent.shared is not None:
             found = await recent.shared.find(repeatable.digest, on_wait=on_wait)
+    elif repeatable.on_demand is not None and recent.has_orphans:
+        found = recent.orphan(repeatable.on_demand())
     if found is not None:
         REPEATS.labels("replayed" if isinstance(found, StoredAnswer) else "joined").inc()
     return found

@@ -3,6 +3,9 @@
 Official clients number their attempts. The first one may still be running, because its client gave up a moment ago, or
 it has just ended: then the retry gets that answer and costs nothing. A retry that finds nothing here is an ordinary
 call. Everything is in memory, bounded in bytes, number and age.
+
+An attempt without a number gets the answer in progress of an identical request whose client has left, and no other: two
+clients that are both there may well want two answers.
 """
 
 import asyncio
@@ -91,6 +94,7 @@ class RecentAnswers(Generic[R]):
         self.shared = shared
         self.budget = ReplayBudget()
         self._open: defaultdict[bytes, list[R]] = defaultdict(list)
+        self._left: set[bytes] = set()  # digests of open ones whose client left at least once
         self._finished: OrderedDict[bytes, _Finished] = OrderedDict()
         self._refused: OrderedDict[bytes, _RefusedAttempts] = OrderedDict()
         self.size = 0
@@ -103,6 +107,7 @@ class RecentAnswers(Generic[R]):
         self._open[digest].remove(pump)
         if not self._open[digest]:
             del self._open[digest]
+            self._left.discard(digest)
         if answer is not None:
             self._forget(digest)
             self._finished[digest] = finished = _Finished(answer, pump.is_orphaned, now)
@@ -112,6 +117,7 @@ class RecentAnswers(Generic[R]):
 
     def client_left(self, digest: bytes, answer: Running) -> None:
         """The client has left, but may ask for the answer again."""
+        self._left.add(digest)
         if self.shared is not None:
             self.shared.offer(digest, answer, partial(self.finished, digest, call=answer.id))
 
@@ -135,9 +141,7 @@ class RecentAnswers(Generic[R]):
 
         None if it retries an attempt that was refused.
         """
-        pumps = [pump for pump in self._open.get(digest, ()) if pump.can_be_joined]
-        orphaned = next((pump for pump in pumps if pump.is_orphaned), None)
-        if orphaned is not None:
+        if (orphaned := self.orphan(digest)) is not None:
             return orphaned
         finished = self._finished.get(digest)
         if finished is not None and now - finished.at > SECONDS:
@@ -147,7 +151,19 @@ class RecentAnswers(Generic[R]):
             return finished.answer
         if self._was_refused(digest, now=now):
             return None
-        return finished.answer if finished is not None else next(iter(pumps), None)
+        if finished is not None:
+            return finished.answer
+        return next((pump for pump in self._open.get(digest, ()) if pump.can_be_joined), None)
+
+    @property
+    def has_orphans(self) -> bool:
+        """Whether any answer may be waiting for its client, so that it is worth while to make a digest."""
+        return bool(self._left)
+
+    def orphan(self, digest: bytes) -> R | None:
+        """An answer in progress whose client has left."""
+        pumps = self._open.get(digest, ())
+        return next((pump for pump in pumps if pump.is_orphaned and pump.can_be_joined), None)
 
     def finished(self, digest: bytes, *, call: str) -> StoredAnswer | None:
         """The answer of this call, if it has ended and can be repeated."""

@@ -10,6 +10,7 @@ from django.conf import settings
 
 from apps.chat.idempotency.claims import ClaimEnd
 from apps.chat.idempotency.keys import Claim
+from apps.chat.models import Repeat
 from apps.common import encryption
 from apps.common.encryption import CannotDecrypt
 
@@ -51,6 +52,12 @@ async def unseal(stored: str, *, claim: str) -> StoredAnswer | None:
         return await asyncio.to_thread(_unseal, stored, claim)
     except CannotDecrypt:
         return None
+
+
+def encrypt_anew(row: Repeat) -> bool:
+    """Encrypt a kept answer with the newest key. False if it is already. Raises CannotDecrypt."""
+    anew = encryption.anew(row.answer, place=_place(row.id), keys=settings.SECRET_KEYS)
+    return anew is not None and bool(Repeat.objects.filter(pk=row.pk, answer=row.answer).update(answer=anew))
 
 
 def _seal(answer: StoredAnswer, claim: str) -> str:

@@ -1,42 +1,62 @@
 """Attempts: asks one candidate after the other until an answer begins.
 
-An answer begins with its first content; a plain one, once it has been read whole. Until then nothing has reached the
-student, so whatever goes wrong is one failed attempt, and the next candidate is asked.
+Until then nothing has reached the student, so whatever goes wrong is one failed attempt, and the next candidate is
+asked.
 """
 
 import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from apps.chat.call import Accepted, ChatCall
 from apps.chat.dialects.protocol import AnswerReader
 from apps.chat.relay import failures
-from apps.providers.adapters.protocol import ELSEWHERE, Adapter, Outgoing, Upstream, UpstreamBroken, UpstreamRefused
+from apps.chat.relay.beginnings import Patience, begin, refusal
+from apps.chat.relay.concurrency import ConcurrencyLimits
+from apps.chat.relay.failover import left_after, repeatable
+from apps.chat.relay.stopping import Stopping
+from apps.common.retries import RetryBudget
+from apps.conversations.call_rows import AttemptRow
+from apps.providers import routing
+from apps.providers.adapters.protocol import Adapter, AnswerTooLong, Outgoing, UpstreamBroken, UpstreamRefused
 from apps.providers.health.memory import Health
+from apps.providers.pseudonyms import pseudonym
 from apps.providers.routing import Candidate, plan
 
 logger = logging.getLogger(__name__)
+LAST_MOMENT = 0.05  # seconds before the limit of the whole call, so that whoever is being asked is known to be slow
 _rng = random.Random()  # noqa: S311  # spreads load; it need not be unpredictable
 
 
-class Attempts:
-    """The attempts at one answer. `failed` are those that failed so far, `reader` that of the one under way."""
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """The providers to one process: how to ask them, how they are, and what is bounded at each deployment."""
 
-    def __init__(
-        self,
-        call: ChatCall,
-        adapters: Mapping[str, Adapter],
-        health: Health,
-        *,
-        output: int,
-        guidance: tuple[str, ...],
-    ) -> None:
-        self._call, self._adapters, self._health = call, adapters, health
-        self._output, self._guidance = output, guidance
-        self.failed: list[UpstreamRefused] = []
+    adapters: Mapping[str, Adapter]
+    health: Health
+    budgets: defaultdict[int, RetryBudget] = field(default_factory=lambda: defaultdict(RetryBudget))
+    limits: ConcurrencyLimits = field(default_factory=ConcurrencyLimits)
+
+
+class Attempts:
+    """The attempts at one answer. `rows` are those that ended so far, `reader` is that of the one under way."""
+
+    def __init__(self, call: ChatCall, providers: Providers, *, output: int, guidance: tuple[str, ...]) -> None:
+        self._call, self._output, self._guidance = call, output, guidance
+        self._adapters, self._health = providers.adapters, providers.health
+        self._budgets, self._limits = providers.budgets, providers.limits
+        self._leave: Callable[[], None] | None = None  # gives the place back that the attempt under way has
+        self.has_sent = False  # otherwise no provider knows of the call
+        self._failed: list[tuple[Candidate, UpstreamRefused]] = []
+        self._has_repeated = False
+        self._ends_at = time.monotonic() + call.route.longest - LAST_MOMENT
+        self.rows: list[AttemptRow] = []
         self.reader: AnswerReader | None = None
 
     @property
@@ -46,77 +66,128 @@ class Attempts:
 
     async def first_answer(self) -> Accepted:
         """Ask until an answer begins, which is then `in_flight`. Raises the error of a call that nobody answers."""
-        for candidate in plan(self._call.route, self._health, datetime.now(UTC), _rng):
+        route = self._call.route
+        left = self._limits.order(plan(route, self._health, datetime.now(UTC), _rng))
+        while left:
+            candidate, *left = left
             try:
-                return await self._judged(candidate)
+                return await self._ask(candidate)
             except UpstreamRefused as error:
-                self.failed.append(error)
-                provider = candidate.target.provider
-                logger.warning("Call %s: %s refused (%s): %s", self._call.id, provider, error.reason, error)
-                if error.reason not in ELSEWHERE:
-                    break
-        raise failures.failure_of(self._call, self.failed)
+                left = await self._next(candidate, error, left)
+        wait = routing.wait(route, self._health, datetime.now(UTC))
+        raise failures.failure_of(self._call, [refused for _, refused in self._failed], wait=wait)
 
     @contextlib.contextmanager
-    def in_flight(self, answer: Accepted) -> Iterator[None]:
+    def in_flight(self, answer: Accepted, stopping: Stopping) -> Iterator[None]:
         """An answer is in flight until its last byte, and may still break off. Closes it at its end."""
         try:
             yield
         except UpstreamBroken as error:
-            self._health.failed(answer.candidate, error, now=datetime.now(UTC))
+            self._broke_off(answer, error)
+            raise
+        except asyncio.CancelledError:
+            if stopping.reason == "provider_stalled":
+                self._broke_off(answer, UpstreamBroken("It said nothing more."))
             raise
         finally:
             answer.upstream.close()
-            self._health.ended(answer.candidate)
+            self._end(answer.candidate)
+            if answer.reader.doubt:
+                self._health.note_doubt(answer.candidate, answer.reader.doubt)
 
-    async def _judged(self, candidate: Candidate) -> Accepted:
-        self._health.began(candidate)
+    def _broke_off(self, answer: Accepted, error: UpstreamBroken) -> None:
+        if not isinstance(error, AnswerTooLong):  # which was our decision
+            self._health.failed(answer.candidate, error, now=datetime.now(UTC))
+        self.rows[-1] = replace(self.rows[-1], outcome="broken")
+
+    # After a failure
+
+    async def _next(self, candidate: Candidate, refused: UpstreamRefused, left: list[Candidate]) -> list[Candidate]:
+        """Those who are asked after this failure."""
+        self._failed.append((candidate, refused))
+        provider = candidate.target.provider
+        logger.warning("Call %s: %s refused (%s): %s", self._call.id, provider, refused.reason, refused)
+        if refused.reason == "added" and refused.param not in self._outgoing(candidate, without=refused.param).body:
+            self._health.learned(candidate, refused.param)
+            return [candidate, *left]
+        if time.monotonic() >= self._ends_at:
+            return []
+        return left_after(refused, candidate, left) or await self._repeat()
+
+    async def _repeat(self) -> list[Candidate]:
+        """Whom to ask once more, after a pause, since nobody else is left."""
+        found = None if self._has_repeated else repeatable(self._failed, _rng)
+        if found is None:
+            return []
+        candidate, pause = found
+        budget, requests = self._budgets[candidate.target.deployment_id], self._health.recent(candidate.target)
+        self._has_repeated = budget.take(time.monotonic(), requests=requests)
+        if not self._has_repeated:
+            return []
+        await asyncio.sleep(pause)
+        return [replace(candidate, turns=self._health.turns(candidate.target, candidate.secret))]
+
+    # One attempt
+
+    async def _ask(self, candidate: Candidate) -> Accepted:
+        """Ask one candidate, and take note of what comes of it. Raises UpstreamRefused."""
+        started = time.monotonic()
         try:
+            await self._begin(candidate)
             answer = await self._attempt(candidate)
         except BaseException as error:
-            if isinstance(error, UpstreamRefused):
-                self._health.failed(candidate, error, now=datetime.now(UTC))
-            self._health.ended(candidate)
+            refused = error if isinstance(error, UpstreamRefused) else None
+            self._note(candidate, refused.reason if refused else "ended", refused.status if refused else 0, started)
+            if refused is not None:
+                self._health.failed(candidate, refused, now=datetime.now(UTC))
+            self._end(candidate)
             raise
+        self._note(candidate, "answered", 200, started)
         self._health.answered(candidate, now=datetime.now(UTC))
         return answer
 
+    async def _begin(self, candidate: Candidate) -> None:
+        """Wait for a place, where they are few."""
+        seconds = min(candidate.target.first_byte_timeout, self._ends_at - time.monotonic())
+        self._leave = await self._limits.enter(candidate.target, self._call.principal, seconds=seconds)
+        self.has_sent = True
+        self._health.began(candidate)
+
+    def _end(self, candidate: Candidate) -> None:
+        if self._leave is not None:
+            self._leave()
+            self._leave = None
+            self._health.ended(candidate)
+
+    def _note(self, candidate: Candidate, outcome: str, status: int, started: float) -> None:
+        row = AttemptRow(
+            call_id=self._call.id,
+            number=len(self.rows) + 1,
+            provider=candidate.target.provider,
+            upstream_model=candidate.target.upstream_model,
+            outcome=outcome,
+            status=status,
+            milliseconds=int((time.monotonic() - started) * 1000),
+        )
+        self.rows.append(row)
+
     async def _attempt(self, candidate: Candidate) -> Accepted:
-        """Ask one candidate, which has to begin its answer within its limit. Raises UpstreamRefused."""
-        seconds = candidate.target.first_byte_timeout
+        """Ask one candidate, which has to begin its answer within its limit."""
+        first_byte = candidate.target.limit_of_first_byte(is_stream=self._call.is_stream)
+        seconds = min(first_byte, self._ends_at - time.monotonic())
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as limit:
+                self.reader = None
                 upstream = await self._adapters[candidate.target.adapter].open(candidate, self._outgoing(candidate))
-                return await self._begun(upstream, candidate)
+                self.reader = reader = self._new_reader()
+                wait = Patience(limit, candidate.target.thinking_timeout, ends_at=self._ends_at)
+                return await begin(upstream, candidate, reader, wait, attempts=len(self.rows) + 1)
         except TimeoutError as error:
-            raise UpstreamRefused("too_slow", detail=f"No answer began within {seconds:g} seconds.") from error
+            raise UpstreamRefused("too_slow", detail=f"No answer began within {seconds:.3g} seconds.") from error
+        except AnswerTooLong as error:
+            raise failures.interrupted(error) from error
         except UpstreamBroken as error:
-            raise UpstreamRefused("broken", detail=str(error)) from error
-
-    def _outgoing(self, candidate: Candidate) -> Outgoing:
-        call, target = self._call, candidate.target
-        body = call.dialect.upstream_body(
-            call.body,
-            model=target.upstream_model,
-            output=self._output,
-            output_cap=target.output_cap,
-            is_stream=call.is_stream,
-            guidance=self._guidance,
-        )
-        return Outgoing(
-            dialect=call.dialect.name, body=body, is_stream=call.is_stream, request_id=call.id, trace=call.trace
-        )
-
-    async def _begun(self, upstream: Upstream, candidate: Candidate) -> Accepted:
-        """The answer, once it has begun. Closes the upstream if it does not."""
-        self.reader = reader = self._new_reader()
-        chunks = upstream.chunks()
-        try:
-            first, broken = await _beginning(chunks, reader)
-        except BaseException:
-            upstream.close()
-            raise
-        return Accepted(upstream, candidate, len(self.failed) + 1, reader, first=first, rest=chunks, broken=broken)
+            raise refusal(error, now=datetime.now(UTC)) from error
 
     def _new_reader(self) -> AnswerReader:
         dialect = self._call.dialect
@@ -124,22 +195,27 @@ class Attempts:
             return dialect.stream_reader(wants_usage=self._call.wants_usage)
         return dialect.plain_reader()
 
-
-async def _beginning(chunks: AsyncIterator[bytes], reader: AnswerReader) -> tuple[bytes, UpstreamBroken | None]:
-    """Read up to the first content, or to the end. Returns the events up to there, and what broke off behind them.
-
-    Raises UpstreamBroken if there is no answer: an error, nothing, or something that is none.
-    """
-    blocks: list[bytes] = []
-    async for chunk in chunks:
-        try:
-            blocks.append(reader.feed(chunk))
-        except UpstreamBroken as error:
-            if not reader.has_content:
-                raise
-            return b"".join((*blocks, error.kept)), error
-        if reader.has_content or reader.is_done:
-            break
-    if not reader.has_content:
-        reader.end()
-    return b"".join(blocks), None
+    def _outgoing(self, candidate: Candidate, *, without: str = "") -> Outgoing:
+        """What leaves, without what the deployment does not understand of what we add."""
+        call, target = self._call, candidate.target
+        strange = self._health.not_understood(target) | {without}
+        adds_cap = target.sends_output_cap or self._output < call.route.max_output_tokens
+        body = call.dialect.upstream_body(
+            call.body,
+            model=target.upstream_model,
+            output=self._output,
+            output_cap=target.output_cap,
+            is_stream=call.is_stream,
+            guidance=self._guidance,
+            adds_cap=adds_cap and target.output_cap not in strange,
+            asks_for_usage=target.stream_options != "no" and "stream_options" not in strange,
+            pseudonym=pseudonym(target.pseudonym_key, call.principal.membership_id),
+        )
+        return Outgoing(
+            dialect=call.dialect.name,
+            body=body,
+            is_stream=call.is_stream,
+            request_id=call.id,
+            trace=call.trace,
+            added=frozenset(body.keys() - call.body.keys()),
+        )

@@ -78,7 +78,7 @@ class LiveAnswers:
         now = time.monotonic()
         points = [point for answer in self if (point := answer.checkpoint()) is not None]
         for answer in self:
-            answer.check_stall(now, limit=settings.STALL_TIMEOUT)
+            answer.check_stall(now, limit=settings.CLIENT_STALL_TIMEOUT)
             answer.keep_alive(now)
         if points:
             await writer.submit(leases.write, points)

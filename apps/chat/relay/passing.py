@@ -3,18 +3,19 @@
 import logging
 
 from apps.chat.call import Accepted
+from apps.chat.dialects.protocol import AnswerReader
 from apps.chat.guardrails.streams import Guard
 from apps.chat.relay.delivery import Delivery
 from apps.chat.relay.failures import INTERRUPTED
 from apps.chat.relay.stopping import Stopping
 from apps.common.errors import GatewayError, InternalError
-from apps.providers.adapters.protocol import UpstreamBroken
+from apps.providers.adapters.protocol import AnswerTooLong, UpstreamBroken
 
 logger = logging.getLogger(__name__)
 
 
 async def pass_on(
-    answer: Accepted, *, guard: Guard | None, delivery: Delivery, stopping: Stopping, most_text: int
+    answer: Accepted, guard: Guard | None, *, delivery: Delivery, stopping: Stopping, most_text: int
 ) -> None:
     """Pass on a stream that has begun. Returns when the provider has completed it.
 
@@ -29,6 +30,18 @@ async def pass_on(
         raise answer.broken
     if reader.is_done:
         stopping.complete()
+    try:
+        await _pass_rest(answer, guard, delivery=delivery, stopping=stopping, most_text=most_text)
+    except UpstreamBroken as error:
+        if not (error.is_cut and _is_whole(reader)):
+            raise
+    reader.end()
+
+
+async def _pass_rest(
+    answer: Accepted, guard: Guard | None, *, delivery: Delivery, stopping: Stopping, most_text: int
+) -> None:
+    reader = answer.reader
     async for chunk in answer.rest:
         stopping.received()
         try:
@@ -44,7 +57,14 @@ async def pass_on(
             stopping.progressed()
         if reader.is_done:
             stopping.complete()
-    reader.end()
+
+
+def _is_whole(reader: AnswerReader) -> bool:
+    try:
+        reader.end()
+    except UpstreamBroken:
+        return False
+    return True
 
 
 async def clear(
@@ -66,8 +86,8 @@ async def clear(
     return failure, cleared
 
 
-def _too_long(most_text: int) -> UpstreamBroken:
-    return UpstreamBroken(f"The answer is longer than {most_text} bytes, far beyond its output cap.")
+def _too_long(most_text: int) -> AnswerTooLong:
+    return AnswerTooLong(f"The answer is longer than {most_text} bytes, far beyond its output cap.")
 
 
 async def _guarded(block: bytes, guard: Guard | None) -> bytes:

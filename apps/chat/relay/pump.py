@@ -7,14 +7,14 @@ charges and records the call: nothing depends on a generator being closed or a r
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 
 from django.conf import settings
 
 from apps.chat.accounting.account import CallAccount
 from apps.chat.accounting.books import Books
-from apps.chat.accounting.charges import Ending, most_text
+from apps.chat.accounting.charges import ending_of, most_text
 from apps.chat.accounting.reservations import Reservation
 from apps.chat.call import ChatCall
 from apps.chat.guardrails.streams import Guard
@@ -23,16 +23,15 @@ from apps.chat.idempotency.keys import ONCE, Repeatable
 from apps.chat.idempotency.recent import RecentAnswers
 from apps.chat.idempotency.stored_answers import StoredAnswer
 from apps.chat.relay import failures, head
-from apps.chat.relay.attempts import Attempts
+from apps.chat.relay.attempts import Attempts, Providers
 from apps.chat.relay.delivery import ClientStream, Delivery
 from apps.chat.relay.head import AnswerHead
 from apps.chat.relay.live import LiveAnswers
 from apps.chat.relay.passing import clear, pass_on
 from apps.chat.relay.stopping import Reason, Stopping
-from apps.common.errors import BlockedByRule, GatewayError, InternalError
+from apps.common.errors import GatewayError, InternalError
 from apps.dataplane.admission import shutting_down
-from apps.providers.adapters.protocol import Adapter, UpstreamBroken
-from apps.providers.health.memory import Health
+from apps.providers.adapters.protocol import UpstreamBroken
 from apps.quotas.ledger.leases import Checkpoint
 from apps.quotas.ledger.movements import Balance
 from apps.rules.rulebook import Verdict
@@ -51,8 +50,7 @@ class Pump:
         verdict: Verdict,
         *,
         books: Books,
-        adapters: Mapping[str, Adapter],
-        health: Health,
+        providers: Providers,
         live: LiveAnswers,
         recent: "RecentAnswers[Pump]",
         now: datetime,
@@ -62,16 +60,15 @@ class Pump:
         repeatable: Repeatable = ONCE,
     ) -> None:
         self.id, self.repeatable = call.id, repeatable
-        self._adapters, self._health = adapters, health
-        self._live, self._recent = live, recent
+        self._providers, self._live, self._recent = providers, live, recent
         self._on_reserved, self._on_end = on_reserved, on_end
         self._guard, self._cleared = guard, b""
         recorded = guard.recorded if guard else None
         self._account = CallAccount(call, verdict, books=books, recorded=recorded, now=now)
-        self.delivery = Delivery(request_id=call.id, dialect=call.dialect, room=recent.budget if repeatable else None)
+        self.delivery = Delivery(request_id=call.id, dialect=call.dialect, room=recent.budget)
         self.stopping = Stopping()
         self._attempts: Attempts | None = None
-        self._has_failed = False
+        self._has_failed = self._is_over = False
         self._charged = 0
 
     def start(self) -> None:
@@ -104,6 +101,7 @@ class Pump:
             failure = shutting_down()
             raise
         finally:
+            self._is_over = True
             if self.repeatable.digest is not None:
                 answer = self._answer() if failure is None else None
                 self._recent.end(self.repeatable.digest, self, answer, now=time.monotonic())
@@ -116,12 +114,12 @@ class Pump:
         if self.stopping.reason is not None:
             return self.stopping.failure()  # nothing has been sent
         try:
-            await self.stopping.watch(self._open_and_pass_on(reservation), seconds=settings.REQUEST_TIMEOUT)
+            await self.stopping.watch(self._open_and_pass_on(reservation), seconds=self._account.call.route.longest)
         except TimeoutError:
             return self.stopping.failure()
         except UpstreamBroken as error:
             logger.warning("Call %s: the answer broke off: %s", self.id, error)
-            return failures.interrupted()
+            return failures.interrupted(error)
         except GatewayError as error:
             return error
         except Exception:
@@ -131,45 +129,31 @@ class Pump:
 
     async def _open_and_pass_on(self, reservation: Reservation) -> None:
         call, guidance = self._account.call, self._account.verdict.guidance
-        self._attempts = Attempts(call, self._adapters, self._health, output=reservation.output, guidance=guidance)
+        self._attempts = Attempts(call, self._providers, output=reservation.output, guidance=guidance)
         answer = await self._attempts.first_answer()
-        with self._attempts.in_flight(answer):
+        with self._attempts.in_flight(answer, self.stopping):
             self.stopping.began()
+            self.stopping.shorten(seconds=answer.candidate.target.total_timeout)
             self._account.began(answer)
             if call.is_stream:
-                self._begin(reservation.balances)
-                await pass_on(
-                    answer,
-                    guard=self._guard,
-                    delivery=self.delivery,
-                    stopping=self.stopping,
-                    most_text=most_text(reservation.output * call.choices),
-                )
+                self.delivery.begin(self._head(reservation.balances))
+                most = most_text(reservation.output * call.choices)
+                await pass_on(answer, self._guard, delivery=self.delivery, stopping=self.stopping, most_text=most)
 
     async def _settle(self, failure: GatewayError | None) -> None:
         """Charge, and deliver a plain answer."""
         answer = self._answer() if failure is None and self.repeatable.claim is not None else None
         settled = await self._account.settle(
-            self._ending(failure),
+            ending_of(failure, is_unread=self.stopping.needs_no_answer),
             failure,
-            may_have_been_sent=self._attempts is not None and self.is_orphaned,
+            attempts=tuple(self._attempts.rows) if self._attempts is not None else (),
+            may_have_been_sent=self._attempts is not None and self._attempts.has_sent and self.is_orphaned,
             first_byte=self.stopping.first_byte,
             kept=await stored_answers.claim_end(self.repeatable.claim, answer, call=self.id, is_kept=failure is None),
         )
         self._charged = settled.charged
         if failure is None and not self._account.call.is_stream:
-            self._begin(settled.balances)
-
-    def _ending(self, failure: GatewayError | None) -> Ending:
-        if failure is None:
-            return "answered"
-        if isinstance(failure, BlockedByRule):
-            return "blocked"
-        return "left" if self.stopping.needs_no_answer else "failed"
-
-    def _begin(self, balances: tuple[Balance, ...]) -> None:
-        """Let the response start."""
-        self.delivery.begin(self._head(balances))
+            self.delivery.begin(self._head(settled.balances))
 
     def _head(self, balances: tuple[Balance, ...]) -> AnswerHead:
         account = self._account
@@ -193,8 +177,18 @@ class Pump:
         self.delivery.abandon()
         if self.repeatable.claim is None:
             self.stop_if_unread()
-            if self.repeatable.digest is not None:
-                self._recent.client_left(self.repeatable.digest, self)
+            self._expect_retry()
+
+    def _expect_retry(self) -> None:
+        """Let a retry find this answer. Of a request without a number that is known to be of use only now."""
+        if self._is_over:
+            return
+        if self.repeatable.on_demand is not None:
+            digest = self.repeatable.on_demand()
+            self.repeatable = Repeatable(digest=digest)
+            self._recent.begin(digest, self)
+        if self.repeatable.digest is not None:
+            self._recent.client_left(self.repeatable.digest, self)
 
     def stop_if_unread(self) -> None:
         """Stop the provider after a grace period, unless a client reads."""
@@ -231,8 +225,12 @@ class Pump:
         self.stopping.ask(reason)
 
     def check_stall(self, now: float, *, limit: float) -> None:
-        if self._account.accepted is not None and now - self.stopping.last_progress > limit:
-            self.stop("client_stalled" if self.delivery.is_sending else "provider_stalled")
+        """End the answer if its client takes nothing for `limit` seconds, or its provider is silent for too long."""
+        if (accepted := self._account.accepted) is not None:
+            is_sending = self.delivery.is_sending
+            most = limit if is_sending else accepted.candidate.target.stall_timeout
+            if now - self.stopping.last_progress > most:
+                self.stop("client_stalled" if is_sending else "provider_stalled")
 
     def keep_alive(self, now: float) -> None:
         """Send a client that has heard nothing for long a comment, once a provider is known to be at work."""
@@ -241,7 +239,7 @@ class Pump:
             return
         if self.delivery.has_begun or self._attempts.has_events:
             assert self._account.reservation is not None  # noqa: S101  # nobody is asked before
-            self._begin(self._account.reservation.balances)
+            self.delivery.begin(self._head(self._account.reservation.balances))
             self.delivery.keep_alive()
             self.stopping.last_sent = now
 

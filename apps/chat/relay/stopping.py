@@ -43,6 +43,15 @@ class Stopping:
         finally:
             self._limit = None
 
+    def shorten(self, *, seconds: float) -> None:
+        """From now on the work may take this long, if that is less than it may already."""
+        deadline = self._loop.time() + seconds
+        if self._limit is None or self._deadline is None or self._deadline <= deadline:
+            return
+        self._deadline = deadline
+        if self.reason is None:
+            self._limit.reschedule(deadline)
+
     def ask(self, reason: Reason, *, after: float = 0.0) -> None:
         """End the answer after `after` seconds, unless it has ended before."""
         if self.reason is not None:

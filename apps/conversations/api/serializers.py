@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from apps.conversations.models import Call, RuleHit
+from apps.conversations.models import Call, CallAttempt, RuleHit
 from apps.rules.models import Rule
 
 
@@ -18,6 +18,17 @@ class RuleHitSerializer(serializers.ModelSerializer[RuleHit]):
         read_only_fields = fields
 
 
+class CallAttemptSerializer(serializers.ModelSerializer[CallAttempt]):
+    class Meta:
+        model = CallAttempt
+        fields = ("number", "provider", "upstream_model", "outcome", "status", "milliseconds")
+        read_only_fields = fields
+        extra_kwargs = {
+            "provider": {"help_text": "Name of the provider that was asked."},
+            "upstream_model": {"help_text": "The model's name at that provider."},
+        }
+
+
 class CallSerializer(serializers.ModelSerializer[Call]):
     id = serializers.CharField(help_text="The request ID, as the student saw it. Later calls have greater ones.")
     course = serializers.CharField(source="course.slug", help_text="Short name of the course.")
@@ -30,6 +41,9 @@ class CallSerializer(serializers.ModelSerializer[Call]):
         source="is_estimated", help_text="True if the provider reported no usage and the counts are our estimate."
     )
     rule_hits = RuleHitSerializer(many=True, help_text="What rules found in the prompt.")
+    made_attempts = CallAttemptSerializer(
+        many=True, help_text="Each attempt, in order. Empty for a call that was answered at the first."
+    )
 
     class Meta:
         model = Call
@@ -54,6 +68,7 @@ class CallSerializer(serializers.ModelSerializer[Call]):
             "first_byte_ms",
             "duration_ms",
             "rule_hits",
+            "made_attempts",
         )
         read_only_fields = fields
         extra_kwargs = {

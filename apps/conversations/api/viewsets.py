@@ -20,7 +20,9 @@ from apps.conversations.models import Call
 class CallViewSet(StaffViewSet):
     """Who asked which model when, what became of it, and what it cost. The text is not part of it."""
 
-    queryset = Call.objects.select_related("course", "membership", "api_key").prefetch_related("rule_hits")
+    queryset = Call.objects.select_related("course", "membership", "api_key").prefetch_related(
+        "rule_hits", "made_attempts"
+    )
     serializer_class = CallSerializer
     filterset_class = CallFilter
     lookup_value_regex = "[0-9a-f]{32}"

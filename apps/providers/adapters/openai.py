@@ -1,17 +1,26 @@
 """The adapter for every server with OpenAI's chat completions API."""
 
-import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-import orjson
-
-from apps.common.clients import ConnectFailed, ConnectionBroken, RelayClient, RelayError, RelayResponse, TooSlow
+from apps.common.clients import (
+    ConnectFailed,
+    ConnectionBroken,
+    NonFree,
+    RelayClient,
+    RelayError,
+    RelayResponse,
+    Share,
+    TooSlow,
+)
+from apps.common.lenient_json import dumps
+from apps.providers.adapters import bodies
 from apps.providers.adapters.protocol import Outgoing, Reason, Upstream, UpstreamBroken, UpstreamRefused
+from apps.providers.causes import why
 from apps.providers.failures import refusal_of
 from apps.providers.routing import Candidate
 
-MAX_ERROR_BYTES = 64 * 1024
+ERROR_TIMEOUT = 5.0  # seconds for the body of an error, whose status says most of it
 
 
 class OpenAIAdapter:
@@ -20,36 +29,31 @@ class OpenAIAdapter:
 
     async def open(self, candidate: Candidate, outgoing: Outgoing) -> Upstream:
         target = candidate.target
-        headers = {
-            "content-type": "application/json",
-            "accept": "text/event-stream" if outgoing.is_stream else "application/json",
-            "accept-encoding": "identity",
-            "user-agent": "stoa",
-            "x-request-id": outgoing.request_id,
-            **outgoing.trace.headers(),
-        }
-        if candidate.secret is not None:
-            headers["authorization"] = f"Bearer {candidate.secret.text}"
+        seconds = target.limit_of_first_byte(is_stream=outgoing.is_stream)
         try:
             response = await self._client.request(
                 "POST",
                 f"{target.base_url}/chat/completions",
-                body=orjson.dumps(outgoing.body),
-                headers=headers,
-                first_byte_timeout=target.first_byte_timeout,
+                body=dumps(outgoing.body),
+                headers=_headers(candidate, outgoing),
+                first_byte_timeout=seconds,
                 allow_private=target.allow_private,
+                share=Share(target.provider, target.max_connections),
+                may_repeat=True,  # nothing of an answer has come, and another provider would be asked as well
             )
         except RelayError as error:
-            raise UpstreamRefused(_reason(error), detail=str(error)) from error
+            detail = why(error, url=target.base_url) or str(error)
+            raise UpstreamRefused(_reason(error), detail=detail) from error
         if response.status != 200:
-            raise await _refusal(response, seconds=target.first_byte_timeout, added=outgoing.added)
-        _check_form(response, is_stream=outgoing.is_stream)
-        return OpenAIUpstream(response)
+            raise await _refusal(response, outgoing, seconds=seconds)
+        _check_coding(response)
+        return OpenAIUpstream(response, is_stream=outgoing.is_stream)
 
 
 class OpenAIUpstream:
-    def __init__(self, response: RelayResponse) -> None:
-        self._response = response
+    def __init__(self, response: RelayResponse, *, is_stream: bool) -> None:
+        self._response, self._is_stream = response, is_stream
+        self._body: bodies.AnswerBody | None = None  # known from the first block on
         self.provider_request_id = response.headers.get("x-request-id", "")[:200]
 
     def chunks(self) -> AsyncIterator[bytes]:
@@ -60,9 +64,15 @@ class OpenAIUpstream:
 
     async def __anext__(self) -> bytes:
         try:
-            block = await self._response.read()
+            if self._body is not None:
+                block = await self._body.read()
+            else:
+                coding = _coding(self._response)
+                block, self._body = await bodies.begun(self._response, coding, is_stream=self._is_stream)
         except ConnectionBroken as error:
-            raise UpstreamBroken(str(error)) from error
+            broken = UpstreamBroken(str(error))
+            broken.is_cut = True
+            raise broken from error
         if not block:
             raise StopAsyncIteration
         return block
@@ -71,38 +81,42 @@ class OpenAIUpstream:
         self._response.close()
 
 
+def _headers(candidate: Candidate, outgoing: Outgoing) -> dict[str, str]:
+    headers = {
+        "user-agent": "stoa",
+        **candidate.target.extra_headers,
+        "content-type": "application/json",
+        "accept": "text/event-stream" if outgoing.is_stream else "application/json",
+        "accept-encoding": "identity",
+        "x-request-id": outgoing.request_id,
+        **outgoing.trace.headers(),
+    }
+    if candidate.secret is not None:
+        headers["authorization"] = f"Bearer {candidate.secret.text}"
+    return headers
+
+
 def _reason(error: RelayError) -> Reason:
     if isinstance(error, ConnectFailed):
-        return "unreachable"
+        return "busy" if isinstance(error, NonFree) else "unreachable"
     return "too_slow" if isinstance(error, TooSlow) else "broken"
 
 
-def _check_form(response: RelayResponse, *, is_stream: bool) -> None:
-    """Refuse an answer of the wrong type or encoding before any of it reaches the student."""
-    encoding = response.headers.get("content-encoding", "identity").lower()
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    wanted = "text/event-stream" if is_stream else "application/json"
-    if encoding != "identity" or kind != wanted:
+def _coding(response: RelayResponse) -> str:
+    return response.headers.get("content-encoding", "")
+
+
+def _check_coding(response: RelayResponse) -> None:
+    """Refuse what nobody can decode. Everything else is judged by its bytes."""
+    if not bodies.can_read(coding := _coding(response)):
         response.close()
-        raise UpstreamRefused("error", detail=f"Answered {kind or 'no type'} ({encoding}) instead of {wanted}.")
+        raise UpstreamRefused("error", detail=f"Answered in the encoding '{coding[:20]}', which was not asked for.")
 
 
-async def _refusal(response: RelayResponse, *, seconds: float, added: Collection[str]) -> UpstreamRefused:
+async def _refusal(response: RelayResponse, outgoing: Outgoing, *, seconds: float) -> UpstreamRefused:
     """Classify a status other than 200. Bounds how much of the body is read, and for how long."""
     try:
-        body = await _read_some(response, seconds=seconds)
+        body = await bodies.beginning(response, _coding(response), seconds=min(seconds, ERROR_TIMEOUT))
     finally:
         response.close()
-    return refusal_of(response.status, response.headers, body, now=datetime.now(UTC), added=added)
-
-
-async def _read_some(response: RelayResponse, *, seconds: float) -> bytes:
-    parts, size = [], 0
-    try:
-        async with asyncio.timeout(seconds):
-            while size < MAX_ERROR_BYTES and (block := await response.read()):
-                parts.append(block)
-                size += len(block)
-    except (ConnectionBroken, TimeoutError):
-        pass  # the status and what has arrived are enough to classify it
-    return b"".join(parts)[:MAX_ERROR_BYTES]
+    return refusal_of(response.status, response.headers, body, now=datetime.now(UTC), added=outgoing.added)

@@ -5,7 +5,7 @@ reason for failover. The provider's sentences go no further, not even to the log
 our key. Identifiers may.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,20 +13,36 @@ from apps.common.tracing import Trace, begun
 from apps.providers.failures import ELSEWHERE, Reason, UpstreamRefused
 from apps.providers.routing import Candidate
 
-__all__ = ["ELSEWHERE", "Adapter", "Outgoing", "Reason", "Upstream", "UpstreamBroken", "UpstreamRefused"]
+__all__ = [
+    "ELSEWHERE",
+    "Adapter",
+    "AnswerTooLong",
+    "Outgoing",
+    "Reason",
+    "Upstream",
+    "UpstreamBroken",
+    "UpstreamRefused",
+]
 
 
 class UpstreamBroken(Exception):
     """The answer stopped before its end. `kept` is what arrived before that and has not been relayed yet.
 
-    `error` is what the provider sent instead of the rest, for `refusal_in`. It is neither logged nor shown.
+    `error` is what the provider sent instead of the rest, for `refusal_in`. It is neither logged nor shown. `is_empty`:
+    it came to its end, and said nothing. `is_cut`: the connection broke, which does no harm behind a whole answer.
     """
 
     kept: bytes = b""
+    is_cut = False
 
-    def __init__(self, detail: str, *, error: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, detail: str, *, error: Any = None, is_empty: bool = False) -> None:
         super().__init__(detail)
         self.error = error
+        self.is_empty = is_empty
+
+
+class AnswerTooLong(UpstreamBroken):
+    """We broke the answer off, since it became longer than we pass on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,15 @@
-"""Admin pages of models and deployments, for operators."""
+"""Admin pages of models, for operators."""
 
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Count
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
-from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
+from unfold.contrib.filters.admin import BooleanRadioFilter
 
 from apps.accounts.scoping import CourseScoping
 from apps.common.admin import OperatorOnly, Pages
@@ -18,11 +21,18 @@ class DeploymentInline(OperatorOnly, TabularInline):
     """The fields that matter at a glance; the others are on the deployment's own page."""
 
     model = Deployment
-    fields = ("provider", "upstream_model", "priority", "weight", "force", "is_enabled")
+    fields = ("provider", "upstream_model", "priority", "weight", "force", "is_enabled", "more")
+    readonly_fields = ("more",)
     autocomplete_fields = ("provider",)
     extra = 0
     hide_title = True
-    show_change_link = True
+
+    @admin.display(description="limits")
+    def more(self, deployment: Deployment) -> SafeString | str:
+        if deployment.pk is None:
+            return NOTHING
+        address = reverse("admin:providers_deployment_change", args=[deployment.pk])
+        return format_html('<a class="stoa-link" href="{}">{}</a>', address, "more")
 
 
 @admin.register(Model)
@@ -42,11 +52,11 @@ class ModelAdmin(OperatorOnly, Pages):
                 "description": "An allowance counts weighted tokens: an expensive model may weigh more.",
             },
         ),
-        ("Limits", {"fields": ("context_window", "max_output_tokens")}),
+        ("Limits", {"fields": ("context_window", "max_output_tokens", "refused_parameters")}),
         (
             "Where data goes",
             {
-                "fields": (("hosting", "region"),),
+                "fields": ("hosting", "region"),
                 "description": "For a model whose prompts must stay close. A course may demand more.",
             },
         ),
@@ -74,32 +84,6 @@ class ModelAdmin(OperatorOnly, Pages):
         return " · ".join(
             f"{w.normalize():f}" for w in (model.input_weight, model.cached_input_weight, model.output_weight)
         )
-
-
-@admin.register(Deployment)
-class DeploymentAdmin(OperatorOnly, Pages):
-    empty_text = "A deployment says where the calls of a model go. Add one on the page of its model or provider."
-    list_display = ("upstream_model", "model", "provider", "priority", "weight", "forced", "is_enabled")
-    list_filter = (("force", ChoicesDropdownFilter), ("is_enabled", BooleanRadioFilter))
-    list_select_related = ("model", "provider")
-    search_fields = ("upstream_model", "model__name", "provider__name")
-    search_help_text = "Upstream model, model or provider"
-    autocomplete_fields = ("model", "provider")
-    fieldsets = (
-        (None, {"fields": ("model", "provider", "upstream_model", "is_enabled")}),
-        ("Routing", {"fields": (("priority", "weight"), "force")}),
-        (
-            "Limits",
-            {
-                "fields": (("timeout_seconds", "stall_seconds", "total_seconds"), ("context_window", "max_concurrent")),
-                "description": "An empty field leaves it to the provider or the model.",
-            },
-        ),
-    )
-
-    @admin.display(description="by hand", ordering="force")
-    def forced(self, deployment: Deployment) -> Any:
-        return badge(deployment.force, "warning", deployment.get_force_display()) if deployment.force else NOTHING
 
 
 class CourseModelInline(CourseScoping, TabularInline):

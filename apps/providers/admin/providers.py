@@ -11,8 +11,10 @@ from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminPasswordWidget
 
-from apps.common.admin import OperatorOnly, Pages
+from apps.common.admin import OperatorOnly
 from apps.common.display import badge, moment
+from apps.common.nudges import nudge
+from apps.providers.admin.checks import HealthChecks, health_of
 from apps.providers.admin.models import DeploymentInline
 from apps.providers.models import Credential, Provider
 
@@ -56,18 +58,18 @@ class CredentialInline(OperatorOnly, TabularInline):
 
 
 class ModelsOfProvider(DeploymentInline):
-    fields = ("model", "upstream_model", "priority", "weight", "force", "is_enabled")
+    fields = ("model", "upstream_model", "priority", "weight", "force", "is_enabled", "more")
     autocomplete_fields = ("model",)
     tab = True
 
 
 @admin.register(Provider)
-class ProviderAdmin(OperatorOnly, Pages):
+class ProviderAdmin(OperatorOnly, HealthChecks):
     empty_text = (
         "Add a provider: its base URL up to /v1 and a credential. Any server that speaks the OpenAI API will do; "
         "the echo adapter needs no account."
     )
-    list_display = ("name", "adapter", "base_url", "secrets", "deployment_count", "is_enabled")
+    list_display = ("name", "health", "adapter", "base_url", "secrets", "deployment_count", "is_enabled")
     list_filter = (("adapter", ChoicesDropdownFilter), ("is_enabled", BooleanRadioFilter))
     search_fields = ("name", "base_url")
     search_help_text = "Name or address"
@@ -77,28 +79,39 @@ class ProviderAdmin(OperatorOnly, Pages):
         (
             "Where data goes",
             {
-                "fields": (("hosting", "region"), "identity"),
+                "fields": ("hosting", "region", "identity"),
                 "description": "Courses and models may demand a hosting and a region. Calls never cross that.",
             },
         ),
         (
             "What it understands",
-            {"fields": (("output_cap", "stream_options"), "extra_headers")},
+            {"fields": ("output_cap", "adds_output_cap", "stream_options", "extra_headers")},
         ),
-        ("Limits", {"fields": (("timeout_seconds", "stall_seconds", "total_seconds"), "max_connections")}),
+        ("Limits", {"fields": ("timeout_seconds", "stall_seconds", "total_seconds", "max_connections")}),
         ("Network and health checks", {"fields": ("allow_private_network", "probe_path")}),
     )
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        if db_field.name == "extra_headers":
+            field.widget.attrs["rows"] = 3
+        return field
 
     def get_queryset(self, request: HttpRequest) -> Any:
         has_secret = Q(credentials__is_enabled=True) & ~Q(credentials__ciphertext="")
         return (
             super()
             .get_queryset(request)
+            .prefetch_related("probes__credential")
             .annotate(
                 secret_count=Count("credentials", filter=has_secret, distinct=True),
                 deployment_total=Count("deployments", distinct=True),
             )
         )
+
+    @admin.display(description="health checks")
+    def health(self, provider: Provider) -> SafeString:
+        return health_of(provider)
 
     @admin.display(description="credentials")
     def secrets(self, provider: Any) -> SafeString:
@@ -113,15 +126,22 @@ class ProviderAdmin(OperatorOnly, Pages):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
-        # A secret is meant for the server for which it was entered, so it does not move to a new address.
-        if not change or not form.instance.moved_from(form.initial.get("base_url", "")):
-            return
-        entered = [row.instance.pk for formset in formsets for row in formset if _has_secret(row)]
-        forgotten = form.instance.forget_secrets(keep=entered)
-        if forgotten:
+        provider, before = form.instance, form.initial
+        provider.probes.all().delete()  # what they found may no longer be true
+        nudge("apps.providers.tasks.probe_providers")
+        if provider.advice and provider.base_url != before.get("base_url"):
+            self.message_user(request, provider.advice, messages.WARNING)
+        if change and provider.moved_from(before["base_url"]):
+            entered = [row.instance.pk for formset in formsets for row in formset if _has_secret(row)]
+            has_new_headers = provider.extra_headers != before["extra_headers"]
+            self._forget_secrets(request, provider, keep=entered, keep_headers=has_new_headers)
+
+    def _forget_secrets(self, request: HttpRequest, provider: Provider, **kept: Any) -> None:
+        """A secret is meant for the server for which it was entered, so it does not move to a new address."""
+        if forgotten := provider.forget_secrets(**kept):
             self.message_user(
                 request,
-                f"The address changed, so {forgotten} secret(s) were forgotten. Enter them again for the new server.",
+                f"The address changed, so {forgotten} secrets and headers were forgotten. Enter the new server's.",
                 messages.WARNING,
             )
 

@@ -8,6 +8,7 @@ xAI, Ollama                         {"error": "...", "code": "..."}
 Bedrock, DashScope, NVIDIA          {"message", "code"} or {"title", "status", "detail"}
 Cloudflare                          {"errors": [{"code", "message"}]}
 MiniMax                             {"base_resp": {"status_code", "status_msg"}}
+Baidu                               {"error_code", "error_msg"}
 OpenRouter, in a stream             {"choices": [{"error": {...}, "finish_reason": "error"}]}
 """
 
@@ -20,8 +21,10 @@ import orjson
 
 _MOST_WORDS = 4000
 _IDENTIFIER = re.compile(r"[A-Za-z_][\w.\[\]]{0,59}")
-_CODES = ("code", "reason", "status_code")
-_BESIDE_AN_ANSWER = ("message", "detail", "title", "errors", "base_resp")
+_CODES = ("code", "reason", "status_code", "error_code")
+_IN_PLACE_OF_CHOICES = ("message", "detail", "title", "errors", "base_resp", "error_code", "error_message", "error_msg")
+_WORDS = ("message", "msg", "detail", "title", "status_msg", "error_message", "error_msg", "raw", "error")
+_WELL = (0, "0", 200, "200")  # codes that some write below every answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +62,11 @@ def _error_in(payload: Any) -> Any:
         return error
     if outer.get("object") == "error" or outer.get("type") == "error":
         return outer
-    if "choices" in outer:
+    if outer.get("choices"):
         return _error_of_a_choice(outer["choices"])
-    if isinstance(base := outer.get("base_resp"), Mapping) and not base.get("status_code"):
-        return None
-    return outer if any(outer.get(name) for name in _BESIDE_AN_ANSWER) else None
+    base = outer.get("base_resp")
+    is_well = outer.get("code") in _WELL or (isinstance(base, Mapping) and base.get("status_code") in (None, *_WELL))
+    return outer if not is_well and any(outer.get(name) for name in _IN_PLACE_OF_CHOICES) else None
 
 
 def _error_of_a_choice(choices: Any) -> Any:
@@ -109,7 +112,7 @@ def _moderated(error: Mapping[str, Any]) -> list[str]:
 
 def _sentences(parts: Iterable[Mapping[str, Any]]) -> Iterable[str]:
     for part in parts:
-        for name in ("message", "msg", "detail", "title", "status_msg", "raw", "error"):
+        for name in _WORDS:
             if isinstance(value := part.get(name), str):
                 yield value
 

@@ -1,6 +1,7 @@
 """What one process remembers of failures. Without I/O: for one event loop, and time is passed in."""
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -9,10 +10,12 @@ from apps.common.breaker import Judge, Window, pause_of
 from apps.providers.adapters.protocol import UpstreamBroken
 from apps.providers.catalogue import Secret, Target
 from apps.providers.failures import UpstreamRefused
+from apps.providers.health.news import Judgement, Key, News, Rows, Unwritten
 from apps.providers.health.states import WELL, Standing, State, in_words
 from apps.providers.routing import Candidate
 
 LONGEST: Final = 300.0
+CHECK_PATIENCE: Final = timedelta(seconds=60)  # in which a health check is expected to settle what a call need not try
 COOL_SECONDS: Final = 10.0  # if the provider names no time
 UNHEARD: Final = frozenset({"unreachable", "too_slow"})  # five in a row of these are enough
 AT_ONCE: Final = frozenset({"missing", "credential", "billing"})  # one of these is enough
@@ -21,14 +24,24 @@ NO_FAULT: Final = frozenset({"request", "too_long", "too_large", "added", "busy"
 
 @dataclass(slots=True)
 class _Memory:
-    """`turn` counts the changes of the state: the end of a call that was planned before the last one is no news."""
+    """`turn` counts the changes of the state: the end of a call that was planned before the last one is no news.
+
+    `version` is that of the row that the state stands on; with `is_news`, it is what this process made of it since.
+    """
 
     state: State = WELL
     turn: int = 0
+    version: int = 0
+    is_news: bool = False
 
     def become(self, state: State) -> None:
         self.state = state
         self.turn += 1
+
+    def take_over(self, state: State) -> None:
+        if state.turning != self.state.turning:
+            self.become(state)
+        self.state = state
 
 
 @dataclass(slots=True)
@@ -36,6 +49,7 @@ class _OfDeployment(_Memory):
     judge: Judge = field(default_factory=lambda: Judge(misses=5, window=Window()))
     in_flight: int = 0
     trials: int = 0  # calls in flight that were planned in this state
+    not_understood: frozenset[str] = frozenset()
 
     def become(self, state: State) -> None:
         _Memory.become(self, state)
@@ -54,6 +68,7 @@ class Health:
         self._rng = rng or random.Random()  # noqa: S311  # spreads trials; it need not be unpredictable
         self._deployments: dict[int, _OfDeployment] = {}
         self._credentials: dict[int, _Memory] = {}
+        self._news = Unwritten()
 
     # What becomes of calls
 
@@ -61,6 +76,8 @@ class Health:
         memory = self._deployment(candidate.target)
         memory.in_flight += 1
         memory.trials += candidate.turns[0] == memory.turn
+        if candidate.secret is not None:
+            self._news.uses.add(candidate.secret.id)
 
     def ended(self, candidate: Candidate) -> None:
         memory = self._deployment(candidate.target)
@@ -71,12 +88,12 @@ class Health:
         memory = self._deployment(candidate.target)
         if candidate.turns[0] == memory.turn:
             if memory.state.is_open:
-                memory.become(State(since=now))
+                self._judge(_key(candidate.target), memory, State(since=now))
             memory.judge.hit(now.timestamp())
         if candidate.secret is not None:
             credential = self._credential(candidate.secret)
             if credential.state.standing == Standing.OUT and candidate.turns[1] == credential.turn:
-                credential.become(State(since=now))
+                self._judge(("credential", candidate.secret.id), credential, State(since=now))
 
     def failed(self, candidate: Candidate, failure: UpstreamRefused | UpstreamBroken, *, now: datetime) -> None:
         refused = failure if isinstance(failure, UpstreamRefused) else UpstreamRefused("broken", detail=str(failure))
@@ -93,24 +110,29 @@ class Health:
 
     def _cool(self, candidate: Candidate, found: State, seconds: float | None, now: datetime) -> None:
         """Leave the credential alone until the provider wants to hear of it again; without one, the deployment."""
+        key = _key(candidate.target)
         memory: _Memory = self._deployment(candidate.target)
         turn = candidate.turns[0]
         if candidate.secret is not None:
-            memory, turn = self._credential(candidate.secret), candidate.turns[1]
+            key, memory, turn = (
+                ("credential", candidate.secret.id),
+                self._credential(candidate.secret),
+                candidate.turns[1],
+            )
         if turn == memory.turn:
             wait = min(LONGEST, COOL_SECONDS if seconds is None else max(seconds, 0.0))
             until = now + timedelta(seconds=wait * (1 + self._rng.random() / 10))
-            memory.become(replace(found, standing=Standing.COOLING, until=until))
+            self._judge(key, memory, replace(found, standing=Standing.COOLING, until=until))
 
     def _put_out(self, candidate: Candidate, secret: Secret, found: State) -> None:
         """Do not use the credential before an operator puts it back, or an answer proves that it is accepted."""
         memory = self._credential(secret)
         if candidate.turns[1] == memory.turn:
-            memory.become(replace(found, standing=Standing.OUT))
+            self._judge(("credential", secret.id), memory, replace(found, standing=Standing.OUT))
 
     def _count(self, candidate: Candidate, found: State, now: datetime) -> None:
         """Open the deployment if that was one failure too many, or the failure of a trial."""
-        memory = self._deployment(candidate.target)
+        memory, key = self._deployment(candidate.target), _key(candidate.target)
         if candidate.turns[0] != memory.turn:
             return
         if memory.state.is_open:
@@ -118,9 +140,19 @@ class Health:
         else:
             is_due = memory.judge.miss(now.timestamp(), in_a_row=found.reason in UNHEARD) or found.reason in AT_ONCE
         if is_due:
-            times = memory.state.times + 1
-            until = now + timedelta(seconds=pause_of(times, longest=LONGEST, jitter=self._rng.random()))
-            memory.become(replace(found, standing=Standing.OPEN, until=until, times=times))
+            self._judge(key, memory, self._opened(found, memory.state.times + 1, candidate.target, now))
+        else:
+            self._news.note_failure(key, found.error, now)
+
+    def _opened(self, found: State, times: int, target: Target, now: datetime) -> State:
+        until = now + timedelta(seconds=pause_of(times, longest=LONGEST, jitter=self._rng.random()))
+        trial_at = until if target.probe_url is None else until + CHECK_PATIENCE
+        return replace(found, standing=Standing.OPEN, until=until, trial_at=trial_at, times=times)
+
+    def _judge(self, key: Key, memory: _Memory, state: State) -> None:
+        memory.become(state)
+        memory.is_news = True
+        self._news.changed.add(key)
 
     # What `plan` asks
 
@@ -133,11 +165,13 @@ class Health:
         memory = self._deployments.get(target.deployment_id)
         if memory is None or memory.state.standing == Standing.WELL or target.force == "closed":
             return True
-        return memory.state.is_over(now) and not (memory.state.is_open and memory.trials)
+        return memory.state.may_be_tried(now) and not (memory.state.is_open and memory.trials)
 
     def accepts(self, secret: Secret, now: datetime) -> bool:
-        state = self.credential(secret)
-        return state.standing != Standing.OUT and not state.is_cooling(now)
+        memory = self._credentials.get(secret.id)
+        if memory is None or memory.state.standing == Standing.WELL:
+            return True
+        return memory.state.standing != Standing.OUT and not memory.state.is_cooling(now)
 
     def in_flight(self, target: Target) -> int:
         memory = self._deployments.get(target.deployment_id)
@@ -149,11 +183,89 @@ class Health:
     def credential(self, secret: Secret) -> State:
         return self._credentials.get(secret.id, _NOTHING).state
 
+    # What the provider has taught
+
+    def learned(self, candidate: Candidate, what: str) -> None:
+        """Remember that the deployment does not understand a parameter, such as stream_options."""
+        memory = self._deployment(candidate.target)
+        if what not in memory.not_understood:
+            memory.not_understood |= {what}
+            self._news.not_understood.add((candidate.target.deployment_id, what))
+
+    def not_understood(self, target: Target) -> frozenset[str]:
+        """The parameters that the deployment does not understand."""
+        return self._deployments.get(target.deployment_id, _NOTHING_LEARNED).not_understood
+
+    def recent(self, target: Target) -> int:
+        """How many calls were judged there in the last half minute."""
+        return self._deployments.get(target.deployment_id, _NOTHING_LEARNED).judge.total()
+
+    def note_doubt(self, candidate: Candidate, what: str) -> None:
+        """Tell the operator of usage that could not be true."""
+        self._news.doubts[candidate.target.deployment_id] = what
+
+    # What is shared with other processes
+
+    def news(self, now: datetime) -> News:
+        """What is to be written. Whoever takes it says afterwards whether it was `written`, or `kept_back`."""
+        judgements = []
+        for key in self._news.changed:
+            memory = self._memory(key)
+            if memory.is_news:
+                judgements.append(Judgement(key, memory.version, memory.state))
+                memory.is_news = False
+        return self._news.take(tuple(judgements), now)
+
+    def written(self, versions: Mapping[Key, int]) -> None:
+        """`versions` are those of the judgements that count. The others are replaced when the rows are read."""
+        for key, version in versions.items():
+            self._memory(key).version = version
+
+    def kept_back(self, news: News) -> None:
+        """The news could not be written: keep it for the next time."""
+        for judgement in news.judgements:
+            memory = self._memory(judgement.key)
+            if memory.version == judgement.version:
+                memory.is_news = True
+                self._news.changed.add(judgement.key)
+        self._news.put_back(news)
+
+    def read(self, rows: Rows) -> None:
+        """Take over what other processes have found, and operators decided."""
+        for key, seen in rows.items():
+            memory = self._memory(key)
+            if isinstance(memory, _OfDeployment):
+                memory.not_understood |= seen.not_understood
+            if seen.version > memory.version:
+                memory.version, memory.is_news = seen.version, False
+            if not memory.is_news and seen.version == memory.version:
+                memory.take_over(seen.state)
+
+    def _memory(self, key: Key) -> _Memory:
+        return self._of_deployment(key[1]) if key[0] == "deployment" else self._of_credential(key[1])
+
     def _deployment(self, target: Target) -> _OfDeployment:
-        return self._deployments.setdefault(target.deployment_id, _OfDeployment())
+        return self._deployments.get(target.deployment_id) or self._of_deployment(target.deployment_id)
 
     def _credential(self, secret: Secret) -> _Memory:
-        return self._credentials.setdefault(secret.id, _Memory())
+        return self._credentials.get(secret.id) or self._of_credential(secret.id)
+
+    def _of_deployment(self, id: int) -> _OfDeployment:
+        memory = self._deployments.get(id)
+        if memory is None:
+            memory = self._deployments[id] = _OfDeployment()
+        return memory
+
+    def _of_credential(self, id: int) -> _Memory:
+        memory = self._credentials.get(id)
+        if memory is None:
+            memory = self._credentials[id] = _Memory()
+        return memory
 
 
 _NOTHING: Final = _Memory()
+_NOTHING_LEARNED: Final = _OfDeployment()
+
+
+def _key(target: Target) -> Key:
+    return "deployment", target.deployment_id

@@ -23,14 +23,28 @@ class State:
     since: datetime | None = None
     until: datetime | None = None
     times: int = 0
+    trial_at: datetime | None = None  # from when on a student's call may be the trial
 
     @property
     def is_open(self) -> bool:
         """Whether the next call is a trial."""
         return self.standing in (Standing.OPEN, Standing.PROBATION)
 
+    @property
+    def turning(self) -> tuple[object, ...]:
+        """What differs when the state has changed."""
+        return self.standing, self.times, self.since, self.until
+
     def is_cooling(self, now: datetime) -> bool:
         return self.standing == Standing.COOLING and not self.is_over(now)
+
+    def in_effect(self, now: datetime) -> Standing:
+        """What cooled down is well."""
+        return Standing.WELL if self.standing == Standing.COOLING and self.is_over(now) else self.standing
+
+    def may_be_tried(self, now: datetime) -> bool:
+        """Whether its time is over, and no health check is to settle it."""
+        return self.is_over(now) and (self.trial_at is None or now >= self.trial_at)
 
     def is_over(self, now: datetime) -> bool:
         """Whether the time that was set has passed."""

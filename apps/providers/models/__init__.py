@@ -2,7 +2,21 @@
 
 from apps.providers.models.deployments import CourseModel, CourseModelQuerySet, Deployment, Model
 from apps.providers.models.fields import TOPIC
+from apps.providers.models.health import HEALTH_TOPIC, CredentialHealth, DeploymentHealth, ProviderEvent
 from apps.providers.models.probes import LastProbe
 from apps.providers.models.providers import Credential, Provider
 
-__all__ = ["TOPIC", "CourseModel", "CourseModelQuerySet", "Credential", "Deployment", "LastProbe", "Model", "Provider"]
+__all__ = [
+    "HEALTH_TOPIC",
+    "TOPIC",
+    "CourseModel",
+    "CourseModelQuerySet",
+    "Credential",
+    "CredentialHealth",
+    "Deployment",
+    "DeploymentHealth",
+    "LastProbe",
+    "Model",
+    "Provider",
+    "ProviderEvent",
+]

@@ -11,7 +11,7 @@ from apps.common.hosting import Demand, Most
 from apps.common.models import RevisedModel, RevisedQuerySet
 from apps.providers.models.fields import TOPIC, count, seconds
 from apps.providers.models.providers import Provider
-from apps.providers.validation import validate_upstream_model
+from apps.providers.validation import validate_parameters, validate_upstream_model
 
 
 class Model(RevisedModel):
@@ -33,6 +33,12 @@ class Model(RevisedModel):
         null=True, blank=True, help_text="Tokens of prompt and answer together. Empty: not checked here."
     )
     max_output_tokens = models.PositiveIntegerField(default=4096, validators=[MinValueValidator(1)])
+    refused_parameters = models.TextField(
+        blank=True,
+        validators=[validate_parameters],
+        help_text="Parameters that requests for this model must not have, one a line. Such as service_tier, "
+        "web_search_options and store: they cost more than the weights say, or leave a copy with the provider.",
+    )
     hosting = models.CharField(
         max_length=10,
         choices=Most.choices,
@@ -55,6 +61,9 @@ class Model(RevisedModel):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        self.refused_parameters = "\n".join(self.refused_parameters.split())  # browsers end lines by CRLF
 
     @property
     def demand(self) -> Demand:
@@ -86,7 +95,8 @@ class Deployment(RevisedModel):
     total_seconds = seconds("whole answer within", "Seconds for one call as a whole. Empty: the provider's limit.")
     context_window = count("Tokens of prompt and answer together, if fewer fit here. Empty: that of the model.")
     max_concurrent = count(
-        "Most calls at once, such as what a server of your own can take; others wait their turn. Empty: no limit."
+        "Most calls at once, such as what a server of your own can take, shared out among the web processes of a "
+        "machine. The others wait for their turn: the courses with the fewest calls first, then their students."
     )
     force = models.CharField(
         "by hand",

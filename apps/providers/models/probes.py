@@ -8,6 +8,20 @@ from django.db import models
 from apps.providers.models.providers import Credential, Provider
 
 MOST_NAMES = 200  # of models, kept for the page
+WORDS = {
+    "": "well",
+    "too_slow": "too slow",
+    "credential": "wrong key",
+    "forbidden": "not allowed",
+    "billing": "no credit",
+    "rate": "rate limit",
+    "missing": "wrong address?",
+    "strange": "wrong address?",
+    "secret": "no secret",
+    "models": "unknown model",
+}
+# What is no reason to think that students' calls fail.
+MILD = frozenset({"forbidden", "rate", "missing", "strange", "models"})
 
 
 class LastProbeQuerySet(models.QuerySet["LastProbe"]):
@@ -45,3 +59,19 @@ class LastProbe(models.Model):
 
     def __str__(self) -> str:
         return self.sentence
+
+    @property
+    def words(self) -> str:
+        """The result in a word or two."""
+        return WORDS.get(self.trouble, self.trouble)
+
+    @property
+    def kind(self) -> str:
+        """How a badge shows it."""
+        if not self.trouble:
+            return "good"
+        return "warning" if self.trouble in MILD else "bad"
+
+    @property
+    def names_left_out(self) -> int:
+        return max(0, (self.model_count or 0) - len(self.model_names))

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 from apps.common import encryption
@@ -16,7 +16,8 @@ from apps.common.addresses import check_url
 from apps.common.hosting import Hosting
 from apps.common.models import RevisedModel, RevisedQuerySet
 from apps.providers.models.fields import TOPIC, count, seconds
-from apps.providers.validation import validate_headers, validate_probe_path
+from apps.providers.models.health import CredentialHealth
+from apps.providers.validation import advice_on_address, validate_address, validate_headers, validate_probe_path
 
 
 class Provider(RevisedModel):
@@ -31,7 +32,6 @@ class Provider(RevisedModel):
     class OutputCap(models.TextChoices):
         MAX_TOKENS = "max_tokens", "max_tokens"
         MAX_COMPLETION_TOKENS = "max_completion_tokens", "max_completion_tokens"
-        NONE = "none", "none: only a cap of the client's own is sent"
 
     class StreamOptions(models.TextChoices):
         LEARN = "learn", "Learn: sent until the provider refuses it"
@@ -68,8 +68,12 @@ class Provider(RevisedModel):
         max_length=24,
         choices=OutputCap.choices,
         default=OutputCap.MAX_TOKENS,
-        help_text="The one parameter that caps the answer here, whatever name the client uses. With none, a call whose "
-        "client names no cap is held at the model's own limit.",
+        help_text="The one parameter that caps the answer here, whatever name the client uses.",
+    )
+    adds_output_cap = models.BooleanField(
+        default=True,
+        help_text="Cap answers whose client names no cap. Without, such a call is held at the model's own limit, and "
+        "a cap is sent only if the allowance or the course permits less.",
     )
     stream_options = models.CharField(
         max_length=5,
@@ -126,21 +130,35 @@ class Provider(RevisedModel):
             raise ValidationError({"base_url": "Give the address of the provider's API, up to and including /v1."})
         try:
             self.base_url = check_url(self.base_url)
+            validate_address(self.base_url)
         except ValueError as error:
             raise ValidationError({"base_url": str(error)}) from error
+        except ValidationError as error:
+            raise ValidationError({"base_url": error.messages}) from error
 
     # Mutators
 
-    def forget_secrets(self, *, keep: Sequence[int] = ()) -> int:
-        """Delete the secrets of all credentials except `keep`. Returns how many there were."""
-        forgotten = self.credentials.exclude(pk__in=keep).exclude(ciphertext="")
-        return forgotten.update(ciphertext="", changed_at=timezone.now())
+    def forget_secrets(self, *, keep: Sequence[int] = (), keep_headers: bool = False) -> int:
+        """Delete the secrets of all credentials except `keep`, and the extra headers. Returns how many there were."""
+        stored = self.credentials.exclude(pk__in=keep).exclude(ciphertext="")
+        forgotten = stored.update(ciphertext="", changed_at=timezone.now())
+        if keep_headers or not self.extra_headers:
+            return forgotten
+        forgotten += len(self.extra_headers)
+        self.extra_headers = {}
+        self.save(update_fields=["extra_headers"])
+        return forgotten
 
     # Queries
 
     def moved_from(self, base_url: str) -> bool:
         """True if `base_url` points to another server than this provider's."""
         return urlsplit(base_url)[:2] != urlsplit(self.base_url)[:2]
+
+    @property
+    def advice(self) -> str:
+        """A doubt about the address, for whoever entered it."""
+        return "" if self.adapter == self.Adapter.ECHO else advice_on_address(self.base_url)
 
 
 class Credential(RevisedModel):
@@ -172,7 +190,16 @@ class Credential(RevisedModel):
     def set_secret(self, secret: str) -> None:
         """Encrypt and store a secret on a saved row. The ciphertext is bound to the row and opens nowhere else."""
         self.ciphertext = encryption.encrypt(secret, place=self._place, keys=settings.SECRET_KEYS)
-        self.save(update_fields=["ciphertext", "changed_at"])
+        with transaction.atomic():
+            self.save(update_fields=["ciphertext", "changed_at"])
+            CredentialHealth.objects.put_back([self.pk], now=self.changed_at, why="It has a new secret.")
+
+    def encrypt_anew(self) -> bool:
+        """Encrypt the secret with the newest key. False if it is already. Raises CannotDecrypt."""
+        anew = encryption.anew(self.ciphertext, place=self._place, keys=settings.SECRET_KEYS)
+        # Nobody else's change is undone: a secret that is entered meanwhile has the newest key too.
+        row = Credential.objects.filter(pk=self.pk, ciphertext=self.ciphertext)
+        return anew is not None and bool(row.update(ciphertext=anew))
 
     @classmethod
     def note_use(cls, ids: Collection[int], *, now: datetime) -> None:

@@ -1,6 +1,7 @@
 """Asks providers for their models: one bounded GET, and a few more if the base URL seems to be wrong."""
 
 import asyncio
+import contextlib
 import time
 import zlib
 from collections.abc import Iterable, Mapping
@@ -83,9 +84,11 @@ async def ask(subject: Subject, *, seconds: float = SECONDS) -> Probe:
 
 async def _better(client: httpx.AsyncClient, subject: Subject, seconds: float) -> str:
     """Another base URL on the same server that does list models, or nothing."""
-    for base_url in alternatives(subject.base_url):
-        if (await _get(client, _address(base_url, ""), subject, seconds)).finding.models:
-            return base_url
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            for base_url in alternatives(subject.base_url):
+                if (await _get(client, _address(base_url, ""), subject, seconds)).finding.models:
+                    return base_url
     return ""
 
 

@@ -3,9 +3,7 @@
 The sentences are ours. A provider's own words are never part of one, since they may quote a key.
 """
 
-import socket
-import ssl
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
@@ -13,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from apps.common.addresses import ForbiddenAddress
+from apps.providers.causes import port_of, why
 
 Trouble = Literal[
     "",  # the provider is well
@@ -45,78 +43,23 @@ class Finding:
 
 # Without an answer
 
-_EXPIRED, _NOT_YET, _WRONG_NAMES = 10, 9, (62, 64)
-_UNKNOWN_ISSUER = (18, 19, 20, 21)
-
 
 def of_error(error: BaseException, *, url: str, seconds: float) -> Finding:
     """What a request that failed says about the provider."""
     host = urlsplit(url).hostname or ""
-    for cause in _causes(error):
-        sentence = _of_cause(cause, host, url)
-        if sentence:
-            return Finding(trouble="unreachable", sentence=sentence)
+    if sentence := why(error, url=url):
+        return Finding(trouble="unreachable", sentence=sentence)
     if isinstance(error, httpx.ConnectTimeout):
         sentence = (
-            f"No connection to {host} on port {_port(url)} in time. Is the address right, and no firewall between?"
+            f"No connection to {host} on port {port_of(url)} in time. Is the address right, and no firewall between?"
         )
         return Finding(trouble="too_slow", sentence=sentence)
     if isinstance(error, TimeoutError | httpx.TimeoutException):
         return Finding(trouble="too_slow", sentence=f"{host} did not answer within {seconds:g} seconds.")
     if isinstance(error, httpx.TransportError) and not isinstance(error, httpx.ConnectError):
-        sentence = f"{host} broke off, or does not speak HTTP on port {_port(url)}. Check the scheme and the port."
+        sentence = f"{host} broke off, or does not speak HTTP on port {port_of(url)}. Check the scheme and the port."
         return Finding(trouble="broken", sentence=sentence)
     return Finding(trouble="unreachable", sentence=f"No connection to {host} ({type(error).__name__}).")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what caused it, the outermost first."""
-    for _ in range(10):
-        if error is None:
-            return
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _of_cause(error: BaseException, host: str, url: str) -> str:
-    if isinstance(error, ForbiddenAddress):
-        return (
-            f"{host} is an address inside a private network. If that is meant, turn on “Allow private network” "
-            "for this provider."
-        )
-    if isinstance(error, socket.gaierror):
-        if error.errno == socket.EAI_AGAIN:
-            return f"The name server does not answer for {host}. Try again, or check this machine's DNS."
-        return f"There is no server named {host}. Check the base URL for a typing error."
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return _of_certificate(error, host)
-    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLWantReadError | ssl.SSLWantWriteError):
-        return f"{host} does not speak TLS on this port. Should the base URL begin with http://, or name another port?"
-    if isinstance(error, ConnectionRefusedError):
-        return f"{host} refuses connections on port {_port(url)}. Is the server running, and is the port right?"
-    if isinstance(error, UnicodeError):
-        return f"{host[:60]} is not a valid host name."
-    return ""
-
-
-def _of_certificate(error: ssl.SSLCertVerificationError, host: str) -> str:
-    if error.verify_code == _EXPIRED:
-        return f"The TLS certificate of {host} has expired. The server's operator has to renew it."
-    if error.verify_code == _NOT_YET:
-        return f"The TLS certificate of {host} is not valid yet. Check the clocks of both machines."
-    if error.verify_code in _WRONG_NAMES:
-        return f"The TLS certificate is for another name than {host}. Use the name that the certificate has."
-    if error.verify_code in _UNKNOWN_ISSUER:
-        return (
-            f"The TLS certificate of {host} is from an authority that this machine does not trust. "
-            "Install its root certificate, or name it in SSL_CERT_FILE."
-        )
-    return f"The TLS certificate of {host} is not valid (OpenSSL code {error.verify_code})."
-
-
-def _port(url: str) -> int:
-    parts = urlsplit(url)
-    return parts.port or (443 if parts.scheme == "https" else 80)
 
 
 # With an answer
@@ -130,6 +73,8 @@ def of_answer(status: int, *, models: tuple[str, ...] | None, looks_like_html: b
         what = "a web page" if looks_like_html else "something else"
         return Finding(trouble="strange", sentence=f"The address answers with {what} instead of a list of models.")
     trouble, sentence = _STATUSES.get(status) or _of_class(status)
+    if trouble in ("missing", "strange") and not is_list_wanted:
+        sentence = f"The probe path answers {status}. Correct it, or leave it empty."
     return Finding(trouble=trouble, sentence=sentence)
 
 

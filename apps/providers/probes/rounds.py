@@ -10,11 +10,13 @@ from django.db import OperationalError, transaction
 from apps.common.models import Revision
 from apps.common.outages import database_outage
 from apps.common.owners import only_one
+from apps.providers.health.rows import note_probe
 from apps.providers.models import TOPIC, Credential, LastProbe, Provider
 from apps.providers.models.probes import MOST_NAMES
 from apps.providers.probes.asking import Probe, Subject, ask_all
 from apps.providers.probes.subjects import probed, subjects_of
 
+UNWELL = frozenset({"unreachable", "too_slow", "broken", "error"})  # students' calls would fare no better
 PERIOD = timedelta(seconds=30)
 _seen: dict[str, int] = {}  # the revision of the providers at the last round of this process
 
@@ -56,18 +58,28 @@ def due(subjects: Sequence[Subject], last: dict[str, LastProbe], *, now: datetim
     return [subject for subject in subjects if is_due(subject)]
 
 
-def keep(subjects: Sequence[Subject], probes: Sequence[Probe], *, now: datetime) -> None:
+def keep(subjects: Sequence[Subject], probes: Sequence[Probe], *, now: datetime) -> list[LastProbe]:
     """Store what was found, except about providers and credentials that were deleted meanwhile."""
     with transaction.atomic():
         providers = set(Provider.objects.values_list("pk", flat=True))
         credentials = {None, *Credential.objects.values_list("pk", flat=True)}
-        LastProbe.objects.put(
-            [
-                _row(subject, probe, now)
-                for subject, probe in zip(subjects, probes, strict=True)
-                if subject.provider_id in providers and subject.credential_id in credentials
-            ]
-        )
+        rows = [
+            _row(subject, probe, now)
+            for subject, probe in zip(subjects, probes, strict=True)
+            if subject.provider_id in providers and subject.credential_id in credentials
+        ]
+        LastProbe.objects.put(rows)
+    for provider in {row.provider_id for row in rows}:
+        _tell(provider, [row for row in rows if row.provider_id == provider], now)
+    return rows
+
+
+def _tell(provider: int, rows: Sequence[LastProbe], now: datetime) -> None:
+    """Let the health of its deployments know. A provider that answers with any of its credentials is there."""
+    failed = [row for row in rows if row.trouble in UNWELL]
+    asked = [row for row in rows if row.trouble != "secret"]
+    ok = len(failed) < len(asked) if asked else None
+    note_probe(provider, ok=ok, detail=failed[0].sentence if failed else "", now=now)
 
 
 def _row(subject: Subject, probe: Probe, now: datetime) -> LastProbe:

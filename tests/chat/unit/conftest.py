@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from apps.chat.relay.attempts import Providers
 from apps.chat.runtime import ChatRuntime
 from apps.common.clients import RelayClient, RelayLimits
 from apps.common.commit import Writer
@@ -15,6 +16,7 @@ from apps.common.owners import Owner
 from apps.common.revisions import refresh_all
 from apps.conversations.spool.writer import Spool
 from apps.dataplane.plane import DataPlane
+from apps.providers.health.memory import Health
 from tests.chat.unit.desk import Desk
 from tests.chat.unit.upstreams import ScriptedAdapter, ScriptedUpstream
 
@@ -43,7 +45,7 @@ async def runtime(tmp_path: Path) -> AsyncIterator[ChatRuntime]:
     with seen_alive() as owner:
         writer, spool = Writer(sign=owner.id), Spool(tmp_path / "spool.sqlite3")
         plane = DataPlane(owner=owner, writer=writer, client=client)
-        runtime = ChatRuntime(plane=plane, spool=spool, adapters={})
+        runtime = ChatRuntime(plane=plane, spool=spool, providers=Providers({}, Health()))
         runtime.spool.start()
         yield runtime
         runtime.spool.stop()
@@ -67,7 +69,7 @@ async def ledger(runtime: ChatRuntime, desk: Desk) -> AsyncIterator[ChatRuntime]
 def adapter(ledger: ChatRuntime) -> ScriptedAdapter:
     """The only provider. The writer is at work."""
     adapter = ScriptedAdapter()
-    ledger.adapters = {"openai": adapter}
+    ledger.providers = Providers({"openai": adapter}, Health())
     ledger.plane.writer.start()
     return adapter
 

@@ -8,7 +8,7 @@ from apps.chat.accounting import journal
 from apps.chat.accounting.journal import JournalEntry
 from apps.common.commit import Writer
 from apps.common.ids import new_id
-from apps.conversations.call_rows import CallRow, HitRow, Record
+from apps.conversations.call_rows import AttemptRow, CallRow, HitRow, Record
 from apps.quotas.ledger.movements import Account, Held, Reserve, Settle
 from apps.quotas.weeks import week_at
 from tests import factories
@@ -46,6 +46,9 @@ class Desk:
     def hit(self, id: str) -> HitRow:
         rule = self.rule
         return HitRow(call_id=id, rule_id=rule.pk, name="näme", action="block", stage="warn", message=0, start=1, end=4)
+
+    def attempt(self, id: str) -> AttemptRow:
+        return AttemptRow(call_id=id, number=1, provider="p", upstream_model="m", outcome="rate", status=429)
 
     def record(self, id: str, *, hits: bool = False, **overrides: Any) -> Record:
         return Record(self.row(id, **overrides), (self.hit(id),) if hits else ())

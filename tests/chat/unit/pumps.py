@@ -24,6 +24,9 @@ from tests.chat.unit.values import a_call, a_principal, a_route, a_target
 SECONDS = 20.0  # a bound for a busy machine; nothing here takes long
 
 
+BRIEF = a_route(a_target(total_timeout=0.2))  # an answer may take a fifth of a second
+
+
 def call_of(desk: Desk, **overrides: Any) -> ChatCall:
     principal = a_principal(
         key_id=desk.key.pk, membership_id=desk.student.pk, course_id=desk.student.course_id, logging="off"
@@ -36,8 +39,7 @@ def pump_of(runtime: ChatRuntime, call: ChatCall, *, repeatable: Repeatable = ON
         call,
         Verdict(),
         books=runtime.books,
-        adapters=runtime.adapters,
-        health=runtime.health,
+        providers=runtime.providers,
         live=runtime.live,
         recent=runtime.recent,
         now=datetime.now(UTC),
@@ -80,14 +82,18 @@ async def failure_of(pump: Pump) -> GatewayError:
     return caught.value
 
 
-async def state_of(pump: Pump) -> str:
-    def look() -> str:
+async def hold_of(pump: Pump) -> Hold:
+    def look() -> Hold:
         try:
-            return Hold.objects.get(pk=pump.id).state
+            return Hold.objects.get(pk=pump.id)
         finally:
             connection.close()
 
     return await asyncio.to_thread(look)
+
+
+async def state_of(pump: Pump) -> str:
+    return (await hold_of(pump)).state
 
 
 async def record_of(pump: Pump) -> Call:

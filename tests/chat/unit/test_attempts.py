@@ -1,6 +1,8 @@
-"""Attempts at an answer: what is sent, who is asked, when an answer has begun, and what becomes of a failure."""
+"""Attempts at an answer: what is sent, who is asked, and when an answer has begun."""
 
 import asyncio
+import contextlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -8,10 +10,11 @@ from typing import Any
 import pytest
 
 from apps.chat.call import Accepted, ChatCall
+from apps.chat.dialects.openai_chat.notes import MAX_ANSWER
 from apps.chat.dialects.openai_chat.request import upstream_body
-from apps.chat.relay.attempts import Attempts
+from apps.chat.relay.attempts import LAST_MOMENT, Attempts, Providers
 from apps.common.errors import GatewayError
-from apps.providers.adapters.protocol import Outgoing, Reason, UpstreamBroken, UpstreamRefused
+from apps.providers.adapters.protocol import ELSEWHERE, Outgoing, Reason, UpstreamBroken, UpstreamRefused
 from apps.providers.catalogue import Secret, Target
 from apps.providers.health.memory import Health
 from apps.providers.routing import Candidate
@@ -73,8 +76,12 @@ class ManyAdapter:
         return self.upstreams[-1]
 
 
+def attempts_at(call: ChatCall, **adapters: ManyAdapter) -> Attempts:
+    return Attempts(call, Providers(adapters, Health()), output=10, guidance=())
+
+
 async def first_answer(call: ChatCall, **adapters: ManyAdapter) -> Accepted:
-    return await Attempts(call, adapters, Health(), output=10, guidance=()).first_answer()
+    return await attempts_at(call, **adapters).first_answer()
 
 
 def refusal(reason: Reason, **fields: Any) -> UpstreamRefused:
@@ -84,15 +91,7 @@ def refusal(reason: Reason, **fields: Any) -> UpstreamRefused:
 def targets(count: int) -> tuple[Target, ...]:
     """Targets one behind the other: first, second and so on."""
     names = ["first", "second", "third"][:count]
-    return tuple(a_target(provider=name, priority=priority) for priority, name in enumerate(names))
-
-
-async def failure_of(*refusals: UpstreamRefused, count: int | None = None) -> GatewayError:
-    """What a student is told when the candidates refuse like this."""
-    call = a_call(route=a_route(*targets(len(refusals) if count is None else count)))
-    with pytest.raises(GatewayError) as caught:
-        await first_answer(call, openai=ManyAdapter(*refusals))
-    return caught.value
+    return tuple(a_target(deployment_id=at, provider=name, priority=at) for at, name in enumerate(names))
 
 
 # What is sent
@@ -106,7 +105,7 @@ def body_of(body: dict[str, Any], **options: Any) -> dict[str, Any]:
 
 
 def test_model_and_cap_are_replaced_and_nothing_else() -> None:
-    other = {"temperature": 0.5, "novelty": {"deep": [None]}, "tools": [], "user": "ada", "n": 2, "stream": False}
+    other = {"temperature": 0.5, "novelty": {"deep": [None]}, "tools": [], "seed": 4, "n": 2, "stream": False}
 
     assert body_of(other) == {"model": "upstream-model", "messages": MESSAGES, "max_tokens": 50, **other}
 
@@ -116,15 +115,12 @@ def test_model_and_cap_are_replaced_and_nothing_else() -> None:
     [
         ({}, "max_tokens", {"max_tokens": 50}),
         ({}, "max_completion_tokens", {"max_completion_tokens": 50}),
-        ({"max_tokens": 20}, "max_completion_tokens", {"max_tokens": 20}),
+        ({"max_tokens": 20}, "max_completion_tokens", {"max_completion_tokens": 20}),
         ({"max_tokens": 80}, "max_tokens", {"max_tokens": 50}),
-        ({"max_completion_tokens": 20}, "max_tokens", {"max_completion_tokens": 20}),
-        ({"max_completion_tokens": 80}, "max_tokens", {"max_completion_tokens": 50}),
-        (
-            {"max_tokens": 20, "max_completion_tokens": 80},
-            "max_tokens",
-            {"max_tokens": 20, "max_completion_tokens": 50},
-        ),
+        ({"max_completion_tokens": 20}, "max_tokens", {"max_tokens": 20}),
+        ({"max_completion_tokens": 80}, "max_tokens", {"max_tokens": 50}),
+        ({"max_tokens": 20, "max_completion_tokens": 80}, "max_tokens", {"max_tokens": 20}),
+        ({"max_tokens": 20, "max_completion_tokens": 80}, "max_completion_tokens", {"max_completion_tokens": 20}),
         ({"max_tokens": None}, "max_tokens", {"max_tokens": 50}),
     ],
 )
@@ -180,10 +176,7 @@ async def test_the_first_who_accepts_is_the_last_who_is_asked() -> None:
     assert (opened.candidate.target.provider, opened.attempts) == ("third", 3)
 
 
-ELSEWHERE: list[Reason] = ["unreachable", "too_slow", "broken", "credential", "rate", "error"]
-
-
-@pytest.mark.parametrize("reason", ELSEWHERE)
+@pytest.mark.parametrize("reason", sorted(ELSEWHERE))
 async def test_what_another_may_do_better_is_tried_elsewhere(reason: Reason) -> None:
     adapter = ManyAdapter(refusal(reason))
 
@@ -203,7 +196,8 @@ async def test_a_request_that_is_wrong_is_wrong_everywhere() -> None:
 
 async def test_another_credential_is_tried_before_another_provider() -> None:
     both = tuple(Secret(id=id, label=label, text="s", weight=1) for id, label in enumerate(("a", "b")))
-    first, second = a_target(provider="first", secrets=both), a_target(provider="second", priority=1)
+    first = a_target(provider="first", secrets=both)
+    second = a_target(deployment_id=2, provider="second", priority=1)
     adapter = ManyAdapter(refusal("credential"), refusal("credential"))
 
     await first_answer(a_call(route=a_route(first, second)), openai=adapter)
@@ -212,9 +206,32 @@ async def test_another_credential_is_tried_before_another_provider() -> None:
     assert {label for _, label in adapter.tried[:2]} == {"a", "b"}
 
 
+async def test_whatever_may_be_larger_is_tried_for_what_is_too_long_and_nothing_else() -> None:
+    sizes = [8_000, None, 32_000, 4_000, 128_000]
+    route = a_route(*(a_target(deployment_id=at, context_window=size, priority=at) for at, size in enumerate(sizes)))
+    adapter = ManyAdapter(*[refusal("too_long", status=400)] * 4)
+
+    with pytest.raises(GatewayError) as caught:
+        await first_answer(a_call(route=route), openai=adapter)
+
+    assert len(adapter.tried) == 3
+    assert (caught.value.status, caught.value.code) == (400, "context_length_exceeded")
+    assert "maximum context length is 128000 tokens" in caught.value.message
+
+
+async def test_what_an_error_inside_a_200_means_is_read() -> None:
+    both = tuple(Secret(id=id, label=label, text="s", weight=1) for id, label in enumerate(("a", "b")))
+    said = b'{"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}'
+    adapter = ManyAdapter(Script([said]))
+
+    await first_answer(a_call(route=a_route(a_target(secrets=both))), openai=adapter)
+
+    assert len(adapter.tried) == 2
+
+
 async def test_every_candidate_gets_its_own_model_name_and_its_own_adapter() -> None:
     first = a_target(provider="first", adapter="openai", upstream_model="one")
-    second = a_target(provider="second", adapter="echo", upstream_model="two", priority=1)
+    second = a_target(deployment_id=2, provider="second", adapter="echo", upstream_model="two", priority=1)
     openai, echo = ManyAdapter(refusal("error")), ManyAdapter()
 
     await first_answer(a_call(route=a_route(first, second)), openai=openai, echo=echo)
@@ -237,9 +254,11 @@ NO_STREAM: dict[str, Script] = {
     "nothing": Script(),
     "a comment": Script([b": PROCESSING\n\n"]),
     "an error": Script([event({"error": {"message": SECRET_WORDS, "code": 429}})]),
-    "an error behind a comment": Script([b": PROCESSING\n\n", event({"error": {"message": SECRET_WORDS}})]),
-    "an error behind a role": Script([ROLE, event({"error": {"message": SECRET_WORDS}})]),
-    "a role and an error at once": Script([ROLE + event({"error": {"message": SECRET_WORDS}})]),
+    "an error behind a comment": Script(
+        [b": PROCESSING\n\n", event({"error": {"message": SECRET_WORDS, "code": 429}})]
+    ),
+    "an error behind a role": Script([ROLE, event({"error": {"message": SECRET_WORDS, "code": 429}})]),
+    "a role and an error at once": Script([ROLE + event({"error": {"message": SECRET_WORDS, "code": 429}})]),
     "a role and the end": Script([ROLE]),
     "the end mark": Script([DONE]),
     "a role and the end mark": Script([ROLE, DONE]),
@@ -251,7 +270,7 @@ NO_STREAM: dict[str, Script] = {
 }
 NO_COMPLETION: dict[str, Script] = {
     "nothing": Script(),
-    "an error": Script([b'{"error": {"message": "acct_secret", "code": 503}}']),
+    "an error": Script([b'{"error": {"message": "acct_secret", "code": 429}}']),
     "choices null": Script([b'{"choices": null}']),
     "no choices": Script([b'{"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 9}}']),
     "half of it": Script([GOOD[0][:30]]),
@@ -281,9 +300,9 @@ async def test_if_nobody_is_left_the_student_learns_it_by_a_status(is_stream: bo
     call = a_call(route=a_route(a_target()), is_stream=is_stream)
 
     with pytest.raises(GatewayError) as caught:
-        await first_answer(call, openai=ManyAdapter(script))
+        await first_answer(call, openai=ManyAdapter(script, script))
 
-    assert caught.value.status == 502
+    assert caught.value.status in (502, 503)
     assert SECRET_WORDS.encode() not in caught.value.json(request_id="r")
 
 
@@ -300,6 +319,30 @@ async def test_the_limit_for_the_beginning_runs_until_there_is_content(begin: li
 
     assert answer.candidate.target.provider == "second"
     assert adapter.upstreams[0].is_closed
+
+
+async def test_a_model_that_has_sent_an_event_may_think_for_longer() -> None:
+    thinking = Script([ROLE])
+    thinking.has_end = False
+    first, second = targets(2)
+    first = replace(first, first_byte_timeout=0.05, thinking_timeout=0.3)
+    started = time.monotonic()
+
+    answer = await first_answer(a_call(route=a_route(first, second), is_stream=True), openai=ManyAdapter(thinking))
+
+    assert answer.candidate.target.provider == "second"
+    assert time.monotonic() - started > 0.3
+
+
+async def test_a_comment_is_no_sign_of_thinking() -> None:
+    silent = Script([b": PROCESSING\n\n"])
+    silent.has_end = False
+    first, second = targets(2)
+    first = replace(first, first_byte_timeout=0.05, thinking_timeout=3600.0)
+
+    answer = await first_answer(a_call(route=a_route(first, second), is_stream=True), openai=ManyAdapter(silent))
+
+    assert answer.candidate.target.provider == "second"
 
 
 CONTENTS: dict[str, dict[str, Any]] = {
@@ -322,7 +365,7 @@ async def test_an_answer_begins_with_its_first_content_and_all_before_it_is_pass
 
 
 async def test_content_is_an_answer_though_it_breaks_off_within_the_same_piece() -> None:
-    script = Script([ROLE, piece("Hello") + event({"error": {"message": SECRET_WORDS}})])
+    script = Script([ROLE, piece("Hello") + event({"error": {"message": SECRET_WORDS, "code": 429}})])
 
     answer = await first_answer(a_call(route=a_route(*targets(2)), is_stream=True), openai=ManyAdapter(script))
 
@@ -330,56 +373,141 @@ async def test_content_is_an_answer_though_it_breaks_off_within_the_same_piece()
     assert answer.broken is not None
 
 
-# What becomes of a failure
-
-UPSTREAM: list[tuple[list[Reason], int, str]] = [
-    (["unreachable"], 502, "upstream_error"),
-    (["broken"], 502, "upstream_error"),
-    (["rate"], 502, "upstream_error"),
-    (["error"], 502, "upstream_error"),
-    (["too_slow"], 504, "upstream_timeout"),
-    (["error", "too_slow"], 504, "upstream_timeout"),
-    (["too_slow", "error"], 502, "upstream_error"),
-    (["credential"], 502, "upstream_credentials_exhausted"),
-    (["credential", "credential"], 502, "upstream_credentials_exhausted"),
-    (["credential", "error"], 502, "upstream_error"),
-    (["error", "credential"], 502, "upstream_error"),
-]
+# What is asked once more
 
 
-@pytest.mark.parametrize(("reasons", "status", "code"), UPSTREAM, ids=["+".join(case[0]) for case in UPSTREAM])
-async def test_when_all_refuse_the_student_learns_a_code_of_ours(reasons: list[Reason], status: int, code: str) -> None:
-    error = await failure_of(*map(refusal, reasons))
-
-    assert (error.status, error.code, error.charged) == (status, code, 0)
-    assert SECRET_WORDS.encode() not in error.json(request_id="r")
+async def outcomes_of(attempts: Attempts) -> list[str]:
+    with contextlib.suppress(GatewayError):
+        await attempts.first_answer()
+    return [row.outcome for row in attempts.rows]
 
 
-async def test_without_any_candidate_the_student_is_told_to_choose_another_model() -> None:
-    error = await failure_of(count=0)
+async def test_an_error_is_asked_once_more_if_nobody_else_is_left() -> None:
+    adapter = ManyAdapter(refusal("error", status=500), refusal("too_slow"))
 
-    assert (error.status, error.code) == (503, "no_provider")
+    answer = await first_answer(a_call(route=a_route(*targets(2))), openai=adapter)
 
-
-REQUEST: list[tuple[dict[str, Any], str, str | None]] = [
-    ({"status": 400}, "refused_by_provider", None),
-    ({"status": 400, "code": "context_length_exceeded"}, "context_length_exceeded", None),
-    ({"status": 422, "code": "bad", "param": "tools[0]"}, "bad", "tools[0]"),
-    ({"status": 413, "param": "messages"}, "refused_by_provider", "messages"),
-]
+    assert [provider for provider, _ in adapter.tried] == ["first", "second", "first"]
+    assert answer.attempts == 3
 
 
-@pytest.mark.parametrize(("fields", "code", "param"), REQUEST)
-async def test_a_request_at_fault_is_the_student_s_to_mend(
-    fields: dict[str, Any], code: str, param: str | None
-) -> None:
-    error = await failure_of(refusal("request", **fields))
+@pytest.mark.parametrize(
+    ("refused", "times"),
+    [
+        (refusal("error", status=500), 2),
+        (refusal("error", status=503, retry_after=0.01), 2),
+        (refusal("error", status=503, retry_after=60), 1),
+        (refusal("rate", status=429, retry_after=0.01), 2),
+        (refusal("rate", status=429), 1),
+        (refusal("rate", status=429, retry_after=60), 1),
+        (refusal("unreachable"), 1),
+        (refusal("too_slow"), 1),
+        (refusal("broken"), 1),
+        (refusal("credential", status=401), 1),
+        (refusal("request", status=400), 1),
+    ],
+    ids=lambda value: f"{value.reason}, {value.retry_after}" if isinstance(value, UpstreamRefused) else str(value),
+)
+async def test_once_and_only_where_it_may_help_soon(refused: UpstreamRefused, times: int) -> None:
+    attempts = attempts_at(a_call(route=a_route(a_target())), openai=ManyAdapter(*[refused] * 3))
 
-    assert (error.status, error.code, error.param, error.who) == (400, code, param, "you")
-    assert SECRET_WORDS.encode() not in error.json(request_id="r")
+    assert await outcomes_of(attempts) == [refused.reason] * times
 
 
-async def test_a_model_that_the_provider_does_not_know_is_not_the_student_s_fault() -> None:
-    error = await failure_of(refusal("missing", status=404, code="model_not_found"))
+async def test_a_request_at_fault_is_not_sent_again_though_another_deployment_failed() -> None:
+    adapter = ManyAdapter(refusal("error", status=500), refusal("request", status=400))
 
-    assert (error.status, error.code, error.who) == (502, "upstream_error", "operator")
+    assert await outcomes_of(attempts_at(a_call(route=a_route(*targets(2))), openai=adapter)) == ["error", "request"]
+
+
+async def test_repeats_are_a_small_share_of_the_calls() -> None:
+    adapter = ManyAdapter(*[refusal("error", status=500)] * 1000)
+    providers, asked = Providers({"openai": adapter}, Health()), 0
+    target = a_target(force="closed")  # the breaker would end this sooner
+    for _ in range(12):
+        attempts = Attempts(a_call(route=a_route(target)), providers, output=10, guidance=())
+        asked += len(await outcomes_of(attempts))
+
+    assert asked == 12 + 3
+
+
+# What Stoa adds
+
+
+@pytest.mark.parametrize("param", ["stream_options", "max_tokens"])
+async def test_what_we_add_and_is_not_understood_is_left_out_at_the_same_deployment_from_then_on(param: str) -> None:
+    adapter, health = ManyAdapter(refusal("added", status=422, param=param)), Health()
+    providers, call = Providers({"openai": adapter}, health), a_call(route=a_route(*targets(2)), is_stream=True)
+
+    for _ in range(2):
+        await Attempts(call, providers, output=10, guidance=()).first_answer()
+
+    assert [provider for provider, _ in adapter.tried] == ["first"] * 3
+    assert [param in sent.body for sent in adapter.sent] == [True, False, False]
+    assert [param in sent.added for sent in adapter.sent] == [True, False, False]
+
+
+async def test_a_cap_that_the_client_asked_for_is_never_left_out() -> None:
+    adapter = ManyAdapter(refusal("added", status=400, param="max_completion_tokens"))
+    first, second = targets(2)
+    route = a_route(replace(first, output_cap="max_completion_tokens"), second)
+    body = {"model": "model", "messages": MESSAGES, "max_tokens": 5}
+
+    await first_answer(a_call(route=route, body=body), openai=adapter)
+
+    assert [provider for provider, _ in adapter.tried] == ["first", "second"]
+    assert adapter.sent[1].body["max_tokens"] == 5
+
+
+# What is written down
+
+
+async def test_who_takes_all_the_time_that_a_call_has_is_too_slow() -> None:
+    silent = Script()
+    silent.has_end = False
+    target = a_target(plain_timeout=600.0)
+    providers = Providers({"openai": ManyAdapter(*[silent] * 5)}, Health())
+    route = a_route(target, longest=LAST_MOMENT + 0.01)
+
+    for _ in range(5):
+        with pytest.raises(GatewayError, match="in time"):
+            await Attempts(a_call(route=route), providers, output=10, guidance=()).first_answer()
+
+    assert providers.health.deployment(target).reason == "too_slow"
+    assert providers.health.deployment(target).is_open
+
+
+async def test_every_attempt_is_written_down_with_what_came_of_it() -> None:
+    adapter = ManyAdapter(refusal("rate", status=429), Script([UpstreamBroken("reset")]))
+    attempts = attempts_at(a_call(route=a_route(*targets(3))), openai=adapter)
+
+    await attempts.first_answer()
+
+    rows = [(row.number, row.provider, row.outcome, row.status) for row in attempts.rows]
+    assert rows == [(1, "first", "rate", 429), (2, "second", "broken", 0), (3, "third", "answered", 200)]
+
+
+async def test_one_that_is_ended_from_outside_is_written_down_too() -> None:
+    silent = Script([ROLE])
+    silent.has_end = False
+    attempts = attempts_at(a_call(route=a_route(a_target()), is_stream=True), openai=ManyAdapter(silent))
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await attempts.first_answer()
+
+    assert [row.outcome for row in attempts.rows] == ["ended"]
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_an_answer_that_is_too_long_from_the_start_says_so_and_is_asked_for_once(is_stream: bool) -> None:
+    """Another deployment would only answer the same, and be paid for it."""
+    adapter = ManyAdapter(Script([b"data: " + b"x" * MAX_ANSWER, b"x"]))
+
+    call = replace(a_call(route=a_route(*targets(2))), is_stream=is_stream)
+
+    with pytest.raises(GatewayError, match="longer than the gateway passes on") as caught:
+        await first_answer(call, openai=adapter)
+
+    assert caught.value.headers["x-should-retry"] == "false"
+    assert len(adapter.tried) == 1

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.chat.accounting.charges import ABSURD, FREE, Charge, Ending, Seen, charge
+from apps.chat.accounting.charges import ABSURD, FREE, Charge, Ending, Seen, charge, so_far
+from apps.chat.dialects.reports import LONGEST_TOKEN
 from apps.quotas.weights import Tokens, Weights
 
 PLAIN = Weights()
@@ -29,7 +30,12 @@ CHARGES: list[tuple[Ending, Tokens | None, int, Charge]] = [
     ("answered", REPORT, 0, Charge(REPORT, 100)),
     ("answered", None, 10, Charge(Tokens(input=100, output=10), 110, is_estimated=True)),
     ("answered", None, 0, Charge(Tokens(input=100), 100, is_estimated=True)),
-    ("answered", Tokens(), 10, Charge(Tokens(), 0)),
+    ("answered", Tokens(), 10, Charge(Tokens(input=100, output=10), 110, is_estimated=True)),
+    ("answered", Tokens(), 0, Charge(Tokens(input=100), 100, is_estimated=True)),
+    ("answered", Tokens(output=50), 10, Charge(Tokens(input=100, output=50), 150, is_estimated=True)),
+    ("answered", Tokens(input=80), 10, Charge(Tokens(input=80, output=10), 90, is_estimated=True)),
+    ("answered", Tokens(input=80), 0, Charge(Tokens(input=80), 80)),
+    ("left", Tokens(output=50), 10, Charge(Tokens(input=100, output=50), 150, is_estimated=True)),
     ("left", REPORT, 10, Charge(Tokens(input=100, output=10), 110, is_estimated=True)),
     ("left", LARGE, 10, Charge(LARGE, 150)),
     ("left", Tokens(input=100, output=10), 10, Charge(Tokens(input=100, output=10), 110)),
@@ -47,7 +53,10 @@ CHARGES: list[tuple[Ending, Tokens | None, int, Charge]] = [
 
 @pytest.mark.parametrize(("ending", "reported", "relayed", "expected"), CHARGES)
 def test_the_charge(ending: Ending, reported: Tokens | None, relayed: int, expected: Charge) -> None:
-    assert charge(seen(ending, reported=reported, relayed_estimate=relayed), PLAIN) == expected
+    """Of text of which a token has four bytes."""
+    answer = seen(ending, reported=reported, relayed_estimate=relayed, text_bytes=4 * relayed)
+
+    assert charge(answer, PLAIN) == expected
 
 
 EARLY: list[tuple[Tokens | None, Charge]] = [
@@ -82,6 +91,50 @@ def test_what_the_provider_read_from_its_cache_is_charged_at_its_own_weight() ->
     weights = Weights(cached_input=1_000)
 
     assert charge(seen("answered", reported=LARGE), weights).amount == 40 + 5 + 60
+
+
+# Reports that cannot be true
+
+
+@pytest.mark.parametrize(("output", "charged"), [(0, 330), (5, 330), (6, 86), (250, 330)])
+def test_no_text_has_fewer_tokens_than_the_longest_would_be(output: int, charged: int) -> None:
+    answer = seen("answered", reported=Tokens(input=80, output=output), relayed_estimate=250, text_bytes=740)
+
+    assert charge(answer, PLAIN).amount == charged
+
+
+@given(
+    reported=st.builds(Tokens, input=st.integers(0, 500), output=st.integers(0, 500)),
+    text_bytes=st.integers(0, 5_000),
+    is_final=st.booleans(),
+    ending=st.sampled_from(["answered", "left", "blocked"]),
+)
+def test_no_report_makes_prompt_or_text_free(reported: Tokens, text_bytes: int, is_final: bool, ending: Ending) -> None:
+    estimate = text_bytes // 3 + 1 if text_bytes else 0
+    answer = seen(ending, reported=reported, relayed_estimate=estimate, text_bytes=text_bytes, is_final=is_final)
+
+    cost = charge(answer, PLAIN)
+
+    assert cost.tokens.input > 0
+    assert cost.tokens.output * LONGEST_TOKEN >= text_bytes or (not is_final and cost.amount >= 100 + estimate)
+    assert cost.amount >= min(reported.input + reported.output, ABSURD * 1000)
+
+
+@given(
+    reported=st.none() | st.builds(Tokens, input=st.integers(0, 500), output=st.integers(0, 500)),
+    text_bytes=st.integers(0, 5_000),
+    is_final=st.booleans(),
+)
+def test_a_process_that_dies_charges_no_less_than_an_answer(
+    reported: Tokens | None, text_bytes: int, is_final: bool
+) -> None:
+    known: dict[str, Any] = {"reported": reported, "is_final": is_final and reported is not None}
+    known |= {"input_estimate": 100, "relayed_estimate": text_bytes // 3 + 1, "text_bytes": text_bytes}
+
+    assert (
+        so_far(**known, weights=PLAIN)
+        >= charge(Seen(ending="answered", was_sent=True, held=10**6, **known), PLAIN).amount
+    )
 
 
 # Bounds

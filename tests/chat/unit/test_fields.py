@@ -1,8 +1,10 @@
 """Every text of a request is found, and nothing else."""
 
 import json
-from base64 import b64encode
+import time
+from base64 import b64encode, encodebytes, urlsafe_b64encode
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -74,6 +76,140 @@ def test_media_are_no_text(part: dict[str, Any]) -> None:
 )
 def test_a_file_of_text_is_read(data: str) -> None:
     assert "my words" in in_message(content=[{"type": "file", "file": {"file_data": data}}]).values()
+
+
+SECRET = "my words, and more of them than fit on one line of base64, which ends after 76 letters: Ã¶ \u2028"
+
+
+def coded(text: str, charset: str = "utf-8") -> str:
+    return b64encode(text.encode(charset)).decode()
+
+
+CODE = coded(SECRET)
+LINES = encodebytes(SECRET.encode()).decode()  # ends each line, the last one too
+URL_CODE = urlsafe_b64encode(SECRET.encode()).decode()
+IN_LATIN_1 = coded("my words, schön", "latin-1")
+SPELLINGS = {
+    "plain": f"data:text/plain;base64,{CODE}",
+    "line breaks": f"data:text/plain;base64,{LINES}",
+    "CRLF": "data:text/plain;base64," + LINES.replace("\n", "\r\n"),
+    "a newline at the end": f"data:text/plain;base64,{CODE}\n",
+    "a break before the code": f"data:text/plain;base64,\r\n{CODE}",
+    "spaces within the code": f"data:text/plain;base64,{CODE[:20]}  {CODE[20:]}",
+    "the scheme in capitals": f"DATA:text/plain;base64,{CODE}",
+    "the coding in capitals": f"data:text/plain;BASE64,{CODE}",
+    "the type in capitals": f"data:TEXT/PLAIN;base64,{CODE}",
+    "a space before it": f" data:text/plain;base64,{CODE}",
+    "control characters before it": f"\x00\t\ndata:text/plain;base64,{CODE}",
+    "breaks within the scheme": f"da\tta\n:text/plain;base64,{CODE}",
+    "a charset": f"data:text/plain;charset=UTF-8;base64,{CODE}",
+    "a quoted charset": f'data:text/plain;charset="utf-8";base64,{CODE}',
+    "a name": f"data:text/plain;name=my file.txt;base64,{CODE}",
+    "a space before the coding": f"data:text/plain; base64 ,{CODE}",
+    "the coding first": f"data:text/plain;base64;charset=utf-8,{CODE}",
+    "no type": f"data:;base64,{CODE}",
+    "a type of many letters": f"data:application/vnd.a+b.c-d_e!#$&^;base64,{CODE}",
+    "JSON": f"data:application/json;base64,{CODE}",
+    "SVG": f"data:image/svg+xml;base64,{CODE}",
+    "the other alphabet": f"data:text/plain;base64,{URL_CODE}",
+    "no padding": f"data:text/plain;base64,{CODE.rstrip('=')}",
+    "percent-encoded code": f"data:text/plain;base64,{quote(CODE, safe='')}",
+    "percent-encoded": f"data:text/plain,{quote(SECRET)}",
+    "percent-encoded letters": "data:text/plain;charset=utf-8," + "".join(f"%{byte:02x}" for byte in SECRET.encode()),
+    "two codes": f"data:text/plain;base64,{coded(SECRET[:1])}{coded(SECRET[1:])}",
+    "a letter too many": f"data:text/plain;base64,{coded(SECRET + (2 - len(SECRET.encode())) % 3 * '.')[:-1]}AA",
+    "UTF-16": f"data:text/plain;base64,{coded(SECRET, 'utf-16')}",
+    "UTF-16 by its charset": f"data:text/plain;charset=utf-16le;base64,{coded(SECRET, 'utf-16-le')}",
+    "a byte order mark": f"data:text/plain;base64,{coded(SECRET, 'utf-8-sig')}",
+    "a long parameter": f"data:text/plain;x={'y' * 5000};base64,{CODE}",
+}  # fmt: skip
+
+
+def spelt(spelling: str) -> list[dict[str, Any]]:
+    """A part for each place where a file may be."""
+    return [
+        {"type": "file", "file": {"file_data": spelling}},
+        {"type": "input_file", "file_data": spelling},
+        {"type": "image_url", "image_url": {"url": spelling}},
+        {"type": "image_url", "image_url": spelling},
+        {"type": "text", "text": spelling},
+        {"type": "document", "source": {"type": "url", "url": spelling}},
+    ]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS.keys())
+def test_a_file_of_text_is_read_in_every_spelling_that_decoders_take(spelling: str) -> None:
+    for part in spelt(spelling):
+        assert any(SECRET in text for text in in_message(content=[part]).values()), part
+    for fields in ({"content": spelling}, {"content": spelling, "name": "me"}):
+        assert any(SECRET in text for text in texts_of(**fields)), fields
+
+
+def texts_of(**fields: Any) -> list[str]:
+    return [field.text for field in request_fields({"model": "m", "messages": [{"role": "user", **fields}]})]
+
+
+@pytest.mark.parametrize("code", [CODE, LINES, f"{CODE}\n", URL_CODE, CODE.rstrip("=")])
+@pytest.mark.parametrize("place", ["file", "input_file"])
+def test_bare_base64_is_read_as_well(place: str, code: str) -> None:
+    part = {"type": "file", "file": {"file_data": code}} if place == "file" else {"type": place, "file_data": code}
+
+    assert SECRET in texts_of(content=[part])
+
+
+def document(**source: Any) -> list[str]:
+    return texts_of(content=[{"type": "document", "title": "t", "source": source}])
+
+
+@pytest.mark.parametrize("code", [CODE, LINES, URL_CODE])
+def test_a_document_in_the_form_of_anthropic_is_read(code: str) -> None:
+    assert SECRET in document(type="base64", media_type="text/plain", data=code)
+    assert SECRET in document(data=code, media_type="text/plain", type="base64")
+    assert SECRET in document(type="base64", data=code)
+    assert "my words, sch\ufffdn" in document(type="base64", media_type="text/plain", data=IN_LATIN_1)
+
+
+def test_a_picture_in_that_form_is_no_text() -> None:
+    code = b64encode(bytes(range(256))).decode()
+
+    assert document(type="base64", media_type="image/png", data=code) == ["image/png", "t"][::-1]
+
+
+def test_words_in_that_form_are_text() -> None:
+    assert "forbidden" in document(type="text", media_type="text/plain", data="forbidden")
+
+
+@pytest.mark.parametrize(
+    "content", ['{"q":"forbidden\\u007aebra"}', ' \n["a\\u007a"]', "a\\u007a", "plain words", '{"q": 1}', "[a]"]
+)
+def test_a_message_is_read_alike_with_and_without_a_name(content: str) -> None:
+    fields = [
+        request_fields({"messages": [{"role": "user", "content": content, **more}]}) for more in ({}, {"name": "a"})
+    ]
+
+    assert fields[0] == fields[1][:-1]
+    assert fields[0][0].is_json == (content.strip()[0] in "{[" and "\\" in content)
+
+
+LONG = {
+    "no comma": "data:" + "a/" * 2**21,
+    "parameters": "data:a/b" + ";" * 2**22 + ",",
+    "spaces": " " * 2**22 + "data:",
+    "pads": "data:a/b;base64," + "Q=" * 2**21,
+    "percents": "data:a/b," + "%" * 2**22,
+    "percent-encoded code": "data:a/b;base64," + "%51" * 2**20,
+    "breaks": "data:a/b;base64," + "\n" * 2**22,
+    "letters": "data:a/b;base64," + "QUJD" * 2**20,
+}
+
+
+@pytest.mark.parametrize("long", LONG.values(), ids=LONG.keys())
+def test_four_megabytes_of_anything_are_read_in_no_time(long: str) -> None:
+    started = time.thread_time()
+
+    in_message(content=[{"type": "text", "text": long}])
+
+    assert time.thread_time() - started < 1
 
 
 @pytest.mark.parametrize("data", ["data:text/plain;base64,not base64!", "data: so it is"])

@@ -1,6 +1,7 @@
 """Rules at work on an answer: nothing of a match gets out, however the answer is cut."""
 
 import asyncio
+import contextlib
 import json
 import re
 import threading
@@ -142,6 +143,39 @@ def test_choices_and_fields_that_take_turns_are_each_redacted(
     client = run(guard(REDACT), stream(*events, *ends))
 
     assert [client.texts[place] for place in places] == [redacted(text) for text in texts]
+
+
+@given(text=PIECES, thoughts=PIECES, cuts=CUTS)
+def test_content_in_parts_is_redacted_like_any_other(text: str, thoughts: str, cuts: list[int]) -> None:
+    def part(piece: str) -> dict[str, Any]:
+        return {"type": "text", "text": piece}
+
+    events = [
+        event({"content": [{"type": "thinking", "thinking": [part(piece)]}]}) for piece in texts_cut(thoughts, cuts)
+    ]
+    events += [event({"content": [part(piece)] if n % 2 else piece}) for n, piece in enumerate(texts_cut(text, cuts))]
+    made = guard(REDACT)
+
+    client = run(made, stream(*events, END))
+
+    assert client.texts[0, "content"] == redacted(text)
+    assert client.texts[0, "reasoning_content"] == redacted(thoughts)
+    assert sorted(made.recorded.text()) == sorted(redacted(thoughts) + redacted(text))
+
+
+def test_other_parts_are_looked_at_as_they_come() -> None:
+    parts = [{"type": "text", "text": NEEDLE}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]
+
+    client = run(guard(REDACT), stream(event({"content": parts}), END))
+
+    assert client.events[0]["choices"][0]["delta"]["content"] == [{**parts[0], "text": "[code]"}, parts[1]]
+
+
+def test_integers_of_any_size_pass_through_an_event_that_is_rebuilt() -> None:
+    assert (
+        b'"n":123456789012345678901234567890'
+        in run(guard(REDACT), stream(event({"content": "a"})[:-1] + b',"n":123456789012345678901234567890}', END)).raw
+    )
 
 
 @given(text=PIECES, cuts=CUTS, escapes=st.booleans())
@@ -644,8 +678,62 @@ def test_pieces_of_a_call_that_say_nothing_change_nothing() -> None:
 
 
 def test_what_is_no_text_in_the_place_of_one_is_looked_at_whole() -> None:
-    content = [{"type": "text", "text": NEEDLE}]
+    content = [{"type": "note", "note": NEEDLE}]
 
     client = run(guard(REDACT), stream(event({"content": content}), END))
 
-    assert client.events[0]["choices"][0]["delta"]["content"] == [{"type": "text", "text": "[code]"}]
+    assert client.events[0]["choices"][0]["delta"]["content"] == [{"type": "note", "note": "[code]"}]
+
+
+# Whatever a provider sends
+
+SPOILS = [
+    b"",
+    b"\n",
+    b"\xff",
+    b'"',
+    rb"\ud83d",
+    b"null",
+    b"[",
+    b"]",
+    b"{}",
+    b"1",
+    b'"x"',
+    b"NaN",
+    b"tool_calls",
+    b"message",
+]
+MUTATIONS = st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 12), st.sampled_from(SPOILS)), max_size=4)
+VARIED = b"".join(
+    stream(
+        event({"role": "assistant", "content": ""}),
+        event({"content": f"A text. {NEEDLE} "}),
+        event({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}]}),
+        event({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "look", "arguments": "{}"}}]}),
+        event({"refusal": "No."}, logprobs={"content": []}),
+        event({"function_call": {"name": "look", "arguments": "{}"}}, index=1),
+        END,
+        b'data: {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}',
+    )
+)
+
+
+@given(mutations=MUTATIONS)
+def test_no_answer_that_the_reader_lets_pass_is_a_mistake_of_the_guard_s(
+    mutations: list[tuple[int, int, bytes]],
+) -> None:
+    spoiled = VARIED
+    for place, cut, added in mutations:
+        place %= len(VARIED)
+        spoiled = spoiled[:place] + added + spoiled[place + cut :]
+
+    sent, made, meter = b"", guard(REDACT), StreamReader(wants_usage=True)
+
+    async def feed() -> None:
+        nonlocal sent
+        sent += await made.feed(meter.feed(spoiled))
+        sent += await made.end()
+
+    with contextlib.suppress(UpstreamBroken, AnswerBlocked):
+        asyncio.run(feed())
+    assert NEEDLE.encode() not in sent

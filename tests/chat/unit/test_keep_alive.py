@@ -9,11 +9,13 @@ import pytest
 
 from apps.chat.guardrails.streams import guard_of
 from apps.chat.idempotency.keys import Repeatable
+from apps.chat.relay.attempts import Providers
 from apps.chat.relay.delivery import KEEP_ALIVE
 from apps.chat.relay.head import headers_of
 from apps.chat.relay.pump import KEEP_ALIVE_SECONDS, Pump
 from apps.chat.runtime import ChatRuntime
 from apps.providers.adapters.protocol import UpstreamBroken
+from apps.providers.health.memory import Health
 from apps.quotas.models import Hold
 from apps.rules.rulebook import Occasion, Rulebook
 from tests.chat.unit.desk import Desk
@@ -40,12 +42,12 @@ async def taken(upstream: ScriptedUpstream) -> None:
 def second(adapter: ScriptedAdapter, ledger: ChatRuntime) -> ScriptedUpstream:
     """What is asked behind `upstream`."""
     other = ScriptedAdapter()
-    ledger.adapters = {"openai": adapter, "echo": other}
+    ledger.providers = Providers({"openai": adapter, "echo": other}, Health())
     return other.upstream
 
 
 def of_two(ledger: ChatRuntime, desk: Desk) -> Pump:
-    route = a_route(a_target(), a_target(provider="second", adapter="echo", priority=1))
+    route = a_route(a_target(), a_target(deployment_id=2, provider="second", adapter="echo", priority=1))
     pump = pump_of(ledger, replace(call_of(desk, is_stream=True), route=route))
     pump.start()
     return pump

@@ -1,5 +1,6 @@
 """The meters against everything that a stream may be: any form, any cut, any nonsense."""
 
+import contextlib
 import itertools
 import json
 import time
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from apps.chat.dialects.openai_chat.answer import MAX_ANSWER, MAX_EVENT, PlainReader, StreamReader
+from apps.chat.dialects.openai_chat.answer import MAX_EVENT, PlainReader, StreamReader
+from apps.chat.dialects.openai_chat.notes import MAX_ANSWER
 from apps.chat.dialects.openai_chat.text import matched_as
 from apps.providers.adapters.protocol import UpstreamBroken
 from apps.quotas.weights import Tokens
@@ -66,7 +68,7 @@ PAYLOADS = st.one_of(
     st.builds(chunk, st.text("aä👋\n", max_size=6), index=st.integers(0, 2)),
     st.just(chunk(finish="stop")),
     st.just({"choices": [], "usage": USAGE}),
-    st.sampled_from(["nonsense", '{"half', "", "[1]"]),
+    st.sampled_from(["null", "{}", "", "[1]"]),
 )
 
 
@@ -113,7 +115,9 @@ def test_what_is_relayed_is_what_a_client_would_have_read(whole: bytes, places: 
 
     relayed = b"".join(meter.feed(piece) for piece in cut(whole, places))
 
-    assert read(relayed) == [data for data in read(whole) if data.startswith("{") and data != '{"half']
+    assert read(relayed) == [
+        data.replace("{}", '{"choices":[]}') if data == "{}" else data for data in read(whole) if data.startswith("{")
+    ]
 
 
 @given(texts=st.lists(st.text(min_size=1, max_size=8), max_size=8), places=st.lists(st.integers(0, 10_000)))
@@ -153,7 +157,7 @@ def test_a_usage_event_without_choices_is_hidden_too() -> None:
     assert StreamReader(wants_usage=False).feed(event({"usage": USAGE})) == b""
 
 
-BAD_COUNTS = [-1, True, 2.0, 2.5, "2", None, [], 2**41, 10**30]
+BAD_COUNTS = [-1, True, 2.5, "2", None, [], 2**41, 10**30, 1e300]
 
 
 @pytest.mark.parametrize("count", BAD_COUNTS, ids=repr)
@@ -166,7 +170,7 @@ def test_an_answer_that_is_no_count_is_not_believed(count: Any) -> None:
     assert fed({"choices": [], "usage": {**USAGE, "completion_tokens": count}}).usage is None
 
 
-@pytest.mark.parametrize("cached", [4, -1, True, 1.0, "1", [1]], ids=repr)
+@pytest.mark.parametrize("cached", [4, -1, True, 1.5, "1", [1]], ids=repr)
 def test_a_cache_that_is_no_part_of_the_prompt_is_not_believed(cached: Any) -> None:
     odd = {**USAGE, "prompt_tokens_details": {"cached_tokens": cached}}
 
@@ -191,41 +195,57 @@ def test_usage_after_done_is_too_late() -> None:
 
 # What is no chunk
 
-NONSENSE = [
-    "nonsense",
+WORDLESS = [
     "null",
     "true",
     "12",
-    '"text"',
     "[1]",
     '{"choices": 3}',
-    '{"choices": ["x"]}',
     '{"choices": {"a": 1}}',
-    '{"choices": [{"delta": "x"}]}',
     '{"choices": [{"delta": {"tool_calls": 3}}]}',
+    '{"choices": [{"delta": 3, "finish_reason": "stop"}]}',
+]
+UNREADABLE = [
+    "nonsense",
+    '{"half',
+    '"text"',
+    '["text"]',
+    '{"choices": ["x"]}',
+    '{"choices": [{"delta": "x"}]}',
     '{"choices": [{"delta": {"tool_calls": ["x"]}}]}',
     '{"choices": [{"delta": {"tool_calls": [{"function": "x"}]}}]}',
     "[" * 2000 + "]" * 2000,
+    "[" * 1000 + '"x"' + "]" * 1000,
 ]
 
 
-@pytest.mark.parametrize("nonsense", NONSENSE, ids=[text[:60] for text in NONSENSE])
-def test_nonsense_is_dropped_counted_and_does_not_stop_the_stream(nonsense: str) -> None:
+@pytest.mark.parametrize("wordless", WORDLESS)
+def test_what_has_no_words_is_dropped_counted_and_does_not_stop_the_stream(wordless: str) -> None:
     meter = StreamReader(wants_usage=False)
 
-    relayed = meter.feed(event(chunk("a")) + event(nonsense) + event(chunk("b")))
+    relayed = meter.feed(event(chunk("a")) + event(wordless) + event(chunk("b")))
 
     assert read(relayed) == [json.dumps(chunk("a")), json.dumps(chunk("b"))]
     assert (meter.dropped, meter.recorded.text()) == (1, "ab")
 
 
-def test_bytes_that_are_no_text_are_dropped() -> None:
+@pytest.mark.parametrize("unreadable", UNREADABLE, ids=[text[:60] for text in UNREADABLE])
+def test_what_has_words_that_nobody_can_read_breaks_the_stream(unreadable: str) -> None:
     meter = StreamReader(wants_usage=False)
 
-    assert meter.feed(b'data: {"choices": [], "x": "\xff"}\n\n') == b""
+    with pytest.raises(UpstreamBroken) as caught:
+        meter.feed(event(chunk("a")) + event(unreadable) + event(chunk("b")))
+
+    assert (read(caught.value.kept), caught.value.error) == ([json.dumps(chunk("a"))], None)
 
 
-@pytest.mark.parametrize("text", [3, True, ["x"], {"a": 1}], ids=repr)
+@pytest.mark.parametrize("line", [b'{"choices": []}', b"<html>", b'b"}]}', b"dat"])
+def test_so_does_a_line_that_is_no_field(line: bytes) -> None:
+    with pytest.raises(UpstreamBroken):
+        StreamReader(wants_usage=False).feed(line + b"\n\n")
+
+
+@pytest.mark.parametrize("text", [3, True, [3], {"a": 1}], ids=repr)
 def test_content_that_is_no_text_is_relayed_but_not_read(text: Any) -> None:
     meter = StreamReader(wants_usage=False)
 
@@ -239,6 +259,28 @@ def test_content_in_parts_is_read_and_measured() -> None:
     meter = fed(delta(content=[{"type": "text", "text": "ä"}, {"type": "text", "text": "b"}]))
 
     assert (meter.recorded.text(), meter.recorded.text_bytes) == ("ä\nb", 4)
+
+
+PARTS: list[tuple[list[Any], str, str]] = [
+    ([{"type": "text", "text": "ä"}, {"type": "text", "text": "b"}], "ä\nb", "ä\nb"),
+    ([{"type": "text", "text": ""}], "", ""),
+    (["ä", "b"], "ä\nb", "ä\nb"),
+    ([{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}], "closed": True}], "Hm.", ""),
+    ([{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Yes."}], "Hm.\nYes.", "\nYes."),
+    ([{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}], "[image_url]", "[image_url]"),
+]
+
+
+@pytest.mark.parametrize(("parts", "text", "matched"), PARTS)
+def test_parts_are_read_as_people_read_them(parts: list[Any], text: str, matched: str) -> None:
+    """Magistral sends its thoughts as a part of the content."""
+    meter, whole = fed(delta(content=parts)), PlainReader()
+    whole.feed(json.dumps({"choices": [{"message": {"content": parts}}], "usage": USAGE}).encode())
+    whole.end()
+
+    for reader in (meter, whole):
+        assert (reader.recorded.text(), reader.recorded.matched_as()) == (text, matched)
+        assert reader.has_content == bool(text) or reader is whole
 
 
 JSON = st.recursive(
@@ -261,7 +303,12 @@ ODD_EVENTS = st.fixed_dictionaries({}, optional={"choices": JSON | st.lists(ODD_
 
 @given(payloads=st.lists(ODD_EVENTS, max_size=4))
 def test_whatever_a_provider_sends_can_be_read_and_charged(payloads: list[Any]) -> None:
-    meter = fed(*payloads)
+    meter = StreamReader(wants_usage=False)
+
+    with contextlib.suppress(UpstreamBroken):
+        for payload in payloads:
+            meter.feed(event(payload))
+        meter.end()
 
     assert isinstance(meter.recorded.text(), str)
     assert meter.usage is None or isinstance(meter.usage, Tokens)
@@ -312,6 +359,14 @@ def test_an_end_without_a_finish_is_a_break(payloads: list[Any]) -> None:
 @pytest.mark.parametrize("last", [chunk(finish="stop"), chunk(finish="tool_calls"), "[DONE]"], ids=str)
 def test_an_end_after_a_finish_is_an_end(last: Any) -> None:
     fed(chunk("a"), last).end()
+
+
+def test_an_end_within_a_choice_is_a_break_although_another_is_finished() -> None:
+    meter = fed(chunk("a"), chunk("x", index=1), chunk(finish="stop"))
+
+    with pytest.raises(UpstreamBroken):
+        meter.end()
+    fed(chunk("a"), chunk("x", index=1), chunk(finish="stop"), chunk(finish="length", index=1)).end()
 
 
 def test_a_finish_that_never_got_its_blank_line_is_no_finish() -> None:
@@ -370,7 +425,9 @@ def test_an_event_in_200_000_pieces_takes_no_longer_than_its_length(piece: bytes
 
     for _ in range(200_000):
         meter.feed(piece)
-    meter.feed(b"\n\n" + event(chunk("a")))
+    with pytest.raises(UpstreamBroken):
+        meter.feed(b"\n\n")
+    meter.feed(event(chunk("a")))
 
     assert meter.recorded.text() == "a"
     assert time.process_time() - started < SECONDS

@@ -63,6 +63,7 @@ def test_a_unit_comes_back_from_the_disk_as_it_was(desk: Desk) -> None:
         replace(settlement(desk, call, 70), kept=kept),
         JournalEntry(Release(hold=call, now=LATER), kept=replace(kept, answer=None)),
         JournalEntry(record=desk.record(call)),
+        JournalEntry(record=replace(desk.record(call), attempts=(desk.attempt(call),))),
     ]
 
     assert [outbox.from_body(outbox.to_body(unit)) for unit in units] == units

@@ -1,5 +1,6 @@
 """From the bytes of a request to a call."""
 
+import gzip
 import json
 from typing import Any
 
@@ -39,7 +40,18 @@ def nested(depth: int) -> Any:
 
 # What is refused
 
-NO_OBJECTS = [b"", b"{", b"null", b"[]", b'"text"', b"12", b"\xff\xfe", b'{"model": NaN}', b'{"a": "\xff"}', b"{}x"]
+NO_OBJECTS = [
+    b"",
+    b"{",
+    b"null",
+    b"[]",
+    b'"text"',
+    b"12",
+    b'{"model": NaN}',
+    b"{}x",
+    b"\xef\xbb\xbf",
+    b"\xef\xbb\xbf[]",
+]
 
 
 @pytest.mark.parametrize("raw", NO_OBJECTS, ids=repr)
@@ -48,6 +60,34 @@ def test_what_is_no_json_object_is_refused(raw: bytes) -> None:
         parsed(raw)
 
     assert caught.value.code == "invalid_json"
+
+
+HELLO = {**GOOD, "messages": [{"role": "user", "content": "Größe"}]}
+TEXT = json.dumps(HELLO, ensure_ascii=False)
+OTHER_CODES: dict[str, tuple[bytes, str]] = {
+    "Latin-1": (TEXT.encode("latin-1"), "looks like Latin-1 or Windows-1252"),
+    "UTF-16": (TEXT.encode("utf-16"), "but UTF-16"),
+    "UTF-16 without a mark": (TEXT.encode("utf-16-le"), "but UTF-16"),
+    "UTF-16 of big ends": (TEXT.encode("utf-16-be"), "but UTF-16"),
+    "UTF-32": (TEXT.encode("utf-32"), "UTF-32"),
+    "gzip without saying so": (gzip.compress(TEXT.encode()), "but gzip"),
+    "a byte of no code": (b'{"a": "\x81\xff"}', "is not UTF-8."),
+    "one byte": (b'{"a": "\xff"}', "looks like"),
+}
+
+
+@pytest.mark.parametrize(("raw", "hint"), OTHER_CODES.values(), ids=OTHER_CODES.keys())
+def test_what_is_not_utf_8_is_told_so(raw: bytes, hint: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parsed(raw)
+
+    assert caught.value.code == "invalid_encoding"
+    assert "not UTF-8" in caught.value.message
+    assert hint in caught.value.message
+
+
+def test_a_byte_order_mark_before_it_is_left_out() -> None:
+    assert parsed(TEXT.encode("utf-8-sig")).body == HELLO
 
 
 def test_the_place_of_a_syntax_error_is_named() -> None:
@@ -353,3 +393,30 @@ def test_there_are_no_more_parts_than_a_bound(messages: list[dict[str, Any]]) ->
         parsed({**GOOD, "messages": [*messages, {"role": "user", "content": [{"type": "text", "text": ""}]}]})
 
     assert (caught.value.code, caught.value.param) == ("too_many_parts", "messages")
+
+
+# What a model must not get
+
+
+@pytest.mark.parametrize(
+    ("fields", "refused"),
+    [
+        ({"service_tier": "priority"}, "service_tier"),
+        ({"web_search_options": {}}, "web_search_options"),
+        ({"store": True}, "store"),
+        ({"store": False}, ""),
+        ({"store": None}, ""),
+        ({"temperature": 0, "metadata": {"store": True}}, ""),
+    ],
+)
+def test_a_parameter_that_the_model_must_not_get_is_named(fields: dict[str, Any], refused: str) -> None:
+    route = a_route(refused_parameters=frozenset({"service_tier", "web_search_options", "store"}))
+
+    try:
+        parsed({**GOOD, **fields}, catalogue=a_catalogue(route))
+        found = ""
+    except InvalidRequest as error:
+        assert error.code == "unsupported_parameter"
+        found = error.param or ""
+
+    assert found == refused

@@ -12,15 +12,29 @@ from typing import Any
 import pytest
 
 from apps.chat.call import ChatCall
+from apps.chat.relay.attempts import Providers
 from apps.chat.relay.delivery import QUEUE_BYTES
 from apps.chat.relay.stopping import CLEAN_END_GRACE
 from apps.chat.runtime import ChatRuntime
 from apps.common.errors import InternalError, Unavailable
 from apps.conversations.spool import files, writer
 from apps.providers.adapters.protocol import UpstreamBroken, UpstreamRefused
+from apps.providers.health.memory import Health
 from apps.quotas.models import Hold
 from tests.chat.unit.desk import Desk
-from tests.chat.unit.pumps import SECONDS, call_of, ended, failure_of, pump_of, read, record_of, state_of, streaming
+from tests.chat.unit.pumps import (
+    BRIEF,
+    SECONDS,
+    call_of,
+    ended,
+    failure_of,
+    hold_of,
+    pump_of,
+    read,
+    record_of,
+    state_of,
+    streaming,
+)
 from tests.chat.unit.test_transcripts import spooled, turns
 from tests.chat.unit.upstreams import (
     DONE,
@@ -32,13 +46,14 @@ from tests.chat.unit.upstreams import (
     piece,
     usage,
 )
+from tests.chat.unit.values import a_route, a_target
 
 # Before anything was sent
 
 
 async def test_a_client_that_left_before_anything_was_sent_costs_nothing(ledger: ChatRuntime, desk: Desk) -> None:
     adapter = ScriptedAdapter()
-    ledger.adapters = {"openai": adapter}
+    ledger.providers = Providers({"openai": adapter}, Health())
     pump = pump_of(ledger, call_of(desk))
 
     pump.start()
@@ -52,7 +67,7 @@ async def test_a_client_that_left_before_anything_was_sent_costs_nothing(ledger:
 
 async def test_a_process_that_stops_by_then_sends_nothing_and_says_so(ledger: ChatRuntime, desk: Desk) -> None:
     adapter = ScriptedAdapter()
-    ledger.adapters = {"openai": adapter}
+    ledger.providers = Providers({"openai": adapter}, Health())
     pump = pump_of(ledger, call_of(desk))
 
     pump.start()
@@ -76,7 +91,7 @@ async def test_there_is_no_checkpoint_and_no_stall_before_a_provider_has_accepte
 
 
 async def test_a_mistake_of_ours_while_relaying_is_said_and_costs_nothing(ledger: ChatRuntime, desk: Desk) -> None:
-    ledger.adapters = {"openai": ScriptedAdapter(error=ZeroDivisionError())}
+    ledger.providers = Providers({"openai": ScriptedAdapter(error=ZeroDivisionError())}, Health())
     ledger.plane.writer.start()
     pump = pump_of(ledger, call_of(desk))
 
@@ -104,7 +119,7 @@ async def test_a_mistake_of_ours_before_that_is_said_as_well(
 
 async def test_a_call_that_no_provider_takes_is_free(ledger: ChatRuntime, desk: Desk) -> None:
     refusing = ScriptedAdapter(error=UpstreamRefused("error", detail="500", status=500))
-    ledger.adapters = {"openai": refusing}
+    ledger.providers = Providers({"openai": refusing}, Health())
     ledger.plane.writer.start()
     pump = pump_of(ledger, call_of(desk))
 
@@ -376,11 +391,10 @@ async def test_the_first_reason_to_end_counts(upstream: ScriptedUpstream, ledger
 
 
 async def test_a_client_that_leaves_while_the_answer_is_being_ended_changes_nothing(
-    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, settings: Any
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
-    settings.REQUEST_TIMEOUT = 0.2
     upstream.say(piece("Hello"))
-    pump = streaming(ledger, desk)
+    pump = streaming(ledger, desk, route=BRIEF)
     upstream.on_close = pump.client_left  # at the very moment when the limit has passed
 
     await ended(pump)
@@ -389,16 +403,28 @@ async def test_a_client_that_leaves_while_the_answer_is_being_ended_changes_noth
 
 
 async def test_an_answer_that_takes_too_long_is_ended(
-    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, settings: Any
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
-    settings.REQUEST_TIMEOUT = 0.2
     upstream.say(piece("Hello"))
-    pump = streaming(ledger, desk)
+    pump = streaming(ledger, desk, route=BRIEF)
 
     last = (await read(pump))[-1]
 
     await ended(pump)
     assert b"upstream_timeout" in last
+
+
+async def test_a_hold_outlasts_the_slowest_deployment(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
+) -> None:
+    upstream.say(piece("Hello"), FINISH, usage(1, 1), DONE)
+    upstream.end()
+    pump = streaming(ledger, desk, route=a_route(a_target(total_timeout=4000.0), longest=4000.0))
+
+    await ended(pump)
+
+    hold = await hold_of(pump)
+    assert (hold.expires_at - hold.created_at).total_seconds() > 4000
 
 
 async def test_standing_still_is_told_from_going_on(
@@ -416,6 +442,21 @@ async def test_standing_still_is_told_from_going_on(
     await ended(pump)
     assert goes_on == [FINISH]
     assert (await record_of(pump)).error_code == "upstream_stalled"
+
+
+async def test_a_model_that_thinks_may_be_silent_for_as_long_as_its_deployment_says(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
+) -> None:
+    upstream.say(piece("Hello"))
+    pump = streaming(ledger, desk, route=a_route(a_target(stall_timeout=900.0)))
+    await read(pump, blocks=1)
+
+    pump.check_stall(time.monotonic() + 890, limit=30)
+    is_going_on = pump.stopping.reason is None
+    pump.check_stall(time.monotonic() + 910, limit=30)
+
+    await ended(pump)
+    assert is_going_on and pump.stopping.reason == "provider_stalled"
 
 
 async def test_a_client_that_reads_no_more_is_told_from_a_provider_that_says_no_more(
@@ -446,7 +487,7 @@ async def test_a_process_stops_only_when_calls_that_began_meanwhile_are_settled_
 
     other = ScriptedAdapter()
     other.upstream.say(piece("Hello"))
-    ledger.adapters = {"openai": other}
+    ledger.providers = Providers({"openai": other}, Health())
     second = streaming(ledger, desk)  # it had been let in before
     await second.delivery.head()
     upstream.say(FINISH)
@@ -476,7 +517,7 @@ async def test_what_came_before_a_provider_broke_off_is_delivered_and_charged(
 async def test_an_error_at_the_very_beginning_is_a_status_and_free(
     upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
-    upstream.say(event({"error": {"message": "no"}}))
+    upstream.say(*[event({"error": {"message": "no"}})] * 2)  # it is asked once more
     pump = streaming(ledger, desk)
 
     failure = await failure_of(pump)

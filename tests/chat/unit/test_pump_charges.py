@@ -1,5 +1,6 @@
 """What an answer is charged for what its provider reports, or does not."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -25,7 +26,9 @@ TEXT = piece("a" * 300)  # about 100 tokens, and the prompt about 34
 REPORTS: dict[str, tuple[list[bytes], int, bool]] = {
     # what the provider says -> charge, whether it is an estimate
     "once": ([TEXT, FINISH, usage(40, 60)], 100, False),
-    "zero": ([TEXT, FINISH, usage(0, 0)], 0, False),
+    "zero": ([TEXT, FINISH, usage(0, 0)], 135, True),
+    "no prompt": ([TEXT, FINISH, usage(0, 60)], 94, True),
+    "too little": ([TEXT, FINISH, usage(40, 2)], 141, True),
     "twice": ([TEXT, FINISH, usage(1, 1), usage(40, 60)], 100, False),
     "with every piece": ([usage(40, 0), TEXT, usage(40, 60), FINISH], 100, False),
     "in the middle only": ([usage(40, 0), TEXT, FINISH], 135, True),
@@ -39,8 +42,8 @@ REPORTS: dict[str, tuple[list[bytes], int, bool]] = {
     "words": ([TEXT, FINISH, report(prompt_tokens="40", completion_tokens="60")], 135, True),
     "a list": ([TEXT, FINISH, event({"choices": [], "usage": [40, 60]})], 135, True),
     "sense, then nonsense": ([TEXT, FINISH, usage(40, 60), report(prompt_tokens=None)], 100, False),
-    "four times what was held": ([TEXT, FINISH, usage(0, 4 * 242)], 968, False),
-    "more than that": ([TEXT, FINISH, usage(0, 10**9)], 968, True),
+    "four times what was held": ([TEXT, FINISH, usage(1, 4 * 242 - 1)], 968, False),
+    "more than that": ([TEXT, FINISH, usage(1, 10**9)], 968, True),
 }
 
 
@@ -58,6 +61,28 @@ async def test_what_is_charged_for_what_a_provider_reports(
     await ended(pump)
     record = await record_of(pump)
     assert (record.status, record.charged, record.is_estimated) == ("answered", charged, is_estimated)
+
+
+DOUBTS: list[tuple[list[bytes], str]] = [
+    ([TEXT, FINISH, usage(40, 60)], ""),
+    ([TEXT, FINISH], ""),
+    ([TEXT, FINISH, usage(0, 60)], "It reports no tokens for the prompt."),
+    ([TEXT, FINISH, report(prompt_tokens=-1)], "It reports its usage in a form that is not known."),
+]
+
+
+@pytest.mark.parametrize(("chunks", "doubt"), DOUBTS)
+async def test_the_operator_learns_why_a_report_is_not_believed(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, chunks: list[bytes], doubt: str
+) -> None:
+    upstream.say(*chunks)
+    upstream.end()
+    pump = streaming(ledger, desk)
+
+    await read(pump)
+
+    await ended(pump)
+    assert list(ledger.providers.health.news(datetime.now(UTC)).doubts.values()) == [doubt] * bool(doubt)
 
 
 async def test_a_report_in_the_middle_does_not_make_a_crash_cheaper(

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
@@ -103,10 +102,8 @@ async def test_an_answer_that_a_rule_stops_is_blocked_and_charged(
 async def test_a_mistake_of_ours_while_rules_look_at_it_gives_the_hold_back(
     upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
-    deep: Any = 1
-    for _ in range(300):  # which can be read, but not written down again
-        deep = [deep]
-    upstream.say(completion("The EXAM is easy", deep=deep))
+    deep = b"[" * 1010 + b"]" * 1010  # which can be read, but not searched
+    upstream.say(completion("The EXAM is easy", deep="deep").replace(b'"deep"}', deep + b"}"))
     upstream.end()
     pump = guarded(ledger, call_of(desk), action="redact")
 

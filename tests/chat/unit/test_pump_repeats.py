@@ -12,10 +12,12 @@ from apps.chat.call import ChatCall
 from apps.chat.idempotency import stored_answers
 from apps.chat.idempotency.keys import ANSWER_BYTES, Claim, Repeatable
 from apps.chat.models import Repeat
+from apps.chat.relay.attempts import Providers
 from apps.chat.runtime import ChatRuntime
 from apps.providers.adapters.protocol import UpstreamBroken
+from apps.providers.health.memory import Health
 from tests.chat.unit.desk import Desk
-from tests.chat.unit.pumps import SECONDS, call_of, ended, failure_of, pump_of, read
+from tests.chat.unit.pumps import BRIEF, SECONDS, call_of, ended, failure_of, pump_of, read
 from tests.chat.unit.upstreams import (
     DONE,
     FINISH,
@@ -94,7 +96,7 @@ async def test_a_client_that_has_been_taken_over_from_can_go(
 
 async def test_who_comes_back_before_anything_was_sent_finds_it_sent(ledger: ChatRuntime, desk: Desk) -> None:
     adapter = ScriptedAdapter()
-    ledger.adapters = {"openai": adapter}
+    ledger.providers = Providers({"openai": adapter}, Health())
     pump = pump_of(ledger, call_of(desk), repeatable=RETRIED)
     pump.start()
     await asyncio.sleep(0)  # it waits for its reservation now
@@ -112,11 +114,10 @@ async def test_who_comes_back_before_anything_was_sent_finds_it_sent(ledger: Cha
 
 
 async def test_an_answer_that_is_being_ended_or_has_failed_cannot_be_joined(
-    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, settings: Any
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
-    settings.REQUEST_TIMEOUT = 0.2
     upstream.say(piece("Hello"))
-    pump = pump_of(ledger, call_of(desk, is_stream=True), repeatable=RETRIED)
+    pump = pump_of(ledger, call_of(desk, is_stream=True, route=BRIEF), repeatable=RETRIED)
     seen: list[bool] = []
     upstream.on_close = lambda: seen.append(pump.can_be_joined)  # at the very moment when the limit has passed
     pump.start()
@@ -240,3 +241,52 @@ async def test_of_two_with_the_same_claim_the_second_is_told_to_wait(
 
     assert failure.code == "idempotency_in_flight"
     assert await kept_of(second) is None
+
+
+def silent(made: list[bytes]) -> Repeatable:
+    """A request without a number, and a list of the times that its digest was needed."""
+
+    def digest() -> bytes:
+        made.append(b"the request's")
+        return made[-1]
+
+    return Repeatable(on_demand=digest)
+
+
+async def test_a_request_without_a_number_is_found_once_its_client_has_left(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
+) -> None:
+    made: list[bytes] = []
+    upstream.say(piece("Hello"))
+    pump = pump_of(ledger, call_of(desk, is_stream=True), repeatable=silent(made))
+    pump.start()
+    await read(pump, blocks=1)
+    before = (list(made), ledger.recent.has_orphans)
+
+    pump.client_left(pump.delivery.reader)
+    orphan = ledger.recent.orphan(b"the request's")
+    pump.join()
+    upstream.say(piece(" you"), FINISH)
+    upstream.end()
+    blocks = await read(pump)
+
+    await ended(pump)
+    assert before == ([], False)
+    assert orphan is pump
+    assert blocks == [piece("Hello"), piece(" you"), FINISH, DONE]
+    assert (len(made), ledger.recent.has_orphans) == (1, False)
+
+
+async def test_a_client_that_leaves_after_the_end_leaves_nothing_behind(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
+) -> None:
+    made: list[bytes] = []
+    upstream.say(piece("Hello"), FINISH)
+    upstream.end()
+    pump = pump_of(ledger, call_of(desk, is_stream=True), repeatable=silent(made))
+    pump.start()
+    await ended(pump)
+
+    pump.client_left(pump.delivery.reader)
+
+    assert (made, ledger.recent.has_orphans) == ([], False)

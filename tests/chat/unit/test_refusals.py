@@ -1,13 +1,14 @@
 """What a student is told when a week is used up, in a table."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from apps.chat.accounting.estimates import Estimate
-from apps.chat.accounting.refusals import Refused, out_of_quota
-from apps.common.errors import OutOfQuota
+from apps.chat.accounting.refusals import Refused, refusal_of
+from apps.common.errors import GatewayError
 from apps.quotas.ledger.movements import Account, Balance, Short
 from apps.quotas.limits import LimitSource, OverridePeriod
 from apps.quotas.weeks import week_at
@@ -16,14 +17,16 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 WEEK = week_at(NOW, timezone="Europe/Helsinki", first_day=0)
 
 
-def refused(kind: str, *, limit: int, used: int, least: int, input: int = 10, granted: int = 0) -> Refused:
+def refused(
+    kind: str, *, limit: int, used: int, least: int, input: int = 10, granted: int = 0, held: int = 0
+) -> Refused:
     account = Account(kind, 1, limit, WEEK)
     estimate = Estimate(input=input, output=64, amount=least, least=least, floor=input)
-    return Refused("big", estimate, Short(account, (Balance(account, used, 0, granted),)))
+    return Refused("big", estimate, Short(account, (Balance(account, used, held, granted),)))
 
 
-def told(refusal: Refused, **source: Any) -> OutOfQuota:
-    return out_of_quota(refusal, source=LimitSource(**source), headers={})
+def told(refusal: Refused, **source: Any) -> GatewayError:
+    return refusal_of(refusal, source=LimitSource(**source), headers={})
 
 
 RESETS = "It resets on Monday 30 November at 00:00 (Europe/Helsinki)."
@@ -99,3 +102,57 @@ def test_of_what_others_draw_on_there_is_no_figure(kind: str) -> None:
         "resets_at": "2026-11-29T22:00:00Z",
     }
     assert "123" not in error.message
+
+
+IN_USE = [
+    (
+        refused("student", limit=1000, used=0, held=956, least=213),
+        "Your own weekly allowance has 44 of 1,000 tokens left and this request needs at least 213. "
+        "Your calls in progress hold 956 tokens of it. Ask again when one of them has ended.",
+    ),
+    (
+        refused("student", limit=1000, used=600, held=500, granted=100, least=500),
+        "Your own weekly allowance has 0 of 1,100 tokens left (100 granted this week counted in) and this request "
+        "needs at least 500. Your calls in progress hold 500 tokens of it. Ask again when one of them has ended.",
+    ),
+    (
+        refused("course", limit=5000, used=100, held=4890, least=80),
+        "Your course's weekly allowance, which others draw on as well, is short by 70 tokens: this request needs at "
+        "least 80. Calls in progress hold what is missing. Ask again in a moment.",
+    ),
+    (
+        replace(
+            refused("student", limit=1000, used=1000, least=80),
+            fallback=refused("fallback", limit=500, used=100, held=350, least=60),
+        ),
+        "Your own weekly allowance has 0 of 1,000 tokens left and this request needs at least 80. The fallback model "
+        "'big' cannot answer either: its own allowance has 50 of 500 tokens left and it needs at least 60. "
+        "Your calls in progress hold 350 tokens of it. Ask again when one of them has ended.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("refusal", "message"), IN_USE)
+def test_what_only_calls_in_progress_hold_is_worth_waiting_for(refusal: Refused, message: str) -> None:
+    error = told(refusal)
+
+    assert (error.message, error.who, error.code) == (message, "you", "allowance_in_use")
+    assert (error.headers["retry-after"], error.headers["retry-after-ms"]) == ("3", "3000")
+    assert "x-should-retry" not in error.headers
+
+
+@pytest.mark.parametrize(
+    ("used", "held", "waits"), [(0, 921, True), (920, 1, True), (921, 79, False), (1000, 0, False), (1001, 50, False)]
+)
+def test_waiting_is_advised_only_where_it_can_help(used: int, held: int, waits: bool) -> None:
+    error = told(refused("student", limit=1000, used=used, held=held, least=80))
+
+    assert (error.code == "allowance_in_use") == waits
+    assert ("retry-after" in error.headers) == waits
+
+
+def test_of_what_others_hold_there_is_no_figure() -> None:
+    error = told(refused("course", limit=123_456, used=123, held=123_300, least=80))
+
+    assert "123" not in error.message
+    assert not {"held", "limit", "remaining"} & error.details.keys()

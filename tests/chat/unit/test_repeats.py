@@ -75,8 +75,12 @@ def of(attempt: Attempt, *, key_id: int = 1, raw: bytes = b"body", dialect: str 
     return repeatable(attempt, raw, dialect=dialect, call="call", key_id=key_id, membership_id=1, now=NOW)
 
 
-def test_a_request_that_tells_nothing_cannot_be_repeated() -> None:
-    assert not of(FIRST)
+def test_of_a_request_that_tells_nothing_the_digest_is_made_on_demand() -> None:
+    silent, numbered = of(FIRST), of(Attempt(number=0))
+
+    assert (silent.claim, silent.digest) == (None, None)
+    assert silent.on_demand is not None
+    assert silent.on_demand() == numbered.digest
 
 
 def test_its_own_key_says_more_than_a_clients_count() -> None:
@@ -233,3 +237,37 @@ def test_at_rest_nothing_is_kept() -> None:
     retries.forget_old(now=SECONDS + 11)
 
     assert (between > 0, retries.size) == (True, 0)
+
+
+# Attempts without a number
+
+
+def test_they_get_what_a_client_has_left_and_nothing_else() -> None:
+    retries, waiting, left = RecentAnswers[Pump](), a_pump(), a_pump(is_orphaned=True)
+    finished(retries, an_answer(), is_orphaned=True)
+    retries.begin(D, waiting)
+    before = (retries.has_orphans, retries.orphan(D))
+
+    retries.begin(D, left)
+    retries.client_left(D, left)
+
+    assert before == (False, None)
+    assert (retries.has_orphans, retries.orphan(D), retries.orphan(b"other")) == (True, left, None)
+
+
+def test_what_can_no_longer_be_joined_is_not_joined() -> None:
+    retries, left = RecentAnswers[Pump](), a_pump(is_orphaned=True, can_be_joined=False)
+    retries.begin(D, left)
+    retries.client_left(D, left)
+
+    assert retries.orphan(D) is None
+
+
+def test_nothing_is_left_once_all_have_ended() -> None:
+    retries, left = RecentAnswers[Pump](), a_pump(is_orphaned=True)
+    retries.begin(D, left)
+    retries.client_left(D, left)
+
+    retries.end(D, left, None, now=0)
+
+    assert (retries.has_orphans, retries.orphan(D)) == (False, None)

@@ -114,7 +114,7 @@ def test_a_refusal_says_the_instructor_s_sentence() -> None:
     error = refusal(BLOCK, verdict((BLOCK, 0)), last=0, param="messages")
 
     assert error.message == "Ask for a hint instead."
-    assert (error.status, error.code, error.param) == (400, "content_policy_violation", "messages")
+    assert (error.status, error.code, error.param) == (400, "blocked_by_rule", "messages")
 
 
 def test_a_refusal_names_rules_by_id_alone() -> None:

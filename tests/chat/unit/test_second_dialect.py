@@ -263,7 +263,7 @@ async def test_a_stream_that_a_rule_stops_ends_with_an_error_of_its_format(stude
 
     raw = b"".join(await blocks_of(answer))
     record = await student.record()
-    assert raw.endswith(event("oops", code="content_policy_violation"))
+    assert raw.endswith(event("oops", code="blocked_by_rule"))
     assert b"EXAM" not in raw and TINY.end_mark not in raw
     assert (record.status, record.charged > 0) == ("blocked", True)
 

@@ -65,6 +65,9 @@ class TinyDialect:
         output_cap: str,
         is_stream: bool,
         guidance: tuple[str, ...],
+        adds_cap: bool = True,
+        asks_for_usage: bool = True,
+        pseudonym: str = "",
     ) -> dict[str, Any]:
         hints = [{"who": "teacher", "words": text} for text in guidance]
         return {

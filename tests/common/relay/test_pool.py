@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from apps.common.clients import ConnectFailed, ConnectionBroken, RelayClient, RelayLimits
+from apps.common.clients import ConnectFailed, ConnectionBroken, NonFree, RelayClient, RelayLimits, Share
 from tests.common.relay.certificates import Authority
 from tests.common.relay.raw import CHUNKED, HELLO, LIMITS, OK, Peer, Script, ask, fetch, read, replies, serving, until
 
@@ -92,6 +92,58 @@ async def test_a_place_that_does_not_become_free_is_connect_failed() -> None:
         in_use = client.open_connections()
 
     assert (len(server.requests), in_use) == (1, 0)
+
+
+async def test_a_server_that_hangs_takes_its_share_and_no_more() -> None:
+    share = Share("hanging", 2)
+    async with a_client(max_connections=4, pool_timeout=0.4) as client, serving(never) as hanging:
+        asking = [asyncio.create_task(ask(client, hanging.url(), share=share)) for _ in range(2)]
+        await until(lambda: len(hanging.requests) == 2)
+        waiting = [asyncio.create_task(ask(client, hanging.url(), share=share)) for _ in range(20)]
+        async with serving(replies(HELLO)) as well:
+            bodies = await asyncio.gather(*(fetch(client, well.url(), share=Share("well", 2)) for _ in range(8)))
+        failures = await asyncio.gather(*waiting, return_exceptions=True)
+        for task in asking:
+            task.cancel()
+        await asyncio.wait(asking)
+        in_use = client.open_connections()
+
+    assert bodies == [b"hello"] * 8
+    assert all(isinstance(failure, NonFree) and "2 connections to hanging" in str(failure) for failure in failures)
+    assert (len(hanging.requests), in_use) == (2, 0)
+
+
+async def test_a_place_of_a_share_that_becomes_free_is_taken_by_the_next() -> None:
+    share = Share("one", 1)
+    async with a_client(max_connections=4) as client, serving(replies(HELLO)) as server:
+        bodies = await asyncio.gather(*(fetch(client, server.url(), share=share) for _ in range(20)))
+
+    assert bodies == [b"hello"] * 20
+    assert (server.connections, client.open_connections()) == (1, 0)
+
+
+async def test_who_gives_up_waiting_leaves_the_share_as_it_was() -> None:
+    share = Share("one", 1)
+    async with a_client(max_connections=1) as client, serving(endless(OK)) as server:
+        asking = asyncio.create_task(ask(client, server.url()))  # has the only connection
+        await until(lambda: server.requests)
+        waiting = asyncio.create_task(ask(client, server.url(), share=share))
+        await asyncio.sleep(0.01)
+        for task in (waiting, asking):
+            task.cancel()
+            await asyncio.wait([task])
+        async with serving(replies(HELLO)) as well:
+            assert await fetch(client, well.url(), share=share) == b"hello"
+
+
+async def test_waiting_for_a_connection_of_ours_is_not_the_server_s_slowness() -> None:
+    async with a_client(max_connections=1, pool_timeout=5) as client, serving(endless(OK)) as server:
+        asking = asyncio.create_task(ask(client, server.url()))
+        await until(lambda: server.requests)
+        with pytest.raises(NonFree):
+            await ask(client, server.url(), first_byte_timeout=0.1)
+        asking.cancel()
+        await asyncio.wait([asking])
 
 
 async def test_idle_connections_give_way_to_those_that_are_needed_elsewhere() -> None:

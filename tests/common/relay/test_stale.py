@@ -78,6 +78,26 @@ async def test_what_may_not_be_sent_twice_is_connection_broken(client: RelayClie
     assert (server.connections, len(server.requests)) == (1, 2)
 
 
+async def test_a_caller_may_allow_what_may_not_be_sent_twice_by_itself(client: RelayClient) -> None:
+    async with serving(closes_on_the_second()) as server:
+        await fetch(client, server.url())
+        body = await fetch(client, server.url(), "POST", may_repeat=True)
+
+    assert body == b"hello"
+    assert (server.connections, len(server.requests)) == (2, 3)
+
+
+async def test_a_new_connection_that_brings_nothing_is_not_tried_again(client: RelayClient) -> None:
+    async def deaf(peer: Peer) -> None:
+        await peer.request()
+
+    async with serving(deaf) as server:
+        with pytest.raises(ConnectionBroken):
+            await fetch(client, server.url(), "POST", may_repeat=True)
+
+    assert (server.connections, len(server.requests)) == (1, 1)
+
+
 @pytest.mark.parametrize("pieces", [b"H", b"HTTP/1.1 100 Continue\r\n\r\n", OK])
 async def test_nothing_is_sent_again_after_the_first_byte_of_an_answer(client: RelayClient, pieces: bytes) -> None:
     async with serving(closes_on_the_second(pieces)) as server:

@@ -108,6 +108,26 @@ async def test_a_cut_in_the_body_is_connection_broken(client: RelayClient, autho
             await read(response)
 
 
+@pytest.mark.parametrize("end", ["orderly", "half", "abrupt"])
+async def test_a_body_that_ends_with_its_connection_is_whole(
+    client: RelayClient, authority: Authority, end: str
+) -> None:
+    """Many servers close TCP without closing TLS before. Whoever reads the body knows whether it is whole."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK + b"\r\n", b"hello")
+        if end == "half":
+            peer.writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
+        elif end == "abrupt":
+            peer.writer.transport.abort()
+
+    async with serving(script, tls=authority.server("localhost")) as server:
+        response = await ask(client, server.url("localhost", scheme="https"))
+
+        assert await read(response) == b"hello"
+
+
 async def test_a_connection_that_the_server_has_closed_is_not_used(client: RelayClient, authority: Authority) -> None:
     async with serving(replies_once(HELLO), tls=authority.server("localhost")) as server:
         for _ in range(2):

@@ -1,5 +1,6 @@
 """What a process remembers of failures, and when it tries again."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,14 +9,14 @@ import pytest
 from apps.providers.adapters.protocol import Reason, UpstreamBroken, UpstreamRefused
 from apps.providers.catalogue import Target
 from apps.providers.health.memory import Health
-from apps.providers.health.states import Standing
+from apps.providers.health.news import News, StoredHealth
+from apps.providers.health.states import Standing, State
 from apps.providers.routing import Candidate
 from tests.providers.test_routing import a_secret, a_target
 
 START = datetime(2026, 11, 30, 12, tzinfo=UTC)
 SECRET = a_secret("main")
-TARGET = a_target("first", secrets=(SECRET,))
-PATIENCE = 400  # seconds in which every pause is over
+TARGET = a_target("first", secrets=(SECRET,), probe_path="off")
 
 
 class NoJitter:
@@ -62,8 +63,8 @@ class Scene:
             self.health.ended(answered)
 
 
-def opened() -> Scene:
-    scene = Scene()
+def opened(target: Target = TARGET) -> Scene:
+    scene = Scene(target)
     scene.fail("unreachable", times=5)
     return scene
 
@@ -215,6 +216,157 @@ def test_failures_of_calls_that_had_no_choice_leave_the_pause_as_it_is() -> None
     scene.fail("unreachable", times=20)
 
     assert scene.health.deployment(TARGET).until == START + timedelta(seconds=10)
+
+
+# With health checks
+
+
+CHECKED = replace(TARGET, probe_path="")
+
+
+def row(scene: Scene, **changes: Any) -> StoredHealth:
+    """The row of the deployment, after somebody else has changed it."""
+    return StoredHealth(state=replace(scene.health.deployment(CHECKED), **changes), version=7)
+
+
+def test_a_call_is_no_trial_while_a_health_check_may_settle_it() -> None:
+    scene = opened(CHECKED)
+    scene.later(69)
+    assert not scene.admits
+
+    scene.later(1)
+
+    assert scene.admits
+
+
+def test_after_a_good_check_one_call_at_a_time_is_let_through_until_one_succeeds() -> None:
+    scene = opened(CHECKED)
+    scene.later(11)
+    scene.health.read({("deployment", 1): row(scene, standing=Standing.PROBATION, until=None, since=scene.now)})
+
+    trial = scene.begin()
+    assert not scene.admits
+    scene.answer(call=trial)
+
+    assert scene.standing == Standing.WELL
+    assert scene.admits
+
+
+def test_one_failure_on_probation_opens_it_again_for_twice_as_long() -> None:
+    scene = opened(CHECKED)
+    scene.later(11)
+    scene.health.read({("deployment", 1): row(scene, standing=Standing.PROBATION, until=None, since=scene.now)})
+
+    scene.fail("error")
+
+    state = scene.health.deployment(CHECKED)
+    assert (state.standing, state.until, state.times) == (Standing.OPEN, scene.now + timedelta(seconds=20), 2)
+
+
+# Other processes
+
+
+def test_what_another_process_opened_is_open_here() -> None:
+    scene, other = Scene(), opened()
+    [judgement] = other.health.news(other.now).judgements
+
+    scene.health.read({judgement.key: StoredHealth(state=judgement.state, version=1)})
+
+    assert not scene.admits
+
+
+def test_what_another_process_found_first_replaces_what_is_not_written_yet() -> None:
+    scene = opened()
+    closed = StoredHealth(state=State(since=START), version=1)
+
+    scene.health.read({("deployment", 1): closed})
+
+    assert scene.standing == Standing.WELL
+    assert not scene.health.news(scene.now).judgements
+
+
+def test_a_row_of_before_does_not_undo_what_was_found_since() -> None:
+    scene = opened()
+    scene.health.read({("deployment", 1): StoredHealth(state=State(), version=0)})
+    assert scene.standing == Standing.OPEN
+
+    news = scene.health.news(scene.now)
+    scene.health.written({each.key: 1 for each in news.judgements})
+    scene.health.read({("deployment", 1): StoredHealth(state=State(), version=0)})
+
+    assert scene.standing == Standing.OPEN
+
+
+def test_news_that_could_not_be_written_are_kept() -> None:
+    scene = opened()
+    scene.health.learned(scene.candidate(), "stream_options")
+    scene.health.note_doubt(scene.candidate(), "Nothing was used, it said.")
+    news = scene.health.news(scene.now)
+    assert not scene.health.news(scene.now)
+
+    scene.health.kept_back(news)
+
+    assert scene.health.news(scene.now) == news
+
+
+def test_of_healthy_calls_the_only_news_is_once_a_minute_that_their_credential_was_used() -> None:
+    scene, found = Scene(), []
+
+    for _ in range(121):
+        scene.answer(times=100)
+        found.append(scene.health.news(scene.now))
+        scene.later(1)
+
+    assert [number for number, news in enumerate(found) if news] == [0, 60, 120]
+    assert [news for news in found if news] == [News(uses=frozenset({SECRET.id}))] * 3
+
+
+def test_a_use_that_could_not_be_written_is_kept() -> None:
+    scene = Scene()
+    scene.answer()
+    news = scene.health.news(scene.now)
+
+    scene.health.kept_back(news)
+
+    assert scene.health.news(scene.now) == news
+
+
+def test_a_failure_that_changes_nothing_is_news_every_ten_seconds() -> None:
+    scene, found = Scene(), 0
+
+    for _ in range(21):
+        scene.fail("error")
+        found += len(scene.health.news(scene.now).failures)
+        scene.later(1)
+
+    assert found == 3
+
+
+# What a provider teaches
+
+
+def test_a_parameter_that_is_not_understood_is_remembered() -> None:
+    scene = Scene()
+    assert "stream_options" not in scene.health.not_understood(TARGET)
+
+    for _ in range(3):
+        scene.health.learned(scene.candidate(), "stream_options")
+
+    assert "stream_options" in scene.health.not_understood(TARGET)
+    assert "max_tokens" not in scene.health.not_understood(TARGET)
+    assert scene.health.news(scene.now).not_understood == {(1, "stream_options")}
+    assert not scene.health.news(scene.now)
+
+
+def test_doubt_is_news_once_an_hour() -> None:
+    scene, found = Scene(), 0
+
+    for _ in range(121):
+        scene.health.note_doubt(scene.candidate(), "Nothing was used, it said.")
+        found += len(scene.health.news(scene.now).doubts)
+        scene.later(60)
+
+    assert found == 3
 
 
 # Credentials

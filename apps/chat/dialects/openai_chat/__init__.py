@@ -5,6 +5,7 @@ from typing import Any
 
 from apps.chat.dialects.fields import BESIDE, Field
 from apps.chat.dialects.openai_chat import answer as reading
+from apps.chat.dialects.openai_chat import notes
 from apps.chat.dialects.openai_chat.fields import answer_fields, request_fields
 from apps.chat.dialects.openai_chat.request import parse, upstream_body
 from apps.chat.dialects.openai_chat.stream import ChatStreamEditor, without_logprobs
@@ -27,8 +28,8 @@ class OpenAIChat:
     plain_reader = reading.PlainReader
     stream_editor = ChatStreamEditor
     answer_fields = staticmethod(answer_fields)
-    record = staticmethod(reading.record)
-    record_answer = staticmethod(reading.record_answer)
+    record = staticmethod(notes.record)
+    record_answer = staticmethod(notes.record_answer)
 
     def place(self, body: Mapping[str, Any], field: Field) -> int | None:
         if field.message == BESIDE or field.is_fixed:

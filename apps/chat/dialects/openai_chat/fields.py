@@ -5,16 +5,19 @@ protocol defines. Excluded are names of kinds ("type", "role"), the model, and m
 """
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
-from apps.chat.dialects.fields import BESIDE, Field, Found, attached_text, is_base64, is_data_url, strings
+from apps.chat.dialects.encoded_files import EncodedFile, base64_file, data_url, may_be_data_url
+from apps.chat.dialects.fields import BESIDE, Field, Found, Path, strings
 from apps.chat.dialects.openai_chat.choices import index_of
 
 _KIND = re.compile(r"[a-z][a-z0-9_.-]{0,59}")
-_MEDIA = (("input_audio", "data"), ("file", "file_data"), ("audio", "data"))
+_SOUND = (("input_audio", "data"), ("audio", "data"))
 _ADDRESSES = ("url", "image_url", "audio_url", "video_url", "file_data", "data")  # these may contain a file
 _JSON = ("arguments", "input")
+_NO_SOURCES: Mapping[Path, str] = MappingProxyType({})
 
 # Names of properties that protocols define. Any other name is somebody's own words.
 _GIVEN_NAMES = """
@@ -26,7 +29,7 @@ _GIVEN_NAMES = """
     definitions const default examples title pattern minimum maximum minLength maxLength minItems maxItems
     uniqueItems grammar syntax definition prediction modalities voice presence_penalty frequency_penalty logit_bias
     logprobs top_logprobs service_tier store reasoning_effort verbosity web_search_options safety_identifier
-    prompt_cache_key cache_control $ref $defs
+    prompt_cache_key cache_control $ref $defs source media_type
 """
 _GIVEN = frozenset(_GIVEN_NAMES.split())
 # Kinds that protocols define outside of the messages, where a model sees a tool as it is.
@@ -53,12 +56,29 @@ def request_fields(body: Mapping[str, Any]) -> list[Field]:
                 found.append(Field(BESIDE, (key,), key, is_fixed=True))
     for position, message in enumerate(body["messages"]):
         content, speaker = message.get("content"), _speaker(message["role"], position)
-        if isinstance(content, str) and len(message) == 2:
-            found.append(Field(position, ("messages", position, "content"), content, speaker))
+        if isinstance(content, str) and len(message) == 2 and not _says_more(content):
+            if content:
+                found.append(Field(position, ("messages", position, "content"), content, speaker))
         else:
-            for one in strings(message, ("messages", position), names=_GIVEN):
-                found += _in_message(one, position, speaker)
+            texts = strings(message, ("messages", position), names=_GIVEN)
+            sources = _sources(texts)
+            for one in texts:
+                found += _in_message(one, position, speaker, sources)
     return found
+
+
+def _says_more(text: str) -> bool:
+    """Whether a text may also be read as JSON or as a file."""
+    return "\\" in text or may_be_data_url(text)
+
+
+def _sources(texts: Iterable[Found]) -> Mapping[Path, str]:
+    """The media types of files in Anthropic's form, by the path of their base64."""
+    coded = {one.path[:-1] for one in texts if one.path[-2:] == ("source", "type") and one.text == "base64"}
+    if not coded:
+        return _NO_SOURCES
+    kinds = {one.path[:-1]: one.text for one in texts if one.path[-1] == "media_type"}
+    return {(*path, "data"): kinds.get(path, "") for path in coded}
 
 
 def _speaker(role: str, position: int) -> Hashable:
@@ -72,17 +92,18 @@ def _beside(key: str, value: Any) -> list[Field]:
         if one.is_name:
             found.append(Field(BESIDE, one.path, one.text, is_fixed=True))
         elif one.path[-1] not in ("type", "role") or one.text not in _GIVEN_KINDS:
-            found += [_field(one, BESIDE), *_attached(one, BESIDE)]
+            found += [_field(one, BESIDE), *_attached(one, _file(one), BESIDE)]
     return found
 
 
-def _in_message(one: Found, position: int, speaker: Hashable) -> list[Field]:
+def _in_message(one: Found, position: int, speaker: Hashable, sources: Mapping[Path, str] = _NO_SOURCES) -> list[Field]:
     if one.is_name:
         return [Field(position, one.path, one.text, is_fixed=True)]
     if one.path[-1] in ("type", "role") and _KIND.fullmatch(one.text) is not None:
         return []
-    found = _attached(one, position)
-    if not _is_media(one):
+    file = base64_file(one.text, sources[one.path]) if one.path in sources else _file(one)
+    found = _attached(one, file, position)
+    if file is None or not file.is_code or one.path[-1] not in _ADDRESSES:
         found.insert(0, _field(one, position, speaker if one.path[2] == "content" else None))
     return found
 
@@ -91,12 +112,10 @@ def _field(one: Found, message: int, speaker: Hashable = None) -> Field:
     return Field(message, one.path, one.text, speaker, is_json=_is_read_as_json(one))
 
 
-def _attached(one: Found, message: int) -> list[Field]:
-    """The text of a file in the field, if there is one."""
-    if not _is_file(one):
-        return []
-    text = attached_text(one.text, default_type="audio" if one.path[-1] == "data" else "")
-    return [Field(message, one.path, text, is_fixed=True)] if text else []
+def _attached(one: Found, file: EncodedFile | None, message: int) -> list[Field]:
+    """The text of a file in the field, if there is one that the field itself does not show."""
+    text = file.text() if file is not None else ""
+    return [Field(message, one.path, text, is_fixed=True)] if text and text not in one.text else []
 
 
 def answer_fields(answer: Mapping[str, Any]) -> list[Field]:
@@ -115,16 +134,21 @@ def _answer_field(one: Found, choices: Any) -> Field:
 
 
 def _is_read_as_json(one: Found) -> bool:
-    return one.path[-1] in _JSON or (one.text[0] in "{[" and "\\" in one.text)
+    return one.path[-1] in _JSON or ("\\" in one.text and one.text.lstrip()[:1] in ("{", "["))
 
 
 def _is_media(one: Found) -> bool:
     """True for a file in a place where no model reads its letters as words."""
-    return one.path[-1] in _ADDRESSES and _is_file(one)
+    if one.path[-1] not in _ADDRESSES:
+        return False
+    file = _file(one)
+    return file is not None and file.is_code
 
 
-def _is_file(one: Found) -> bool:
-    """True if this has the form of an encoded file, which words may have as well."""
-    if one.text.startswith("data:"):
-        return is_data_url(one.text)
-    return one.path[-2:] in _MEDIA and is_base64(one.text)
+def _file(one: Found) -> EncodedFile | None:
+    """The encoded file in a field. Words may have the form of one as well."""
+    if (file := data_url(one.text)) is not None:
+        return file
+    if one.path[-1] == "file_data":
+        return base64_file(one.text)
+    return base64_file(one.text, "audio") if one.path[-2:] in _SOUND else None

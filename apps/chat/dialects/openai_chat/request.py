@@ -2,16 +2,16 @@
 
 from typing import Any
 
-import orjson
 from pydantic import ValidationError
 
 from apps.chat.dialects.openai_chat.media import media_of
 from apps.chat.dialects.openai_chat.schema import CHAT_BODY
 from apps.chat.dialects.openai_chat.text import messages_of
 from apps.chat.dialects.protocol import ParsedRequest
+from apps.common import json_bodies
 from apps.common.errors import InvalidRequest
 
-MAX_DEPTH = 64
+MAX_DEPTH = 200  # schemas of tools may be as deep; what goes to providers is written by a library that ends at 254
 MAX_PARTS = 10_000
 
 
@@ -37,12 +37,7 @@ def parse(raw: bytes) -> ParsedRequest:
 
 
 def _decode(raw: bytes) -> dict[str, Any]:
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(
-            "invalid_json", f"The body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
-        ) from error
+    body = json_bodies.loads(raw)
     if not isinstance(body, dict):
         raise InvalidRequest("invalid_json", "The body must be a JSON object with 'model' and 'messages'.")
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _is_deep(body):
@@ -124,13 +119,42 @@ def with_guidance(messages: list[dict[str, Any]], guidance: tuple[str, ...]) -> 
 
 
 def upstream_body(
-    body: dict[str, Any], *, model: str, output: int, output_cap: str, is_stream: bool, guidance: tuple[str, ...]
+    body: dict[str, Any],
+    *,
+    model: str,
+    output: int,
+    output_cap: str,
+    is_stream: bool,
+    guidance: tuple[str, ...],
+    adds_cap: bool = True,
+    asks_for_usage: bool = True,
+    pseudonym: str = "",
 ) -> dict[str, Any]:
-    """The student's body with only the model, messages, output cap and stream options replaced."""
+    """The student's body with only the model, messages, output cap, stream options and identity replaced."""
     body = {**body, "model": model, "messages": with_guidance(body["messages"], guidance)}
-    named = [key for key in ("max_tokens", "max_completion_tokens") if body.get(key) is not None]
-    for key in named or [output_cap]:
-        body[key] = min(output, body.get(key) or output)
-    if is_stream:
+    if "max_tokens" in body or "max_completion_tokens" in body:
+        _rename_cap(body, output_cap, output=output, adds_cap=adds_cap)
+    elif adds_cap:
+        body[output_cap] = output
+    if not asks_for_usage:
+        body.pop("stream_options", None)
+    elif is_stream:
         body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+    if "user" in body or "safety_identifier" in body or "metadata" in body:
+        _disguise(body, pseudonym)
     return body
+
+
+def _rename_cap(body: dict[str, Any], output_cap: str, *, output: int, adds_cap: bool) -> None:
+    """Let one cap leave, the smallest of all, under the provider's name."""
+    named = [cap for name in ("max_tokens", "max_completion_tokens") if (cap := body.pop(name, None)) is not None]
+    if named or adds_cap:
+        body[output_cap] = min([output, *named])
+
+
+def _disguise(body: dict[str, Any], pseudonym: str) -> None:
+    """Replace what says who asks. Metadata can say anything, so they stay here."""
+    body.pop("metadata", None)
+    for name in ("user", "safety_identifier"):
+        if body.pop(name, None) is not None and pseudonym:
+            body[name] = pseudonym

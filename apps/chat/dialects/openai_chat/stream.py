@@ -4,12 +4,12 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from apps.chat.dialects.fields import BESIDE
 from apps.chat.dialects.openai_chat.choices import index_of
 from apps.chat.dialects.openai_chat.fields import LABELS
+from apps.chat.dialects.openai_chat.text import texts_of
 from apps.chat.dialects.protocol import Delta, EventPart
+from apps.common.lenient_json import dumps, loads_exactly
 from apps.common.sse import data_of
 
 CHANNELS = ("content", "refusal", "reasoning_content", "reasoning")
@@ -41,7 +41,7 @@ class ChatStreamEditor:
         data = data_of(event)
         if data is None:
             return None
-        payload = orjson.loads(data)
+        payload = _in_texts(loads_exactly(data))
         self._frame = {key: payload[key] for key in _FRAME if key in payload}
         return ChatEvent(payload)
 
@@ -88,6 +88,22 @@ class ChatEvent:
         if choices or self._payload.get("usage") or not self._payload.keys() <= _NOTHING_NEW:
             return _event_of({**self._payload, **beside.rest, "choices": choices})
         return None
+
+
+def _in_texts(payload: dict[str, Any]) -> dict[str, Any]:
+    """The event with texts for content in parts, so that rules can hold them back like any other."""
+    choices = payload.get("choices") or ()
+    if not any(isinstance((choice.get("delta") or {}).get("content"), list) for choice in choices):
+        return payload
+    return {**payload, "choices": [_choice_in_texts(choice) for choice in choices]}
+
+
+def _choice_in_texts(choice: dict[str, Any]) -> dict[str, Any]:
+    delta = choice.get("delta") or {}
+    texts = texts_of(delta.get("content"))
+    if texts is None or (texts.keys() - {"content"}) & delta.keys():
+        return choice
+    return {**choice, "delta": {**{key: value for key, value in delta.items() if key != "content"}, **texts}}
 
 
 def _part(choice: dict[str, Any]) -> EventPart:
@@ -173,4 +189,4 @@ def _put_together(held: Any) -> Any:
 
 
 def _event_of(payload: Mapping[str, Any]) -> bytes:
-    return b"data: " + orjson.dumps(payload)
+    return b"data: " + dumps(payload)

@@ -59,7 +59,7 @@ def layout(message: Mapping[str, Any], *, is_answer: bool = False) -> list[Run]:
     name continues another.
     """
     runs: list[Run] = []
-    for block in _blocks(message, unnamed="" if is_answer else "tool"):
+    for block in _blocks(message, is_answer=is_answer):
         if any(run.text for run in block):
             if runs and not is_answer:
                 runs.append(Run(None, "\n", ""))
@@ -67,8 +67,9 @@ def layout(message: Mapping[str, Any], *, is_answer: bool = False) -> list[Run]:
     return runs
 
 
-def _blocks(message: Mapping[str, Any], *, unnamed: str) -> Iterator[list[Run]]:
-    yield _content(message.get("content"))
+def _blocks(message: Mapping[str, Any], *, is_answer: bool) -> Iterator[list[Run]]:
+    unnamed = "" if is_answer else "tool"
+    yield _content(message.get("content"), is_answer=is_answer)
     for key in ("reasoning_content" if message.get("reasoning_content") else "reasoning", "refusal"):
         if isinstance(value := message.get(key), str):
             yield [Run((key,), value, "")]
@@ -78,22 +79,51 @@ def _blocks(message: Mapping[str, Any], *, unnamed: str) -> Iterator[list[Run]]:
         yield [run._replace(matched_as="") for run in _called({"function": function}, (), unnamed)]
 
 
-def _content(content: Any) -> list[Run]:
+def _content(content: Any, *, is_answer: bool) -> list[Run]:
     if isinstance(content, str):
         return [Run(("content",), content)]
     runs: list[Run] = []
     for number, part in enumerate(content if isinstance(content, list) else ()):
-        if isinstance(part, dict):
+        if found := _part(part, ("content", number), is_answer=is_answer):
             runs += [Run(None, "\n")] if runs else []
-            runs.append(_part(part, ("content", number)))
+            runs += found
     return runs
 
 
-def _part(part: Mapping[str, Any], path: Path) -> Run:
+def _part(part: Any, path: Path, *, is_answer: bool) -> list[Run]:
+    if isinstance(part, str):
+        return [Run(path, part)]
+    if not isinstance(part, dict):
+        return []
     for key in ("text", "refusal"):
-        if isinstance(value := part.get(key), str) and value:
-            return Run((*path, key), value)
-    return Run(None, f"[{part.get('type')}]")
+        if isinstance(value := part.get(key), str) and (value or is_answer):
+            return [Run((*path, key), value)]
+    return _thoughts(part.get("thinking"), (*path, "thinking")) or [Run(None, f"[{part.get('type')}]")]
+
+
+def _thoughts(thinking: Any, path: Path) -> list[Run]:
+    """What a model thinks, as a part of its content: a text, or parts of its own."""
+    if isinstance(thinking, str):
+        return [Run(path, thinking, "")]
+    parts = enumerate(thinking) if isinstance(thinking, list) else ()
+    texts = [(number, part["text"]) for number, part in parts if isinstance(part, dict) and "text" in part]
+    return [Run((*path, number, "text"), text, "") for number, text in texts if isinstance(text, str)]
+
+
+def texts_of(content: Any) -> dict[str, str] | None:
+    """Content in parts as the fields of a message that stand for them. None if it is no list, or not all of it text."""
+    if not isinstance(content, list):
+        return None
+    texts: dict[str, str] = {}
+    for number, part in enumerate(content):
+        for run in _part(part, (number,), is_answer=True) or [Run(None, "")]:
+            if run.path is None:
+                return None
+            key = (
+                "refusal" if run.path[-1] == "refusal" else "content" if run.matched_as is None else "reasoning_content"
+            )
+            texts[key] = texts.get(key, "") + run.text
+    return texts
 
 
 def _called(call: Mapping[str, Any], path: Path, unnamed: str) -> list[Run]:

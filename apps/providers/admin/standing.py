@@ -1,0 +1,122 @@
+"""How deployments and credentials are doing, in words and badges for the pages of operators."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from apps.common.display import badge, moment
+from apps.providers.health.states import Standing
+from apps.providers.models import CredentialHealth, Deployment, LastProbe
+from apps.providers.models.probes import MILD
+
+Level = Literal["good", "warning", "bad", ""]
+
+FORCED: dict[str, tuple[str, Level, str]] = {
+    Deployment.Force.OPEN: ("forced open", "warning", "Nobody is sent there until you put it back to automatic."),
+    Deployment.Force.CLOSED: ("forced closed", "warning", "Calls go there whatever its failures."),
+    Deployment.Force.DRAIN: ("draining", "warning", "Open answers end; no new calls go there."),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarms:
+    """How many deployments are open, credentials out, and providers whose last health check found them unusable."""
+
+    open: int
+    out: int
+    wrong: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A state in a word or two, how a badge shows it, and what it means."""
+
+    words: str
+    level: Level
+    meaning: str = ""
+    may_be_put_back: bool = False  # a credential that an operator may use again
+
+    @property
+    def badge(self) -> SafeString:
+        return badge(self.words, self.level, self.meaning)
+
+
+def of_deployment(deployment: Any, *, now: datetime) -> Shown:
+    """Needs the deployment's provider with its credentials, and the health of all of them."""
+    if not (deployment.is_enabled and deployment.provider.is_enabled and deployment.model.is_enabled):
+        return Shown("not enabled", "", "The deployment, its provider or its model is switched off.")
+    if deployment.force:
+        return Shown(*FORCED[deployment.force])
+    health: Any = getattr(deployment, "health", None)
+    standing = health.standing_at(now) if health is not None else Standing.WELL
+    if standing == Standing.OPEN:
+        return _open(health, now)
+    if standing == Standing.PROBATION:
+        return Shown("on probation", "warning", "A health check was good; the next answers decide.")
+    if standing == Standing.COOLING:
+        return Shown(f"cooling until {_clock(health.until)}", "warning", "The provider asked for a pause.")
+    return _of_its_credentials(deployment.provider, now)
+
+
+def _open(health: Any, now: datetime) -> Shown:
+    if health.until is not None and health.until > now:
+        return Shown(f"open until {_clock(health.until)}", "bad", "It failed too often. Calls go elsewhere meanwhile.")
+    return Shown("open, to be tried", "bad", "Its time is over: the next health check or call decides.")
+
+
+def _of_its_credentials(provider: Any, now: datetime) -> Shown:
+    usable = [one for one in provider.credentials.all() if one.is_enabled and one.ciphertext]
+    lost = [one for one in usable if of_credential(one, now=now).level != "good"]
+    if not lost:
+        return Shown("well", "good")
+    if len(lost) < len(usable):
+        return Shown("well", "good", f"{len(lost)} of {len(usable)} credentials cannot be used now.")
+    return Shown("no credential", "bad", "None of the provider's credentials can be used now. See the provider's page.")
+
+
+def of_credential(credential: Any, *, now: datetime) -> Shown:
+    if not credential.is_enabled:
+        return Shown("not enabled", "")
+    if not credential.ciphertext:
+        return Shown("no secret yet", "warning")
+    health: Any = getattr(credential, "health", None)
+    standing = health.standing_at(now) if health is not None else Standing.WELL
+    if standing == Standing.OUT:
+        return Shown("out", "bad", "The provider refuses it. Enter another secret, or put it back once it works.", True)
+    if standing == Standing.COOLING:
+        return Shown(f"cooling until {_clock(health.until)}", "warning", "It has reached its rate limit.", True)
+    return Shown("in use", "good")
+
+
+def last_error(health: Any) -> str:
+    """The last failure in plain words, with its time; empty if there was none."""
+    if health is None or not health.error:
+        return ""
+    return f"{health.error} ({moment(health.failed_at)})"
+
+
+def _clock(at: datetime | None) -> str:
+    """The time of day, with the zone that it is in."""
+    return timezone.localtime(at).strftime("%H:%M:%S %Z") if at else "further notice"
+
+
+def with_detail(shown: Shown, sentence: str) -> SafeString:
+    """A badge with a sentence below it, of which a list shows the first lines."""
+    if not sentence:
+        return shown.badge
+    return format_html('{}<small class="stoa-sub stoa-lines" title="{}">{}</small>', shown.badge, sentence, sentence)
+
+
+def alarms() -> Alarms:
+    """What an operator should look at first. Three counts over few rows."""
+    used = Deployment.objects.filter(is_enabled=True, provider__is_enabled=True, model__is_enabled=True)
+    troubled = LastProbe.objects.exclude(trouble="").exclude(trouble__in=MILD).filter(provider__is_enabled=True)
+    return Alarms(
+        open=used.filter(force="", health__standing=Standing.OPEN).count(),
+        out=CredentialHealth.objects.filter(standing=Standing.OUT, credential__is_enabled=True).count(),
+        wrong=troubled.values("provider").distinct().count(),
+    )

@@ -1,0 +1,27 @@
+"""How many deployments and credentials of each provider are in which state. For the metrics."""
+
+from collections import Counter
+from datetime import datetime
+
+from apps.providers.catalogue import Catalogue, Secret, Target
+from apps.providers.health.memory import Health
+from apps.providers.health.states import Standing
+
+DEPLOYMENT_STATES = (Standing.WELL, Standing.COOLING, Standing.OPEN, Standing.PROBATION)
+CREDENTIAL_STATES = (Standing.WELL, Standing.COOLING, Standing.OUT)
+Census = dict[tuple[str, Standing], int]  # by provider and state, zeros included
+
+
+def census(catalogue: Catalogue, health: Health, now: datetime) -> tuple[Census, Census]:
+    """The deployments, and the credentials."""
+    targets: list[Target] = [target for route in catalogue.routes.values() for target in route.targets]
+    secrets: dict[int, tuple[str, Secret]] = {
+        secret.id: (target.provider, secret) for target in targets for secret in target.secrets
+    }
+    deployments = Counter((target.provider, health.deployment(target).in_effect(now)) for target in targets)
+    credentials = Counter((name, health.credential(secret).in_effect(now)) for name, secret in secrets.values())
+    names = {target.provider for target in targets}
+    return (
+        {(name, state): deployments[name, state] for name in names for state in DEPLOYMENT_STATES},
+        {(name, state): credentials[name, state] for name in names for state in CREDENTIAL_STATES},
+    )

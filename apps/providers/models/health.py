@@ -1,0 +1,147 @@
+"""How deployments and credentials are, as all processes see it, and what happened to them."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from django.db import models, transaction
+from django.db.models import F
+
+from apps.common.models import Revision
+from apps.providers.health.states import Standing, State
+
+HEALTH_TOPIC = "health"
+
+
+class HealthRow(models.Model):
+    """A state, written by whoever finds a change of it. `version` counts the changes: of several who judged the same
+    version, the first one counts."""
+
+    class Is(models.TextChoices):
+        WELL = Standing.WELL, "well"
+        COOLING = Standing.COOLING, "cooling down"
+        OPEN = Standing.OPEN, "open"
+        PROBATION = Standing.PROBATION, "on probation"
+        OUT = Standing.OUT, "out"
+
+    standing = models.CharField(max_length=9, choices=Is.choices, default=Is.WELL)
+    version = models.BigIntegerField(default=0)
+    reason = models.CharField(max_length=12, blank=True)
+    since = models.DateTimeField(null=True)
+    until = models.DateTimeField(null=True)
+    trial_at = models.DateTimeField(null=True, help_text="From when on a student's call may be the trial.")
+    times = models.PositiveIntegerField(default=0, help_text="How often in a row it was opened.")
+    error = models.CharField("last error", max_length=300, blank=True)
+    failed_at = models.DateTimeField("last failure", null=True)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def state(self) -> State:
+        return State(
+            standing=Standing(self.standing),
+            reason=self.reason,
+            error=self.error,
+            since=self.since,
+            until=self.until,
+            trial_at=self.trial_at,
+            times=self.times,
+        )
+
+    def standing_at(self, now: datetime) -> Standing:
+        """As it is in effect: what cooled down is well."""
+        return self.state.in_effect(now)
+
+
+class DeploymentHealth(HealthRow):
+    """`probe_failed` says that a health check failed since it was opened; `not_understood` lists the parameters that
+    its provider has refused; `doubt` is why usage that it reported was not believed."""
+
+    deployment = models.OneToOneField(
+        "providers.Deployment", on_delete=models.CASCADE, primary_key=True, related_name="health"
+    )
+    probe_failed = models.BooleanField(default=False)
+    not_understood = models.JSONField(default=list)
+    doubt = models.CharField(max_length=300, blank=True)
+    doubted_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.deployment}: {self.get_standing_display()}"
+
+
+class CredentialHealthQuerySet(models.QuerySet["CredentialHealth"]):
+    def put_back(self, credentials: Collection[int], *, now: datetime, why: str = "An operator put it back.") -> int:
+        """Use these credentials again. Returns how many were out, or cooled down."""
+        with transaction.atomic():
+            rows = self.filter(credential__in=credentials).exclude(standing=Standing.WELL)
+            back = list(rows.select_related("credential").select_for_update(of=("self",)).order_by("pk"))
+            for row in back:
+                if row.standing == Standing.OUT:
+                    provider, kind = row.credential.provider_id, ProviderEvent.Kind.CREDENTIAL_BACK
+                    ProviderEvent.note(kind, provider=provider, credential=row.pk, detail=why, now=now)
+            rows.update(standing=Standing.WELL, version=F("version") + 1, reason="", since=now, until=None, times=0)
+            if back:
+                Revision.bump(HEALTH_TOPIC)
+        return len(back)
+
+
+class CredentialHealth(HealthRow):
+    credential = models.OneToOneField(
+        "providers.Credential", on_delete=models.CASCADE, primary_key=True, related_name="health"
+    )
+
+    objects = CredentialHealthQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.credential}: {self.get_standing_display()}"
+
+
+class ProviderEvent(models.Model):
+    """Something that operators want to hear of. One row a change, whichever process found it."""
+
+    KEPT: ClassVar[timedelta] = timedelta(days=90)
+
+    class Kind(models.TextChoices):
+        DOWN = "down", "provider down"
+        BACK = "back", "provider back"
+        CREDENTIAL_OUT = "credential_out", "credential out"
+        CREDENTIAL_BACK = "credential_back", "credential back"
+        ALL_OPEN = "all_open", "nobody left to answer"
+        DOUBT = "doubt", "usage in doubt"
+
+    kind = models.CharField(max_length=15, choices=Kind.choices)
+    provider = models.ForeignKey("providers.Provider", on_delete=models.CASCADE, related_name="events")
+    deployment = models.ForeignKey("providers.Deployment", on_delete=models.SET_NULL, null=True, related_name="events")
+    credential = models.ForeignKey("providers.Credential", on_delete=models.SET_NULL, null=True, related_name="events")
+    detail = models.CharField(max_length=500, help_text="In plain words.")
+    at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        ordering = ("-at", "-id")
+
+    def __str__(self) -> str:
+        return f"{self.provider}: {self.get_kind_display()}"
+
+    @property
+    def level(self) -> str:
+        """How a badge shows it."""
+        if self.kind in (self.Kind.BACK, self.Kind.CREDENTIAL_BACK):
+            return "good"
+        return "warning" if self.kind == self.Kind.DOUBT else "bad"
+
+    @classmethod
+    def note(
+        cls,
+        kind: str,
+        *,
+        provider: int,
+        deployment: int | None = None,
+        credential: int | None = None,
+        detail: str,
+        now: datetime,
+    ) -> None:
+        """Add an event, and forget those of long ago. Call it in the transaction of the change."""
+        about = {"provider_id": provider, "deployment_id": deployment, "credential_id": credential}
+        cls.objects.create(kind=kind, detail=detail[:500], at=now, **about)
+        cls.objects.filter(at__lt=now - cls.KEPT).delete()
