@@ -9,7 +9,7 @@ from apps.quotas import requests
 from apps.quotas.ledger import ledger
 from apps.quotas.ledger.movements import Account, Balance
 from apps.quotas.models import BY_STAFF
-from apps.quotas.models.sections import SECTION, sections_between
+from apps.quotas.models.sections import SECTION, SECTIONS_BETWEEN
 
 LAST = 20
 
@@ -62,11 +62,10 @@ def _lines(cursor: Cursor, own: Account) -> list[Line]:
     week_id, opened_after, newest = cursor.fetchone() or (None, 0, None)
     if newest is None:
         return []
-    sections = ", ".join(map(str, sections_between(opened_after, newest)))
     cursor.execute(
         "SELECT kind, hold, held_delta, used_delta, granted_delta, note, at FROM quotas_ledgerentry"
-        f" WHERE id / {SECTION} IN ({sections}) AND usage_id = %s ORDER BY id DESC LIMIT %s",
-        (week_id, LAST),
+        f" WHERE id / {SECTION} IN ({SECTIONS_BETWEEN}) AND usage_id = %s ORDER BY id DESC LIMIT %s",
+        (opened_after, newest, week_id, LAST),
     )
     return [
         Line(

@@ -112,7 +112,7 @@ class Case:
         if self.does.tokens is not None:
             uncached, _, output = self.does.tokens
             return uncached + output
-        if self.name.endswith("usage") or self.name.startswith(("zero prompt", "stream_options")):
+        if self.name.endswith("usage") or self.name.startswith(("zero prompt", "usage in words", "stream_options")):
             return None
         return COUNTED if self.does.does.get("events" if self.form == "stream" else "plain") else WORDS_OF_OURS
 

@@ -5,9 +5,11 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import BigIntegerField, F, Func, Max, Q
+from django.db.models.expressions import RawSQL
 
 from apps.accounts.models import Course, Membership
-from apps.quotas.models.sections import SECTION, sections_between
+from apps.quotas.models.fields import LastingId
+from apps.quotas.models.sections import SECTION, SECTIONS_BETWEEN
 
 
 class WeeklyUsageQuerySet(models.QuerySet["WeeklyUsage"]):
@@ -110,7 +112,7 @@ class LedgerEntryQuerySet(models.QuerySet["LedgerEntry"]):
     def of(self, week: WeeklyUsage) -> "LedgerEntryQuerySet":
         """The entries of a week, found through the index section by section."""
         newest = self.model.objects.aggregate(newest=Max("pk"))["newest"] or 0
-        sections = sections_between(week.opened_after, newest)
+        sections = RawSQL(SECTIONS_BETWEEN, (week.opened_after, newest))  # noqa: S611
         return self.alias(section=Section("pk")).filter(section__in=sections, usage=week)
 
     def for_staff(self, user: Any) -> "LedgerEntryQuerySet":
@@ -136,6 +138,7 @@ class LedgerEntry(models.Model):
         CORRECT = "correct", "Corrected by staff"
         CHANGE = "change", "Limit changed"
 
+    id = LastingId(primary_key=True)
     # The week is locked while an entry is written, so the database need not check the reference.
     usage = models.ForeignKey(
         WeeklyUsage, on_delete=models.PROTECT, related_name="entries", db_constraint=False, db_index=False

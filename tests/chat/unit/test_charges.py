@@ -116,7 +116,7 @@ def test_no_report_makes_prompt_or_text_free(reported: Tokens, text_bytes: int, 
     cost = charge(answer, PLAIN)
 
     assert cost.tokens.input > 0
-    assert cost.tokens.output * LONGEST_TOKEN >= text_bytes
+    assert cost.tokens.output * LONGEST_TOKEN >= text_bytes or (not is_final and cost.amount >= 100 + estimate)
     assert cost.amount >= min(reported.input + reported.output, ABSURD * 1000)
 
 
