@@ -379,7 +379,7 @@ async def test_content_is_an_answer_though_it_breaks_off_within_the_same_piece()
 async def outcomes_of(attempts: Attempts) -> list[str]:
     with contextlib.suppress(GatewayError):
         await attempts.first_answer()
-    return [row.outcome for row in attempts.rows]
+    return [row.outcome for row in attempts.rows(None)]
 
 
 async def test_an_error_is_asked_once_more_if_nobody_else_is_left() -> None:
@@ -483,7 +483,7 @@ async def test_every_attempt_is_written_down_with_what_came_of_it() -> None:
 
     await attempts.first_answer()
 
-    rows = [(row.number, row.provider, row.outcome, row.status) for row in attempts.rows]
+    rows = [(row.number, row.provider, row.outcome, row.status) for row in attempts.rows(None)]
     assert rows == [(1, "first", "rate", 429), (2, "second", "broken", 0), (3, "third", "answered", 200)]
 
 
@@ -496,7 +496,7 @@ async def test_one_that_is_ended_from_outside_is_written_down_too() -> None:
         async with asyncio.timeout(0.05):
             await attempts.first_answer()
 
-    assert [row.outcome for row in attempts.rows] == ["ended"]
+    assert [row.outcome for row in attempts.rows(None)] == ["ended"]
 
 
 @pytest.mark.parametrize("is_stream", [False, True])
