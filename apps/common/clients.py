@@ -4,7 +4,6 @@ It is our own, on the parser that the web server uses: relaying is most of what 
 library measured costs three times as much. Callers use only the names in `__all__`.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache, partial
 from urllib.parse import quote, urlsplit
@@ -17,7 +16,6 @@ from apps.common.connections import (
     NothingCame,
     RelayError,
     RelayResponse,
-    TooSlow,
 )
 from apps.common.pools import Origin, Pool, RelayLimits, Share
 
@@ -30,7 +28,6 @@ __all__ = [
     "RelayLimits",
     "RelayResponse",
     "Share",
-    "TooSlow",
 ]
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, 9.2.2
@@ -55,26 +52,24 @@ class RelayClient:
         *,
         body: bytes,
         headers: Mapping[str, str],
-        first_byte_timeout: float,
+        patience: float,
         allow_private: bool,
         share: Share | None = None,
         may_repeat: bool = False,
     ) -> RelayResponse:
-        """Send a request and wait for the response headers. Raises RelayError.
+        """Send a request and wait for the response headers, as long as the caller does. Raises RelayError.
+
+        `patience` is how long it may take to get a connection of our own, which a caller makes shorter than its limit,
+        so that waiting for it is never taken for the server's fault.
 
         Skips a pooled connection that the server has closed. If the server closes it just as the request arrives, the
         request is sent again, once and over a new one, provided that its method is idempotent or it `may_repeat`.
         """
         origin, authority, path = _target(url, allow_private)
         head = _head(method, path, {"host": authority, **headers, "content-length": str(len(body))})
-        # Half of the time, so that waiting for a connection of our own is never taken for the server's fault.
-        take = partial(self._pool.take, origin, share or self._everything, patience=first_byte_timeout / 2)
+        take = partial(self._pool.take, origin, share or self._everything, patience=patience)
         is_repeatable = may_repeat or method in _IDEMPOTENT
-        try:
-            async with asyncio.timeout(first_byte_timeout):
-                return await _exchange(take, head, body, is_head=method == "HEAD", is_repeatable=is_repeatable)
-        except TimeoutError as error:
-            raise TooSlow(f"No response within {first_byte_timeout:g} seconds.") from error
+        return await _exchange(take, head, body, is_head=method == "HEAD", is_repeatable=is_repeatable)
 
     async def close(self) -> None:
         """Close all connections. Reading on from one raises ConnectionBroken."""
@@ -119,7 +114,7 @@ def _target(url: str, allow_private: bool) -> tuple[Origin, str, str]:
 
 
 def _head(method: str, path: str, headers: Mapping[str, str]) -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    lines = [f"{method} {path} HTTP/1.1", *[f"{name}: {value}" for name, value in headers.items()]]
     head = "\r\n".join(lines) + "\r\n\r\n"
     if not head.count("\r") == head.count("\n") == len(lines) + 1 or "\0" in head:
         raise ValueError("A header contains a line break.")

@@ -1,11 +1,10 @@
 """One connection to a server, and the response that arrives over it.
 
-httptools parses the response. Pieces of its body are kept until they are read. The client sets the timeouts.
+httptools parses the response. Pieces of its body are kept until they are read. Whoever asks limits the time.
 
 RelayError
 ├── ConnectFailed     nothing was sent: trying elsewhere is safe
 │   └── NonFree       too many connections of ours are open; the server did nothing wrong
-├── TooSlow           no response headers in time; the request had been sent
 └── ConnectionBroken  the connection failed after the request had been sent
     └── NothingCame   the same, before the first byte of a response
 """
@@ -31,10 +30,6 @@ class ConnectFailed(RelayError):
 
 
 class NonFree(ConnectFailed):
-    pass
-
-
-class TooSlow(RelayError):
     pass
 
 
