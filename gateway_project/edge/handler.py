@@ -63,8 +63,11 @@ class DataRequest(StudentRequest):
         return QueryDict(self.scope.get("query_string", b""))
 
     def header(self, name: bytes) -> str | None:
-        found = [value for other, value in self.scope["headers"] if other == name]
-        return b",".join(found).decode("latin-1") if found else None
+        found: bytes | None = None
+        for other, value in self.scope["headers"]:
+            if other == name:
+                found = value if found is None else found + b"," + value
+        return None if found is None else found.decode("latin-1")
 
 
 class _RetryLater(HttpResponse):

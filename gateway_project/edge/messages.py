@@ -44,7 +44,8 @@ def _bearer(value: bytes) -> bytes:
 
 async def read_body(scope: Scope, receive: Any, *, limit: int) -> bytes:
     """The whole body, of at most `limit` bytes, and decompressed. Raises a GatewayError or ClientLeft."""
-    unpack = unpacker(_coding(scope))
+    coding = _coding(scope)
+    unpack = unpacker(coding) if coding else None
     raw = await _received(scope, receive, limit=limit)
     if unpack is None or not raw:
         return raw

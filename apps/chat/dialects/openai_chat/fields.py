@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from apps.chat.dialects.encoded_files import EncodedFile, base64_file, data_url, may_be_data_url
+from apps.chat.dialects.encoded_files import DATA_SCHEME, EncodedFile, base64_file, data_url
 from apps.chat.dialects.fields import BESIDE, Field, Found, Path, strings
 from apps.chat.dialects.openai_chat.choices import index_of
 
@@ -69,7 +69,7 @@ def request_fields(body: Mapping[str, Any]) -> list[Field]:
 
 def _says_more(text: str) -> bool:
     """Whether a text may also be read as JSON or as a file."""
-    return "\\" in text or may_be_data_url(text)
+    return "\\" in text or DATA_SCHEME.match(text) is not None
 
 
 def _sources(texts: Iterable[Found]) -> Mapping[Path, str]:

@@ -35,9 +35,9 @@ def read_usage(usage: Any) -> Tokens | None:
 
 def _tokens(usage: Mapping[str, Any]) -> Tokens:
     """Raises ValueError if a count is missing or cannot be."""
-    read, written = _either(usage, *_INPUT), _either(usage, *_OUTPUT)
-    read, cached, total = _count(read), _cached(usage), usage.get("total_tokens")
-    if _counts_cache_beside(usage, read):
+    read, written = _count(_either(usage, *_INPUT)), _either(usage, *_OUTPUT)
+    cached, total = _cached(usage), usage.get("total_tokens")
+    if (_READ_FROM_CACHE in usage or _WRITTEN_TO_CACHE in usage) and _counts_cache_beside(usage, read):
         read += cached + _count(usage.get(_WRITTEN_TO_CACHE) or 0)
     if cached > read:
         raise ValueError("More came from the cache than was read.")
@@ -52,7 +52,7 @@ def _with_thoughts(written: int, usage: Mapping[str, Any]) -> int:
     """The output with thoughts that cannot be a part of it, since they are more."""
     details = usage.get("completion_tokens_details")
     thoughts = details.get("reasoning_tokens") if isinstance(details, dict) else None
-    return written + int(thoughts) if _is_count(thoughts) and thoughts > written else written
+    return written + int(thoughts) if thoughts and _is_count(thoughts) and thoughts > written else written
 
 
 def _either(usage: Mapping[str, Any], name: str, other: str) -> Any:
@@ -82,6 +82,8 @@ def _counts_cache_beside(usage: Mapping[str, Any], read: int) -> bool:
 
 def _count(value: Any) -> int:
     """A count. Some write it as 1000.0. Raises ValueError."""
+    if type(value) is int and 0 <= value <= _MAX_COUNT:
+        return value
     if not _is_count(value):
         raise ValueError("A count of tokens is not one.")
     return int(value)
