@@ -4,13 +4,12 @@ It is our own, on the parser that the web server uses: relaying is most of what 
 library measured costs three times as much. Callers use only the names in `__all__`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache, partial
+from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from apps.common.connections import (
     ConnectFailed,
-    Connection,
     ConnectionBroken,
     NonFree,
     NothingCame,
@@ -67,9 +66,15 @@ class RelayClient:
         """
         origin, authority, path = _target(url, allow_private)
         head = _head(method, path, {"host": authority, **headers, "content-length": str(len(body))})
-        take = partial(self._pool.take, origin, share or self._everything, patience=patience)
-        is_repeatable = may_repeat or method in _IDEMPOTENT
-        return await _exchange(take, head, body, is_head=method == "HEAD", is_repeatable=is_repeatable)
+        share, is_head = share or self._everything, method == "HEAD"
+        connection = await self._pool.take(origin, share, patience=patience)
+        try:
+            return await connection.ask(head, body, is_head=is_head)
+        except NothingCame:
+            if not (connection.was_used and (may_repeat or method in _IDEMPOTENT)):
+                raise
+        connection = await self._pool.take(origin, share, patience=patience, is_new=True)
+        return await connection.ask(head, body, is_head=is_head)
 
     async def close(self) -> None:
         """Close all connections. Reading on from one raises ConnectionBroken."""
@@ -78,19 +83,6 @@ class RelayClient:
     def open_connections(self) -> int:
         """The number of connections in use, for the metrics."""
         return self._pool.in_use
-
-
-async def _exchange(
-    take: Callable[..., Awaitable[Connection]], head: bytes, body: bytes, *, is_head: bool, is_repeatable: bool
-) -> RelayResponse:
-    connection = await take()
-    try:
-        return await connection.ask(head, body, is_head=is_head)
-    except NothingCame:
-        if not (connection.was_used and is_repeatable):
-            raise
-    connection = await take(is_new=True)
-    return await connection.ask(head, body, is_head=is_head)
 
 
 @lru_cache(maxsize=1024)

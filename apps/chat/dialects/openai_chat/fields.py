@@ -56,7 +56,8 @@ def request_fields(body: Mapping[str, Any]) -> list[Field]:
                 found.append(Field(BESIDE, (key,), key, is_fixed=True))
     for position, message in enumerate(body["messages"]):
         content, speaker = message.get("content"), _speaker(message["role"], position)
-        if isinstance(content, str) and len(message) == 2 and not _says_more(content):
+        may_be_more = not isinstance(content, str) or "\\" in content or DATA_SCHEME.match(content)  # JSON, or a file
+        if len(message) == 2 and not may_be_more:
             if content:
                 found.append(Field(position, ("messages", position, "content"), content, speaker))
         else:
@@ -65,11 +66,6 @@ def request_fields(body: Mapping[str, Any]) -> list[Field]:
             for one in texts:
                 found += _in_message(one, position, speaker, sources)
     return found
-
-
-def _says_more(text: str) -> bool:
-    """Whether a text may also be read as JSON or as a file."""
-    return "\\" in text or DATA_SCHEME.match(text) is not None
 
 
 def _sources(texts: Iterable[Found]) -> Mapping[Path, str]:
