@@ -52,7 +52,7 @@ class Attempts:
         self._adapters, self._health = providers.adapters, providers.health
         self._budgets, self._limits = providers.budgets, providers.limits
         self._leave: Callable[[], None] | None = None  # gives the place back that the attempt under way has
-        self.has_sent = False  # otherwise no provider knows of the call
+        self.was_cut_off = False  # while a provider worked on it, which may have cost something
         self._failed: list[tuple[Candidate, UpstreamRefused]] = []
         self._has_repeated = False
         self._ends_at = time.monotonic() + call.route.longest - LAST_MOMENT
@@ -140,6 +140,7 @@ class Attempts:
             self._note(candidate, refused.reason if refused else "ended", refused.status if refused else 0, started)
             if refused is not None:
                 self._health.failed(candidate, refused, now=datetime.now(UTC))
+            self.was_cut_off = refused is None and self._leave is not None
             self._end(candidate)
             raise
         self._note(candidate, "answered", 200, started)
@@ -150,7 +151,6 @@ class Attempts:
         """Wait for a place, where they are few."""
         seconds = min(candidate.target.first_byte_timeout, self._ends_at - time.monotonic())
         self._leave = await self._limits.enter(candidate.target, self._call.principal, seconds=seconds)
-        self.has_sent = True
         self._health.began(candidate)
 
     def _end(self, candidate: Candidate) -> None:
