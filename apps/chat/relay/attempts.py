@@ -68,7 +68,7 @@ class Attempts:
         """Ask until an answer begins, which is then `in_flight`. Raises the error of a call that nobody answers."""
         route = self._call.route
         left = self._limits.order(plan(route, self._health, datetime.now(UTC), _rng))
-        while left:
+        while left and time.monotonic() < self._ends_at:
             candidate, *left = left
             try:
                 return await self._ask(candidate)
@@ -110,8 +110,6 @@ class Attempts:
         if refused.reason == "added" and refused.param not in self._outgoing(candidate, without=refused.param).body:
             self._health.learned(candidate, refused.param)
             return [candidate, *left]
-        if time.monotonic() >= self._ends_at:
-            return []
         return left_after(refused, candidate, left) or await self._repeat()
 
     async def _repeat(self) -> list[Candidate]:
@@ -120,6 +118,8 @@ class Attempts:
         if found is None:
             return []
         candidate, pause = found
+        if time.monotonic() + pause >= self._ends_at:
+            return []
         budget, requests = self._budgets[candidate.target.deployment_id], self._health.recent(candidate.target)
         self._has_repeated = budget.take(time.monotonic(), requests=requests)
         if not self._has_repeated:

@@ -420,6 +420,18 @@ async def test_a_request_at_fault_is_not_sent_again_though_another_deployment_fa
     assert await outcomes_of(attempts_at(a_call(route=a_route(*targets(2))), openai=adapter)) == ["error", "request"]
 
 
+async def test_nothing_is_repeated_for_which_the_call_has_no_time_left() -> None:
+    adapter = ManyAdapter(refusal("error", status=503, retry_after=1.0))
+    attempts = attempts_at(a_call(route=a_route(a_target(), longest=0.5)), openai=adapter)
+    started = time.monotonic()
+
+    with pytest.raises(GatewayError) as caught:
+        await attempts.first_answer()
+
+    assert (caught.value.code, len(adapter.tried)) == ("upstream_error", 1)
+    assert time.monotonic() - started < 0.5
+
+
 async def test_repeats_are_a_small_share_of_the_calls() -> None:
     adapter = ManyAdapter(*[refusal("error", status=500)] * 1000)
     providers, asked = Providers({"openai": adapter}, Health()), 0
