@@ -140,6 +140,7 @@ class Attempts:
             self._note(candidate, refused.reason if refused else "ended", refused.status if refused else 0, started)
             if refused is not None:
                 self._health.failed(candidate, refused, now=datetime.now(UTC))
+            self.reader = None
             self.was_cut_off = refused is None and self._leave is not None
             self._end(candidate)
             raise
@@ -177,7 +178,6 @@ class Attempts:
         seconds = min(first_byte, self._ends_at - time.monotonic())
         try:
             async with asyncio.timeout(seconds) as limit:
-                self.reader = None
                 upstream = await self._adapters[candidate.target.adapter].open(candidate, self._outgoing(candidate))
                 self.reader = reader = self._new_reader()
                 wait = Patience(limit, candidate.target.thinking_timeout, ends_at=self._ends_at)

@@ -345,6 +345,24 @@ async def test_a_comment_is_no_sign_of_thinking() -> None:
     assert answer.candidate.target.provider == "second"
 
 
+async def test_what_a_failed_attempt_sent_is_no_sign_of_life_of_the_next() -> None:
+    adapter = ManyAdapter(Script([ROLE, UpstreamBroken("reset")]))
+    first, second = targets(2)
+    second = replace(second, max_concurrent=1)
+    call, providers = a_call(route=a_route(first, second), is_stream=True), Providers({"openai": adapter}, Health())
+    leave = await providers.limits.enter(second, call.principal, seconds=1.0)
+    attempts = Attempts(call, providers, output=10, guidance=())
+
+    asking = asyncio.create_task(attempts.first_answer())
+    while not attempts.rows:  # noqa: ASYNC110  # there is no event for that
+        await asyncio.sleep(0)
+    has_events = attempts.has_events
+    leave()
+
+    assert (await asking).candidate.target.provider == "second"
+    assert not has_events
+
+
 CONTENTS: dict[str, dict[str, Any]] = {
     "text": {"content": "Hello"},
     "reasoning": {"reasoning_content": "Hm"},
