@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from apps.chat.call import Accepted, ChatCall
 from apps.chat.dialects.protocol import AnswerReader
@@ -217,5 +218,12 @@ class Attempts:
             is_stream=call.is_stream,
             request_id=call.id,
             trace=call.trace,
-            added=frozenset(body.keys() - call.body.keys()),
+            added=_added(call, body),
         )
+
+
+def _added(call: ChatCall, sent: Mapping[str, Any]) -> frozenset[str]:
+    """What of a body is ours. So is a wish for usage, which many libraries have by themselves and we have always."""
+    added = frozenset(sent.keys() - call.body.keys())
+    only_usage = call.is_stream and sent.get("stream_options") == {"include_usage": True}
+    return added | {"stream_options"} if only_usage else added

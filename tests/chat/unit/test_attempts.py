@@ -477,6 +477,27 @@ async def test_what_we_add_and_is_not_understood_is_left_out_at_the_same_deploym
     assert [param in sent.added for sent in adapter.sent] == [True, False, False]
 
 
+@pytest.mark.parametrize(
+    ("options", "is_stream", "is_ours"),
+    [
+        ({"include_usage": True}, True, True),
+        ({"include_usage": True, "include_novelty": True}, True, False),
+        ({"include_usage": True}, False, False),
+    ],
+    ids=["usage", "more than that", "not for a stream"],
+)
+async def test_to_ask_for_the_usage_of_a_stream_is_ours_even_if_the_client_does_as_well(
+    options: dict[str, Any], is_stream: bool, is_ours: bool
+) -> None:
+    """Many libraries ask by themselves. Anything else in these options is the client's own."""
+    adapter = ManyAdapter()
+    body = {"model": "model", "messages": MESSAGES, "stream_options": options}
+
+    await first_answer(a_call(route=a_route(a_target()), body=body, is_stream=is_stream), openai=adapter)
+
+    assert ("stream_options" in adapter.sent[0].added) is is_ours
+
+
 async def test_a_cap_that_the_client_asked_for_is_never_left_out() -> None:
     adapter = ManyAdapter(refusal("added", status=400, param="max_completion_tokens"))
     first, second = targets(2)
