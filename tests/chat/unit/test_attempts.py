@@ -391,6 +391,22 @@ async def test_content_is_an_answer_though_it_breaks_off_within_the_same_piece()
     assert answer.broken is not None
 
 
+async def test_a_place_may_become_free_at_another_deployment_of_the_same_provider() -> None:
+    first, second = (
+        a_target(deployment_id=at, priority=at, max_concurrent=1, first_byte_timeout=0.1) for at in range(2)
+    )
+    call, providers = a_call(route=a_route(first, second)), Providers({"openai": ManyAdapter()}, Health())
+    for target in (first, second):
+        leave = await providers.limits.enter(target, call.principal, seconds=1.0)
+    asyncio.get_running_loop().call_later(0.05, leave)
+    attempts = Attempts(call, providers, output=10, guidance=())
+
+    answer = await attempts.first_answer()
+
+    assert answer.candidate.target == second
+    assert [row.outcome for row in attempts.rows] == ["full", "answered"]
+
+
 # What is asked once more
 
 
