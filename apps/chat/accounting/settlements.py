@@ -117,7 +117,7 @@ def record_of(closed: Closed, cost: Charge) -> Record:
         now=closed.started_at,
         provider=target.provider if target else "",
         upstream_model=target.upstream_model if target else "",
-        attempts=len(closed.attempts),
+        attempts=accepted.attempts if accepted else len(closed.attempts),
         status=closed.ending,
         error_code=closed.error_code,
         input_tokens=cost.tokens.input,

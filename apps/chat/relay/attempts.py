@@ -5,12 +5,11 @@ asked.
 """
 
 import asyncio
-import contextlib
 import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +21,7 @@ from apps.chat.relay.beginnings import Patience, begin, refusal
 from apps.chat.relay.concurrency import ConcurrencyLimits
 from apps.chat.relay.failover import left_after, repeatable
 from apps.chat.relay.stopping import Stopping
+from apps.common.errors import GatewayError
 from apps.common.retries import RetryBudget
 from apps.conversations.call_rows import AttemptRow
 from apps.providers import routing
@@ -46,18 +46,20 @@ class Providers:
 
 
 class Attempts:
-    """The attempts at one answer. `rows` are those that ended so far, `reader` is that of the one under way."""
+    """The attempts at one answer. `reader` is that of the one under way."""
 
     def __init__(self, call: ChatCall, providers: Providers, *, output: int, guidance: tuple[str, ...]) -> None:
         self._call, self._output, self._guidance = call, output, guidance
         self._adapters, self._health = providers.adapters, providers.health
         self._budgets, self._limits = providers.budgets, providers.limits
         self._leave: Callable[[], None] | None = None  # gives the place back that the attempt under way has
+        self._is_open = False  # an attempt is under way
         self.was_cut_off = False  # while a provider worked on it, which may have cost something
         self._failed: list[tuple[Candidate, UpstreamRefused]] = []
         self._has_repeated = False
         self._ends_at = time.monotonic() + call.route.longest - LAST_MOMENT
-        self.rows: list[AttemptRow] = []
+        self._ended: list[AttemptRow] = []
+        self._answering: tuple[Candidate, str, int] | None = None  # with the outcome, and milliseconds to its beginning
         self.reader: AnswerReader | None = None
 
     @property
@@ -68,7 +70,9 @@ class Attempts:
     async def first_answer(self) -> Accepted:
         """Ask until an answer begins, which is then `in_flight`. Raises the error of a call that nobody answers."""
         route = self._call.route
-        left = self._limits.order(plan(route, self._health, datetime.now(UTC), _rng))
+        left = plan(route, self._health, datetime.now(UTC), _rng)
+        if len(left) > 1:
+            left = self._limits.order(left)
         while left and time.monotonic() < self._ends_at:
             candidate, *left = left
             try:
@@ -78,28 +82,30 @@ class Attempts:
         wait = routing.wait(route, self._health, datetime.now(UTC))
         raise failures.failure_of(self._call, [refused for _, refused in self._failed], wait=wait)
 
-    @contextlib.contextmanager
-    def in_flight(self, answer: Accepted, stopping: Stopping) -> Iterator[None]:
-        """An answer is in flight until its last byte, and may still break off. Closes it at its end."""
-        try:
-            yield
-        except UpstreamBroken as error:
-            self._broke_off(answer, error)
-            raise
-        except asyncio.CancelledError:
-            if stopping.reason == "provider_stalled":
-                self._broke_off(answer, UpstreamBroken("It said nothing more."))
-            raise
-        finally:
-            answer.upstream.close()
-            self._end(answer.candidate)
-            if answer.reader.doubt:
-                self._health.note_doubt(answer.candidate, answer.reader.doubt)
+    def in_flight(self, answer: Accepted, stopping: Stopping) -> "InFlight":
+        """While it is passed on."""
+        return InFlight(self, answer, stopping)
 
-    def _broke_off(self, answer: Accepted, error: UpstreamBroken) -> None:
+    def rows(self, failure: GatewayError | None) -> tuple[AttemptRow, ...]:
+        """Every attempt that was made, with what came of it. None if the first one has answered without a failure."""
+        if self._answering is None or (failure is None and not self._ended):
+            return tuple(self._ended)
+        candidate, outcome, milliseconds = self._answering
+        return (*self._ended, self._row(candidate, outcome, 200, milliseconds))
+
+    def broke_off(self, answer: Accepted, error: UpstreamBroken) -> None:
+        """The answer that had begun broke off."""
         if not isinstance(error, AnswerTooLong):  # which was our decision
             self._health.failed(answer.candidate, error, now=datetime.now(UTC))
-        self.rows[-1] = replace(self.rows[-1], outcome="broken")
+        if self._answering is not None:
+            self._answering = (answer.candidate, "broken", self._answering[2])
+
+    def close(self, answer: Accepted) -> None:
+        """Nothing of the answer is read any more."""
+        answer.upstream.close()
+        self._end(answer.candidate)
+        if doubt := answer.reader.doubt:
+            self._health.note_doubt(answer.candidate, doubt)
 
     # After a failure
 
@@ -138,40 +144,44 @@ class Attempts:
             answer = await self._attempt(candidate)
         except BaseException as error:
             refused = error if isinstance(error, UpstreamRefused) else None
-            self._note(candidate, refused.reason if refused else "ended", refused.status if refused else 0, started)
+            outcome, status = (refused.reason, refused.status) if refused is not None else ("ended", 0)
+            self._ended.append(self._row(candidate, outcome, status, _milliseconds_since(started)))
             if refused is not None:
                 self._health.failed(candidate, refused, now=datetime.now(UTC))
             self.reader = None
-            self.was_cut_off = refused is None and self._leave is not None
+            self.was_cut_off = refused is None and self._is_open
             self._end(candidate)
             raise
-        self._note(candidate, "answered", 200, started)
+        self._answering = candidate, "answered", _milliseconds_since(started)
         self._health.answered(candidate, now=datetime.now(UTC))
         return answer
 
     async def _begin(self, candidate: Candidate) -> None:
         """Wait for a place, where they are few."""
-        seconds = min(candidate.target.first_byte_timeout, self._ends_at - time.monotonic())
-        self._leave = await self._limits.enter(candidate.target, self._call.principal, seconds=seconds)
+        if candidate.target.max_concurrent is not None:
+            seconds = min(candidate.target.first_byte_timeout, self._ends_at - time.monotonic())
+            self._leave = await self._limits.enter(candidate.target, self._call.principal, seconds=seconds)
+        self._is_open = True
         self._health.began(candidate)
 
     def _end(self, candidate: Candidate) -> None:
         if self._leave is not None:
             self._leave()
             self._leave = None
+        if self._is_open:
+            self._is_open = False
             self._health.ended(candidate)
 
-    def _note(self, candidate: Candidate, outcome: str, status: int, started: float) -> None:
-        row = AttemptRow(
+    def _row(self, candidate: Candidate, outcome: str, status: int, milliseconds: int) -> AttemptRow:
+        return AttemptRow(
             call_id=self._call.id,
-            number=len(self.rows) + 1,
+            number=len(self._ended) + 1,
             provider=candidate.target.provider,
             upstream_model=candidate.target.upstream_model,
             outcome=outcome,
             status=status,
-            milliseconds=int((time.monotonic() - started) * 1000),
+            milliseconds=milliseconds,
         )
-        self.rows.append(row)
 
     async def _attempt(self, candidate: Candidate) -> Accepted:
         """Ask one candidate, which has to begin its answer within its limit."""
@@ -182,7 +192,7 @@ class Attempts:
                 upstream = await self._adapters[candidate.target.adapter].open(candidate, self._outgoing(candidate))
                 self.reader = reader = self._new_reader()
                 wait = Patience(limit, candidate.target.thinking_timeout, ends_at=self._ends_at)
-                return await begin(upstream, candidate, reader, wait, attempts=len(self.rows) + 1)
+                return await begin(upstream, candidate, reader, wait, attempts=len(self._ended) + 1)
         except TimeoutError as error:
             raise UpstreamRefused("too_slow", detail=f"No answer began within {seconds:.3g} seconds.") from error
         except AnswerTooLong as error:
@@ -227,3 +237,24 @@ def _added(call: ChatCall, sent: Mapping[str, Any]) -> frozenset[str]:
     added = frozenset(sent.keys() - call.body.keys())
     only_usage = call.is_stream and sent.get("stream_options") == {"include_usage": True}
     return added | {"stream_options"} if only_usage else added
+
+
+class InFlight:
+    """An answer until its last byte, during which it may still break off. No generator, since that costs more."""
+
+    def __init__(self, attempts: Attempts, answer: Accepted, stopping: Stopping) -> None:
+        self._attempts, self._answer, self._stopping = attempts, answer, stopping
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, UpstreamBroken):
+            self._attempts.broke_off(self._answer, error)
+        elif isinstance(error, asyncio.CancelledError) and self._stopping.reason == "provider_stalled":
+            self._attempts.broke_off(self._answer, UpstreamBroken("It said nothing more."))
+        self._attempts.close(self._answer)
+
+
+def _milliseconds_since(started: float) -> int:
+    return int((time.monotonic() - started) * 1000)

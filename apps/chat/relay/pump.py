@@ -146,7 +146,7 @@ class Pump:
         settled = await self._account.settle(
             ending_of(failure, is_unread=self.stopping.needs_no_answer),
             failure,
-            attempts=tuple(self._attempts.rows) if self._attempts is not None else (),
+            attempts=self._attempts.rows(failure) if self._attempts is not None else (),
             may_have_been_sent=self._attempts is not None and self._attempts.was_cut_off and self.is_orphaned,
             first_byte=self.stopping.first_byte,
             kept=await stored_answers.claim_end(self.repeatable.claim, answer, call=self.id, is_kept=failure is None),

@@ -354,7 +354,7 @@ async def test_what_a_failed_attempt_sent_is_no_sign_of_life_of_the_next() -> No
     attempts = Attempts(call, providers, output=10, guidance=())
 
     asking = asyncio.create_task(attempts.first_answer())
-    while not attempts.rows:  # noqa: ASYNC110  # there is no event for that
+    while not attempts.rows(None):  # noqa: ASYNC110  # there is no event for that
         await asyncio.sleep(0)
     has_events = attempts.has_events
     leave()
@@ -404,7 +404,7 @@ async def test_a_place_may_become_free_at_another_deployment_of_the_same_provide
     answer = await attempts.first_answer()
 
     assert answer.candidate.target == second
-    assert [row.outcome for row in attempts.rows] == ["full", "answered"]
+    assert [row.outcome for row in attempts.rows(None)] == ["full", "answered"]
 
 
 # What is asked once more
@@ -413,7 +413,7 @@ async def test_a_place_may_become_free_at_another_deployment_of_the_same_provide
 async def outcomes_of(attempts: Attempts) -> list[str]:
     with contextlib.suppress(GatewayError):
         await attempts.first_answer()
-    return [row.outcome for row in attempts.rows]
+    return [row.outcome for row in attempts.rows(None)]
 
 
 async def test_an_error_is_asked_once_more_if_nobody_else_is_left() -> None:
@@ -550,7 +550,7 @@ async def test_every_attempt_is_written_down_with_what_came_of_it() -> None:
 
     await attempts.first_answer()
 
-    rows = [(row.number, row.provider, row.outcome, row.status) for row in attempts.rows]
+    rows = [(row.number, row.provider, row.outcome, row.status) for row in attempts.rows(None)]
     assert rows == [(1, "first", "rate", 429), (2, "second", "broken", 0), (3, "third", "answered", 200)]
 
 
@@ -563,7 +563,7 @@ async def test_one_that_is_ended_from_outside_is_written_down_too() -> None:
         async with asyncio.timeout(0.05):
             await attempts.first_answer()
 
-    assert [row.outcome for row in attempts.rows] == ["ended"]
+    assert [row.outcome for row in attempts.rows(None)] == ["ended"]
 
 
 @pytest.mark.parametrize("is_stream", [False, True])
