@@ -20,8 +20,8 @@ from apps.providers.routing import Candidate
 class ChatCall:
     """What a student asks for, in which dialect. `body` is the parsed request and must not be changed.
 
-    `size` is its bytes without the data of images, sound and files, which are `media_bytes` and for which `media_tokens`
-    stand.
+    `size` is its bytes without the data of images, sound and files, which are `media_bytes`, estimated as
+    `media_tokens`.
     """
 
     id: str

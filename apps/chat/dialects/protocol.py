@@ -22,8 +22,8 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 class ParsedRequest:
     """What a request asks for. `body` is the parsed JSON and must not be changed.
 
-    `size` is its bytes without the data of images, sound and files, which are `media_bytes` and for which `media_tokens`
-    stand. `max_output` caps each of its `choices`, if the student set a limit.
+    `size` is its bytes without the data of images, sound and files, which are `media_bytes`, estimated as
+    `media_tokens`. `max_output` caps each of its `choices`, if the student set a limit.
     """
 
     model: str
