@@ -57,7 +57,7 @@ class Attempts:
         self.was_cut_off = False  # while a provider worked on it, which may have cost something
         self._failed: list[tuple[Candidate, UpstreamRefused]] = []
         self._has_repeated = False
-        self._ends_at = time.monotonic() + call.route.longest - LAST_MOMENT
+        self._ends_at = self._answer_ends_at = time.monotonic() + call.route.longest - LAST_MOMENT
         self._ended: list[AttemptRow] = []
         self._answering: tuple[Candidate, str, int] | None = None  # with the outcome, and milliseconds to its beginning
         self.reader: AnswerReader | None = None
@@ -66,6 +66,11 @@ class Attempts:
     def has_events(self) -> bool:
         """Whether the candidate that is being asked has sent an event of a stream."""
         return self.reader is not None and self.reader.has_events
+
+    @property
+    def seconds_left(self) -> float:
+        """For the answer that the candidate gives."""
+        return self._answer_ends_at - time.monotonic()
 
     async def first_answer(self) -> Accepted:
         """Ask until an answer begins, which is then `in_flight`. Raises the error of a call that nobody answers."""
@@ -185,13 +190,14 @@ class Attempts:
 
     async def _attempt(self, candidate: Candidate) -> Accepted:
         """Ask one candidate, which has to begin its answer within its limit."""
-        first_byte = candidate.target.limit_of_first_byte(is_stream=self._call.is_stream)
-        seconds = min(first_byte, self._ends_at - time.monotonic())
+        now, target = time.monotonic(), candidate.target
+        self._answer_ends_at = min(self._ends_at, now + target.total_timeout)
+        seconds = min(target.limit_of_first_byte(is_stream=self._call.is_stream), self._ends_at - now)
         try:
             async with asyncio.timeout(seconds) as limit:
-                upstream = await self._adapters[candidate.target.adapter].open(candidate, self._outgoing(candidate))
+                upstream = await self._adapters[target.adapter].open(candidate, self._outgoing(candidate))
                 self.reader = reader = self._new_reader()
-                wait = Patience(limit, candidate.target.thinking_timeout, ends_at=self._ends_at)
+                wait = Patience(limit, target.thinking_timeout, ends_at=self._answer_ends_at)
                 return await begin(upstream, candidate, reader, wait, attempts=len(self._ended) + 1)
         except TimeoutError as error:
             raise UpstreamRefused("too_slow", detail=f"No answer began within {seconds:.3g} seconds.") from error

@@ -133,7 +133,7 @@ class Pump:
         answer = await self._attempts.first_answer()
         with self._attempts.in_flight(answer, self.stopping):
             self.stopping.began()
-            self.stopping.shorten(seconds=answer.candidate.target.total_timeout)
+            self.stopping.shorten(seconds=self._attempts.seconds_left)
             self._account.began(answer)
             if call.is_stream:
                 self.delivery.begin(self._head(reservation.balances))

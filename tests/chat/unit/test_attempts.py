@@ -334,6 +334,19 @@ async def test_a_model_that_has_sent_an_event_may_think_for_longer() -> None:
     assert time.monotonic() - started > 0.3
 
 
+async def test_nobody_thinks_for_longer_than_an_answer_may_take_there() -> None:
+    thinking = Script([ROLE])
+    thinking.has_end = False
+    first, second = targets(2)
+    first = replace(first, first_byte_timeout=0.05, thinking_timeout=5.0, total_timeout=0.2)
+    started = time.monotonic()
+
+    answer = await first_answer(a_call(route=a_route(first, second), is_stream=True), openai=ManyAdapter(thinking))
+
+    assert answer.candidate.target.provider == "second"
+    assert time.monotonic() - started < 1.0
+
+
 async def test_a_comment_is_no_sign_of_thinking() -> None:
     silent = Script([b": PROCESSING\n\n"])
     silent.has_end = False
