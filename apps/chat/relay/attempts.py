@@ -54,6 +54,7 @@ class Attempts:
         self._budgets, self._limits = providers.budgets, providers.limits
         self._leave: Callable[[], None] | None = None  # gives the place back that the attempt under way has
         self._is_open = False  # an attempt is under way
+        self._is_hurried = False  # others left the attempt under way less than half of the time that it may take
         self.was_cut_off = False  # while a provider worked on it, which may have cost something
         self._failed: list[tuple[Candidate, UpstreamRefused]] = []
         self._has_repeated = False
@@ -151,7 +152,7 @@ class Attempts:
             refused = error if isinstance(error, UpstreamRefused) else None
             outcome, status = (refused.reason, refused.status) if refused is not None else ("ended", 0)
             self._ended.append(self._row(candidate, outcome, status, _milliseconds_since(started)))
-            if refused is not None:
+            if refused is not None and not (refused.reason == "too_slow" and self._is_hurried):
                 self._health.failed(candidate, refused, now=datetime.now(UTC))
             self.reader = None
             self.was_cut_off = refused is None and self._is_open
@@ -192,7 +193,9 @@ class Attempts:
         """Ask one candidate, which has to begin its answer within its limit."""
         now, target = time.monotonic(), candidate.target
         self._answer_ends_at = min(self._ends_at, now + target.total_timeout)
-        seconds = min(target.limit_of_first_byte(is_stream=self._call.is_stream), self._ends_at - now)
+        limit_of_first_byte = target.limit_of_first_byte(is_stream=self._call.is_stream)
+        seconds = min(limit_of_first_byte, self._ends_at - now)
+        self._is_hurried = bool(self._ended) and seconds < limit_of_first_byte / 2
         try:
             async with asyncio.timeout(seconds) as limit:
                 upstream = await self._adapters[target.adapter].open(candidate, self._outgoing(candidate))

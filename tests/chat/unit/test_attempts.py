@@ -557,6 +557,20 @@ async def test_who_takes_all_the_time_that_a_call_has_is_too_slow() -> None:
     assert providers.health.deployment(target).is_open
 
 
+async def test_but_not_who_got_only_what_another_left_of_it() -> None:
+    silent = Script()
+    silent.has_end = False
+    first, second = targets(2)
+    providers = Providers({"openai": ManyAdapter(*[silent] * 10)}, Health())
+    route = a_route(replace(first, plain_timeout=0.1, force="closed"), second, longest=LAST_MOMENT + 0.15)
+
+    for _ in range(5):
+        with pytest.raises(GatewayError, match="in time"):
+            await Attempts(a_call(route=route), providers, output=10, guidance=()).first_answer()
+
+    assert not providers.health.deployment(second).is_open
+
+
 async def test_every_attempt_is_written_down_with_what_came_of_it() -> None:
     adapter = ManyAdapter(refusal("rate", status=429), Script([UpstreamBroken("reset")]))
     attempts = attempts_at(a_call(route=a_route(*targets(3))), openai=adapter)
