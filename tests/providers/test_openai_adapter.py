@@ -319,7 +319,7 @@ async def test_a_provider_that_does_not_begin_is_left_when_the_caller_gives_up(
         async with asyncio.timeout(0.1):
             await opened(adapter, stub, is_stream=is_stream)
 
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 20
     assert await asyncio.to_thread(stub.last.over.wait, 5)
     assert stub.last.left
 
