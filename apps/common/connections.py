@@ -216,8 +216,8 @@ class Connection(asyncio.Protocol):
     def free(self, *, is_reusable: bool) -> None:
         """Called by the response when it is over."""
         self._response = None
-        is_sent = not any(layer.get_write_buffer_size() for layer in self._layers)  # a server may answer early
-        is_reusable = is_reusable and is_sent and not self.is_closing
+        unsent = [layer for layer in self._layers if layer.get_write_buffer_size()]  # a server may answer early
+        is_reusable = is_reusable and not unsent and not self.is_closing
         if is_reusable:
             self.resume()
         else:

@@ -85,7 +85,7 @@ class Health:
         memory.trials -= candidate.turns[0] == memory.turn
 
     def answered(self, candidate: Candidate, *, now: datetime) -> None:
-        memory = self._deployment(candidate.target)
+        memory = self._deployments[candidate.target.deployment_id]
         if candidate.turns[0] == memory.turn:
             if memory.state.is_open:
                 self._judge(_key(candidate.target), memory, State(since=now))

@@ -51,7 +51,8 @@ def request_fields(body: Mapping[str, Any]) -> list[Field]:
     found: list[Field] = []
     for key, value in body.items():
         if key not in ("model", "messages"):
-            found += _beside(key, value)
+            if isinstance(value, str | list | dict):  # nothing else has a text
+                found += _beside(key, value)
             if key not in _GIVEN:
                 found.append(Field(BESIDE, (key,), key, is_fixed=True))
     for position, message in enumerate(body["messages"]):
