@@ -20,7 +20,9 @@ def announce(key: Key, before: State, after: State, *, now: datetime) -> None:
 
 def announce_doubt(deployment: int, what: str, *, now: datetime) -> None:
     """Once an hour for each provider."""
-    row = Deployment.objects.select_related("provider").select_for_update(of=("provider",)).get(pk=deployment)
+    # No key: with it, the lock would wait for whoever adds an event, and that one for the health of this deployment.
+    rows = Deployment.objects.select_related("provider").select_for_update(of=("provider",), no_key=True)
+    row = rows.get(pk=deployment)
     about = ProviderEvent.objects.filter(provider=row.provider_id, kind=_Kind.DOUBT)
     if not about.filter(at__gt=now - DOUBT_EVERY).exists():
         detail = f"{row}: {what}"
