@@ -97,7 +97,7 @@ async def _get(client: httpx.AsyncClient, url: str, subject: Subject, seconds: f
     try:
         async with asyncio.timeout(seconds), client.stream("GET", url, headers=dict(subject.headers)) as response:
             body = await _body(response)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, zlib.error) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         return Probe(finding=of_error(error, url=url, seconds=seconds))
     finding = of_answer(
         response.status_code,
@@ -114,7 +114,10 @@ def _address(base_url: str, path: str) -> str:
 
 
 async def _body(response: httpx.Response) -> bytes:
-    """As much of the body as is read, decompressed in bounds: identity was asked for, but not all comply."""
+    """As much of the body as is read, decompressed in bounds: identity was asked for, but not all comply.
+
+    Of a body in an unknown encoding, nothing: the status says most of it.
+    """
     parts, size = [], 0
     async for block in response.aiter_raw():
         parts.append(block)
@@ -123,7 +126,10 @@ async def _body(response: httpx.Response) -> bytes:
             break
     body = b"".join(parts)
     if response.headers.get("content-encoding", "identity").lower() != "identity":
-        return zlib.decompressobj(wbits=47).decompress(body, MOST_BYTES)
+        try:
+            return zlib.decompressobj(wbits=47).decompress(body, MOST_BYTES)
+        except zlib.error:
+            return b""
     return body[:MOST_BYTES]
 
 
