@@ -117,6 +117,8 @@ def alarms() -> Alarms:
     troubled = LastProbe.objects.exclude(trouble="").exclude(trouble__in=MILD).filter(provider__is_enabled=True)
     return Alarms(
         open=used.filter(force="", health__standing=Standing.OPEN).count(),
-        out=CredentialHealth.objects.filter(standing=Standing.OUT, credential__is_enabled=True).count(),
+        out=CredentialHealth.objects.filter(
+            standing=Standing.OUT, credential__is_enabled=True, credential__provider__is_enabled=True
+        ).count(),
         wrong=troubled.values("provider").distinct().count(),
     )
