@@ -44,6 +44,7 @@ def subject(base_url: str, **overrides: Any) -> Subject:
         "base_url": base_url,
         "allow_private": True,
         "headers": {"authorization": f"Bearer {KEY}", "x-title": "Stoa"},
+        "secret": KEY,
     }
     return Subject(**{**values, **overrides})
 
@@ -92,6 +93,12 @@ SPELLINGS: list[Any] = [
 @pytest.mark.parametrize("body", SPELLINGS)
 async def test_a_list_of_models_may_be_spelled_otherwise(stub: ProviderStub, body: bytes) -> None:
     stub.lists(body=body)
+
+    assert (await found(stub.base_url)).finding.models == ("small",)
+
+
+async def test_a_name_that_quotes_our_key_is_none(stub: ProviderStub) -> None:
+    stub.lists(body=b'{"data": [{"id": "small"}, {"id": "x-%s"}]}' % KEY.encode())
 
     assert (await found(stub.base_url)).finding.models == ("small",)
 

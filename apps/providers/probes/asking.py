@@ -37,6 +37,7 @@ class Subject:
     path: str = ""
     allow_private: bool = False
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secret: str = field(default="", repr=False)
     upstream_models: tuple[str, ...] = ()
     hindrance: Finding | None = None
     fingerprint: str = ""
@@ -101,9 +102,10 @@ async def _get(client: httpx.AsyncClient, url: str, subject: Subject, seconds: f
         return Probe(finding=of_error(error, url=url, seconds=seconds))
     finding = of_answer(
         response.status_code,
-        models=models_in(body),
+        models=models_in(body, but=subject.secret),
         looks_like_html=body.lstrip()[:1] == b"<",
         is_list_wanted=not subject.path,
+        has_key=bool(subject.secret),
     )
     return Probe(finding=finding, latency_ms=round((time.perf_counter() - began) * 1000))
 
@@ -133,8 +135,11 @@ async def _body(response: httpx.Response) -> bytes:
     return body[:MOST_BYTES]
 
 
-def models_in(body: bytes) -> tuple[str, ...] | None:
-    """The names in a list of models, in the spellings in use. None if the body is no such list."""
+def models_in(body: bytes, *, but: str = "") -> tuple[str, ...] | None:
+    """The names in a list of models, in the spellings in use, without those that quote `but`, which is our key.
+
+    None if the body is no such list.
+    """
     try:
         value: Any = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
     except ValueError:
@@ -144,7 +149,7 @@ def models_in(body: bytes) -> tuple[str, ...] | None:
     if not isinstance(value, list):
         return None
     names = [_name(row) for row in value[:MOST_MODELS]]
-    return tuple(name for name in names if name)
+    return tuple(name for name in names if name and not (but and but in name))
 
 
 def _name(row: Any) -> str:

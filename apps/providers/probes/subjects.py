@@ -69,6 +69,7 @@ def _subject(provider: Any, credential: Credential | None, secret: str, hindranc
         path=path,
         allow_private=provider.allow_private_network,
         headers=_headers(provider.extra_headers, secret),
+        secret=secret,
         upstream_models=models,
         hindrance=hindrance,
         fingerprint=hashlib.blake2b(repr((*parts, sealed)).encode(), digest_size=16).hexdigest(),
