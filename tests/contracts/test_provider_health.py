@@ -27,7 +27,7 @@ NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 DOWN = State(
     standing=Standing.OPEN,
     reason="unreachable",
-    error="No connection came about.",
+    error="No connection could be made.",
     since=NOW,
     until=NOW + timedelta(seconds=10),
     trial_at=NOW + timedelta(seconds=70),

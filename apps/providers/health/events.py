@@ -55,7 +55,7 @@ def _note_if_all_are_open(changed: list[Deployment], now: datetime) -> None:
     """An event for each of their models that nobody is left to answer."""
     for row in {row.model_id: row for row in changed}.values():
         if not any(_is_left(other) for other in _deployments_of(row.model_id)):
-            detail = f"Nobody is left to answer calls of {row.model}: all deployments are open or have no credential."
+            detail = f"No deployment of {row.model} can answer calls: each is open or has no usable credential."
             ProviderEvent.note(_Kind.ALL_OPEN, provider=row.provider_id, deployment=row.pk, detail=detail, now=now)
 
 

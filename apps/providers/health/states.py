@@ -54,7 +54,7 @@ class State:
 WELL = State()
 
 _WORDS = {
-    "unreachable": "No connection came about.",
+    "unreachable": "No connection could be made.",
     "too_slow": "It did not begin to answer in time.",
     "broken": "It broke off its answer.",
     "empty": "It answered with nothing.",
