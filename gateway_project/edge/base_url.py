@@ -8,7 +8,8 @@ import re
 
 _SLASHES = re.compile("/{2,}")
 _ENDPOINTS = re.compile(
-    r"/(?:chat/completions|completions|responses|embeddings|messages|models(?:/.+)?|usage)$", re.IGNORECASE
+    r"/(?:chat/completions|completions|responses|embeddings|messages|models(?:/.+)?|usage)$",
+    re.IGNORECASE | re.DOTALL,  # so that what comes behind /models is read once, whatever it is
 )
 _OTHERS = re.compile(r"/(?:admin|static|docs|health|metrics|api/staff)(?:/|$)")
 

@@ -19,7 +19,7 @@ MAX_HEADERS = 100
 MAX_URL_BYTES = 8_192
 LEAST_BYTES_A_SECOND = 1_024
 MAX_PIPELINED = 32
-PROBE_SECONDS = 0.1
+PROBES = (0.1, 0.4, 1.6, 6.4)  # seconds between probes: few, since some clients take five interim responses and no more
 
 
 def _refusal(status: str, message: str = "", *headers: str) -> bytes:
@@ -107,7 +107,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """A client that has sent its request may close its side and wait for the answer (RFC 9112 9.6).
 
         One that has left looks the same until something is sent to it, which its kernel refuses: so it gets interim
-        responses, the second of which fails then. There is nothing of the kind for HTTP/1.0 and within a response.
+        responses, one of which soon fails, however far away it was. There is nothing of the kind for HTTP/1.0, nor
+        within a response.
         """
         cycle = self._in_progress
         if cycle is None or not self.is_answering or self.cycle.more_body or cycle.response_started:
@@ -115,13 +116,15 @@ class BoundedProtocol(HttpToolsProtocol):
         if cycle.scope["http_version"] == "1.0":
             return False
         self.cycle.keep_alive = False  # no further request can come
-        self._probe()
-        self.loop.call_later(PROBE_SECONDS, self._probe)
+        self._probe(*PROBES)
         return True
 
-    def _probe(self) -> None:
-        if self._in_progress is not None and not (self._in_progress.response_started or self.transport.is_closing()):
-            self.transport.write(_INTERIM)
+    def _probe(self, *pauses: float) -> None:
+        if self._in_progress is None or self._in_progress.response_started or self.transport.is_closing():
+            return
+        self.transport.write(_INTERIM)
+        if pauses:
+            self.loop.call_later(pauses[0], self._probe, *pauses[1:])
 
     def abort(self) -> None:
         """Close at once, and drop everything in transit."""

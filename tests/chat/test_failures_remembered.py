@@ -12,13 +12,13 @@ from tests.chat.world import World, create_world, wait_until
 from tests.live import Gateway, models_on
 from tests.provider_stub import ProviderStub
 
-# 30 seconds of a first provider that says nothing would be long to wait for.
+# 30 seconds of a first provider that says nothing would be long to wait for. The second has its time.
 HASTY = {"timeout_seconds": 0.2}
 
 
 @pytest.fixture(scope="module")
 def pool(gateway: Gateway) -> Iterator[WorldPool]:
-    with WorldPool(gateway, providers=2, provider=HASTY, batch=4) as pool:
+    with WorldPool(gateway, providers=2, first=HASTY, batch=4) as pool:
         yield pool
 
 
@@ -77,7 +77,7 @@ def test_what_one_process_found_counts_in_the_other(
 ) -> None:
     with models_on(two_processes.data_dir), ProviderStub() as hangs:
         hangs.always(hang_before_first_byte=True)
-        with create_world(two_processes, hangs, plain_stub, provider=HASTY) as world:
+        with create_world(two_processes, hangs, plain_stub, first=HASTY) as world:
             wait_until_both_know(world)
             one, other = both(two_processes)
             with only(one, two_processes):

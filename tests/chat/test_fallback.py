@@ -1,4 +1,4 @@
-"""When a provider fails before its answer begins, the next one answers."""
+"""When a provider fails before its answer begins, the next one answers. `test_outcomes.py` has all ways to fail."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class Fallback:
 
 @pytest.fixture(scope="module")
 def pool(gateway: Gateway) -> Iterator[WorldPool]:
-    with WorldPool(gateway, providers=2, provider={"timeout_seconds": 0.5, "secret": KEY}, batch=16) as pool:
+    with WorldPool(gateway, providers=2, provider={"secret": KEY}, batch=16) as pool:
         yield pool
 
 
@@ -36,26 +36,9 @@ def fallback(ready: Ready) -> Fallback:
     return Fallback(ready.world, first, second)
 
 
-FAILURES: dict[str, dict[str, Any]] = {
-    "401": {"status": 401},
-    "402": {"status": 402},
-    "404": {"status": 404, "body": b'{"error": {"code": "DeploymentNotFound"}}'},
-    "413": {"status": 413, "headers": {"content-type": "text/html"}, "body": b"<html>"},
-    "403": {"status": 403},
-    "429": {"status": 429, "headers": {"retry-after": "3600"}},
-    "500": {"status": 500},
-    "503": {"status": 503},
-    "redirect": {"status": 302, "headers": {"location": "http://127.0.0.1:1/"}},
-    "reset": {"reset": True},
-    "no first byte": {"hang_before_first_byte": True},
-    "a web page": {"headers": {"content-type": "text/html"}, "body": b"<html>"},
-}
-
-
-@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-def test_the_second_provider_answers(fallback: Fallback, failure: dict[str, Any], stream: bool) -> None:
-    fallback.first.always(**failure)
+def test_the_second_provider_answers(fallback: Fallback, stream: bool) -> None:
+    fallback.first.always(status=500)
     client = fallback.world.openai()
 
     raw = client.chat.completions.with_raw_response.create(**fallback.world.body(stream=stream))
@@ -66,52 +49,6 @@ def test_the_second_provider_answers(fallback: Fallback, failure: dict[str, Any]
     assert raw.headers["x-gateway-provider"] == fallback.world.providers[1].name
     assert raw.headers["x-gateway-attempts"] == "2"
     assert len(fallback.first.journal) == len(fallback.second.journal) == 1
-
-
-SSE = {"content-type": "text/event-stream"}
-NO_ANSWERS: dict[str, tuple[bool, dict[str, Any]]] = {
-    "plain: an error": (False, {"body": b'{"error": {"message": "acct_secret", "code": 503}}'}),
-    "plain: nothing": (False, {"body": b""}),
-    "plain: choices null": (False, {"body": b'{"choices": null}'}),
-    "plain: no choices": (False, {"body": b'{"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 9}}'}),
-    "plain: half of it": (False, {"half_body": True}),
-    "streamed: an error": (True, {"headers": SSE, "body": b'data: {"error": {"message": "acct_secret"}}\n\n'}),
-    "streamed: an error behind a comment": (
-        True,
-        {"headers": SSE, "body": b': hm\n\ndata: {"error": {"code": 1}}\n\n'},
-    ),
-    "streamed: an error behind a role": (True, {"error_after": 0}),
-    "streamed: nothing": (True, {"headers": SSE, "body": b""}),
-    "streamed: a role and the end": (True, {"end_after": 0}),
-    "streamed: a role and a cut": (True, {"cut_after": 0}),
-    "streamed: a role and silence": (True, {"pause_after": 0}),
-}
-
-
-@pytest.mark.parametrize(("stream", "behaviour"), NO_ANSWERS.values(), ids=NO_ANSWERS.keys())
-def test_a_200_is_not_an_answer_yet(fallback: Fallback, stream: bool, behaviour: dict[str, Any]) -> None:
-    fallback.first.always(**behaviour)
-
-    response = fallback.world.post(fallback.world.body(stream=stream))
-
-    assert (response.status_code, response.headers["x-gateway-attempts"]) == (200, "2")
-    assert response.headers["x-gateway-provider"] == fallback.world.providers[1].name
-    assert "error" not in response.text
-    assert fallback.world.call().charged == 5 + 4
-
-
-@pytest.mark.parametrize(("stream", "behaviour"), NO_ANSWERS.values(), ids=NO_ANSWERS.keys())
-def test_if_nobody_is_left_that_is_a_status_and_free(
-    fallback: Fallback, stream: bool, behaviour: dict[str, Any]
-) -> None:
-    fallback.first.always(**behaviour)
-    fallback.second.always(**behaviour)
-
-    response = fallback.world.post(fallback.world.body(stream=stream))
-
-    assert response.status_code in (502, 504)
-    assert (response.json()["error"]["charged"], fallback.world.call().charged) == (0, 0)
-    assert SECRET_WORDS not in response.text
 
 
 def test_a_provider_that_is_not_there_is_passed_over(committed_db: None, gateway: Gateway, stub: ProviderStub) -> None:
@@ -174,15 +111,6 @@ def test_a_good_first_provider_is_the_only_one_asked(fallback: Fallback) -> None
     assert fallback.second.journal == []
 
 
-def test_after_the_first_byte_nobody_else_is_asked(fallback: Fallback) -> None:
-    fallback.first.will(cut_after=2)
-
-    with pytest.raises(openai.APIError):
-        list(fallback.world.stream())
-
-    assert fallback.second.journal == []
-
-
 def test_an_error_that_quotes_our_key_is_not_passed_on(fallback: Fallback, gateway: Gateway) -> None:
     fallback.first.will(status=400, body=json.dumps({"error": {"code": f"of_{KEY}", "param": KEY}}).encode())
 
@@ -206,33 +134,17 @@ def test_a_request_that_is_itself_wrong_is_not_sent_elsewhere(fallback: Fallback
     assert fallback.world.usage()["used"] == 0
 
 
-ALL_FAILED = [
-    ({"status": 401}, 502, "upstream_credentials_exhausted"),
-    ({"status": 500}, 502, "upstream_error"),
-    ({"status": 404}, 502, "upstream_misconfigured"),
-    ({"status": 429}, 503, "upstream_rate_limited"),
-    ({"status": 413}, 413, "request_too_large"),
-    ({"reset": True}, 502, "upstream_error"),
-    ({"hang_before_first_byte": True}, 504, "upstream_timeout"),
-]
-
-
-@pytest.mark.parametrize(("failure", "status", "code"), ALL_FAILED, ids=[str(case[0]) for case in ALL_FAILED])
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-def test_when_all_fail_the_student_learns_that_and_no_provider_s_words(
-    fallback: Fallback, failure: dict[str, Any], status: int, code: str, stream: bool
-) -> None:
-    fallback.first.always(**failure)
-    fallback.second.always(**failure)
+def test_when_all_fail_the_student_learns_that_and_no_provider_s_words(fallback: Fallback, stream: bool) -> None:
+    fallback.first.always(status=500)
+    fallback.second.always(status=500)
 
     response = fallback.world.post(fallback.world.body(stream=stream))
 
-    assert response.status_code == status
-    assert response.json()["error"]["code"] == code
+    assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_error")
     assert SECRET_WORDS not in response.text
     assert "set-cookie" not in response.headers
-    asked = [len(stub.journal) for stub in (fallback.first, fallback.second)]
-    assert asked == ([2, 1] if failure == {"status": 500} else [1, 1])
+    assert [len(stub.journal) for stub in (fallback.first, fallback.second)] == [2, 1]
 
 
 @pytest.mark.parametrize(("told", "after", "is_repeated"), [("37", (37, 41), True), ("3600", (300, 330), False)])

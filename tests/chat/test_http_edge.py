@@ -6,22 +6,16 @@ import socket
 import httpx
 import pytest
 
-from tests.chat.world import World, make_world, wait_until
+from tests.chat.world import PATIENCE, World, make_world, wait_until
 from tests.live import Gateway
 from tests.provider_stub import ProviderStub
 
 
 def exchange(gateway: Gateway, sent: bytes) -> bytes:
-    """What the gateway answers to bytes, until it closes or falls silent."""
-    received = b""
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=2) as client:
+    """What the gateway answers to bytes, until it closes."""
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE) as client:
         client.sendall(sent)
-        try:
-            while part := client.recv(65536):
-                received += part
-        except TimeoutError:
-            pass
-    return received
+        return b"".join(iter(lambda: client.recv(65536), b""))
 
 
 def test_it_is_alive_and_ready(gateway: Gateway) -> None:
@@ -191,7 +185,7 @@ def test_the_head_of_what_is_only_posted_is_a_wrong_method(world: World) -> None
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
-H2C = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAA\r\n"
+H2C = "Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAA\r\n"
 
 
 @pytest.mark.parametrize("is_chunked", [False, True])

@@ -1,5 +1,6 @@
 """A client that repeats what it got no answer to, as the official ones do by themselves."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -171,13 +172,14 @@ def test_a_week_that_the_answer_used_up_does_not_keep_it_from_being_given_again(
 
 @KINDS
 def test_an_older_client_joins_its_own_first_attempt(world: World, stub: ProviderStub, options: dict[str, Any]) -> None:
-    """As openai-python did before it numbered them. It has given up when it asks again."""
-    stub.will(text=LONG, delay=1.5)
-    client = world.openai(max_retries=5, timeout=0.6)
+    """As openai-python did before it numbered them. It has given up when it asks again, half a second later."""
+    stub.will(text=LONG, delay=2.5)
+    asked = world.body(**options, extra_headers={"x-stainless-retry-count": openai.Omit()})
+    with pytest.raises(openai.APITimeoutError):
+        world.openai(timeout=0.5).chat.completions.create(**asked)
+    time.sleep(0.6)
 
-    answer = client.chat.completions.create(
-        **world.body(**options), extra_headers={"x-stainless-retry-count": openai.Omit()}
-    )
+    answer = world.openai().chat.completions.create(**asked)
 
     assert (text_of(list(answer)) if options else answer.choices[0].message.content) == LONG
     assert len(stub.journal) == 1
@@ -196,9 +198,9 @@ def test_two_clients_that_are_both_there_get_two_answers(world: World, stub: Pro
 
 def test_another_body_or_another_key_does_not_join(world: World, stub: ProviderStub) -> None:
     other = factories.make_key(factories.make_student(course=world.course))
-    stub.always(delay=1.0)
+    stub.will(delay=10.0)
     with pytest.raises(httpx.ReadTimeout):
-        world.post(timeout=0.3)
+        world.post(timeout=0.5)
 
     responses = [world.post(world.body("Another question")), world.post(key=other)]
 

@@ -131,13 +131,16 @@ def _holds_of(calls: Iterable[str]) -> list[Hold]:
 
 @contextlib.contextmanager
 def make_scene(
-    gateway: Gateway, *, providers: int = 1, provider: dict[str, Any] | None = None, **policy: Any
+    gateway: Gateway, *, providers: int = 1, first: dict[str, Any] | None = None, **policy: Any
 ) -> Iterator[Scene]:
-    """A scene that the gateway has seen, with its baseline taken. The policy is the course's."""
+    """A scene that the gateway has seen, with its baseline taken. The policy is the course's.
+
+    `first` is of the first deployment alone.
+    """
     values = {"student_weekly_tokens": ALLOWANCE, **policy}
     with contextlib.ExitStack() as stack:
         stubs = tuple(stack.enter_context(ProviderStub()) for _ in range(providers))
-        world = stack.enter_context(create_world(gateway, *stubs, policy=values, provider=provider))
+        world = stack.enter_context(create_world(gateway, *stubs, policy=values, first=first))
         keys = [world.key]
         keys += [factories.make_key(factories.make_student(course=world.course)) for _ in range(STUDENTS - 1)]
         world.wait_until_seen()

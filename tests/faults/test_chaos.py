@@ -54,6 +54,7 @@ REFUSALS = frozenset(
         "shutting_down",
         "overloaded",
         "insufficient_quota",
+        "allowance_in_use",
         "upstream_error",
         "upstream_interrupted",
         "upstream_rate_limited",
@@ -130,7 +131,17 @@ def test_whatever_breaks_the_accounts_are_right(
         connection.close()  # it may have died with its server
         wait_until(lambda: all(map(is_answering, (calm, tight))) and len(web_processes(there.gateway)) == 2, seconds=60)
         log.say("quiet, and answering")
-        wrong = judge(calm, tight, cuts=True, unanswered=True, refusals=REFUSALS, sockets=4 * pooled() + 40, files=60)
+        wrong = judge(
+            calm,
+            tight,
+            cuts=True,
+            unanswered=True,
+            resent=True,
+            attempts=1.5,  # with the repeats that the budget allows, of few calls
+            refusals=REFUSALS,
+            sockets=4 * pooled() + 40,
+            files=60,
+        )
         log.say(f"judge: {wrong or 'silent'}")
         audited = manage("audit_ledger", data_dir=data_dir, **there.environment)
         log.say(f"audit_ledger: {audited.stdout.strip()}")

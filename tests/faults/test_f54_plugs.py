@@ -22,7 +22,7 @@ from tests.faults.scene import Scene, make_scene
 from tests.live import start_gateway
 
 PROCESSES = {"WEB_CONCURRENCY": "2", "KEEPALIVE_EXPIRY": "2"}
-FIRST_BYTE = 1.0  # the limit of each provider, in seconds
+FIRST_BYTE = 1.0  # the limit of the first provider, in seconds
 RATE = 50.0  # calls a second in the battery
 MOST_A_MINUTE = 5  # calls that meet a provider that hangs, once that is known
 
@@ -58,7 +58,7 @@ class Pulled:
 def many_providers(data_dir: Path) -> Iterator[Scene]:
     with start_gateway(data_dir, **PROCESSES) as gateway:
         limits = {"timeout_seconds": FIRST_BYTE}
-        with make_scene(gateway, providers=3, provider=limits, student_concurrent_requests=1000) as scene:
+        with make_scene(gateway, providers=3, first=limits, student_concurrent_requests=1000) as scene:
             wait_until(scene.is_known, what="Every process' notice of the course")
             yield scene
         gateway.stop()

@@ -65,6 +65,8 @@ class Guard:
 
     async def end(self) -> bytes:
         """The stream has ended: return what was still held. Raises AnswerBlocked or RulesUnavailable."""
+        if self._is_away:
+            return b""
         return await self._run(self._end, size=self._pending)
 
     async def whole(self, body: bytes) -> bytes:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from apps.chat.call import Accepted, ChatCall
 from apps.chat.dialects.protocol import AnswerReader
@@ -53,7 +54,7 @@ class Attempts:
         self._budgets, self._limits = providers.budgets, providers.limits
         self._leave: Callable[[], None] | None = None  # gives the place back that the attempt under way has
         self._is_open = False  # an attempt is under way
-        self.has_sent = False  # otherwise no provider knows of the call
+        self.was_cut_off = False  # while a provider worked on it, which may have cost something
         self._failed: list[tuple[Candidate, UpstreamRefused]] = []
         self._has_repeated = False
         self._ends_at = time.monotonic() + call.route.longest - LAST_MOMENT
@@ -72,7 +73,7 @@ class Attempts:
         left = plan(route, self._health, datetime.now(UTC), _rng)
         if len(left) > 1:
             left = self._limits.order(left)
-        while left:
+        while left and time.monotonic() < self._ends_at:
             candidate, *left = left
             try:
                 return await self._ask(candidate)
@@ -116,8 +117,6 @@ class Attempts:
         if refused.reason == "added" and refused.param not in self._outgoing(candidate, without=refused.param).body:
             self._health.learned(candidate, refused.param)
             return [candidate, *left]
-        if time.monotonic() >= self._ends_at:
-            return []
         return left_after(refused, candidate, left) or await self._repeat()
 
     async def _repeat(self) -> list[Candidate]:
@@ -126,6 +125,8 @@ class Attempts:
         if found is None:
             return []
         candidate, pause = found
+        if time.monotonic() + pause >= self._ends_at:
+            return []
         budget, requests = self._budgets[candidate.target.deployment_id], self._health.recent(candidate.target)
         self._has_repeated = budget.take(time.monotonic(), requests=requests)
         if not self._has_repeated:
@@ -149,6 +150,8 @@ class Attempts:
             self._ended.append(self._row(candidate, outcome, status, _milliseconds_since(started)))
             if refused is not None:
                 self._health.failed(candidate, refused, now=datetime.now(UTC))
+            self.reader = None
+            self.was_cut_off = refused is None and self._is_open
             self._end(candidate)
             raise
         self._answering = candidate, "answered", _milliseconds_since(started)
@@ -160,7 +163,7 @@ class Attempts:
         if candidate.target.max_concurrent is not None:
             seconds = min(candidate.target.first_byte_timeout, self._ends_at - time.monotonic())
             self._leave = await self._limits.enter(candidate.target, self._call.principal, seconds=seconds)
-        self._is_open = self.has_sent = True
+        self._is_open = True
         self._health.began(candidate)
 
     def _end(self, candidate: Candidate) -> None:
@@ -188,7 +191,6 @@ class Attempts:
         seconds = min(first_byte, self._ends_at - time.monotonic())
         try:
             async with asyncio.timeout(seconds) as limit:
-                self.reader = None
                 upstream = await self._adapters[candidate.target.adapter].open(candidate, self._outgoing(candidate))
                 self.reader = reader = self._new_reader()
                 wait = Patience(limit, candidate.target.thinking_timeout, ends_at=self._ends_at)
@@ -228,8 +230,15 @@ class Attempts:
             is_stream=call.is_stream,
             request_id=call.id,
             trace=call.trace,
-            added=frozenset(body.keys() - call.body.keys()),
+            added=_added(call, body),
         )
+
+
+def _added(call: ChatCall, sent: Mapping[str, Any]) -> frozenset[str]:
+    """What of a body is ours. So is a wish for usage, which many libraries have by themselves and we have always."""
+    added = frozenset(sent.keys() - call.body.keys())
+    only_usage = call.is_stream and sent.get("stream_options") == {"include_usage": True}
+    return added | {"stream_options"} if only_usage else added
 
 
 class InFlight:

@@ -34,10 +34,10 @@ class ConcurrencyLimits:
                 )
         except TimeoutError as error:
             raise UpstreamRefused(
-                "busy", detail=f"None of its places was free within {seconds:.3g} seconds."
+                "full", detail=f"None of its places was free within {seconds:.3g} seconds."
             ) from error
         except QueueFull as error:
-            raise UpstreamRefused("busy", detail="Too many calls wait for its places.") from error
+            raise UpstreamRefused("full", detail="Too many calls wait for its places.") from error
 
     def _is_free(self, target: Target) -> bool:
         return target.max_concurrent is None or self._queue(target, target.max_concurrent).is_free

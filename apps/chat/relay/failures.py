@@ -16,7 +16,7 @@ from apps.providers.failures.refusals import CONTENT_CODE
 INTERRUPTED = "upstream_interrupted"
 LONGEST_REPEAT = 60  # seconds after which clients shall not wait by themselves
 _OF_THE_OPERATOR: frozenset[Reason] = frozenset({"credential", "billing", "missing", "added"})
-_OF_CAPACITY: frozenset[Reason] = frozenset({"rate", "busy"})
+_OF_CAPACITY: frozenset[Reason] = frozenset({"rate", "busy", "full"})
 _NO_REPEAT = {"x-should-retry": "false"}
 
 
@@ -58,7 +58,7 @@ def failure_of(call: ChatCall, failed: Sequence[UpstreamRefused], *, wait: float
             headers=_NO_REPEAT,
         )
     if reasons <= _OF_THE_OPERATOR | _OF_CAPACITY:
-        return _at_their_limit(1.0 if "busy" in reasons or wait is None else wait)
+        return _at_their_limit(1.0 if reasons & {"busy", "full"} or wait is None else wait)
     if last.reason == "too_slow":
         return _too_slow(call)
     return UpstreamFailed("upstream_error", "No provider could answer. Nothing was charged; try again in a moment.")

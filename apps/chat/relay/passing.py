@@ -7,11 +7,13 @@ from apps.chat.dialects.protocol import AnswerReader
 from apps.chat.guardrails.streams import Guard
 from apps.chat.relay.delivery import Delivery
 from apps.chat.relay.failures import INTERRUPTED
-from apps.chat.relay.stopping import Stopping
+from apps.chat.relay.stopping import STALLED, Stopping
 from apps.common.errors import GatewayError, InternalError
 from apps.providers.adapters.protocol import AnswerTooLong, UpstreamBroken
 
 logger = logging.getLogger(__name__)
+
+_ENDED_BY_THE_PROVIDER = (INTERRUPTED, STALLED)  # what has come until then is charged, so it is delivered
 
 
 async def pass_on(
@@ -75,7 +77,7 @@ async def clear(
     try:
         if failure is None and body is not None:
             cleared = await guard.whole(body)
-        elif failure is None or failure.code == INTERRUPTED:
+        elif failure is None or failure.code in _ENDED_BY_THE_PROVIDER:
             await delivery.put_last(await guard.end())
     except GatewayError as error:
         failure = error

@@ -147,7 +147,7 @@ class Pump:
             ending_of(failure, is_unread=self.stopping.needs_no_answer),
             failure,
             attempts=self._attempts.rows(failure) if self._attempts is not None else (),
-            may_have_been_sent=self._attempts is not None and self._attempts.has_sent and self.is_orphaned,
+            may_have_been_sent=self._attempts is not None and self._attempts.was_cut_off and self.is_orphaned,
             first_byte=self.stopping.first_byte,
             kept=await stored_answers.claim_end(self.repeatable.claim, answer, call=self.id, is_kept=failure is None),
         )

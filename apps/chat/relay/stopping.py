@@ -17,6 +17,7 @@ from apps.dataplane.admission import shutting_down
 
 Reason = Literal["client_left", "client_stalled", "provider_stalled", "shutting_down"]
 
+STALLED = "upstream_stalled"
 LAST_LOOK = 0.05  # seconds in which a process that was paused reads what has arrived meanwhile
 CLEAN_END_GRACE = 0.25  # seconds to read to the very end, after which the connection can be reused
 
@@ -106,7 +107,7 @@ class Stopping:
         if self.reason == "shutting_down":
             return shutting_down()
         if self.reason == "provider_stalled":
-            return UpstreamFailed("upstream_stalled", "The provider stopped in the middle of its answer. Ask again.")
+            return UpstreamFailed(STALLED, "The provider stopped in the middle of its answer. Ask again.")
         return UpstreamFailed("upstream_timeout", "The answer took too long and was ended.", status=504)
 
     def _end(self, reason: Reason, after: float) -> None:

@@ -49,8 +49,8 @@ class AnswerTooLong(UpstreamBroken):
 class Outgoing:
     """An outgoing call: the client's body with model, output cap and stream options replaced.
 
-    `dialect` names the format of the body and of the answer that is wanted, `added` the parameters of the body that the
-    client did not send.
+    `dialect` names the format of the body and of the answer that is wanted, `added` the parameters of the body that are
+    ours, and not the client's.
     """
 
     dialect: str

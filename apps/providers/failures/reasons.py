@@ -11,6 +11,7 @@ Reason = Literal[
     "billing",  # the operator has to pay
     "rate",
     "busy",  # no connection of ours to this provider was free: it did nothing wrong
+    "full",  # none of the places of this deployment was free
     "error",  # the provider's own trouble, also inside an answer with status 200
     "missing",  # this deployment does not exist, or not any more
     "too_long",  # for this model's context
@@ -23,8 +24,8 @@ Reason = Literal[
 # every deployment that is no larger.
 ELSEWHERE: frozenset[Reason] = frozenset(
     (
-        *("unreachable", "too_slow", "broken", "empty", "credential", "billing", "rate", "busy", "error", "missing"),
-        "too_large",
+        *("unreachable", "too_slow", "broken", "empty", "credential", "billing", "rate", "busy", "full", "error"),
+        *("missing", "too_large"),
     )
 )
 

@@ -19,7 +19,7 @@ CHECK_PATIENCE: Final = timedelta(seconds=60)  # in which a health check is expe
 COOL_SECONDS: Final = 10.0  # if the provider names no time
 UNHEARD: Final = frozenset({"unreachable", "too_slow"})  # five in a row of these are enough
 AT_ONCE: Final = frozenset({"missing", "credential", "billing"})  # one of these is enough
-NO_FAULT: Final = frozenset({"request", "too_long", "too_large", "added", "busy"})  # not the provider's
+NO_FAULT: Final = frozenset({"request", "too_long", "too_large", "added", "busy", "full"})  # not the provider's
 
 
 @dataclass(slots=True)

@@ -345,6 +345,24 @@ async def test_a_comment_is_no_sign_of_thinking() -> None:
     assert answer.candidate.target.provider == "second"
 
 
+async def test_what_a_failed_attempt_sent_is_no_sign_of_life_of_the_next() -> None:
+    adapter = ManyAdapter(Script([ROLE, UpstreamBroken("reset")]))
+    first, second = targets(2)
+    second = replace(second, max_concurrent=1)
+    call, providers = a_call(route=a_route(first, second), is_stream=True), Providers({"openai": adapter}, Health())
+    leave = await providers.limits.enter(second, call.principal, seconds=1.0)
+    attempts = Attempts(call, providers, output=10, guidance=())
+
+    asking = asyncio.create_task(attempts.first_answer())
+    while not attempts.rows(None):  # noqa: ASYNC110  # there is no event for that
+        await asyncio.sleep(0)
+    has_events = attempts.has_events
+    leave()
+
+    assert (await asking).candidate.target.provider == "second"
+    assert not has_events
+
+
 CONTENTS: dict[str, dict[str, Any]] = {
     "text": {"content": "Hello"},
     "reasoning": {"reasoning_content": "Hm"},
@@ -371,6 +389,22 @@ async def test_content_is_an_answer_though_it_breaks_off_within_the_same_piece()
 
     assert (answer.candidate.target.provider, answer.first) == ("first", ROLE + piece("Hello"))
     assert answer.broken is not None
+
+
+async def test_a_place_may_become_free_at_another_deployment_of_the_same_provider() -> None:
+    first, second = (
+        a_target(deployment_id=at, priority=at, max_concurrent=1, first_byte_timeout=0.1) for at in range(2)
+    )
+    call, providers = a_call(route=a_route(first, second)), Providers({"openai": ManyAdapter()}, Health())
+    for target in (first, second):
+        leave = await providers.limits.enter(target, call.principal, seconds=1.0)
+    asyncio.get_running_loop().call_later(0.05, leave)
+    attempts = Attempts(call, providers, output=10, guidance=())
+
+    answer = await attempts.first_answer()
+
+    assert answer.candidate.target == second
+    assert [row.outcome for row in attempts.rows(None)] == ["full", "answered"]
 
 
 # What is asked once more
@@ -420,6 +454,18 @@ async def test_a_request_at_fault_is_not_sent_again_though_another_deployment_fa
     assert await outcomes_of(attempts_at(a_call(route=a_route(*targets(2))), openai=adapter)) == ["error", "request"]
 
 
+async def test_nothing_is_repeated_for_which_the_call_has_no_time_left() -> None:
+    adapter = ManyAdapter(refusal("error", status=503, retry_after=1.0))
+    attempts = attempts_at(a_call(route=a_route(a_target(), longest=0.5)), openai=adapter)
+    started = time.monotonic()
+
+    with pytest.raises(GatewayError) as caught:
+        await attempts.first_answer()
+
+    assert (caught.value.code, len(adapter.tried)) == ("upstream_error", 1)
+    assert time.monotonic() - started < 0.5
+
+
 async def test_repeats_are_a_small_share_of_the_calls() -> None:
     adapter = ManyAdapter(*[refusal("error", status=500)] * 1000)
     providers, asked = Providers({"openai": adapter}, Health()), 0
@@ -445,6 +491,27 @@ async def test_what_we_add_and_is_not_understood_is_left_out_at_the_same_deploym
     assert [provider for provider, _ in adapter.tried] == ["first"] * 3
     assert [param in sent.body for sent in adapter.sent] == [True, False, False]
     assert [param in sent.added for sent in adapter.sent] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("options", "is_stream", "is_ours"),
+    [
+        ({"include_usage": True}, True, True),
+        ({"include_usage": True, "include_novelty": True}, True, False),
+        ({"include_usage": True}, False, False),
+    ],
+    ids=["usage", "more than that", "not for a stream"],
+)
+async def test_to_ask_for_the_usage_of_a_stream_is_ours_even_if_the_client_does_as_well(
+    options: dict[str, Any], is_stream: bool, is_ours: bool
+) -> None:
+    """Many libraries ask by themselves. Anything else in these options is the client's own."""
+    adapter = ManyAdapter()
+    body = {"model": "model", "messages": MESSAGES, "stream_options": options}
+
+    await first_answer(a_call(route=a_route(a_target()), body=body, is_stream=is_stream), openai=adapter)
+
+    assert ("stream_options" in adapter.sent[0].added) is is_ours
 
 
 async def test_a_cap_that_the_client_asked_for_is_never_left_out() -> None:

@@ -89,6 +89,7 @@ CODE = coded(SECRET)
 LINES = encodebytes(SECRET.encode()).decode()  # ends each line, the last one too
 URL_CODE = urlsafe_b64encode(SECRET.encode()).decode()
 IN_LATIN_1 = coded("my words, schön", "latin-1")
+MARKED = b64encode(b"\xff\xfe" + SECRET.encode()).decode()
 SPELLINGS = {
     "plain": f"data:text/plain;base64,{CODE}",
     "line breaks": f"data:text/plain;base64,{LINES}",
@@ -121,6 +122,16 @@ SPELLINGS = {
     "UTF-16": f"data:text/plain;base64,{coded(SECRET, 'utf-16')}",
     "UTF-16 by its charset": f"data:text/plain;charset=utf-16le;base64,{coded(SECRET, 'utf-16-le')}",
     "a byte order mark": f"data:text/plain;base64,{coded(SECRET, 'utf-8-sig')}",
+    "a type of one word": f"data:text;base64,{CODE}",
+    "a charset that does not exist": f"data:text/plain;charset=iso-8859-99;base64,{CODE}",
+    "a charset that is not its own": f"data:text/plain;charset=utf-16;base64,{CODE}",
+    "a mark that is none": f"data:text/plain;charset=latin-1;base64,{MARKED}",
+    "a fragment": f"data:text/plain;base64,{CODE.rstrip('=')}#f",
+    "what is no letter": f"data:text/plain;base64,{CODE[:5]}!{CODE[5:9]}\xe4{CODE[9:]}",
+    "a pad that is none": f"data:text/plain;base64,{CODE[:4]}={CODE[4:]}",
+    "a percent sign before a break": f"data:text/plain;base64,%\r{quote(CODE, safe='')}",
+    "percent signs in pairs": f"data:text/plain,%%%%%{quote(SECRET)}",
+    "a break behind one": f"data:text/plain,%\r{quote(SECRET)}",
     "a long parameter": f"data:text/plain;x={'y' * 5000};base64,{CODE}",
 }  # fmt: skip
 
@@ -149,7 +160,7 @@ def texts_of(**fields: Any) -> list[str]:
     return [field.text for field in request_fields({"model": "m", "messages": [{"role": "user", **fields}]})]
 
 
-@pytest.mark.parametrize("code", [CODE, LINES, f"{CODE}\n", URL_CODE, CODE.rstrip("=")])
+@pytest.mark.parametrize("code", [CODE, LINES, f"{CODE}\n", URL_CODE, CODE.rstrip("="), f"{CODE[:8]}={CODE[8:]}"])
 @pytest.mark.parametrize("place", ["file", "input_file"])
 def test_bare_base64_is_read_as_well(place: str, code: str) -> None:
     part = {"type": "file", "file": {"file_data": code}} if place == "file" else {"type": place, "file_data": code}
@@ -200,6 +211,8 @@ LONG = {
     "percent-encoded code": "data:a/b;base64," + "%51" * 2**20,
     "breaks": "data:a/b;base64," + "\n" * 2**22,
     "letters": "data:a/b;base64," + "QUJD" * 2**20,
+    "no letters": "data:a/b;base64," + "QU!D" * 2**20,
+    "a charset": "data:text/plain;charset=utf-16;base64," + "QUJD" * 2**20,
 }
 
 

@@ -553,8 +553,10 @@ async def test_what_a_thread_is_still_at_work_on_is_left_to_it() -> None:
     feeding.cancel()
     with pytest.raises(asyncio.CancelledError):
         await feeding
+    last = await made.end()
     await made.give_up()
 
+    assert last == b""
     assert made.recorded.text() == ""
     gate.set()
 

@@ -1,6 +1,5 @@
 """A client that hears nothing for long: comments tell it that its answer goes on."""
 
-import asyncio
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from apps.providers.health.memory import Health
 from apps.quotas.models import Hold
 from apps.rules.rulebook import Occasion, Rulebook
 from tests.chat.unit.desk import Desk
-from tests.chat.unit.pumps import SECONDS, call_of, ended, pump_of, read, record_of, state_of, streaming
+from tests.chat.unit.pumps import call_of, ended, pump_of, read, record_of, state_of, streaming
 from tests.chat.unit.upstreams import DONE, FINISH, ScriptedAdapter, ScriptedUpstream, completion, event, piece
 from tests.chat.unit.values import a_route, a_rule, a_target
 
@@ -29,13 +28,6 @@ EARLY = KEEP_ALIVE_SECONDS / 2
 
 def later(seconds: float = KEEP_ALIVE_SECONDS + 1) -> float:
     return time.monotonic() + seconds
-
-
-async def taken(upstream: ScriptedUpstream) -> None:
-    """Wait until all that it said has been read."""
-    async with asyncio.timeout(SECONDS):
-        while not upstream.is_silent:  # noqa: ASYNC110  # there is no event for that
-            await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -58,7 +50,7 @@ async def test_head_and_comments_go_out_while_a_provider_is_at_work_and_brings_n
 ) -> None:
     upstream.say(ROLE)
     pump = streaming(ledger, desk)
-    await taken(upstream)
+    await upstream.read_by_now()
 
     pump.keep_alive(later())
     head = await pump.delivery.head()
@@ -82,7 +74,7 @@ async def test_not_before_a_provider_has_shown_that_it_is_at_work(
     upstream.say(*said)
     pump = streaming(ledger, desk)
     pump.keep_alive(later())
-    await taken(upstream)
+    await upstream.read_by_now()
 
     pump.keep_alive(later())
 
@@ -94,7 +86,7 @@ async def test_not_before_a_provider_has_shown_that_it_is_at_work(
 async def test_nor_soon_nor_for_a_plain_answer(upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk) -> None:
     upstream.say(ROLE)
     stream = streaming(ledger, desk)
-    await taken(upstream)
+    await upstream.read_by_now()
     stream.keep_alive(later(EARLY))
     has_begun = stream.delivery.has_begun
     stream.stop("shutting_down")
@@ -102,7 +94,7 @@ async def test_nor_soon_nor_for_a_plain_answer(upstream: ScriptedUpstream, ledge
     upstream.say(completion("Hello")[:10])
     plain = pump_of(ledger, call_of(desk))
     plain.start()
-    await taken(upstream)
+    await upstream.read_by_now()
 
     plain.keep_alive(later())
 
@@ -116,10 +108,10 @@ async def test_the_next_provider_may_still_answer(
 ) -> None:
     upstream.say(ROLE)
     pump = of_two(ledger, desk)
-    await taken(upstream)
+    await upstream.read_by_now()
     pump.keep_alive(later())
     upstream.fail(UpstreamBroken("reset"))
-    await taken(second)
+    await second.read_by_now()
 
     pump.keep_alive(later(2 * KEEP_ALIVE_SECONDS + 2))
     second.say(piece("Hello"), FINISH)
@@ -135,7 +127,7 @@ async def test_if_none_answers_the_stream_ends_in_an_error_and_is_free(
 ) -> None:
     upstream.say(ROLE)
     pump = streaming(ledger, desk)
-    await taken(upstream)
+    await upstream.read_by_now()
     pump.keep_alive(later())
     upstream.fail(UpstreamBroken("reset"))
 
@@ -155,7 +147,7 @@ async def test_text_that_a_rule_holds_back_is_silence_to_the_client(
     pump = pump_of(ledger, call, guard=guard_of(call, Rulebook.of([rule]), occasion=occasion))
     upstream.say(piece("EXA"))
     pump.start()
-    await taken(upstream)
+    await upstream.read_by_now()
 
     pump.keep_alive(later())
     upstream.say(piece("M"), FINISH)
@@ -172,7 +164,7 @@ async def test_comments_are_no_part_of_an_answer_that_is_kept(
     pump = pump_of(ledger, call_of(desk, is_stream=True), repeatable=Repeatable(digest=b"the request's"))
     upstream.say(ROLE)
     pump.start()
-    await taken(upstream)
+    await upstream.read_by_now()
     pump.keep_alive(later())
     await pump.delivery.head()
     pump.client_left(pump.delivery.reader)
@@ -193,7 +185,7 @@ async def test_a_client_that_has_something_to_read_needs_no_comment(
     upstream.say(piece("Hello"))
     pump = streaming(ledger, desk)
     await pump.delivery.head()
-    await taken(upstream)
+    await upstream.read_by_now()
 
     pump.keep_alive(later())
     upstream.say(FINISH)

@@ -7,8 +7,10 @@ import pytest
 
 from apps.chat.accounting.charges import most_text
 from apps.chat.runtime import ChatRuntime
+from apps.providers.adapters.protocol import UpstreamBroken
+from apps.quotas.models import Hold
 from tests.chat.unit.desk import Desk
-from tests.chat.unit.pumps import ended, read, record_of, streaming
+from tests.chat.unit.pumps import ended, read, record_of, state_of, streaming
 from tests.chat.unit.upstreams import (
     FINISH,
     ScriptedUpstream,
@@ -110,3 +112,20 @@ async def test_an_answer_far_beyond_what_it_may_cost_is_ended(
 
     await ended(pump)
     assert (first, b"upstream_interrupted" in last) == (piece("Hello"), True)
+
+
+@pytest.mark.parametrize("fails", [True, False], ids=["refused", "cut off by us"])
+async def test_a_client_that_left_pays_for_the_prompt_only_if_a_provider_was_still_at_work(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk, fails: bool
+) -> None:
+    pump = streaming(ledger, desk)
+    await upstream.read_by_now()
+
+    pump.client_left()
+    if fails:
+        upstream.fail(UpstreamBroken("reset"))
+
+    await ended(pump)
+    record = await record_of(pump)
+    assert (record.status, record.charged) == ("left", 0 if fails else 34)
+    assert await state_of(pump) == (Hold.State.RELEASED if fails else Hold.State.SETTLED)

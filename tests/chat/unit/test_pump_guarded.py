@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -66,6 +67,23 @@ async def test_what_rules_have_held_of_a_stream_leaves_at_its_end(
     await ended(pump)
     assert b"EXA" in blocks
     assert blocks.endswith(DONE) is not breaks
+
+
+async def test_what_rules_have_held_leaves_though_its_provider_falls_silent(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
+) -> None:
+    """It is charged."""
+    upstream.say(piece("Hello EXA"))
+    pump = guarded(ledger, call_of(desk, is_stream=True), action="redact")
+    async with asyncio.timeout(SECONDS):
+        await pump.delivery.head()
+
+    pump.check_stall(time.monotonic() + 6, limit=30.0)
+    blocks = b"".join(await read(pump))
+
+    await ended(pump)
+    assert b"EXA" in blocks
+    assert b"upstream_stalled" in blocks
 
 
 async def test_nothing_held_leaves_when_we_end_the_answer(

@@ -67,6 +67,12 @@ class ScriptedUpstream:
             self.is_silent = True
         return await self._script.get()
 
+    async def read_by_now(self) -> None:
+        """Wait until all that it said has been read."""
+        async with asyncio.timeout(20.0):
+            while not self.is_silent:  # noqa: ASYNC110  # there is no event for that
+                await asyncio.sleep(0)
+
     def close(self) -> None:
         self.is_closed = True
         self.on_close()

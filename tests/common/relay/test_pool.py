@@ -96,7 +96,7 @@ async def test_a_place_that_does_not_become_free_is_connect_failed() -> None:
 
 async def test_a_server_that_hangs_takes_its_share_and_no_more() -> None:
     share = Share("hanging", 2)
-    async with a_client(max_connections=4, pool_timeout=0.4) as client, serving(never) as hanging:
+    async with a_client(max_connections=4, pool_timeout=1.0) as client, serving(never) as hanging:
         asking = [asyncio.create_task(ask(client, hanging.url(), share=share)) for _ in range(2)]
         await until(lambda: len(hanging.requests) == 2)
         waiting = [asyncio.create_task(ask(client, hanging.url(), share=share)) for _ in range(20)]

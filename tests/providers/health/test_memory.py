@@ -137,7 +137,7 @@ def test_a_model_that_is_missing_opens_its_deployment_at_once() -> None:
     assert "does not know this model" in scene.health.deployment(TARGET).error
 
 
-@pytest.mark.parametrize("reason", ["request", "added", "too_long", "too_large", "busy"])
+@pytest.mark.parametrize("reason", ["request", "added", "too_long", "too_large", "busy", "full"])
 def test_what_is_not_the_provider_s_fault_does_not_count(reason: Reason) -> None:
     scene = Scene()
 
