@@ -12,6 +12,7 @@ import pytest
 from importlinter.api import read_configuration
 
 from gateway_project.env import BASE_DIR
+from gateway_project.reference.sources import parsed
 
 CONFIGURATION = str(BASE_DIR / "pyproject.toml")
 CONTRACTS = [contract["name"] for contract in read_configuration(CONFIGURATION)["contracts_options"]]
@@ -111,7 +112,7 @@ CLOCKS = {"datetime.now", "datetime.utcnow", "date.today", "time.time", "time.ti
 def clocks_read_by(path: Path) -> set[str]:
     """The clocks of this list that a module asks, or hands on to be asked."""
     read = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name | ast.Attribute):
             owner = node.value.id if isinstance(node.value, ast.Name) else node.value.attr
             read.add(f"{owner}.{node.attr}")
@@ -134,7 +135,7 @@ MAY_SHARE_A_NAME = {"Command"}
 
 def classes_of(path: Path) -> list[str]:
     """The classes of a module. One inside of another is read with its owner's name, so that it cannot be mistaken."""
-    return [node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
+    return [node.name for node in parsed(path).body if isinstance(node, ast.ClassDef)]
 
 
 def test_no_name_of_a_class_has_two_meanings() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from gateway_project import settings_page
 from gateway_project.env import BASE_DIR, Env
+from gateway_project.reference.sources import parsed
 
 MAKEFILE = (BASE_DIR / "Makefile").read_text()
 TARGETS = re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE)
@@ -27,7 +28,7 @@ ENVIRONMENT = {*(name.upper() for name in Env.model_fields), *re.findall(r"\b[A-
 def sources() -> Iterator[ast.AST]:
     for folder in ("gateway_project", "apps"):
         for path in (BASE_DIR / folder).rglob("*.py"):
-            yield from ast.walk(ast.parse(path.read_text()))
+            yield from ast.walk(parsed(path))
 
 
 def test_the_page_of_settings_is_up_to_date() -> None:

@@ -15,6 +15,7 @@ from gateway_project.reference.errors import RaisedError, RaisingModule, Unreada
 from gateway_project.reference.headers import unexplained
 from gateway_project.reference.page import PAGE, page
 from gateway_project.reference.repeats import Undecided, repeats
+from gateway_project.reference.sources import parsed
 
 HTTP_TESTS = [path for folder in ("chat", "staff_api") for path in (BASE_DIR / "tests" / folder).glob("test_*.py")]
 CODE = re.compile(r"[a-z]+(?:_[a-z]+)+")
@@ -23,7 +24,7 @@ OF_PROVIDERS = {"context_length_exceeded"}  # passed on
 
 def codes_expected(path: Path) -> Iterator[str]:
     """What a test compares a `code` with, or hands on as one."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.keyword) and node.arg == "code":
             yield from texts_in(node.value)
         elif isinstance(node, ast.Compare) and re.search(r"\['code'\]|\.code\b|\bcode\b", ast.unparse(node.left)):

@@ -20,7 +20,8 @@ from apps.providers.routing import Candidate
 class ChatCall:
     """What a student asks for, in which dialect. `body` is the parsed request and must not be changed.
 
-    `size` is its bytes without the data of images, sound and files, which `media_tokens` stand for.
+    `size` is its bytes without the data of images, sound and files, which are `media_bytes`, estimated as
+    `media_tokens`.
     """
 
     id: str
@@ -35,6 +36,7 @@ class ChatCall:
     max_output: int | None
     choices: int
     media_tokens: int = 0
+    media_bytes: int = 0
     trace: Trace = field(default_factory=begun)
     asked_for: str = ""
 
@@ -77,6 +79,7 @@ def parse(
         max_output=asked.max_output,
         choices=asked.choices,
         media_tokens=asked.media_tokens,
+        media_bytes=asked.media_bytes,
         trace=trace or begun(),
     )
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.chat.world import World
+from tests.chat.world import World, make_world
+from tests.live import Gateway
 from tests.provider_stub import ProviderStub
 
 GOOD = 200
@@ -40,10 +41,11 @@ def test_a_byte_order_mark_does_no_harm(world: World, stub: ProviderStub) -> Non
     assert stub.last.messages[-1]["content"] == "Größe"
 
 
-def test_an_image_of_twenty_megabytes_is_passed_on(world: World, stub: ProviderStub) -> None:
+def test_an_image_of_twenty_megabytes_is_passed_on(committed_db: None, gateway: Gateway, stub: ProviderStub) -> None:
+    """Also where rules look at it, which takes longer than a prompt may take."""
     url = f"data:image/jpeg;base64,{b64encode(bytes(20 * 10**6)).decode()}"
-
-    response = world.post(world.body([{"type": "image_url", "image_url": {"url": url}}]))
+    with make_world(gateway, stub, rules=[{"pattern": "forbidden"}]) as world:
+        response = world.post(world.body([{"type": "image_url", "image_url": {"url": url}}]))
 
     assert response.status_code == GOOD, response.text
     assert stub.last.messages[0]["content"][0]["image_url"]["url"] == url

@@ -77,7 +77,8 @@ def test_what_one_process_found_counts_in_the_other(
 ) -> None:
     with models_on(two_processes.data_dir), ProviderStub() as hangs:
         hangs.always(hang_before_first_byte=True)
-        with create_world(two_processes, hangs, plain_stub, first=HASTY) as world:
+        patient = {"timeout_seconds": 0.6}  # longer than it takes the other process to look
+        with create_world(two_processes, hangs, plain_stub, first=patient) as world:
             wait_until_both_know(world)
             one, other = both(two_processes)
             with only(one, two_processes):

@@ -13,10 +13,12 @@ from django.db import connection
 from tests.chat.world import World, text_of
 from tests.provider_stub import ProviderStub
 
+LONG = 6.0  # seconds that nothing takes on a busy machine, unless it waits for the lock
+
 
 @contextmanager
 def locked(seconds: float) -> Iterator[None]:
-    """Lock the database for so long, while the block goes on."""
+    """Lock the database while the block goes on, but no longer than this."""
     other = sqlite3.connect(Path(connection.settings_dict["NAME"]), isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
     unlock = threading.Timer(seconds, lambda: other.execute("ROLLBACK"))
@@ -24,7 +26,10 @@ def locked(seconds: float) -> Iterator[None]:
     try:
         yield
     finally:
+        unlock.cancel()
         unlock.join()
+        if other.in_transaction:
+            other.execute("ROLLBACK")
         other.close()
 
 
@@ -44,15 +49,15 @@ def test_an_answer_that_streams_is_not_held_up_before_its_end(world: World, stub
     chunks = iter(world.stream())
     read = [next(chunks), next(chunks)]
 
-    with locked(1.5):
+    with locked(LONG):
         stub.go_on()
         started = time.monotonic()
         read.extend(next(chunks) for _ in range(4))
         seconds = time.monotonic() - started
-        read.extend(chunks)
+    read.extend(chunks)
 
     assert text_of(read) == "Hello from the provider stub."
-    assert seconds < 1.2
+    assert seconds < LONG - 1
     assert world.usage()["held"] == 0
 
 
@@ -64,24 +69,24 @@ def test_an_answer_that_streams_is_not_held_up_before_its_end(world: World, stub
     ],
 )
 def test_what_needs_no_writing_goes_on(world: World, path: str) -> None:
-    with locked(1.5):
+    with locked(LONG):
         started = time.monotonic()
         status = world.get(path).status_code
         seconds = time.monotonic() - started
 
     assert status == 200
-    assert seconds < 1.2
+    assert seconds < LONG - 1
 
 
 def test_a_refusal_tells_at_once_what_is_left(world: World) -> None:
-    with locked(1.5):
+    with locked(LONG):
         started = time.monotonic()
         response = world.post({"model": world.model.name})
         seconds = time.monotonic() - started
 
     assert response.status_code == 400
     assert "x-quota-remaining-tokens" in response.headers
-    assert seconds < 1.2
+    assert seconds < LONG - 1
 
 
 def test_what_is_told_includes_the_call_that_has_just_ended(world: World) -> None:

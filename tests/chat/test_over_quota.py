@@ -130,12 +130,13 @@ def test_a_week_that_calls_in_progress_hold_is_not_used_up(
     committed_db: None, gateway: Gateway, stub: ProviderStub
 ) -> None:
     """Retries succeed by themselves, once the calls have given back what they do not use."""
-    stub.always(delay=2.0)
+    stub.always(pause_after=1)
     with make_world(gateway, stub, policy={"student_weekly_tokens": ALLOWANCE}) as world, ThreadPoolExecutor() as pool:
-        open_calls = [pool.submit(world.post, world.body(max_tokens=450)) for _ in range(2)]
+        open_calls = [pool.submit(world.post, world.body(max_tokens=450, stream=True)) for _ in range(2)]
         wait_until(lambda: world.usage()["held"] > 900)
 
         refused = world.post(world.body(max_tokens=300))
+        stub.go_on()
         answer = world.openai(max_retries=3).chat.completions.create(**world.body(max_tokens=300))
 
         error = refused.json()["error"]

@@ -76,7 +76,7 @@ def test_whoever_leaves_while_it_waits_pays_nothing(world: World, stub: Provider
         slow = student.submit(ask, world)
         stub.wait_until(lambda: len(stub.journal) == 1)
         with pytest.raises(Exception, match="timed out"):
-            world.post(world.body(stream=True), timeout=0.3)
+            world.post(world.body(stream=True), timeout=1.0)
         wait_until(lambda: any(call.status == "left" for call in world.calls()))
         stub.go_on()
         assert slow.result()

@@ -173,10 +173,10 @@ def test_a_week_that_the_answer_used_up_does_not_keep_it_from_being_given_again(
 @KINDS
 def test_an_older_client_joins_its_own_first_attempt(world: World, stub: ProviderStub, options: dict[str, Any]) -> None:
     """As openai-python did before it numbered them. It has given up when it asks again, half a second later."""
-    stub.will(text=LONG, delay=2.5)
+    stub.will(text=LONG, delay=3.0)
     asked = world.body(**options, extra_headers={"x-stainless-retry-count": openai.Omit()})
     with pytest.raises(openai.APITimeoutError):
-        world.openai(timeout=0.5).chat.completions.create(**asked)
+        world.openai(timeout=1.0).chat.completions.create(**asked)
     time.sleep(0.6)
 
     answer = world.openai().chat.completions.create(**asked)
@@ -200,7 +200,7 @@ def test_another_body_or_another_key_does_not_join(world: World, stub: ProviderS
     other = factories.make_key(factories.make_student(course=world.course))
     stub.will(delay=10.0)
     with pytest.raises(httpx.ReadTimeout):
-        world.post(timeout=0.5)
+        world.post(timeout=1.0)
 
     responses = [world.post(world.body("Another question")), world.post(key=other)]
 

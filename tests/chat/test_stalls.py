@@ -60,7 +60,7 @@ def test_a_provider_that_stands_still_ends_in_an_error(world: World, stub: Provi
 
     assert text == "Hello from"
     assert caught.value.code == "upstream_stalled"
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 20
     assert world.settled().used > 0
 
 
@@ -72,7 +72,7 @@ def test_an_answer_that_takes_too_long_ends_in_an_error(world: World, stub: Prov
         list(world.stream())
 
     assert caught.value.code == "upstream_timeout"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def test_a_client_that_reads_nothing_frees_its_provider(world: World, stub: ProviderStub) -> None:

@@ -22,8 +22,8 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 class ParsedRequest:
     """What a request asks for. `body` is the parsed JSON and must not be changed.
 
-    `size` is its bytes without the data of images, sound and files, which `media_tokens` stand for. `max_output` caps
-    each of its `choices`, if the student set a limit.
+    `size` is its bytes without the data of images, sound and files, which are `media_bytes`, estimated as
+    `media_tokens`. `max_output` caps each of its `choices`, if the student set a limit.
     """
 
     model: str
@@ -35,6 +35,7 @@ class ParsedRequest:
     max_output: int | None
     choices: int = 1
     media_tokens: int = 0
+    media_bytes: int = 0
 
 
 class AnswerReader(Protocol):

@@ -40,7 +40,8 @@ async def screen(call: ChatCall, books: Mapping[int | None, Rulebook | None], *,
     is_small = call.size <= workers.THREAD_ABOVE and not call.media_tokens  # images and files may have megabytes
     if is_small and _finds_nothing(book, call):
         return Screened(call, NO_RULES, book)
-    looked = await workers.run(lambda: look(book, call, occasion), book=book, call=call.id, size=call.size)
+    size = call.size + call.media_bytes
+    looked = await workers.run(lambda: look(book, call, occasion), book=book, call=call.id, size=size)
     return looked if looked is not None else Screened(call, NO_RULES, book)
 
 

@@ -33,6 +33,7 @@ def parse(raw: bytes) -> ParsedRequest:
         max_output=max(caps, default=None),
         choices=body.get("n") or 1,
         media_tokens=media.tokens,
+        media_bytes=media.bytes,
     )
 
 
