@@ -62,6 +62,11 @@ class CallAccount:
         """Text from here on reaches no client."""
         self._left_at = self._text_bytes
 
+    def dropped(self, size: int) -> None:
+        """So many bytes of the text at its end reach no client."""
+        if self._left_at is None:
+            self._left_at = max(0, self._text_bytes - size)
+
     def client_came_back(self) -> None:
         self._left_at = None
 

@@ -54,10 +54,11 @@ class Attempts:
         self._budgets, self._limits = providers.budgets, providers.limits
         self._leave: Callable[[], None] | None = None  # gives the place back that the attempt under way has
         self._is_open = False  # an attempt is under way
+        self._is_hurried = False  # others left the attempt under way less than half of the time that it may take
         self.was_cut_off = False  # while a provider worked on it, which may have cost something
         self._failed: list[tuple[Candidate, UpstreamRefused]] = []
         self._has_repeated = False
-        self._ends_at = time.monotonic() + call.route.longest - LAST_MOMENT
+        self._ends_at = self._answer_ends_at = time.monotonic() + call.route.longest - LAST_MOMENT
         self._ended: list[AttemptRow] = []
         self._answering: tuple[Candidate, str, int] | None = None  # with the outcome, and milliseconds to its beginning
         self.reader: AnswerReader | None = None
@@ -66,6 +67,11 @@ class Attempts:
     def has_events(self) -> bool:
         """Whether the candidate that is being asked has sent an event of a stream."""
         return self.reader is not None and self.reader.has_events
+
+    @property
+    def seconds_left(self) -> float:
+        """For the answer that the candidate gives."""
+        return self._answer_ends_at - time.monotonic()
 
     async def first_answer(self) -> Accepted:
         """Ask until an answer begins, which is then `in_flight`. Raises the error of a call that nobody answers."""
@@ -146,7 +152,7 @@ class Attempts:
             refused = error if isinstance(error, UpstreamRefused) else None
             outcome, status = (refused.reason, refused.status) if refused is not None else ("ended", 0)
             self._ended.append(self._row(candidate, outcome, status, _milliseconds_since(started)))
-            if refused is not None:
+            if refused is not None and not (refused.reason == "too_slow" and self._is_hurried):
                 self._health.failed(candidate, refused, now=datetime.now(UTC))
             self.reader = None
             self.was_cut_off = refused is None and self._is_open
@@ -185,13 +191,16 @@ class Attempts:
 
     async def _attempt(self, candidate: Candidate) -> Accepted:
         """Ask one candidate, which has to begin its answer within its limit."""
-        first_byte = candidate.target.limit_of_first_byte(is_stream=self._call.is_stream)
-        seconds = min(first_byte, self._ends_at - time.monotonic())
+        now, target = time.monotonic(), candidate.target
+        self._answer_ends_at = min(self._ends_at, now + target.total_timeout)
+        limit_of_first_byte = target.limit_of_first_byte(is_stream=self._call.is_stream)
+        seconds = min(limit_of_first_byte, self._ends_at - now)
+        self._is_hurried = bool(self._ended) and seconds < limit_of_first_byte / 2
         try:
             async with asyncio.timeout(seconds) as limit:
-                upstream = await self._adapters[candidate.target.adapter].open(candidate, self._outgoing(candidate))
+                upstream = await self._adapters[target.adapter].open(candidate, self._outgoing(candidate))
                 self.reader = reader = self._new_reader()
-                wait = Patience(limit, candidate.target.thinking_timeout, ends_at=self._ends_at)
+                wait = Patience(limit, target.thinking_timeout, ends_at=self._answer_ends_at)
                 return await begin(upstream, candidate, reader, wait, attempts=len(self._ended) + 1)
         except TimeoutError as error:
             raise UpstreamRefused("too_slow", detail=f"No answer began within {seconds:.3g} seconds.") from error

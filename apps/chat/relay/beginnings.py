@@ -13,7 +13,7 @@ from apps.providers.routing import Candidate
 
 
 class Patience:
-    """The limit for the beginning of an answer. `ends_at` is the end of the whole call, by the monotonic clock.
+    """The limit for the beginning of an answer. `ends_at` is that of the whole answer, by the monotonic clock.
 
     A model that has sent an event may think for `thinking` seconds, each time anew; with 0 the limit stays.
     """

@@ -25,7 +25,7 @@ async def pass_on(
     """
     reader = answer.reader
     if reader.recorded.text_bytes > most_text:
-        raise _too_long(most_text)
+        raise _too_long(most_text, dropped=reader.recorded.text_bytes)
     await delivery.put(await _guarded(answer.first, guard))
     stopping.progressed()
     if answer.broken is not None:
@@ -53,7 +53,7 @@ async def _pass_rest(
                 await delivery.put(await _guarded(error.kept, guard))
             raise
         if reader.recorded.text_bytes > most_text:
-            raise _too_long(most_text)
+            raise _too_long(most_text, dropped=len(block))
         if block := await _guarded(block, guard):
             await delivery.put(block)
             stopping.progressed()
@@ -88,8 +88,10 @@ async def clear(
     return failure, cleared
 
 
-def _too_long(most_text: int) -> AnswerTooLong:
-    return AnswerTooLong(f"The answer is longer than {most_text} bytes, far beyond its output cap.")
+def _too_long(most_text: int, *, dropped: int) -> AnswerTooLong:
+    error = AnswerTooLong(f"The answer is longer than {most_text} bytes, far beyond its output cap.")
+    error.dropped = dropped
+    return error
 
 
 async def _guarded(block: bytes, guard: Guard | None) -> bytes:

@@ -31,7 +31,7 @@ from apps.chat.relay.passing import clear, pass_on
 from apps.chat.relay.stopping import Reason, Stopping
 from apps.common.errors import GatewayError, InternalError
 from apps.dataplane.admission import shutting_down
-from apps.providers.adapters.protocol import UpstreamBroken
+from apps.providers.adapters.protocol import AnswerTooLong, UpstreamBroken
 from apps.quotas.ledger.leases import Checkpoint
 from apps.quotas.ledger.movements import Balance
 from apps.rules.rulebook import Verdict
@@ -119,6 +119,8 @@ class Pump:
             return self.stopping.failure()
         except UpstreamBroken as error:
             logger.warning("Call %s: the answer broke off: %s", self.id, error)
+            if isinstance(error, AnswerTooLong):
+                self._account.dropped(error.dropped)
             return failures.interrupted(error)
         except GatewayError as error:
             return error
@@ -133,7 +135,7 @@ class Pump:
         answer = await self._attempts.first_answer()
         with self._attempts.in_flight(answer, self.stopping):
             self.stopping.began()
-            self.stopping.shorten(seconds=answer.candidate.target.total_timeout)
+            self.stopping.shorten(seconds=self._attempts.seconds_left)
             self._account.began(answer)
             if call.is_stream:
                 self.delivery.begin(self._head(reservation.balances))

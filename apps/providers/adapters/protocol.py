@@ -42,7 +42,12 @@ class UpstreamBroken(Exception):
 
 
 class AnswerTooLong(UpstreamBroken):
-    """We broke the answer off, since it became longer than we pass on."""
+    """We broke the answer off, since it became longer than we pass on.
+
+    `dropped`: of the text that was read, so many bytes at most were not passed on.
+    """
+
+    dropped = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -334,6 +334,19 @@ async def test_a_model_that_has_sent_an_event_may_think_for_longer() -> None:
     assert time.monotonic() - started > 0.3
 
 
+async def test_nobody_thinks_for_longer_than_an_answer_may_take_there() -> None:
+    thinking = Script([ROLE])
+    thinking.has_end = False
+    first, second = targets(2)
+    first = replace(first, first_byte_timeout=0.05, thinking_timeout=5.0, total_timeout=0.2)
+    started = time.monotonic()
+
+    answer = await first_answer(a_call(route=a_route(first, second), is_stream=True), openai=ManyAdapter(thinking))
+
+    assert answer.candidate.target.provider == "second"
+    assert time.monotonic() - started < 1.0
+
+
 async def test_a_comment_is_no_sign_of_thinking() -> None:
     silent = Script([b": PROCESSING\n\n"])
     silent.has_end = False
@@ -542,6 +555,20 @@ async def test_who_takes_all_the_time_that_a_call_has_is_too_slow() -> None:
 
     assert providers.health.deployment(target).reason == "too_slow"
     assert providers.health.deployment(target).is_open
+
+
+async def test_but_not_who_got_only_what_another_left_of_it() -> None:
+    silent = Script()
+    silent.has_end = False
+    first, second = targets(2)
+    providers = Providers({"openai": ManyAdapter(*[silent] * 10)}, Health())
+    route = a_route(replace(first, plain_timeout=0.1, force="closed"), second, longest=LAST_MOMENT + 0.15)
+
+    for _ in range(5):
+        with pytest.raises(GatewayError, match="in time"):
+            await Attempts(a_call(route=route), providers, output=10, guidance=()).first_answer()
+
+    assert not providers.health.deployment(second).is_open
 
 
 async def test_every_attempt_is_written_down_with_what_came_of_it() -> None:

@@ -414,6 +414,20 @@ async def test_an_answer_that_takes_too_long_is_ended(
     assert b"upstream_timeout" in last
 
 
+async def test_the_time_that_an_answer_took_to_begin_counts(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
+) -> None:
+    pump = streaming(ledger, desk, route=a_route(a_target(total_timeout=1.0)))
+    started = time.monotonic()
+    await asyncio.sleep(0.7)
+
+    upstream.say(piece("Hello"))
+
+    await ended(pump)
+    assert (await record_of(pump)).error_code == "upstream_timeout"
+    assert time.monotonic() - started < 1.5
+
+
 async def test_a_hold_outlasts_the_slowest_deployment(
     upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:

@@ -112,6 +112,20 @@ async def test_an_answer_far_beyond_what_it_may_cost_is_ended(
 
     await ended(pump)
     assert (first, b"upstream_interrupted" in last) == (piece("Hello"), True)
+    assert (await record_of(pump)).charged <= 34 + 2
+
+
+async def test_one_that_is_far_too_long_from_the_start_brings_nothing_and_costs_nothing(
+    upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
+) -> None:
+    upstream.say(piece("x" * (most_text(2) + 1)))
+    pump = streaming(ledger, desk, max_output=2)
+
+    (last,) = await read(pump)
+
+    await ended(pump)
+    assert b"upstream_interrupted" in last and b'"charged":0' in last
+    assert await state_of(pump) == Hold.State.RELEASED
 
 
 @pytest.mark.parametrize("fails", [True, False], ids=["refused", "cut off by us"])
