@@ -94,8 +94,8 @@ class Pool:
                     places.give_back()
                     raise
         except TimeoutError as error:
-            whose = "connection" if places.free > 0 else f"of the {share.most} connections to {share.name}"
-            raise NonFree(f"No {whose} was free within {seconds:g} seconds.") from error
+            which = "No connection" if places.free > 0 else f"None of the {share.most} connections to {share.name}"
+            raise NonFree(f"{which} was free within {seconds:g} seconds.") from error
 
     def _free_place(self, places: Places) -> None:
         self.in_use -= 1

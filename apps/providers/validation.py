@@ -27,6 +27,19 @@ RESERVED = frozenset(
 )  # fmt: skip
 
 
+def is_key(secret: str) -> bool:
+    """Whether a secret can be sent as a key: HTTP has no place for spaces or anything but ASCII in one."""
+    return secret.isascii() and secret.isprintable() and " " not in secret
+
+
+def validate_secret(secret: str) -> None:
+    """No sentence quotes it."""
+    if not is_key(secret):
+        raise ValidationError(
+            "This holds a space or a character that no provider's key contains. Enter the key alone, without “Bearer”."
+        )
+
+
 def validate_address(url: str) -> None:
     """A base URL that passed `check_url`."""
     if _ENDPOINT.search(url):

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from apps.common.encryption import CannotDecrypt
 from apps.providers.models import Credential, Provider
+from apps.providers.validation import is_key
 from gateway_project.apply import decisions, kinds, people, wanted
 from gateway_project.apply.changes import Change
 from gateway_project.apply.document import Document
@@ -84,8 +85,8 @@ def _secret(row: Row, stored: models.Model | None, environment: Mapping[str, str
     secret = environment.get(row.secret_env, "").strip()
     if not secret:
         raise ValidationError({"secret_env": f"the environment variable {row.secret_env} is not set."})
-    if not (secret.isascii() and secret.isprintable()):
-        raise ValidationError({"secret_env": f"{row.secret_env} holds a character that no provider's key contains."})
+    if not is_key(secret):
+        raise ValidationError({"secret_env": f"{row.secret_env} holds a space or a character that no key contains."})
     return None if isinstance(stored, Credential) and _opens_as(stored, secret) else SecretStr(secret)
 
 

@@ -211,6 +211,12 @@ def test_the_overview_says_what_is_down(operator: Client, deployment: Deployment
     assert "1 provider</a>" in text
 
 
+def test_the_overview_leaves_out_providers_that_are_not_enabled(operator: Client, out: CredentialHealth) -> None:
+    Provider.objects.update(is_enabled=False)
+
+    assert "1 credential</a> is out" not in operator.get("/admin/").content.decode()
+
+
 def test_the_overview_of_instructors_does_not(instructor: Client, deployment: Deployment) -> None:
     judged(deployment, "open", until=datetime.now(UTC) + LATER)
 

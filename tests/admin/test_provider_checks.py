@@ -94,6 +94,17 @@ def test_who_is_not_checked_can_still_be_tested(
     assert "main: Works." in text
 
 
+def test_what_was_found_without_a_key_is_on_the_page(operator: Client, provider: Provider, stub: ProviderStub) -> None:
+    provider.credentials.update(is_enabled=False)
+    stub.lists(status=401, body=None)
+
+    operator.post(check_of(provider))
+
+    page = operator.get(page_of(provider)).content.decode()
+    assert "asked without a key" in page
+    assert "The provider asks for a key (401)." in page
+
+
 def test_the_echo_provider_needs_no_test(operator: Client, db: None) -> None:
     echo = factories.make_provider(adapter="echo", base_url="", secret="")
 

@@ -60,6 +60,17 @@ def test_an_operator_adds_a_provider_with_its_credential(operator: Client) -> No
     assert SECRET not in credential.ciphertext
 
 
+@pytest.mark.parametrize("secret", ["sk–with-a-dash-of-a-word-processor", "Bearer sk-4711", "sk-4711\r\nx-title: Stoa"])
+def test_what_cannot_be_a_key_is_refused(operator: Client, provider: Provider, secret: str) -> None:
+    row = {"id": provider.credentials.get().pk, "provider": provider.pk, "secret": secret}
+
+    text = operator.post(page_of(provider), provider_form([row])).content.decode()
+
+    assert "no provider&#x27;s key contains" in text
+    assert "4711" not in text
+    assert provider.credentials.get().secret() == SECRET
+
+
 def test_an_operator_adds_a_model_with_its_deployment(operator: Client, provider: Provider) -> None:
     weights = {"input_weight": 1, "cached_input_weight": 1, "output_weight": 3}
     deployment = {"provider": provider.pk, "upstream_model": "llama", "priority": 0, "weight": 2, "is_enabled": "on"}

@@ -88,7 +88,7 @@ def test_a_wrong_number_names_its_line_and_field(operator: Operator, example: st
         (PROVIDER % "credentials: [{label: main, secret_env: NONE_SUCH}]",
          "2: providers[0].credentials[0].secret_env: the environment variable NONE_SUCH is not set."),
         (PROVIDER % "credentials: [{label: main, secret_env: ODD_KEY}]",
-         "2: providers[0].credentials[0].secret_env: ODD_KEY holds a character that no provider's key contains."),
+         "2: providers[0].credentials[0].secret_env: ODD_KEY holds a space or a character that no key contains."),
         (MODEL % "token_weight: -1",
          "2: models[0].token_weight: must be a number from 0 to 9999.9999, with at most four decimals."),
         (MODEL % "output_weight: 0.00001",

@@ -13,6 +13,7 @@ from tests.live import Gateway
 from tests.provider_stub import ProviderStub
 
 SECRET_WORDS = "acct_secret"
+KEY = "sk_live_4711"  # which could pass for an identifier
 
 
 class Fallback:
@@ -24,7 +25,7 @@ class Fallback:
 
 @pytest.fixture(scope="module")
 def pool(gateway: Gateway) -> Iterator[WorldPool]:
-    with WorldPool(gateway, providers=2, batch=16) as pool:
+    with WorldPool(gateway, providers=2, provider={"secret": KEY}, batch=16) as pool:
         yield pool
 
 
@@ -108,6 +109,16 @@ def test_a_good_first_provider_is_the_only_one_asked(fallback: Fallback) -> None
     fallback.world.ask()
 
     assert fallback.second.journal == []
+
+
+def test_an_error_that_quotes_our_key_is_not_passed_on(fallback: Fallback, gateway: Gateway) -> None:
+    fallback.first.will(status=400, body=json.dumps({"error": {"code": f"of_{KEY}", "param": KEY}}).encode())
+
+    response = fallback.world.post(fallback.world.body())
+
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "refused_by_provider")
+    assert KEY not in response.text
+    assert KEY not in gateway.log.read_text()
 
 
 def test_a_request_that_is_itself_wrong_is_not_sent_elsewhere(fallback: Fallback) -> None:

@@ -1,6 +1,6 @@
 """What every database promises of the rows in which processes share the health of providers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 DOWN = State(
     standing=Standing.OPEN,
     reason="unreachable",
-    error="No connection came about.",
+    error="No connection could be made.",
     since=NOW,
     until=NOW + timedelta(seconds=10),
     trial_at=NOW + timedelta(seconds=70),
@@ -35,6 +35,7 @@ DOWN = State(
 )
 OUT = State(standing=Standing.OUT, reason="credential", error="It refuses this credential.", since=NOW)
 PROCESSES = 4
+ROUNDS = 30
 
 
 @pytest.fixture
@@ -206,7 +207,8 @@ def test_an_operator_puts_a_credential_back(deployment: Deployment, credential: 
 
     assert CredentialHealth.objects.put_back([credential.pk], now=NOW) == 1
 
-    assert rows.load()[key_of(credential)].state.standing == Standing.WELL
+    state = rows.load()[key_of(credential)].state
+    assert (state.standing, state.error) == (Standing.WELL, "")
     assert judge(credential, OUT, version=1) is None  # by a process that has not seen it yet
     assert events(deployment)[-1] == "credential_back"
 
@@ -307,3 +309,32 @@ def test_of_many_processes_that_open_it_at_once_one_tells(committed: Deployment)
 
     assert sorted(versions, key=str) == [1] + [None] * (PROCESSES - 1)
     assert events(committed) == ["down", "all_open"]
+
+
+def test_doubts_and_judgements_do_not_lock_each_other_out(committed: Deployment) -> None:
+    """Each of them locks the health of a deployment, and adds an event of its provider."""
+    barrier = Barrier(2)
+
+    def judges() -> None:
+        for number in range(ROUNDS):
+            barrier.wait()
+            judge(committed, State(since=NOW) if number % 2 else DOWN, version=number)
+
+    def doubts() -> None:
+        for number in range(ROUNDS):
+            barrier.wait()
+            rows.write(News(doubts={committed.pk: "It reported nothing."}), NOW + timedelta(hours=number))
+
+    def closing(work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException:
+            barrier.abort()
+            raise
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(closing, work) for work in (judges, doubts)]
+
+    assert [each.exception() for each in done] == [None, None]

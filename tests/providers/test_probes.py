@@ -1,8 +1,11 @@
 """Asking a provider: what is wrong with it, in a sentence that an operator can act on."""
 
+import asyncio
 import datetime
 import gzip
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +44,7 @@ def subject(base_url: str, **overrides: Any) -> Subject:
         "base_url": base_url,
         "allow_private": True,
         "headers": {"authorization": f"Bearer {KEY}", "x-title": "Stoa"},
+        "secret": KEY,
     }
     return Subject(**{**values, **overrides})
 
@@ -89,6 +93,12 @@ SPELLINGS: list[Any] = [
 @pytest.mark.parametrize("body", SPELLINGS)
 async def test_a_list_of_models_may_be_spelled_otherwise(stub: ProviderStub, body: bytes) -> None:
     stub.lists(body=body)
+
+    assert (await found(stub.base_url)).finding.models == ("small",)
+
+
+async def test_a_name_that_quotes_our_key_is_none(stub: ProviderStub) -> None:
+    stub.lists(body=b'{"data": [{"id": "small"}, {"id": "x-%s"}]}' % KEY.encode())
 
     assert (await found(stub.base_url)).finding.models == ("small",)
 
@@ -194,6 +204,18 @@ async def test_an_unknown_name_is_a_typing_error() -> None:
     assert "provider.invalid" in finding.sentence
 
 
+def test_a_name_server_that_does_not_answer_is_bounded_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers.wait(10) and [])
+    began = time.monotonic()
+
+    (probe,) = asyncio.run(ask_all([subject("http://provider.invalid/v1")], seconds=0.5))
+
+    assert time.monotonic() - began < 5
+    answers.set()
+    assert "The name server does not answer for provider.invalid." in probe.finding.sentence
+
+
 async def test_a_private_address_says_which_switch_to_turn(stub: ProviderStub) -> None:
     finding = (await found(stub.base_url, allow_private=False)).finding
 
@@ -239,6 +261,13 @@ async def test_what_is_compressed_against_our_wish_is_read_in_bounds(stub: Provi
     bomb = gzip.compress(b" " * 10_000_000)
     stub.lists(body=bomb, headers={"content-encoding": "gzip"})
     assert (await found(stub.base_url, path="/x")).is_well
+
+
+@pytest.mark.parametrize(("status", "trouble"), [(200, "strange"), (401, "credential")])
+async def test_an_encoding_that_cannot_be_read_leaves_the_status(stub: ProviderStub, status: int, trouble: str) -> None:
+    stub.lists(status=status, body=b"\x0b\x02\x80{}\x03", headers={"content-encoding": "br"})
+
+    assert (await found(stub.base_url)).finding.trouble == trouble
 
 
 CUTS: list[Any] = [

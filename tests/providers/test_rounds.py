@@ -130,6 +130,15 @@ def test_a_secret_that_cannot_be_decrypted_is_not_sent(provider: Provider, stub:
     assert stub.checks == []
 
 
+def test_a_secret_that_cannot_be_a_key_is_not_sent(provider: Provider, stub: ProviderStub, tmp_path: Path) -> None:
+    provider.credentials.get().set_secret("sk–with-a-dash-of-a-word-processor")
+
+    look(tmp_path)
+
+    assert "holds a space or a character that no provider's key contains" in LastProbe.objects.get().sentence
+    assert stub.checks == []
+
+
 def test_rounds_do_not_overlap(provider: Provider, stub: ProviderStub, tmp_path: Path) -> None:
     with only_one(tmp_path / "probes.place"):
         assert look(tmp_path) == 0

@@ -12,6 +12,7 @@ from tests.server.raw import answer, status
 POST = b"POST /v1/models HTTP/1.1\r\nHost: localhost\r\n"
 GET = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n"
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
 CANARY = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 REFUSED: dict[str, bytes] = {
@@ -85,6 +86,13 @@ REFUSED: dict[str, bytes] = {
     "a NUL in the address": b"GET /v1/\x00 HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "a tunnel": b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "the server as a whole": b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    # Offers of another protocol
+    "an offer, a length and chunks": CHUNKED + OFFER + b"Content-Length: 5\r\n\r\n0\r\n\r\n",
+    "an offer and two lengths": POST + OFFER + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
+    "an offer and two Hosts": GET + OFFER + b"Host: evil.example\r\n\r\n",
+    "an offer on a folded line": GET + b"Connection: upgrade\r\nUpgrade: h2c,\r\n Host: evil.example\r\n\r\n",
+    "an offer to chunks in HTTP/1.0": CHUNKED.replace(b"1.1", b"1.0") + OFFER + b"\r\n0\r\n\r\n",
+    "an offer in a tunnel": b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n" + OFFER + b"\r\n",
     # Versions
     "HTTP/0.9": b"GET /v1/models\r\n\r\n",
     "HTTP/1.2": GET.replace(b"1.1", b"1.2") + b"\r\n",
@@ -154,7 +162,6 @@ def test_a_refusal_does_not_become_the_answer_of_the_request_before(gateway: Gat
     assert b"HTTP/1.1 400" not in received
 
 
-OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
 OFFERS: dict[str, bytes] = {
     "to go on in HTTP/2": OFFER,
     "to go on over TLS": b"Connection: upgrade\r\nUpgrade: TLS/1.2, HTTP/1.1\r\n",

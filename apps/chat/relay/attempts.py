@@ -149,6 +149,8 @@ class Attempts:
             answer = await self._attempt(candidate)
         except BaseException as error:
             refused = error if isinstance(error, UpstreamRefused) else None
+            if refused is not None and candidate.secret is not None:
+                refused.forget(candidate.secret.text)
             outcome, status = (refused.reason, refused.status) if refused is not None else ("ended", 0)
             self._ended.append(self._row(candidate, outcome, status, time.monotonic() - started))
             if refused is not None and not (refused.reason == "too_slow" and self._is_hurried):

@@ -82,9 +82,11 @@ def _checks_of(provider: Any) -> dict[str, Any]:
         }
         for credential in provider.credentials.select_related("health")
     ]
+    if None in found or not lines:  # asked without a key, since no credential is enabled
+        lines.append({"check": found.get(None)})
     return {
         "provider": provider,
-        "lines": lines or [{"check": found.get(None)}],
+        "lines": lines,
         "is_checked": provider.is_enabled and provider.probe_path != "off",
         "is_waiting": provider.is_enabled and provider.probe_path != "off" and not found,
         "is_echo": provider.adapter == Provider.Adapter.ECHO,
@@ -107,10 +109,12 @@ def health_of(provider: Any) -> SafeString:
     found = list(provider.probes.all())
     troubled = [row for row in found if row.trouble]
     if not found:
-        return badge("not checked", "", "It has no health check, or has not been asked yet. Calls tell.")
+        return badge(
+            "not checked", "", "It has no health check, or has not been asked yet. Only calls show whether it works."
+        )
     if not troubled:
         return badge("well", "good", " ".join(map(said, found)))
     is_usable = any(row.kind != "bad" for row in found)  # with another credential
     first = next((row for row in troubled if row.kind == "bad"), troubled[0])
-    shown = standing.Shown("look at it" if is_usable else "wrong", "warning" if is_usable else "bad")
+    shown = standing.Shown("needs attention" if is_usable else "wrong", "warning" if is_usable else "bad")
     return standing.with_detail(shown, said(first))

@@ -27,8 +27,8 @@ from apps.providers.models import Deployment, DeploymentHealth, ProviderEvent
 AUTOMATIC = ""
 DONE: dict[str, str] = {
     AUTOMATIC: "back to automatic: failures decide",
-    Deployment.Force.OPEN: "forced open: nobody is sent there",
-    Deployment.Force.CLOSED: "forced closed: calls go there whatever its failures",
+    Deployment.Force.OPEN: "forced open: no calls go there",
+    Deployment.Force.CLOSED: "forced closed: calls go there despite its failures",
     Deployment.Force.DRAIN: "draining: no new calls go there",
 }
 LATEST = 20
@@ -102,11 +102,11 @@ class DeploymentAdmin(OperatorOnly, Pages):
         said = f"priority {deployment.priority}, weight {deployment.weight}"
         return format_html('{}<small class="stoa-sub">{}</small>', deployment.model, said)
 
-    @admin.action(description="Force open: send nobody there", permissions=("change",))
+    @admin.action(description="Force open: send no calls there", permissions=("change",))
     def force_open(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         self._force(request, queryset, Deployment.Force.OPEN)
 
-    @admin.action(description="Force closed: use whatever its failures", permissions=("change",))
+    @admin.action(description="Force closed: use it despite its failures", permissions=("change",))
     def force_closed(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         self._force(request, queryset, Deployment.Force.CLOSED)
 

@@ -17,12 +17,14 @@ from apps.common.nudges import nudge
 from apps.providers.admin.checks import HealthChecks, health_of
 from apps.providers.admin.models import DeploymentInline
 from apps.providers.models import Credential, Provider
+from apps.providers.validation import validate_secret
 
 
 class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
     secret = forms.CharField(
         required=False,
         strip=True,
+        validators=[validate_secret],
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}, render_value=False),
         help_text="Stored encrypted and never shown again. Empty keeps what there is.",
     )

@@ -16,8 +16,8 @@ from apps.providers.models.probes import MILD
 Level = Literal["good", "warning", "bad", ""]
 
 FORCED: dict[str, tuple[str, Level, str]] = {
-    Deployment.Force.OPEN: ("forced open", "warning", "Nobody is sent there until you put it back to automatic."),
-    Deployment.Force.CLOSED: ("forced closed", "warning", "Calls go there whatever its failures."),
+    Deployment.Force.OPEN: ("forced open", "warning", "No calls go there until you set it back to automatic."),
+    Deployment.Force.CLOSED: ("forced closed", "warning", "Calls go there despite its failures."),
     Deployment.Force.DRAIN: ("draining", "warning", "Open answers end; no new calls go there."),
 }
 
@@ -65,7 +65,7 @@ def of_deployment(deployment: Any, *, now: datetime) -> Shown:
 def _open(health: Any, now: datetime) -> Shown:
     if health.until is not None and health.until > now:
         return Shown(f"open until {_clock(health.until)}", "bad", "It failed too often. Calls go elsewhere meanwhile.")
-    return Shown("open, to be tried", "bad", "Its time is over: the next health check or call decides.")
+    return Shown("open, to be tried", "bad", "Its pause is over: the next health check or call decides.")
 
 
 def _of_its_credentials(provider: Any, now: datetime) -> Shown:
@@ -117,6 +117,8 @@ def alarms() -> Alarms:
     troubled = LastProbe.objects.exclude(trouble="").exclude(trouble__in=MILD).filter(provider__is_enabled=True)
     return Alarms(
         open=used.filter(force="", health__standing=Standing.OPEN).count(),
-        out=CredentialHealth.objects.filter(standing=Standing.OUT, credential__is_enabled=True).count(),
+        out=CredentialHealth.objects.filter(
+            standing=Standing.OUT, credential__is_enabled=True, credential__provider__is_enabled=True
+        ).count(),
         wrong=troubled.values("provider").distinct().count(),
     )

@@ -20,7 +20,9 @@ def announce(key: Key, before: State, after: State, *, now: datetime) -> None:
 
 def announce_doubt(deployment: int, what: str, *, now: datetime) -> None:
     """Once an hour for each provider."""
-    row = Deployment.objects.select_related("provider").select_for_update(of=("provider",)).get(pk=deployment)
+    # No key: with it, the lock would wait for whoever adds an event, and that one for the health of this deployment.
+    rows = Deployment.objects.select_related("provider").select_for_update(of=("provider",), no_key=True)
+    row = rows.get(pk=deployment)
     about = ProviderEvent.objects.filter(provider=row.provider_id, kind=_Kind.DOUBT)
     if not about.filter(at__gt=now - DOUBT_EVERY).exists():
         detail = f"{row}: {what}"
@@ -53,7 +55,7 @@ def _note_if_all_are_open(changed: list[Deployment], now: datetime) -> None:
     """An event for each of their models that nobody is left to answer."""
     for row in {row.model_id: row for row in changed}.values():
         if not any(_is_left(other) for other in _deployments_of(row.model_id)):
-            detail = f"Nobody is left to answer calls of {row.model}: all deployments are open or have no credential."
+            detail = f"No deployment of {row.model} can answer calls: each is open or has no usable credential."
             ProviderEvent.note(_Kind.ALL_OPEN, provider=row.provider_id, deployment=row.pk, detail=detail, now=now)
 
 

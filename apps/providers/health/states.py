@@ -54,7 +54,7 @@ class State:
 WELL = State()
 
 _WORDS = {
-    "unreachable": "No connection came about.",
+    "unreachable": "No connection could be made.",
     "too_slow": "It did not begin to answer in time.",
     "broken": "It broke off its answer.",
     "empty": "It answered with nothing.",
@@ -62,7 +62,7 @@ _WORDS = {
     "billing": "It says that this account cannot pay.",
     "rate": "It has reached the rate limit of this credential.",
     "error": "It answered with an error of its own.",
-    "missing": "It does not know this model.",
+    "missing": "It does not know this model, or the base URL is wrong.",
 }
 
 

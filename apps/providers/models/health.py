@@ -72,8 +72,9 @@ class DeploymentHealth(HealthRow):
 
 class CredentialHealthQuerySet(models.QuerySet["CredentialHealth"]):
     def put_back(self, credentials: Collection[int], *, now: datetime, why: str = "An operator put it back.") -> int:
-        """Use these credentials again. Returns how many were out, or cooled down."""
+        """Use these credentials again, with a clean slate. Returns how many were out, or cooled down."""
         with transaction.atomic():
+            self.filter(credential__in=credentials).update(error="", failed_at=None)  # events keep it
             rows = self.filter(credential__in=credentials).exclude(standing=Standing.WELL)
             back = list(rows.select_related("credential").select_for_update(of=("self",)).order_by("pk"))
             for row in back:

@@ -37,6 +37,7 @@ class Subject:
     path: str = ""
     allow_private: bool = False
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secret: str = field(default="", repr=False)
     upstream_models: tuple[str, ...] = ()
     hindrance: Finding | None = None
     fingerprint: str = ""
@@ -97,13 +98,14 @@ async def _get(client: httpx.AsyncClient, url: str, subject: Subject, seconds: f
     try:
         async with asyncio.timeout(seconds), client.stream("GET", url, headers=dict(subject.headers)) as response:
             body = await _body(response)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, zlib.error) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         return Probe(finding=of_error(error, url=url, seconds=seconds))
     finding = of_answer(
         response.status_code,
-        models=models_in(body),
+        models=models_in(body, but=subject.secret),
         looks_like_html=body.lstrip()[:1] == b"<",
         is_list_wanted=not subject.path,
+        has_key=bool(subject.secret),
     )
     return Probe(finding=finding, latency_ms=round((time.perf_counter() - began) * 1000))
 
@@ -114,7 +116,10 @@ def _address(base_url: str, path: str) -> str:
 
 
 async def _body(response: httpx.Response) -> bytes:
-    """As much of the body as is read, decompressed in bounds: identity was asked for, but not all comply."""
+    """As much of the body as is read, decompressed in bounds: identity was asked for, but not all comply.
+
+    Of a body in an unknown encoding, nothing: the status says most of it.
+    """
     parts, size = [], 0
     async for block in response.aiter_raw():
         parts.append(block)
@@ -123,12 +128,18 @@ async def _body(response: httpx.Response) -> bytes:
             break
     body = b"".join(parts)
     if response.headers.get("content-encoding", "identity").lower() != "identity":
-        return zlib.decompressobj(wbits=47).decompress(body, MOST_BYTES)
+        try:
+            return zlib.decompressobj(wbits=47).decompress(body, MOST_BYTES)
+        except zlib.error:
+            return b""
     return body[:MOST_BYTES]
 
 
-def models_in(body: bytes) -> tuple[str, ...] | None:
-    """The names in a list of models, in the spellings in use. None if the body is no such list."""
+def models_in(body: bytes, *, but: str = "") -> tuple[str, ...] | None:
+    """The names in a list of models, in the spellings in use, without those that quote `but`, which is our key.
+
+    None if the body is no such list.
+    """
     try:
         value: Any = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
     except ValueError:
@@ -138,7 +149,7 @@ def models_in(body: bytes) -> tuple[str, ...] | None:
     if not isinstance(value, list):
         return None
     names = [_name(row) for row in value[:MOST_MODELS]]
-    return tuple(name for name in names if name)
+    return tuple(name for name in names if name and not (but and but in name))
 
 
 def _name(row: Any) -> str:

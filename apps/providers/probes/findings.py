@@ -65,13 +65,17 @@ def of_error(error: BaseException, *, url: str, seconds: float) -> Finding:
 # With an answer
 
 
-def of_answer(status: int, *, models: tuple[str, ...] | None, looks_like_html: bool, is_list_wanted: bool) -> Finding:
+def of_answer(
+    status: int, *, models: tuple[str, ...] | None, looks_like_html: bool, is_list_wanted: bool, has_key: bool
+) -> Finding:
     """What a complete answer says. `models` is the list in its body, if there is one."""
     if 200 <= status < 300:
         if not is_list_wanted or models is not None:
             return Finding(sentence="Works.", models=models)
         what = "a web page" if looks_like_html else "something else"
         return Finding(trouble="strange", sentence=f"The address answers with {what} instead of a list of models.")
+    if status == 401 and not has_key:
+        return Finding(trouble="credential", sentence="The provider asks for a key (401). Add a credential with one.")
     trouble, sentence = _STATUSES.get(status) or _of_class(status)
     if trouble in ("missing", "strange") and not is_list_wanted:
         sentence = f"The probe path answers {status}. Correct it, or leave it empty."

@@ -10,11 +10,17 @@ from apps.common.encryption import CannotDecrypt
 from apps.providers.models import Credential, Deployment, Provider
 from apps.providers.probes.asking import Subject
 from apps.providers.probes.findings import Finding
+from apps.providers.validation import is_key
 
 NO_SECRET = Finding(trouble="secret", sentence="No secret has been entered yet.")
 CANNOT_DECRYPT = Finding(
     trouble="secret",
     sentence="The stored secret does not open with the keys in GATEWAY_SECRET_KEYS. Enter it again, or add its key.",
+)
+
+NO_KEY = Finding(
+    trouble="secret",
+    sentence="The stored secret holds a space or a character that no provider's key contains. Enter it again.",
 )
 
 
@@ -43,9 +49,10 @@ def _opened(credential: Credential) -> tuple[str, Finding | None]:
     if not credential.ciphertext:
         return "", NO_SECRET
     try:
-        return credential.secret(), None
+        secret = credential.secret()
     except CannotDecrypt:
         return "", CANNOT_DECRYPT
+    return (secret, None) if is_key(secret) else ("", NO_KEY)
 
 
 def _subject(provider: Any, credential: Credential | None, secret: str, hindrance: Finding | None) -> Subject:
@@ -62,6 +69,7 @@ def _subject(provider: Any, credential: Credential | None, secret: str, hindranc
         path=path,
         allow_private=provider.allow_private_network,
         headers=_headers(provider.extra_headers, secret),
+        secret=secret,
         upstream_models=models,
         hindrance=hindrance,
         fingerprint=hashlib.blake2b(repr((*parts, sealed)).encode(), digest_size=16).hexdigest(),

@@ -51,7 +51,7 @@ async def test_a_certificate_for_another_name_is_refused(authority: Authority) -
 async def test_the_address_that_was_checked_is_the_one_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
     lookups = []
 
-    def once(host: str, port: int, *_: Any) -> list[Any]:
+    def once(host: str, port: int, **_: Any) -> list[Any]:
         lookups.append(host)
         assert len(lookups) == 1
         return [(2, 1, 6, "", ("127.0.0.1", port))]
@@ -65,7 +65,7 @@ async def test_the_address_that_was_checked_is_the_one_connected_to(monkeypatch:
 
 async def test_the_next_address_is_tried_if_one_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     addresses = ("127.0.0.2", "127.0.0.1")
-    monkeypatch.setattr(socket, "getaddrinfo", lambda _, port, *__: [(2, 1, 6, "", (a, port)) for a in addresses])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _, port, **__: [(2, 1, 6, "", (a, port)) for a in addresses])
     async with serving(replies(HELLO)) as server:
         response = await get(server.url("provider.example"))
 
