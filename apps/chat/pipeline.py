@@ -70,7 +70,10 @@ async def chat(runtime: ChatRuntime, arrival: Arrival) -> Answer:
     slot, turn, once = None, await runtime.plane.admission.turn(), _repeatable(arrival)
     try:
         refuse_if_closed(runtime, arrival.principal)
-        if (found := await _earlier(runtime, arrival, once, turn)) is not None:
+        found = await lookup.earlier(
+            arrival.attempt, once, writer=runtime.plane.writer, recent=runtime.recent, on_wait=turn.end
+        )
+        if found is not None:
             return await _again(runtime, arrival, found, turn)
         slot = await admit(runtime, arrival)
         pump = await _start(runtime, arrival, slot, turn, once)
@@ -97,15 +100,6 @@ def _repeatable(arrival: Arrival) -> Repeatable:
         key_id=principal.key_id,
         membership_id=principal.membership_id,
         now=arrival.now,
-    )
-
-
-async def _earlier(
-    runtime: ChatRuntime, arrival: Arrival, once: Repeatable, turn: Permit
-) -> StoredAnswer | Pump | None:
-    """The answer of an earlier request that this one repeats, if there is one."""
-    return await lookup.earlier(
-        arrival.attempt, once, writer=runtime.plane.writer, recent=runtime.recent, on_wait=turn.end
     )
 
 

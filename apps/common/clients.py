@@ -4,20 +4,17 @@ It is our own, on the parser that the web server uses: relaying is most of what 
 library measured costs three times as much. Callers use only the names in `__all__`.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache, partial
+from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from apps.common.connections import (
     ConnectFailed,
-    Connection,
     ConnectionBroken,
     NonFree,
     NothingCame,
     RelayError,
     RelayResponse,
-    TooSlow,
 )
 from apps.common.pools import Origin, Pool, RelayLimits, Share
 
@@ -30,7 +27,6 @@ __all__ = [
     "RelayLimits",
     "RelayResponse",
     "Share",
-    "TooSlow",
 ]
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, 9.2.2
@@ -55,26 +51,30 @@ class RelayClient:
         *,
         body: bytes,
         headers: Mapping[str, str],
-        first_byte_timeout: float,
+        patience: float,
         allow_private: bool,
         share: Share | None = None,
         may_repeat: bool = False,
     ) -> RelayResponse:
-        """Send a request and wait for the response headers. Raises RelayError.
+        """Send a request and wait for the response headers, as long as the caller does. Raises RelayError.
+
+        `patience` is how long it may take to get a connection of our own, which a caller makes shorter than its limit,
+        so that waiting for it is never taken for the server's fault.
 
         Skips a pooled connection that the server has closed. If the server closes it just as the request arrives, the
         request is sent again, once and over a new one, provided that its method is idempotent or it `may_repeat`.
         """
         origin, authority, path = _target(url, allow_private)
         head = _head(method, path, {"host": authority, **headers, "content-length": str(len(body))})
-        # Half of the time, so that waiting for a connection of our own is never taken for the server's fault.
-        take = partial(self._pool.take, origin, share or self._everything, patience=first_byte_timeout / 2)
-        is_repeatable = may_repeat or method in _IDEMPOTENT
+        share, is_head = share or self._everything, method == "HEAD"
+        connection = await self._pool.take(origin, share, patience=patience)
         try:
-            async with asyncio.timeout(first_byte_timeout):
-                return await _exchange(take, head, body, is_head=method == "HEAD", is_repeatable=is_repeatable)
-        except TimeoutError as error:
-            raise TooSlow(f"No response within {first_byte_timeout:g} seconds.") from error
+            return await connection.ask(head, body, is_head=is_head)
+        except NothingCame:
+            if not (connection.was_used and (may_repeat or method in _IDEMPOTENT)):
+                raise
+        connection = await self._pool.take(origin, share, patience=patience, is_new=True)
+        return await connection.ask(head, body, is_head=is_head)
 
     async def close(self) -> None:
         """Close all connections. Reading on from one raises ConnectionBroken."""
@@ -83,19 +83,6 @@ class RelayClient:
     def open_connections(self) -> int:
         """The number of connections in use, for the metrics."""
         return self._pool.in_use
-
-
-async def _exchange(
-    take: Callable[..., Awaitable[Connection]], head: bytes, body: bytes, *, is_head: bool, is_repeatable: bool
-) -> RelayResponse:
-    connection = await take()
-    try:
-        return await connection.ask(head, body, is_head=is_head)
-    except NothingCame:
-        if not (connection.was_used and is_repeatable):
-            raise
-    connection = await take(is_new=True)
-    return await connection.ask(head, body, is_head=is_head)
 
 
 @lru_cache(maxsize=1024)
@@ -119,7 +106,7 @@ def _target(url: str, allow_private: bool) -> tuple[Origin, str, str]:
 
 
 def _head(method: str, path: str, headers: Mapping[str, str]) -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    lines = [f"{method} {path} HTTP/1.1", *[f"{name}: {value}" for name, value in headers.items()]]
     head = "\r\n".join(lines) + "\r\n\r\n"
     if not head.count("\r") == head.count("\n") == len(lines) + 1 or "\0" in head:
         raise ValueError("A header contains a line break.")

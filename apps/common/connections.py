@@ -1,11 +1,10 @@
 """One connection to a server, and the response that arrives over it.
 
-httptools parses the response. Pieces of its body are kept until they are read. The client sets the timeouts.
+httptools parses the response. Pieces of its body are kept until they are read. Whoever asks limits the time.
 
 RelayError
 ├── ConnectFailed     nothing was sent: trying elsewhere is safe
 │   └── NonFree       too many connections of ours are open; the server did nothing wrong
-├── TooSlow           no response headers in time; the request had been sent
 └── ConnectionBroken  the connection failed after the request had been sent
     └── NothingCame   the same, before the first byte of a response
 """
@@ -31,10 +30,6 @@ class ConnectFailed(RelayError):
 
 
 class NonFree(ConnectFailed):
-    pass
-
-
-class TooSlow(RelayError):
     pass
 
 
@@ -221,8 +216,8 @@ class Connection(asyncio.Protocol):
     def free(self, *, is_reusable: bool) -> None:
         """Called by the response when it is over."""
         self._response = None
-        is_sent = not any(layer.get_write_buffer_size() for layer in self._layers)  # a server may answer early
-        is_reusable = is_reusable and is_sent and not self.is_closing
+        unsent = [layer for layer in self._layers if layer.get_write_buffer_size()]  # a server may answer early
+        is_reusable = is_reusable and not unsent and not self.is_closing
         if is_reusable:
             self.resume()
         else:

@@ -20,31 +20,27 @@ AT_MOST = 3  # reloads in a row; the next poll looks again anyway
 class Snapshot(Generic[T]):
     """The current copy of one topic. `load` runs in a thread and may use the ORM; `current` is safe to read anywhere.
 
-    If a load raises, the previous copy stays in use and the error is logged.
+    There is no `current` before the first load. If a later one raises, the previous copy stays in use and the error is
+    logged.
     """
+
+    current: T
 
     def __init__(self, topic: str, load: Callable[[], T]) -> None:
         self.topic = topic
         self._load = load
-        self._current: T | None = None
         self._number: int | None = None
-
-    @property
-    def current(self) -> T:
-        if self._current is None:
-            raise RuntimeError(f"The snapshot of {self.topic} was read before it was loaded.")
-        return self._current
 
     def refresh(self, number: int) -> bool:
         """Reload if `number` is not the loaded revision. Returns whether it did. Blocking: call it in a thread."""
-        if number == self._number and self._current is not None:
+        if number == self._number:
             return False
         try:
-            self._current = self._load()
+            self.current = self._load()
             self._number = number
             return True
         except Exception:
-            if self._current is None:
+            if self._number is None:
                 raise
             logger.exception("Loading %s failed; the previous copy stays in force", self.topic)
             return False

@@ -4,6 +4,8 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Literal
 from urllib.parse import urljoin
 
@@ -85,6 +87,14 @@ class Route:
     refused_parameters: frozenset[str] = frozenset()
     longest: float = 600.0  # seconds for a call as a whole, at whichever deployment
     barred_by: Literal["", "model", "course"] = ""  # whose demand leaves no deployment to call
+    may_be_uncapped: bool = field(init=False)  # some deployment gets no output cap where the client names none
+    tiers: tuple[tuple[Target, ...], ...] = field(init=False)  # by priority, without what an operator opens or drains
+
+    def __post_init__(self) -> None:
+        called = [target for target in self.targets if target.force not in ("open", "drain")]
+        tiers = tuple(tuple(tier) for _, tier in groupby(called, key=attrgetter("priority")))
+        object.__setattr__(self, "tiers", tiers)
+        object.__setattr__(self, "may_be_uncapped", not all(target.sends_output_cap for target in self.targets))
 
     def within(self, demand: Demand, *, of: Literal["model", "course"]) -> "Route":
         """The route with only the deployments to which prompts may go, before anything orders them."""
@@ -105,13 +115,10 @@ class Route:
 
     def refused_in(self, body: Mapping[str, Any]) -> str:
         """A parameter of the request that this model must not get, or nothing. One that is switched off is none."""
-        found = (name for name in self.refused_parameters if body.get(name) is not None and body[name] is not False)
-        return next(found, "")
-
-    @property
-    def may_be_uncapped(self) -> bool:
-        """Whether some deployment gets no output cap where the client names none."""
-        return not all(target.sends_output_cap for target in self.targets)
+        for name in self.refused_parameters:
+            if body.get(name) is not None and body[name] is not False:
+                return name
+        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

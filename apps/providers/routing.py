@@ -4,8 +4,6 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
-from operator import attrgetter
 from typing import Protocol, TypeVar
 
 from apps.providers.catalogue import Route, Secret, Target
@@ -61,7 +59,7 @@ def plan(route: Route, health: View, now: datetime, rng: random.Random) -> list[
     forces open.
     """
     order = []
-    for _, tier in groupby(_allowed(route), key=attrgetter("priority")):
+    for tier in route.tiers:
         admitted = [target for target in tier if health.admits(target, now)]
         if len(admitted) > 1:
             admitted = _by_load(_shuffled(admitted, rng), health)
@@ -80,8 +78,7 @@ def wait(route: Route, health: View, now: datetime) -> float | None:
 
 
 def _allowed(route: Route) -> list[Target]:
-    """Without those that an operator keeps open, or drains."""
-    return [target for target in route.targets if target.force not in ("open", "drain")]
+    return [target for tier in route.tiers for target in tier]
 
 
 def _by_load(order: list[Target], health: View) -> list[Target]:

@@ -5,6 +5,7 @@ the whole address of the endpoint.
 """
 
 import re
+from functools import lru_cache
 
 _SLASHES = re.compile("/{2,}")
 _ENDPOINTS = re.compile(
@@ -19,10 +20,9 @@ def tidied(path: str) -> str:
     return _SLASHES.sub("/", path).rstrip("/") or "/"
 
 
+@lru_cache(maxsize=512)
 def is_for_students(path: str) -> bool:
     """Whether a path belongs to the student API, or was meant to."""
-    if path.startswith("/v1/"):
-        return True
     path = tidied(path)
     if path == "/v1" or path.startswith("/v1/"):
         return True

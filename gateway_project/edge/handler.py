@@ -63,8 +63,11 @@ class DataRequest(StudentRequest):
         return QueryDict(self.scope.get("query_string", b""))
 
     def header(self, name: bytes) -> str | None:
-        found = [value for other, value in self.scope["headers"] if other == name]
-        return b",".join(found).decode("latin-1") if found else None
+        found: bytes | None = None
+        for other, value in self.scope["headers"]:
+            if other == name:
+                found = value if found is None else found + b"," + value
+        return None if found is None else found.decode("latin-1")
 
 
 class _RetryLater(HttpResponse):
@@ -113,7 +116,8 @@ class DataPlaneHandler:
             plane.admission.check(lambda: plane.principals.knows(key))
             request.principal = await plane.principals.authenticate(key, now=datetime.now(UTC))
             request.resolver_match = match = _resolved(scope)
-            request.raw = request._body = await read_body(scope, receive, limit=self._body_limit)
+            coding = request.header(b"content-encoding")
+            request.raw = request._body = await read_body(scope, receive, coding=coding, limit=self._body_limit)
             view = match.func(request, *match.args, **match.kwargs)
             response: HttpResponseBase = await unless_client_leaves(view, receive)
             if response.status_code == 405:

@@ -42,17 +42,16 @@ def _bearer(value: bytes) -> bytes:
     return rest[0].strip() if rest and kind.lower() == b"bearer" else b""
 
 
-async def read_body(scope: Scope, receive: Any, *, limit: int) -> bytes:
-    """The whole body, of at most `limit` bytes, and decompressed. Raises a GatewayError or ClientLeft."""
-    unpack = unpacker(_coding(scope))
+async def read_body(scope: Scope, receive: Any, *, coding: str | None, limit: int) -> bytes:
+    """The whole body, of at most `limit` bytes, and decompressed. Raises a GatewayError or ClientLeft.
+
+    `coding` is its Content-Encoding.
+    """
+    unpack = unpacker(coding) if coding else None
     raw = await _received(scope, receive, limit=limit)
     if unpack is None or not raw:
         return raw
     return await asyncio.to_thread(unpacked, raw, unpack=unpack, limit=limit)
-
-
-def _coding(scope: Scope) -> str:
-    return b",".join(value for name, value in scope["headers"] if name == b"content-encoding").decode("latin-1")
 
 
 async def _received(scope: Scope, receive: Any, *, limit: int) -> bytes:
@@ -172,8 +171,11 @@ async def with_body_limit(application: Any, scope: Scope, receive: Any, send: An
 
 
 def _announced_length(scope: Scope) -> int:
-    announced = next((value.strip() for name, value in scope["headers"] if name == b"content-length"), b"0")
-    return int(announced) if announced.isdigit() else 0
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            announced = value.strip()
+            return int(announced) if announced.isdigit() else 0
+    return 0
 
 
 def announces_long_body(scope: Scope) -> bool:

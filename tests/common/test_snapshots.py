@@ -31,7 +31,7 @@ def snapshot(loads: list[Any]) -> Snapshot[Any]:
 
 
 def test_a_snapshot_that_was_never_loaded_cannot_be_read(snapshot: Snapshot[Any]) -> None:
-    with pytest.raises(RuntimeError):
+    with pytest.raises(AttributeError):
         _ = snapshot.current
 
 

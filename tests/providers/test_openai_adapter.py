@@ -309,16 +309,19 @@ async def test_a_private_address_that_is_not_allowed_is_unreachable(adapter: Ope
 
 
 @pytest.mark.parametrize("is_stream", [True, False])
-async def test_a_provider_that_does_not_begin_is_too_slow(
+async def test_a_provider_that_does_not_begin_is_left_when_the_caller_gives_up(
     adapter: OpenAIAdapter, stub: ProviderStub, is_stream: bool
 ) -> None:
     stub.will(hang_before_first_byte=True)
     started = time.monotonic()
 
-    refused = await refusal_of(adapter, stub, is_stream=is_stream, first_byte_timeout=0.1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await opened(adapter, stub, is_stream=is_stream)
 
-    assert refused.reason == "too_slow"
     assert time.monotonic() - started < 20
+    assert await asyncio.to_thread(stub.last.over.wait, 5)
+    assert stub.last.left
 
 
 async def test_an_error_whose_body_never_comes_is_classified_by_its_status(adapter: OpenAIAdapter) -> None:

@@ -12,7 +12,7 @@ from apps.chat.accounting.reservations import Reservation, reserve
 from apps.chat.accounting.settlements import Closed, Settled, settle
 from apps.chat.accounting.transcripts import Transcript
 from apps.chat.call import Accepted, ChatCall
-from apps.chat.dialects.recorded import RecordedText
+from apps.chat.dialects.recorded import NOTHING, RecordedText
 from apps.chat.idempotency.claims import ClaimEnd
 from apps.chat.idempotency.keys import Claim
 from apps.common.errors import GatewayError
@@ -34,7 +34,7 @@ class CallAccount:
         now: datetime,
     ) -> None:
         self.call, self.verdict = call, verdict
-        self._books, self._recorded = books, recorded or RecordedText()
+        self._books, self._recorded = books, recorded or NOTHING
         self._is_guarded = recorded is not None
         self._transcript = Transcript(call, spool=books.spool, known_ends=books.known_ends)
         self._now, self._started = now, time.monotonic()

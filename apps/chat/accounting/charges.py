@@ -11,7 +11,7 @@ stopped.
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from apps.chat.dialects.reports import lacks_input, lacks_output
+from apps.chat.dialects.reports import is_credible, lacks_input, lacks_output
 from apps.common.errors import BlockedByRule, GatewayError
 from apps.quotas.weights import Tokens, Weights
 
@@ -65,7 +65,7 @@ def charge(seen: Seen, weights: Weights) -> Charge:
         return FREE
     estimated = Tokens(input=seen.input_estimate, output=seen.relayed_estimate)
     reported = _believed(seen.reported, estimated, seen.text_bytes if seen.is_final else 0)
-    is_ours = reported != seen.reported
+    is_ours = reported is not seen.reported
     if seen.ending in ("answered", "blocked") and (seen.is_final or reported is None):
         return _bounded(seen, weights, reported or estimated, is_estimated=reported is None or is_ours)
     if seen.ending == "failed" and not seen.relayed_estimate:
@@ -95,8 +95,8 @@ def so_far(
 
 def _believed(reported: Tokens | None, estimated: Tokens, text_bytes: int) -> Tokens | None:
     """The report, with our estimates in the place of counts that cannot be true of a text that it covers."""
-    if reported is None:
-        return None
+    if reported is None or is_credible(reported, text_bytes):
+        return reported
     if lacks_input(reported):
         reported = replace(reported, input=estimated.input, cached_input=0)
     if lacks_output(reported, text_bytes):

@@ -32,7 +32,7 @@ class Ratios:
 
 def text_bytes(size: int, guidance: Iterable[str]) -> int:
     """The bytes that count as text: those of the request, and of the guidance that rules add."""
-    return size + sum(len(text.encode()) for text in guidance)
+    return size + sum(map(len, map(str.encode, guidance)))
 
 
 def weights_of(call: ChatCall) -> Weights:

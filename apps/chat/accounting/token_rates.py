@@ -31,4 +31,5 @@ async def take(scopes: tuple[Scope, ...], rates: RateLimits, *, amount: int) -> 
 
 async def correct(rates: RateLimits, pace: TokenPace, *, amount: int) -> None:
     """Replace the count by what the call has cost. Safe to repeat."""
-    await rates.correct(pace.scopes, id=pace.id, amount=amount)
+    if pace.scopes:
+        await rates.correct(pace.scopes, id=pace.id, amount=amount)

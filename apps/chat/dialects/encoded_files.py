@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 _BREAK = r"[\t\n\r]*"  # URLs may have these anywhere
-_SCHEME = re.compile(rf"[\x00-\x20]*{_BREAK.join('data:')}", re.IGNORECASE)
+DATA_SCHEME = re.compile(rf"[\x00-\x20]*{_BREAK.join('data:')}", re.IGNORECASE)
 _SPACE = b"\t\n\r\x0b\x0c "
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -60,13 +60,9 @@ class EncodedFile:
             return ""
 
 
-def may_be_data_url(text: str) -> bool:
-    return _SCHEME.match(text) is not None
-
-
 def data_url(text: str) -> EncodedFile | None:
     """The file of a data URL; None if the text is none."""
-    scheme = _SCHEME.match(text)
+    scheme = DATA_SCHEME.match(text)
     if scheme is None or (comma := text.find(",", scheme.end())) < 0:
         return None
     head = "".join(text[scheme.end() : comma].split()).lower()

@@ -67,5 +67,8 @@ class RecordedText:
         return starts
 
 
+NOTHING = RecordedText()  # to be read only
+
+
 def _size(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))

@@ -15,8 +15,15 @@ def lacks_output(reported: Tokens, text_bytes: int) -> bool:
     return reported.output * LONGEST_TOKEN < text_bytes
 
 
+def is_credible(reported: Tokens, text_bytes: int) -> bool:
+    """Whether neither is the case, as of nearly all."""
+    return reported.input > 0 and reported.output * LONGEST_TOKEN >= text_bytes
+
+
 def doubt_of(reported: Tokens, text_bytes: int) -> str:
     """Why a report that covers the whole text is not believed; empty if it is."""
+    if is_credible(reported, text_bytes):
+        return ""
     doubts = [f"{reported.output} tokens for an answer of {text_bytes} bytes"] * lacks_output(reported, text_bytes)
     doubts += ["no tokens for the prompt"] * lacks_input(reported)
-    return f"It reports {' and '.join(doubts)}." if doubts else ""
+    return f"It reports {' and '.join(doubts)}."

@@ -56,9 +56,8 @@ class RulesUnavailable(Unavailable):
 
 def is_short(texts: Sequence[str]) -> bool:
     """Whether the event loop may check that no rule is found in these texts."""
-    return (len(texts) - 1) * _EACH + sum(
-        len(text) * (1 if text.isascii() else _FOLDED) for text in texts
-    ) <= THREAD_ABOVE
+    size = sum([len(text) * (1 if text.isascii() else _FOLDED) for text in texts])
+    return (len(texts) - 1) * _EACH + size <= THREAD_ABOVE
 
 
 def deadline_of(size: int) -> float:

@@ -37,10 +37,8 @@ async def seal(answer: StoredAnswer, *, claim: str) -> str:
     return _seal(answer, claim)
 
 
-async def claim_end(claim: Claim | None, answer: StoredAnswer | None, *, call: str, is_kept: bool) -> ClaimEnd | None:
-    """How a call's claim ends, if it has one. Only complete answers are kept."""
-    if claim is None:
-        return None
+async def claim_end(claim: Claim, answer: StoredAnswer | None, *, call: str, is_kept: bool) -> ClaimEnd:
+    """How a call's claim ends. Only complete answers are kept."""
     if not is_kept:
         return ClaimEnd(claim.id, call, None)
     return ClaimEnd(claim.id, call, await seal(answer, claim=claim.id) if answer is not None else "")

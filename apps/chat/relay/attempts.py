@@ -20,7 +20,6 @@ from apps.chat.relay import failures
 from apps.chat.relay.beginnings import Patience, begin, refusal
 from apps.chat.relay.concurrency import ConcurrencyLimits
 from apps.chat.relay.failover import left_after, repeatable
-from apps.chat.relay.stopping import Stopping
 from apps.common.errors import GatewayError
 from apps.common.retries import RetryBudget
 from apps.conversations.call_rows import AttemptRow
@@ -60,7 +59,7 @@ class Attempts:
         self._has_repeated = False
         self._ends_at = self._answer_ends_at = time.monotonic() + call.route.longest - LAST_MOMENT
         self._ended: list[AttemptRow] = []
-        self._answering: tuple[Candidate, str, int] | None = None  # with the outcome, and milliseconds to its beginning
+        self._answering: tuple[Candidate, str, float] | None = None  # with the outcome, and seconds to its beginning
         self.reader: AnswerReader | None = None
 
     @property
@@ -74,7 +73,7 @@ class Attempts:
         return self._answer_ends_at - time.monotonic()
 
     async def first_answer(self) -> Accepted:
-        """Ask until an answer begins, which is then `in_flight`. Raises the error of a call that nobody answers."""
+        """Ask until an answer begins, to be closed at its end. Raises the error of a call that nobody answers."""
         route = self._call.route
         left = plan(route, self._health, datetime.now(UTC), _rng)
         if len(left) > 1:
@@ -88,19 +87,19 @@ class Attempts:
         wait = routing.wait(route, self._health, datetime.now(UTC))
         raise failures.failure_of(self._call, [refused for _, refused in self._failed], wait=wait)
 
-    def in_flight(self, answer: Accepted, stopping: Stopping) -> "InFlight":
-        """While it is passed on."""
-        return InFlight(self, answer, stopping)
-
     def rows(self, failure: GatewayError | None) -> tuple[AttemptRow, ...]:
         """Every attempt that was made, with what came of it. None if the first one has answered without a failure."""
         if self._answering is None or (failure is None and not self._ended):
             return tuple(self._ended)
-        candidate, outcome, milliseconds = self._answering
-        return (*self._ended, self._row(candidate, outcome, 200, milliseconds))
+        candidate, outcome, seconds = self._answering
+        return (*self._ended, self._row(candidate, outcome, 200, seconds))
 
-    def broke_off(self, answer: Accepted, error: UpstreamBroken) -> None:
-        """The answer that had begun broke off."""
+    def broke_off(self, answer: Accepted, error: UpstreamBroken | asyncio.CancelledError, *, is_stalled: bool) -> None:
+        """The answer that had begun broke off: by itself, or since it was ended when the provider `is_stalled`."""
+        if isinstance(error, asyncio.CancelledError):
+            if not is_stalled:
+                return
+            error = UpstreamBroken("It said nothing more.")
         if not isinstance(error, AnswerTooLong):  # which was our decision
             self._health.failed(answer.candidate, error, now=datetime.now(UTC))
         if self._answering is not None:
@@ -153,14 +152,14 @@ class Attempts:
             if refused is not None and candidate.secret is not None:
                 refused.forget(candidate.secret.text)
             outcome, status = (refused.reason, refused.status) if refused is not None else ("ended", 0)
-            self._ended.append(self._row(candidate, outcome, status, _milliseconds_since(started)))
+            self._ended.append(self._row(candidate, outcome, status, time.monotonic() - started))
             if refused is not None and not (refused.reason == "too_slow" and self._is_hurried):
                 self._health.failed(candidate, refused, now=datetime.now(UTC))
             self.reader = None
             self.was_cut_off = refused is None and self._is_open
             self._end(candidate)
             raise
-        self._answering = candidate, "answered", _milliseconds_since(started)
+        self._answering = candidate, "answered", time.monotonic() - started
         self._health.answered(candidate, now=datetime.now(UTC))
         return answer
 
@@ -180,7 +179,7 @@ class Attempts:
             self._is_open = False
             self._health.ended(candidate)
 
-    def _row(self, candidate: Candidate, outcome: str, status: int, milliseconds: int) -> AttemptRow:
+    def _row(self, candidate: Candidate, outcome: str, status: int, seconds: float) -> AttemptRow:
         return AttemptRow(
             call_id=self._call.id,
             number=len(self._ended) + 1,
@@ -188,7 +187,7 @@ class Attempts:
             upstream_model=candidate.target.upstream_model,
             outcome=outcome,
             status=status,
-            milliseconds=milliseconds,
+            milliseconds=int(seconds * 1000),
         )
 
     async def _attempt(self, candidate: Candidate) -> Accepted:
@@ -248,24 +247,3 @@ def _added(call: ChatCall, sent: Mapping[str, Any]) -> frozenset[str]:
     added = frozenset(sent.keys() - call.body.keys())
     only_usage = call.is_stream and sent.get("stream_options") == {"include_usage": True}
     return added | {"stream_options"} if only_usage else added
-
-
-class InFlight:
-    """An answer until its last byte, during which it may still break off. No generator, since that costs more."""
-
-    def __init__(self, attempts: Attempts, answer: Accepted, stopping: Stopping) -> None:
-        self._attempts, self._answer, self._stopping = attempts, answer, stopping
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, UpstreamBroken):
-            self._attempts.broke_off(self._answer, error)
-        elif isinstance(error, asyncio.CancelledError) and self._stopping.reason == "provider_stalled":
-            self._attempts.broke_off(self._answer, UpstreamBroken("It said nothing more."))
-        self._attempts.close(self._answer)
-
-
-def _milliseconds_since(started: float) -> int:
-    return int((time.monotonic() - started) * 1000)

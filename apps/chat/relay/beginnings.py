@@ -55,12 +55,13 @@ async def _beginning(
             if not reader.has_content:
                 raise
             return b"".join((*blocks, error.kept)), error
-        if reader.has_content or reader.is_done:
+        if reader.has_content:
+            return b"".join(blocks), None
+        if reader.is_done:
             break
         if reader.has_events:
             patience.thinks()
-    if not reader.has_content:
-        reader.end()
+    reader.end()
     return b"".join(blocks), None
 
 

@@ -46,6 +46,7 @@ async def _pass_rest(
     reader = answer.reader
     async for chunk in answer.rest:
         stopping.received()
+        passed_on = reader.recorded.text_bytes
         try:
             block = reader.feed(chunk)
         except UpstreamBroken as error:
@@ -53,7 +54,7 @@ async def _pass_rest(
                 await delivery.put(await _guarded(error.kept, guard))
             raise
         if reader.recorded.text_bytes > most_text:
-            raise _too_long(most_text, dropped=len(block))
+            raise _too_long(most_text, dropped=reader.recorded.text_bytes - passed_on)
         if block := await _guarded(block, guard):
             await delivery.put(block)
             stopping.progressed()

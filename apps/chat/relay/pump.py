@@ -19,7 +19,8 @@ from apps.chat.accounting.reservations import Reservation
 from apps.chat.call import ChatCall
 from apps.chat.guardrails.streams import Guard
 from apps.chat.idempotency import stored_answers
-from apps.chat.idempotency.keys import ONCE, Repeatable
+from apps.chat.idempotency.claims import ClaimEnd
+from apps.chat.idempotency.keys import ONCE, Claim, Repeatable
 from apps.chat.idempotency.recent import RecentAnswers
 from apps.chat.idempotency.stored_answers import StoredAnswer
 from apps.chat.relay import failures, head
@@ -133,7 +134,7 @@ class Pump:
         call, guidance = self._account.call, self._account.verdict.guidance
         self._attempts = Attempts(call, self._providers, output=reservation.output, guidance=guidance)
         answer = await self._attempts.first_answer()
-        with self._attempts.in_flight(answer, self.stopping):
+        try:
             self.stopping.began()
             self.stopping.shorten(seconds=self._attempts.seconds_left)
             self._account.began(answer)
@@ -141,17 +142,22 @@ class Pump:
                 self.delivery.begin(self._head(reservation.balances))
                 most = most_text(reservation.output * call.choices)
                 await pass_on(answer, self._guard, delivery=self.delivery, stopping=self.stopping, most_text=most)
+        except (UpstreamBroken, asyncio.CancelledError) as error:
+            self._attempts.broke_off(answer, error, is_stalled=self.stopping.reason == "provider_stalled")
+            raise
+        finally:
+            self._attempts.close(answer)
 
     async def _settle(self, failure: GatewayError | None) -> None:
         """Charge, and deliver a plain answer."""
-        answer = self._answer() if failure is None and self.repeatable.claim is not None else None
+        claim = self.repeatable.claim
         settled = await self._account.settle(
             ending_of(failure, is_unread=self.stopping.needs_no_answer),
             failure,
             attempts=self._attempts.rows(failure) if self._attempts is not None else (),
             may_have_been_sent=self._attempts is not None and self._attempts.was_cut_off and self.is_orphaned,
             first_byte=self.stopping.first_byte,
-            kept=await stored_answers.claim_end(self.repeatable.claim, answer, call=self.id, is_kept=failure is None),
+            kept=await self._claim_end(claim, failure) if claim is not None else None,
         )
         self._charged = settled.charged
         if failure is None and not self._account.call.is_stream:
@@ -160,8 +166,12 @@ class Pump:
     def _head(self, balances: tuple[Balance, ...]) -> AnswerHead:
         account = self._account
         assert account.reservation is not None  # noqa: S101  # only then it begins
-        body = self._cleared or account.body()
+        body = None if account.call.is_stream else self._cleared or account.body()
         return AnswerHead(account.accepted, account.reservation, account.verdict, balances, body)
+
+    async def _claim_end(self, claim: Claim, failure: GatewayError | None) -> ClaimEnd:
+        answer = self._answer() if failure is None else None
+        return await stored_answers.claim_end(claim, answer, call=self.id, is_kept=failure is None)
 
     def _answer(self) -> StoredAnswer | None:
         mark = self._account.call.dialect.end_mark

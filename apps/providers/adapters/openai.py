@@ -11,7 +11,6 @@ from apps.common.clients import (
     RelayError,
     RelayResponse,
     Share,
-    TooSlow,
 )
 from apps.common.lenient_json import dumps
 from apps.providers.adapters import bodies
@@ -36,7 +35,7 @@ class OpenAIAdapter:
                 f"{target.base_url}/chat/completions",
                 body=dumps(outgoing.body),
                 headers=_headers(candidate, outgoing),
-                first_byte_timeout=seconds,
+                patience=seconds / 2,  # so that what is left of the time is the provider's
                 allow_private=target.allow_private,
                 share=Share(target.provider, target.max_connections),
                 may_repeat=True,  # nothing of an answer has come, and another provider would be asked as well
@@ -46,13 +45,16 @@ class OpenAIAdapter:
             raise UpstreamRefused(_reason(error), detail=detail) from error
         if response.status != 200:
             raise await _refusal(response, outgoing, seconds=seconds)
-        _check_coding(response)
-        return OpenAIUpstream(response, is_stream=outgoing.is_stream)
+        coding = response.headers.get("content-encoding", "")
+        if coding and not bodies.can_read(coding):  # everything else is judged by its bytes
+            response.close()
+            raise UpstreamRefused("error", detail=f"Answered in the encoding '{coding[:20]}', which was not asked for.")
+        return OpenAIUpstream(response, coding, is_stream=outgoing.is_stream)
 
 
 class OpenAIUpstream:
-    def __init__(self, response: RelayResponse, *, is_stream: bool) -> None:
-        self._response, self._is_stream = response, is_stream
+    def __init__(self, response: RelayResponse, coding: str, *, is_stream: bool) -> None:
+        self._response, self._coding, self._is_stream = response, coding, is_stream
         self._body: bodies.AnswerBody | None = None  # known from the first block on
         self.provider_request_id = response.headers.get("x-request-id", "")[:200]
 
@@ -67,8 +69,7 @@ class OpenAIUpstream:
             if self._body is not None:
                 block = await self._body.read()
             else:
-                coding = _coding(self._response)
-                block, self._body = await bodies.begun(self._response, coding, is_stream=self._is_stream)
+                block, self._body = await bodies.begun(self._response, self._coding, is_stream=self._is_stream)
         except ConnectionBroken as error:
             broken = UpstreamBroken(str(error))
             broken.is_cut = True
@@ -99,24 +100,14 @@ def _headers(candidate: Candidate, outgoing: Outgoing) -> dict[str, str]:
 def _reason(error: RelayError) -> Reason:
     if isinstance(error, ConnectFailed):
         return "busy" if isinstance(error, NonFree) else "unreachable"
-    return "too_slow" if isinstance(error, TooSlow) else "broken"
-
-
-def _coding(response: RelayResponse) -> str:
-    return response.headers.get("content-encoding", "")
-
-
-def _check_coding(response: RelayResponse) -> None:
-    """Refuse what nobody can decode. Everything else is judged by its bytes."""
-    if not bodies.can_read(coding := _coding(response)):
-        response.close()
-        raise UpstreamRefused("error", detail=f"Answered in the encoding '{coding[:20]}', which was not asked for.")
+    return "broken"
 
 
 async def _refusal(response: RelayResponse, outgoing: Outgoing, *, seconds: float) -> UpstreamRefused:
     """Classify a status other than 200. Bounds how much of the body is read, and for how long."""
     try:
-        body = await bodies.beginning(response, _coding(response), seconds=min(seconds, ERROR_TIMEOUT))
+        coding = response.headers.get("content-encoding", "")
+        body = await bodies.beginning(response, coding, seconds=min(seconds, ERROR_TIMEOUT))
     finally:
         response.close()
     return refusal_of(response.status, response.headers, body, now=datetime.now(UTC), added=outgoing.added)

@@ -85,5 +85,5 @@ class Upstream(Protocol):
 
 class Adapter(Protocol):
     async def open(self, candidate: Candidate, outgoing: Outgoing) -> Upstream:
-        """Send the call. Raises UpstreamRefused."""
+        """Send the call. The caller limits the time that it takes. Raises UpstreamRefused."""
         ...

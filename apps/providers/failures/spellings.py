@@ -57,7 +57,7 @@ def _outer(payload: Any) -> Mapping[str, Any]:
 
 def _error_in(payload: Any) -> Any:
     """The part of a payload that is the error; None if there is none."""
-    outer = _outer(payload)
+    outer = payload if isinstance(payload, dict) else _outer(payload)
     if error := outer.get("error"):
         return error
     if outer.get("object") == "error" or outer.get("type") == "error":
@@ -71,7 +71,7 @@ def _error_in(payload: Any) -> Any:
 
 def _error_of_a_choice(choices: Any) -> Any:
     for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, Mapping) and (choice.get("error") or choice.get("finish_reason") == "error"):
+        if isinstance(choice, dict) and (choice.get("error") or choice.get("finish_reason") == "error"):
             return choice.get("error") or choice
     return None
 

@@ -80,18 +80,18 @@ class Health:
             self._news.uses.add(candidate.secret.id)
 
     def ended(self, candidate: Candidate) -> None:
-        memory = self._deployment(candidate.target)
+        memory = self._deployments[candidate.target.deployment_id]
         memory.in_flight -= 1
         memory.trials -= candidate.turns[0] == memory.turn
 
     def answered(self, candidate: Candidate, *, now: datetime) -> None:
-        memory = self._deployment(candidate.target)
+        memory = self._deployments[candidate.target.deployment_id]
         if candidate.turns[0] == memory.turn:
             if memory.state.is_open:
                 self._judge(_key(candidate.target), memory, State(since=now))
             memory.judge.hit(now.timestamp())
         if candidate.secret is not None:
-            credential = self._credential(candidate.secret)
+            credential = self._credentials.get(candidate.secret.id, _NOTHING)
             if credential.state.standing == Standing.OUT and candidate.turns[1] == credential.turn:
                 self._judge(("credential", candidate.secret.id), credential, State(since=now))
 

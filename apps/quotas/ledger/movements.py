@@ -181,9 +181,10 @@ WARN_FROM = 80  # percent
 
 def percentage_used(balance: Balance) -> int:
     """How much of an allowance is used or held, in whole percents. Of an unlimited one nothing ever is."""
-    if balance.limit is None:
+    limit = balance.limit
+    if limit is None:
         return 0
-    return (balance.used + balance.held) * 100 // balance.limit if balance.limit else 100
+    return (balance.used + balance.held) * 100 // limit if limit else 100
 
 
 def remaining_of(balances: Sequence[Balance]) -> int | None:

@@ -97,9 +97,9 @@ class Matcher:
         """
         joined = _SEAM.join(texts)
         copies = [] if is_left_alone(joined) else _copies(texts)
-        ascii = _SEAM.join(copy.text for copy in copies if copy.is_ascii) if copies else joined
+        ascii = _SEAM.join([copy.text for copy in copies if copy.is_ascii]) if copies else joined
         others = [copy for copy in copies if not copy.is_ascii]
-        (likely,) = self._index.candidates([_SEAM.join((ascii, *(copy.text for copy in others)))])
+        (likely,) = self._index.candidates([_SEAM.join([ascii, *[copy.text for copy in others]])])
         if self._anchored or not self._unanchored.issuperset(likely):
             apart = [*self._anchored, *(position for position in likely if position not in self._unanchored)]
             each = copies or _copies(texts)

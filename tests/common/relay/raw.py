@@ -127,7 +127,7 @@ def replies_once(*pieces: bytes) -> Script:
 
 
 async def ask(client: RelayClient, url: str, method: str = "POST", **options: Any) -> RelayResponse:
-    values = {"body": b"{}", "headers": {}, "first_byte_timeout": SECONDS, "allow_private": True, **options}
+    values = {"body": b"{}", "headers": {}, "patience": SECONDS, "allow_private": True, **options}
     return await client.request(method, url, **values)
 
 

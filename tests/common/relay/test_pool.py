@@ -144,7 +144,7 @@ async def test_waiting_for_a_connection_of_ours_is_not_the_server_s_slowness() -
         asking = asyncio.create_task(ask(client, server.url()))
         await until(lambda: server.requests)
         with pytest.raises(NonFree):
-            await ask(client, server.url(), first_byte_timeout=0.1)
+            await ask(client, server.url(), patience=0.1)
         asking.cancel()
         await asyncio.wait([asking])
 

@@ -80,7 +80,8 @@ class StreamNotes(AnswerNotes):
 
     def _note_beside(self, payload: Any) -> None:
         """Read an event without choices."""
-        if not _is_usual_report(payload) and is_error(payload):
+        is_usual = payload.keys() <= _FRAME and payload.get("object") != "error"  # which spares a search for errors
+        if not is_usual and is_error(payload):
             raise UpstreamBroken(REPORTED, error=payload)
         self.has_events = True
         if usage := payload.get("usage"):
@@ -113,11 +114,6 @@ class StreamNotes(AnswerNotes):
             numbered = self._calls.numbered(index_of(choice), calls)
             return {**made, "delta": {**made["delta"], "tool_calls": numbered}}
         return made
-
-
-def _is_usual_report(payload: Mapping[str, Any]) -> bool:
-    """Whether an event is one of usage as OpenAI sends them, which spares a search for errors."""
-    return payload.keys() <= _FRAME and payload.get("object") != "error"
 
 
 def _has_words(payload: Any) -> bool:

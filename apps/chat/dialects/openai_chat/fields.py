@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from apps.chat.dialects.encoded_files import EncodedFile, base64_file, data_url, may_be_data_url
+from apps.chat.dialects.encoded_files import DATA_SCHEME, EncodedFile, base64_file, data_url
 from apps.chat.dialects.fields import BESIDE, Field, Found, Path, strings
 from apps.chat.dialects.openai_chat.choices import index_of
 
@@ -51,12 +51,14 @@ def request_fields(body: Mapping[str, Any]) -> list[Field]:
     found: list[Field] = []
     for key, value in body.items():
         if key not in ("model", "messages"):
-            found += _beside(key, value)
+            if isinstance(value, str | list | dict):  # nothing else has a text
+                found += _beside(key, value)
             if key not in _GIVEN:
                 found.append(Field(BESIDE, (key,), key, is_fixed=True))
     for position, message in enumerate(body["messages"]):
         content, speaker = message.get("content"), _speaker(message["role"], position)
-        if isinstance(content, str) and len(message) == 2 and not _says_more(content):
+        may_be_more = not isinstance(content, str) or "\\" in content or DATA_SCHEME.match(content)  # JSON, or a file
+        if len(message) == 2 and not may_be_more:
             if content:
                 found.append(Field(position, ("messages", position, "content"), content, speaker))
         else:
@@ -65,11 +67,6 @@ def request_fields(body: Mapping[str, Any]) -> list[Field]:
             for one in texts:
                 found += _in_message(one, position, speaker, sources)
     return found
-
-
-def _says_more(text: str) -> bool:
-    """Whether a text may also be read as JSON or as a file."""
-    return "\\" in text or may_be_data_url(text)
 
 
 def _sources(texts: Iterable[Found]) -> Mapping[Path, str]:

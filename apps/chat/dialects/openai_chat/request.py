@@ -63,13 +63,12 @@ def _is_deep(body: Any) -> bool:
 def _check_number(body: dict[str, Any]) -> None:
     """Each part costs time of the event loop, and hundreds of thousands of empty ones fit into a body."""
     messages = body.get("messages")
-    lists = (
-        message.get(key)
-        for message in (messages if isinstance(messages, list) else ())
-        if isinstance(message, dict)
-        for key in ("content", "tool_calls")
-    )
-    if sum(len(parts) for parts in lists if isinstance(parts, list)) > MAX_PARTS:
+    number = 0
+    for message in messages if isinstance(messages, list) else ():
+        if isinstance(message, dict):
+            for parts in (message.get("content"), message.get("tool_calls")):
+                number += len(parts) if isinstance(parts, list) else 0
+    if number > MAX_PARTS:
         raise InvalidRequest(
             "too_many_parts",
             f"The messages have more than {MAX_PARTS:,} parts together. Join texts that belong together.",

@@ -22,8 +22,10 @@ class Run(NamedTuple):
 def messages_of(body: Mapping[str, Any]) -> tuple[Message, ...]:
     """The messages of a request as they are recorded."""
     return tuple(
-        Message(position, message["role"], text(message), matched_as(message))
-        for position, message in enumerate(body["messages"])
+        [
+            Message(position, message["role"], text(message), matched_as(message))
+            for position, message in enumerate(body["messages"])
+        ]
     )
 
 

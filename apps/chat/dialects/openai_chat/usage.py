@@ -10,8 +10,6 @@ from typing import Any, TypeGuard
 from apps.quotas.weights import Tokens
 
 _MAX_COUNT = 2**40
-_INPUT = ("prompt_tokens", "input_tokens")
-_OUTPUT = ("completion_tokens", "output_tokens")
 _DETAILS = ("prompt_tokens_details", "input_tokens_details")  # OpenAI's two APIs
 _READ_FROM_CACHE, _WRITTEN_TO_CACHE = "cache_read_input_tokens", "cache_creation_input_tokens"  # Anthropic
 _CACHED = ("prompt_cache_hit_tokens", "cached_tokens", _READ_FROM_CACHE)  # DeepSeek, Moonshot
@@ -35,29 +33,25 @@ def read_usage(usage: Any) -> Tokens | None:
 
 def _tokens(usage: Mapping[str, Any]) -> Tokens:
     """Raises ValueError if a count is missing or cannot be."""
-    read, written = _either(usage, *_INPUT), _either(usage, *_OUTPUT)
-    read, cached, total = _count(read), _cached(usage), usage.get("total_tokens")
-    if _counts_cache_beside(usage, read):
+    read, written = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    read = _count(usage.get("input_tokens") if read is None else read)
+    written = usage.get("output_tokens") if written is None else written
+    cached, total = _cached(usage), usage.get("total_tokens")
+    if (_READ_FROM_CACHE in usage or _WRITTEN_TO_CACHE in usage) and _counts_cache_beside(usage, read):
         read += cached + _count(usage.get(_WRITTEN_TO_CACHE) or 0)
     if cached > read:
         raise ValueError("More came from the cache than was read.")
-    if written is None:
-        written = _count(total) - read
-    elif _is_count(total):  # thoughts may be counted beside the output, but within the total: xAI, Gemini
-        written = max(_count(written), int(total) - read)
-    return Tokens(input=read, cached_input=cached, output=_with_thoughts(_count(written), usage))
+    written = _count(_count(total) - read if written is None else written)
+    if _is_count(total):  # thoughts may be counted beside the output, but within the total: xAI, Gemini
+        written = max(written, int(total) - read)
+    return Tokens(input=read, cached_input=cached, output=_with_thoughts(written, usage))
 
 
 def _with_thoughts(written: int, usage: Mapping[str, Any]) -> int:
     """The output with thoughts that cannot be a part of it, since they are more."""
     details = usage.get("completion_tokens_details")
     thoughts = details.get("reasoning_tokens") if isinstance(details, dict) else None
-    return written + int(thoughts) if _is_count(thoughts) and thoughts > written else written
-
-
-def _either(usage: Mapping[str, Any], name: str, other: str) -> Any:
-    value = usage.get(name)
-    return usage.get(other) if value is None else value
+    return written + int(thoughts) if thoughts and _is_count(thoughts) and thoughts > written else written
 
 
 def _cached(usage: Mapping[str, Any]) -> int:
@@ -82,6 +76,8 @@ def _counts_cache_beside(usage: Mapping[str, Any], read: int) -> bool:
 
 def _count(value: Any) -> int:
     """A count. Some write it as 1000.0. Raises ValueError."""
+    if type(value) is int and 0 <= value <= _MAX_COUNT:
+        return value
     if not _is_count(value):
         raise ValueError("A count of tokens is not one.")
     return int(value)
