@@ -9,7 +9,7 @@ import pytest
 from apps.dataplane.admission import MOST_STARTING
 from tests.chat.test_locked_database import locked
 from tests.chat.test_mutations import UNLIMITED
-from tests.chat.world import PATIENCE, make_world
+from tests.chat.world import PATIENCE, make_world, wait_until
 from tests.live import Gateway
 from tests.provider_stub import ProviderStub
 
@@ -21,9 +21,12 @@ def test_what_cannot_start_in_time_is_told_to_come_back(gateway: Gateway, stub: 
     """Nothing can be reserved while the database is locked, so the first calls hold all the places."""
     policy = {**UNLIMITED, "student_concurrent_requests": None}
     with make_world(gateway, stub, policy=policy) as world, ThreadPoolExecutor(MOST_STARTING + SURPLUS) as pool:
-        with locked(6):
+        with locked(PATIENCE):
             asked = [pool.submit(world.post, timeout=2 * PATIENCE) for _ in range(MOST_STARTING + SURPLUS)]
             meanwhile = [world.get("/v1/models").status_code, httpx.get(f"{gateway.base_url}/health/ready").status_code]
+            wait_until(
+                lambda: sum(one.done() for one in asked) >= SURPLUS, what="The refusal of those who cannot start"
+            )
         answers = [one.result() for one in asked]
 
         assert Counter(answer.status_code for answer in answers) == {200: MOST_STARTING, 503: SURPLUS}
