@@ -112,7 +112,7 @@ async def test_an_answer_far_beyond_what_it_may_cost_is_ended(
 
     await ended(pump)
     assert (first, b"upstream_interrupted" in last) == (piece("Hello"), True)
-    assert (await record_of(pump)).charged <= 34 + 2
+    assert 34 < (await record_of(pump)).charged <= 34 + 2
 
 
 async def test_one_that_is_far_too_long_from_the_start_brings_nothing_and_costs_nothing(
