@@ -79,7 +79,7 @@ def test_no_student_notices(data_dir: Path, scale: Scale, report: Callable[[str]
 
     with many_providers(data_dir) as scene:
         pulled = [asyncio.run(pull(scene, plug, seconds=seconds, rate=rate)) for plug in plugs]
-        wrong = judge(scene, attempts=3.0, unreached=True, files=60)
+        wrong = judge(scene, attempts=3.0, unreached=True, resent=True, files=60)
 
     for one in pulled:
         waits = [said.first_byte - said.started for said in one.said if said.first_byte is not None]
@@ -123,7 +123,7 @@ def test_hardly_anybody_meets_a_provider_that_is_known_to_hang(data_dir: Path, r
         said = scene.add(asyncio.run(asks(scene, seconds=60.0 * minutes, rate=RATE)))
         met = len(scene.stub.journal) - begun
         scene.stub.always(repeats_prompt=True)
-        wrong = judge(scene, attempts=3.0, unreached=True, files=60)
+        wrong = judge(scene, attempts=3.0, unreached=True, resent=True, files=60)
 
     lost = [(one.end, one.status, one.code) for one in (*first, *said) if one.end not in ("done", "whole")]
     report(
