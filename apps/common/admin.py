@@ -1,14 +1,29 @@
 """What all admin pages share: fast lists, and permissions without permission rows."""
 
+import re
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
+from django.contrib import messages
 from django.contrib.admin import ShowFacets
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.core.paginator import Page, Paginator
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import DropdownFilter
+
+from apps.common.searching import mistake
+
+# Lookups that no page needs in its address: a pattern can take for ever, and a year may be none.
+COSTLY = frozenset({"regex", "iregex", "year", "iso_year"})
+_KEY = re.compile("[0-9]{1,18}|[0-9a-f]{32}")
 
 
 def is_operator(request: HttpRequest) -> bool:
@@ -38,6 +53,10 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]  # not subscriptable
         return Page(rows.filter(pk__in=list(keys)), number, self)
 
 
+def _may_be_a_key(value: Any) -> bool:
+    return not isinstance(value, str) or bool(_KEY.fullmatch(value))
+
+
 class Pages(ModelAdmin):
     """The base of every page. `empty_text` says what to do while a list has no rows."""
 
@@ -52,18 +71,62 @@ class Pages(ModelAdmin):
     save_on_top = False
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Refuse lookups by a secret, which would confirm guesses at it."""
-        if self.unsearchable.intersection(lookup.split("__")):
+        """Refuse lookups by a secret, which would confirm guesses at it, and by patterns and other costly means."""
+        parts = lookup.split("__")
+        if self.unsearchable.intersection(parts) or COSTLY.intersection(parts[1:]):
             return False
         return bool(super().lookup_allowed(lookup, value, request))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """A row of others is answered like one that does not exist, and before anything else is looked at."""
+        row = super().get_object(request, object_id, from_field) if self.has_view_permission(request) else None
+        if row is None:
+            raise Http404
+        return row
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """The entries of the row in the audit log, which is the only history."""
+        row = self.get_object(request, unquote(object_id))
+        about = urlencode({"object_type": self.opts.label_lower, "object_id": row.pk})
+        return HttpResponseRedirect(f"{reverse('admin:accounts_auditentry_changelist')}?{about}")
+
+    # Django's own log would be a second history, of what is done in the admin alone.
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        pass
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        pass
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> None:
+        pass
 
     def get_ordering(self, request: HttpRequest) -> Any:
         """Explicit, because counting in the same query makes Django drop the model's own ordering."""
         return self.ordering or self.opts.ordering
 
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """Bounded, for lists and for autocompletion. Subclasses with a search of their own define `found`."""
+        return (queryset.none(), False) if mistake(search_term) else self.found(request, queryset, search_term)
+
+    def found(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        found: tuple[Any, bool] = super().get_search_results(request, queryset, search_term)
+        return found
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """What the address fills in, without relations to what can be no row."""
+        given: dict[str, Any] = super().get_changeform_initial_data(request)
+        relations = {field.name for field in self.opts.get_fields() if field.is_relation}
+        return {name: value for name, value in given.items() if name not in relations or _may_be_a_key(value)}
+
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Without filters the result is the full list. Say so, or the page offers to show all."""
-        changelist = super().get_changelist_instance(request)
+        if wrong := mistake(request.GET.get(SEARCH_VAR, "")):
+            messages.warning(request, wrong)
+        try:
+            changelist = super().get_changelist_instance(request)
+        except (OverflowError, ValueError) as error:  # a number that is no number, or beyond all numbers and years
+            raise IncorrectLookupParameters(error) from error
         if not changelist.query and not changelist.has_active_filters:
             changelist.full_result_count = changelist.result_count
         return changelist
@@ -123,3 +186,25 @@ class ChoiceFilter(DropdownFilter):
         # A value that is not offered finds nothing: a filter must not reveal rows that a person may not see.
         offered = any(value == choice for choice, _ in self.lookup_choices)
         return self.narrow(queryset, value, request) if offered else queryset.none()
+
+
+class SinceFilter(ChoiceFilter):
+    """Filters by time. Subclasses define `since`."""
+
+    title = "time"
+    parameter_name = "since"
+    spans: ClassVar[dict[str, tuple[str, timedelta]]] = {
+        "hour": ("Last hour", timedelta(hours=1)),
+        "day": ("Last 24 hours", timedelta(days=1)),
+        "week": ("Last 7 days", timedelta(days=7)),
+        "month": ("Last 30 days", timedelta(days=30)),
+    }
+
+    def since(self, queryset: Any, start: datetime) -> Any:
+        raise NotImplementedError
+
+    def options(self, request: HttpRequest) -> list[tuple[str, str]]:
+        return [(name, label) for name, (label, _) in self.spans.items()]
+
+    def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
+        return self.since(queryset, timezone.now() - self.spans[value][1])

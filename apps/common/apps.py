@@ -5,6 +5,7 @@ class CommonConfig(AppConfig):
     name = "apps.common"
 
     def ready(self) -> None:
-        from apps.common import folding
+        from apps.common import folding, whole_numbers
 
         folding.register()
+        whole_numbers.register()

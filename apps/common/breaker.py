@@ -39,9 +39,12 @@ class Judge:
             self._at(now).misses += 1
         return self._in_a_row >= self.misses or self._is_over()
 
-    def total(self) -> int:
-        """How many requests there were of late."""
-        return sum(second.hits + second.misses for second in self._seconds)
+    def total(self, now: float) -> int:
+        """How many requests there were in the window."""
+        if self.window is None:
+            return 0
+        left = int(now) - self.window.seconds
+        return sum(second.hits + second.misses for second in self._seconds if second.number > left)
 
     def clear(self) -> None:
         self._in_a_row = 0

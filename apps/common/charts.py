@@ -1,8 +1,9 @@
-"""Bar charts over days, as figures that a template draws without scripts or styles. Pure."""
+"""Bar charts over days or minutes, as figures that a template draws without scripts or styles. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from typing import Any
 
 WIDTH, HEIGHT = 720, 160
 FOOT = 22  # room for the dates
@@ -10,6 +11,20 @@ HEAD = 14  # room for the highest number
 GAP = 0.22  # of a day's width, between two bars
 WIDEST = 40.0
 MOST_LABELS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ChartUnit:
+    """What a bar stands for, and what the axis, the tooltip and the table call it."""
+
+    name: str
+    label: Callable[[date], str]
+    title: Callable[[date], str]
+    row: Callable[[date], str]
+
+
+DAY = ChartUnit("day", lambda day: f"{day:%b} {day.day}", lambda day: f"{day:%a} {day.isoformat()}", date.isoformat)
+MINUTE = ChartUnit("minute", *[lambda minute: f"{minute:%H:%M}"] * 3)  # datetimes are dates
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +47,7 @@ class Day:
     middle: float
     label: str  # the date, empty for most bars
     title: str  # the tooltip of the bar
+    row: str  # its name in the table
 
     @property
     def total(self) -> int:
@@ -40,12 +56,13 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Stacked bars, one a day. `highest` is the value of the top line."""
+    """Stacked bars, one a day, or one a minute. `highest` is the value of the top line."""
 
     series: tuple[str, ...]
     days: tuple[Day, ...]
     highest: int
     step: float
+    unit: str = DAY.name
     width: int = WIDTH
     height: int = HEIGHT
     top: int = HEAD
@@ -69,8 +86,21 @@ def stretch(first: date, last: date) -> list[date]:
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
-def bars(days: Sequence[date], counts: Mapping[date, Mapping[str, int]], *, series: Iterable[str]) -> Chart:
-    """A chart of these days. A missing count is zero. Series are stacked in their order, from the base up."""
+def minutes(last: datetime, number: int) -> list[datetime]:
+    """So many whole minutes, up to the one of this instant."""
+    end = last.replace(second=0, microsecond=0)
+    return [end - timedelta(minutes=n) for n in range(number - 1, -1, -1)]
+
+
+def bars(
+    days: Sequence[date],
+    counts: Mapping[Any, Mapping[str, int]],
+    *,
+    series: Iterable[str],
+    unit: ChartUnit = DAY,
+) -> Chart:
+    """A chart of these days, or minutes; `counts` has them as keys. A missing count is zero. Series are stacked in
+    their order, from the base up."""
     names = tuple(series)
     rows = [tuple(counts.get(day, {}).get(name, 0) for name in names) for day in days]
     highest = max((sum(row) for row in rows), default=0)
@@ -79,16 +109,25 @@ def bars(days: Sequence[date], counts: Mapping[date, Mapping[str, int]], *, seri
     return Chart(
         names,
         tuple(
-            _day(day, row, names, x=n * step, step=step, highest=highest, label=(len(days) - 1 - n) % every == 0)
+            _day(day, row, names, unit, x=n * step, step=step, highest=highest, label=(len(days) - 1 - n) % every == 0)
             for n, (day, row) in enumerate(zip(days, rows, strict=True))
         ),
         highest,
         round(step, 2),
+        unit.name,
     )
 
 
 def _day(
-    day: date, counts: tuple[int, ...], names: tuple[str, ...], *, x: float, step: float, highest: int, label: bool
+    day: date,
+    counts: tuple[int, ...],
+    names: tuple[str, ...],
+    unit: ChartUnit,
+    *,
+    x: float,
+    step: float,
+    highest: int,
+    label: bool,
 ) -> Day:
     room, base = HEIGHT - FOOT - HEAD, float(HEIGHT - FOOT)
     segments = []
@@ -106,6 +145,7 @@ def _day(
         segments=tuple(segments),
         x=round(x, 2),
         middle=round(x + step / 2, 2),
-        label=f"{day:%b} {day.day}" if label else "",
-        title=f"{day:%a} {day.isoformat()}: {said or 'none'}",
+        label=unit.label(day) if label else "",
+        title=f"{unit.title(day)}: {said or 'none'}",
+        row=unit.row(day),
     )

@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connections
+from django.db import DatabaseError, IntegrityError, OperationalError, connections
 
 from apps.common.cursor import Cursor
 from apps.common.errors import Unavailable
-from apps.common.outages import database_outage
+from apps.common.outages import Trouble, database_outage, trouble
 from apps.common.sessions import LOCK_SECONDS, CommitUnknown, Session, open_session
 
 U = TypeVar("U")
@@ -222,7 +222,7 @@ def _transact(session: Session, cursor: Cursor, batch: "list[_Unit]") -> None:
 
 def _fail(batch: "list[_Unit]", error: Exception) -> None:
     """An error of the database's becomes StoreAway when waiting helps; what it refuses for good stays what it is."""
-    if not isinstance(error, OperationalError | InterfaceError):
+    if trouble(error) in (None, Trouble.MISTAKE):
         for unit in batch:
             unit.error = error
         return
@@ -243,14 +243,6 @@ class _Unit:
         self.error: Exception | None = None
         self.is_separated = False
 
-    def resolve(self) -> None:
-        if self.future.done():
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.result)
-
 
 def _by_function(batch: list[_Unit]) -> dict[Any, list[_Unit]]:
     groups: dict[Any, list[_Unit]] = {}
@@ -264,7 +256,7 @@ def _finish(batch: list[_Unit]) -> None:
     by_loop: dict[asyncio.AbstractEventLoop, list[_Unit]] = {}
     for unit in batch:
         if unit.loop is None:
-            unit.resolve()
+            _resolve_all([unit])
         else:
             by_loop.setdefault(unit.loop, []).append(unit)
     for loop, units in by_loop.items():
@@ -276,4 +268,9 @@ def _finish(batch: list[_Unit]) -> None:
 
 def _resolve_all(units: list[_Unit]) -> None:
     for unit in units:
-        unit.resolve()
+        if unit.future.done():
+            continue
+        if unit.error is not None:
+            unit.future.set_exception(unit.error)
+        else:
+            unit.future.set_result(unit.result)

@@ -1,159 +1,17 @@
-"""One connection to a server, and the response that arrives over it.
-
-httptools parses the response. Pieces of its body are kept until they are read. Whoever asks limits the time.
-
-RelayError
-├── ConnectFailed     nothing was sent: trying elsewhere is safe
-│   └── NonFree       too many connections of ours are open; the server did nothing wrong
-└── ConnectionBroken  the connection failed after the request had been sent
-    └── NothingCame   the same, before the first byte of a response
-"""
+"""One connection to a server, over which a request goes out and a response arrives."""
 
 import asyncio
+import contextlib
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade
 
-MAX_HEADERS = 512
-MAX_HEADER_BYTES = 256 * 1024  # trailers and interim responses included
+from apps.common.responses import MAX_HEADER_BYTES, ConnectionBroken, NothingCame, RelayResponse
+from apps.common.sending import Sending
+
 MAX_UNREAD = 64 * 1024  # bytes that wait for a slow reader before reading from the connection pauses
-
-
-class RelayError(Exception):
-    """A request that got no response. The message is for staff and logs, never for students."""
-
-
-class ConnectFailed(RelayError):
-    pass
-
-
-class NonFree(ConnectFailed):
-    pass
-
-
-class ConnectionBroken(RelayError):
-    pass
-
-
-class NothingCame(ConnectionBroken):
-    pass
-
-
-class _UnreadableAnswer(Exception):
-    """Raised inside the parser, to stop it."""
-
-
-class RelayResponse:
-    """A response whose headers have arrived. Header names are in lower case.
-
-    Always `close` it. A body that has arrived completely frees the connection, whether it has been read or not.
-    """
-
-    def __init__(self, connection: "Connection", *, is_head: bool) -> None:
-        self.status = 0
-        self.headers: Mapping[str, str] = {}
-        self.connection: Connection | None = connection  # until the exchange is over
-        self.pieces: list[bytes] = []
-        self.on_body = self.pieces.append  # the parser calls it without a Python frame
-        self.unread = self.beside_body = 0
-        self.has_begun = self.is_whole = self.ends_with_connection = False
-        self.keeps_alive = True
-        self.failure = ""
-        self._is_head = is_head
-        self._pairs: list[tuple[bytes, bytes]] = []
-        self._header_count = self._header_bytes = 0
-        self._news: asyncio.Future[None] | None = None
-        self.parser: Any = HttpResponseParser(self)  # last: it looks up the callbacks when it is created
-
-    async def read(self) -> bytes:
-        """What has arrived of the body, waiting for it if need be; empty at its end. Raises ConnectionBroken."""
-        while not (self.pieces or self.is_over):
-            await self.wait()
-        if self.failure and not self.pieces:
-            raise ConnectionBroken(self.failure)
-        block = b"".join(self.pieces)
-        self.pieces.clear()
-        self.unread = 0
-        if self.connection is not None:
-            self.connection.resume()
-        return block
-
-    def close(self) -> None:
-        """Close the connection, unless the whole body has arrived. Unread data is lost."""
-        self.pieces.clear()
-        self.end("The response was closed.")
-
-    # For the connection
-
-    @property
-    def is_over(self) -> bool:
-        return self.is_whole or bool(self.failure)
-
-    async def wait(self) -> None:
-        self._news = asyncio.get_running_loop().create_future()
-        try:
-            await self._news
-        finally:
-            self._news = None
-
-    def wake(self) -> None:
-        if self._news is not None and not self._news.done():
-            self._news.set_result(None)
-
-    def end(self, failure: str = "") -> None:
-        """Free the connection, which is reused only if nothing failed."""
-        if self.connection is None:
-            return
-        if failure:
-            self.keeps_alive = False
-            self.failure = "" if self.is_whole else failure
-        connection, self.connection, self.parser = self.connection, None, None  # no reference cycles
-        connection.free(is_reusable=self.keeps_alive)
-        self.wake()
-
-    # For the parser
-
-    def on_message_begin(self) -> None:
-        if self.is_whole:
-            raise _UnreadableAnswer("More came than was asked for.")
-        self.has_begun = True
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Also called for trailers, which are counted but not kept."""
-        self._header_count += 1
-        self._header_bytes += len(name) + len(value)
-        if self._header_count > MAX_HEADERS or self._header_bytes > MAX_HEADER_BYTES:
-            raise _UnreadableAnswer("The headers are too large.")
-        if not self.status:
-            self._pairs.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        status = self.parser.get_status_code()
-        if status < 200:
-            self._skip(status)
-            return
-        self.status = status
-        self.keeps_alive = self.parser.should_keep_alive()
-        pairs = reversed(self._pairs)  # the first one counts if a header is repeated
-        self.headers = {n.decode("latin-1").lower(): v.decode("latin-1").rstrip(" \t") for n, v in pairs}
-        # A body with a transfer coding other than chunked is never complete: if it were cut off, that would look like
-        # its end.
-        self.ends_with_connection = self.headers.keys().isdisjoint(("content-length", "transfer-encoding"))
-        if self._is_head:
-            self.is_whole = True
-            raise _UnreadableAnswer("The parser would wait for a body.")
-
-    def _skip(self, status: int) -> None:
-        """Skip an interim response."""
-        self._header_count += 1
-        if status < 100 or status == 101 or self._header_count > MAX_HEADERS:
-            raise _UnreadableAnswer(f"Answered {status}, which was not asked for.")
-        self._pairs.clear()
-
-    def on_message_complete(self) -> None:
-        self.is_whole = self.status > 0
 
 
 class Connection(asyncio.Protocol):
@@ -166,6 +24,8 @@ class Connection(asyncio.Protocol):
         self._layers: list[Any] = []  # transports: TCP, and then TLS
         self._response: RelayResponse | None = None
         self._is_paused = False
+        self._sending: Sending | None = None
+        self._room: asyncio.Future[None] | None = None  # while more is on its way than should be
 
     async def ask(self, head: bytes, body: bytes, *, is_head: bool) -> RelayResponse:
         """Send a request and wait for the headers. Raises ConnectionBroken."""
@@ -178,7 +38,24 @@ class Connection(asyncio.Protocol):
             response.close()
             raise
         if not response.status:
-            raise (ConnectionBroken if response.has_begun else NothingCame)(response.failure)
+            raise response.error or (ConnectionBroken if response.has_begun else NothingCame)(response.failure)
+        return response
+
+    async def ask_in_pieces(self, head: bytes, sending: Sending, *, is_head: bool) -> RelayResponse:
+        """The same for a streamed body. Raises what the body raises as well.
+
+        It goes on while a good answer comes, for services that answer what they have read so far. It is stopped by the
+        headers of a refusal and by the end of any answer, and the connection is not used again.
+        """
+        self._sending = sending
+        sending.begin(self)
+        try:
+            response = await self.ask(head, b"", is_head=is_head)
+        except BaseException:
+            await sending.stopped()  # so that nobody takes from a body that the caller uses again
+            raise
+        if response.status >= 400:
+            sending.stop()
         return response
 
     @property
@@ -216,6 +93,10 @@ class Connection(asyncio.Protocol):
     def free(self, *, is_reusable: bool) -> None:
         """Called by the response when it is over."""
         self._response = None
+        if self._sending is not None:
+            is_reusable = is_reusable and self._sending.is_over
+            self._sending.stop()
+            self._sending = None
         unsent = [layer for layer in self._layers if layer.get_write_buffer_size()]  # a server may answer early
         is_reusable = is_reusable and not unsent and not self.is_closing
         if is_reusable:
@@ -230,7 +111,29 @@ class Connection(asyncio.Protocol):
             self._response.close()
         self._layers[0].abort()
 
+    # For the body of a request
+
+    def write(self, *pieces: bytes) -> None:
+        self._transport.writelines(pieces)
+
+    async def has_room(self) -> None:
+        """The loop has a turn in any case: it notices that the connection was lost, and serves others."""
+        await (self._room or asyncio.sleep(0))
+
+    def fail(self, error: Exception) -> None:
+        if self._response is not None:
+            self._response.error = error
+            self._response.end(repr(error))
+
     # For the loop
+
+    def pause_writing(self) -> None:
+        self._room = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+        self._room = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -271,4 +174,14 @@ class Connection(asyncio.Protocol):
         if error is None:
             self.eof_received()
         elif self._response is not None:
-            self._response.end(repr(error))
+            if self._sending is not None and len(self._layers) == 1:
+                self._read_rest()
+            if self._response is not None:
+                self._response.end(repr(error))
+
+    def _read_rest(self) -> None:
+        """A server that refuses a body and closes makes our next write fail, maybe before the loop has read why."""
+        self._is_paused = True  # the transport is gone
+        with contextlib.suppress(OSError):
+            while self._response is not None and (data := self._socket.recv(MAX_UNREAD)):
+                self.data_received(data)

@@ -115,10 +115,11 @@ class _SQLiteCursor(Cursor):
         return connection.connection.cursor()
 
     def instant(self, value: datetime | None) -> Any:
-        """What Django makes of it, which takes five times as long."""
+        """What Django makes of it, which takes ten times as long; `isoformat` takes three times as long."""
         if value is None:
             return None
-        return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(" ").removesuffix("+00:00")
+        written = orjson.dumps(value if value.tzinfo is UTC else value.astimezone(UTC), option=orjson.OPT_UTC_Z)
+        return written[1:-2].decode().replace("T", " ")
 
     def stored(self, column: str) -> str:
         return f"CAST({column} AS TEXT)"

@@ -1,6 +1,8 @@
 """Numbers, instants, badges and bars, formatted the same on every page."""
 
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from django.utils import timezone
 from django.utils.html import format_html
@@ -8,6 +10,7 @@ from django.utils.safestring import SafeString
 
 SPACE = "\N{NARROW NO-BREAK SPACE}"
 NOTHING = "–"
+Level = Literal["good", "warning", "bad", ""]
 
 
 def number(value: int) -> str:
@@ -31,9 +34,27 @@ def moment(value: datetime | None) -> str:
     return timezone.localtime(value).strftime("%Y-%m-%d %H:%M:%S") if value else NOTHING
 
 
+def clock(at: datetime | None) -> str:
+    """The time of day until which something lasts, with the zone that it is in."""
+    return timezone.localtime(at).strftime("%H:%M:%S %Z") if at else "further notice"
+
+
 def badge(text: str, kind: str = "", title: str = "") -> SafeString:
     """`kind`: good, warning, bad, or nothing for neutral."""
     return format_html('<span class="stoa-badge {}" title="{}">{}</span>', kind, title, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A state in a word or two, how a badge shows it, and what it means."""
+
+    words: str
+    level: Level
+    meaning: str = ""
+
+    @property
+    def badge(self) -> SafeString:
+        return badge(self.words, self.level, self.meaning)
 
 
 def share(*, used: int, held: int = 0, limit: int | None) -> SafeString:

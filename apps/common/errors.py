@@ -4,10 +4,12 @@ GatewayError
 ├── InvalidRequest          400  the request itself is wrong
 │   └── BlockedByRule       400  an instructor's rule refuses the prompt
 ├── InvalidKey              401  one body for every kind of bad key
+├── InvalidCredentials      401  one body for every reason not to issue tokens
 ├── NotSignedIn             401  the staff API does not know who calls
 ├── NotAllowed              403  the course does not allow it
 ├── NotFound                404  no such model or path
 ├── MethodNotAllowed        405
+├── BodyStalled             408  the body of a request stopped coming
 ├── Conflict                409  the same request is in progress: wait and retry
 ├── BodyTooLarge            413
 ├── UnsupportedCoding       415  the body is compressed in a way that we cannot read
@@ -104,6 +106,22 @@ class InvalidKey(GatewayError):
         )
 
 
+class InvalidCredentials(GatewayError):
+    """Takes no arguments either: unknown, wrong, revoked, expired and unreadable look alike."""
+
+    status = 401
+    type = "invalid_request_error"
+    fixed_by = "you"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "invalid_credentials",
+            "These credentials are missing or not valid. Send JSON: an api_key, or username, password and otp, for new "
+            "tokens; a refresh_token to renew or to revoke them. A refresh token is good once.",
+            headers={"www-authenticate": "Bearer"},
+        )
+
+
 class NotSignedIn(GatewayError):
     status = 401
     type = "invalid_request_error"
@@ -112,7 +130,8 @@ class NotSignedIn(GatewayError):
     def __init__(self, *, scheme: str) -> None:
         super().__init__(
             "not_signed_in",
-            "Sign in to the admin first; the staff API takes its session.",
+            "Sign in to the admin, whose session the staff API takes, or send a valid staff key or access token as "
+            "'Authorization: Bearer ...', and nothing else beside.",
             headers={"www-authenticate": scheme},
         )
 
@@ -133,6 +152,21 @@ class MethodNotAllowed(GatewayError):
     status = 405
     type = "invalid_request_error"
     fixed_by = "you"
+
+
+class BodyStalled(GatewayError):
+    """Official clients retry a 408 by themselves, and the body may come faster then."""
+
+    status = 408
+    type = "invalid_request_error"
+    fixed_by = "you"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "body_stalled",
+            "The body of this request came too slowly, or stopped. Send it again, without pauses.",
+            headers={"connection": "close"},
+        )
 
 
 class Conflict(GatewayError):

@@ -14,6 +14,11 @@ def new_id() -> str:
     return f"{milliseconds << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0b10 << 62 | bits & (1 << 62) - 1:032x}"
 
 
+def random_hex(bits: int) -> str:
+    """A random number in hexadecimal, but never zero. It can be guessed: for ids of traces, not for secrets."""
+    return f"{_random.getrandbits(bits) or 1:0{bits // 4}x}"
+
+
 def first_id(at: datetime) -> str:
     """The lowest id that can be made at this instant. Every id made since compares as equal or greater."""
     return f"{int(at.timestamp() * 1000) << 80:032x}"

@@ -20,6 +20,7 @@ from typing import Any
 
 from django.db import OperationalError, connection, transaction
 
+from apps.common.actors import Actor, acting, actor
 from apps.common.cursor import cursor_on
 from apps.common.errors import GatewayError, RateLimited
 from apps.common.models import Job
@@ -165,7 +166,8 @@ def _sign_of_life(owners: Path) -> Iterator[str]:
 def _run(taken: Job) -> bool:
     """Run the job and record how it ended. False if it did not end here."""
     try:
-        result = KINDS[taken.kind](taken, Reporter(taken))
+        with acting(Actor("person", taken.author) if taken.author else actor()):
+            result = KINDS[taken.kind](taken, Reporter(taken))
         return taken.finish(Job.State.DONE, now=_now(), result=result)
     except Cancelled:
         return taken.finish(Job.State.CANCELLED, now=_now())

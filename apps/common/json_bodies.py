@@ -4,18 +4,25 @@ from typing import Any
 
 import orjson
 
+from apps.common import json_bounds
 from apps.common.errors import InvalidRequest
 from apps.common.lenient_json import BYTE_ORDER_MARK, has_long_integers, loads_exactly
 
-_LARGE = 2**20  # bytes, of which reading exactly would keep others waiting
+LARGE = 2**16  # bytes, from which on a body is parsed in a thread
+_INEXACT = 2**18  # bytes, of which reading exactly would keep others waiting
 
 
 def loads(raw: bytes) -> Any:
-    """The value, of any type, with integers of any size in all but large bodies. Raises InvalidRequest."""
+    """The value, of any type, with integers of any size in all but large bodies.
+
+    Raises InvalidRequest or BodyTooLarge, also for what is deeper or has more values than JSON may have here.
+    """
+    if len(raw) > LARGE or raw.count(b"{") + raw.count(b"[") > json_bounds.MAX_DEPTH:
+        json_bounds.check(raw)
     data = raw.removeprefix(BYTE_ORDER_MARK)
     try:
         value = orjson.loads(data)
-        return loads_exactly(data) if len(data) < _LARGE and has_long_integers(data) else value
+        return loads_exactly(data) if len(data) < _INEXACT and has_long_integers(data) else value
     except orjson.JSONDecodeError as error:
         raise _mistake(raw, error) from error
 

@@ -194,3 +194,11 @@ class Job(models.Model):
     @property
     def is_finished(self) -> bool:
         return self.state not in (Job.State.WAITING, Job.State.RUNNING)
+
+
+class CacheEntry(models.Model):
+    """The table of Django's database cache, in which sign-in counts attempts. Nothing else reads or writes it."""
+
+    cache_key = models.CharField(max_length=255, primary_key=True)
+    value = models.TextField()
+    expires = models.DateTimeField(db_index=True)

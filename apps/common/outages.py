@@ -1,9 +1,43 @@
-"""Logs the outage of a dependency once when it begins and once when it ends."""
+"""Tells an outage of a dependency from other trouble with it, and logs it once when it begins and once when it ends."""
 
 import logging
 import time
+from enum import Enum
+
+from django.db import InterfaceError, OperationalError
 
 logger = logging.getLogger(__name__)
+
+
+class Trouble(Enum):
+    """What a database's error means for those who wait for an answer."""
+
+    AWAY = "is away"  # no connection, or a server or disk that cannot work: trying again helps once somebody acts
+    BUSY = "is busy"  # a lock or a time limit: trying again soon helps
+    MISTAKE = "refused a statement"  # ours, such as one that is too complex: trying again does not help
+
+
+# SQLite's primary result codes, and classes of PostgreSQL's states. Without either, there was no connection to say one.
+_SQLITE = {
+    **dict.fromkeys((5, 6, 9), Trouble.BUSY),  # BUSY, LOCKED, INTERRUPT
+    **dict.fromkeys((7, 8, 10, 11, 13, 14, 15, 23, 26), Trouble.AWAY),  # memory, disk, permissions, or no database
+}
+_POSTGRESQL = {
+    **dict.fromkeys(("40", "55"), Trouble.BUSY),  # deadlocks, locks
+    **dict.fromkeys(("22", "42", "54"), Trouble.MISTAKE),  # 54: too complex
+}
+_TIMED_OUT = "57014"
+
+
+def trouble(error: BaseException) -> Trouble | None:
+    """What an error of the database means. None for any that is not about whether it can work at the moment."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return None
+    said = error.__cause__
+    if (code := getattr(said, "sqlite_errorcode", None)) is not None:
+        return _SQLITE.get(code & 0xFF, Trouble.MISTAKE)
+    state = getattr(said, "sqlstate", None) or ""
+    return Trouble.BUSY if state == _TIMED_OUT else _POSTGRESQL.get(state[:2], Trouble.AWAY)
 
 
 class Outage:
@@ -16,7 +50,8 @@ class Outage:
     def began(self, error: BaseException) -> None:
         if self._since is None:
             self._since = time.monotonic()
-            logger.error("The %s is away: %s", self._what, str(error).partition("\n")[0])
+            is_what = (trouble(error) or Trouble.AWAY).value
+            logger.error("The %s %s: %s", self._what, is_what, str(error).partition("\n")[0])
 
     def ended(self) -> None:
         since, self._since = self._since, None

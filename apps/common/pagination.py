@@ -1,7 +1,7 @@
 """Pagination of the staff API."""
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import Model
 from rest_framework.exceptions import NotFound
@@ -11,7 +11,6 @@ from rest_framework.request import Request
 from apps.common.staff import invalid_parameter
 
 NO_CURSOR = "This is no cursor of this list. Take it from `next` or `previous`."
-_ID = re.compile("[0-9a-f]{1,32}")
 
 
 class NewestFirst(CursorPagination):
@@ -22,6 +21,7 @@ class NewestFirst(CursorPagination):
     """
 
     ordering = "-id"
+    id_pattern: ClassVar[str] = "[0-9a-f]{1,32}"
     page_size = 50
     max_page_size = 200
     page_size_query_param = "page_size"
@@ -44,7 +44,7 @@ class NewestFirst(CursorPagination):
             cursor = super().decode_cursor(request)
         except NotFound:
             raise invalid_parameter("cursor", NO_CURSOR) from None
-        if cursor is not None and not _ID.fullmatch(str(cursor.position)):
+        if cursor is not None and not re.fullmatch(self.id_pattern, str(cursor.position)):
             raise invalid_parameter("cursor", NO_CURSOR)
         return cursor
 
@@ -64,3 +64,9 @@ class NewestFirst(CursorPagination):
                 "results": {**schema, "description": "The rows, newest first."},
             },
         }
+
+
+class NumberedNewestFirst(NewestFirst):
+    """For rows whose ids are numbers."""
+
+    id_pattern = "[0-9]{1,18}"

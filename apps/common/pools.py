@@ -6,9 +6,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-from apps.common.connections import ConnectFailed, Connection, NonFree
+from apps.common.connections import Connection
 from apps.common.dialing import Dialer
 from apps.common.places import Places
+from apps.common.responses import ConnectFailed, NonFree
 
 TLS = ssl.create_default_context()  # made once, since it reads every certificate that the system trusts
 TLS.set_alpn_protocols(["http/1.1"])
@@ -22,6 +23,7 @@ class RelayLimits:
     pool_timeout: float
     keepalive_expiry: float
     max_connections: int
+    max_idle: int | None = None  # no limit of its own
 
 
 class Origin(NamedTuple):
@@ -45,6 +47,7 @@ class Pool:
 
     def __init__(self, limits: RelayLimits) -> None:
         self._limits = limits
+        self._max_idle = limits.max_idle
         self._dialer = Dialer()
         self._places = Places(limits.max_connections)
         self._shares: dict[Share, Places] = {}  # few: one a provider, and one more when its number changes
@@ -75,13 +78,19 @@ class Pool:
         self._busy[connection] = origin, places
         return connection
 
+    def retire(self) -> None:
+        """Close idle connections, and from now on each of the others when its exchange is over."""
+        self._max_idle = 0
+        self._sweeper.cancel()
+        self._close_idle()
+
     async def close(self) -> None:
         """Close all connections, including those in use."""
         self._is_closed = True
         self._sweeper.cancel()
-        for connection in [*self._busy, *(one for idle in self._idle.values() for one in idle)]:
+        for connection in [*self._busy]:
             connection.abort()
-        self._idle.clear()
+        self._close_idle()
         await asyncio.sleep(0)  # transports close in the loop's next iteration
 
     async def _wait_for_place(self, places: Places, share: Share, *, seconds: float) -> None:
@@ -156,6 +165,18 @@ class Pool:
         if is_reusable:
             connection.idle_since = self._loop.time()
             self._idle.setdefault(origin, deque()).append(connection)
+            if self._max_idle is not None:
+                self._drop_oldest(self._max_idle)
+
+    def _drop_oldest(self, most: int) -> None:
+        while sum(map(len, self._idle.values())) > most:
+            min(filter(None, self._idle.values()), key=lambda idle: idle[0].idle_since).popleft().abort()
+
+    def _close_idle(self) -> None:
+        for idle in self._idle.values():
+            for connection in idle:
+                connection.abort()
+        self._idle.clear()
 
     def _sweep(self) -> None:
         """Close connections that have been idle for too long. It may run late, since `_kept` checks the age as well."""

@@ -11,13 +11,15 @@ from rest_framework.request import Request
 
 from apps.common.errors import InvalidRequest, NotAllowed
 
+# Makes a caller who is not signed in get 401 instead of 403, and names both ways to sign in.
+CHALLENGE = 'Session realm="Stoa staff", Bearer realm="Stoa staff"'
+
 
 class StaffSession(SessionAuthentication):
     """The session of the admin. Changes need its CSRF token."""
 
     def authenticate_header(self, request: Request) -> str:
-        """Makes a caller who is not signed in get 401 instead of 403."""
-        return 'Session realm="Stoa staff"'
+        return CHALLENGE
 
     def enforce_csrf(self, request: Any) -> None:
         try:

@@ -1,13 +1,14 @@
-"""Celery tasks for jobs."""
+"""Celery tasks for jobs, and for what has expired."""
 
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any
 
 from celery import shared_task
 from django.conf import settings
 
 from apps.common import jobs
-from apps.common.models import Job
+from apps.common.models import CacheEntry, Job
 
 
 @shared_task(ignore_result=True)
@@ -20,3 +21,11 @@ def run_jobs(**kwargs: Any) -> int:
 def forget_jobs(**kwargs: Any) -> int:
     """Delete jobs that ended long ago."""
     return Job.objects.forget_old(now=datetime.now(UTC))
+
+
+@shared_task(ignore_result=True)
+def forget_expired(**kwargs: Any) -> int:
+    """Delete entries of the cache and sessions that have expired."""
+    import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
+    deleted, _ = CacheEntry.objects.filter(expires__lt=datetime.now(UTC)).delete()
+    return deleted

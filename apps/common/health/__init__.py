@@ -1,0 +1,1 @@
+"""What processes remember of failures, and tell one another: states, memories, rows. Of whom, apps say."""
