@@ -7,7 +7,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.accounts.scoping import changed_courses, seen_courses
+from apps.accounts.permissions import Verb
+from apps.accounts.scoping import courses_where, may
 from apps.common.admin import is_operator
 from apps.common.display import number
 from apps.common.models import Job, JobQuerySet
@@ -26,12 +27,12 @@ def seen_jobs(request: HttpRequest) -> JobQuerySet:
     """Jobs of this person's courses, and their own that belong to no course. Operators see all jobs."""
     if is_operator(request):
         return Job.objects.all()
-    return Job.objects.visible(author=request.user.pk or 0, courses=seen_courses(request))
+    return Job.objects.visible(author=request.user.pk or 0, courses=courses_where(request, Verb.SEE, "Job"))
 
 
 def may_cancel(request: HttpRequest, job: Job) -> bool:
     """True for the job's author, the instructors of its course, and operators. Assistants may stop only their own."""
-    return is_operator(request) or job.author == request.user.pk or job.course in changed_courses(request)
+    return job.author == request.user.pk or may(request, Verb.ACT, "Job", job.course)
 
 
 @dataclass(frozen=True, slots=True)

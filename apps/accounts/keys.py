@@ -1,7 +1,8 @@
 """API keys: their format, and the digest under which they are stored.
 
-`stoa_sk_` + 32 random base62 characters + 6 base62 characters of the CRC32 of all that precedes. The checksum rejects
-typing errors without a query, and lets secret scanners recognise leaked keys offline.
+A prefix (`stoa_sk_` of members, `stoa_svc_` of service accounts, `stoa_stf_` of staff) + 32 random base62 characters +
+6 base62 characters of the CRC32 of all that precedes. The checksum rejects typing errors without a query, and lets
+secret scanners recognise leaked keys offline.
 """
 
 import hmac
@@ -11,7 +12,10 @@ from typing import NamedTuple
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 PREFIX = "stoa_sk_"
-LENGTH = len(PREFIX) + 32 + 6
+SERVICE = "stoa_svc_"
+STAFF = "stoa_stf_"
+SECRET, CHECKSUM = 32, 6
+LENGTH = len(PREFIX) + SECRET + CHECKSUM
 
 
 class IssuedKey(NamedTuple):
@@ -22,20 +26,21 @@ class IssuedKey(NamedTuple):
     last_four: str
 
 
-def issue(*, pepper: str) -> IssuedKey:
+def issue(*, pepper: str, prefix: str = PREFIX) -> IssuedKey:
     """Make a new key with 190 bits of randomness."""
-    body = PREFIX + "".join(secrets.choice(ALPHABET) for _ in range(32))
-    text = body + _checksum(body)
+    body = prefix + "".join(secrets.choice(ALPHABET) for _ in range(SECRET))
+    text = body + checksum(body)
     return IssuedKey(text, digest(text, pepper=pepper), text[-4:])
 
 
-def is_well_formed(text: str) -> bool:
-    """True if the text has the format and the checksum of a key. It may never have been issued."""
+def is_well_formed(text: str, *, prefixes: tuple[str, ...] = (PREFIX, SERVICE)) -> bool:
+    """True if the text has the format and the checksum of a key of these kinds. It may never have been issued."""
+    prefix = next((prefix for prefix in prefixes if text.startswith(prefix)), None)
     return (
-        len(text) == LENGTH
-        and text.startswith(PREFIX)
+        prefix is not None
+        and len(text) == len(prefix) + SECRET + CHECKSUM
         and text.isascii()
-        and hmac.compare_digest(_checksum(text[:-6]), text[-6:])
+        and hmac.compare_digest(checksum(text[:-CHECKSUM]), text[-CHECKSUM:])
     )
 
 
@@ -44,7 +49,8 @@ def digest(text: str, *, pepper: str) -> str:
     return hmac.digest(pepper.encode(), text.encode(), "sha256").hex()
 
 
-def _checksum(body: str) -> str:
+def checksum(body: str) -> str:
+    """The CRC32 of the text, as 6 base62 characters."""
     number = zlib.crc32(body.encode())
     characters = []
     for _ in range(6):

@@ -9,8 +9,9 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, ClassVar, Self, TypeVar
 
-from django.db import models
+from django.db import models, transaction
 
+from apps.accounts.audit import record
 from apps.accounts.models import User
 from apps.common.cursor import Cursor
 
@@ -26,6 +27,7 @@ class PetitionQuerySet(models.QuerySet[M]):
 class Petition(models.Model):
     """Base of the tables of petitions."""
 
+    audit_noun: ClassVar[str]
     LONGEST: ClassVar[int] = 1000  # characters of a reason or an answer
 
     class Meta:
@@ -36,9 +38,12 @@ class Petition(models.Model):
         # The UPDATE checks the state under the row lock, so only one of several concurrent decisions succeeds.
         changes = {"state": state, "answer": answer, "decided_by": by, "decided_at": now, **values}
         rows: Any = type(self)._default_manager
-        if not rows.filter(pk=self.pk, state=OPEN).update(**changes):
-            self.refresh_from_db()
-            return False
+        with transaction.atomic():
+            if not rows.filter(pk=self.pk, state=OPEN).update(**changes):
+                self.refresh_from_db()
+                return False
+            decided = {"state": str(state), **values}
+            record(f"{self.audit_noun}.{state}", subject=self, before={"state": OPEN}, after=decided)
         for name, value in changes.items():
             setattr(self, name, value)
         return True

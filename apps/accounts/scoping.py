@@ -1,38 +1,57 @@
-"""Access in the admin: operators see everything, course staff see the rows of their courses.
+"""Access in the admin, as `permissions.py` has it: each person sees the rows of their courses.
 
-This needs no permission rows. Rows of other courses do not exist for a person: lists, addresses, choices and actions
-leave them out.
+This needs no permission rows of Django's. Rows of other courses do not exist for a person: lists, addresses, choices
+and actions leave them out.
 """
 
 from typing import Any, ClassVar
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from apps.accounts.models import Course, Membership
+from apps.accounts import permissions
+from apps.accounts.models import Course, Membership, User
+from apps.accounts.permissions import Position, Verb
 from apps.common.admin import ChoiceFilter, Pages, is_operator
+from apps.common.searching import words
+
+
+def courses_where(request: HttpRequest, verb: Verb, thing: str) -> frozenset[int]:
+    """Courses in which this person may do this to the rows of a model. Says nothing of operators: ask `is_operator`."""
+    held: dict[Position, frozenset[int]] | None = request.__dict__.get("_stoa_positions")
+    if held is None:
+        held = request.user.positions() if isinstance(request.user, User) else {}
+        request.__dict__["_stoa_positions"] = held
+    may = permissions.positions(verb, thing)
+    return frozenset().union(*(courses for position, courses in held.items() if position in may))
+
+
+def may(request: HttpRequest, verb: Verb, thing: str, course_id: int | None) -> bool:
+    """Whether this person may do this to a row of this course. None if it belongs to no course."""
+    if is_operator(request):
+        return permissions.allows(Position.OPERATOR, verb, thing)
+    return course_id in courses_where(request, verb, thing)
 
 
 def seen_courses(request: HttpRequest) -> frozenset[int]:
-    """Courses whose rows this person may read."""
-    return _course_ids(request, "seen", Course.objects.for_staff)
+    """Courses that this person may see."""
+    return courses_where(request, Verb.SEE, "Course")
 
 
-def changed_courses(request: HttpRequest) -> frozenset[int]:
-    """Courses whose rows this person may change."""
-    return _course_ids(request, "changed", Course.objects.for_instructor)
-
-
-def _course_ids(request: HttpRequest, name: str, queryset: Any) -> frozenset[int]:
-    kept: dict[str, frozenset[int]] = request.__dict__.setdefault("_stoa_courses", {})
-    if name not in kept:
-        kept[name] = frozenset(queryset(request.user).values_list("pk", flat=True))
-    return kept[name]
+def administered(request: HttpRequest) -> frozenset[int]:
+    """The departments of which this person is an admin."""
+    kept: frozenset[int] | None = request.__dict__.get("_stoa_departments")
+    if kept is None:
+        person = request.user if isinstance(request.user, User) and permissions.works_here(request.user) else None
+        kept = frozenset(person.administers.values_list("department", flat=True) if person else ())
+        request.__dict__["_stoa_departments"] = kept
+    return kept
 
 
 class CourseScoping:
     """Permissions for rows of a course, on pages and inlines. `course_path` is the lookup from row to course."""
 
+    model: Any
     course_path: ClassVar[str] = "course"
 
     def course_id(self, row: Any) -> int | None:
@@ -43,25 +62,28 @@ class CourseScoping:
             row = getattr(row, f"{name}_id") if name == "course" else getattr(row, name)
         return None if row is None else int(row)
 
+    def may(self, request: HttpRequest, verb: Verb, obj: Any = None) -> bool:
+        """Whether this person may do this to a row, or to any row at all."""
+        thing = self.model.__name__
+        if obj is not None or is_operator(request):
+            return may(request, verb, thing, None if obj is None else self.course_id(obj))
+        return bool(courses_where(request, verb, thing))
+
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return is_operator(request) or bool(seen_courses(request))
+        return self.may(request, Verb.SEE)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._reaches(request, obj, seen_courses)
+        return self.may(request, Verb.SEE, obj)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._reaches(request, obj, changed_courses)
+        return self.may(request, Verb.ADD, obj)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._reaches(request, obj, changed_courses)
+        """Without a row, this opens the actions of a list, also where nobody edits a row."""
+        return self.may(request, Verb.CHANGE if obj is not None else Verb.CHANGE | Verb.ACT, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._reaches(request, obj, changed_courses)
-
-    def _reaches(self, request: HttpRequest, obj: Any, courses: Any) -> bool:
-        if is_operator(request):
-            return True
-        return self.course_id(obj) in courses(request) if obj is not None else bool(courses(request))
+        return self.may(request, Verb.DELETE, obj)
 
 
 class CourseScoped(CourseScoping, Pages):
@@ -72,8 +94,9 @@ class CourseScoped(CourseScoping, Pages):
         return rows
 
     def changeable(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Those of the rows that this person may change. Actions touch no others."""
-        return rows if is_operator(request) else rows.filter(**{f"{self.course_path}__in": changed_courses(request)})
+        """Those of the rows to which this person may do what buttons and actions do. Actions touch no others."""
+        courses = Course.objects.open_to(request.user, Verb.ACT, self.model.__name__)
+        return rows if is_operator(request) else rows.filter(**{f"{self.course_path}__in": courses})
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         # A row stays in the course in which it was created.
@@ -82,12 +105,27 @@ class CourseScoped(CourseScoping, Pages):
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         related = db_field.remote_field.model
+        courses = Course.objects.open_to(request.user, Verb.ADD, self.model.__name__)
         if related is Course:
-            options["queryset"] = Course.objects.for_instructor(request.user)
+            options["queryset"] = courses
         elif related is Membership:
-            courses = Course.objects.for_instructor(request.user)
             options["queryset"] = Membership.objects.filter(course__in=courses).select_related("user", "course")
         return super().formfield_for_foreignkey(db_field, request, **options)
+
+
+class SearchedByMember(CourseScoped):
+    """Pages whose rows are found by their member, as far as the member is shown, and by `search_fields`."""
+
+    member_path: ClassVar[str] = "membership"
+
+    def found(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        for word in words(search_term):
+            members = Membership.objects.for_staff(request.user).matching(word)
+            own, _ = super().found(request, queryset, word)
+            queryset = queryset.filter(
+                Q(**{f"{self.member_path}__in": members}) | Q(pk__in=own.order_by().values("pk"))
+            )
+        return queryset, False
 
 
 class CourseFilter(ChoiceFilter):

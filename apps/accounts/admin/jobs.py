@@ -74,8 +74,6 @@ class JobAdmin(ReadOnly, OperatorOnly, Pages):
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         job = self.get_object(request, unquote(object_id))
-        if job is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         if request.method not in ("GET", "HEAD") or not self.has_view_permission(request, job):
             raise PermissionDenied
         context = {

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from apps.accounts.petitions import OPEN
@@ -13,12 +12,6 @@ from apps.common.display import badge, moment
 
 class PetitionAdmin(CourseScoped):
     """Students file petitions and staff decide them. Nobody adds or deletes one here."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     @admin.display(description="state", ordering="state")
     def shown_state(self, petition: Any) -> SafeString:

@@ -1,0 +1,70 @@
+"""The form of an API key: what it may be used for."""
+
+from typing import Any
+
+from django import forms
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
+
+from apps.accounts.models import ApiKey
+from apps.accounts.scopes import Scopes
+
+SURFACE_CHOICES = {
+    "chat": "chat: ask models",
+    "usage": "usage: read the allowance, file requests and appeals",
+    "svc": "svc: services",
+}
+MOST_NAMES = 100
+
+
+class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Empty scopes leave the key everything that its member may use."""
+
+    allowed_surfaces = forms.MultipleChoiceField(
+        label="Surfaces",
+        required=False,
+        choices=list(SURFACE_CHOICES.items()),  # no key of a member opens the staff API
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text=ApiKey._meta.get_field("allowed_surfaces").help_text,
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = (
+            "membership", "name", "expires_at", "allowed_models", "allowed_surfaces", "allowed_services", "assignment",
+            "reads_only",
+        )  # fmt: skip
+        widgets = {
+            "allowed_models": UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+            "allowed_services": UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        }
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.initial["allowed_surfaces"] = str(self.initial.get("allowed_surfaces", "")).split()
+
+    def clean_allowed_models(self) -> str:
+        return self._listed("allowed_models", "models")
+
+    def clean_allowed_services(self) -> str:
+        return self._listed("allowed_services", "services")
+
+    def _listed(self, field: str, what: str) -> str:
+        names = self.cleaned_data[field].split()
+        if len(names) > MOST_NAMES:
+            raise forms.ValidationError(f"Name at most {MOST_NAMES} {what}.")
+        return "\n".join(dict.fromkeys(names))
+
+    def clean_allowed_surfaces(self) -> str:
+        return " ".join(self.cleaned_data["allowed_surfaces"])
+
+
+def in_words(scopes: Scopes) -> list[str]:
+    """What narrows a key, for a list."""
+    said = [
+        "models: " + ", ".join(sorted(scopes.models)) if scopes.models is not None else "",
+        "only " + ", ".join(sorted(scopes.surfaces)) if scopes.surfaces is not None else "",
+        "services: " + ", ".join(sorted(scopes.services)) if scopes.services is not None else "",
+        f"assignment {scopes.assignment}" if scopes.assignment else "",
+        "read only" if scopes.reads_only else "",
+    ]
+    return [words for words in said if words]

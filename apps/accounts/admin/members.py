@@ -1,0 +1,187 @@
+"""Admin pages of members, for the staff of a course."""
+
+import re
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Case, Count, Q, QuerySet, When
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import TabularInline
+from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
+from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidget
+
+from apps.accounts.admin.api_keys import issued_page
+from apps.accounts.models import ApiKey, Membership, Role
+from apps.accounts.scoping import CourseFilter, CourseScoped, CourseScoping
+from apps.accounts.sign_in.step_up import step_up
+from apps.common.display import NOTHING, badge
+
+MOST_KEYS_AT_ONCE = 500
+_ROLE, _ID = re.compile("memberships-[0-9]+-role"), re.compile("[1-9][0-9]{0,17}")
+# Sorting tells as much as showing: what is not shown does not sort.
+SHOWN_NAME = Case(When(shown_email="", then="user__last_name"), default="shown_name")
+SHOWN_EMAIL = Case(When(shown_email="", then="user__email"), default="shown_email")
+
+
+class NewMemberForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Identifies a person by e-mail address, so an instructor needs no list of all people."""
+
+    email = forms.EmailField(
+        label="E-mail",
+        required=False,
+        widget=UnfoldAdminEmailInputWidget,
+        help_text="Whoever has this address already becomes the member; otherwise a new person is made.",
+    )
+    first_name = forms.CharField(required=False, max_length=150, widget=UnfoldAdminTextInputWidget)
+    last_name = forms.CharField(required=False, max_length=150, widget=UnfoldAdminTextInputWidget)
+
+    class Meta:
+        model = Membership
+        fields = ("course", "external_id", "role")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        email, course = cleaned.get("email"), cleaned.get("course")
+        if email and cleaned.get("role") == Role.SERVICE:
+            self.add_error("email", "A service account is a program, not a person. Leave the address empty.")
+        same = Q(user__email__iexact=email) | Q(shown_email__iexact=email)
+        if email and course and course.memberships.filter(same).exists():
+            self.add_error("email", "This person is already a member of the course. Search the list for the address.")
+        return cleaned
+
+
+@admin.register(Membership)
+class MembershipAdmin(CourseScoped):
+    empty_text = "Add the students of your course here, then issue each of them an API key."
+    # Whose number is low was known before somebody typed their address.
+    unsearchable = CourseScoped.unsearchable | {"user", "user_id"}
+    list_display = ("external_id", "person", "email", "course", "role", "is_active", "valid_keys")
+    list_filter = (
+        CourseFilter,
+        ("role", ChoicesDropdownFilter),
+        ("is_active", BooleanRadioFilter),
+    )
+    list_select_related = ("user", "course")
+    search_fields = ("external_id",)
+    search_help_text = "External ID, name or e-mail"
+    autocomplete_fields = ("course",)
+    actions = ("issue_keys", "activate", "deactivate")
+    add_fieldsets = ((None, {"fields": ("course", "external_id", "email", "first_name", "last_name", "role")}),)
+    fields = ("course", "person", "email", "external_id", "role", "is_active", "keys")
+    readonly_fields = ("person", "email", "keys")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        now = timezone.now()
+        valid = Q(api_keys__revoked_at=None) & (Q(api_keys__expires_at=None) | Q(api_keys__expires_at__gt=now))
+        return super().get_queryset(request).annotate(key_count=Count("api_keys", filter=valid))
+
+    def found(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        return queryset.matching(search_term), False
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        if obj is None:
+            options["form"] = NewMemberForm
+        return super().get_form(request, obj, change=change, **options)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        makes_staff = request.method == "POST" and request.POST.get("role") in Role.staff()
+        return (makes_staff and step_up(request)) or super().changeform_view(request, *args, **options)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return super().get_readonly_fields(request, obj) if obj is not None else ()
+
+    def save_model(self, request: HttpRequest, obj: Membership, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        names = ("course", "external_id", "role", "email", "first_name", "last_name")
+        enrolled = Membership.enrol(**{name: form.cleaned_data[name] for name in names}, by=request.user)
+        obj.__dict__.update(enrolled.__dict__)
+
+    @admin.display(description="name", ordering=SHOWN_NAME)
+    def person(self, member: Membership) -> str:
+        return member.name or NOTHING
+
+    @admin.display(description="e-mail", ordering=SHOWN_EMAIL)
+    def email(self, member: Membership) -> str:
+        return member.email or NOTHING
+
+    @admin.display(description="valid keys", ordering="key_count")
+    def valid_keys(self, member: Any) -> Any:
+        return member.key_count or badge("none", "warning", "This member cannot call the API yet")
+
+    @admin.display(description="API keys")
+    def keys(self, member: Membership) -> SafeString:
+        listed, new = reverse("admin:accounts_apikey_changelist"), reverse("admin:accounts_apikey_add")
+        return format_html(
+            '<a class="stoa-link" href="{}?membership__id__exact={}">{} valid</a> · '
+            '<a class="stoa-link" href="{}?membership={}">Issue a key</a>',
+            listed,
+            member.pk,
+            getattr(member, "key_count", 0),
+            new,
+            member.pk,
+        )
+
+    @admin.action(description="Issue each selected member a key", permissions=("change",))
+    def issue_keys(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        members = list(self.changeable(request, queryset).filter(is_active=True).select_related("user", "course"))
+        if not members or len(members) > MOST_KEYS_AT_ONCE:
+            self.message_user(
+                request, f"Select 1 to {MOST_KEYS_AT_ONCE} active members; no key was issued.", messages.WARNING
+            )
+            return None
+        return issued_page(self, request, [ApiKey.issue(membership=member) for member in members])
+
+    @admin.action(description="Activate", permissions=("change",))
+    def activate(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        count = self.changeable(request, queryset).filter(is_active=False).update(is_active=True)
+        self.message_user(request, f"{count} activated.")
+
+    @admin.action(description="Deactivate: their keys are refused", permissions=("change",))
+    def deactivate(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        count = self.changeable(request, queryset).filter(is_active=True).update(is_active=False)
+        self.message_user(request, f"{count} deactivated. Their keys stop working within two seconds.")
+
+
+class MemberInline(CourseScoping, TabularInline):
+    """The members of a course, on the course's own page."""
+
+    model = Membership
+    verbose_name_plural = "members"
+    fields = ("member", "person", "role", "is_active")
+    readonly_fields = ("member", "person")
+    template_after = "admin/accounts/course/members.html"
+    per_page = 25
+    extra = 0
+    tab = True
+    can_delete = False
+    hide_title = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("user", "course")
+
+    @admin.display(description="external ID")
+    def member(self, member: Membership) -> SafeString:
+        address = reverse("admin:accounts_membership_change", args=[member.pk])
+        return format_html('<a class="stoa-link" href="{}">{}</a>', address, member.external_id)
+
+    @admin.display(description="name")
+    def person(self, member: Membership) -> str:
+        return member.person
+
+
+def makes_staff(request: HttpRequest) -> bool:
+    """Whether some member in the table gets a role of staff that they do not have."""
+    named = {name.removesuffix("-role"): role for name, role in request.POST.items() if _ROLE.fullmatch(name)}
+    wanted = {request.POST.get(f"{row}-id", ""): role for row, role in named.items() if role in Role.staff()}
+    stored = Membership.objects.filter(pk__in=[pk for pk in wanted if _ID.fullmatch(pk)]).values_list("pk", "role")
+    return any(wanted[str(pk)] != role for pk, role in stored)
