@@ -1,0 +1,1 @@
+"""Health checks of instances, which a worker makes."""

@@ -1,0 +1,1 @@
+"""How the instances of services are: what requests and health checks found, shared by all processes."""
