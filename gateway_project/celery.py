@@ -4,8 +4,9 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init, worker_ready, worker_shutting_down
+from celery.signals import task_prerun, worker_process_init, worker_ready, worker_shutting_down
 
+from apps.common.actors import Actor, at_work
 from gateway_project.processes.garbage import spare_the_collector
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
@@ -13,7 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
 app = Celery("stoa")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.set_default()  # in every thread
-app.autodiscover_tasks(["apps.common", "apps.conversations", "apps.providers"])
+app.autodiscover_tasks(["apps.accounts", "apps.common", "apps.conversations", "apps.providers", "apps.services"])
 
 
 @worker_ready.connect
@@ -21,6 +22,12 @@ app.autodiscover_tasks(["apps.common", "apps.conversations", "apps.providers"])
 def start_tidy(**kwargs: Any) -> None:
     """A garbage collection during a drain would hold the write lock, and delay every call that waits for it."""
     spare_the_collector()
+
+
+@task_prerun.connect
+def say_who(task: Any, **kwargs: Any) -> None:
+    """Tell the audit log which task works in this thread."""
+    at_work(Actor("task", name=task.name))
 
 
 @worker_shutting_down.connect

@@ -7,6 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning, register
 
+from gateway_project.data_dir import is_exposed, refusal
+
 
 @register("stoa")
 def sqlite_is_current(app_configs: Sequence[Any] | None, **options: Any) -> list[CheckMessage]:
@@ -33,3 +35,10 @@ def limits_are_shared(app_configs: Sequence[Any] | None, **options: Any) -> list
             id="stoa.W002",
         )
     ]
+
+
+@register("stoa")
+def data_dir_is_private(app_configs: Sequence[Any] | None, **options: Any) -> list[CheckMessage]:
+    if not is_exposed(settings.DATA_DIR):
+        return []
+    return [Warning(refusal(settings.DATA_DIR), hint="Production refuses to start like this.", id="stoa.W003")]

@@ -83,15 +83,18 @@ def disconnect() -> None:
 def cache_and_sessions(env: Env) -> tuple[dict[str, Any], str]:
     """Django's `CACHES` and `SESSION_ENGINE`.
 
-    Sessions always live in the database. Redis, if configured, only caches them, so its outages sign nobody out.
+    The default cache is a table: the limits of sign-in attempts and the codes that were used must hold over all
+    processes, and through any outage of Redis. Sessions live in the database as well. Redis, if configured, only caches
+    them, so its outages sign nobody out.
     """
+    caches = {"default": _IN_DATABASE}
     url = env.redis_url.get_secret_value()
     if not url:
-        return {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}, _SESSIONS_IN_DATABASE
+        return caches, _SESSIONS_IN_DATABASE
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    redis = {
+    caches["sessions"] = {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": url,
         "KEY_PREFIX": "stoa",
@@ -102,8 +105,14 @@ def cache_and_sessions(env: Env) -> tuple[dict[str, Any], str]:
             "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},
         },
     }
-    return {"default": redis}, _SESSIONS_CACHED
+    return caches, _SESSIONS_CACHED
 
 
+_IN_DATABASE: dict[str, Any] = {
+    "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+    "LOCATION": "common_cacheentry",
+    # Beyond it some live entries go, which would forgive failed attempts: more than an attack can make.
+    "OPTIONS": {"MAX_ENTRIES": 100_000},
+}
 _SESSIONS_IN_DATABASE = "django.contrib.sessions.backends.db"
 _SESSIONS_CACHED = "django.contrib.sessions.backends.cached_db"

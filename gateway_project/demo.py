@@ -12,7 +12,7 @@ from django.db import transaction
 
 from apps.accounts.models import ApiKey, Course, Membership, User
 from gateway_project import apply
-from gateway_project.env import write_private
+from gateway_project.data_dir import write_private
 
 CONTENT = Path(__file__).with_name("demo.yaml")
 Demo = dict[str, Any]

@@ -2,7 +2,6 @@
 
 import ipaddress
 import json
-import os
 import secrets
 from functools import cache
 from pathlib import Path
@@ -12,11 +11,19 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from gateway_project import weak_secrets
+from gateway_project.data_dir import make_data_dir, write_private
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
+def listed(text: str) -> list[str]:
+    """What a comma separated value lists."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def _split(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    return listed(value) if isinstance(value, str) else value
 
 
 CommaList = Annotated[list[str], NoDecode, BeforeValidator(_split)]
@@ -72,6 +79,21 @@ class Env(BaseSettings):
         SecretStr(""), description="Bearer token that opens `/metrics`. Unset: `/metrics` answers 404."
     )
 
+    public_url: str = Field(
+        "",
+        description="Where people and programs reach Stoa, such as `https://stoa.example.edu`: for links, and as the "
+        "issuer of tokens; never taken from a request. Unset: this machine and `PORT`.",
+    )
+    second_factor: Literal["off", "operators", "staff"] | None = Field(
+        None,
+        description="Who needs a second factor to sign in: nobody (`off`), `operators`, or all `staff`. Unset: `staff` "
+        "in production, `off` in development.",
+    )
+    session_hours: float = Field(12.0, gt=0, le=24 * 14, description="Hours after which staff must sign in again.")
+    session_idle_minutes: float = Field(
+        60.0, gt=0, le=60 * 24, description="Minutes without a page after which a session ends."
+    )
+
     allowed_hosts: CommaList = Field(
         ["127.0.0.1", "localhost", "[::1]"], description="Host names that the server answers to, comma separated."
     )
@@ -90,17 +112,32 @@ class Env(BaseSettings):
         65.0, gt=0, description="Seconds that an idle client connection is kept; a proxy in front should keep it less."
     )
     max_request_size: int = Field(
-        10 * 2**20, gt=0, description="Largest request body in bytes, decompressed and without images, sound and files."
+        2**20, gt=0, description="Largest request body in bytes, decompressed and without images, sound and files."
     )
     max_media_request_size: int = Field(
         28 * 2**20,
         gt=0,
         description="Largest body of a chat request in bytes, with them: enough for an image of 20 MB.",
     )
+    max_upload_size: int = Field(
+        10 * 2**20, gt=0, description="Largest form in bytes that staff may send to the admin, with the files in it."
+    )
+    student_requests_per_minute: int = Field(
+        300,
+        ge=0,
+        description="Requests a minute of each student whose course limits neither students nor keys; 0: no limit.",
+    )
+    unknown_requests_per_minute: int = Field(
+        60,
+        gt=0,
+        description="Wrong keys, and likewise failed sign-ins, a minute from one address; those beyond get 429.",
+    )
     receipt_timeout: float = Field(
         10.0, gt=0, description="Seconds for a request's headers; after that its body must keep coming, 1 kB a second."
     )
-    connect_timeout: float = Field(3.0, gt=0, description="Seconds to connect to a provider.")
+    connect_timeout: float = Field(
+        3.0, gt=0, description="Seconds to connect to a provider, or to a service that sets none."
+    )
     first_byte_timeout: float = Field(
         60.0, gt=0, description="Seconds until the first byte of a stream, where the provider sets none."
     )
@@ -123,10 +160,29 @@ class Env(BaseSettings):
         gt=0,
         description="Seconds for one call as a whole, where the provider sets none. A plain answer may take as long.",
     )
-    pool_timeout: float = Field(5.0, gt=0, description="Seconds to wait for a free connection to a provider.")
-    max_connections: int = Field(2000, gt=0, description="Most connections to providers at once.")
-    keepalive_expiry: float = Field(30.0, gt=0, description="Seconds that an idle provider connection is kept.")
+    pool_timeout: float = Field(
+        5.0, gt=0, description="Seconds to wait for a free connection to a provider or a service."
+    )
+    max_connections: int = Field(
+        2000, gt=0, description="Most connections at once to all providers, and to each service that sets no number."
+    )
+    keepalive_expiry: float = Field(
+        30.0, gt=0, description="Seconds that an idle connection to a provider or a service is kept."
+    )
+    max_keepalive_connections: int = Field(
+        100, gt=0, description="Most idle connections to a service that each web process keeps, where it sets none."
+    )
+    stream_threshold: int = Field(
+        2**16,
+        ge=0,
+        le=2**20,
+        description="Largest body of a request to a service that is kept so that it can be sent again; a longer one "
+        "is only passed on.",
+    )
     shutdown_timeout_seconds: float = Field(30.0, ge=0, description="Seconds that live streams get to end on SIGTERM.")
+    audit_log: bool = Field(
+        False, description="Write each entry of the audit log to standard error too, as a line of JSON."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = Field(
         None, description="Default: INFO in development, WARNING in production."
     )
@@ -149,6 +205,14 @@ class Env(BaseSettings):
         if value.get_secret_value() and urlsplit(value.get_secret_value()).scheme not in ("redis", "rediss", "unix"):
             raise ValueError("must begin with redis://, rediss:// or unix://.")
         return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_origin(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+            raise ValueError("must begin with https:// or http://, and have neither query nor fragment.")
+        return value.rstrip("/")
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -175,35 +239,29 @@ class Env(BaseSettings):
     @model_validator(mode="after")
     def _production_is_strict(self) -> "Env":
         if self.gateway_env == "production":
-            for name in ("django_secret_key", "gateway_key_pepper", "gateway_secret_keys"):
-                if len(getattr(self, name).get_secret_value()) < 32:
-                    raise ValueError(f"{name.upper()} must be set to at least 32 characters in production.")
+            token = ("METRICS_TOKEN", self.metrics_token.get_secret_value())
+            if wrong := list(weak_secrets.mistakes(self._secrets, token=token)):
+                raise ValueError("\n".join(wrong))
             if "*" in self.allowed_hosts:
                 raise ValueError("ALLOWED_HOSTS must name the hosts in production; a wildcard is refused.")
         return self
+
+    @property
+    def _secrets(self) -> dict[str, list[str]]:
+        return {
+            "DJANGO_SECRET_KEY": [self.django_secret_key.get_secret_value()],
+            "GATEWAY_KEY_PEPPER": [self.gateway_key_pepper.get_secret_value()],
+            "GATEWAY_SECRET_KEYS": listed(self.gateway_secret_keys.get_secret_value()),
+        }
 
     @property
     def is_production(self) -> bool:
         return self.gateway_env == "production"
 
 
-def make_data_dir(path: Path) -> Path:
-    """Create the data directory, readable by its owner only."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return path
-
-
-def write_private(path: Path, text: str) -> None:
-    """Atomically write a file that only its owner can read."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    draft.replace(path)
-
-
 def _own_secrets(data_dir: Path) -> dict[str, str]:
     """The secrets that a first run in development generated, generated now if there are none."""
-    path = make_data_dir(data_dir) / "secrets.json"
+    path = make_data_dir(data_dir, is_production=False) / "secrets.json"
     if not path.exists():
         names = ("DJANGO_SECRET_KEY", "GATEWAY_KEY_PEPPER", "GATEWAY_SECRET_KEYS")
         write_private(path, json.dumps({name: secrets.token_urlsafe(48) for name in names}, indent=2) + "\n")

@@ -1,14 +1,16 @@
 """Django's settings, all derived from `env.py`."""
 
 from csp.constants import NONE, SELF
-from django.templatetags.static import static
 from django.urls import reverse_lazy
 
+from apps.accounts.sign_in.rates import RATES
+from gateway_project.data_dir import make_data_dir
 from gateway_project.databases import cache_and_sessions, database
-from gateway_project.env import BASE_DIR, load_env, make_data_dir
+from gateway_project.env import BASE_DIR, listed, load_env
+from gateway_project.theme import UNFOLD as UNFOLD
 
 ENV = load_env()
-DATA_DIR = make_data_dir(ENV.gateway_data_dir)
+DATA_DIR = make_data_dir(ENV.gateway_data_dir, is_production=ENV.is_production)
 
 SPOOL_DIR = DATA_DIR / "spool"
 OWNER_DIR = DATA_DIR / "owners"
@@ -16,13 +18,18 @@ OWNER_DIR = DATA_DIR / "owners"
 DEBUG = False
 SECRET_KEY = ENV.django_secret_key.get_secret_value()
 KEY_PEPPER = ENV.gateway_key_pepper.get_secret_value()
-SECRET_KEYS = [key.strip() for key in ENV.gateway_secret_keys.get_secret_value().split(",") if key.strip()]
+PUBLIC_URL = ENV.public_url or f"http://127.0.0.1:{ENV.port}"
+TOKEN_ISSUER = PUBLIC_URL
+SECRET_KEYS = listed(ENV.gateway_secret_keys.get_secret_value())
 METRICS_TOKEN = ENV.metrics_token.get_secret_value()
 ALLOWED_HOSTS = ENV.allowed_hosts
 GATEWAY_ROLE = ENV.gateway_role
 WEB_CONCURRENCY = ENV.web_concurrency
 MAX_REQUEST_SIZE = ENV.max_request_size
 MAX_MEDIA_REQUEST_SIZE = max(ENV.max_media_request_size, MAX_REQUEST_SIZE)
+MAX_UPLOAD_SIZE = max(ENV.max_upload_size, MAX_REQUEST_SIZE)
+STUDENT_REQUESTS_PER_MINUTE = ENV.student_requests_per_minute
+UNKNOWN_REQUESTS_PER_MINUTE = ENV.unknown_requests_per_minute
 RECEIPT_TIMEOUT = ENV.receipt_timeout
 CONNECT_TIMEOUT = ENV.connect_timeout
 FIRST_BYTE_TIMEOUT = ENV.first_byte_timeout
@@ -33,6 +40,8 @@ REQUEST_TIMEOUT = ENV.request_timeout
 POOL_TIMEOUT = ENV.pool_timeout
 MAX_CONNECTIONS = ENV.max_connections
 KEEPALIVE_EXPIRY = ENV.keepalive_expiry
+MAX_KEEPALIVE_CONNECTIONS = ENV.max_keepalive_connections
+STREAM_THRESHOLD = ENV.stream_threshold
 REDIS_URL = ENV.redis_url.get_secret_value()
 REDIS_TIMEOUT = ENV.redis_timeout
 TRUSTED_PROXIES = ENV.trusted_proxies
@@ -51,7 +60,15 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.contrib.humanize",
     "ninja",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    # Has no tables, and needs an HTTP client
+    *([] if GATEWAY_ROLE == "data" else ["allauth.socialaccount.providers.openid_connect"]),
+    "allauth.usersessions",
     "apps.common",
     "apps.accounts",
     "apps.quotas",
@@ -59,6 +76,7 @@ INSTALLED_APPS = [
     "apps.providers",
     "apps.conversations",
     "apps.chat",
+    "apps.services",
 ]
 
 # For the control plane only: the data plane uses no middleware (see edge/handler.py).
@@ -74,6 +92,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "apps.accounts.sign_in.middleware.SessionMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
@@ -97,6 +117,7 @@ TEMPLATES = [
 
 DATABASES = {"default": database(ENV, DATA_DIR)}
 CACHES, SESSION_ENGINE = cache_and_sessions(ENV)
+SESSION_CACHE_ALIAS = "sessions"
 DJANGO_REDIS_IGNORE_EXCEPTIONS = True  # an outage of Redis is a cache miss here; the rate limits report it
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -104,9 +125,42 @@ AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
-LOGIN_URL = reverse_lazy("admin:login")
+LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
+AUTHENTICATION_BACKENDS = ["apps.accounts.sign_in.backend.StaffPasswords"]
+PASSWORD_HASHERS = ["apps.accounts.sign_in.hashing.BoundedHasher"]
+ACCOUNT_ADAPTER = "apps.accounts.sign_in.adapter.AccountAdapter"
+ACCOUNT_FORMS = {"login": "apps.accounts.sign_in.forms.PasswordForm"}
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = False  # a session ends with the browser
+ACCOUNT_RATE_LIMITS = {**RATES, "login": "120/m/ip", "login_failed": None}  # others could use up the latter
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
+SOCIALACCOUNT_ADAPTER = "apps.accounts.sign_in.campus.adapter.SocialAccountAdapter"
+SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"provider_class": "apps.accounts.sign_in.campus.provider.CampusProvider"}}
+SOCIALACCOUNT_LOGIN_ON_GET = True  # a form would end at the issuer, where form-action forbids it to go
+SECOND_FACTOR = ENV.second_factor or ("staff" if ENV.is_production else "off")
+MFA_ADAPTER = "apps.accounts.sign_in.second_factor_adapter.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_FORMS = {
+    "authenticate": "apps.accounts.sign_in.forms.CodeForm",
+    "reauthenticate": "apps.accounts.sign_in.forms.CodeAgainForm",
+    "activate_totp": "apps.accounts.sign_in.forms.EnrolAppForm",
+    "login_webauthn": "apps.accounts.sign_in.forms.PasskeyForm",
+    "add_webauthn": "apps.accounts.sign_in.forms.AddPasskeyForm",
+}
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RATE_LIMITS = {"webauthn_login": "30/m/ip", "passkey_begin": "60/m/ip"}
+MFA_TOTP_ISSUER = "Stoa"
+MFA_TOTP_TOLERANCE = 1  # clocks may be half a minute off
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # operators make the accounts, so nobody takes an address that is another's
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not ENV.is_production  # http://localhost
+SESSION_COOKIE_AGE = int(ENV.session_hours * 3600)
+SESSION_IDLE_SECONDS = ENV.session_idle_minutes * 60
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENV.is_production
@@ -116,6 +170,16 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 # Django sends it over TLS only. The scheme is that of the connection, or what a trusted proxy says.
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if ENV.is_production else 0
+SILENCED_SYSTEM_CHECKS = [
+    # Other names below ours, and browsers' preload lists, are the institution's decision: its proxy may send more.
+    "security.W005",
+    "security.W021",
+    # The proxy that takes TLS off redirects. Here it would come too late: a key or a password has been sent by then,
+    # and behind a proxy that does not say X-Forwarded-Proto it would never end. Over plain HTTP nobody can sign in
+    # anyway, because the session's cookie is for TLS only.
+    "security.W008",
+    "security.W009",  # env.py refuses weak secrets in production; this would refuse 44 random characters
+]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -139,8 +203,8 @@ WHITENOISE_AUTOREFRESH = False
 
 # These three are not in INSTALLED_APPS, since none of their templates, commands or models are used.
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.common.staff.StaffSession"],
-    "DEFAULT_PERMISSION_CLASSES": ["apps.common.staff.IsStaff"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.staff_bearer.StaffBearer", "apps.common.staff.StaffSession"],
+    "DEFAULT_PERMISSION_CLASSES": ["apps.common.staff.IsStaff", "apps.accounts.staff_bearer.WithinScopes"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apps.common.staff.AlwaysJSON",
     "DEFAULT_PAGINATION_CLASS": "apps.common.pagination.NewestFirst",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
@@ -176,6 +240,7 @@ LOGGING = {
     "formatters": {"line": {"()": "gateway_project.observability.logs.LogFormatter"}},
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        "bare": {"class": "logging.StreamHandler"},
         "nowhere": {"class": "logging.NullHandler"},
     },
     "root": {"handlers": ["stderr"], "level": ENV.log_level or ("WARNING" if ENV.is_production else "INFO")},
@@ -187,6 +252,10 @@ LOGGING = {
         "celery": {"level": "WARNING"},
         "uvicorn": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},  # would name every health check
+        # Nothing but JSON on its lines.
+        "stoa.audit": {"level": "INFO", "handlers": ["bare"], "propagate": False}
+        if ENV.audit_log
+        else {"level": "WARNING"},
         "psycopg": {"level": "ERROR"},  # apps.common.outages logs an outage of the database once
     },
 }
@@ -194,7 +263,7 @@ LOGGING = {
 # The in-memory broker ignores the host but complains without one.
 CELERY_BROKER_URL = ENV.celery_broker_url.replace("memory://", "memory://localhost")
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_WORKER_CONCURRENCY = 5  # jobs use two at most and health checks one, so that draining always finds a free one
+CELERY_WORKER_CONCURRENCY = 6  # jobs use two at most and health checks two, so that draining always finds a free one
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -218,18 +287,13 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 1.0,
         "options": {"expires": 5.0},
     },
+    "check-instances": {
+        "task": "apps.services.tasks.check_instances",
+        "schedule": 1.0,
+        "options": {"expires": 5.0},
+    },
     "forget-jobs": {"task": "apps.common.tasks.forget_jobs", "schedule": 3600.0},
-}
-
-UNFOLD = {
-    "SITE_TITLE": "Stoa",
-    "SITE_HEADER": "Stoa",
-    "SITE_SYMBOL": "account_balance",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("stoa/icon.svg")}],
-    "STYLES": [lambda request: static("stoa/theme.css"), lambda request: static("stoa/admin.css")],
-    "SCRIPTS": [lambda request: static("stoa/htmx.js")],
-    "DASHBOARD_CALLBACK": "gateway_project.site.pages.dashboard",
-    "SHOW_HISTORY": True,
-    "SHOW_VIEW_ON_SITE": False,
-    "SIDEBAR": {"navigation": "gateway_project.site.pages.navigation"},
+    "forget-tokens": {"task": "apps.accounts.tasks.forget_tokens", "schedule": 3600.0},
+    "forget-expired": {"task": "apps.common.tasks.forget_expired", "schedule": 3600.0},
+    "forget-service-requests": {"task": "apps.services.tasks.forget_service_requests", "schedule": 3600.0},
 }

@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView, TemplateView
 
 from gateway_project.apis.student import urls as api_urls
+from gateway_project.apis.tokens import urls as token_urls
 from gateway_project.observability import health
 from gateway_project.site import load_pages
 
@@ -23,8 +24,9 @@ if settings.GATEWAY_ROLE != "data":
     urlpatterns += [
         path("", TemplateView.as_view(template_name="home.html"), name="home"),
         path("favicon.ico", RedirectView.as_view(url=static("stoa/icon.svg"))),
+        path("sign-in/", include("apps.accounts.sign_in.urls")),
         path("admin/", admin.site.urls),
     ]
     urlpatterns += [path("", include("gateway_project.apis.staff"))]
-# Last, because the API has a page at its root, which answers 404 and would hide ours.
-urlpatterns += [path("", api_urls)]
+# Last, because each API has a page at its root, which answers 404 and would hide ours.
+urlpatterns += [path("", api_urls), path("", token_urls)]

@@ -1,4 +1,4 @@
-"""The response class of the data plane."""
+"""The response classes of the data plane."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from urllib.parse import quote
@@ -7,8 +7,16 @@ from django.http.response import BadHeaderError, HttpResponseBase
 
 _PRINTED = "".join(map(chr, range(32, 127))).replace("%", "")
 PLAIN = {"content-type": "application/json"}
-STREAMED = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+STREAMED = {"x-accel-buffering": "no"}
 STREAM_TYPE = {"content-type": "text/event-stream; charset=utf-8"}
+
+
+class ClientLeft(Exception):
+    """The client disconnected before it had sent its request or received its response."""
+
+
+class AnswerCut(Exception):
+    """The answer ended before its end. The server ends the connection as well, so that it does not look whole."""
 
 
 class Answer(HttpResponseBase):
@@ -36,6 +44,28 @@ class Answer(HttpResponseBase):
         kind = {**headers, **PLAIN} if body is not None else {**STREAMED, **headers, **STREAM_TYPE}
         self.headers: dict[str, str] = kind  # type: ignore[assignment]  # Django's class checks each header that is set
         self.body = body
+        self.blocks = blocks
+        self.on_disconnect = on_disconnect
+
+
+class Relayed(HttpResponseBase):
+    """An answer of a service, passed on as it comes: its header pairs, names in lower case, and its body in pieces.
+
+    The handler adds nothing but the request id, and calls `on_disconnect` if the client disconnects before the end.
+    """
+
+    streaming = True
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        pairs: list[tuple[bytes, bytes]],
+        blocks: AsyncIterator[bytes],
+        on_disconnect: Callable[[], None],
+    ) -> None:
+        self.status_code = status
+        self.pairs = pairs
         self.blocks = blocks
         self.on_disconnect = on_disconnect
 

@@ -8,6 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
+from apps.accounts.audit.sightings import Sightings
+from apps.accounts.audit.watching import watch_for_ever
 from apps.accounts.principals import Principals
 from apps.common.clients import RelayClient, RelayLimits
 from apps.common.commit import Writer
@@ -35,6 +37,7 @@ class DataPlane:
     policies: Snapshot[Policies] = field(default_factory=policies)
     rates: RateLimits = field(default_factory=MemoryRateLimits)
     admission: Admission = field(default_factory=Admission)
+    sightings: Sightings = field(default_factory=Sightings)
     is_draining: bool = False
     _beside: Writer | None = None
     _loops: list[asyncio.Task[None]] = field(default_factory=list)
@@ -76,10 +79,11 @@ class DataPlane:
         await asyncio.to_thread(refresh_all, kept)
         self.run(keep_fresh(kept))
         self.run(watch_lag(self.admission.pressure))
+        self.run(watch_for_ever(self.sightings))
 
     @property
     def snapshots(self) -> list[Snapshot[Any]]:
-        return [self.principals.revision, self.policies]
+        return [self.principals.revision, self.principals.token_revision, self.policies]
 
     def run(self, loop: Coroutine[Any, Any, None]) -> None:
         """Run a loop in the background until `close`."""

@@ -18,6 +18,7 @@ class StudentRequest(HttpRequest):
     plane: DataPlane
     state: Mapping[str, Any]
     principal: Principal
+    admitted: object  # the revision of the accounts at which the principal was admitted
     request_id: str
     trace: Trace
     raw: bytes

@@ -14,21 +14,27 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
+from apps.accounts.api.viewsets import AuditViewSet
 from apps.common.staff import IsStaff
 from apps.conversations.api.viewsets import CallViewSet
 from apps.dataplane.requests import ErrorOut
+from apps.services.api.services import ServiceViewSet
+from apps.services.api.viewsets import ServiceRecordViewSet
 
 REFUSALS = {
     "400": "The request is wrong: an unknown parameter, a value that makes no sense.",
-    "401": "Nobody is signed in.",
-    "403": "Whoever is signed in is not staff.",
+    "401": "Nobody is signed in, or the key is not valid.",
+    "403": "Whoever asks is not staff, or the key is not for this.",
     "404": "There is nothing at this address, or it belongs to a course that is not yours.",
     "500": "Stoa failed.",
     "503": "A part of Stoa is away.",
 }
 
 router = SimpleRouter(trailing_slash=False)
+router.register("audit", AuditViewSet, basename="audit")
 router.register("calls", CallViewSet, basename="call")
+router.register("services", ServiceViewSet, basename="service")
+router.register("service-requests", ServiceRecordViewSet, basename="service-request")
 
 
 class OpenApiDocument(SpectacularJSONAPIView):
@@ -60,6 +66,21 @@ class StaffSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unt
             "in": "cookie",
             "name": settings.SESSION_COOKIE_NAME,
             "description": "The session of the admin. What changes something also needs its CSRF token.",
+        }
+
+
+class StaffBearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """Declares staff keys and access tokens in the OpenAPI document."""
+
+    target_class = "apps.accounts.staff_bearer.StaffBearer"
+    name = "StaffBearer"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A staff key (stoa_stf_), or an access token for a name and a password. It sees what its "
+            "holder sees. Most keys only read.",
         }
 
 

@@ -4,7 +4,6 @@ import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
 from rest_framework import exceptions
@@ -20,18 +19,17 @@ from apps.common.errors import (
     NotSignedIn,
     Unavailable,
 )
-from apps.common.outages import database_outage
+from apps.common.outages import Trouble, database_outage, trouble
 
 logger = logging.getLogger(__name__)
 PREFIX = "/api/staff"
-DATABASE_AWAY = (OperationalError, InterfaceError)
 
 
 def answer(error: Exception, context: dict[str, Any]) -> Response:
     """REST framework's exception handler."""
     request = context["request"]
     refusal = error if isinstance(error, GatewayError) else _translated(error)
-    if isinstance(error, DATABASE_AWAY):
+    if trouble(error) is Trouble.AWAY:
         database_outage.began(error)
     if isinstance(refusal, InternalError):
         logger.error("Request %s failed", request.request_id, exc_info=error)
@@ -58,8 +56,11 @@ def _translated(error: Exception) -> GatewayError:
             return _mistakes(error)
         case exceptions.APIException() if error.status_code < 500:
             return InvalidRequest(str(error.get_codes()), str(error.detail))
-    if isinstance(error, DATABASE_AWAY):
-        return Unavailable("database_unavailable", "The database is unavailable at the moment. Try again.")
+    match trouble(error):
+        case Trouble.AWAY:
+            return Unavailable("database_unavailable", "The database is unavailable at the moment. Try again.")
+        case Trouble.BUSY:
+            return Unavailable("database_busy", "The database is busy at the moment. Try again.")
     return InternalError()
 
 

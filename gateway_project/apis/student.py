@@ -10,7 +10,9 @@ from ninja import NinjaAPI
 
 from apps.chat.dialects.openai_chat.schema import CHAT_PARTS
 from apps.chat.routers import router as chat_router
+from apps.common.errors import GatewayError
 from apps.portal.routers import router as portal_router
+from apps.services.routers import router as services_router
 
 
 class _LateResponse(HttpResponse):
@@ -43,12 +45,21 @@ class StudentAPI(NinjaAPI):
         """Ninja calls this for each request, before the view."""
         return _LateResponse(self.get_content_type())
 
+    def on_exception(self, request: HttpRequest, exc: Any) -> HttpResponse:
+        """Ninja's own method is in the traceback of what it raises: a circle, which keeps a body in memory for long."""
+        if not isinstance(exc, GatewayError):
+            return super().on_exception(request, exc)
+        try:
+            raise exc
+        finally:
+            del exc
+
     def get_openapi_operation_id(self, operation: Any) -> str:
         """Generated clients take their method names from this, so it must not contain our module paths."""
         return str(operation.view_func.__name__)
 
 
-def _documentation(view: Callable[..., Any]) -> Callable[..., Any]:
+def documentation(view: Callable[..., Any]) -> Callable[..., Any]:
     """Public in development, staff only in production."""
     guarded: Callable[..., Any] = staff_member_required(view) if settings.ENV.is_production else view
     return guarded
@@ -60,9 +71,10 @@ api = StudentAPI(
     description="Point any OpenAI client at this address with the API key of your course.",
     docs_url="/docs",
     openapi_url="/openapi.json",
-    docs_decorator=_documentation,
+    docs_decorator=documentation,
     openapi_extra={"security": [{"ApiKey": []}]},
 )
 api.add_router("/v1", chat_router)
 api.add_router("/v1", portal_router)
+api.add_router("/svc", services_router)
 urls = api.urls

@@ -73,9 +73,18 @@ def _shown(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, dict):  # values of headers may be secret
         return f"{{{', '.join(value)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_item, value))}]"
     if isinstance(value, Decimal):
         return format(value.normalize(), "f")
     text = str(value)
     if _PLAIN.fullmatch(text):
         return text
     return json.dumps(text if len(text) <= _LONGEST else text[:_LONGEST] + "…", ensure_ascii=False)
+
+
+def _item(value: Any) -> str:
+    """One of a list, such as a rewrite: nothing of it is secret."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name}: {_shown(one)}' for name, one in value.items())}}}"
+    return _shown(value)

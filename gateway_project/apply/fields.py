@@ -77,14 +77,38 @@ def _weight(value: object) -> Decimal:
     return number
 
 
-def _seconds(value: object) -> float:
+def _number(value: object) -> float:
     try:
-        number = float(value) if isinstance(value, str) else math.nan
+        return float(value) if isinstance(value, str) else math.nan
     except ValueError:
-        number = math.nan
-    if not 0.1 <= number < math.inf:
-        raise wrong("must be a number of seconds, 0.1 or more.")
+        return math.nan
+
+
+def _seconds(least: float) -> Callable[[object], float]:
+    def parse(value: object) -> float:
+        number = _number(value)
+        if not least <= number < math.inf:
+            raise wrong(f"must be a number of seconds, {least} or more.")
+        return number
+
+    return parse
+
+
+def _share(value: object) -> float:
+    number = _number(value)
+    if not 0.01 <= number <= 1:
+        raise wrong("must be a number from 0.01 to 1.")
     return number
+
+
+def _rewrites(value: object) -> list[dict[str, str]]:
+    """Each names with `from` what it replaces, which is no name for a field of a section."""
+    if not isinstance(value, list):
+        raise wrong("must be a list of rewrites, each with from and to.")
+    for rewrite in value:
+        if not isinstance(rewrite, dict) or set(rewrite) != {"from", "to"}:
+            raise wrong("must be a list of rewrites, each with from and to.")
+    return [{name: _name(path) for name, path in rewrite.items()} for rewrite in value]
 
 
 def _instant(value: object) -> datetime:
@@ -159,6 +183,7 @@ def _or_null(parse: Callable[[object], Any]) -> BeforeValidator:
 
 Text = Annotated[str, BeforeValidator(_text)]
 Name = Annotated[str, BeforeValidator(_name)]
+NameOrNone = Annotated[str | None, _or_null(_name)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Tokens = Annotated[int, BeforeValidator(_whole(0, LARGEST))]
 TokensOrNone = Annotated[int | None, _or_null(_whole(0, LARGEST))]
@@ -174,4 +199,8 @@ Days = Annotated[str, BeforeValidator(_days)]
 Headers = Annotated[dict[str, str], BeforeValidator(_headers)]
 TextOrNone = Annotated[str, BeforeValidator(lambda value: "" if value is None else _text(value))]
 Lines = Annotated[str, BeforeValidator(_lines)]
-SecondsOrNone = Annotated[float | None, _or_null(_seconds)]
+SecondsOrNone = Annotated[float | None, _or_null(_seconds(0.1))]
+ShortSeconds = Annotated[float, BeforeValidator(_seconds(0.05))]
+ShortSecondsOrNone = Annotated[float | None, _or_null(_seconds(0.05))]
+Share = Annotated[float, BeforeValidator(_share)]
+Rewrites = Annotated[list[dict[str, str]], BeforeValidator(_rewrites)]

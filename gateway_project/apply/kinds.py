@@ -10,10 +10,11 @@ from typing import Any
 
 from django.db import models
 
-from apps.accounts.models import Course, Membership, User
-from apps.providers.models import CourseModel, Credential, Deployment, Model, Provider
-from apps.quotas.models import Boost, Institution, Override, QuotaPolicy, RoleAllowance
+from apps.accounts.models import Course, Department, GroupGrant, Issuer, Membership, User
+from apps.providers.models import CourseModel, Credential, Deployment, Model, Offer, Provider
+from apps.quotas.models import Boost, Ceiling, Institution, Override, QuotaPolicy, RoleAllowance
 from apps.rules.models import Rule, RuleSettings
+from apps.services.models import Instance, Service, ServiceCourse
 
 # Columns that the file names differently.
 FILE_NAMES = {
@@ -22,6 +23,10 @@ FILE_NAMES = {
     "is_active": "active",
     "on_failure": "rules_on_failure",
     "user__username": "person",
+    "department__slug": "department",
+    "is_draining": "draining",
+    "release": "version",
+    "docs_url": "documentation",
 }
 
 
@@ -55,7 +60,10 @@ DEPLOYMENT = Kind(
     ("model__name", "provider__name", "upstream_model"),
     "deployment of {model__name}: {upstream_model} at {provider__name}",
 )
+DEPARTMENT = Kind(Department, ("slug",), "department {slug}")
+OFFER = Kind(Offer, ("model__name", "course__slug"), "offer of model {model__name} to course {course__slug}")
 COURSE = Kind(Course, ("slug",), "course {slug}")
+CEILING = Kind(Ceiling, ("course__slug",), "course {course__slug}", new="ceiling of course {course__slug}")
 POLICY = Kind(QuotaPolicy, ("course__slug",), "course {course__slug}", new="allowance of course {course__slug}")
 ROLE = Kind(RoleAllowance, ("course__slug", "role"), "allowance of {role}s in course {course__slug}")
 BOOST = Kind(Boost, ("course__slug", "starts_at"), "boost of course {course__slug} from {starts_at}")
@@ -64,6 +72,25 @@ RULE = Kind(Rule, ("course__slug", "name"), "rule {course__slug}/{name}")
 INSTITUTION_RULE = Kind(Rule, ("course", "name"), "rule {name} of the institution")
 RULE_SETTINGS = Kind(
     RuleSettings, ("course__slug",), "course {course__slug}", new="rule settings of course {course__slug}"
+)
+ISSUER = Kind(Issuer, ("name",), "issuer {name}")
+GRANT = Kind(
+    GroupGrant,
+    ("issuer__name", "group", "course__slug", "is_operator"),
+    "grant of issuer {issuer__name}: {group} in course {course__slug}",
+)
+DEPARTMENT_GRANT = Kind(
+    GroupGrant,
+    ("issuer__name", "group", "department__slug"),
+    "grant of issuer {issuer__name}: {group} administer department {department__slug}",
+)
+OPERATORS = Kind(
+    GroupGrant, ("issuer__name", "group", "is_operator"), "grant of issuer {issuer__name}: {group} are operators"
+)
+SERVICE = Kind(Service, ("name",), "service {name}")
+INSTANCE = Kind(Instance, ("service__name", "url"), "instance {url} of service {service__name}")
+SERVICE_COURSE = Kind(
+    ServiceCourse, ("service__name", "course__slug"), "course {course__slug} of service {service__name}"
 )
 PERSON = Kind(User, ("username",), "person {username}")
 MEMBER = Kind(Membership, ("course__slug", "external_id"), "member {course__slug}/{external_id}")
@@ -79,5 +106,5 @@ def stored_value(row: models.Model, lookup: str) -> Any:
     """The value that a lookup has on a stored row."""
     value: Any = row
     for name in lookup.split("__"):
-        value = getattr(value, name)
+        value = None if value is None else getattr(value, name)
     return value

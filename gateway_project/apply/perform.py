@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import models
 
-from apps.accounts.models import User
+from apps.accounts.models import Issuer, User
 from apps.providers.models import Credential, Provider
 from gateway_project.apply import decisions
 from gateway_project.apply.changes import Change
@@ -57,6 +57,8 @@ def _change_one(change: Change) -> None:
         row.save(update_fields={*values, *stamps})
     if isinstance(row, Provider) and row.moved_from(change.before.get("base_url", row.base_url)):
         row.forget_secrets(keep_headers="extra_headers" in change.before)
+    if isinstance(row, Issuer) and row.moved_from(change.before.get("issuer", row.issuer)):
+        row.forget_secret()
     _keep_secret(change, row)
 
 
@@ -68,7 +70,7 @@ def _delete(changes: list[Change]) -> None:
 
 
 def _keep_secret(change: Change, row: models.Model) -> None:
-    if change.secret is not None and isinstance(row, Credential):
+    if change.secret is not None and isinstance(row, Credential | Issuer):
         row.set_secret(change.secret.get_secret_value())
 
 
@@ -82,10 +84,12 @@ def _resolved(model: type[models.Model], rows: list[Values]) -> list[Values]:
     ]
 
 
-def _named(model: type[models.Model], lookup: str, names: set[str]) -> dict[str, models.Model]:
+def _named(model: type[models.Model], lookup: str, asked: set[str | None]) -> dict[str | None, models.Model | None]:
+    """The related rows by name. None names none."""
+    names = asked - {None}
     field, _, attribute = lookup.partition("__")
     related: Any = model._meta.get_field(field).related_model
-    found: dict[str, models.Model] = related._base_manager.in_bulk(names, field_name=attribute)
+    found: dict[str | None, models.Model | None] = related._base_manager.in_bulk(names, field_name=attribute)
     if len(found) < len(names):
         raise related.DoesNotExist(f"{names - set(found)} went away meanwhile.")
-    return found
+    return {None: None, **found}

@@ -8,10 +8,12 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from pydantic import SecretStr
 
+from apps.accounts.models import GivenRole, Issuer
 from apps.common.encryption import CannotDecrypt
 from apps.providers.models import Credential, Provider
 from apps.providers.validation import is_key
-from gateway_project.apply import decisions, kinds, people, wanted
+from apps.quotas.models import QuotaPolicy, RoleAllowance
+from gateway_project.apply import decisions, kinds, people, services, wanted
 from gateway_project.apply.changes import Change
 from gateway_project.apply.document import Document
 from gateway_project.apply.kinds import FILE_NAMES, stored_value
@@ -26,7 +28,8 @@ def plan(document: Document, file: File, *, environment: Mapping[str, str], prun
     rows = list(wanted.rows(file))
     members, mistakes = people.rows(document, file, prune=prune)
     decided, wrong = decisions.plan(document, file, prune=prune, now=now)
-    mistakes += [*dangling(document, file, prune=prune), *wrong]
+    served, unserved = services.plan(document, file, prune=prune)
+    mistakes += [*dangling(document, file, prune=prune), *wrong, *unserved]
     changes: list[Change] = []
     moved: set[str] = set()
     for row in [*rows, *members]:
@@ -34,9 +37,11 @@ def plan(document: Document, file: File, *, environment: Mapping[str, str], prun
             changes += _compared(row, environment, moved)
         except ValidationError as error:
             mistakes += [document.mistake((*row.path, *path), sentence) for path, sentence in _told(error)]
+    pruned = list(_pruned(file, rows)) if prune else []
+    mistakes += [document.mistake(("issuers",), sentence) for sentence in _still_giving(pruned)]
     if mistakes:
         raise Mistakes(document.source, mistakes)
-    return [*changes, *decided, *(_pruned(file, rows) if prune else ())]
+    return [*changes, *served, *decided, *pruned]
 
 
 def _compared(row: Row, environment: Mapping[str, str], moved: set[str]) -> Iterator[Change]:
@@ -63,6 +68,9 @@ def _checked(row: Row, stored: models.Model | None) -> dict[str, Any]:
     """The row's values after the model's own validation."""
     own = {name: value for name, value in {**row.key, **row.values}.items() if "__" not in name}
     draft = stored or row.kind.model()
+    if isinstance(draft, QuotaPolicy | RoleAllowance):
+        # Its ceiling may be in the file too, so it is checked when both are written.
+        draft.course_id = None  # type: ignore[assignment]
     for name, value in own.items():
         setattr(draft, name, value)
     # References are looked up by name later. A file cannot set passwords and other hidden columns.
@@ -74,10 +82,10 @@ def _checked(row: Row, stored: models.Model | None) -> dict[str, Any]:
 
 def _secret(row: Row, stored: models.Model | None, environment: Mapping[str, str]) -> SecretStr | None:
     """The secret to store, if it differs from the stored one."""
-    if row.kind is not kinds.CREDENTIAL:
+    if row.kind not in (kinds.CREDENTIAL, kinds.ISSUER):
         return None
     if row.secret_env is None:
-        if stored is None:
+        if stored is None and row.kind is kinds.CREDENTIAL:
             raise ValidationError(
                 {"secret_env": "is required for a new credential, and for one whose provider has moved."}
             )
@@ -87,12 +95,17 @@ def _secret(row: Row, stored: models.Model | None, environment: Mapping[str, str
         raise ValidationError({"secret_env": f"the environment variable {row.secret_env} is not set."})
     if not is_key(secret):
         raise ValidationError({"secret_env": f"{row.secret_env} holds a space or a character that no key contains."})
-    return None if isinstance(stored, Credential) and _opens_as(stored, secret) else SecretStr(secret)
+    is_meant_for_it = isinstance(stored, Credential) or (isinstance(stored, Issuer) and not _moves(stored, row))
+    return None if is_meant_for_it and _opens_as(stored, secret) else SecretStr(secret)
 
 
-def _opens_as(credential: Credential, secret: str) -> bool:
+def _moves(issuer: Issuer, row: Row) -> bool:
+    return issuer.moved_from(row.values.get("issuer", issuer.issuer))
+
+
+def _opens_as(stored: Any, secret: str) -> bool:
     try:
-        return credential.secret() == secret
+        return bool(stored.secret() == secret)
     except CannotDecrypt:
         return False
 
@@ -102,6 +115,13 @@ def _told(error: ValidationError) -> Iterator[tuple[Path, str]]:
     for name, sentences in error.message_dict.items():
         field = {"first_name": "name", "last_name": "name"}.get(name, FILE_NAMES.get(name, name))
         yield () if name == "__all__" else (field,), sentences[-1]
+
+
+def _still_giving(changes: Iterable[Change]) -> Iterator[str]:
+    """An issuer that goes must not leave what its groups gave as if people had given it."""
+    for name in [change.key["name"] for change in changes if change.kind is kinds.ISSUER]:
+        if GivenRole.objects.filter(issuer__name=name).exists():
+            yield f"the groups of {name} gave people roles. Take them back on the page of issuers, then leave it out."
 
 
 def _pruned(file: File, rows: Iterable[Row]) -> Iterator[Change]:

@@ -1,12 +1,10 @@
 """The schema of a configuration file. A field that the file omits is not in `model_fields_set`."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
-
-from apps.accounts.models import Course, Role, Weekday
+from apps.accounts.models import Course, Issuer, Role, Weekday
 from apps.common.hosting import Hosting, Most
-from apps.providers.models import Deployment, Provider
+from apps.providers.models import Deployment, Model, Provider
 from apps.quotas.models import QuotaPolicy
 from apps.rules.models import Rule, RuleSettings
 from gateway_project.apply.fields import (
@@ -20,6 +18,7 @@ from gateway_project.apply.fields import (
     InstantOrNone,
     Lines,
     Name,
+    NameOrNone,
     Priority,
     SecondsOrNone,
     SignedPriority,
@@ -30,17 +29,8 @@ from gateway_project.apply.fields import (
     Weight,
     choice,
 )
-
-OMITTED: Any = None
-
-
-class FileSection(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @property
-    def given(self) -> dict[str, Any]:
-        """The fields that the file sets, in the order in which they are declared."""
-        return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+from gateway_project.apply.section import OMITTED, FileSection
+from gateway_project.apply.service_schema import ServiceSection
 
 
 class CredentialSection(FileSection):
@@ -97,6 +87,8 @@ class ModelSection(FileSection):
     hosting: Annotated[str, choice(Most, or_null=True)] = OMITTED
     region: TextOrNone = OMITTED
     enabled: Flag = OMITTED
+    offered_to: Annotated[str, choice(Model.OfferedTo)] = OMITTED
+    courses: list[Name] = OMITTED
     deployments: list[DeploymentSection] = OMITTED
 
 
@@ -153,12 +145,20 @@ class MemberSection(FileSection):
     override: OverrideSection | None = OMITTED
 
 
+class DepartmentSection(FileSection):
+    slug: Name
+    title: Name = OMITTED
+
+
 class CourseSection(FileSection):
     slug: Name
     title: Name = OMITTED
+    department: NameOrNone = OMITTED
     timezone: Name = OMITTED
     week_starts: Annotated[str, choice(Weekday)] = OMITTED
     open: Flag = OMITTED
+    most_weekly_tokens: TokensOrNone = OMITTED
+    most_member_weekly_tokens: TokensOrNone = OMITTED
     weekly_tokens: TokensOrNone = OMITTED
     student_weekly_tokens: Tokens = OMITTED
     key_requests_per_minute: CountOrNone = OMITTED
@@ -188,6 +188,36 @@ class CourseSection(FileSection):
     members: list[MemberSection] = OMITTED
 
 
+class GrantSection(FileSection):
+    group: Name
+    course: Name
+    role: Annotated[str, choice(Role)]
+
+
+class DepartmentGrantSection(FileSection):
+    group: Name
+    department: Name
+
+
+class IssuerSection(FileSection):
+    name: Name
+    title: Name = OMITTED
+    issuer: Name = OMITTED
+    client_id: Text = OMITTED
+    secret_env: Name = OMITTED
+    scopes: Name = OMITTED
+    groups_claim: Name = OMITTED
+    id_claim: TextOrNone = OMITTED
+    second_factor: Annotated[str, choice(Issuer.SecondFactor)] = OMITTED
+    signs_in: Flag = OMITTED
+    token_audience: TextOrNone = OMITTED
+    allow_private_network: Flag = OMITTED
+    active: Flag = OMITTED
+    operators: list[Name] = OMITTED
+    department_admins: list[DepartmentGrantSection] = OMITTED
+    grants: list[GrantSection] = OMITTED
+
+
 class InstitutionSection(FileSection):
     timezone: Name = OMITTED
     week_starts: Annotated[str, choice(Weekday)] = OMITTED
@@ -199,4 +229,7 @@ class File(FileSection):
     institution: InstitutionSection = OMITTED
     providers: list[ProviderSection] = OMITTED
     models: list[ModelSection] = OMITTED
+    departments: list[DepartmentSection] = OMITTED
     courses: list[CourseSection] = OMITTED
+    issuers: list[IssuerSection] = OMITTED
+    services: list[ServiceSection] = OMITTED

@@ -9,7 +9,8 @@ from pydantic_core import ErrorDetails
 
 from gateway_project.apply.document import Document
 from gateway_project.apply.mistakes import Mistake, Mistakes, Path
-from gateway_project.apply.schema import File, FileSection
+from gateway_project.apply.schema import File
+from gateway_project.apply.section import FileSection
 
 # The fields that identify an item of a list.
 IDENTITIES: dict[str, tuple[str, ...]] = {
@@ -17,10 +18,17 @@ IDENTITIES: dict[str, tuple[str, ...]] = {
     "credentials": ("label",),
     "models": ("name",),
     "deployments": ("provider", "upstream_model"),
+    "departments": ("slug",),
     "courses": ("slug",),
     "roles": ("role",),
     "rules": ("name",),
     "members": ("external_id",),
+    "issuers": ("name",),
+    "operators": ("group",),
+    "department_admins": ("group", "department"),
+    "grants": ("group", "course"),
+    "services": ("name",),
+    "instances": ("url",),
 }
 SENTENCES = {
     "missing": "is required.",

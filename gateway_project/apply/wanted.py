@@ -1,6 +1,6 @@
 """The rows that a valid file describes, except people and members, which are in `people.py`. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,12 @@ from gateway_project.apply.mistakes import Path
 from gateway_project.apply.schema import (
     CourseSection,
     File,
-    FileSection,
     InstitutionSection,
+    IssuerSection,
     ModelSection,
     ProviderSection,
 )
+from gateway_project.apply.section import FileSection
 
 WEIGHTS = ("input_weight", "cached_input_weight", "output_weight")
 
@@ -48,8 +49,16 @@ def rows(file: File) -> Iterator[Row]:
         yield from _provider(provider, ("providers", position))
     for position, model in enumerate(file.models or ()):
         yield from _model(model, ("models", position))
+    for position, department in enumerate(file.departments or ()):
+        values = given(kinds.DEPARTMENT, department)
+        yield Row(kinds.DEPARTMENT, {"slug": department.slug}, values, ("departments", position))
+    slugs = {course.slug for course in file.courses or ()}
+    yield from (offer for offer in _offers(file) if offer.key["course__slug"] not in slugs)
     for position, course in enumerate(file.courses or ()):
-        yield from _course(course, ("courses", position))
+        offers = [offer for offer in _offers(file) if offer.key["course__slug"] == course.slug]
+        yield from _course(course, ("courses", position), offers)
+    for position, issuer in enumerate(file.issuers or ()):
+        yield from _issuer(issuer, ("issuers", position))
 
 
 def _provider(provider: ProviderSection, path: Path) -> Iterator[Row]:
@@ -72,9 +81,21 @@ def _model(model: ModelSection, path: Path) -> Iterator[Row]:
         yield Row(kinds.DEPLOYMENT, key, given(kinds.DEPLOYMENT, deployment), (*path, "deployments", position))
 
 
-def _course(course: CourseSection, path: Path) -> Iterator[Row]:
+def _offers(file: File) -> Iterator[Row]:
+    for number, model in enumerate(file.models or ()):
+        for position, slug in enumerate(model.courses or ()):
+            key = {"model__name": model.name, "course__slug": slug}
+            yield Row(kinds.OFFER, key, {}, ("models", number, "courses", position))
+
+
+def _course(course: CourseSection, path: Path, offers: Iterable[Row]) -> Iterator[Row]:
+    """The offers of models come before the models that the course allows."""
     within = {"course__slug": course.slug}
-    yield Row(kinds.COURSE, {"slug": course.slug}, given(kinds.COURSE, course), path)
+    belongs = {"department__slug": course.department} if "department" in course.model_fields_set else {}
+    yield Row(kinds.COURSE, {"slug": course.slug}, {**given(kinds.COURSE, course), **belongs}, path)
+    yield from offers
+    if ceiling := given(kinds.CEILING, course):
+        yield Row(kinds.CEILING, within, ceiling, path)
     yield Row(kinds.POLICY, within, given(kinds.POLICY, course), path)
     for position, role in enumerate(course.roles or ()):
         yield Row(kinds.ROLE, {**within, "role": role.role}, given(kinds.ROLE, role), (*path, "roles", position))
@@ -90,6 +111,19 @@ def _rules(
 ) -> Iterator[Row]:
     for position, rule in enumerate(section.rules or ()):
         yield Row(kind, {**within, "name": rule.name}, given(kind, rule), (*path, "rules", position))
+
+
+def _issuer(issuer: IssuerSection, path: Path) -> Iterator[Row]:
+    yield Row(kinds.ISSUER, {"name": issuer.name}, given(kinds.ISSUER, issuer), path, issuer.secret_env)
+    for position, group in enumerate(issuer.operators or ()):
+        key = {"issuer__name": issuer.name, "group": group, "is_operator": True}
+        yield Row(kinds.OPERATORS, key, {}, (*path, "operators", position))
+    for position, admins in enumerate(issuer.department_admins or ()):
+        key = {"issuer__name": issuer.name, "group": admins.group, "department__slug": admins.department}
+        yield Row(kinds.DEPARTMENT_GRANT, key, {}, (*path, "department_admins", position))
+    for position, grant in enumerate(issuer.grants or ()):
+        key = {"issuer__name": issuer.name, "group": grant.group, "course__slug": grant.course, "is_operator": False}
+        yield Row(kinds.GRANT, key, {"role": grant.role}, (*path, "grants", position))
 
 
 def given(kind: Kind, section: FileSection) -> dict[str, Any]:
@@ -110,11 +144,25 @@ def lists(file: File) -> Iterator[Listed]:
         if course.models is not None:
             yield Listed(kinds.ALLOWED, within)
     for model in file.models or ():
+        if model.courses is not None:
+            yield Listed(kinds.OFFER, {"model__name": model.name})
         if model.deployments is not None:
             yield Listed(kinds.DEPLOYMENT, {"model__name": model.name})
     for provider in file.providers or ():
         if provider.credentials is not None:
             yield Listed(kinds.CREDENTIAL, {"provider__name": provider.name})
+    for issuer in file.issuers or ():
+        of_issuer = {"issuer__name": issuer.name}
+        if issuer.operators is not None:
+            yield Listed(kinds.OPERATORS, {**of_issuer, "is_operator": True})
+        if issuer.department_admins is not None:
+            yield Listed(kinds.DEPARTMENT_GRANT, {**of_issuer, "department__isnull": False})
+        if issuer.grants is not None:
+            yield Listed(kinds.GRANT, {**of_issuer, "course__isnull": False})
+    if file.issuers is not None:
+        yield Listed(kinds.ISSUER, {})
+    if file.departments is not None:
+        yield Listed(kinds.DEPARTMENT, {})
     if file.models is not None:
         yield Listed(kinds.MODEL, {})
     if file.providers is not None:

@@ -1,4 +1,4 @@
-"""CORS for the student API: only pages of the configured origins may call it, by default none. Pure.
+"""CORS for the student API and services: only pages of listed origins may call them, by default none. Pure.
 
 An origin is compared as a whole with a list. A preflight cannot carry a key, so it is answered before authentication.
 Cookies are never allowed, so pages may read all of our headers. That is little enough to need no dependency.
@@ -19,7 +19,8 @@ _VARY = "Origin"
 
 
 class Cors:
-    def __init__(self, origins: Iterable[str]) -> None:
+    def __init__(self, origins: Iterable[str], *, methods: str = "GET, HEAD, POST") -> None:
+        self._methods = methods
         self._origins = frozenset(origin.encode() for origin in origins)
 
     def preflight(self, method: str, headers: Headers) -> dict[str, str] | None:
@@ -31,7 +32,7 @@ class Cors:
             return None
         answer = self.headers(headers)
         if "access-control-allow-origin" in answer:
-            answer["access-control-allow-methods"] = "GET, HEAD, POST"
+            answer["access-control-allow-methods"] = self._methods
             answer["access-control-allow-headers"] = ", ".join(_allowed(headers))
             answer["access-control-max-age"] = "600"
         return answer

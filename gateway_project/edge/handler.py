@@ -18,26 +18,41 @@ from django.http import HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
+from apps.accounts.scopes import ALL
 from apps.common import tracing
-from apps.common.errors import GatewayError, InternalError, MethodNotAllowed, NotFound, Overloaded, Unavailable
+from apps.common.errors import (
+    GatewayError,
+    InternalError,
+    InvalidKey,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    Unavailable,
+)
 from apps.common.ids import new_id
+from apps.dataplane.answers import ClientLeft
 from apps.dataplane.plane import DataPlane
 from apps.dataplane.requests import StudentRequest
+from apps.dataplane.scope_checks import refuse_outside
+from apps.quotas.rate_limits.addresses import AddressLimit
 from gateway_project.edge import base_url
+from gateway_project.edge.body_budget import BodyBudget, BodyShare
 from gateway_project.edge.cors import Cors
 from gateway_project.edge.messages import (
-    ClientLeft,
     Scope,
     announces_long_body,
     presented_key,
+    presents_key,
     read_body,
     send_response,
     unless_client_leaves,
 )
+from gateway_project.edge.unknown import TooManyUnknown, host_of
 from gateway_project.observability import metrics
 
 logger = logging.getLogger(__name__)
 
+NOWHERE = ("",)  # the address of a client on a local socket
 REST_SECONDS = 0.9  # shorter than any Retry-After
 
 
@@ -70,7 +85,7 @@ class DataRequest(StudentRequest):
         return None if found is None else found.decode("latin-1")
 
 
-class _RetryLater(HttpResponse):
+class RetryLater(HttpResponse):
     """The response to a client that is told to retry later."""
 
 
@@ -79,6 +94,8 @@ class DataPlaneHandler:
 
     def __init__(self) -> None:
         self._body_limit: int = settings.MAX_MEDIA_REQUEST_SIZE
+        self._bodies = BodyBudget()
+        self._unknown = AddressLimit(settings.UNKNOWN_REQUESTS_PER_MINUTE, processes=settings.WEB_CONCURRENCY)
         self._cors = Cors(settings.CORS_ALLOWED_ORIGINS)
         # A client that retries at once, despite its Retry-After, waits unread. A proxy never does: it carries many
         # clients.
@@ -90,23 +107,30 @@ class DataPlaneHandler:
         response: HttpResponseBase
         more: dict[str, str] = {}
         try:
-            preflight = self._cors.preflight(scope["method"], scope["headers"])
+            preflight = self._preflight(scope)
             if preflight is not None:
                 route, response = "preflight", HttpResponse(headers=preflight)
             else:
                 request = _request(scope, request_id)
                 response = await self._respond(request, scope, receive)
                 route = _route_of(request)
-                more = self._cors.headers(scope["headers"])
+                more = self._cors_of(request).headers(scope["headers"])
             status = response.status_code
-            rest = self._rest if isinstance(response, _RetryLater) else 0.0
+            rest = self._rest if isinstance(response, RetryLater) else 0.0
             await send_response(response, request_id, receive, send, more=more, rest=rest)
         except ClientLeft:
             logger.debug("The client of %s left", request_id)
         finally:
             metrics.observe(route=route, method=scope["method"], status=status, seconds=time.perf_counter() - started)
 
+    def _preflight(self, scope: Scope) -> dict[str, str] | None:
+        return self._cors.preflight(scope["method"], scope["headers"])
+
+    def _cors_of(self, request: Any) -> Cors:
+        return self._cors
+
     async def _respond(self, request: Any, scope: Scope, receive: Any) -> HttpResponseBase:
+        share: BodyShare | None = None
         try:
             request.state = state = scope.get("state", {})
             plane: DataPlane | None = state.get("plane")
@@ -114,24 +138,47 @@ class DataPlaneHandler:
                 raise Unavailable("starting", "The gateway is starting. Try again in a moment.")
             request.plane, key = plane, presented_key(scope)
             plane.admission.check(lambda: plane.principals.knows(key))
+            request.admitted = plane.principals.revision.current
             request.principal = await plane.principals.authenticate(key, now=datetime.now(UTC))
+            plane.sightings.keys.add((request.principal.key_id, (scope.get("client") or NOWHERE)[0]))
             request.resolver_match = match = _resolved(scope)
+            if (scopes := request.principal.scopes) is not ALL:
+                refuse_outside(scopes, route=match.route, method=request.method)
             coding = request.header(b"content-encoding")
-            request.raw = request._body = await read_body(scope, receive, coding=coding, limit=self._body_limit)
+            share = BodyShare(self._bodies, request.principal.membership_id)
+            request.raw = request._body = await read_body(
+                scope, receive, coding=coding, limit=self._body_limit, share=share
+            )
             view = match.func(request, *match.args, **match.kwargs)
             response: HttpResponseBase = await unless_client_leaves(view, receive)
             if response.status_code == 405:
                 raise _wrong_method(scope, response)
             return response
         except GatewayError as error:
-            if not hasattr(request, "raw") and announces_long_body(scope):
-                error.headers["connection"] = "close"  # instead of receiving a body that nobody reads
-            return _error(error, request.request_id)
+            return self._refusal(error, request, scope)
         except ClientLeft:
             raise
         except Exception:
             logger.exception("Request %s failed", request.request_id)
             return _error(InternalError(), request.request_id)
+        finally:
+            if share is not None:
+                share.end()
+
+    def _refusal(self, error: GatewayError, request: Any, scope: Scope) -> HttpResponse:
+        """The answer to an error, or to one wrong key too many from one address. No frame that raised may name it."""
+        if isinstance(error, InvalidKey):
+            error = self._limited(request.plane, scope) or error
+        if not hasattr(request, "raw") and announces_long_body(scope):
+            error.headers["connection"] = "close"  # instead of receiving a body that nobody reads
+        return _error(error, request.request_id)
+
+    def _limited(self, plane: DataPlane, scope: Scope) -> TooManyUnknown | None:
+        """The refusal of one wrong key too many from one address, which the audit log is told of as well."""
+        if presents_key(scope):
+            plane.sightings.guessed(host_of(scope))
+        wait = self._unknown.count(host_of(scope)).wait
+        return TooManyUnknown(wait=wait) if wait else None
 
 
 def _request(scope: Scope, request_id: str) -> Any:
@@ -180,7 +227,7 @@ def _wrong_method(scope: Scope, response: HttpResponseBase) -> MethodNotAllowed:
 
 
 def _error(error: GatewayError, request_id: str) -> HttpResponse:
-    kind = _RetryLater if isinstance(error, Overloaded) else HttpResponse
+    kind = RetryLater if isinstance(error, Overloaded) else HttpResponse
     return kind(
         error.json(request_id=request_id),
         status=error.status,

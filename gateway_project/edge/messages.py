@@ -2,24 +2,25 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
-from apps.dataplane.answers import Answer, encoded
+from apps.common import large_bodies
+from apps.dataplane.answers import Answer, ClientLeft, Relayed, encoded
+from gateway_project.edge.body_budget import SHORT, BodyShare
 from gateway_project.edge.compression import too_large, unpacked, unpacker
 
 Scope = dict[str, Any]
 T = TypeVar("T")
 
 UNWATCHED_SECONDS = 0.05
+_FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")
+_PRIVATE = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))  # of every answer
 _KEY_HEADERS = frozenset({b"authorization", b"x-api-key", b"api-key"})
-
-
-class ClientLeft(Exception):
-    """The client disconnected before it had sent its request or received its response."""
 
 
 def presented_key(scope: Scope) -> str | None:
@@ -37,25 +38,32 @@ def presented_key(scope: Scope) -> str | None:
     return keys.pop().decode("latin-1") if len(keys) == 1 else None
 
 
+def presents_key(scope: Scope) -> bool:
+    """True even for a key in a form that is refused unread. A client without any key guesses nothing."""
+    return any(name in _KEY_HEADERS for name, _ in scope["headers"])
+
+
 def _bearer(value: bytes) -> bytes:
     kind, *rest = value.split(None, 1)[:2] or [b""]
     return rest[0].strip() if rest and kind.lower() == b"bearer" else b""
 
 
-async def read_body(scope: Scope, receive: Any, *, coding: str | None, limit: int) -> bytes:
+async def read_body(scope: Scope, receive: Any, *, coding: str | None, limit: int, share: BodyShare) -> bytes:
     """The whole body, of at most `limit` bytes, and decompressed. Raises a GatewayError or ClientLeft.
 
-    `coding` is its Content-Encoding.
+    `coding` is its Content-Encoding. `share` grows with the body, and is the caller's to end.
     """
     unpack = unpacker(coding) if coding else None
-    raw = await _received(scope, receive, limit=limit)
+    raw = await _received(scope, receive, limit=limit, share=share)
     if unpack is None or not raw:
         return raw
-    return await asyncio.to_thread(unpacked, raw, unpack=unpack, limit=limit)
+    plain = await large_bodies.in_thread(partial(unpacked, raw, unpack=unpack, limit=limit))
+    share.grow(len(plain))
+    return plain
 
 
-async def _received(scope: Scope, receive: Any, *, limit: int) -> bytes:
-    size = _announced_length(scope)
+async def _received(scope: Scope, receive: Any, *, limit: int, share: BodyShare) -> bytes:
+    size = announced_length(scope)
     parts: list[bytes] = []
     received, more = 0, True
     while size <= limit and received <= limit and more:
@@ -64,6 +72,8 @@ async def _received(scope: Scope, receive: Any, *, limit: int) -> bytes:
             raise ClientLeft
         parts.append(message.get("body", b""))
         received += len(parts[-1])
+        if received > SHORT:
+            share.grow(received)
         more = message.get("more_body", False)
     if max(size, received) > limit:
         raise too_large(limit)
@@ -78,7 +88,8 @@ async def unless_client_leaves(work: Coroutine[Any, Any, T], receive: Any) -> T:
 
     async def watch() -> None:
         nonlocal left
-        await receive()
+        while (await receive())["type"] != "http.disconnect":
+            pass  # the end of a body that nobody read
         left = True
         task.cancel()
 
@@ -114,8 +125,12 @@ async def send_response(
 
     For `rest` seconds after it, further requests on this connection wait unread.
     """
+    if isinstance(response, Relayed):
+        pairs = [*response.pairs, *encoded(more), (b"x-request-id", request_id.encode())]
+        await _send_stream(response, pairs, receive, send)
+        return
     own = response.headers if isinstance(response, Answer) else dict(response.items())
-    headers = [*encoded({**own, **more}), (b"x-request-id", request_id.encode())]
+    headers = [*encoded({**own, **more}), (b"x-request-id", request_id.encode()), *_PRIVATE]
     if isinstance(response, Answer):
         if response.body is None:
             await _send_stream(response, headers, receive, send)
@@ -132,11 +147,11 @@ async def send_response(
     await send({"type": "http.response.body", "body": body})
 
 
-async def _send_stream(response: Answer, headers: Any, receive: Any, send: Any) -> None:
+async def _send_stream(response: Answer | Relayed, headers: Any, receive: Any, send: Any) -> None:
     """Send blocks as they come. If anything prevents that, tell the pump at once by `on_disconnect`."""
-    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
 
     async def send_blocks() -> None:
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         async for block in response.blocks:
             await send({"type": "http.response.body", "body": block, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
@@ -148,9 +163,15 @@ async def _send_stream(response: Answer, headers: Any, receive: Any, send: Any) 
         raise
 
 
+def limit_of_form(scope: Scope, *, form: int, other: int) -> int:
+    """The most bytes of a body for the control plane. Only forms may be long: they are read in pieces, unlike JSON."""
+    kinds = [value for name, value in scope["headers"] if name == b"content-type"]
+    return form if kinds and all(kind.strip().lower().startswith(_FORMS) for kind in kinds) else other
+
+
 async def with_body_limit(application: Any, scope: Scope, receive: Any, send: Any, *, limit: int) -> None:
     """Run an application that would read a body of any size, and answer 413 if it exceeds `limit` bytes."""
-    is_over = _announced_length(scope) > limit
+    is_over = announced_length(scope) > limit
     received = 0
 
     async def bounded() -> Any:
@@ -170,7 +191,7 @@ async def with_body_limit(application: Any, scope: Scope, receive: Any, send: An
         await send({"type": "http.response.body", "body": f"At most {limit:,} bytes can be sent here.".encode()})
 
 
-def _announced_length(scope: Scope) -> int:
+def announced_length(scope: Scope) -> int:
     for name, value in scope["headers"]:
         if name == b"content-length":
             announced = value.strip()
@@ -180,4 +201,4 @@ def _announced_length(scope: Scope) -> int:
 
 def announces_long_body(scope: Scope) -> bool:
     """True for a body of more than 64 KiB or of unknown length."""
-    return _announced_length(scope) > 65_536 or any(name == b"transfer-encoding" for name, _ in scope["headers"])
+    return announced_length(scope) > SHORT or any(name == b"transfer-encoding" for name, _ in scope["headers"])

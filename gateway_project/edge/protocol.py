@@ -5,66 +5,32 @@ as many connections for nothing. A request that arrives in one piece, as nearly 
 """
 
 import asyncio
+import socket
+import struct
 from typing import Any
 
 import httptools
 from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from apps.dataplane.answers import AnswerCut
 from gateway_project.edge.framing import Malformed, checked, without_offer
 from gateway_project.edge.old_http import Unchunked
+from gateway_project.edge.one_piece import InOnePiece
+from gateway_project.edge.readers import SlowReader
+from gateway_project.edge.refusals import TOO_LARGE, TOO_LONG, TOO_MANY, refusal
 
 MAX_HEADER_BYTES = 32_768
 MAX_HEADERS = 100
 MAX_URL_BYTES = 8_192
 LEAST_BYTES_A_SECOND = 1_024
 MAX_PIPELINED = 32
+# Keys of `state` in a scope: what the application wants to be called when the body of its request hardly comes on, or
+# when its client has left, and what the server tells it of an offer to go on in another protocol.
+ON_STALL, ON_LEAVE, OFFERED = "on_stall", "on_leave", "offered"
+_RESET = struct.pack("ii", 1, 0)  # a socket that lingers for no time sends a reset when it is closed
 PROBES = (0.1, 0.4, 1.6, 6.4)  # seconds between probes: few, since some clients take five interim responses and no more
-
-
-def _refusal(status: str, message: str = "", *headers: str) -> bytes:
-    lines = (
-        f"HTTP/1.1 {status}",
-        "content-type: text/plain; charset=utf-8",
-        f"content-length: {len(message)}",
-        "connection: close",
-        *headers,
-    )
-    return "\r\n".join((*lines, "", message)).encode()
-
-
 _INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
-_TOO_LONG = _refusal("414 URI Too Long")
-_TOO_LARGE = _refusal("431 Request Header Fields Too Large")
-_TOO_MANY = _refusal("503 Service Unavailable", "Too many connections. Try again in a moment.", "retry-after: 2")
-
-
-class _InOnePiece:
-    """A transport that sends the head and the body of a response of known length in one system call.
-
-    The head waits for the body. The head of a stream goes out at once.
-    """
-
-    def __init__(self, cycle: RequestResponseCycle) -> None:
-        self._cycle, self._transport = cycle, cycle.transport
-        self._head = b""
-
-    def write(self, data: bytes) -> None:
-        cycle = self._cycle
-        if self._head:
-            self._transport.writelines((self._head, data))
-            cycle.transport = self._transport
-        elif cycle.response_started and cycle.expected_content_length and cycle.scope["method"] != "HEAD":
-            self._head = data
-        else:
-            self._transport.write(data)
-
-    def close(self) -> None:
-        """Drop a head whose body never came: the client could not tell it from a whole response."""
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -80,15 +46,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_receiving = True  # a connection that sends nothing counts as slow
         self._is_in_headers = True
         self._is_offer = False  # the client offers to go on in another protocol, such as h2c
+        self._offered = b""
         self._header_bytes = self._header_count = 0
         self._received = self._expected = self._beside_body = 0
         self._deadline: asyncio.TimerHandle | None = None
         self._in_progress: RequestResponseCycle | None = None
+        self._reader: SlowReader | None = None
 
     def connection_made(self, transport: Any) -> None:
         if len(self.connections) >= self._ceiling:
             self.transport = transport
-            self._refuse(_TOO_MANY)
+            self._refuse(TOO_MANY)
             return
         super().connection_made(transport)
         self._watch()
@@ -98,8 +66,21 @@ class BoundedProtocol(HttpToolsProtocol):
         """A request has arrived and its response is not complete."""
         return self.cycle is not None and not self.cycle.response_complete
 
+    def pause_writing(self) -> None:
+        """A client of a service must take some of its answer. Chat looks after its own, and says why they end."""
+        super().pause_writing()
+        if self._in_progress is not None and self._in_progress.scope["path"].startswith("/svc"):
+            self._reader = SlowReader(self.transport, self.loop, on_stall=self.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._reader is not None:
+            self._reader.end()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
+        if self._reader is not None:
+            self._reader.end()
         self._stop_answering()
         super().connection_lost(exc)
 
@@ -136,14 +117,40 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_progress = cycle
         if cycle.scope["http_version"] == "1.0":
             app = Unchunked(app, cycle)
-        cycle.transport = _InOnePiece(cycle)  # type: ignore[assignment]  # it has what a response uses
+        if cycle.scope["path"].startswith("/svc"):
+            app = self._cutting(cycle, app)
+        cycle.transport = InOnePiece(cycle)  # type: ignore[assignment]  # it has what a response uses
         super()._start_asgi_task(cycle, app)
+
+    def _cutting(self, cycle: RequestResponseCycle, app: Any) -> Any:
+        """The application, which may end an answer before its end by raising AnswerCut."""
+
+        async def cutting(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await app(scope, receive, send)
+            except AnswerCut:
+                self._cut(cycle)
+
+        return cutting
+
+    def _cut(self, cycle: RequestResponseCycle) -> None:
+        """Close without an end of the answer. HTTP/1.0 takes the end of the connection for it, but not a reset."""
+        self._is_refused = True
+        self._stop_answering()
+        if cycle.scope["http_version"] == "1.0":
+            opened = self.transport.get_extra_info("socket")
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self.transport.abort()
+        else:
+            self.transport.close()
 
     def _stop_answering(self) -> None:
         """Tell the application that its client disconnected. uvicorn tells only the last of pipelined requests."""
         if self._in_progress is not None and not self._in_progress.response_complete:
             self._in_progress.disconnected = True
             self._in_progress.message_event.set()
+            if (tell := self._in_progress.scope["state"].pop(ON_LEAVE, None)) is not None:
+                tell()
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
@@ -155,7 +162,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._is_receiving:
             self._unwatch()
         elif self._beside_body > MAX_HEADER_BYTES:
-            self._refuse(_TOO_LARGE)  # headers, trailers or chunk extensions that do not end
+            self._refuse(TOO_LARGE)  # headers, trailers or chunk extensions that do not end
         elif self._deadline is None:
             self._watch()
 
@@ -173,6 +180,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _head_without_offer(self) -> bytes:
         parser = self.parser
+        self._offered = b", ".join(value for name, value in self.headers if name == b"upgrade")
         return without_offer(
             self.headers, method=parser.get_method(), target=self.url, version=parser.get_http_version()
         )
@@ -198,11 +206,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_refused:
             return
         if len(self.url) > MAX_URL_BYTES:
-            self._refuse(_TOO_LONG)
+            self._refuse(TOO_LONG)
         elif self._header_count > MAX_HEADERS or self._header_bytes > MAX_HEADER_BYTES:
-            self._refuse(_TOO_LARGE)
+            self._refuse(TOO_LARGE)
         elif len(self.pipeline) >= MAX_PIPELINED:
-            self._refuse(_TOO_MANY)
+            self._refuse(TOO_MANY)
         else:
             self._begin()
 
@@ -214,8 +222,10 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.headers[:] = checked(self.headers, version=self.parser.get_http_version(), target=self.url)
         except Malformed as error:
-            self._refuse(_refusal("400 Bad Request", str(error)))
+            self._refuse(refusal("400 Bad Request", str(error)))
             return
+        if self._offered:
+            self.scope["state"][OFFERED], self._offered = self._offered, b""
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -232,7 +242,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Send the parser's refusal like all others."""
-        self._refuse(_refusal("400 Bad Request", msg))
+        self._refuse(refusal("400 Bad Request", msg))
 
     def _refuse(self, response: bytes) -> None:
         """Answer and close. If an earlier request still waits for its response, only close: the client would take this
@@ -257,9 +267,22 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _look(self) -> None:
-        """The deadline has passed: abort unless the headers, or enough of the body since last time, have arrived."""
+        """The deadline has passed: abort unless the headers, or enough of the body since last time, have arrived.
+
+        An application that wants to answer instead has until next time.
+        """
         self._deadline = None
-        if self._is_in_headers or self._received < self._expected:
+        if self._is_in_headers:
             self.abort()
-        else:
+        elif self._received >= self._expected or self.flow.read_paused or self._tell_of_stall():
             self._watch()
+        else:
+            self.abort()
+
+    def _tell_of_stall(self) -> bool:
+        """False if there is nobody to tell, or not any more."""
+        tell = self.scope["state"].pop(ON_STALL, None)
+        if tell is None or self.cycle.disconnected:
+            return False
+        tell()
+        return True

@@ -20,7 +20,7 @@ from types import FrameType
 import uvicorn
 
 from gateway_project.edge.protocol import BoundedProtocol
-from gateway_project.processes import descriptors
+from gateway_project.processes import descriptors, unneeded
 
 logger = logging.getLogger("gateway_project.processes.web")
 
@@ -126,7 +126,11 @@ def main() -> None:
     import django
 
     gc.disable()  # nothing loaded now is garbage; `spare_the_collector` enables it again
-    django.setup()
+    with unneeded.left_out():
+        django.setup()
+        from django.urls import get_resolver
+
+        get_resolver().url_patterns  # noqa: B018  # loads what they lead to
     sys.setswitchinterval(SWITCH_SECONDS)
     listener, parent = (int(argument) for argument in sys.argv[1:3])
     serve(sockets=[socket.socket(fileno=listener)], parent=parent)

@@ -3,6 +3,7 @@
 import ast
 import re
 
+from apps.services.foreign import OF_THE_ORIGIN, TOLD_BY_PROXIES
 from gateway_project.reference.sources import nodes
 
 READ = {
@@ -39,31 +40,53 @@ SENT = {
     "the week that has the least left.",
     "x-ratelimit-remaining-tokens": "How many more tokens this limit allows now.",
     "x-ratelimit-reset-tokens": "How long until the limit is unused again.",
+    "ratelimit-policy": "Of a service: the limits in which the request counted, each with its number `q` and the "
+    "seconds `w` that it holds for (draft-ietf-httpapi-ratelimit-headers).",
+    "ratelimit": "Of a service: what is left of each limit, `r`, and the seconds `t` until all of it is back. A "
+    "refusal names only the limits that refused, with the seconds until they admit the next request.",
     "x-gateway-model": "The model that answered, by the provider's name for it. What is not ASCII is percent-encoded.",
     "x-gateway-provider": "The provider that answered. Absent if comments went out before any did.",
-    "x-gateway-attempts": "How many deployments were tried, with the one that answered.",
+    "x-gateway-attempts": "How many deployments were tried, with the one that answered. From a service: how many "
+    "requests it took, if more than one.",
+    "x-gateway-degraded": "`no-healthy-instance`: the least bad instance of the service answered.",
+    "x-stoa-identity": "To a service: who calls, as a signed token (docs/services-identity.md). Missing without a key.",
+    "x-stoa-timeout-ms": "To a service: how many milliseconds are left for its answer.",
     "x-gateway-replayed": "The ID of the earlier request whose answer this is. This request costs nothing.",
     "x-gateway-rules": "The IDs of the rules that matched, as far as students are told, separated by commas.",
     "x-gateway-notice": "What these rules say, as percent-encoded UTF-8.",
     "accept-encoding": "With status 415: how a body may be compressed.",
     "x-accel-buffering": "`no` tells a reverse proxy to pass a stream on without a delay.",
+    "x-content-type-options": "`nosniff`: what comes is what its type says. Also: `cache-control: no-store`.",
     "allow": "With status 405: the methods that the address accepts.",
     "www-authenticate": "With status 401: how to authenticate.",
 }
+TOLD = {
+    "x-forwarded-for": "The caller's address. `forwarded` says the same, with scheme and host.",
+    "x-forwarded-proto": "The scheme that the caller used.",
+    "x-forwarded-host": "The host that the caller named.",
+    "x-forwarded-prefix": "What Stoa has left out at the beginning of the path, such as `/svc/users`.",
+    "x-request-id": "The ID of the request, as its caller and the logs have it.",
+    "traceparent": "The trace that the request belongs to. Also: `tracestate`, if there is one.",
+    "via": "Through which Stoa the request came, after what others have written there. In answers as well.",
+}
 
-_OF_STRANGERS = {"x-client-ip", "x-real-ip"}  # the edge removes these
-_NO_HEADERS = {"x-gzip"}  # an old name of a coding
+_OF_STRANGERS = {name.decode() for name in TOLD_BY_PROXIES | OF_THE_ORIGIN}  # the edge removes these
+_NO_HEADERS = {"x-gzip", "x-ms-client-principal"}  # an old name of a coding, and how names begin
 _HEADER = re.compile(r"(?:x|retry)-[a-z-]*[a-z]")
 _IN_META = re.compile(r"http_(x_[a-z_]+)")
 
 
 def unexplained() -> set[str]:
     """The headers that only the sources have, or only the tables."""
-    return named_in_the_sources() ^ {name for name in {**READ, **SENT} if _HEADER.fullmatch(name)}
+    return named_in_the_sources() ^ {name for name in {**READ, **SENT, **TOLD} if _HEADER.fullmatch(name)}
 
 
 def named_in_the_sources() -> set[str]:
-    return {name for node in nodes() for name in _names(node) if _HEADER.fullmatch(name)} - _OF_STRANGERS - _NO_HEADERS
+    return (
+        {name for node in nodes() for name in _names(node) if _HEADER.fullmatch(name)}
+        - (_OF_STRANGERS - SENT.keys())
+        - _NO_HEADERS
+    )
 
 
 def _names(node: ast.AST) -> list[str]:
@@ -76,5 +99,5 @@ def _names(node: ast.AST) -> list[str]:
         case ast.JoinedStr([ast.Constant(str(start)), *_]) if start.startswith("x-"):
             parts = (re.escape(str(v.value)) if isinstance(v, ast.Constant) else "[a-z]+" for v in node.values)
             pattern = "".join(parts)
-            return [name for name in {**READ, **SENT} if re.fullmatch(pattern, name)] or [f"{start}something"]
+            return [name for name in {**READ, **SENT, **TOLD} if re.fullmatch(pattern, name)] or [f"{start}something"]
     return []

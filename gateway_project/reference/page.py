@@ -7,7 +7,7 @@ from itertools import groupby
 
 from gateway_project.env import BASE_DIR
 from gateway_project.reference.errors import RaisedError, raised_errors
-from gateway_project.reference.headers import READ, SENT, unexplained
+from gateway_project.reference.headers import READ, SENT, TOLD, unexplained
 from gateway_project.reference.repeats import repeats
 from gateway_project.reference.sources import nodes
 
@@ -99,7 +99,7 @@ def _headers() -> Iterator[str]:
     if names := unexplained():
         raise Unexplained(f"READ, SENT and the sources do not name the same headers: {', '.join(sorted(names))}.")
     yield HEADERS
-    for title, headers in (("In requests", READ), ("In responses", SENT)):
+    for title, headers in (("In requests", READ), ("In responses", SENT), ("In requests to services", TOLD)):
         yield f"\n### {title}\n\n| Header | Meaning |\n|---|---|\n"
         yield from (f"| `{name}` | {meaning} |\n" for name, meaning in headers.items())
 

@@ -44,7 +44,7 @@ POLICIES = (
         "shorten their history.",
     ),
     RepeatPolicy(
-        ("course_closed", "model_not_allowed", "no_allowed_hosting"),
+        ("course_closed", "no_allowed_hosting"),
         "never",
         "Only staff can change it. The type is `invalid_request_error`, since LiteLLM repeats a 403 of any other.",
     ),
@@ -52,6 +52,11 @@ POLICIES = (
         ("idempotency_in_flight", "superseded"),
         "soon",
         "The answer is on its way, and a repeat gets it. No other refusal has this status.",
+    ),
+    RepeatPolicy(
+        ("body_stalled",),
+        "at once",
+        "Only what stands below `/svc` says so. The body may come faster next time.",
     ),
     RepeatPolicy(
         ("rate_limit_exceeded", "allowance_in_use"),
@@ -70,7 +75,18 @@ POLICIES = (
         "Not 429: it is not the student who was too fast. If it takes more than a minute, `x-should-retry` is `false`.",
     ),
     RepeatPolicy(
-        ("upstream_credentials_exhausted", "upstream_misconfigured", "no_provider"),
+        ("no_instance",),
+        "after `retry-after`, if there is one",
+        "An instance may come back. A service without any needs its operator.",
+    ),
+    RepeatPolicy(
+        ("service_unreachable", "service_broken", "service_timeout"),
+        "only if the request does no harm twice",
+        "Stoa has repeated it already where that is safe. The service may have carried out what it did not answer.",
+    ),
+    RepeatPolicy(("service_busy",), "after `retry-after`", "Nothing was sent. A connection will be free."),
+    RepeatPolicy(
+        ("upstream_credentials_exhausted", "upstream_misconfigured", "no_provider", "loop"),
         "no: `x-should-retry: false`",
         "Only the operator can change it.",
     ),
@@ -86,8 +102,9 @@ POLICIES = (
     ),
     RepeatPolicy(
         (
-            *("overloaded", "shutting_down", "starting"),
+            *("overloaded", "shutting_down", "starting", "too_many_sign_ins"),
             *("quota_backend_unavailable", "recording_unavailable", "rules_unavailable"),
+            *("database_busy", "database_unavailable"),
         ),
         "after `retry-after`",
         "Stoa will be back, and says when.",

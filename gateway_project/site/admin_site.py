@@ -1,14 +1,50 @@
 """The admin site."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from django.http import HttpRequest
+from allauth.account.views import login
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import InvalidPage
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
 from unfold.sites import UnfoldAdminSite
+
+from apps.common.searching import mistake
 
 
 class StoaAdminSite(UnfoldAdminSite):
-    """Unfold's site without the inline styles of each page: they are in `static/stoa/theme.css`."""
+    """Unfold's site without the inline styles of each page: they are in `static/stoa/theme.css`.
+
+    People sign in and change their password by way of django-allauth, here as under /sign-in/.
+    """
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Leaves out the pages of django-allauth: secrets, tokens and session keys are nobody's to read or edit."""
+        models = model_or_iterable if isinstance(model_or_iterable, Iterable) else [model_or_iterable]
+        ours = [model for model in models if not model.__module__.startswith("allauth.")]
+        super().register(ours, admin_class, **options)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context: dict[str, Any] = super().each_context(request)
         return {**context, "colors": {}}
+
+    def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Unfold's search for pages, bounded; Unfold lets it fail at a page number that is none."""
+        if mistake(request.GET.get("s", "")):
+            return HttpResponse()
+        try:
+            found: HttpResponse = super().search(request, extra_context)
+        except (InvalidPage, ValueError):
+            raise Http404 from None
+        return found
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        """Django's own form would let people who are signed in try the passwords of others, without any limit."""
+        if request.user.is_authenticated and not self.has_permission(request):
+            raise PermissionDenied
+        answer: HttpResponseBase = login(request)
+        return answer
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        return HttpResponseRedirect(reverse("account_change_password"))

@@ -12,72 +12,39 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 
-from apps.accounts.models import Course, Membership
-from apps.accounts.scoping import CourseScoped, CourseScoping, seen_courses
+from apps.accounts.admin.departments import AddedByDepartments
+from apps.accounts.admin.members import MemberInline, makes_staff
+from apps.accounts.models import AuditEntry, Course, Membership
+from apps.accounts.scoping import seen_courses
+from apps.accounts.sign_in.step_up import step_up
 from apps.common.admin import is_operator
 from apps.common.display import badge, share
 from apps.conversations.models import Appeal, Call, DeadLetter, RuleHit, Thread
 from apps.providers.admin.models import CourseModelInline
 from apps.providers.admin.standing import alarms
 from apps.providers.models import Model
-from apps.quotas.admin.policies import AllowanceInline, QuotaPolicyAdmin
-from apps.quotas.limits import multiplied
-from apps.quotas.models import (
-    AllowanceRequest,
-    Boost,
-    Hold,
-    Institution,
-    LedgerEntry,
-    Override,
-    QuotaPolicy,
-    RoleAllowance,
-    WeeklyUsage,
-)
+from apps.quotas.admin.policies import AllowanceInline, CeilingInline, QuotaPolicyAdmin
+from apps.quotas.limits import lower, multiplied
+from apps.quotas.models import AllowanceRequest, Boost, Ceiling, Institution, QuotaPolicy, WeeklyUsage
 from apps.rules.admin.pages import RuleInline, RuleSettingsInline
 from apps.rules.models import Rule
 
 RECENT = 8
+WEEK_HELP = "Another week begins with nothing used. So in a course with a ceiling, only operators change these two."
 
 admin.site.index_title = "Overview"
 
 
-class MemberInline(CourseScoping, TabularInline):
-    model = Membership
-    verbose_name_plural = "members"
-    fields = ("member", "person", "role", "is_active")
-    readonly_fields = ("member", "person")
-    template_after = "admin/accounts/course/members.html"
-    per_page = 25
-    extra = 0
-    tab = True
-    can_delete = False
-    hide_title = True
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("user", "course")
-
-    @admin.display(description="external ID")
-    def member(self, member: Membership) -> SafeString:
-        address = reverse("admin:accounts_membership_change", args=[member.pk])
-        return format_html('<a class="stoa-link" href="{}">{}</a>', address, member.external_id)
-
-    @admin.display(description="name")
-    def person(self, member: Membership) -> str:
-        return str(member.user)
-
-
 class AllowanceForm(ModelForm):  # type: ignore[type-arg]  # not subscriptable at runtime
-    """Checks that the fallback model exists, since the quotas app does not know the models."""
+    """Checks the fallback model, since the quotas app does not know the models."""
 
     def clean_fallback_model(self) -> str:
+        """A model that is not offered to the course might as well not exist: names of others are not told."""
         name = str(self.cleaned_data["fallback_model"])
-        if name and not Model.objects.filter(name=name).exists():
+        course = self.instance.course_id or getattr(self.cleaned_data.get("course"), "pk", None)
+        if name and not Model.objects.offered_to([course]).filter(name=name).exists():
             raise ValidationError(f"There is no model “{name}”.")
         return name
 
@@ -92,13 +59,13 @@ class CheckedQuotaPolicyAdmin(QuotaPolicyAdmin):
 
 
 @admin.register(Course)
-class CourseAdmin(CourseScoped):
+class CourseAdmin(AddedByDepartments):
     empty_text = "Add a course, give it an allowance and a model, then add its members and issue their keys."
     list_display = ("title_shown", "slug", "open", "member_count", "rule_count", "week", "logging")
     list_filter = (("is_open", BooleanRadioFilter), ("logging", ChoicesDropdownFilter))
     search_fields = ("slug", "title")
     search_help_text = "Title or short name"
-    inlines = (CheckedAllowanceInline, RuleInline, RuleSettingsInline, CourseModelInline, MemberInline)
+    inlines = (CheckedAllowanceInline, CeilingInline, RuleInline, RuleSettingsInline, CourseModelInline, MemberInline)
     readonly_fields = ("week",)
     prepopulated_fields = {"slug": ("title",)}
 
@@ -115,23 +82,18 @@ class CourseAdmin(CourseScoped):
                 used=Subquery(week.values("used")[:1]),
                 held=Subquery(week.values("held")[:1]),
                 granted=Subquery(week.values("granted")[:1]),
+                most=Subquery(Ceiling.objects.filter(course=OuterRef("pk")).values("most_weekly_tokens")[:1]),
                 factor=Subquery(boosts.order_by("-factor").values("factor")[:1]),
                 members_total=Subquery(members.annotate(count=Count("pk")).values("count")),
                 rules_total=Subquery(rules.annotate(count=Count("pk")).values("count")),
             )
         )
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return is_operator(request)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return is_operator(request)
-
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        main = ("title", "slug", "is_open", "logging")
+        main = ("title", "slug", "department", "is_open", "logging")
         return (
             (None, {"fields": main if obj is None else (*main, "week")}),
-            ("Week", {"fields": ("timezone", "week_starts")}),
+            ("Week", {"fields": ("timezone", "week_starts"), "description": WEEK_HELP}),
             (
                 "Where data goes",
                 {
@@ -142,8 +104,15 @@ class CourseAdmin(CourseScoped):
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Only operators may change the short name, which files and URLs elsewhere refer to."""
-        return self.readonly_fields if is_operator(request) else (*self.readonly_fields, "slug")
+        """Only operators change the short name, which files and URLs elsewhere refer to, and the department."""
+        if is_operator(request) or obj is None:
+            return self.readonly_fields
+        week = ("timezone", "week_starts") if Ceiling.objects.filter(course=obj).exists() else ()
+        return (*self.readonly_fields, "slug", "department", *week)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        """Making a member staff takes the same proof here as on the member's own page."""
+        return (makes_staff(request) and step_up(request)) or super().changeform_view(request, *args, **options)
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
         return self.prepopulated_fields if obj is None else {}
@@ -192,7 +161,10 @@ def week_of(course: Any) -> SafeString:
         return badge("no allowance", "bad", "Every call is refused until the course has an allowance")
     limit = policy.weekly_tokens
     if limit is not None:
-        limit = multiplied(limit, course.factor or Decimal(1)) + (course.granted or 0)
+        limit = multiplied(limit, course.factor or Decimal(1))
+    limit = lower(limit, course.most)
+    if limit is not None:
+        limit += course.granted or 0
     return share(used=course.used or 0, held=course.held or 0, limit=limit)
 
 
@@ -205,10 +177,11 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, Any], ...]], ...] = (
             ("Courses", "school", Course),
             ("Members", "group", Membership),
             ("API keys", "key", "accounts.ApiKey"),
+            ("Your keys", "vpn_key", "accounts.StaffKey"),
             ("Allowances", "speed", QuotaPolicy),
-            ("Allowances of roles", "badge", RoleAllowance),
+            ("Allowances of roles", "badge", "quotas.RoleAllowance"),
             ("Boosts", "rocket_launch", Boost),
-            ("Overrides", "tune", Override),
+            ("Overrides", "tune", "quotas.Override"),
             ("Requests for more", "front_hand", AllowanceRequest),
             ("Rules", "gavel", Rule),
         ),
@@ -218,21 +191,34 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, Any], ...]], ...] = (
         (("Conversations", "forum", Thread), ("Calls", "receipt_long", Call), ("Appeals", "balance", Appeal)),
     ),
     (
+        "Services",
+        (
+            ("Services at a glance", "monitoring", "services.Service/glance"),
+            ("Services", "hub", "services.Service"),
+            ("Service requests", "swap_horiz", "services.ServiceRecord"),
+        ),
+    ),
+    (
         "Accounting",
         (
             ("Weekly usage", "calendar_month", WeeklyUsage),
-            ("Ledger entries", "account_balance_wallet", LedgerEntry),
-            ("Holds", "hourglass_top", Hold),
+            ("Ledger entries", "account_balance_wallet", "quotas.LedgerEntry"),
+            ("Holds", "hourglass_top", "quotas.Hold"),
         ),
     ),
     (
         "Operation",
         (
+            ("Audit log", "history", AuditEntry),
             ("Providers", "cloud", "providers.Provider"),
             ("Models", "neurology", "providers.Model"),
             ("Deployments", "lan", "providers.Deployment"),
             ("Provider events", "ecg_heart", "providers.ProviderEvent"),
             ("Users", "manage_accounts", "accounts.User"),
+            ("Signed-in programs", "token", "accounts.TokenFamily"),
+            ("Departments", "corporate_fare", "accounts.Department"),
+            ("Issuers", "badge", "accounts.Issuer"),
+            ("Grants of groups", "groups", "accounts.GroupGrant"),
             ("Institution", "account_balance", Institution),
             ("Dead letters", "mail_off", DeadLetter),
             ("Jobs", "pending_actions", "common.Job"),
@@ -250,16 +236,30 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 def _items(request: HttpRequest, rows: Any) -> list[dict[str, Any]]:
     pages = {model._meta.label: page for model, page in admin.site._registry.items()}
-    named = [(title, icon, row if isinstance(row, str) else row._meta.label) for title, icon, row in rows]
-    return [
-        {"title": title, "icon": icon, "link": _list_of(pages[label])}
-        for title, icon, label in named
+    named = [(title, icon, *_named(row)) for title, icon, row in rows]
+    items = [
+        {"title": title, "icon": icon, "link": _address(pages[label], view)}
+        for title, icon, label, view in named
         if pages[label].has_module_permission(request)
     ]
+    # The longest one counts, since the address of a list begins those of all pages of its rows.
+    here = max((item["link"] for item in items if request.path.startswith(item["link"])), key=len, default="")
+    return [{**item, "active": item["link"] == here} for item in items]
 
 
-def _list_of(page: Any) -> str:
-    return reverse(f"admin:{page.opts.app_label}_{page.opts.model_name}_changelist")
+def _named(row: Any) -> tuple[str, str]:
+    """The model's label, and which of its pages is meant: its list, unless one is named behind a slash."""
+    label, _, view = (row if isinstance(row, str) else row._meta.label).partition("/")
+    return label, view or "changelist"
+
+
+def shows_history(request: HttpRequest) -> bool:
+    """The history of a row is its part of the audit log."""
+    return admin.site._registry[AuditEntry].has_module_permission(request)
+
+
+def _address(page: Any, view: str) -> str:
+    return reverse(f"admin:{page.opts.app_label}_{page.opts.model_name}_{view}")
 
 
 # The first page
@@ -286,9 +286,8 @@ def _latest_hits(request: HttpRequest) -> Any:
     if not is_operator(request):
         hits = hits.filter(rule__in=list(Rule.objects.for_staff(request.user).values_list("pk", flat=True)))
     latest = list(hits.values_list("pk", flat=True)[:RECENT])
-    return (
-        RuleHit.objects.filter(pk__in=latest).select_related("call__membership__user", "call__course").order_by("-pk")
-    )
+    rows = RuleHit.objects.filter(pk__in=latest).order_by("-pk")
+    return rows.select_related("call__membership__user", "call__course")
 
 
 def _courses(request: HttpRequest) -> Any:
