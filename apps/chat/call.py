@@ -1,8 +1,7 @@
 """The values of the chat path: what a student asks for, and the provider that accepted it."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 
@@ -16,8 +15,7 @@ from apps.providers.catalogue import Catalogue, Route
 from apps.providers.routing import Candidate
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatCall:
+class ChatCall(NamedTuple):
     """What a student asks for, in which dialect. `body` is the parsed request and must not be changed.
 
     `size` is its bytes without the data of images, sound and files, which are `media_bytes`, estimated as
@@ -35,9 +33,9 @@ class ChatCall:
     wants_usage: bool
     max_output: int | None
     choices: int
+    trace: Trace
     media_tokens: int = 0
     media_bytes: int = 0
-    trace: Trace = field(default_factory=begun)
     asked_for: str = ""
 
     @property
@@ -47,7 +45,7 @@ class ChatCall:
 
     def turned_to(self, route: Route) -> "ChatCall":
         """The same call for another model."""
-        return replace(self, route=route, asked_for=self.model)
+        return self._replace(route=route, asked_for=self.model)
 
 
 def parse(
@@ -61,7 +59,7 @@ def parse(
             f"Images, sound and files aside, the request has more than {settings.MAX_REQUEST_SIZE:,} bytes. Send less "
             "at once.",
         )
-    route = _route(asked.model, principal, catalogue)
+    route = route_of(asked.model, principal, catalogue)
     if name := route.refused_in(asked.body):
         raise InvalidRequest(
             "unsupported_parameter", f"'{name}' cannot be used with '{route.name}' here. Leave it out.", param=name
@@ -84,21 +82,26 @@ def parse(
     )
 
 
-def _route(name: str, principal: Principal, catalogue: Catalogue) -> Route:
-    route = catalogue.route(name, principal.demand)
-    if route is not None and catalogue.allows(principal.course_id, name):
-        if route.barred_by:
-            raise barred(route, principal)
-        return route
-    reachable = catalogue.of(principal.course_id, principal.demand)
-    allowed = ", ".join(route.name for route in reachable) or "none yet"
-    if route is None:
-        raise NotFound(
-            "model_not_found",
-            f"There is no model '{name[:100]}' here. Your course allows: {allowed}.",
-            param="model",
-        )
-    raise NotAllowed("model_not_allowed", f"Your course does not allow '{name}'. It allows: {allowed}.", param="model")
+def route_of(name: str, principal: Principal, catalogue: Catalogue) -> Route:
+    """The route of a model that this caller may use. Raises NotFound or NotAllowed."""
+    route, scope = catalogue.route(name, principal.demand), principal.scopes.models
+    is_allowed = (scope is None or name in scope) and catalogue.allows(principal.course_id, name)
+    if route is None or not is_allowed:
+        raise no_such_model(name, principal, catalogue)
+    if route.barred_by:
+        raise barred(route, principal)
+    return route
+
+
+def no_such_model(name: str, principal: Principal, catalogue: Catalogue) -> NotFound:
+    """One error for a model that is nowhere and one that is elsewhere: nobody learns what other courses have."""
+    reachable = [
+        route.name
+        for route in catalogue.of(principal.course_id, principal.demand)
+        if principal.scopes.admits_model(route.name)
+    ]
+    allowed = ", ".join(reachable) or "none yet"
+    return NotFound("model_not_found", f"Your course has no model '{name[:100]}'. It allows: {allowed}.", param="model")
 
 
 def barred(route: Route, principal: Principal) -> NotAllowed:
@@ -118,8 +121,7 @@ def barred(route: Route, principal: Principal) -> NotAllowed:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """An answer that has begun: who gives it, at which attempt, and its reader.
 
     `first` are the events up to the first content, and `rest` is all that follows, unless it is `broken` there.

@@ -13,9 +13,9 @@ Each stage refuses by raising a GatewayError, before the first byte is sent.
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple, TypeVar
 
 from django.http import BadHeaderError
 
@@ -26,14 +26,16 @@ from apps.chat.call import parse
 from apps.chat.dialects.protocol import Dialect
 from apps.chat.guardrails import notices, prompts, streams
 from apps.chat.idempotency import keys, lookup
-from apps.chat.idempotency.keys import FIRST, Attempt, Repeatable
+from apps.chat.idempotency.keys import FIRST, ONCE, Attempt, Repeatable
 from apps.chat.idempotency.stored_answers import StoredAnswer
 from apps.chat.relay.delivery import ClientStream
 from apps.chat.relay.head import headers_of
 from apps.chat.relay.pump import Pump
 from apps.chat.runtime import ChatRuntime
+from apps.common import large_bodies
 from apps.common.commit import StoreAway
 from apps.common.errors import GatewayError, NotAllowed, RateLimited, Unavailable
+from apps.common.json_bodies import LARGE
 from apps.common.tracing import Trace
 from apps.dataplane.admission import Permit, shutting_down
 from apps.dataplane.answers import Answer
@@ -42,9 +44,10 @@ from apps.quotas.ledger.movements import Balance
 from apps.quotas.rate_limits.limits import Rate
 from apps.rules.rulebook import Occasion
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+
+class Arrival(NamedTuple):
     """A request of an authenticated caller: its raw body, the dialect, and when it came."""
 
     id: str
@@ -55,10 +58,10 @@ class Arrival:
     trace: Trace
     assignment: str = ""  # the assignment that the caller names
     attempt: Attempt = FIRST
+    admitted: object = None  # the revision of the accounts at which the principal was admitted
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """The place of a request among the open ones, and its rate. The last one to hold it releases it."""
 
     rate: Rate | None
@@ -67,8 +70,11 @@ class Slot:
 
 async def chat(runtime: ChatRuntime, arrival: Arrival) -> Answer:
     """Answer a chat completion request. Raises GatewayError with the student's quota in its headers."""
-    slot, turn, once = None, await runtime.plane.admission.turn(), _repeatable(arrival)
+    slot, turn, once = None, await runtime.plane.admission.turn(), ONCE
     try:
+        if len(arrival.raw) > LARGE:
+            turn.end()  # from here on it waits among other large bodies, and keeps no small one waiting
+        once = await _repeatable(arrival)
         refuse_if_closed(runtime, arrival.principal)
         found = await lookup.earlier(
             arrival.attempt, once, writer=runtime.plane.writer, recent=runtime.recent, on_wait=turn.end
@@ -90,9 +96,10 @@ async def chat(runtime: ChatRuntime, arrival: Arrival) -> Answer:
         turn.end()
 
 
-def _repeatable(arrival: Arrival) -> Repeatable:
+async def _repeatable(arrival: Arrival) -> Repeatable:
     principal = arrival.principal
-    return keys.repeatable(
+    work = partial(
+        keys.repeatable,
         arrival.attempt,
         arrival.raw,
         dialect=arrival.dialect.name,
@@ -101,6 +108,12 @@ def _repeatable(arrival: Arrival) -> Repeatable:
         membership_id=principal.membership_id,
         now=arrival.now,
     )
+    return await _worked(arrival, work)
+
+
+async def _worked(arrival: Arrival, work: Callable[[], T]) -> T:
+    """The result of work on the body, which takes a thread if that is large."""
+    return work() if len(arrival.raw) <= LARGE else await large_bodies.in_thread(work)
 
 
 async def _again(runtime: ChatRuntime, arrival: Arrival, found: StoredAnswer | Pump, turn: Permit) -> Answer:
@@ -142,7 +155,8 @@ async def admit(runtime: ChatRuntime, arrival: Arrival) -> Slot:
 async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Permit, repeatable: Repeatable) -> Pump:
     """Parse, screen, and hand the call with its slot to a pump."""
     try:
-        call = parse(
+        parsing = partial(
+            parse,
             arrival.raw,
             arrival.dialect,
             id=arrival.id,
@@ -150,6 +164,7 @@ async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Permi
             catalogue=runtime.catalogue.current,
             trace=arrival.trace,
         )
+        call = await _worked(arrival, parsing)
         screened = await prompts.screen(call, runtime.rulebooks.current, occasion=_occasion(arrival, "prompt"))
         call, verdict = screened.call, screened.verdict  # later stages never see redacted text
         if (rule := verdict.block) is not None:
@@ -168,6 +183,7 @@ async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Permi
             on_reserved=turn.end,
             on_end=slot.release,
             repeatable=repeatable,
+            admitted=arrival.admitted,
         )
     except BaseException:
         slot.release()

@@ -4,22 +4,22 @@ from datetime import UTC, datetime
 
 from ninja import Router
 
+from apps.accounts.scopes import ALL, LONGEST_ASSIGNMENT
 from apps.chat import pipeline
-from apps.chat.call import barred
+from apps.chat.call import route_of
 from apps.chat.dialects import DIALECTS
 from apps.chat.dialects.openai_chat.schema import CHAT_IN_OPENAPI
 from apps.chat.idempotency.keys import attempt_of
 from apps.chat.pipeline import Arrival
 from apps.chat.runtime import ChatRuntime
 from apps.chat.schemas import ModelOut, ModelsOut
-from apps.common.errors import NotFound
 from apps.dataplane.answers import Answer
 from apps.dataplane.requests import REFUSALS, StudentRequest
+from apps.dataplane.scope_checks import assignment_within
 from apps.providers.catalogue import Route
 
 router = Router(tags=["Student API"])
 COMPLETIONS = "/chat/completions"
-MAX_ASSIGNMENT = 60
 
 
 @router.post(
@@ -29,6 +29,9 @@ MAX_ASSIGNMENT = 60
     openapi_extra=CHAT_IN_OPENAPI,
 )
 async def chat_completions(request: StudentRequest) -> Answer:
+    assignment = (request.header(b"x-assignment") or "")[:LONGEST_ASSIGNMENT]
+    if (scopes := request.principal.scopes) is not ALL:
+        assignment = assignment_within(scopes, assignment)
     arrival = Arrival(
         id=request.request_id,
         dialect=DIALECTS[COMPLETIONS],
@@ -36,7 +39,8 @@ async def chat_completions(request: StudentRequest) -> Answer:
         raw=request.raw,
         now=datetime.now(UTC),
         trace=request.trace,
-        assignment=(request.header(b"x-assignment") or "")[:MAX_ASSIGNMENT],
+        admitted=request.admitted,
+        assignment=assignment,
         attempt=attempt_of(key=request.header(b"idempotency-key"), number=request.header(b"x-stainless-retry-count")),
     )
     return await pipeline.chat(runtime_of(request), arrival)
@@ -46,18 +50,12 @@ async def chat_completions(request: StudentRequest) -> Answer:
 async def list_models(request: StudentRequest) -> ModelsOut:
     principal = request.principal
     routes = runtime_of(request).catalogue.current.of(principal.course_id, principal.demand)
-    return ModelsOut(data=[_model(route) for route in routes])
+    return ModelsOut(data=[_model(route) for route in routes if principal.scopes.admits_model(route.name)])
 
 
 @router.get("/models/{path:name}", response={200: ModelOut, **REFUSALS}, summary="One model")
 async def retrieve_model(request: StudentRequest, name: str) -> ModelOut:
-    catalogue, principal = runtime_of(request).catalogue.current, request.principal
-    route = catalogue.route(name, principal.demand)
-    if route is None or not catalogue.allows(principal.course_id, name):
-        raise NotFound("model_not_found", f"Your course has no model '{name[:100]}'. See /v1/models.", param="model")
-    if route.barred_by:
-        raise barred(route, principal)
-    return _model(route)
+    return _model(route_of(name, request.principal, runtime_of(request).catalogue.current))
 
 
 def _model(route: Route) -> ModelOut:

@@ -15,14 +15,16 @@ from apps.chat.idempotency.recent import RecentAnswers, SharedAnswers
 from apps.chat.relay.attempts import Providers
 from apps.chat.relay.live import LiveAnswers
 from apps.chat.relay.pump import Pump
+from apps.common.health.sharing import share_for_ever
 from apps.common.revisions import Snapshot
 from apps.conversations.spool.writer import Spool
+from apps.dataplane import revoked
 from apps.dataplane.plane import DataPlane
 from apps.providers.adapters import ADAPTERS
 from apps.providers.catalogue import Catalogue, catalogue
 from apps.providers.health.memory import Health
 from apps.providers.health.news import Rows
-from apps.providers.health.rows import health_rows
+from apps.providers.health.rows import health_rows, write
 from apps.rules.rulebook import Rulebook
 from apps.rules.snapshot import rulebooks
 
@@ -76,9 +78,10 @@ class ChatRuntime:
         """Start the background loops. The snapshots must be loaded."""
         run, writer = self.plane.run, self.plane.writer
         self.providers.health.read(self.health_rows.current)
-        run(upkeep.share_health_for_ever(self.providers.health, self.health_rows))
+        run(share_for_ever(self.providers.health, self.health_rows, write))
         run(upkeep.sweep_for_ever(writer, owner=self.plane.owner.id, spool=self.spool.path))
         run(self.live.watch_for_ever(writer))
+        run(revoked.end_for_ever(self.live, self.plane.principals))
         run(upkeep.forget_answers_for_ever(writer, self.recent))
         run(upkeep.drain_if_nobody_does(self.spool.path))
 

@@ -3,33 +3,26 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import OperationalError, connection
+from django.db import connection
 
 from apps.chat.accounting import journal, outbox
 from apps.chat.idempotency import claims
 from apps.chat.idempotency.recent import RecentAnswers
 from apps.common.commit import StoreAway, Writer
-from apps.common.outages import database_outage
 from apps.common.owners import LifeSigns
-from apps.common.revisions import Snapshot
 from apps.conversations.spool import files
 from apps.conversations.spool.draining import drain_all
-from apps.providers.health import rows
-from apps.providers.health.memory import Health
-from apps.providers.health.news import Key, News, Rows
 from apps.quotas.ledger import leases
 from apps.quotas.ledger.leases import Left
 
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 1.0
-SHARE_SECONDS = 1.0
 FORGET_SECONDS = 5.0
 FORGET_KEPT_SECONDS = 60.0
 UNDRAINED_SECONDS = 30.0
@@ -81,43 +74,6 @@ async def forget_answers_for_ever(writer: Writer, recent: RecentAnswers[Any]) ->
             pass
         except Exception:
             logger.exception("Forgetting answers failed; trying again")
-
-
-async def share_health_for_ever(health: Health, stored: Snapshot[Rows]) -> None:
-    """Read what other processes found out about providers and, at most every second, write what this one did."""
-    read: Rows = {}
-    due = 0.0
-    while True:
-        if read is not stored.current:
-            read = stored.current
-            health.read(read)
-        if (now := time.monotonic()) >= due:
-            due = now + SHARE_SECONDS
-            try:
-                await share_health(health, now=datetime.now(UTC))
-            except Exception:
-                logger.exception("Sharing the health of providers failed; trying again")
-        await asyncio.sleep(SHARE_SECONDS / 4)
-
-
-async def share_health(health: Health, *, now: datetime) -> None:
-    if not (news := health.news(now)):
-        return
-    try:
-        health.written(await asyncio.to_thread(_write_health, news, now))
-    except OperationalError as error:
-        health.kept_back(news)
-        database_outage.began(error)
-    except BaseException:
-        health.kept_back(news)
-        raise
-
-
-def _write_health(news: News, now: datetime) -> Mapping[Key, int]:
-    try:
-        return rows.write(news, now)
-    finally:
-        connection.close_if_unusable_or_obsolete()
 
 
 async def drain_if_nobody_does(path: Path) -> None:

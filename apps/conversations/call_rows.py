@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
-from operator import attrgetter
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
 from apps.common.cursor import Cursor
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallRow:
+class CallRow(NamedTuple):
     """One row of Call. Field names are column names."""
 
     id: str
@@ -18,18 +16,18 @@ class CallRow:
     membership_id: int
     api_key_id: int | None
     model: str
+    status: str
+    started_at: datetime
     provider: str = ""
     upstream_model: str = ""
     attempts: int = 0
     is_stream: bool = False
-    status: str
     error_code: str = ""
     input_tokens: int = 0
     cached_input_tokens: int = 0
     output_tokens: int = 0
     charged: int = 0
     is_estimated: bool = False
-    started_at: datetime
     first_byte_ms: int | None = None
     duration_ms: int = 0
 
@@ -63,8 +61,7 @@ class AttemptRow:
     milliseconds: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A call with its rule hits, and with its attempts if they are of interest."""
 
     call: CallRow
@@ -107,12 +104,11 @@ def insert(cursor: Cursor, records: Sequence[Record]) -> None:
         cursor.insert("conversations_attempt", _ATTEMPT_COLUMNS, attempts)
 
 
-_values = attrgetter(*_CALL_COLUMNS)
 _STARTED = list(_CALL_COLUMNS).index("started_at")
 
 
 def _stored(cursor: Cursor, row: CallRow) -> list[Any]:
-    stored = [*_values(row)]
+    stored = [*row]
     stored[_STARTED] = cursor.instant(row.started_at)
     return stored
 

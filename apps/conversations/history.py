@@ -7,11 +7,10 @@ repeats, is the `tail` of that call, the point at which it ended.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A message reduced to its readable text, at its position in the request.
 
     `said` is the part by which it is recognised when clients resend it, since they leave out reasoning and refusals.
@@ -24,8 +23,7 @@ class Message:
     said: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """The place of a call in a conversation.
 
     `head` is the digest after the last answer that the call repeats (empty at the start of a conversation). `history`

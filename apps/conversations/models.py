@@ -4,10 +4,11 @@ Calls are narrow rows, which `call_rows.py` writes in SQL with the settlement. T
 the spool, in tables of its own.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 
+from apps.accounts import permissions
 from apps.accounts.models import ApiKey, Course, Membership, MembershipQuerySet, User
 from apps.accounts.petitions import Petition, PetitionQuerySet
 from apps.rules.models import Rule
@@ -24,9 +25,9 @@ DONE: dict[str, str] = {
 
 class CallQuerySet(models.QuerySet["Call"]):
     def for_staff(self, user: Any) -> "CallQuerySet":
-        if user.is_active and user.is_superuser:
+        if permissions.is_operator(user):
             return self
-        return self.filter(course__in=Course.objects.for_staff(user))
+        return self.filter(course__in=Course.objects.for_staff(user, "Call"))
 
     def matching(self, term: str, *, members: MembershipQuerySet) -> "CallQuerySet":
         """Calls of those of these members that match the search, or whose request id starts with it."""
@@ -153,13 +154,15 @@ class CallAttempt(models.Model):
 
 class AppealQuerySet(PetitionQuerySet["Appeal"]):
     def for_staff(self, user: Any) -> "AppealQuerySet":
-        if user.is_active and user.is_superuser:
+        if permissions.is_operator(user):
             return self
-        return self.filter(call__course__in=Course.objects.for_staff(user))
+        return self.filter(call__course__in=Course.objects.for_staff(user, "Appeal"))
 
 
 class Appeal(Petition):
     """A student says that a rule was wrong about a call. At most one appeal per call."""
+
+    audit_noun: ClassVar[str] = "appeal"
 
     class State(models.TextChoices):
         OPEN = "open"
@@ -194,9 +197,9 @@ class Appeal(Petition):
 
 class ThreadQuerySet(models.QuerySet["Thread"]):
     def for_staff(self, user: Any) -> "ThreadQuerySet":
-        if user.is_active and user.is_superuser:
+        if permissions.is_operator(user):
             return self
-        return self.filter(course__in=Course.objects.for_staff(user))
+        return self.filter(course__in=Course.objects.for_staff(user, "Thread"))
 
 
 class Thread(models.Model):
@@ -220,6 +223,11 @@ class Thread(models.Model):
 
     def __str__(self) -> str:
         return self.title or f"Conversation {self.pk}"
+
+    @property
+    def audit_label(self) -> str:
+        """Without the title, which is what the student asked."""
+        return f"Conversation {self.pk} of {self.membership}"
 
 
 class Exchange(models.Model):

@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import QuerySet
 
+from apps.accounts.audit import record
+from apps.accounts.models import User
 from apps.common.ids import first_id
 from apps.common.jobs import JobFailed, Report, ask, job
 from apps.common.models import Job
@@ -156,6 +158,8 @@ def replay(job: Job, report: Report) -> dict[str, Any]:
     rule = Rule.objects.filter(pk=job.params["rule"]).select_related("course").first()
     if rule is None:
         raise JobFailed("The rule has been deleted.")
+    if not _may_still_see(job.author, rule):
+        raise JobFailed("Whoever asked for it may no longer see this rule.")
     exceptions = frozenset(rule.exceptions.values_list("text", flat=True))
     book = Rulebook.of([as_compiled(rule, exceptions=exceptions)])
     since = job.created_at - timedelta(days=job.params["days"])
@@ -168,7 +172,17 @@ def replay(job: Job, report: Report) -> dict[str, Any]:
             _look(row, texts.get(row.id), rule, book, tally)
         report(min(tally.calls, total), total)
     report(total, total)
-    return {"version": rule.version, **tally.result()}
+    result = {"version": rule.version, **tally.result()}
+    record("rule.replayed", subject=rule, after={"job": job.pk, "days": job.params["days"], "calls": result["calls"]})
+    return result
+
+
+def _may_still_see(author: int | None, rule: Rule) -> bool:
+    """People who leave while a job waits have no more work done. Jobs of commands have no author."""
+    if author is None:
+        return True
+    person = User.objects.filter(pk=author).first()
+    return person is not None and Rule.objects.for_staff(person).filter(pk=rule.pk).exists()
 
 
 def _calls(rule: Rule, *, since: datetime, until: datetime) -> QuerySet[Call]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from apps.accounts.principals import Principal
 from apps.common.commit import Writer
 from apps.common.errors import GatewayError, InvalidRequest, NotAllowed
+from apps.portal.programs import refuse_programs
 from apps.portal.schemas import REQUEST_BODY
 from apps.quotas import requests
 from apps.quotas.requests import NewRequest, RequestView
@@ -13,6 +14,7 @@ from apps.quotas.weeks import week_at
 
 async def file(writer: Writer, principal: Principal, raw: bytes, *, now: datetime) -> RequestView:
     """File a request for the current week. Raises InvalidRequest, NotAllowed or StoreAway."""
+    refuse_programs(principal, "AllowanceRequest")
     body = REQUEST_BODY.read(raw)
     request = NewRequest(
         membership_id=principal.membership_id,

@@ -7,11 +7,13 @@ from apps.common.commit import Writer
 from apps.common.errors import GatewayError, InvalidRequest, NotAllowed, NotFound
 from apps.conversations import appeals
 from apps.conversations.appeals import AppealView, NewAppeal
+from apps.portal.programs import refuse_programs
 from apps.portal.schemas import APPEAL_BODY
 
 
 async def file(writer: Writer, principal: Principal, raw: bytes, *, now: datetime) -> AppealView:
     """Appeal against a refusal of the caller's own. Raises InvalidRequest, NotAllowed, NotFound or StoreAway."""
+    refuse_programs(principal, "Appeal")
     body = APPEAL_BODY.read(raw)
     call_id, reason = body["request_id"], body["reason"]
     appeal = NewAppeal(membership_id=principal.membership_id, call_id=call_id, reason=reason, now=now)

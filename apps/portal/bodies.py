@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from apps.common import json_bodies
-from apps.common.errors import InvalidRequest
+from apps.common.errors import BodyTooLarge, InvalidRequest
 
 B = TypeVar("B")
 
@@ -25,7 +25,9 @@ class Body(Generic[B]):
         return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
     def read(self, raw: bytes) -> B:
-        """The value of these bytes. Raises InvalidRequest about the first wrong field."""
+        """The value of these bytes. Raises BodyTooLarge, or InvalidRequest about the first wrong field."""
+        if len(raw) > json_bodies.LARGE:
+            raise BodyTooLarge("request_too_large", f"The body is larger than {json_bodies.LARGE:,} bytes. Send less.")
         try:
             return self._adapter.validate_python(json_bodies.loads(raw))
         except ValidationError as error:

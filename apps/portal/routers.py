@@ -5,6 +5,7 @@ from typing import Any
 
 from ninja import Router, Status
 
+from apps.accounts import own_keys
 from apps.conversations.appeals import AppealView
 from apps.conversations.appeals import latest as latest_appeals
 from apps.dataplane.requests import REFUSALS, StudentRequest
@@ -16,6 +17,7 @@ from apps.portal.schemas import (
     AllowanceRequestsOut,
     AppealOut,
     AppealsOut,
+    OwnKeysOut,
     UsageOut,
 )
 from apps.portal.usage import usage as usage_of
@@ -50,6 +52,13 @@ async def ask_for_more(request: StudentRequest) -> Status[RequestView]:
 )
 async def list_requests(request: StudentRequest) -> Any:
     return {"data": await request.plane.reader.submit(latest_requests, request.principal.membership_id)}
+
+
+@router.get(
+    "/usage/keys", response={200: OwnKeysOut, **REFUSALS}, summary="One's keys: when each was made, and by whom"
+)
+async def list_keys(request: StudentRequest) -> Any:
+    return {"data": await request.plane.reader.submit(own_keys.of_members, request.principal.membership_id)}
 
 
 @router.post(

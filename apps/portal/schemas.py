@@ -104,6 +104,26 @@ class AllowanceRequestsOut(Schema):
     data: list[AllowanceRequestOut] = Field(description="Newest first, at most 20.")
 
 
+class OwnKeyOut(Schema):
+    """A key of one's own. The whole key was shown once, when it was issued."""
+
+    key: str = Field(description="Its prefix and its last four characters.")
+    name: str
+    issued_by: str = Field(
+        description="Who issued it: you, a role in the course such as instructor, or operator. If it was nobody whom "
+        "you asked, ask your instructor."
+    )
+    created_at: Instant
+    expires_at: Instant | None
+    revoked_at: Instant | None = Field(description="Since when it is refused; null while it is not.")
+    last_used_at: Instant | None = Field(description="To the minute; null if it never was.")
+
+
+class OwnKeysOut(Schema):
+    object: Literal["list"] = "list"
+    data: list[OwnKeyOut] = Field(description="Newest first, at most 50.")
+
+
 def _written(value: str) -> str:
     text = value.strip()
     if not text or "\x00" in text:

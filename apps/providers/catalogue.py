@@ -155,7 +155,7 @@ def load_catalogue() -> Catalogue:
         targets[row.model_id].append(_target(row, secrets.get(row.provider_id, ()), share=share))
     routes = {row.name: _route(row, tuple(targets[row.pk])) for row in Model.objects.filter(is_enabled=True)}
     allowed = defaultdict(set)
-    for course_id, name in CourseModel.objects.values_list("course_id", "model__name"):
+    for course_id, name in CourseModel.objects.offered().values_list("course_id", "model__name"):
         allowed[course_id].add(name)
     return Catalogue(routes=routes, allowed={course_id: frozenset(names) for course_id, names in allowed.items()})
 

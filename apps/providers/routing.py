@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from apps.common.health.states import Standing, State
 from apps.providers.catalogue import Route, Secret, Target
-from apps.providers.health.states import Standing, State
 
 
 class Weighted(Protocol):

@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 
+from apps.common.header_fields import HOP_BY_HOP, is_name, is_value
+
 MAX_HEADERS = 20
 MAX_HEADER_BYTES = 4000
-_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-_VALUE = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
 _VERSION = re.compile(r"v\d+\w*", re.IGNORECASE)
 _ENDPOINT = re.compile(r"(?:/chat)?/completions$", re.IGNORECASE)
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
@@ -17,14 +17,10 @@ _NEEDED = frozenset({"model", "messages", "stream", "stream_options", "max_token
 _PATH = re.compile(r"/(?!/)[!-~]*")
 
 # What the connection, the credential or Stoa itself decides.
-RESERVED = frozenset(
-    {
-        "accept", "accept-encoding", "authorization", "connection", "content-encoding", "content-length",
-        "content-type", "cookie", "date", "expect", "host", "http2-settings", "keep-alive", "proxy-authenticate",
-        "proxy-authorization", "proxy-connection", "te", "trailer", "traceparent", "tracestate", "transfer-encoding",
-        "upgrade", "x-request-id",
-    }
-)  # fmt: skip
+RESERVED = HOP_BY_HOP | {
+    "accept", "accept-encoding", "authorization", "content-encoding", "content-length", "content-type", "cookie",
+    "date", "expect", "host", "traceparent", "tracestate", "x-request-id",
+}  # fmt: skip
 
 
 def is_key(secret: str) -> bool:
@@ -71,11 +67,11 @@ def validate_headers(headers: Any) -> None:
 
 
 def _validate_header(name: Any, value: Any) -> None:
-    if not (isinstance(name, str) and _NAME.fullmatch(name)):
+    if not (isinstance(name, str) and is_name(name)):
         raise ValidationError(f"“{str(name)[:100]}” cannot be the name of a header.")
     if name.lower() in RESERVED:
         raise ValidationError(f"“{name}” cannot be set here: the connection, the credential or Stoa decides it.")
-    if not (isinstance(value, str) and _VALUE.fullmatch(value) and len(value) <= MAX_HEADER_BYTES):
+    if not (isinstance(value, str) and is_value(value) and len(value) <= MAX_HEADER_BYTES):
         raise ValidationError(f"The value of “{name}” must be one line of printable ASCII characters.")
 
 

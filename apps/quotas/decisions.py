@@ -6,10 +6,13 @@ they lock weeks that calls wait for. Callers check permissions.
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import connection, transaction
 
+from apps.accounts import permissions
+from apps.accounts.audit import record_each
 from apps.accounts.models import Membership, User
 from apps.common.cursor import cursor_on
 from apps.quotas.ledger import booking, ledger
@@ -82,13 +85,17 @@ def end_overrides(members: Sequence[Membership], *, by: User | None, now: dateti
 def grant(
     members: Sequence[Membership], *, tokens: int, reason: str, by: User | None, now: datetime, once: UUID | None = None
 ) -> int:
-    """Add tokens to each member's current week. Returns how many weeks changed; repeating `once` changes none."""
+    """Add tokens to each member's current week. Returns how many weeks changed; repeating `once` changes none.
+
+    Raises ValidationError if somebody would have more than operators allow.
+    """
+    booking.check_ceiling(members, tokens=tokens, now=now)
     id = f"grant-{(once or uuid4()).hex}"
 
     def movement(account: Account) -> Grant:
         return Grant(id=id, account=account, amount=tokens, actor=_key(by), note=reason, now=now)
 
-    return _book(members, movement, now=now)
+    return _book("grant.given", members, movement, told={"tokens": tokens, "reason": reason}, now=now)
 
 
 def correct(
@@ -96,21 +103,33 @@ def correct(
 ) -> int:
     """Change what each member has used this week. A refund is negative, and never leaves less than zero.
 
-    Returns how many weeks changed; repeating `once` changes none.
+    Returns how many weeks changed; repeating `once` changes none. Raises ValidationError for a refund with which
+    somebody would have more than operators allow, unless it is an operator's.
     """
+    if tokens < 0 and by is not None and not permissions.is_operator(by):
+        booking.check_ceiling(members, tokens=-tokens, now=now)
     id = f"correct-{(once or uuid4()).hex}"
 
     def movement(account: Account) -> Correct:
         return Correct(id=id, account=account, used_delta=tokens, actor=_key(by), note=reason, now=now)
 
-    return _book(members, movement, now=now)
+    return _book("usage.corrected", members, movement, told={"tokens": tokens, "reason": reason}, now=now)
 
 
-def _book(members: Sequence[Membership], movement: Callable[[Account], StaffMovement], *, now: datetime) -> int:
+def _book(
+    action: str,
+    members: Sequence[Membership],
+    movement: Callable[[Account], StaffMovement],
+    *,
+    told: dict[str, Any],
+    now: datetime,
+) -> int:
     accounts = [booking.account_of(member, now=now) for member in members]
     with transaction.atomic():
         booked = ledger.record(cursor_on(connection), [movement(account) for account in accounts])
-    return sum(one.changed for one in booked)
+        changed = [member for member, one in zip(members, booked, strict=True) if one.changed]
+        record_each(action, changed, after=told)
+    return len(changed)
 
 
 def _key(by: User | None) -> int | None:

@@ -97,6 +97,11 @@ def multiplied(allowance: int, factor: Decimal) -> int:
     return _rounded_up(allowance * Fraction(factor))
 
 
+def lower(limit: int | None, ceiling: int | None) -> int | None:
+    """The lower of two limits; None is none."""
+    return min((one for one in (limit, ceiling) if one is not None), default=None)
+
+
 def remaining_share(week: Week, *, joined_at: datetime) -> Fraction:
     """The share of the week that was left at the instant of joining; 1 for those who joined before it."""
     left = min(max(week.ends_at - joined_at, timedelta(0)), week.ends_at - week.starts_at)

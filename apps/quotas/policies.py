@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.db.models import QuerySet
 
 from apps.accounts.models import Weekday
@@ -14,8 +15,17 @@ from apps.accounts.principals import Principal
 from apps.common.revisions import Snapshot
 from apps.common.zones import zone
 from apps.quotas.ledger.movements import Account
-from apps.quotas.limits import FULL, BoostPeriod, LimitSource, OverridePeriod, course_limit, limit_source, own_limit
-from apps.quotas.models import TOPIC, Boost, Institution, Override, QuotaPolicy, RoleAllowance
+from apps.quotas.limits import (
+    FULL,
+    BoostPeriod,
+    LimitSource,
+    OverridePeriod,
+    course_limit,
+    limit_source,
+    lower,
+    own_limit,
+)
+from apps.quotas.models import TOPIC, Boost, Ceiling, Institution, Override, QuotaPolicy, RoleAllowance
 from apps.quotas.rate_limits.limits import Scope
 from apps.quotas.weeks import week_at
 
@@ -69,6 +79,14 @@ class CoursePolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CourseCeiling:
+    """The most that operators allow; None is no ceiling."""
+
+    most_weekly_tokens: int | None = None
+    most_member_weekly_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstitutionPolicy:
     timezone: str
     first_day: int
@@ -96,6 +114,8 @@ class Policies:
     roles: Mapping[tuple[int, str], RolePolicy] = field(default_factory=dict)
     boosts: Mapping[int, tuple[BoostPeriod, ...]] = field(default_factory=dict)
     overrides: Mapping[int, tuple[OverridePeriod, ...]] = field(default_factory=dict)
+    ceilings: Mapping[int, CourseCeiling] = field(default_factory=dict)
+    requests_per_minute: int | None = None  # of each student whose course limits neither students nor keys
     _plans: dict[int, Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def plan(self, principal: Principal, *, now: datetime) -> Plan:
@@ -154,24 +174,30 @@ class Policies:
             week=week,
             now=now,
         )
-        own = Account("student", principal.membership_id, limit, week)
+        most = self._ceiling(principal.course_id).most_member_weekly_tokens
+        own = Account("student", principal.membership_id, lower(limit, most), week, most)
         course = Account("course", principal.course_id, self.course_limit(principal.course_id, now=now), week)
         return (own, course, *self._shared(now))
 
     def course_limit(self, course_id: int, *, now: datetime) -> int | None:
         """What all students of a course may use together; None is unlimited."""
-        return course_limit(self.of(course_id).weekly_tokens, boosts=self.boosts.get(course_id, ()), now=now)
+        limit = course_limit(self.of(course_id).weekly_tokens, boosts=self.boosts.get(course_id, ()), now=now)
+        return lower(limit, self._ceiling(course_id).most_weekly_tokens)
 
     def fallback_accounts(self, accounts: tuple[Account, ...], *, course_id: int) -> tuple[Account, ...]:
         """The same accounts, with the allowance for the fallback model in place of the student's own."""
         own, *others = accounts
-        limit = self.of(course_id).fallback_student_weekly_tokens
+        most = self._ceiling(course_id).most_member_weekly_tokens
+        limit = lower(self.of(course_id).fallback_student_weekly_tokens, most)
         return (Account("fallback", own.id, limit, own.week), *others)
 
     def fallback_model(self, course_id: int) -> str:
         """The model that answers once a student's own week is used up; empty if none does."""
         policy = self.of(course_id)
         return policy.fallback_model if policy.after_exhaustion == FALLBACK else ""
+
+    def _ceiling(self, course_id: int) -> CourseCeiling:
+        return self.ceilings.get(course_id, _NO_CEILING)
 
     def _shared(self, now: datetime) -> tuple[Account, ...]:
         if self.institution is None:
@@ -183,9 +209,11 @@ class Policies:
         """The limited scopes in which the requests of this principal count."""
         key, student, course = principal.key_id, principal.membership_id, principal.course_id
         policy, role = self.of(course), self.of_role(principal)
+        default = self.requests_per_minute if policy.key_requests_per_minute is None else None
+        own = default if role.requests_per_minute is None else role.requests_per_minute
         scopes = (
             Scope("key", key, "requests", policy.key_requests_per_minute, policy.key_concurrent_requests),
-            Scope("student", student, "requests", role.requests_per_minute, role.concurrent_requests),
+            Scope("student", student, "requests", own, role.concurrent_requests),
             Scope("course", course, "requests", policy.course_requests_per_minute, policy.course_concurrent_requests),
         )
         return tuple(scope for scope in scopes if scope.is_limited)
@@ -202,6 +230,7 @@ class Policies:
 
 
 _NOTHING = CoursePolicy()
+_NO_CEILING = CourseCeiling()
 
 
 def load_policies() -> Policies:
@@ -215,6 +244,8 @@ def load_policies() -> Policies:
         },
         boosts=_boosts(Boost.objects.unfinished(now=now)),
         overrides=_overrides(Override.objects.unfinished(now=now)),
+        ceilings={row.pop("course_id"): CourseCeiling(**row) for row in _rows(Ceiling.objects.all(), CourseCeiling)},
+        requests_per_minute=settings.STUDENT_REQUESTS_PER_MINUTE or None,
     )
 
 

@@ -93,21 +93,26 @@ def limits_of(weeks: Sequence[WeeklyUsage], *, now: datetime) -> dict[int, int |
     policies = load_policies()
     ids = {week.account for week in running if week.kind in WeeklyUsage.OF_STUDENTS}
     members = {one.pk: one for one in Membership.objects.filter(pk__in=ids).select_related("course")}
-    limits = {week.pk: _limit(policies, week, members.get(week.account), now) for week in running}
-    granted = {week.pk: week.granted for week in running}
-    return {key: None if limit is None else limit + granted[key] for key, limit in limits.items()}
+    return {week.pk: _limit_with_grants(policies, week, members.get(week.account), now) for week in running}
+
+
+def _limit_with_grants(policies: Policies, week: WeeklyUsage, member: Membership | None, now: datetime) -> int | None:
+    if week.kind == WeeklyUsage.Kind.STUDENT and member is not None:
+        return policies.accounts(principal_of(member), now=now)[0].limit_with(week.granted)
+    limit = _limit(policies, week, member, now)
+    return None if limit is None else limit + week.granted
 
 
 def _limit(policies: Policies, week: WeeklyUsage, member: Membership | None, now: datetime) -> int | None:
+    """The limit of what is no student's own week."""
     if week.kind == WeeklyUsage.Kind.COURSE:
         return policies.course_limit(week.account, now=now)
     if week.kind == WeeklyUsage.Kind.INSTITUTION:
         return policies.institution.weekly_tokens if policies.institution else None
     if member is None:
         return 0  # former members may use nothing
-    if week.kind == WeeklyUsage.Kind.FALLBACK:
-        return policies.of(member.course_id).fallback_student_weekly_tokens
-    return policies.accounts(principal_of(member), now=now)[0].limit
+    accounts = policies.accounts(principal_of(member), now=now)
+    return policies.fallback_accounts(accounts, course_id=member.course_id)[0].limit
 
 
 @dataclass(frozen=True, slots=True)

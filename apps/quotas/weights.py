@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 _SCALE = 10_000  # weights have four decimal places
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
+class Tokens(NamedTuple):
     """Token counts of a call. `cached_input` is the part of `input` that the provider read from its cache."""
 
     input: int = 0

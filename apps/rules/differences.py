@@ -1,13 +1,12 @@
 """The differences between two versions of a rule, as values and as a sentence. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, tzinfo
+from datetime import UTC, datetime, time, tzinfo
 from typing import Any
 
+from apps.common.differences import Difference, summarized
+
 Fields = Mapping[str, Any]
-LONGEST_SUMMARY = 500
-_LONGEST_VALUE = 60
 
 # Fields that have other labels in their forms.
 LABELS = {
@@ -22,29 +21,6 @@ LABELS = {
     "weekdays": "days",
 }
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One field that changed. Values are text; empty stands for no value."""
-
-    field: str
-    before: str
-    after: str
-
-    def __str__(self) -> str:
-        return f"{self.field}: {_short(self.before)} → {_short(self.after)}"
-
-
-def stored_form(values: Fields) -> dict[str, Any]:
-    """The values in the form in which JSON stores them; instants are in UTC, so that equal ones are written alike."""
-    return {name: _stored(value) for name, value in values.items()}
-
-
-def _stored(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    return value.isoformat() if isinstance(value, date | time) else value
 
 
 def differences(before: Fields | None, after: Fields, *, zone: tzinfo = UTC) -> list[Difference]:
@@ -62,9 +38,7 @@ def differences(before: Fields | None, after: Fields, *, zone: tzinfo = UTC) -> 
 
 def summary(before: Fields | None, after: Fields) -> str:
     """What changed, in one line."""
-    if before is None:
-        return "made"
-    return "; ".join(map(str, differences(before, after)))[:LONGEST_SUMMARY]
+    return "made" if before is None else summarized(differences(before, after))
 
 
 def _words(name: str, value: Any, zone: tzinfo) -> str:
@@ -78,8 +52,3 @@ def _words(name: str, value: Any, zone: tzinfo) -> str:
     if name == "weekdays":
         return ", ".join(DAYS[int(day)] for day in value)
     return str(value)
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return (line if len(line) <= _LONGEST_VALUE else line[: _LONGEST_VALUE - 1] + "…") or "nothing"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from apps.rules import exemptions
 from apps.rules.checksums import CHECKSUMS
@@ -50,8 +51,7 @@ class CompiledRule:
         return exemptions.counts(text, self.exceptions)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Occasion:
+class Occasion(NamedTuple):
     """When and for what a text is screened. Rules that this does not concern are ignored."""
 
     direction: str  # prompt or answer

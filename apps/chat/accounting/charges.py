@@ -8,8 +8,7 @@ reached the student, whatever it reported. An answer that a rule stopped was gen
 stopped.
 """
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from apps.chat.dialects.reports import is_credible, lacks_input, lacks_output
 from apps.common.errors import BlockedByRule, GatewayError
@@ -29,8 +28,7 @@ def ending_of(failure: GatewayError | None, *, is_unread: bool) -> Ending:
     return "left" if is_unread else "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(NamedTuple):
     """What is known of an answer at its end.
 
     `was_sent`: a provider had accepted the call, or may have. `is_final`: no text came after the reported usage.
@@ -42,13 +40,12 @@ class Seen:
     reported: Tokens | None
     input_estimate: int
     relayed_estimate: int
-    text_bytes: int = 0
     held: int
+    text_bytes: int = 0
     is_final: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """The tokens to record and the weighted amount to charge. `is_free` releases the whole hold."""
 
     tokens: Tokens
@@ -98,9 +95,9 @@ def _believed(reported: Tokens | None, estimated: Tokens, text_bytes: int) -> To
     if reported is None or is_credible(reported, text_bytes):
         return reported
     if lacks_input(reported):
-        reported = replace(reported, input=estimated.input, cached_input=0)
+        reported = reported._replace(input=estimated.input, cached_input=0)
     if lacks_output(reported, text_bytes):
-        reported = replace(reported, output=max(reported.output, estimated.output))
+        reported = reported._replace(output=max(reported.output, estimated.output))
     return reported
 
 

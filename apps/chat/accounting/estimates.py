@@ -1,8 +1,8 @@
 """Estimates what a call may cost, in weighted tokens."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from apps.chat.accounting.charges import BYTES_A_TOKEN
 from apps.chat.call import ChatCall
@@ -45,8 +45,7 @@ def _weights(input: int, cached_input: int, output: int) -> Weights:
     return Weights(input=input, cached_input=cached_input, output=output)
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """What a call may cost: token counts, and weighted amounts.
 
     `amount` is held if it fits, `least` is the smallest hold that will do, and `floor` is the cost of the input alone.

@@ -1,8 +1,8 @@
 """Accounting: writes a movement of the ledger and the record of its call in one transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 import orjson
 
@@ -16,8 +16,7 @@ from apps.quotas.ledger import ledger
 from apps.quotas.ledger.movements import ADJUSTED, Ended, Expire, Held, Movement, Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class JournalEntry:
+class JournalEntry(NamedTuple):
     """A movement, a record, or both. The record of a movement that comes too late is dropped.
 
     With a `claim`, the movement is a reservation, made only if the claim is free; else the outcome is ClaimTaken.
@@ -82,15 +81,14 @@ def expire(cursor: Cursor, units: Sequence[tuple[str, datetime]]) -> list[bool]:
 
 def identity(row: CallRow, hits: Sequence[HitRow]) -> str:
     """What `expire` needs to record a call. The hold stores it."""
-    return orjson.dumps({"call": row, "hits": hits}).decode()
+    return orjson.dumps({"call": row._asdict(), "hits": hits}).decode()
 
 
 def _interrupted(hold: str, ended: Ended, now: datetime) -> Record:
     kept = orjson.loads(ended.identity)
     started_at = datetime.fromisoformat(kept["call"].pop("started_at"))
     row = CallRow(**kept["call"], started_at=started_at)
-    row = replace(
-        row,
+    row = row._replace(
         status="interrupted",
         error_code="gateway_crashed",
         charged=ended.charged,

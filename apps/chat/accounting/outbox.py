@@ -90,7 +90,15 @@ async def _apply(writer: Writer, kept: list[KeptSettlement]) -> list[int]:
 
 def to_body(unit: JournalEntry) -> bytes:
     kind = next((name for name, movement in _MOVEMENTS.items() if isinstance(unit.movement, movement)), None)
-    return orjson.dumps({"kind": kind, "movement": unit.movement, "record": unit.record, "kept": unit.kept})
+    return orjson.dumps(
+        {"kind": kind, "movement": unit.movement, "record": unit.record, "kept": unit.kept}, default=_as_fields
+    )
+
+
+def _as_fields(value: Any) -> dict[str, Any]:
+    """Of a named tuple, which the serialiser does not know."""
+    fields: dict[str, Any] = value._asdict()
+    return fields
 
 
 def from_body(body: bytes) -> JournalEntry:

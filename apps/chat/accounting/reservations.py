@@ -1,7 +1,8 @@
 """Reserving: nothing is sent to a provider without a hold, for the requested model or for the fallback model."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from apps.chat.accounting import journal, outbox, records, token_rates
 from apps.chat.accounting.books import Books
@@ -21,8 +22,7 @@ from apps.rules.rulebook import Verdict
 EXPIRY_MARGIN = timedelta(seconds=60)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reservation:
+class Reservation(NamedTuple):
     """A committed hold: the output tokens per choice that it pays for, and the balances that include it.
 
     `turned` is the call for the fallback model, if that one is to answer.
@@ -54,7 +54,7 @@ async def reserve(
         others = policies.fallback_accounts(plan.accounts, course_id=call.principal.course_id)
         second = await _attempt(books, turned, verdict, plan, others, now=now, claim=claim)
         if isinstance(second, Reservation):
-            return replace(second, turned=turned)
+            return second._replace(turned=turned)
         outcome = replace(outcome, fallback=second)
     if isinstance(outcome, Reservation):
         return outcome
@@ -73,6 +73,8 @@ def _turned(books: Books, call: ChatCall, refused: Refused) -> ChatCall | None:
     name = books.policies.current.fallback_model(principal.course_id)
     route = catalogue.route(name, principal.demand)
     if refused.short.account.kind != "student" or route is None or not catalogue.allows(principal.course_id, name):
+        return None
+    if not principal.scopes.admits_model(name):
         return None
     return None if route.barred_by or route.refused_in(call.body) else call.turned_to(route)
 

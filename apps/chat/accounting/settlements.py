@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from apps.chat.accounting import journal, outbox, records
 from apps.chat.accounting.books import Books
@@ -23,8 +23,7 @@ logger = logging.getLogger(__name__)
 RETRY_PAUSES = (0.1, 0.3)  # enough for a restart of the database; the student should not wait longer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closed:
+class Closed(NamedTuple):
     """An answer that has ended: what was asked and held, the answer if it had begun, and how it ended.
 
     `relayed_bytes` counts the text until the client left, or all of it.
@@ -44,8 +43,7 @@ class Closed:
     duration_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """What was charged, and the balances after it."""
 
     charged: int

@@ -2,15 +2,14 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Path = tuple[str | int, ...]
 
 BESIDE = -1  # the message of fields outside of all messages and choices
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One text: the number of its message or choice (or BESIDE), and its path in the body.
 
     Neighbours with the same `speaker` are also read as one text; a field with None is read alone. `is_json`: its reader

@@ -4,8 +4,8 @@ Rules, records, meters and guards of streams work on what a dialect gives them. 
 body stays the JSON that the student or the provider sent, so that unknown fields pass both ways.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
@@ -18,8 +18,7 @@ from apps.quotas.weights import Tokens
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParsedRequest:
+class ParsedRequest(NamedTuple):
     """What a request asks for. `body` is the parsed JSON and must not be changed.
 
     `size` is its bytes without the data of images, sound and files, which are `media_bytes`, estimated as
@@ -159,8 +158,11 @@ class Dialect(Protocol):
         """The messages of a request as they are recorded and recognised."""
         ...
 
-    def fields(self, body: Mapping[str, Any]) -> list[Field]:
-        """All texts that a model may read, in known fields or not. Those of later messages come later."""
+    def fields(self, body: Mapping[str, Any], *, most: int = sys.maxsize) -> list[Field]:
+        """All texts that a model may read, in known fields or not. Those of later messages come later.
+
+        The text of a file may end after `most` characters: it has more then.
+        """
         ...
 
     def place(self, body: Mapping[str, Any], field: Field) -> int | None:

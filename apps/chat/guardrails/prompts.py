@@ -1,7 +1,9 @@
 """Applies rules to a prompt: the verdict, and the call without what they take out of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from django.conf import settings
 
 from apps.chat.call import ChatCall
 from apps.chat.dialects.fields import BESIDE, Field
@@ -10,13 +12,13 @@ from apps.chat.guardrails.derived import derived
 from apps.chat.guardrails.redaction import Redacted, redact
 from apps.chat.guardrails.search import hits_in, placed
 from apps.chat.guardrails.workers import RulesUnavailable
+from apps.common.errors import BodyTooLarge
 from apps.rules.engine.matcher import MAX_SPANS, EngineFailed
 from apps.rules.rulebook import NO_RULES, Hit, Occasion, Rulebook, Verdict
 from apps.rules.snapshot import ALL_COURSES
 
 
-@dataclass(frozen=True, slots=True)
-class Screened:
+class Screened(NamedTuple):
     """The call without what rules took out of it, the verdict, and the rulebook that gave it."""
 
     call: ChatCall
@@ -27,7 +29,8 @@ class Screened:
 async def screen(call: ChatCall, books: Mapping[int | None, Rulebook | None], *, occasion: Occasion) -> Screened:
     """Apply the course's rules to the prompt.
 
-    Raises RulesUnavailable if they cannot be checked, unless the course prefers going unchecked.
+    Raises BodyTooLarge if there is too much to look at, and RulesUnavailable if the rules cannot be checked, unless the
+    course prefers going unchecked.
     """
     course: int | None = call.principal.course_id
     if course not in books:
@@ -57,14 +60,20 @@ def _finds_nothing(book: Rulebook, call: ChatCall) -> bool:
 
 
 def look(book: Rulebook, call: ChatCall, occasion: Occasion) -> Screened:
-    """Screen the prompt. CPU-bound. Raises EngineFailed."""
-    fields = call.dialect.fields(call.body)
+    """Screen the prompt. CPU-bound. Raises EngineFailed, or BodyTooLarge rather than not to look at all of it."""
+    most = settings.MAX_REQUEST_SIZE
+    fields = call.dialect.fields(call.body, most=most)
+    if sum([len(field.text) for field in fields]) > most:
+        raise BodyTooLarge(
+            "too_much_text",
+            f"The course's rules look at all texts, also in files, but at {most:,} characters at most. Send less.",
+        )
     hits = hits_in(book, fields, occasion)
     if not hits:
         return Screened(call, NO_RULES, book)
     left = redact(call.body, fields, hits)
     if left.body is not call.body:
-        call = replace(call, body=left.body, messages=call.dialect.messages(left.body))
+        call = call._replace(body=left.body, messages=call.dialect.messages(left.body))
     recorded = _recorded(hits, fields, left, call)
     return Screened(call, Verdict(recorded, left.stuck, last=len(call.messages) - 1), book)
 

@@ -91,14 +91,17 @@ async def in_thread(work: Callable[[], T], *, deadline: float | None = DEADLINE)
         clock = _Clock()
         future = loop.run_in_executor(_threads, clock.timed, work)
         future.add_done_callback(partial(_ended, places))
-        if deadline is None:
-            patience.reschedule(None)
-            return await asyncio.shield(future)
-        while not future.done() and (left := deadline - clock.spent()) > 0:
-            await asyncio.wait((future,), timeout=left)
-        if not future.done():
-            raise TimeoutError
-        return future.result()
+        try:
+            if deadline is None:
+                patience.reschedule(None)
+                return await asyncio.shield(future)
+            while not future.done() and (left := deadline - clock.spent()) > 0:
+                await asyncio.wait((future,), timeout=left)
+            if not future.done():
+                raise TimeoutError
+            return future.result()
+        finally:
+            del future  # its error has this frame in its traceback, and would keep the text in memory
 
 
 def _ended(places: asyncio.Semaphore, done: asyncio.Future[Any]) -> None:

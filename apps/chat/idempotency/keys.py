@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 
 from django.conf import settings
 
 from apps.common.errors import Conflict, GatewayError, InvalidRequest
+from apps.common.json_bodies import LARGE
 
 KEPT_FOR = timedelta(hours=24)
 ANSWER_BYTES = 2**20  # the longest answer that is kept
@@ -24,8 +26,7 @@ WAIT_SECONDS = 2  # for Retry-After, while the first request is being answered
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """What a request's headers say: its key, and how often the client has sent it before, if it counts that."""
 
     key: str | None = None
@@ -77,11 +78,11 @@ class Claim:
         return cls(id, body.hexdigest(), call, membership, now)
 
 
-@dataclass(frozen=True, slots=True)
-class Repeatable:
+class Repeatable(NamedTuple):
     """How a call's answer can be asked for again: by a claim, or by the digest that a client's attempts share.
 
-    Of attempts without a number the digest is only made `on_demand`: nearly all of them are no retries.
+    Of attempts without a number the digest is only handed out `on_demand`: nearly all of them are no retries. It is
+    made then, too, unless the body is large.
     """
 
     claim: Claim | None = None
@@ -100,7 +101,12 @@ def repeatable(
         claim = Claim.of(attempt.key, raw, dialect=dialect, call=call, membership=membership_id, now=now)
         return Repeatable(claim=claim)
     digest = partial(digest_of, raw, dialect=dialect, key_id=key_id)
-    return Repeatable(on_demand=digest) if attempt.number is None else Repeatable(digest=digest())
+    if attempt.number is not None:
+        return Repeatable(digest=digest())
+    if len(raw) <= LARGE:
+        return Repeatable(on_demand=digest)
+    made = digest()
+    return Repeatable(on_demand=lambda: made)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,8 @@ class Attempts:
         self._has_repeated = False
         self._ends_at = self._answer_ends_at = time.monotonic() + call.route.longest - LAST_MOMENT
         self._ended: list[AttemptRow] = []
-        self._answering: tuple[Candidate, str, float] | None = None  # with the outcome, and seconds to its beginning
+        self._answering: tuple[Candidate, float] | None = None  # with the seconds to its beginning
+        self._outcome = "answered"  # of the one who is answering
         self.reader: AnswerReader | None = None
 
     @property
@@ -91,8 +92,8 @@ class Attempts:
         """Every attempt that was made, with what came of it. None if the first one has answered without a failure."""
         if self._answering is None or (failure is None and not self._ended):
             return tuple(self._ended)
-        candidate, outcome, seconds = self._answering
-        return (*self._ended, self._row(candidate, outcome, 200, seconds))
+        candidate, seconds = self._answering
+        return (*self._ended, self._row(candidate, self._outcome, 200, seconds))
 
     def broke_off(self, answer: Accepted, error: UpstreamBroken | asyncio.CancelledError, *, is_stalled: bool) -> None:
         """The answer that had begun broke off: by itself, or since it was ended when the provider `is_stalled`."""
@@ -102,8 +103,7 @@ class Attempts:
             error = UpstreamBroken("It said nothing more.")
         if not isinstance(error, AnswerTooLong):  # which was our decision
             self._health.failed(answer.candidate, error, now=datetime.now(UTC))
-        if self._answering is not None:
-            self._answering = (answer.candidate, "broken", self._answering[2])
+        self._outcome = "broken"
 
     def close(self, answer: Accepted) -> None:
         """Nothing of the answer is read any more."""
@@ -132,7 +132,8 @@ class Attempts:
         candidate, pause = found
         if time.monotonic() + pause >= self._ends_at:
             return []
-        budget, requests = self._budgets[candidate.target.deployment_id], self._health.recent(candidate.target)
+        requests = self._health.recent(candidate.target, now=datetime.now(UTC))
+        budget = self._budgets[candidate.target.deployment_id]
         self._has_repeated = budget.take(time.monotonic(), requests=requests)
         if not self._has_repeated:
             return []
@@ -159,15 +160,17 @@ class Attempts:
             self.was_cut_off = refused is None and self._is_open
             self._end(candidate)
             raise
-        self._answering = candidate, "answered", time.monotonic() - started
+        self._answering = candidate, time.monotonic() - started
         self._health.answered(candidate, now=datetime.now(UTC))
         return answer
 
     async def _begin(self, candidate: Candidate) -> None:
         """Wait for a place, where they are few."""
-        if candidate.target.max_concurrent is not None:
-            seconds = min(candidate.target.first_byte_timeout, self._ends_at - time.monotonic())
-            self._leave = await self._limits.enter(candidate.target, self._call.principal, seconds=seconds)
+        target = candidate.target
+        if target.max_concurrent is not None:
+            seconds = min(target.first_byte_timeout, self._ends_at - time.monotonic())
+            places = target.max_concurrent
+            self._leave = await self._limits.enter(target, self._call.principal, places=places, seconds=seconds)
         self._is_open = True
         self._health.began(candidate)
 

@@ -23,15 +23,11 @@ class ConcurrencyLimits:
         """Whoever has a place comes before whoever would make the call wait."""
         return sorted(candidates, key=lambda candidate: not self._is_free(candidate.target))
 
-    async def enter(self, target: Target, principal: Principal, *, seconds: float) -> Callable[[], None]:
-        """Wait for a place, for as long as that. Returns what gives it back. Raises UpstreamRefused."""
-        if target.max_concurrent is None:
-            return _nothing
+    async def enter(self, target: Target, principal: Principal, *, places: int, seconds: float) -> Callable[[], None]:
+        """Wait for one of its places, for as long as that. Returns what gives it back. Raises UpstreamRefused."""
         try:
             async with asyncio.timeout(seconds):
-                return await self._queue(target, target.max_concurrent).enter(
-                    principal.course_id, principal.membership_id
-                )
+                return await self._queue(target, places).enter(principal.course_id, principal.membership_id)
         except TimeoutError as error:
             raise UpstreamRefused(
                 "full", detail=f"None of its places was free within {seconds:.3g} seconds."
@@ -50,7 +46,3 @@ class ConcurrencyLimits:
         elif queue.places != places:
             queue.resize(places, longest=longest)
         return queue
-
-
-def _nothing() -> None:
-    pass

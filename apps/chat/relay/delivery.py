@@ -121,7 +121,9 @@ class Delivery:
 
     def __init__(self, *, request_id: str, dialect: Dialect, room: ReplayBudget | None = None) -> None:
         self._request_id, self._dialect = request_id, dialect
-        self._head: asyncio.Future[AnswerHead] = asyncio.get_running_loop().create_future()
+        self._head: AnswerHead | None = None
+        self._failure: GatewayError | None = None
+        self._waiters: list[asyncio.Future[None]] = []  # for the head or the failure
         self._is_abandoned = self._is_stalled = False
         self._room = room
         self._kept = bytearray() if room is not None else None  # one buffer: many small ones would be half overhead
@@ -132,7 +134,13 @@ class Delivery:
 
     async def head(self) -> AnswerHead:
         """Wait until the response may begin. Raises the GatewayError that came instead."""
-        return self._head.result() if self._head.done() else await asyncio.shield(self._head)
+        while self._head is None:
+            if self._failure is not None:
+                raise self._failure
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+        return self._head
 
     def abandon(self) -> None:
         """The client has left: drop all blocks from here on."""
@@ -145,7 +153,7 @@ class Delivery:
 
     @property
     def has_begun(self) -> bool:
-        return self._head.done()
+        return self._head is not None
 
     @property
     def is_kept(self) -> bool:
@@ -168,8 +176,9 @@ class Delivery:
     # Used by the pump
 
     def begin(self, head: AnswerHead) -> None:
-        if not self._head.done():
-            self._head.set_result(head)
+        if self._head is None:
+            self._head = head
+            self._wake_all()
 
     def keep_alive(self) -> None:
         """Show the client that the answer goes on. Whoever takes the answer over gets no such comments."""
@@ -214,12 +223,11 @@ class Delivery:
         A client that stopped reading gets an error instead. Blocks for it were dropped, so it must not see a clean end.
         """
         self._give_up()
-        if not self._head.done():
-            if failure is not None:
-                self._head.set_exception(failure)
-                self._head.exception()  # a client that has left never retrieves it
+        if self._head is None:
+            self._failure = failure
+            self._wake_all()
             return
-        if self._is_abandoned or self._head.result().body is not None:
+        if self._is_abandoned or self._head.body is not None:
             return
         last = self._dialect.end_mark if failure is None else self._event(failure)
         if not self._is_stalled and await self.reader.put_last(last):
@@ -227,6 +235,11 @@ class Delivery:
             return
         self._is_abandoned = True
         self.reader.dismiss(self._event(ClientStalled(charged=charged)))
+
+    def _wake_all(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            _wake(waiter)
 
     def _event(self, failure: GatewayError) -> bytes:
         return self._dialect.error_event(failure, request_id=self._request_id)

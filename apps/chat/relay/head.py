@@ -1,6 +1,6 @@
 """The head of an answer: what is known before its first byte is sent."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from apps.chat.accounting.reservations import Reservation
 from apps.chat.call import Accepted
@@ -11,8 +11,7 @@ from apps.quotas.ledger.movements import Balance
 from apps.rules.rulebook import Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerHead:
+class AnswerHead(NamedTuple):
     """What is known when a response begins: with the answer's first content, or at the end of a plain one.
 
     `accepted` is None if the client is kept waiting by comments, and nobody knows yet who will answer.

@@ -59,8 +59,10 @@ class Pump:
         on_reserved: Callable[[], None],
         on_end: Callable[[], None],
         repeatable: Repeatable = ONCE,
+        admitted: object = None,
     ) -> None:
         self.id, self.repeatable = call.id, repeatable
+        self.principal, self.admitted = call.principal, admitted
         self._providers, self._live, self._recent = providers, live, recent
         self._on_reserved, self._on_end = on_reserved, on_end
         self._guard, self._cleared = guard, b""
@@ -136,9 +138,9 @@ class Pump:
         answer = await self._attempts.first_answer()
         try:
             self.stopping.began()
-            self.stopping.shorten(seconds=self._attempts.seconds_left)
             self._account.began(answer)
             if call.is_stream:
+                self.stopping.shorten(seconds=self._attempts.seconds_left)
                 self.delivery.begin(self._head(reservation.balances))
                 most = most_text(reservation.output * call.choices)
                 await pass_on(answer, self._guard, delivery=self.delivery, stopping=self.stopping, most_text=most)

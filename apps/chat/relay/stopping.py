@@ -12,10 +12,10 @@ import time
 from collections.abc import Coroutine
 from typing import Literal
 
-from apps.common.errors import GatewayError, UpstreamFailed
+from apps.common.errors import GatewayError, NotAllowed, UpstreamFailed
 from apps.dataplane.admission import shutting_down
 
-Reason = Literal["client_left", "client_stalled", "provider_stalled", "shutting_down"]
+Reason = Literal["client_left", "client_stalled", "provider_stalled", "shutting_down", "access_ended"]
 
 STALLED = "upstream_stalled"
 LAST_LOOK = 0.05  # seconds in which a process that was paused reads what has arrived meanwhile
@@ -106,6 +106,12 @@ class Stopping:
             return None
         if self.reason == "shutting_down":
             return shutting_down()
+        if self.reason == "access_ended":
+            return NotAllowed(
+                "access_ended",
+                "Your key was revoked, or your place in the course ended, while this was answered. What had been "
+                "generated is charged. Ask your instructor.",
+            )
         if self.reason == "provider_stalled":
             return UpstreamFailed(STALLED, "The provider stopped in the middle of its answer. Ask again.")
         return UpstreamFailed("upstream_timeout", "The answer took too long and was ended.", status=504)

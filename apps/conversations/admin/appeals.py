@@ -19,7 +19,8 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from apps.accounts.petitions_admin import PetitionAdmin
+from apps.accounts.admin.petitions import PetitionAdmin
+from apps.accounts.audit import record
 from apps.accounts.scoping import CourseFilter
 from apps.common.admin import is_operator
 from apps.common.display import NOTHING, moment
@@ -77,8 +78,6 @@ class AppealAdmin(PetitionAdmin):
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         appeal = self.get_object(request, unquote(object_id))
-        if appeal is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         posts = request.method == "POST"
         allowed = self.has_change_permission if posts else self.has_view_permission
         if not allowed(request, appeal):
@@ -114,6 +113,7 @@ class AppealAdmin(PetitionAdmin):
             "may_change": self.has_change_permission(request, appeal),
             "owns_rule": _owns_rule(request, appeal),
         }
+        record("call.read", subject=call, note="On the page of an appeal.")
         with timezone.override(zoneinfo.ZoneInfo(call.course.timezone)):
             return TemplateResponse(request, "admin/conversations/appeal/page.html", context).render()
 
@@ -145,7 +145,7 @@ class AppealAdmin(PetitionAdmin):
     @admin.display(description="student")
     def student(self, appeal: Appeal) -> SafeString:
         member = appeal.call.membership
-        return format_html('{}<small class="stoa-sub">{}</small>', member.user, member.external_id)
+        return format_html('{}<small class="stoa-sub">{}</small>', member.person, member.external_id)
 
     @admin.display(description="course")
     def course(self, appeal: Appeal) -> str:

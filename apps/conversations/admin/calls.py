@@ -13,7 +13,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from apps.accounts.models import Membership
 from apps.accounts.scoping import CourseFilter
 from apps.common.display import NOTHING, badge, duration, moment, number
-from apps.conversations.admin.filters import ModelFilter, ProviderFilter, RuleFilter, SinceFilter
+from apps.conversations.admin.filters import CallSinceFilter, ModelFilter, ProviderFilter, RuleFilter
 from apps.conversations.admin.readable import Readable
 from apps.conversations.admin.rules import RulePages
 from apps.conversations.models import Call
@@ -28,7 +28,7 @@ class CallAdmin(RulePages, Readable):
     list_filter = (
         CourseFilter,
         ("status", ChoicesDropdownFilter),
-        SinceFilter,
+        CallSinceFilter,
         RuleFilter,
         ModelFilter,
         ProviderFilter,
@@ -43,7 +43,7 @@ class CallAdmin(RulePages, Readable):
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("rule_hits")
 
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+    def found(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         if not search_term.strip():
             return queryset, False
         return queryset.matching(search_term, members=Membership.objects.for_staff(request.user)), False
@@ -60,7 +60,7 @@ class CallAdmin(RulePages, Readable):
     @admin.display(description="student")
     def student(self, call: Call) -> SafeString:
         place = f"{call.membership.external_id} in {call.course.slug}"
-        return format_html('{}<small class="stoa-sub">{}</small>', call.membership.user, place)
+        return format_html('{}<small class="stoa-sub">{}</small>', call.membership.person, place)
 
     @admin.display(description="conversation")
     def about(self, call: Call) -> SafeString | str:

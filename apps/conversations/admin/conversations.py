@@ -33,13 +33,13 @@ class ThreadAdmin(Readable):
     search_fields = ("title",)
     search_help_text = "Words of the text, external ID, name or e-mail"
 
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+    def found(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         term = search_term.strip()
         if not term:
             return queryset, False
         said = Turn.objects.filter(text__icontains=term).values("call__exchange__thread")
-        found = Membership.objects.for_staff(request.user).matching(term)
-        members = list(found.values_list("pk", flat=True)[:MOST_MEMBERS])
+        people = Membership.objects.for_staff(request.user).matching(term)
+        members = list(people.values_list("pk", flat=True)[:MOST_MEMBERS])
         return queryset.filter(Q(title__icontains=term) | Q(membership_id__in=members) | Q(pk__in=said)), False
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
@@ -70,7 +70,7 @@ class ThreadAdmin(Readable):
     @admin.display(description="student", ordering="membership")
     def student(self, thread: Thread) -> SafeString:
         return format_html(
-            '{}<small class="stoa-sub">{}</small>', thread.membership.user, thread.membership.external_id
+            '{}<small class="stoa-sub">{}</small>', thread.membership.person, thread.membership.external_id
         )
 
     @admin.display(description="calls")

@@ -3,15 +3,19 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from apps.accounts.audit import record
 from apps.common.admin import OperatorOnly, Pages
 from apps.common.display import moment
 from apps.conversations.models import DeadLetter
 from apps.conversations.spool import draining
 from apps.conversations.spool.files import SpooledRecord
+
+MOST_TOLD = 100
 
 
 @admin.register(DeadLetter)
@@ -27,9 +31,20 @@ class DeadLetterAdmin(OperatorOnly, Pages):
     @admin.action(description="Replay selected dead letters")
     def replay(self, request: HttpRequest, queryset: Any) -> None:
         letters = list(queryset)
+        calls = [letter.call for letter in letters[:MOST_TOLD]]
         taken = draining.replay(letters)
         refused = len(letters) - taken
+        record("dead_letters.replayed", after={"taken": taken, "refused": refused, "calls": calls})
         self.message_user(request, f"The database took {taken} and refused {refused} again.")
+
+    def delete_model(self, request: HttpRequest, obj: DeadLetter) -> None:
+        self.delete_queryset(request, DeadLetter.objects.filter(pk=obj.pk))
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        calls = list(queryset.values_list("call", flat=True))
+        super().delete_queryset(request, queryset)
+        record("dead_letters.deleted", after={"deleted": len(calls), "calls": calls[:MOST_TOLD]})
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -1,41 +1,28 @@
 """Filters of the lists of calls and conversations."""
 
-from datetime import timedelta
-from typing import Any, ClassVar
+from datetime import datetime
+from typing import Any
 
 from django.http import HttpRequest
-from django.utils import timezone
 
 from apps.accounts.scoping import seen_courses
-from apps.common.admin import ChoiceFilter, is_operator
+from apps.common.admin import ChoiceFilter, SinceFilter, is_operator
 from apps.common.ids import first_id
 from apps.conversations.models import RuleHit
 from apps.providers.models import Model, Provider
 from apps.rules.models import Rule
 
 
-class SinceFilter(ChoiceFilter):
-    """Filters by time. Ids are ordered by time, so this is a range of the primary key."""
+class CallSinceFilter(SinceFilter):
+    """Ids are ordered by time, so this is a range of the primary key."""
 
-    title = "time"
-    parameter_name = "since"
-    spans: ClassVar[dict[str, tuple[str, timedelta]]] = {
-        "hour": ("Last hour", timedelta(hours=1)),
-        "day": ("Last 24 hours", timedelta(days=1)),
-        "week": ("Last 7 days", timedelta(days=7)),
-        "month": ("Last 30 days", timedelta(days=30)),
-    }
-
-    def options(self, request: HttpRequest) -> list[tuple[str, str]]:
-        return [(name, label) for name, (label, _) in self.spans.items()]
-
-    def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
-        return queryset.filter(pk__gte=first_id(timezone.now() - self.spans[value][1]))
+    def since(self, queryset: Any, start: datetime) -> Any:
+        return queryset.filter(pk__gte=first_id(start))
 
 
 class ThreadSinceFilter(SinceFilter):
-    def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
-        return queryset.filter(last_at__gte=timezone.now() - self.spans[value][1])
+    def since(self, queryset: Any, start: datetime) -> Any:
+        return queryset.filter(last_at__gte=start)
 
 
 class RuleFilter(ChoiceFilter):

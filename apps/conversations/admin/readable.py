@@ -9,11 +9,13 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from apps.accounts.scoping import CourseScoped, seen_courses
-from apps.common.admin import CappedPaginator, Pages, ReadOnly, is_operator
+from apps.accounts.audit import record
+from apps.accounts.permissions import Verb
+from apps.accounts.scoping import CourseScoped, courses_where
+from apps.common.admin import CappedPaginator, Pages, is_operator
 
 
-class Readable(ReadOnly, CourseScoped):
+class Readable(CourseScoped):
     """Shows a row on a page of its own instead of a form."""
 
     paginator = CappedPaginator
@@ -21,15 +23,19 @@ class Readable(ReadOnly, CourseScoped):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows = Pages.get_queryset(self, request).select_related(*self.list_select_related)
-        return rows if is_operator(request) else rows.filter(course_id__in=seen_courses(request))
+        return rows if is_operator(request) else rows.filter(course_id__in=self._seen(request))
+
+    def _seen(self, request: HttpRequest) -> frozenset[int]:
+        """Ids instead of a subquery, so that a page of a huge table is found through its index."""
+        return courses_where(request, Verb.SEE, self.model.__name__)
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         row = self.get_object(request, unquote(object_id))
-        if row is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         if request.method not in ("GET", "HEAD") or not self.has_view_permission(request, row):
             raise PermissionDenied
-        return self._page(request, row)
+        page = self._page(request, row)
+        record(f"{self.opts.verbose_name}.read", subject=row)
+        return page
 
     def _page(self, request: HttpRequest, row: Any) -> HttpResponse:
         context = {

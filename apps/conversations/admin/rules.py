@@ -15,6 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
+from apps.accounts.audit import record
 from apps.accounts.jobs import JobCard, people
 from apps.accounts.models import Course
 from apps.common.admin import Pages
@@ -119,6 +120,7 @@ def _silence(rule: Rule) -> str:
 def _result(job: Job, rule: Rule) -> dict[str, Any]:
     """The figures of a finished replay, with its samples read again from the database."""
     result: dict[str, Any] = job.result or {}
+    record("samples.read", subject=rule, after={"calls": [place["call"] for place in result.get("samples", [])]})
     days = {date.fromisoformat(day): {"hit": hit} for day, _, hit in result["daily"]}
     since = job.created_at - timedelta(days=int(job.params["days"]))
     dates = stretch(since.astimezone(rule.zone).date(), job.created_at.astimezone(rule.zone).date())

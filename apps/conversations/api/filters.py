@@ -12,9 +12,12 @@ from django_filters import rest_framework as filters
 
 from apps.accounts.models import Course, Membership
 from apps.common.ids import first_id
+from apps.common.searching import SearchTooLong
+from apps.common.staff import invalid_parameter
 from apps.conversations.models import Call, CallQuerySet, RuleHit
 from apps.rules.models import Rule
 
+EARLIEST, LATEST = 1970, 9000  # years
 BOOLEANS = ("true", "false")
 
 # The id is made when the headers arrive, and `started_at` is set when the body has. A slow body lies between.
@@ -67,17 +70,29 @@ class CallFilter(filters.FilterSet):
         return calls.filter(pk__in=RuleHit.objects.filter(rule__in=_keys(rules)).values("call"))
 
     def since(self, calls: CallQuerySet, name: str, value: datetime) -> CallQuerySet:
+        value = _usual(name, value)
         return calls.filter(pk__gte=first_id(value - LONGEST_BODY), started_at__gte=value)
 
     def until(self, calls: CallQuerySet, name: str, value: datetime) -> CallQuerySet:
+        value = _usual(name, value)
         return calls.filter(pk__lt=first_id(value), started_at__lt=value)
 
     def matching(self, calls: CallQuerySet, name: str, value: str) -> CallQuerySet:
-        return calls.matching(value, members=Membership.objects.for_staff(self._user))
+        try:
+            return calls.matching(value, members=Membership.objects.for_staff(self._user))
+        except SearchTooLong as error:
+            raise invalid_parameter(name, str(error)) from error
 
     @property
     def _user(self) -> Any:
         return self.request.user
+
+
+def _usual(name: str, instant: datetime) -> datetime:
+    """Instants at the ends of the calendar do not exist in every time zone."""
+    if not EARLIEST <= instant.year <= LATEST:
+        raise invalid_parameter(name, f"Choose a year from {EARLIEST} to {LATEST}.")
+    return instant
 
 
 def _keys(rows: Any) -> list[int]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 
+from apps.accounts.audit import record
 from apps.common.viewsets import StaffViewSet
 from apps.conversations.api.filters import CallFilter
 from apps.conversations.api.serializers import CallSerializer
@@ -30,3 +31,8 @@ class CallViewSet(StaffViewSet):
     def get_queryset(self) -> Any:
         calls: Any = super().get_queryset()
         return calls.for_staff(self.request.user)
+
+    def get_object(self) -> Call:
+        call: Call = super().get_object()
+        record("call.read", subject=call, note="In the staff API, without the text.")
+        return call

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
+from apps.common.causes import why
 from apps.common.clients import (
     ConnectFailed,
     ConnectionBroken,
@@ -15,7 +16,6 @@ from apps.common.clients import (
 from apps.common.lenient_json import dumps
 from apps.providers.adapters import bodies
 from apps.providers.adapters.protocol import Outgoing, Reason, Upstream, UpstreamBroken, UpstreamRefused
-from apps.providers.causes import why
 from apps.providers.failures import refusal_of
 from apps.providers.routing import Candidate
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from apps.common.admin import Pages
-from apps.common.display import badge, duration
+from apps.common.display import Shown, badge, duration
 from apps.providers.admin import standing
 from apps.providers.models import Credential, CredentialHealth, LastProbe, Provider
 
@@ -116,5 +116,5 @@ def health_of(provider: Any) -> SafeString:
         return badge("well", "good", " ".join(map(said, found)))
     is_usable = any(row.kind != "bad" for row in found)  # with another credential
     first = next((row for row in troubled if row.kind == "bad"), troubled[0])
-    shown = standing.Shown("needs attention" if is_usable else "wrong", "warning" if is_usable else "bad")
+    shown = Shown("needs attention" if is_usable else "wrong", "warning" if is_usable else "bad")
     return standing.with_detail(shown, said(first))

@@ -9,12 +9,12 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
-from unfold.contrib.filters.admin import BooleanRadioFilter
+from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 
-from apps.accounts.scoping import CourseScoping
-from apps.common.admin import OperatorOnly, Pages
+from apps.accounts.scoping import CourseScoping, seen_courses
+from apps.common.admin import OperatorOnly, Pages, is_operator
 from apps.common.display import NOTHING, badge
-from apps.providers.models import CourseModel, Deployment, Model
+from apps.providers.models import CourseModel, Deployment, Model, Offer
 
 
 class DeploymentInline(OperatorOnly, TabularInline):
@@ -35,16 +35,26 @@ class DeploymentInline(OperatorOnly, TabularInline):
         return format_html('<a class="stoa-link" href="{}">{}</a>', address, "more")
 
 
+class OfferInline(OperatorOnly, TabularInline):
+    """The courses that may allow a model which is not for any course."""
+
+    model = Offer
+    fields = ("course",)
+    autocomplete_fields = ("course",)
+    extra = 0
+    hide_title = True
+
+
 @admin.register(Model)
 class ModelAdmin(OperatorOnly, Pages):
     empty_text = "Add a model: the name that students send, and at least one deployment that says where its calls go."
     list_display = ("name", "deployment_count", "course_count", "weights", "max_output_tokens", "is_enabled")
-    list_filter = (("is_enabled", BooleanRadioFilter),)
+    list_filter = (("is_enabled", BooleanRadioFilter), ("offered_to", ChoicesDropdownFilter))
     search_fields = ("name", "deployments__upstream_model", "deployments__provider__name")
     search_help_text = "Name, upstream model or provider"
-    inlines = (DeploymentInline,)
+    inlines = (DeploymentInline, OfferInline)
     fieldsets = (
-        (None, {"fields": ("name", "is_enabled")}),
+        (None, {"fields": ("name", "is_enabled", "offered_to")}),
         (
             "What its tokens weigh",
             {
@@ -94,3 +104,15 @@ class CourseModelInline(CourseScoping, TabularInline):
     extra = 0
     hide_title = True
     tab = True
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """The models that may be allowed; of those on request only the names. Others are nobody's business here."""
+        if db_field.name == "model" and not is_operator(request):
+            courses = seen_courses(request)
+            here = Model.objects.filter(allowed_in__course__in=courses).values("pk")
+            offered = Model.objects.offered_to(courses)
+            options["queryset"] = offered | Model.objects.filter(pk__in=here)
+            asked = Model.objects.filter(offered_to=Model.OfferedTo.REQUEST, is_enabled=True)
+            if names := list(asked.exclude(pk__in=offered.values("pk")).values_list("name", flat=True)):
+                options["help_text"] = f"Ask your operator for: {', '.join(names)}."
+        return super().formfield_for_foreignkey(db_field, request, **options)

@@ -11,6 +11,7 @@ from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminPasswordWidget
 
+from apps.accounts.sign_in.step_up import StepUp
 from apps.common.admin import OperatorOnly
 from apps.common.display import badge, moment
 from apps.common.nudges import nudge
@@ -66,7 +67,7 @@ class ModelsOfProvider(DeploymentInline):
 
 
 @admin.register(Provider)
-class ProviderAdmin(OperatorOnly, HealthChecks):
+class ProviderAdmin(OperatorOnly, StepUp, HealthChecks):
     empty_text = (
         "Add a provider: its base URL up to /v1 and a credential. Any server that speaks the OpenAI API will do; "
         "the echo adapter needs no account."

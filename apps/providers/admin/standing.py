@@ -2,18 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from apps.common.display import badge, moment
-from apps.providers.health.states import Standing
+from apps.common.display import Level, Shown, clock, moment
+from apps.common.health.states import Standing
 from apps.providers.models import CredentialHealth, Deployment, LastProbe
 from apps.providers.models.probes import MILD
-
-Level = Literal["good", "warning", "bad", ""]
 
 FORCED: dict[str, tuple[str, Level, str]] = {
     Deployment.Force.OPEN: ("forced open", "warning", "No calls go there until you set it back to automatic."),
@@ -32,17 +29,8 @@ class Alarms:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A state in a word or two, how a badge shows it, and what it means."""
-
-    words: str
-    level: Level
-    meaning: str = ""
-    may_be_put_back: bool = False  # a credential that an operator may use again
-
-    @property
-    def badge(self) -> SafeString:
-        return badge(self.words, self.level, self.meaning)
+class ShownCredential(Shown):
+    may_be_put_back: bool = False  # an operator may use it again
 
 
 def of_deployment(deployment: Any, *, now: datetime) -> Shown:
@@ -58,13 +46,13 @@ def of_deployment(deployment: Any, *, now: datetime) -> Shown:
     if standing == Standing.PROBATION:
         return Shown("on probation", "warning", "A health check was good; the next answers decide.")
     if standing == Standing.COOLING:
-        return Shown(f"cooling until {_clock(health.until)}", "warning", "The provider asked for a pause.")
+        return Shown(f"cooling until {clock(health.until)}", "warning", "The provider asked for a pause.")
     return _of_its_credentials(deployment.provider, now)
 
 
 def _open(health: Any, now: datetime) -> Shown:
     if health.until is not None and health.until > now:
-        return Shown(f"open until {_clock(health.until)}", "bad", "It failed too often. Calls go elsewhere meanwhile.")
+        return Shown(f"open until {clock(health.until)}", "bad", "It failed too often. Calls go elsewhere meanwhile.")
     return Shown("open, to be tried", "bad", "Its pause is over: the next health check or call decides.")
 
 
@@ -78,18 +66,22 @@ def _of_its_credentials(provider: Any, now: datetime) -> Shown:
     return Shown("no credential", "bad", "None of the provider's credentials can be used now. See the provider's page.")
 
 
-def of_credential(credential: Any, *, now: datetime) -> Shown:
+def of_credential(credential: Any, *, now: datetime) -> ShownCredential:
     if not credential.is_enabled:
-        return Shown("not enabled", "")
+        return ShownCredential("not enabled", "")
     if not credential.ciphertext:
-        return Shown("no secret yet", "warning")
+        return ShownCredential("no secret yet", "warning")
     health: Any = getattr(credential, "health", None)
     standing = health.standing_at(now) if health is not None else Standing.WELL
     if standing == Standing.OUT:
-        return Shown("out", "bad", "The provider refuses it. Enter another secret, or put it back once it works.", True)
+        return ShownCredential(
+            "out", "bad", "The provider refuses it. Enter another secret, or put it back once it works.", True
+        )
     if standing == Standing.COOLING:
-        return Shown(f"cooling until {_clock(health.until)}", "warning", "It has reached its rate limit.", True)
-    return Shown("in use", "good")
+        return ShownCredential(
+            f"cooling until {clock(health.until)}", "warning", "It has reached its rate limit.", True
+        )
+    return ShownCredential("in use", "good")
 
 
 def last_error(health: Any) -> str:
@@ -97,11 +89,6 @@ def last_error(health: Any) -> str:
     if health is None or not health.error:
         return ""
     return f"{health.error} ({moment(health.failed_at)})"
-
-
-def _clock(at: datetime | None) -> str:
-    """The time of day, with the zone that it is in."""
-    return timezone.localtime(at).strftime("%H:%M:%S %Z") if at else "further notice"
 
 
 def with_detail(shown: Shown, sentence: str) -> SafeString:

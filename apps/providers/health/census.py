@@ -3,9 +3,9 @@
 from collections import Counter
 from datetime import datetime
 
+from apps.common.health.states import Standing
 from apps.providers.catalogue import Catalogue, Secret, Target
 from apps.providers.health.memory import Health
-from apps.providers.health.states import Standing
 
 DEPLOYMENT_STATES = (Standing.WELL, Standing.COOLING, Standing.OPEN, Standing.PROBATION)
 CREDENTIAL_STATES = (Standing.WELL, Standing.COOLING, Standing.OUT)

@@ -2,8 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from apps.common.health.states import Standing, State
 from apps.providers.health.news import Key
-from apps.providers.health.states import Standing, State
 from apps.providers.models import Credential, CredentialHealth, Deployment, DeploymentHealth, ProviderEvent
 
 DOUBT_EVERY = timedelta(hours=1)

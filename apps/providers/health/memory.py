@@ -2,16 +2,18 @@
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from apps.common.breaker import Judge, Window, pause_of
+from apps.common.breaker import pause_of
+from apps.common.health.memory import Judged, Remembered
+from apps.common.health.states import Standing, State
 from apps.providers.adapters.protocol import UpstreamBroken
 from apps.providers.catalogue import Secret, Target
 from apps.providers.failures import UpstreamRefused
 from apps.providers.health.news import Judgement, Key, News, Rows, Unwritten
-from apps.providers.health.states import WELL, Standing, State, in_words
+from apps.providers.health.words import in_words
 from apps.providers.routing import Candidate
 
 LONGEST: Final = 300.0
@@ -23,38 +25,8 @@ NO_FAULT: Final = frozenset({"request", "too_long", "too_large", "added", "busy"
 
 
 @dataclass(slots=True)
-class _Memory:
-    """`turn` counts the changes of the state: the end of a call that was planned before the last one is no news.
-
-    `version` is that of the row that the state stands on; with `is_news`, it is what this process made of it since.
-    """
-
-    state: State = WELL
-    turn: int = 0
-    version: int = 0
-    is_news: bool = False
-
-    def become(self, state: State) -> None:
-        self.state = state
-        self.turn += 1
-
-    def take_over(self, state: State) -> None:
-        if state.turning != self.state.turning:
-            self.become(state)
-        self.state = state
-
-
-@dataclass(slots=True)
-class _OfDeployment(_Memory):
-    judge: Judge = field(default_factory=lambda: Judge(misses=5, window=Window()))
-    in_flight: int = 0
-    trials: int = 0  # calls in flight that were planned in this state
+class _OfDeployment(Judged):
     not_understood: frozenset[str] = frozenset()
-
-    def become(self, state: State) -> None:
-        _Memory.become(self, state)
-        self.trials = 0
-        self.judge.clear()
 
 
 class Health:
@@ -67,22 +39,19 @@ class Health:
     def __init__(self, *, rng: random.Random | None = None) -> None:
         self._rng = rng or random.Random()  # noqa: S311  # spreads trials; it need not be unpredictable
         self._deployments: dict[int, _OfDeployment] = {}
-        self._credentials: dict[int, _Memory] = {}
+        self._credentials: dict[int, Remembered] = {}
         self._news = Unwritten()
 
     # What becomes of calls
 
     def began(self, candidate: Candidate) -> None:
         memory = self._deployment(candidate.target)
-        memory.in_flight += 1
-        memory.trials += candidate.turns[0] == memory.turn
+        memory.began(candidate.turns[0])
         if candidate.secret is not None:
             self._news.uses.add(candidate.secret.id)
 
     def ended(self, candidate: Candidate) -> None:
-        memory = self._deployments[candidate.target.deployment_id]
-        memory.in_flight -= 1
-        memory.trials -= candidate.turns[0] == memory.turn
+        self._deployments[candidate.target.deployment_id].ended(candidate.turns[0])
 
     def answered(self, candidate: Candidate, *, now: datetime) -> None:
         memory = self._deployments[candidate.target.deployment_id]
@@ -111,7 +80,7 @@ class Health:
     def _cool(self, candidate: Candidate, found: State, seconds: float | None, now: datetime) -> None:
         """Leave the credential alone until the provider wants to hear of it again; without one, the deployment."""
         key = _key(candidate.target)
-        memory: _Memory = self._deployment(candidate.target)
+        memory: Remembered = self._deployment(candidate.target)
         turn = candidate.turns[0]
         if candidate.secret is not None:
             key, memory, turn = (
@@ -149,7 +118,7 @@ class Health:
         trial_at = until if target.probe_url is None else until + CHECK_PATIENCE
         return replace(found, standing=Standing.OPEN, until=until, trial_at=trial_at, times=times)
 
-    def _judge(self, key: Key, memory: _Memory, state: State) -> None:
+    def _judge(self, key: Key, memory: Remembered, state: State) -> None:
         memory.become(state)
         memory.is_news = True
         self._news.changed.add(key)
@@ -196,9 +165,9 @@ class Health:
         """The parameters that the deployment does not understand."""
         return self._deployments.get(target.deployment_id, _NOTHING_LEARNED).not_understood
 
-    def recent(self, target: Target) -> int:
+    def recent(self, target: Target, *, now: datetime) -> int:
         """How many calls were judged there in the last half minute."""
-        return self._deployments.get(target.deployment_id, _NOTHING_LEARNED).judge.total()
+        return self._deployments.get(target.deployment_id, _NOTHING_LEARNED).judge.total(now.timestamp())
 
     def note_doubt(self, candidate: Candidate, what: str) -> None:
         """Tell the operator of usage that could not be true."""
@@ -219,7 +188,7 @@ class Health:
     def written(self, versions: Mapping[Key, int]) -> None:
         """`versions` are those of the judgements that count. The others are replaced when the rows are read."""
         for key, version in versions.items():
-            self._memory(key).version = version
+            self._memory(key).written(version)
 
     def kept_back(self, news: News) -> None:
         """The news could not be written: keep it for the next time."""
@@ -236,18 +205,15 @@ class Health:
             memory = self._memory(key)
             if isinstance(memory, _OfDeployment):
                 memory.not_understood |= seen.not_understood
-            if seen.version > memory.version:
-                memory.version, memory.is_news = seen.version, False
-            if not memory.is_news and seen.version == memory.version:
-                memory.take_over(seen.state)
+            memory.read(seen.state, seen.version)
 
-    def _memory(self, key: Key) -> _Memory:
+    def _memory(self, key: Key) -> Remembered:
         return self._of_deployment(key[1]) if key[0] == "deployment" else self._of_credential(key[1])
 
     def _deployment(self, target: Target) -> _OfDeployment:
         return self._deployments.get(target.deployment_id) or self._of_deployment(target.deployment_id)
 
-    def _credential(self, secret: Secret) -> _Memory:
+    def _credential(self, secret: Secret) -> Remembered:
         return self._credentials.get(secret.id) or self._of_credential(secret.id)
 
     def _of_deployment(self, id: int) -> _OfDeployment:
@@ -256,14 +222,14 @@ class Health:
             memory = self._deployments[id] = _OfDeployment()
         return memory
 
-    def _of_credential(self, id: int) -> _Memory:
+    def _of_credential(self, id: int) -> Remembered:
         memory = self._credentials.get(id)
         if memory is None:
-            memory = self._credentials[id] = _Memory()
+            memory = self._credentials[id] = Remembered()
         return memory
 
 
-_NOTHING: Final = _Memory()
+_NOTHING: Final = Remembered()
 _NOTHING_LEARNED: Final = _OfDeployment()
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from apps.providers.health.states import State
+from apps.common.health.states import State
 
 DOUBT_EVERY: Final = timedelta(hours=1)
 FAILURE_EVERY: Final = timedelta(seconds=10)

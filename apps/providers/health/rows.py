@@ -5,11 +5,11 @@ from typing import Any, Final
 
 from django.db import transaction
 
+from apps.common.health.states import Standing
 from apps.common.models import Revision
 from apps.common.revisions import Snapshot
 from apps.providers.health.events import announce, announce_doubt
 from apps.providers.health.news import Judgement, Key, News, Rows, StoredHealth
-from apps.providers.health.states import Standing
 from apps.providers.models import HEALTH_TOPIC, Credential, CredentialHealth, Deployment, DeploymentHealth
 
 PROBE_PATIENCE: Final = timedelta(seconds=90)  # after a bad health check, trials are left to the checks for so long
@@ -95,11 +95,8 @@ def _judge(judgement: Judgement, now: datetime) -> int | None:
     if row.version != judgement.version:
         return None
     before, after = row.state, judgement.state
-    row.standing, row.reason, row.times = after.standing, after.reason, after.times
-    row.since, row.until, row.trial_at, row.probe_failed = after.since, after.until, after.trial_at, False
-    if after.error:
-        row.error, row.failed_at = after.error, after.since
-    row.version += 1
+    row.become(after)
+    row.probe_failed = False
     row.save()
     announce(judgement.key, before, after, now=now)
     return int(row.version)

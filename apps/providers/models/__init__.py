@@ -1,6 +1,6 @@
 """The tables of the providers app."""
 
-from apps.providers.models.deployments import CourseModel, CourseModelQuerySet, Deployment, Model
+from apps.providers.models.deployments import CourseModel, CourseModelQuerySet, Deployment, Model, Offer
 from apps.providers.models.fields import TOPIC
 from apps.providers.models.health import HEALTH_TOPIC, CredentialHealth, DeploymentHealth, ProviderEvent
 from apps.providers.models.probes import LastProbe
@@ -17,6 +17,7 @@ __all__ = [
     "DeploymentHealth",
     "LastProbe",
     "Model",
+    "Offer",
     "Provider",
     "ProviderEvent",
 ]

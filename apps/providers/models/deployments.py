@@ -1,23 +1,42 @@
 """Models that students can name, their deployments, and the courses that allow them."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
+from django.db.models import Exists, OuterRef, Q
 
+from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
 from apps.accounts.models import Course
 from apps.common.hosting import Demand, Most
-from apps.common.models import RevisedModel, RevisedQuerySet
 from apps.providers.models.fields import TOPIC, count, seconds
 from apps.providers.models.providers import Provider
 from apps.providers.validation import validate_parameters, validate_upstream_model
 
 
-class Model(RevisedModel):
-    """A public model name with the weights of its tokens. Its deployments say where calls go."""
+class ModelQuerySet(AuditedQuerySet):
+    def offered_to(self, courses: Any) -> "ModelQuerySet":
+        """The models that at least one of these courses may allow."""
+        named = Offer.objects.filter(course__in=courses).values("model")
+        return self.filter(Q(offered_to=Model.OfferedTo.ANY) | Q(pk__in=named))
+
+
+class Model(AuditedModel):
+    """A public model name with the weights of its tokens. Its deployments say where calls go.
+
+    Operators say which courses may allow it: any, or those with an `Offer`. On request differs from named only in that
+    instructors are told of it.
+    """
 
     topic: ClassVar[str] = TOPIC
+
+    class OfferedTo(models.TextChoices):
+        ANY = "any", "Any course"
+        REQUEST = "request", "On request: instructors see it, and ask you to name their course"
+        NAMED = "named", "Named courses only"
 
     name = models.CharField(max_length=100, unique=True)
     input_weight = models.DecimalField(
@@ -51,10 +70,16 @@ class Model(RevisedModel):
         db_index=False,
         help_text="Only deployments in this region are used: eu admits eu and eu-north. Empty: any region.",
     )
+    offered_to = models.CharField(
+        max_length=7,
+        choices=OfferedTo.choices,
+        default=OfferedTo.ANY,
+        help_text="The courses whose instructors may allow it to their students.",
+    )
     is_enabled = models.BooleanField("enabled", default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = RevisedQuerySet.as_manager()
+    objects = ModelQuerySet.as_manager()
 
     class Meta:
         ordering = ("name",)
@@ -71,7 +96,7 @@ class Model(RevisedModel):
         return Demand(self.hosting, self.region)
 
 
-class Deployment(RevisedModel):
+class Deployment(AuditedModel):
     """One callable upstream model at one provider. An empty limit is the provider's."""
 
     topic: ClassVar[str] = TOPIC
@@ -107,7 +132,7 @@ class Deployment(RevisedModel):
     )
     is_enabled = models.BooleanField("enabled", default=True)
 
-    objects = RevisedQuerySet.as_manager()
+    objects = AuditedQuerySet.as_manager()
 
     class Meta:
         ordering = ("model", "priority", "provider")
@@ -118,14 +143,49 @@ class Deployment(RevisedModel):
     def __str__(self) -> str:
         return f"{self.upstream_model} at {self.provider}"
 
+    @classmethod
+    def audit_verb(cls, changed: frozenset[str], row: Any) -> str:
+        return "forced" if "force" in changed else "changed"
 
-class CourseModelQuerySet(RevisedQuerySet):
+
+class Offer(AuditedModel):
+    """A course that may allow a model which is not for any course."""
+
+    topic: ClassVar[str] = TOPIC
+
+    model = models.ForeignKey(Model, on_delete=models.CASCADE, related_name="offers")
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="offers")
+
+    objects = AuditedQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "named course"
+        ordering = ("model", "course")
+        constraints = (models.UniqueConstraint(fields=("model", "course"), name="one_offer_per_model_and_course"),)
+
+    def __str__(self) -> str:
+        return f"{self.model} for {self.course.slug}"
+
+
+class CourseModelQuerySet(AuditedQuerySet):
     def for_staff(self, user: Any) -> "CourseModelQuerySet":
-        return self.filter(course__in=Course.objects.for_staff(user))
+        return self.filter(course__in=Course.objects.for_staff(user, "CourseModel"))
+
+    def offered(self) -> "CourseModelQuerySet":
+        """Without models that an operator offers to these courses no longer."""
+        named = Offer.objects.filter(course=OuterRef("course"), model=OuterRef("model"))
+        return self.filter(Q(model__offered_to=Model.OfferedTo.ANY) | Exists(named))
+
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **options: Any) -> list[Any]:
+        rows = list(objs)
+        for row in rows:
+            row.check_offer()
+        created: list[Any] = super().bulk_create(rows, *args, **options)
+        return created
 
 
-class CourseModel(RevisedModel):
-    """A model that a course allows its students to use."""
+class CourseModel(AuditedModel):
+    """A model that a course allows its students to use. Only what is offered to the course can be allowed."""
 
     topic: ClassVar[str] = TOPIC
 
@@ -141,3 +201,18 @@ class CourseModel(RevisedModel):
 
     def __str__(self) -> str:
         return f"{self.model} in {self.course.slug}"
+
+    def clean(self) -> None:
+        if self.model_id is not None:
+            self.check_offer()
+
+    def save(self, *args: Any, **options: Any) -> None:
+        self.check_offer()
+        super().save(*args, **options)
+
+    def check_offer(self) -> None:
+        """Raise ValidationError if the course may not allow the model. A row that is there already may stay."""
+        is_stored = CourseModel.objects.filter(pk=self.pk, course=self.course_id, model=self.model_id).exists()
+        if not is_stored and not Model.objects.offered_to([self.course_id]).filter(pk=self.model_id).exists():
+            course = getattr(self, "course", "this course")
+            raise ValidationError({"model": f"{self.model} is not offered to {course}. Ask your operator for it."})

@@ -7,51 +7,12 @@ from typing import ClassVar
 from django.db import models, transaction
 from django.db.models import F
 
+from apps.accounts.audit import record_each
+from apps.common.health.rows import HealthRow
+from apps.common.health.states import Standing
 from apps.common.models import Revision
-from apps.providers.health.states import Standing, State
 
 HEALTH_TOPIC = "health"
-
-
-class HealthRow(models.Model):
-    """A state, written by whoever finds a change of it. `version` counts the changes: of several who judged the same
-    version, the first one counts."""
-
-    class Is(models.TextChoices):
-        WELL = Standing.WELL, "well"
-        COOLING = Standing.COOLING, "cooling down"
-        OPEN = Standing.OPEN, "open"
-        PROBATION = Standing.PROBATION, "on probation"
-        OUT = Standing.OUT, "out"
-
-    standing = models.CharField(max_length=9, choices=Is.choices, default=Is.WELL)
-    version = models.BigIntegerField(default=0)
-    reason = models.CharField(max_length=12, blank=True)
-    since = models.DateTimeField(null=True)
-    until = models.DateTimeField(null=True)
-    trial_at = models.DateTimeField(null=True, help_text="From when on a student's call may be the trial.")
-    times = models.PositiveIntegerField(default=0, help_text="How often in a row it was opened.")
-    error = models.CharField("last error", max_length=300, blank=True)
-    failed_at = models.DateTimeField("last failure", null=True)
-
-    class Meta:
-        abstract = True
-
-    @property
-    def state(self) -> State:
-        return State(
-            standing=Standing(self.standing),
-            reason=self.reason,
-            error=self.error,
-            since=self.since,
-            until=self.until,
-            trial_at=self.trial_at,
-            times=self.times,
-        )
-
-    def standing_at(self, now: datetime) -> Standing:
-        """As it is in effect: what cooled down is well."""
-        return self.state.in_effect(now)
 
 
 class DeploymentHealth(HealthRow):
@@ -76,7 +37,7 @@ class CredentialHealthQuerySet(models.QuerySet["CredentialHealth"]):
         with transaction.atomic():
             self.filter(credential__in=credentials).update(error="", failed_at=None)  # events keep it
             rows = self.filter(credential__in=credentials).exclude(standing=Standing.WELL)
-            back = list(rows.select_related("credential").select_for_update(of=("self",)).order_by("pk"))
+            back = list(rows.select_related("credential__provider").select_for_update(of=("self",)).order_by("pk"))
             for row in back:
                 if row.standing == Standing.OUT:
                     provider, kind = row.credential.provider_id, ProviderEvent.Kind.CREDENTIAL_BACK
@@ -84,6 +45,7 @@ class CredentialHealthQuerySet(models.QuerySet["CredentialHealth"]):
             rows.update(standing=Standing.WELL, version=F("version") + 1, reason="", since=now, until=None, times=0)
             if back:
                 Revision.bump(HEALTH_TOPIC)
+            record_each("credential.put_back", [row.credential for row in back], after={"why": why})
         return len(back)
 
 

@@ -11,19 +11,20 @@ from django.core.validators import MinValueValidator
 from django.db import models, transaction
 from django.utils import timezone
 
+from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
 from apps.common import encryption
 from apps.common.addresses import check_url
 from apps.common.hosting import Hosting
-from apps.common.models import RevisedModel, RevisedQuerySet
 from apps.providers.models.fields import TOPIC, count, seconds
 from apps.providers.models.health import CredentialHealth
 from apps.providers.validation import advice_on_address, validate_address, validate_headers, validate_probe_path
 
 
-class Provider(RevisedModel):
+class Provider(AuditedModel):
     """An upstream company or server."""
 
     topic: ClassVar[str] = TOPIC
+    audit_hidden: ClassVar[frozenset[str]] = frozenset({"extra_headers"})  # somebody may put a key there after all
 
     class Adapter(models.TextChoices):
         OPENAI = "openai", "OpenAI-compatible API"
@@ -115,7 +116,7 @@ class Provider(RevisedModel):
     )
     is_enabled = models.BooleanField("enabled", default=True)
 
-    objects = RevisedQuerySet.as_manager()
+    objects = AuditedQuerySet.as_manager()
 
     class Meta:
         ordering = ("name",)
@@ -161,7 +162,7 @@ class Provider(RevisedModel):
         return "" if self.adapter == self.Adapter.ECHO else advice_on_address(self.base_url)
 
 
-class Credential(RevisedModel):
+class Credential(AuditedModel):
     """Our secret for a provider. Staff can set it but never read it back."""
 
     topic: ClassVar[str] = TOPIC
@@ -176,7 +177,7 @@ class Credential(RevisedModel):
     changed_at = models.DateTimeField(auto_now=True)
     last_used_at = models.DateTimeField("last used", null=True, editable=False)
 
-    objects = RevisedQuerySet.as_manager()
+    objects = AuditedQuerySet.as_manager()
 
     class Meta:
         ordering = ("provider", "label")

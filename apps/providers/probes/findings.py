@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from apps.providers.causes import port_of, why
+from apps.common.causes import port_of, why
 
 Trouble = Literal[
     "",  # the provider is well

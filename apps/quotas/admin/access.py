@@ -8,8 +8,8 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 
 from apps.accounts.models import Course, Membership
-from apps.accounts.scoping import changed_courses, seen_courses
-from apps.common.admin import is_operator
+from apps.accounts.permissions import Verb
+from apps.accounts.scoping import may
 from apps.quotas.models import QuotaPolicy
 
 
@@ -19,11 +19,11 @@ def render(request: HttpRequest, template: str, context: dict[str, Any]) -> Http
 
 
 def may_change(request: HttpRequest, course: Course) -> bool:
-    return is_operator(request) or course.pk in changed_courses(request)
+    return may(request, Verb.CHANGE, "QuotaPolicy", course.pk)
 
 
 def seen_course(request: HttpRequest, course_id: int) -> Course:
-    if not (is_operator(request) or course_id in seen_courses(request)):
+    if not may(request, Verb.SEE, "QuotaPolicy", course_id):
         raise Http404
     return get_object_or_404(Course, pk=course_id)
 

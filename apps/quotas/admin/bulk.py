@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -106,8 +108,7 @@ def decide_page(request: HttpRequest, course_id: int, action: str) -> HttpRespon
         is_sent = request.method == "POST" and "confirmed" in request.POST
         now = timezone.now()
         form = chosen.form(request.POST if is_sent else None, now=now)
-        if is_sent and form.is_valid():
-            _tell(request, *chosen.perform(members, by=request.user, now=now, **form.cleaned_data))
+        if is_sent and form.is_valid() and _is_done(request, chosen, members, form, now=now):
             return HttpResponseRedirect(back)
         context = {
             "title": chosen.title,
@@ -122,6 +123,18 @@ def decide_page(request: HttpRequest, course_id: int, action: str) -> HttpRespon
             "back": back,
         }
         return render(request, "admin/quotas/decide.html", context)
+
+
+def _is_done(
+    request: HttpRequest, chosen: Action, members: Sequence[Membership], form: forms.Form, *, now: datetime
+) -> bool:
+    """False, with the reason in the form, if it goes beyond what operators allow."""
+    try:
+        _tell(request, *chosen.perform(members, by=request.user, now=now, **form.cleaned_data))
+    except ValidationError as error:
+        form.add_error(None, error.messages)
+        return False
+    return True
 
 
 def _tell(request: HttpRequest, count: int, said: str) -> None:

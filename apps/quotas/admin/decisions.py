@@ -9,19 +9,13 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from apps.accounts.scoping import CourseFilter, CourseScoped, MemberCourseFilter
+from apps.accounts.scoping import CourseFilter, CourseScoped, MemberCourseFilter, SearchedByMember
 from apps.common.admin import ChoiceFilter
 from apps.common.display import badge, moment, number
 from apps.quotas import decisions
 from apps.quotas.admin.access import user_of
 from apps.quotas.models import Boost, Override, RoleAllowance
 
-BY_MEMBER = (
-    "membership__external_id",
-    "membership__user__email",
-    "membership__user__first_name",
-    "membership__user__last_name",
-)
 BY_MEMBER_HELP = "Reason, external ID, name or e-mail"
 
 
@@ -65,12 +59,6 @@ class DecisionAdmin(CourseScoped):
     actions = ("end_now",)
     shown: ClassVar[tuple[str, ...]]  # fields of a decision that exists
     after: ClassVar[tuple[str, ...]] = ("state", "starts", "ends", "ended", "reason", "author", "created")
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return obj is None and super().has_change_permission(request)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fields if obj is None else self.shown
@@ -143,13 +131,13 @@ class BoostAdmin(DecisionAdmin):
 
 
 @admin.register(Override)
-class OverrideAdmin(DecisionAdmin):
+class OverrideAdmin(DecisionAdmin, SearchedByMember):
     course_path = "membership__course"
     empty_text = "An override gives one student another allowance than everybody, until a day that you set."
     list_display = ("student", "course", "tokens", "state", "starts", "ends", "reason", "author")
     list_filter = (MemberCourseFilter, PeriodFilter)
     list_select_related = ("membership__user", "membership__course", "author")
-    search_fields = (*BY_MEMBER, "reason")
+    search_fields = ("reason",)
     search_help_text = BY_MEMBER_HELP
     autocomplete_fields = ("membership",)
     fields = ("membership", "weekly_tokens", "starts_at", "ends_at", "reason")
@@ -157,7 +145,7 @@ class OverrideAdmin(DecisionAdmin):
 
     @admin.display(description="student", ordering="membership__external_id")
     def student(self, override: Override) -> str:
-        return f"{override.membership.external_id} · {override.membership.user}"
+        return f"{override.membership.external_id} · {override.membership.person}"
 
     @admin.display(description="course", ordering="membership__course")
     def course(self, override: Override) -> str:

@@ -55,7 +55,7 @@ def students(standings: Iterable[MemberStanding]) -> Iterator[tuple[Any, ...]]:
         member, balance, week = standing.member, standing.balance, standing.balance.account.week
         yield (
             member.external_id,
-            str(member.user),
+            member.person,
             member.role,
             "" if standing.limit is None else standing.limit,
             balance.granted,

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import Case, CharField, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models import Case, CharField, OuterRef, Q, Subquery, Sum, Value, When
 from django.db.models.functions import Concat
 from django.http import HttpRequest
 from django.urls import reverse
@@ -15,9 +15,11 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from apps.accounts.models import Course, Membership
-from apps.accounts.scoping import CourseFilter, seen_courses
-from apps.common.admin import CappedPaginator, ChoiceFilter, OperatorOnly, Pages, ReadOnly, is_operator
+from apps.accounts.permissions import Verb
+from apps.accounts.scoping import CourseFilter, CourseScoped
+from apps.common.admin import CappedPaginator, ChoiceFilter, OperatorOnly, Pages, ReadOnly
 from apps.common.display import badge, moment, number, share, signed
+from apps.common.searching import phrase
 from apps.quotas import standing
 from apps.quotas.ledger import entries
 from apps.quotas.models import BY_STAFF, Hold, LedgerEntry, WeeklyUsage
@@ -26,20 +28,16 @@ LATEST = 200
 OF_WEEK = "usage__id__exact"
 
 
-class ReadByCourse(ReadOnly, Pages):
-    """Everybody who may see the course may read its accounting."""
+class ReadByCourse(CourseScoped):
+    """The accounting of a course. Its rows name their accounts by number, so the queryset finds those of a course."""
 
     paginator = CappedPaginator
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return is_operator(request) or bool(seen_courses(request))
+    def may(self, request: HttpRequest, verb: Verb, obj: Any = None) -> bool:
+        return super().may(request, verb)
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.has_module_permission(request)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows: QuerySet[Any] = super().get_queryset(request).for_staff(request.user)
-        return rows
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return tuple(self.readonly_fields)
 
 
 class AccountCourseFilter(CourseFilter):
@@ -96,14 +94,14 @@ class WeeklyUsageAdmin(ReadByCourse):
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         usage = super().get_object(request, object_id, from_field)
-        return usage and _with_limits([usage])[0]
+        return _with_limits([usage])[0]
 
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+    def found(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         return (queryset.filter(_found(search_term)) if search_term.strip() else queryset), False
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         usage = self.get_object(request, object_id)
-        context = {**(extra_context or {}), **(_entries(usage) if usage is not None else {})}
+        context = {**(extra_context or {}), **_entries(usage)}
         return super().change_view(request, object_id, form_url, context)
 
     @admin.display(description="account")
@@ -139,16 +137,9 @@ def _with_limits(weeks: Iterable[WeeklyUsage]) -> list[Any]:
 def _owner(account: str, kind: str) -> Case:
     """The name of an account, as an expression in the same query."""
     member = Membership.objects.filter(pk=OuterRef(account))
-    parts = (
-        "external_id",
-        Value(" · "),
-        "user__first_name",
-        Value(" "),
-        "user__last_name",
-        Value(" in "),
-        "course__slug",
-    )
-    name = Concat(*parts, output_field=CharField())
+    person = Concat("user__first_name", Value(" "), "user__last_name")
+    shown = Case(When(shown_email="", then=person), default="shown_name", output_field=CharField())
+    name = Concat("external_id", Value(" · "), shown, Value(" in "), "course__slug", output_field=CharField())
     return Case(
         When(**{f"{kind}__in": WeeklyUsage.OF_STUDENTS}, then=Subquery(member.values_list(name)[:1])),
         When(
@@ -161,17 +152,9 @@ def _owner(account: str, kind: str) -> Case:
 
 
 def _found(term: str, path: str = "") -> Q:
-    words = term.split()
-    students = Membership.objects.all()
-    for word in words:
-        students = students.filter(
-            Q(external_id__icontains=word)
-            | Q(user__email__icontains=word)
-            | Q(user__first_name__icontains=word)
-            | Q(user__last_name__icontains=word)
-            | Q(user__username__icontains=word)
-        )
-    courses = Course.objects.filter(Q(slug__icontains=term.strip()) | Q(title__icontains=term.strip()))
+    students = Membership.objects.matching(term)
+    title = phrase(term)
+    courses = Course.objects.filter(Q(slug__icontains=title) | Q(title__icontains=title))
     return _of(path, courses=courses.values("pk"), students=students.values("pk"))
 
 
@@ -213,7 +196,7 @@ class LedgerEntryAdmin(ReadByCourse):
         week = WeeklyUsage.objects.filter(pk=chosen).first() if re.fullmatch("[0-9]{1,18}", chosen) else None
         return (rows.of(week) if week else rows).annotate(owner=_owner("usage__account", "usage__kind"))
 
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+    def found(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         term = search_term.strip()
         return (queryset.filter(Q(hold=term.lower()) | _found(term, "usage__")) if term else queryset), False
 

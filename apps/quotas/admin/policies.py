@@ -13,7 +13,7 @@ from apps.accounts.scoping import CourseFilter, CourseScoped, CourseScoping
 from apps.common.admin import OperatorOnly, Pages, is_operator
 from apps.common.display import number
 from apps.quotas.admin import students
-from apps.quotas.models import Institution, QuotaPolicy
+from apps.quotas.models import Ceiling, Institution, QuotaPolicy
 
 FALLBACK_FIELDS = ("fallback_model", "fallback_student_weekly_tokens")
 
@@ -35,6 +35,15 @@ ALLOWANCE_FIELDSETS = (
     ("Answers", {"fields": ("default_output_tokens", "max_output_tokens", "least_output_tokens")}),
     ("Joining and running out", {"fields": ("late_joiners", "after_exhaustion", *FALLBACK_FIELDS)}),
 )
+
+
+class CeilingInline(CourseScoping, StackedInline):
+    """On the course's own page: operators set it, staff of the course read it."""
+
+    model = Ceiling
+    fields = (("most_weekly_tokens", "most_member_weekly_tokens"),)
+    tab = True
+    extra = 0
 
 
 @admin.register(Institution)

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
@@ -13,12 +14,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from apps.accounts.petitions_admin import PetitionAdmin
-from apps.accounts.scoping import MemberCourseFilter
+from apps.accounts.admin.petitions import PetitionAdmin
+from apps.accounts.permissions import Verb
+from apps.accounts.scoping import MemberCourseFilter, SearchedByMember
 from apps.common.display import NOTHING, moment, number
 from apps.quotas import requests, standing
 from apps.quotas.admin.access import user_of
-from apps.quotas.admin.decisions import BY_MEMBER, BY_MEMBER_HELP
+from apps.quotas.admin.decisions import BY_MEMBER_HELP
 from apps.quotas.admin.forms import AnswerForm
 from apps.quotas.models import AllowanceRequest
 from apps.quotas.models.requests import MOST_TOKENS
@@ -31,16 +33,20 @@ PAGE = "admin:quotas_allowancerequest_change"
 def _decide(request: HttpRequest, row: AllowanceRequest, verb: str, *, tokens: int, answer: str) -> None:
     now, by = timezone.now(), user_of(request)
     if verb == "grant":
-        done = requests.grant(row, by=by, now=now, tokens=tokens, answer=answer)
-        said = f"{_tokens(tokens)} granted to {row.membership.user}, live within two seconds."
+        try:
+            done = requests.grant(row, by=by, now=now, tokens=tokens, answer=answer)
+        except ValidationError as error:
+            messages.error(request, " ".join(error.messages))
+            return
+        said = f"{_tokens(tokens)} granted to {row.membership.person}, live within two seconds."
     else:
         done = requests.decline(row, by=by, now=now, answer=answer)
-        said = f"Declined. {row.membership.user} sees it in their usage."
+        said = f"Declined. {row.membership.person} sees it in their usage."
     messages.success(request, said if done else "This request had been decided before; nothing was changed.")
 
 
 @admin.register(AllowanceRequest)
-class AllowanceRequestAdmin(PetitionAdmin):
+class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
     """A row's button decides its request, an action decides all selected ones, and a request's page shows details."""
 
     course_path = "membership__course"
@@ -49,7 +55,7 @@ class AllowanceRequestAdmin(PetitionAdmin):
     list_display_links = ("asked",)
     list_filter = (MemberCourseFilter, ("state", ChoicesDropdownFilter))
     list_select_related = ("membership__user", "membership__course", "decided_by")
-    search_fields = (*BY_MEMBER, "reason")
+    search_fields = ("reason",)
     search_help_text = BY_MEMBER_HELP
     ordering = ("-state", "-pk")  # open ones first
     actions = ("grant_chosen", "decline_chosen")
@@ -69,14 +75,7 @@ class AllowanceRequestAdmin(PetitionAdmin):
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         row = super().get_object(request, object_id, from_field)
-        return row and _with_standing([row])[0]
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Staff decide requests, but nobody edits their columns."""
-        return obj is None and super().has_change_permission(request)
-
-    def may_decide(self, request: HttpRequest, row: AllowanceRequest) -> bool:
-        return super().has_change_permission(request, row)
+        return _with_standing([row])[0]
 
     # One request
 
@@ -89,14 +88,14 @@ class AllowanceRequestAdmin(PetitionAdmin):
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         row = self.get_object(request, object_id)
-        may_decide = row is not None and self.may_decide(request, row) and row.state == AllowanceRequest.State.OPEN
+        may_decide = self.may(request, Verb.ACT, row) and row.state == AllowanceRequest.State.OPEN
         bounds = {"longest": AllowanceRequest.LONGEST, "most": MOST_TOKENS}
         context = {**(extra_context or {}), "may_decide": may_decide, **bounds}
         return super().change_view(request, object_id, form_url, context)
 
     def decide_one(self, request: HttpRequest, request_id: int, verb: str) -> HttpResponse:
         row = self.get_queryset(request).filter(pk=request_id).first()
-        if row is None or not self.may_decide(request, row):
+        if row is None or not self.may(request, Verb.ACT, row):
             raise Http404
         if request.method != "POST":
             return HttpResponseRedirect(reverse(PAGE, args=[row.pk]))
@@ -130,11 +129,13 @@ class AllowanceRequestAdmin(PetitionAdmin):
     @admin.action(description="Grant what was asked for", permissions=("change",))
     def grant_chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         now = timezone.now()
-        self._tell(
-            request,
-            "granted",
-            [requests.grant(row, by=user_of(request), now=now) for row in self._chosen(request, queryset)],
-        )
+        try:
+            with transaction.atomic():
+                done = [requests.grant(row, by=user_of(request), now=now) for row in self._chosen(request, queryset)]
+        except ValidationError as error:
+            self.message_user(request, f"Nothing was granted. {' '.join(error.messages)}", messages.ERROR)
+            return
+        self._tell(request, "granted", done)
 
     @admin.action(description="Decline", permissions=("change",))
     def decline_chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
@@ -156,7 +157,7 @@ class AllowanceRequestAdmin(PetitionAdmin):
         member = request.membership
         words = '<span><a class="stoa-link" href="{}">{} · {}</a><small class="stoa-sub">{}</small></span>'
         address = reverse("admin:quotas_student", args=[member.pk])
-        return format_html(words, address, member.external_id, member.user, member.course)
+        return format_html(words, address, member.external_id, member.person, member.course)
 
     @admin.display(description="asked for", ordering="tokens")
     def asked(self, request: AllowanceRequest) -> str:
@@ -195,7 +196,7 @@ class AllowanceRequestAdmin(PetitionAdmin):
             return ""
         button = '<button type="submit" class="stoa-button {}" name="{}" value="{}" title="{}">{}</button>'
         link = '<small class="stoa-sub"><a class="stoa-link" href="{}">Other amount, or answer</a></small>'
-        what = f"{_tokens(request.tokens)} for {request.membership.user}, this week"
+        what = f"{_tokens(request.tokens)} for {request.membership.person}, this week"
         return format_html(
             f'<span><span class="stoa-row-buttons">{button}{button}</span>{link}</span>',
             *("primary", "grant", request.pk, f"Grant {what}", "Grant"),

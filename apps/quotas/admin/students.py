@@ -5,13 +5,17 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
+from apps.accounts.audit import record
 from apps.accounts.models import Course, Membership
+from apps.accounts.sign_in.step_up import after_step_up
+from apps.common.searching import mistake
 from apps.quotas import decisions, standing
 from apps.quotas.admin import exports
 from apps.quotas.admin.access import changed_course, may_change, render, seen_course, seen_member, user_of
@@ -48,6 +52,8 @@ def students_page(request: HttpRequest, course_id: int) -> HttpResponse:
     now = timezone.now()
     found = standing.of_course(course, now=now)
     term, state = _filter(request)
+    if wrong := mistake(term):
+        messages.warning(request, wrong)
     page = Paginator(_filtered(found, term, state), PER_PAGE).get_page(request.GET.get("p"))
     context = {
         "title": f"Allowances in {course}",
@@ -68,10 +74,12 @@ def students_page(request: HttpRequest, course_id: int) -> HttpResponse:
         return render(request, "admin/quotas/students.html", context)
 
 
+@after_step_up
 def students_export(request: HttpRequest, course_id: int) -> StreamingHttpResponse:
     """Exports the students that the page shows with the same filter."""
     course = seen_course(request, course_id)
     found = _filtered(standing.of_course(course, now=timezone.now()), *_filter(request))
+    record("allowances.exported", subject=course, after={"rows": len(found)})
     return exports.response(f"allowances-{course.slug}", exports.STUDENT_COLUMNS, exports.students(found))
 
 
@@ -81,14 +89,15 @@ def _filter(request: HttpRequest) -> tuple[str, str]:
 
 
 def _filtered(found: Sequence[MemberStanding], term: str, state: str) -> list[MemberStanding]:
+    if mistake(term):
+        return []
     return [one for one in found if (not state or one.state == state) and _matches(one, term.lower())]
 
 
 def _matches(one: MemberStanding, term: str) -> bool:
-    user = one.member.user
-    return not term or any(
-        term in text.lower() for text in (one.member.external_id, user.get_full_name(), user.email, user.username)
-    )
+    member = one.member
+    shown = (member.external_id, member.name, member.email, member.person)
+    return not term or any(term in text.lower() for text in shown)
 
 
 # One student
@@ -103,7 +112,7 @@ def student_page(request: HttpRequest, member_id: int) -> HttpResponse:
     week = _chosen(request, weeks, own)
     is_current = week is None or week.starts_at == own.balance.account.week.starts_at
     context = {
-        "title": f"{member.user} in {member.course}",
+        "title": f"{member.person} in {member.course}",
         "member": member,
         "original": member,
         "own": own,
@@ -122,11 +131,13 @@ def student_page(request: HttpRequest, member_id: int) -> HttpResponse:
         return render(request, "admin/quotas/student.html", context)
 
 
+@after_step_up
 def student_export(request: HttpRequest, member_id: int) -> StreamingHttpResponse:
     member = seen_member(request, member_id)
     [own] = standing.of_members([member], now=timezone.now())
     week = _chosen(request, list(standing.weeks_of(member)[:60]), own)
     rows = exports.entries(week, member.course.timezone) if week else iter(())
+    record("ledger.exported", subject=member, after={"week": week.starts_at if week else None})
     return exports.response(f"ledger-{member.course.slug}-{member.pk}", exports.ENTRY_COLUMNS, rows)
 
 
@@ -167,10 +178,14 @@ def boosts_page(request: HttpRequest, course_id: int) -> HttpResponse:
             if form.is_valid():
                 if _is_set(course, form.cleaned_data):
                     messages.warning(request, "Nothing was changed: there is such a boost already.")
-                else:
+                    return HttpResponseRedirect(reverse("admin:quotas_boosts", args=[course.pk]))
+                try:
                     decisions.give(Boost(course=course, **form.cleaned_data), by=user_of(request), now=now)
+                except ValidationError as error:
+                    form.add_error(None, error.messages)
+                else:
                     messages.success(request, "The boost is set. Live within two seconds of its start.")
-                return HttpResponseRedirect(reverse("admin:quotas_boosts", args=[course.pk]))
+                    return HttpResponseRedirect(reverse("admin:quotas_boosts", args=[course.pk]))
         boosts = course.boosts.select_related("author", "course")[:50]
         context = {
             "title": f"Boosts in {course}",

@@ -13,10 +13,11 @@ from apps.quotas.ledger.movements import (
     Balance,
     Booked,
     Correct,
+    End,
     Ended,
-    Expire,
     Grant,
     Held,
+    Key,
     Movement,
     Outcome,
     Release,
@@ -25,8 +26,6 @@ from apps.quotas.ledger.movements import (
     Short,
     StaffMovement,
 )
-
-Key = tuple[str, int, datetime]  # what identifies a week: kind and id of its account, and its start
 
 
 @dataclass(slots=True)
@@ -129,12 +128,13 @@ def decide(fold: Fold, movement: Movement) -> Outcome:
 
 
 def _reserve(fold: Fold, movement: Reserve) -> Held | Short:
-    weeks = [fold.weeks[fold.week_ids[key_of(account)]] for account in movement.accounts]
+    weeks = [fold.weeks[fold.week_ids[account.key]] for account in movement.accounts]
     amount = movement.amount
     for account, week in zip(movement.accounts, weeks, strict=True):
-        if account.limit is None:
+        limit = account.limit_with(week.granted)
+        if limit is None:
             continue
-        remaining = account.limit + week.granted - week.used - week.held
+        remaining = limit - week.used - week.held
         if remaining < amount:
             amount = max(0, remaining)
             if amount < movement.least:
@@ -161,7 +161,7 @@ def _balances(accounts: tuple[Account, ...], weeks: list[WeekRow]) -> tuple[Bala
     )
 
 
-def _end(fold: Fold, hold: HoldRow, movement: Settle | Release | Expire) -> bool:
+def _end(fold: Fold, hold: HoldRow, movement: End) -> bool:
     """Make the movement if the hold's state allows it. What is charged beyond the hold is an entry of its own."""
     if hold.state == HELD:
         state, kind, charge = ending(hold, movement)
@@ -183,7 +183,7 @@ def _end(fold: Fold, hold: HoldRow, movement: Settle | Release | Expire) -> bool
     return True
 
 
-def ending(hold: HoldRow, movement: Settle | Release | Expire) -> tuple[str, str, int]:
+def ending(hold: HoldRow, movement: End) -> tuple[str, str, int]:
     """What becomes of an open hold: its state, the kind of the entry, and what is charged."""
     if isinstance(movement, Settle):
         return SETTLED, "settle", movement.charge
@@ -193,7 +193,7 @@ def ending(hold: HoldRow, movement: Settle | Release | Expire) -> tuple[str, str
 
 
 def _book(fold: Fold, movement: StaffMovement) -> Booked:
-    week = fold.weeks[fold.week_ids[key_of(movement.account)]]
+    week = fold.weeks[fold.week_ids[movement.account.key]]
     kind, used, granted = _booking(week, movement)
     mark = (week.id, movement.id, kind)
     if mark in fold.booked:
@@ -211,7 +211,3 @@ def _booking(week: WeekRow, movement: StaffMovement) -> tuple[str, int, int]:
     if isinstance(movement, Correct):
         return "correct", max(movement.used_delta, -week.used), 0
     return "change", 0, 0
-
-
-def key_of(account: Account) -> Key:
-    return account.kind, account.id, account.week.starts_at

@@ -4,7 +4,7 @@ What is large and made for every call is a named tuple, which takes a third of t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -13,14 +13,32 @@ from apps.quotas.weeks import Week
 HELD, SETTLED, RELEASED, EXPIRED, ADJUSTED = "held", "settled", "released", "expired", "adjusted"
 
 
+Key = tuple[str, int, datetime]  # what identifies a week: kind and id of its account, and its start
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One allowance that a hold draws on. `limit` is in weighted tokens; None is unlimited."""
+    """One allowance that a hold draws on. `limit` is in weighted tokens; None is unlimited.
+
+    `most` bounds what the limit and grants may come to; None is no bound. `key` is made once, and used by many calls.
+    """
 
     kind: str
     id: int
     limit: int | None
     week: Week
+    most: int | None = None
+    key: Key = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", (self.kind, self.id, self.week.starts_at))
+
+    def limit_with(self, granted: int) -> int | None:
+        """The limit with what staff granted."""
+        if self.limit is None or not granted:
+            return self.limit
+        together = self.limit + granted
+        return together if self.most is None else min(together, self.most)
 
 
 class Balance(NamedTuple):
@@ -34,7 +52,7 @@ class Balance(NamedTuple):
     @property
     def limit(self) -> int | None:
         """The account's limit with what staff granted it this week; None is unlimited."""
-        return None if self.account.limit is None else self.account.limit + self.granted
+        return self.account.limit_with(self.granted)
 
     @property
     def remaining(self) -> int | None:
@@ -128,7 +146,8 @@ class Note:
     now: datetime
 
 
-HoldMovement = Reserve | Settle | Release | Expire
+End = Settle | Release | Expire
+HoldMovement = Reserve | End
 StaffMovement = Grant | Correct | Note
 Movement = HoldMovement | StaffMovement
 

@@ -8,12 +8,13 @@ from typing import Any
 import orjson
 
 from apps.common.cursor import Cursor
-from apps.quotas.ledger.decide import Fold, HoldRow, Key, Mark, Move, WeekRow, ending, key_of
+from apps.quotas.ledger.decide import Fold, HoldRow, Mark, Move, WeekRow, ending
 from apps.quotas.ledger.movements import (
     HELD,
     Account,
+    End,
     Expire,
-    HoldMovement,
+    Key,
     Movement,
     Release,
     Reserve,
@@ -28,11 +29,22 @@ def load(cursor: Cursor, movements: Sequence[Movement]) -> Fold:
     Holds first, by id: those of this process are ended at once, the others read. Then missing weeks are made, by one
     writer at a time, which so far has locked no week. Then all weeks are locked, by id.
     """
-    accounts = {key_of(account): account for movement in movements for account in _accounts(movement)}
-    ends = [m for m in movements if isinstance(m, HoldMovement) and not isinstance(m, Reserve)]
-    holds = _end_own(cursor, ends)
+    accounts: dict[Key, Account] = {}
+    ends: list[End] = []
+    booking: list[StaffMovement] = []
+    for movement in movements:
+        if isinstance(movement, Reserve):
+            for account in movement.accounts:
+                accounts[account.key] = account
+        elif isinstance(movement, End):
+            ends.append(movement)
+        else:
+            accounts[movement.account.key] = movement.account
+            booking.append(movement)
+    holds = _end_own(cursor, ends) if ends else {}
     written = set(holds)
-    holds |= _load_holds(cursor, [m.hold for m in ends if m.hold not in holds])
+    if len(holds) < len(ends):
+        holds |= _load_holds(cursor, [m.hold for m in ends if m.hold not in holds])
     drawn_on = {usage_id for hold in holds.values() for usage_id in hold.usage_ids}
     ids = {key: id for key in accounts if (id := _week_ids.get(key)) is not None}
     ids |= _make_weeks(cursor, [account for key, account in accounts.items() if key not in ids])
@@ -41,15 +53,9 @@ def load(cursor: Cursor, movements: Sequence[Movement]) -> Fold:
     lost = [accounts[key] for key in accounts if owned.get(ids[key]) != (key[0], key[1], starts[key[2]])]
     if lost:  # made by a transaction that was rolled back, a moment ago and hardly ever
         ids |= _make_weeks(cursor, lost)
-        weeks |= _load_weeks(cursor, {ids[key_of(account)] for account in lost})[0]
-    booked = _load_booked(cursor, {(ids[key_of(m.account)], m.id) for m in movements if isinstance(m, StaffMovement)})
+        weeks |= _load_weeks(cursor, {ids[account.key] for account in lost})[0]
+    booked = _load_booked(cursor, {(ids[m.account.key], m.id) for m in booking}) if booking else set()
     return Fold(weeks=weeks, week_ids=ids, holds=holds, written=written, booked=booked)
-
-
-def _accounts(movement: Movement) -> tuple[Account, ...]:
-    if isinstance(movement, Reserve):
-        return movement.accounts
-    return (movement.account,) if isinstance(movement, StaffMovement) else ()
 
 
 # Open holds that this process made, so that they need not be read when they end. The database proves what is remembered
@@ -63,7 +69,7 @@ _ENDING = {
 _IS_OPEN = "quotas_hold.state = 'held' AND quotas_hold.amount = new.amount AND quotas_hold.usage_ids = new.usage_ids"
 
 
-def _end_own(cursor: Cursor, ends: Sequence[Settle | Release | Expire]) -> dict[str, HoldRow]:
+def _end_own(cursor: Cursor, ends: Sequence[End]) -> dict[str, HoldRow]:
     """End holds of this process without reading them first; those that were open, as they were then.
 
     What a hold's first movement in the batch says is what becomes of it. Others are read and decided like any hold: if
@@ -152,7 +158,7 @@ def _make_weeks(cursor: Cursor, accounts: Sequence[Account]) -> dict[Key, int]:
             (*where, cursor.instant(account.week.ends_at)),
         )
         cursor.execute("SELECT id FROM quotas_weeklyusage WHERE kind = %s AND account = %s AND starts_at = %s", where)
-        made[key_of(account)] = cursor.fetchone()[0]
+        made[account.key] = cursor.fetchone()[0]
     if len(_week_ids) + len(made) > _MAX_WEEK_IDS:
         _week_ids.clear()
     _week_ids.update(made)

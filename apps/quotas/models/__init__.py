@@ -1,5 +1,6 @@
 """The tables of quotas. They import only pure modules; what acts on them imports them."""
 
+from apps.quotas.models.ceilings import Ceiling
 from apps.quotas.models.decisions import Boost, Decision, Override
 from apps.quotas.models.fields import TOPIC
 from apps.quotas.models.ledger import BY_STAFF, Hold, LedgerEntry, Section, WeeklyUsage
@@ -11,6 +12,7 @@ __all__ = [
     "TOPIC",
     "AllowanceRequest",
     "Boost",
+    "Ceiling",
     "Decision",
     "Hold",
     "Institution",

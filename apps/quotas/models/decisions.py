@@ -4,6 +4,7 @@ Decisions are made and ended, never edited: `decisions.py` does both, with a lin
 the limit that follows.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -14,9 +15,12 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 
+from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
 from apps.accounts.models import Course, Membership
-from apps.common.models import RevisedModel, RevisedQuerySet
+from apps.quotas.limits import multiplied
+from apps.quotas.models.ceilings import COURSE, MEMBER, UnderCeiling, Wanted
 from apps.quotas.models.fields import LONGEST_REASON, TOPIC
+from apps.quotas.models.policies import QuotaPolicy
 
 LEAST_FACTOR, MOST_FACTOR = Decimal(1), Decimal(100)
 EARLIEST, LATEST = 2000, 2100  # years
@@ -28,7 +32,7 @@ def check_year(instant: datetime | None, name: str) -> None:
         raise ValidationError({name: f"choose a year from {EARLIEST} to {LATEST}."})
 
 
-class DecisionQuerySet(RevisedQuerySet):
+class DecisionQuerySet(AuditedQuerySet):
     def active(self, *, now: datetime) -> "DecisionQuerySet":
         """Decisions in force at `now`, including those that a newer or larger one supersedes."""
         return self.filter(starts_at__lte=now).unfinished(now=now)
@@ -38,10 +42,11 @@ class DecisionQuerySet(RevisedQuerySet):
         return self.filter(Q(ended_at=None) | Q(ended_at__gt=now), Q(ends_at=None) | Q(ends_at__gt=now))
 
 
-class Decision(RevisedModel):
+class Decision(UnderCeiling, AuditedModel):
     """A decision of staff about a limit, for a period."""
 
     topic: ClassVar[str] = TOPIC
+    audit_created: ClassVar[str] = "given"
 
     starts_at = models.DateTimeField("from")
     ends_at = models.DateTimeField("until", null=True, blank=True, help_text="Empty: until somebody ends it.")
@@ -78,6 +83,11 @@ class Decision(RevisedModel):
             check_year(getattr(self, name), name)
         if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
             raise ValidationError({"ends_at": "must be after the start."})
+        self.check_ceiling()
+
+    @classmethod
+    def audit_verb(cls, changed: frozenset[str], row: Any) -> str:
+        return "ended" if "ended_at" in changed else "changed"
 
     def mark_ended(self, *, now: datetime) -> bool:
         """Store that it ended early. Returns False, and changes nothing, if it was over already."""
@@ -96,7 +106,7 @@ class Decision(RevisedModel):
 
 class BoostQuerySet(DecisionQuerySet):
     def for_staff(self, user: Any) -> "BoostQuerySet":
-        return self.filter(course__in=Course.objects.for_staff(user))
+        return self.filter(course__in=Course.objects.for_staff(user, "Boost"))
 
 
 class Boost(Decision):
@@ -128,6 +138,14 @@ class Boost(Decision):
     def __str__(self) -> str:
         return f"×{self.shown_factor} in {self.course.slug}"
 
+    def wanted(self) -> Iterable[Wanted]:
+        policy = QuotaPolicy.objects.filter(course=self.course_id).first()
+        if policy is None or self.factor is None:
+            return
+        yield "factor", MEMBER, multiplied(policy.student_weekly_tokens, self.factor)
+        if self.multiplies_course and policy.weekly_tokens is not None:
+            yield "factor", COURSE, multiplied(policy.weekly_tokens, self.factor)
+
     @property
     def shown_factor(self) -> str:
         return format(Decimal(self.factor).normalize(), "f")
@@ -144,7 +162,7 @@ class Boost(Decision):
 
 class OverrideQuerySet(DecisionQuerySet):
     def for_staff(self, user: Any) -> "OverrideQuerySet":
-        return self.filter(membership__in=Membership.objects.for_staff(user))
+        return self.filter(membership__course__in=Course.objects.for_staff(user, "Override"))
 
 
 class Override(Decision):
@@ -176,6 +194,13 @@ class Override(Decision):
 
     def __str__(self) -> str:
         return f"Override of {self.membership}"
+
+    @property
+    def bounded_course(self) -> int | None:
+        return self.membership.course_id if self.membership_id is not None else None
+
+    def wanted(self) -> Iterable[Wanted]:
+        yield "weekly_tokens", MEMBER, self.weekly_tokens
 
     @property
     def owner(self) -> Course | Membership:

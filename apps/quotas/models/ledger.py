@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import BigIntegerField, F, Func, Max, Q
 from django.db.models.expressions import RawSQL
 
+from apps.accounts import permissions
 from apps.accounts.models import Course, Membership
 from apps.quotas.models.fields import LastingId
 from apps.quotas.models.sections import SECTION, SECTIONS_BETWEEN
@@ -14,9 +15,9 @@ from apps.quotas.models.sections import SECTION, SECTIONS_BETWEEN
 
 class WeeklyUsageQuerySet(models.QuerySet["WeeklyUsage"]):
     def for_staff(self, user: Any) -> "WeeklyUsageQuerySet":
-        if user.is_superuser:
+        if permissions.is_operator(user):
             return self
-        courses = Course.objects.for_staff(user)
+        courses = Course.objects.for_staff(user, "WeeklyUsage")
         students = Membership.objects.filter(course__in=courses)
         return self.filter(
             Q(kind=WeeklyUsage.Kind.COURSE, account__in=courses.values("id"))
@@ -116,7 +117,7 @@ class LedgerEntryQuerySet(models.QuerySet["LedgerEntry"]):
         return self.alias(section=Section("pk")).filter(section__in=sections, usage=week)
 
     def for_staff(self, user: Any) -> "LedgerEntryQuerySet":
-        if user.is_superuser:
+        if permissions.is_operator(user):
             return self
         return self.filter(usage__in=WeeklyUsage.objects.for_staff(user))
 

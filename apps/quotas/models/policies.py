@@ -1,5 +1,6 @@
 """The tables of policies: what the institution, a course, its students and other roles may use."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
@@ -7,13 +8,18 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 
+from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
 from apps.accounts.models import Course, Role, Weekday, validate_timezone
-from apps.common.models import RevisedModel, RevisedQuerySet
 from apps.quotas.limits import FULL, PRO_RATA
+from apps.quotas.models.ceilings import COURSE, MEMBER, UnderCeiling, Wanted, checked
 from apps.quotas.models.fields import TOKENS_HELP, TOPIC, limit
 
 PER_MINUTE_HELP = (
     "Requests of {} in any 60 seconds; those that are too fast are told when to come again. Empty: no limit."
+)
+BY_DEFAULT_HELP = (
+    "Requests of each student in any 60 seconds; those that are too fast are told when to come again. Empty: as many "
+    "as the operator allows by default, unless each key has a limit."
 )
 TOKENS_PER_MINUTE_HELP = (
     "Weighted tokens that calls of {} may take in any 60 seconds. A call counts with what it may cost at most, until "
@@ -23,7 +29,7 @@ AT_ONCE_HELP = "Requests of {} that are being answered at the same time. Empty: 
 AS_STUDENTS = "Empty: as for students."
 
 
-class Institution(RevisedModel):
+class Institution(AuditedModel):
     """The allowance that all courses share. At most one row."""
 
     topic: ClassVar[str] = TOPIC
@@ -35,7 +41,7 @@ class Institution(RevisedModel):
         null=True, blank=True, validators=[MinValueValidator(0)], help_text=TOKENS_HELP
     )
 
-    objects = RevisedQuerySet.as_manager()
+    objects = AuditedQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "institution"
@@ -45,12 +51,16 @@ class Institution(RevisedModel):
         return "Institution"
 
 
-class OfCourseQuerySet(RevisedQuerySet):
+class OfCourseQuerySet(AuditedQuerySet):
     def for_staff(self, user: Any) -> "OfCourseQuerySet":
-        return self.filter(course__in=Course.objects.for_staff(user))
+        return self.filter(course__in=Course.objects.for_staff(user, self.model.__name__))
+
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **options: Any) -> list[Any]:
+        created: list[Any] = super().bulk_create(checked(objs), *args, **options)
+        return created
 
 
-class QuotaPolicy(RevisedModel):
+class QuotaPolicy(UnderCeiling, AuditedModel):
     """What a course and each of its students may use. Without one, a course refuses every call."""
 
     class LateJoiners(models.TextChoices):
@@ -79,7 +89,7 @@ class QuotaPolicy(RevisedModel):
     )
     key_requests_per_minute = limit("each key, a minute", PER_MINUTE_HELP.format("each API key"))
     key_concurrent_requests = limit("each key, at once", AT_ONCE_HELP.format("each API key"))
-    student_requests_per_minute = limit("each student, a minute", PER_MINUTE_HELP.format("each student"))
+    student_requests_per_minute = limit("each student, a minute", BY_DEFAULT_HELP)
     student_concurrent_requests = limit("each student, at once", AT_ONCE_HELP.format("each student"))
     course_requests_per_minute = limit("course, a minute", PER_MINUTE_HELP.format("all students together"))
     course_concurrent_requests = limit("course, at once", AT_ONCE_HELP.format("all students together"))
@@ -140,9 +150,15 @@ class QuotaPolicy(RevisedModel):
     def clean(self) -> None:
         if self.after_exhaustion == self.AfterExhaustion.FALLBACK and not self.fallback_model:
             raise ValidationError({"fallback_model": "name the model that answers once a week is used up."})
+        self.check_ceiling()
+
+    def wanted(self) -> Iterable[Wanted]:
+        yield "weekly_tokens", COURSE, self.weekly_tokens
+        yield "student_weekly_tokens", MEMBER, self.student_weekly_tokens
+        yield "fallback_student_weekly_tokens", MEMBER, self.fallback_student_weekly_tokens
 
 
-class RoleAllowance(RevisedModel):
+class RoleAllowance(UnderCeiling, AuditedModel):
     """What each member of a role may use. Empty fields, and roles without a row, have the limits of students."""
 
     topic: ClassVar[str] = TOPIC
@@ -150,7 +166,9 @@ class RoleAllowance(RevisedModel):
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="role_allowances")
     role = models.CharField(
-        max_length=10, choices=ROLES, error_messages={"invalid_choice": "must be one of: assistant, instructor."}
+        max_length=10,
+        choices=ROLES,
+        error_messages={"invalid_choice": "must be one of: assistant, instructor, service."},
     )
     weekly_tokens = models.BigIntegerField(
         "each, per week",
@@ -176,3 +194,10 @@ class RoleAllowance(RevisedModel):
 
     def __str__(self) -> str:
         return f"{self.get_role_display()}s in {self.course.slug}"
+
+    def clean(self) -> None:
+        self.check_ceiling()
+
+    def wanted(self) -> Iterable[Wanted]:
+        if self.weekly_tokens is not None:  # as for students otherwise
+            yield "weekly_tokens", MEMBER, self.weekly_tokens

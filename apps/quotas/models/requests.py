@@ -1,13 +1,13 @@
 """The table of requests for more."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Course, Membership
 from apps.accounts.petitions import Petition, PetitionQuerySet
 
 MOST_TOKENS = 10**12
@@ -15,11 +15,13 @@ MOST_TOKENS = 10**12
 
 class AllowanceRequestQuerySet(PetitionQuerySet["AllowanceRequest"]):
     def for_staff(self, user: Any) -> "AllowanceRequestQuerySet":
-        return self.filter(membership__in=Membership.objects.for_staff(user))
+        return self.filter(membership__course__in=Course.objects.for_staff(user, "AllowanceRequest"))
 
 
 class AllowanceRequest(Petition):
     """A student's request for more tokens in a week. At most one is open at a time."""
+
+    audit_noun: ClassVar[str] = "request"
 
     class State(models.TextChoices):
         OPEN = "open"

@@ -2,14 +2,14 @@
 --
 -- KEYS   for each scope: its log, a sorted set of names by instant; the amounts of these names, and their sum under '';
 --        its places, a sorted set of open requests by the end of their lease
--- ARGV   id, now or '' for this server's clock, window, lease, amount; for each scope its two limits, or ''
+-- ARGV   id, now or '' for this server's clock, lease, amount; for each scope its two limits, or '', and its window
 -- Reply  now; for each scope how it stood before: used, due, newest, open
 --
 -- Instants and spans are microseconds, which a double holds exactly. The same id counts once. What lies in the future
 -- is dropped too: a clock that was set back must not lock anybody out. One of a log's two keys may have been evicted;
 -- then its window starts anew. Written for Redis 6.2.
 
-local id, window, lease, amount = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local id, lease, amount = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = tonumber(ARGV[2])
 if not now then
   local time = redis.call('TIME')
@@ -27,7 +27,7 @@ local function drop(log, amounts, names)
   end
 end
 
-local function used_within_window(log, amounts)
+local function used_within(window, log, amounts)
   drop(log, amounts, {id})
   drop(log, amounts, redis.call('ZRANGEBYSCORE', log, '-inf', now - window))
   drop(log, amounts, redis.call('ZRANGEBYSCORE', log, string.format('(%.0f', now), '+inf'))
@@ -69,24 +69,24 @@ local function add(key, score, span)
   redis.call('PEXPIRE', key, math.ceil(span / 1000))
 end
 
-local function add_amount(amounts)
+local function add_amount(amounts, window)
   redis.call('HINCRBY', amounts, id, amount)
   redis.call('HINCRBY', amounts, '', amount)
   redis.call('PEXPIRE', amounts, math.ceil(window / 1000))
 end
 
 local function limits(i)
-  local at = 6 + (i - 1) / 3 * 2
-  return tonumber(ARGV[at]), tonumber(ARGV[at + 1])
+  local at = i + 4
+  return tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
 end
 
 local reply, has_room = {now}, true
 for i = 1, #KEYS, 3 do
   local log, amounts, places = KEYS[i], KEYS[i + 1], KEYS[i + 2]
-  local per_minute, at_once = limits(i)
+  local per_minute, at_once, window = limits(i)
   local count = {0, 0, 0, 0}
   if per_minute then
-    local used = used_within_window(log, amounts)
+    local used = used_within(window, log, amounts)
     count = {used, due(log, amounts, used + amount - per_minute), newest(log), 0}
     has_room = has_room and used + amount <= per_minute
   end
@@ -99,10 +99,10 @@ end
 
 if has_room then
   for i = 1, #KEYS, 3 do
-    local per_minute, at_once = limits(i)
+    local per_minute, at_once, window = limits(i)
     if per_minute then
       add(KEYS[i], now, window)
-      add_amount(KEYS[i + 1])
+      add_amount(KEYS[i + 1], window)
     end
     if at_once then add(KEYS[i + 2], now + lease, lease) end
   end

@@ -8,6 +8,8 @@ A limit of N admits exactly N in any 60 seconds, because a log keeps the instant
 in the last minute. The log also makes the wait exact. The usual estimate from two neighboring minutes needs only two
 numbers, but it admits 59 where 60 are allowed, and one in two minutes where one per minute is.
 
+A burst is limited by a scope of its own with a shorter window, so everything said of a minute holds for its second.
+
 Instants and spans are integers in microseconds.
 """
 
@@ -18,22 +20,26 @@ MILLISECOND = 1000
 SECOND = 1000 * MILLISECOND
 WINDOW = 60 * SECOND
 
-Kind = Literal["key", "student", "course"]
+Kind = Literal["key", "student", "course", "address", "route"]
 Unit = Literal["requests", "tokens"]
 
 
 class Scope(NamedTuple):
     """Whose requests or tokens are counted, and how many are allowed: per minute, and open at once.
 
-    None is no limit. If `per_minute` is only one process's share, `whole` is the limit that callers are told.
+    None is no limit. If `per_minute` is only one process's share, `whole` is the limit that callers are told. With
+    another `window` the limit holds for that instead of a minute. `policy` names the limit in RateLimit fields. Kind,
+    id and unit tell the counts of one scope from those of all others.
     """
 
     kind: Kind
-    id: int
+    id: int | str
     unit: Unit
     per_minute: int | None
     at_once: int | None = None
     whole: int | None = None
+    window: int = WINDOW
+    policy: str = ""
 
     @property
     def is_limited(self) -> bool:
@@ -47,7 +53,7 @@ class Scope(NamedTuple):
     def shared_by(self, processes: int) -> "Scope":
         """The scope with one process's share of its limits, rounded up, for processes that count separately."""
         part = self._replace(per_minute=_part(self.per_minute, processes), at_once=_part(self.at_once, processes))
-        return part._replace(whole=self.per_minute) if self.unit == "tokens" else part
+        return part._replace(whole=self.per_minute) if self.unit == "tokens" or self.policy else part
 
 
 class Count(NamedTuple):
@@ -88,6 +94,13 @@ class RateLimits(Protocol):
         Use an id once. The rate is None if no scope has a limit per minute. Raises RateLimited or TokensLimited: a
         caller who waits exactly as long as the error says is admitted, unless others came first or cost more than
         expected.
+        """
+        ...
+
+    async def admit_each(self, scopes: Sequence[Scope], *, id: str) -> Sequence[Rate]:
+        """The same for a request whose scopes all have a limit and a policy: the rate of each of them.
+
+        Raises RateLimited with RateLimit fields.
         """
         ...
 

@@ -4,10 +4,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
+from typing import TypeVar
 
+from apps.quotas.rate_limits.each import judge_each
 from apps.quotas.rate_limits.judge import judge
 from apps.quotas.rate_limits.limits import WINDOW, Rate, Scope
 from apps.quotas.rate_limits.log import Log
+
+T = TypeVar("T")
 
 
 class MemoryRateLimits:
@@ -16,7 +20,7 @@ class MemoryRateLimits:
     def __init__(self, *, processes: int = 1, clock: Callable[[], int] = lambda: time.monotonic_ns() // 1000) -> None:
         self._processes = processes
         self._clock = clock
-        self._logs: OrderedDict[tuple[str, int, str], Log] = OrderedDict()  # the one added to last comes last
+        self._logs: OrderedDict[tuple[str, int | str, str], Log] = OrderedDict()  # the one added to last comes last
         self._open: dict[str, Sequence[Scope]] = {}
 
     def __len__(self) -> int:
@@ -29,18 +33,23 @@ class MemoryRateLimits:
         return self._open
 
     async def admit(self, scopes: Sequence[Scope], *, id: str, amount: int = 1) -> Rate | None:
-        return self.admit_part(scopes, id=id, amount=amount, processes=self._processes)
-
-    def admit_part(self, scopes: Sequence[Scope], *, id: str, amount: int, processes: int) -> Rate | None:
-        """Admit with one process's share of each limit."""
         if not scopes:
             return None
+        return self.admit_part(scopes, id=id, amount=amount, processes=self._processes, judged=judge)
+
+    async def admit_each(self, scopes: Sequence[Scope], *, id: str) -> Sequence[Rate]:
+        return self.admit_part(scopes, id=id, amount=1, processes=self._processes, judged=judge_each) if scopes else ()
+
+    def admit_part(
+        self, scopes: Sequence[Scope], *, id: str, amount: int, processes: int, judged: Callable[..., T]
+    ) -> T:
+        """Admit with one process's share of each limit, as `judged` by their counts."""
         if processes > 1:
             scopes = [scope.shared_by(processes) for scope in scopes]
         now = self._clock()
         logs = [self._log(scope, now) for scope in scopes]
         counts = [log.count(scope.per_minute, amount) for scope, log in zip(scopes, logs, strict=True)]
-        rate = judge(scopes, counts, now=now, amount=amount)
+        rate = judged(scopes, counts, now=now, amount=amount)
         self._add(scopes, logs, id, amount, now)
         return rate
 
@@ -71,7 +80,7 @@ class MemoryRateLimits:
         log = self._logs.get(scope[:3])
         if log is None:
             return Log()
-        log.forget(now - WINDOW)
+        log.forget(now - scope.window)
         return log
 
     def _add(self, scopes: Sequence[Scope], logs: Sequence[Log], id: str, amount: int, now: int) -> None:
@@ -83,7 +92,7 @@ class MemoryRateLimits:
             if scope.per_minute is not None:
                 log.add(id, amount, now)
 
-    def _remember(self, name: tuple[str, int, str], log: Log, now: int) -> None:
+    def _remember(self, name: tuple[str, int | str, str], log: Log, now: int) -> None:
         if name in self._logs:
             self._logs.move_to_end(name)
         else:

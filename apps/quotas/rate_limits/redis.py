@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from apps.common.ids import new_id
 from apps.common.redis_client import AWAY, close_client, open_client
-from apps.quotas.rate_limits.limits import SECOND, WINDOW, Count, Scope
+from apps.quotas.rate_limits.limits import SECOND, Count, Scope
 from apps.quotas.rate_limits.log import MANY, SLICE
 
 LEASE = 30 * SECOND
@@ -58,8 +58,8 @@ class RedisCounts:
     async def admit(self, scopes: Sequence[Scope], *, id: str, amount: int = 1) -> tuple[int, list[Count]]:
         """The time, and the counts before. Redis counts the amount if `judge` admits it to these counts."""
         keys = [key for scope in scopes for key in (*self._log(scope), self._key(scope, "open"))]
-        limits = [limit or "" for scope in scopes for limit in (scope.per_minute, scope.at_once)]
-        now, *numbers = await self._run(self._admit, keys, [id, self._now(), WINDOW, LEASE, amount, *limits])
+        limits = [limit or "" for scope in scopes for limit in (scope.per_minute, scope.at_once, scope.window)]
+        now, *numbers = await self._run(self._admit, keys, [id, self._now(), LEASE, amount, *limits])
         return now, [Count(*numbers[i : i + 4]) for i in range(0, len(numbers), 4)]
 
     async def correct(self, corrections: Iterable[Correction]) -> None:

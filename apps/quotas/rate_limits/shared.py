@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from prometheus_client import Gauge
 
 from apps.common.breaker import Breaker
+from apps.quotas.rate_limits.each import judge_each
 from apps.quotas.rate_limits.judge import judge
 from apps.quotas.rate_limits.limits import SECOND, WINDOW, Rate, Scope
 from apps.quotas.rate_limits.memory import MemoryRateLimits
@@ -58,14 +59,18 @@ class SharedRateLimits:
         self._keeper = asyncio.create_task(self._keep_for_ever())
 
     async def admit(self, scopes: Sequence[Scope], *, id: str, amount: int = 1) -> Rate | None:
-        if not scopes:
-            return None
+        return await self._admit(scopes, id=id, amount=amount, judged=judge) if scopes else None
+
+    async def admit_each(self, scopes: Sequence[Scope], *, id: str) -> Sequence[Rate]:
+        return await self._admit(scopes, id=id, amount=1, judged=judge_each) if scopes else ()
+
+    async def _admit(self, scopes: Sequence[Scope], *, id: str, amount: int, judged: Callable[..., T]) -> T:
         ask = partial(self._counts.admit, scopes, id=id, amount=amount)
         try:
             now, counts = await self._ask(ask, late=partial(self._counted_late, scopes, id))
         except CountsAway:
-            return self._local.admit_part(scopes, id=id, amount=amount, processes=self._processes)
-        rate = judge(scopes, counts, now=now, amount=amount)
+            return self._local.admit_part(scopes, id=id, amount=amount, processes=self._processes, judged=judged)
+        rate = judged(scopes, counts, now=now, amount=amount)
         self._local.record(scopes, id=id, amount=amount)
         return rate
 

@@ -223,12 +223,10 @@ class Workbench(CourseScoped):
     # Shared by the views
 
     def _seen(self, request: HttpRequest, pk: int) -> Rule:
-        rule = self.get_object(request, str(pk))
-        if rule is None:
-            raise Http404
+        rule: Rule = self.get_object(request, str(pk))
         if not self.has_view_permission(request, rule):
             raise PermissionDenied
-        return rule  # type: ignore[no-any-return]  # the admin is untyped
+        return rule
 
     def _changed(self, request: HttpRequest, pk: int) -> Rule:
         rule = self._seen(request, pk)

@@ -5,7 +5,7 @@ the work to C. `trace` is slower; it is called only for texts in which something
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Protocol
 
@@ -156,14 +156,24 @@ def _without_doubles(text: str, character: str) -> str:
 
 # Marks, and the two half-width characters that become marks.
 JOINING = r"[\pM\x{ff9e}\x{ff9f}]"
-# All characters beyond ASCII that may need folding: not ideographs above U+20000, and not private ones.
-EVERYTHING = "".join(map(chr, [*range(0x80, 0xD800), *range(0xE000, 0x20000), *range(0xE0000, 0xE01F0)]))
+
+
+def everything() -> Iterator[str]:
+    """All characters beyond ASCII that may need folding: not ideographs above U+20000, and not private ones.
+
+    In parts, since all at once leave holes of a megabyte in the memory.
+    """
+    for first, last in ((0x80, 0xD800), (0xE000, 0x20000), (0xE0000, 0xE01F0)):
+        for start in range(first, last, 256):
+            yield "".join(map(chr, range(start, min(start + 256, last))))
 
 
 @cache
 def marks() -> str:
     """All of them as ranges, since Python's `re` has no Unicode classes."""
-    return "".join(f"{run.group()[0]}-{run.group()[-1]}" for run in re2.finditer(JOINING + "+", EVERYTHING))
+    pattern = re2.compile(JOINING + "+")
+    runs = [run.group() for part in everything() for run in pattern.finditer(part)]
+    return "".join(f"{run[0]}-{run[-1]}" for run in runs)
 
 
 @cache

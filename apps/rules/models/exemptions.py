@@ -5,14 +5,15 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 
-from apps.common.models import RevisedModel, RevisedQuerySet
+from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
 from apps.rules.models.rules import TOPIC, Rule
 
 
-class RuleException(RevisedModel):
+class RuleException(AuditedModel):
     """A text that a rule finds and that is allowed. The text is folded as in the rule engine."""
 
     topic: ClassVar[str] = TOPIC
+    audit_hidden: ClassVar[frozenset[str]] = frozenset({"text", "reason"})  # a student's words
     LONGEST: ClassVar[int] = 500
 
     rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="exceptions")
@@ -23,7 +24,7 @@ class RuleException(RevisedModel):
     reason = models.CharField(max_length=1000, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = RevisedQuerySet.as_manager()
+    objects = AuditedQuerySet.as_manager()
 
     class Meta:
         ordering = ("-id",)
@@ -32,3 +33,7 @@ class RuleException(RevisedModel):
 
     def __str__(self) -> str:
         return self.text[:60]
+
+    @property
+    def audit_label(self) -> str:
+        return f"exception to {self.rule}"

@@ -8,6 +8,7 @@ from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from apps.accounts import permissions
 from apps.accounts.models import Course
 from apps.common.zones import zone
 from apps.rules import validation
@@ -24,9 +25,9 @@ WRITTEN = ("message", "guidance", "examples_match", "examples_no_match")  # text
 class RuleQuerySet(VersionedQuerySet):
     def for_staff(self, user: Any) -> "RuleQuerySet":
         """The rules of the user's courses; for operators also those of the institution."""
-        if user.is_active and user.is_staff and user.is_superuser:
+        if permissions.is_operator(user):
             return self
-        return self.filter(course__in=Course.objects.for_staff(user))
+        return self.filter(course__in=Course.objects.for_staff(user, "Rule"))
 
     def move(self, stage: "Rule.Stage", *, by: Any = None) -> int:
         """Move all rules to a stage. Returns how many were in another."""

@@ -4,12 +4,12 @@ from typing import ClassVar
 
 from django.db import models
 
+from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
 from apps.accounts.models import Course
-from apps.common.models import RevisedModel, RevisedQuerySet
 from apps.rules.models.rules import TOPIC
 
 
-class RuleSettings(RevisedModel):
+class RuleSettings(AuditedModel):
     """A course's settings for all its rules."""
 
     topic: ClassVar[str] = TOPIC
@@ -27,7 +27,7 @@ class RuleSettings(RevisedModel):
         help_text="The rule engine failing is rare. Rules of the institution are never let pass unchecked.",
     )
 
-    objects = RevisedQuerySet.as_manager()
+    objects = AuditedQuerySet.as_manager()
 
     class Meta:
         verbose_name = "rule settings"

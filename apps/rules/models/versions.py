@@ -9,13 +9,14 @@ from datetime import UTC, tzinfo
 from types import MappingProxyType
 from typing import Any, Self
 
-from django.conf import settings
 from django.db import models, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from apps.common.models import RevisedModel, RevisedQuerySet
-from apps.rules.differences import Difference, differences, stored_form, summary
+from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
+from apps.accounts.versions import Version
+from apps.common.differences import Difference, stored_form
+from apps.rules.differences import differences, summary
 
 VERSIONED = (
     "name",
@@ -41,31 +42,19 @@ UNVERSIONED = ("course", "updated_at")  # written with every save, but not part 
 _UNKNOWN = object()
 
 
-class RuleVersion(models.Model):
+class RuleVersion(Version):
     """A rule as it was saved at some instant, by whom, and what changed since the version before."""
 
     rule = models.ForeignKey("Rule", on_delete=models.CASCADE, related_name="versions")
-    number = models.PositiveIntegerField()
-    author = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
-    )
-    at = models.DateTimeField()
-    note = models.CharField(max_length=200, blank=True)
-    fields = models.JSONField()
-    summary = models.CharField(max_length=500)
 
-    class Meta:
-        ordering = ("-number",)
+    class Meta(Version.Meta):
         constraints = (models.UniqueConstraint(fields=("rule", "number"), name="one_version_per_rule_and_number"),)
-
-    def __str__(self) -> str:
-        return f"version {self.number}"
 
     def differences(self, before: "RuleVersion | None", *, zone: tzinfo = UTC) -> list[Difference]:
         return differences(before.fields if before else None, self.fields, zone=zone)
 
 
-class VersionedQuerySet(RevisedQuerySet):
+class VersionedQuerySet(AuditedQuerySet):
     """Bulk writes make versions, too."""
 
     def update(self, **values: Any) -> int:
@@ -82,7 +71,7 @@ class VersionedQuerySet(RevisedQuerySet):
         return created
 
 
-class VersionedModel(RevisedModel):
+class VersionedModel(AuditedModel):
     """The versions of a rule. The fields in VERSIONED are those of `Rule`."""
 
     version = models.PositiveIntegerField(default=0, db_default=0, editable=False)

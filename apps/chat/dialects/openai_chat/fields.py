@@ -5,6 +5,7 @@ protocol defines. Excluded are names of kinds ("type", "role"), the model, and m
 """
 
 import re
+import sys
 from collections.abc import Hashable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +18,7 @@ _KIND = re.compile(r"[a-z][a-z0-9_.-]{0,59}")
 _SOUND = (("input_audio", "data"), ("audio", "data"))
 _ADDRESSES = ("url", "image_url", "audio_url", "video_url", "file_data", "data")  # these may contain a file
 _JSON = ("arguments", "input")
+_LONG = 2**16
 _NO_SOURCES: Mapping[Path, str] = MappingProxyType({})
 
 # Names of properties that protocols define. Any other name is somebody's own words.
@@ -46,13 +48,13 @@ _LABEL_NAMES = """
 LABELS = frozenset(_LABEL_NAMES.split())
 
 
-def request_fields(body: Mapping[str, Any]) -> list[Field]:
-    """All texts of a request. Those of later messages come later."""
+def request_fields(body: Mapping[str, Any], *, most: int = sys.maxsize) -> list[Field]:
+    """All texts of a request. Those of later messages come later. That of a file ends soon after `most` characters."""
     found: list[Field] = []
     for key, value in body.items():
         if key not in ("model", "messages"):
             if isinstance(value, str | list | dict):  # nothing else has a text
-                found += _beside(key, value)
+                found += _beside(key, value, most)
             if key not in _GIVEN:
                 found.append(Field(BESIDE, (key,), key, is_fixed=True))
     for position, message in enumerate(body["messages"]):
@@ -65,7 +67,7 @@ def request_fields(body: Mapping[str, Any]) -> list[Field]:
             texts = strings(message, ("messages", position), names=_GIVEN)
             sources = _sources(texts)
             for one in texts:
-                found += _in_message(one, position, speaker, sources)
+                found += _in_message(one, position, speaker, sources, most)
     return found
 
 
@@ -83,23 +85,23 @@ def _speaker(role: str, position: int) -> Hashable:
     return role if role == "user" else (role, position)
 
 
-def _beside(key: str, value: Any) -> list[Field]:
+def _beside(key: str, value: Any, most: int) -> list[Field]:
     found: list[Field] = []
     for one in strings(value, (key,), names=_GIVEN):
         if one.is_name:
             found.append(Field(BESIDE, one.path, one.text, is_fixed=True))
         elif one.path[-1] not in ("type", "role") or one.text not in _GIVEN_KINDS:
-            found += [_field(one, BESIDE), *_attached(one, _file(one), BESIDE)]
+            found += [_field(one, BESIDE), *_attached(one, _file(one), BESIDE, most)]
     return found
 
 
-def _in_message(one: Found, position: int, speaker: Hashable, sources: Mapping[Path, str] = _NO_SOURCES) -> list[Field]:
+def _in_message(one: Found, position: int, speaker: Hashable, sources: Mapping[Path, str], most: int) -> list[Field]:
     if one.is_name:
         return [Field(position, one.path, one.text, is_fixed=True)]
     if one.path[-1] in ("type", "role") and _KIND.fullmatch(one.text) is not None:
         return []
     file = base64_file(one.text, sources[one.path]) if one.path in sources else _file(one)
-    found = _attached(one, file, position)
+    found = _attached(one, file, position, most)
     if file is None or not file.is_code or one.path[-1] not in _ADDRESSES:
         found.insert(0, _field(one, position, speaker if one.path[2] == "content" else None))
     return found
@@ -109,10 +111,12 @@ def _field(one: Found, message: int, speaker: Hashable = None) -> Field:
     return Field(message, one.path, one.text, speaker, is_json=_is_read_as_json(one))
 
 
-def _attached(one: Found, file: EncodedFile | None, message: int) -> list[Field]:
+def _attached(one: Found, file: EncodedFile | None, message: int, most: int) -> list[Field]:
     """The text of a file in the field, if there is one that the field itself does not show."""
-    text = file.text() if file is not None else ""
-    return [Field(message, one.path, text, is_fixed=True)] if text and text not in one.text else []
+    text = file.text(most) if file is not None else ""
+    # A search for a long text in a longer one takes long; a file that shows is at the end of its address.
+    is_shown = text in one.text if len(text) < _LONG else one.text.endswith(text)
+    return [] if is_shown else [Field(message, one.path, text, is_fixed=True)]
 
 
 def answer_fields(answer: Mapping[str, Any]) -> list[Field]:

@@ -11,7 +11,6 @@ from apps.chat.dialects.protocol import ParsedRequest
 from apps.common import json_bodies
 from apps.common.errors import InvalidRequest
 
-MAX_DEPTH = 200  # schemas of tools may be as deep; what goes to providers is written by a library that ends at 254
 MAX_PARTS = 10_000
 
 
@@ -41,23 +40,7 @@ def _decode(raw: bytes) -> dict[str, Any]:
     body = json_bodies.loads(raw)
     if not isinstance(body, dict):
         raise InvalidRequest("invalid_json", "The body must be a JSON object with 'model' and 'messages'.")
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _is_deep(body):
-        raise InvalidRequest("too_deep", f"The body is nested more than {MAX_DEPTH} levels deep. Flatten it.")
     return body
-
-
-def _is_deep(body: Any) -> bool:
-    level = [body]
-    for _ in range(MAX_DEPTH):
-        level = [
-            child
-            for value in level
-            if isinstance(value, dict | list)
-            for child in (value.values() if isinstance(value, dict) else value)
-        ]
-        if not level:
-            return False
-    return any(isinstance(value, dict | list) for value in level)
 
 
 def _check_number(body: dict[str, Any]) -> None:
