@@ -1,5 +1,5 @@
 -- wrk: chat completion requests with a prompt of some 400 characters that differs each time.
--- From the environment: KEY, MODEL, and STREAM=1 for streams.
+-- From the environment: KEY, MODEL, and STREAM=1 for streams; or TARGET, a path to GET instead.
 local model = os.getenv("MODEL") or "mock"
 local stream = os.getenv("STREAM") == "1" and ',"stream":true,"stream_options":{"include_usage":true}' or ""
 local prompt = string.rep("How does a binary search tree stay in balance? ", 8)
@@ -14,6 +14,10 @@ request = function()
   return wrk.format(nil, "/v1/chat/completions", nil,
     '{"model":"' .. model .. '","max_tokens":128,"messages":[{"role":"system","content":"You are a tutor."},'
     .. '{"role":"user","content":"' .. prompt .. sent .. '"}]' .. stream .. '}')
+end
+
+if os.getenv("TARGET") then
+  request = function() return wrk.format("GET", os.getenv("TARGET")) end
 end
 
 done = function(summary, latency)

@@ -31,21 +31,24 @@ class Slice:
     cpu: float
 
 
-def load(server: Server, *, clients: int, seconds: float, is_stream: bool = False) -> Slice:
-    """Ask again and again, so many clients at once. Ends the program if a request fails."""
+def load(server: Server, *, clients: int, seconds: float, is_stream: bool = False, target: str = "") -> Slice:
+    """Ask again and again, so many clients at once: chat, or a GET of `target`. Ends the program if a request fails."""
     before = cpu_seconds(server.pid)
-    result = wrk(server.port, server.key, clients=clients, seconds=seconds, is_stream=is_stream)
+    result = wrk(server.port, server.key, clients=clients, seconds=seconds, is_stream=is_stream, target=target)
     spent = cpu_seconds(server.pid) - before
     if result["bad"]:
         sys.exit(f"{result['bad']:.0f} requests to {server.name} failed: figures of failures are worth nothing.")
     return Slice(rps=result["rps"], p50=result["p50"], p99=result["p99"], cpu=spent / result["requests"] * 1e6)
 
 
-def wrk(port: int, key: str, *, clients: int, seconds: float, is_stream: bool = False) -> dict[str, float]:
+def wrk(
+    port: int, key: str, *, clients: int, seconds: float, is_stream: bool = False, target: str = ""
+) -> dict[str, float]:
     """What wrk prints: requests, rps, p50, p99 and bad."""
     environment = {**os.environ, "KEY": key, "MODEL": "mock", "STREAM": "1" if is_stream else ""}
-    target = f"http://127.0.0.1:{port}"
-    command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:.0f}", "-s", str(SCRIPT), target]
+    if target:
+        environment["TARGET"] = target
+    command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:.0f}", "-s", str(SCRIPT), f"http://127.0.0.1:{port}"]
     output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     line = next(line for line in output.splitlines() if line.startswith("RESULT "))
     result: dict[str, float] = json.loads(line.removeprefix("RESULT "))

@@ -40,7 +40,7 @@ def main() -> None:
         f"load of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; above 4, trust CPU alone"
     )
     _print(rows)
-    about = {"measured": began.isoformat(timespec="seconds"), "commit": _commit()}
+    about = {"measured": began.isoformat(timespec="seconds"), "commit": commit()}
     _write(rows, turns, about)
     if chosen.keep:
         keep(KEPT, rows, about=about)
@@ -79,7 +79,7 @@ def _write(rows: list[Row], turns: Turns, about: dict[str, Any]) -> None:
     file.write_text(json.dumps({**about, "rows": [asdict(row) for row in rows], "slices": slices}, indent=1))
 
 
-def _commit() -> str:
+def commit() -> str:
     command = ["git", "rev-parse", "--short", "HEAD"]
     return subprocess.run(command, cwd=world.ROOT, capture_output=True, text=True).stdout.strip()
 

@@ -48,6 +48,14 @@ def upstream() -> Iterator[int]:
 
 
 @contextmanager
+def process(module: str) -> Iterator[Server]:
+    """A module of the benchmark that takes a port."""
+    port = free_port()
+    with _process(["-m", module, str(port)], {}, port=port) as pid:
+        yield Server(name=module, port=port, key="none", pid=pid)
+
+
+@contextmanager
 def floor(*, upstream_port: int) -> Iterator[Server]:
     port, key = free_port(), secrets.token_hex(16)
     arguments = ["-m", "bench.floor", str(port), str(upstream_port)]
@@ -85,6 +93,7 @@ def site(directory: Path, *, upstream_port: int) -> Site:
         "GATEWAY_DATA_DIR": str(directory / "var"),
         "BENCH_SECRET": secrets.token_hex(16),
         "LOG_LEVEL": "WARNING",
+        "STUDENT_REQUESTS_PER_MINUTE": "0",
     }
     bare, file = Site(environment=environment, key=""), directory / "bench.yaml"
     file.write_text(configuration(upstream_port=upstream_port))
@@ -129,9 +138,14 @@ def _family(pid: int) -> list[int]:
 
 @contextmanager
 def _process(arguments: list[str], environment: dict[str, str], *, port: int, path: str = "") -> Iterator[int]:
-    process = subprocess.Popen(
-        [sys.executable, *arguments], cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL
-    )
+    with started([sys.executable, *arguments], environment, port=port, path=path) as pid:
+        yield pid
+
+
+@contextmanager
+def started(command: list[str], environment: dict[str, str], *, port: int, path: str = "") -> Iterator[int]:
+    """A program, as soon as it serves, and until the end."""
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
     try:
         _wait_until_ready(process, port, path)
         yield process.pid
