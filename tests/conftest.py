@@ -108,16 +108,24 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
-    """The database, for whoever asks. pytest-django's own would make none for tests that know only committed_db."""
+def migrated(
+    django_test_environment: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """The database, and a data directory with a copy of it that was made before any test wrote something."""
     with django_db_blocker.unblock():
         made = setup_databases(verbosity=0, interactive=False, serialized_aliases=set())
-    yield
+    with empty_data_dir(tmp_path_factory.mktemp("empty")) as directory:
+        yield directory
     with django_db_blocker.unblock():
         if connection.vendor == "postgresql":  # threads that tests used keep connections of their own
             others = "pid <> pg_backend_pid() AND datname = current_database()"
             connection.cursor().execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
         teardown_databases(made, verbosity=0)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(migrated: Path) -> None:
+    """For whoever asks. pytest-django's own would make no database for tests that know only committed_db."""
 
 
 @pytest.fixture
@@ -170,10 +178,9 @@ def gateway(django_db_setup: None) -> Iterator[Gateway]:
 
 
 @pytest.fixture(scope="session")
-def before_first_run(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def before_first_run(django_db_setup: None, migrated: Path) -> Path:
     """A data directory with an empty, migrated database, and the tests' own secrets."""
-    with empty_data_dir(tmp_path_factory.mktemp("empty")) as directory:
-        yield directory
+    return migrated
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from apps.accounts.models import ApiKey, Course, Membership, Role, User
+from apps.accounts.models import ApiKey, Course, GroupGrant, Issuer, Membership, Role, User
 from apps.common.ids import new_id
 from apps.conversations.models import Call
 from apps.providers.models import CourseModel, Credential, Deployment, Model, Provider
@@ -22,6 +22,7 @@ from apps.quotas.models import (
     WeeklyUsage,
 )
 from apps.rules.models import Rule
+from apps.services.models import Instance, Service, ServiceRecord
 
 PASSWORD = "correct horse battery staple"
 _numbers = itertools.count(1)
@@ -71,6 +72,19 @@ def make_instructor(*, course: Course | None = None, **overrides: Any) -> Member
 
 def make_assistant(*, course: Course | None = None, **overrides: Any) -> Membership:
     return make_instructor(course=course, **{"role": Role.ASSISTANT, **overrides})
+
+
+def make_issuer(**overrides: Any) -> Issuer:
+    name = overrides.pop("name", None) or unique("issuer")
+    secret = overrides.pop("secret", "a client secret")
+    values = {"name": name, "title": name.title(), "issuer": f"https://{name}.example.edu", "client_id": "stoa"}
+    issuer = Issuer.objects.create(**{**values, **overrides})
+    issuer.set_secret(secret)
+    return issuer
+
+
+def make_grant(issuer: Issuer | None = None, **overrides: Any) -> GroupGrant:
+    return GroupGrant.objects.create(**{"issuer": issuer or make_issuer(), "group": unique("group"), **overrides})
 
 
 def make_key(member: Membership | None = None, **overrides: Any) -> str:
@@ -237,9 +251,33 @@ def allow(model: Model, *, course: Course) -> None:
     CourseModel.objects.create(course=course, model=model)
 
 
+def make_service(*urls: str, **overrides: Any) -> Service:
+    """A service with instances at these addresses of this machine, which students and staff may call."""
+    service = Service.objects.create(**{"name": unique("service"), "allow_private_network": True, **overrides})
+    for url in urls:
+        make_instance(service, url)
+    return service
+
+
+def make_instance(service: Service, url: str, **overrides: Any) -> Instance:
+    return Instance.objects.create(**{"service": service, "url": url, **overrides})
+
+
 # What was said
 
 
 def make_call(member: Membership, **overrides: Any) -> Call:
     values = {"id": new_id(), "course": member.course, "membership": member, "model": "model", "status": "answered"}
     return Call.objects.create(**{**values, "started_at": datetime.now(UTC), **overrides})
+
+
+# What services were asked
+
+
+def make_record(member: Membership | None = None, **overrides: Any) -> ServiceRecord:
+    """A request to a service that was answered; without a member, by somebody without a key."""
+    course = member.course if member is not None else None
+    values = {"id": new_id(), "service": "users", "method": "GET", "path": "/", "status": 200, "outcome": "answered"}
+    return ServiceRecord.objects.create(
+        **{**values, "membership": member, "course": course, "started_at": datetime.now(UTC), **overrides}
+    )

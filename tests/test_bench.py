@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+from bench import bulk, steady, world
 from bench.figures import Bound, Row, at_least, at_most, compared, fallen
 from bench.stages import COMMITS, SERVE, STAGES, Gone, resolve
 from bench.timers import Stages, replace_everywhere
@@ -186,3 +187,12 @@ def test_a_function_is_replaced_where_it_was_imported_and_where_it_is_a_static_m
     replace_everywhere(home, "made", old, lambda: "new")
 
     assert [home.made(), importer.made(), kind.made()] == ["new"] * 3  # type: ignore[attr-defined]
+
+
+def test_large_bodies_and_steady_rates_are_measured_at_the_bare_service() -> None:
+    with world.process("bench.bare_service") as server:
+        down = bulk.down(server, f"/{3 << 20}", size=3 << 20)
+        up = bulk.up(server, "/", size=3 << 20)
+        p95 = steady.p95(server, "/", rate=200, seconds=0.2)
+
+    assert min(down.rate, up.rate, p95) > 0

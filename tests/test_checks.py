@@ -1,7 +1,9 @@
 """What is said about an installation before it does harm."""
 
+import secrets
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from django.core.management import call_command
 
 from gateway_project.checks import limits_are_shared
 from gateway_project.env import BASE_DIR
+from tests.live import SECRETS, manage
 
 
 @pytest.mark.parametrize(("processes", "redis"), [(1, ""), (1, "redis://redis/0"), (4, "redis://redis/0")])
@@ -43,3 +46,19 @@ def test_pages_of_the_admin_are_checked_although_not_every_process_loads_them() 
     said = subprocess.run([sys.executable, "-c", PAGES], cwd=BASE_DIR, capture_output=True, text=True, check=True)
 
     assert said.stdout == "False [] True\n"
+
+
+def test_a_production_that_is_set_up_as_described_passes_every_check(tmp_path: Path) -> None:
+    told = {name: secrets.token_urlsafe(32) for name in SECRETS}
+
+    checked = manage(
+        *("check", "--deploy", "--fail-level", "WARNING"),
+        data_dir=tmp_path,
+        GATEWAY_ENV="production",
+        ALLOWED_HOSTS="gateway.example.edu",
+        TRUSTED_PROXIES="127.0.0.1",
+        **told,
+    )
+
+    assert checked.returncode == 0, checked.stderr
+    assert "WARNING" not in checked.stderr

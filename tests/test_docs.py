@@ -9,7 +9,7 @@ from pkgutil import resolve_name
 
 import pytest
 
-from gateway_project import settings_page
+from gateway_project import roles_page, settings_page
 from gateway_project.env import BASE_DIR, Env
 from gateway_project.reference.sources import parsed
 
@@ -19,9 +19,25 @@ PAGES = (
     "README.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
-    *(f"docs/{name}.md" for name in ("architecture", "charging", "providers", "quotas", "reference", "rules")),
+    *(
+        f"docs/{name}.md"
+        for name in (
+            "architecture",
+            "audit",
+            "charging",
+            "providers",
+            "quotas",
+            "reference",
+            "roles",
+            "rules",
+            "services-identity",
+            "services-passing",
+            "sign-in",
+            "tokens",
+        )
+    ),
 )
-OTHERS = {"LAB_KEY", "STOA_BROWSER", "STOA_ARTEFACTS"}  # an example, and variables of the tests
+OTHERS = {"LAB_KEY", "CAMPUS_SECRET", "STOA_BROWSER", "STOA_ARTEFACTS"}  # an example, and variables of the tests
 ENVIRONMENT = {*(name.upper() for name in Env.model_fields), *re.findall(r"\b[A-Z_]{3,}\b", MAKEFILE), *OTHERS}
 
 
@@ -33,6 +49,10 @@ def sources() -> Iterator[ast.AST]:
 
 def test_the_page_of_settings_is_up_to_date() -> None:
     assert settings_page.PAGE.read_text() == settings_page.page(), "Run: make docs"
+
+
+def test_the_page_of_roles_is_up_to_date() -> None:
+    assert roles_page.PAGE.read_text() == roles_page.page(), "Run: make docs"
 
 
 @pytest.mark.parametrize("name", Env.model_fields)

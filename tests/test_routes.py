@@ -1,7 +1,7 @@
 """Who may call what: every address of the project stands in one table, and keeps to it.
 
 An address that is missing here fails the test. What each page of the admin lets whom do is in
-`tests/admin/test_who_may.py`.
+`tests/permissions/`.
 """
 
 from collections.abc import Iterator
@@ -22,6 +22,9 @@ load_pages()
 # The index of an app in the admin. Its pattern names the apps in the order in which their pages happened to be loaded.
 APP_INDEX = "<app_label>/"
 EVERYBODY, SCRAPERS, STUDENTS, STAFF = "everybody", "metrics token", "API key", "staff session"
+CALLERS = "whom the service admits"
+CREDENTIALS = "credentials in the body"
+SIGNED_IN, FAILED = "session", "everybody whose sign-in failed"  # the latter answers 401
 
 ROUTES = {
     "": EVERYBODY,
@@ -33,15 +36,29 @@ ROUTES = {
     "v1/models": STUDENTS,
     "v1/models/<path:name>": STUDENTS,
     "v1/usage": STUDENTS,
+    "v1/usage/keys": STUDENTS,
     "v1/usage/requests": STUDENTS,
     "v1/rules/appeals": STUDENTS,
+    "svc/<path:path>": CALLERS,
     # In production, documentation is for staff; see the test below.
     "docs": EVERYBODY,
     "openapi.json": EVERYBODY,
+    "auth/docs": EVERYBODY,
+    "auth/openapi.json": EVERYBODY,
+    ".well-known/jwks.json": EVERYBODY,
+    "auth/token": CREDENTIALS,
+    "auth/refresh": CREDENTIALS,
+    "auth/logout": CREDENTIALS,
     "api/staff/docs": EVERYBODY,
     "api/staff/openapi.json": EVERYBODY,
+    "api/staff/^audit$": STAFF,
+    "api/staff/^audit/(?P<pk>[0-9]{1,18})$": STAFF,
     "api/staff/^calls$": STAFF,
     "api/staff/^calls/(?P<pk>[0-9a-f]{32})$": STAFF,
+    "api/staff/^services$": STAFF,
+    "api/staff/^services/(?P<pk>[0-9]{1,18})$": STAFF,
+    "api/staff/^service-requests$": STAFF,
+    "api/staff/^service-requests/(?P<pk>[0-9a-f]{32})$": STAFF,
     "^api/staff(/.*)?$": STAFF,
     "admin/login/": EVERYBODY,
     "admin/logout/": EVERYBODY,
@@ -55,6 +72,7 @@ ROUTES = {
     f"admin/{APP_INDEX}": STAFF,
     "admin/(?P<url>.*)$": STAFF,
     "admin/accounts/user/<id>/password/": STAFF,
+    "admin/accounts/issuer/<int:pk>/test/": STAFF,
     "admin/rules/rule/library/": STAFF,
     "admin/common/job/<int:pk>/progress/": STAFF,
     "admin/common/job/<int:pk>/cancel/": STAFF,
@@ -63,12 +81,40 @@ ROUTES = {
     "admin/providers/provider/<int:pk>/check/": STAFF,
     "admin/providers/provider/credentials/<int:pk>/put-back/": STAFF,
     "admin/providers/deployment/<int:pk>/force/": STAFF,
+    "admin/services/service/<int:pk>/versions/<int:number>/": STAFF,
+    "admin/services/service/glance/": STAFF,
+    "admin/services/service/instances/<int:pk>/steer/": STAFF,
     "admin/rules/rule/try/": STAFF,
     "admin/rules/rule/<int:pk>/try/": STAFF,
     "admin/rules/rule/<int:pk>/stage/": STAFF,
     "admin/rules/rule/<int:pk>/versions/<int:number>/": STAFF,
     "admin/rules/rule/<int:pk>/exceptions/<int:exception>/": STAFF,
 }
+SIGN_IN: dict[str, str] = {
+    "": EVERYBODY,
+    "out/": EVERYBODY,
+    "again/": SIGNED_IN,
+    "password/": SIGNED_IN,
+    "password/set/": SIGNED_IN,
+    "sessions/": SIGNED_IN,
+    "second-factor/": SIGNED_IN,
+    "second-factor/authenticate/": EVERYBODY,  # between password and session
+    "second-factor/reauthenticate/": SIGNED_IN,
+    "second-factor/totp/activate/": SIGNED_IN,
+    "second-factor/totp/deactivate/": SIGNED_IN,
+    "second-factor/recovery-codes/": SIGNED_IN,
+    "second-factor/recovery-codes/generate/": SIGNED_IN,
+    "second-factor/recovery-codes/download/": SIGNED_IN,
+    "second-factor/webauthn/": SIGNED_IN,
+    "second-factor/webauthn/add/": SIGNED_IN,
+    "second-factor/webauthn/login/": EVERYBODY,
+    "second-factor/webauthn/reauthenticate/": SIGNED_IN,
+    "second-factor/webauthn/keys/<int:pk>/edit/": SIGNED_IN,
+    "second-factor/webauthn/keys/<int:pk>/remove/": SIGNED_IN,
+    "campus/<slug:name>/": EVERYBODY,
+    "campus/<slug:name>/callback/": EVERYBODY,
+}
+ROUTES |= {f"sign-in/{page}": audience for page, audience in SIGN_IN.items()}
 QUOTAS = (
     "quotapolicy/course/<int:course_id>/",
     "quotapolicy/course/<int:course_id>/export/",
@@ -89,6 +135,7 @@ ROUTES |= {
 }
 EXAMPLES = {
     "<path:name>": "echo",
+    "^(?P<provider_id>[^/]+)/": "nobody/",
     "^calls$": "calls",
     "^calls/(?P<pk>[0-9a-f]{32})$": f"calls/{'0' * 32}",
     "^api/staff(/.*)?$": "api/staff/nothing",
@@ -130,7 +177,7 @@ def of(audience: str) -> list[str]:
 
 def is_closed(answer: Any) -> bool:
     """Refused, or sent to sign in."""
-    to_sign_in = answer.status_code == 302 and answer.headers["location"].startswith("/admin/login/")
+    to_sign_in = answer.status_code == 302 and answer.headers["location"].startswith(("/admin/login/", "/sign-in/?"))
     return to_sign_in or answer.status_code in (401, 403)
 
 
@@ -146,6 +193,15 @@ def test_what_is_for_everybody_is_open(db: None) -> None:
     client = Client()
 
     assert [path for path in of(EVERYBODY) if is_closed(client.get(path))] == []
+
+
+def test_what_wants_credentials_takes_them_from_the_body_alone(db: None) -> None:
+    key = factories.make_key()
+    clients = [Client(), sign_in(factories.make_operator()), Client(headers={"authorization": f"Bearer {key}"})]
+
+    opened = [path for path in of(CREDENTIALS) for client in clients if not is_closed(client.post(path))]
+
+    assert opened == []
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
@@ -171,6 +227,13 @@ def test_what_is_for_staff_is_open_to_an_operator(db: None) -> None:
     closed = [path for path in paths if is_closed(operator.get(path, lookup if "autocomplete" in path else {}))]
 
     assert closed == []
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_what_belongs_to_a_session_is_closed_without_one(method: str, db: None) -> None:
+    client = Client()
+
+    assert [path for path in of(SIGNED_IN) if not is_closed(getattr(client, method)(path))] == []
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

@@ -7,8 +7,9 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from apps.accounts import keys
-from apps.accounts.models import ApiKey, Course, Membership
-from tests.factories import make_course, make_member
+from apps.accounts.models import ApiKey, Course, Membership, StaffKey
+from apps.accounts.scopes import Scopes
+from tests.factories import make_course, make_member, make_user
 
 
 @pytest.fixture
@@ -113,3 +114,49 @@ def test_an_inactive_member_gets_no_key(student: Membership) -> None:
 def test_too_long_a_name_is_told(student: Membership) -> None:
     with pytest.raises(CommandError, match="at most 100 characters"):
         issue("--name", "x" * 101)
+
+
+def test_a_key_is_narrowed(student: Membership) -> None:
+    issue(
+        "--models",
+        "small",
+        "large",
+        "--surfaces",
+        "chat",
+        "--services",
+        "users",
+        "--assignment",
+        "essay-1",
+        "--read-only",
+    )
+
+    assert student.api_keys.get().scopes == Scopes(
+        frozenset({"small", "large"}), frozenset({"chat"}), "essay-1", reads_only=True, services=frozenset({"users"})
+    )
+
+
+def test_a_tag_that_is_none_is_refused(student: Membership) -> None:
+    with pytest.raises(CommandError, match="not a tag"):
+        issue("--assignment", "two words")
+
+
+@pytest.mark.parametrize(("option", "reads_only"), [((), True), (("--may-change",), False)])
+def test_a_key_of_staff_reads_unless_it_may_more(option: tuple[str, ...], reads_only: bool, db: None) -> None:
+    user = make_user(is_staff=True)
+
+    call_command("issue_key", "--staff", user.username, *option)
+
+    assert StaffKey.objects.get(user=user).reads_only is reads_only
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--staff", "nobody"), "no active member of staff"),
+        (("--staff", "nobody", "--assignment", "essay-1"), "takes no --assignment"),
+        (("--course", "cs101"), "--course and --member, or --staff"),
+    ],
+)
+def test_a_key_of_nobody_is_refused(options: tuple[str, ...], said: str, db: None) -> None:
+    with pytest.raises(CommandError, match=said):
+        call_command("issue_key", *options)

@@ -19,6 +19,14 @@ def test_a_key_has_the_documented_form() -> None:
     assert issued.text.endswith(issued.last_four)
 
 
+@pytest.mark.parametrize("prefix", [keys.PREFIX, keys.SERVICE, keys.STAFF])
+def test_each_kind_of_key_has_its_prefix(prefix: str) -> None:
+    text = keys.issue(pepper=PEPPER, prefix=prefix).text
+
+    assert keys.is_well_formed(text, prefixes=(prefix,))
+    assert not keys.is_well_formed(text, prefixes=tuple({keys.PREFIX, keys.SERVICE, keys.STAFF} - {prefix}))
+
+
 def test_every_issued_key_is_well_formed() -> None:
     assert all(keys.is_well_formed(keys.issue(pepper=PEPPER).text) for _ in range(200))
 

@@ -167,6 +167,18 @@ async def test_after_a_change_every_key_is_looked_up_again(key: str, django_db_b
         await principals.authenticate(key, now=NOW)
 
 
+async def test_nobody_who_comes_after_a_change_gets_what_was_being_read_before_it(key: str) -> None:
+    principals = Principals()
+    principals.revision.refresh(1)
+    reading = asyncio.create_task(principals.authenticate(key, now=NOW))
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+    principals.revision.refresh(2)
+
+    assert await principals.authenticate(key, now=NOW) is not await reading
+
+
 async def test_what_was_being_read_while_something_changed_is_not_remembered(key: str, django_db_blocker: Any) -> None:
     principals = Principals()
     principals.revision.refresh(1)

@@ -9,6 +9,7 @@ from django.test import Client
 
 from apps.accounts.models import Course, Membership
 from apps.common.models import Revision
+from apps.quotas.models import Ceiling
 from apps.rules.models import Rule
 from tests import factories
 from tests.admin.world import CourseWorld, add_page, list_of, page_of
@@ -33,6 +34,8 @@ def course_form(world: CourseWorld, **overrides: Any) -> dict[str, Any]:
         "quota_policy-0-late_joiners": policy.late_joiners,
         "quota_policy-0-after_exhaustion": policy.after_exhaustion,
         "quota_policy-0-fallback_student_weekly_tokens": policy.fallback_student_weekly_tokens,
+        "ceiling-TOTAL_FORMS": 0,
+        "ceiling-INITIAL_FORMS": 0,
         "rules-TOTAL_FORMS": 1,
         "rules-INITIAL_FORMS": 1,
         "rules-0-id": rule.pk,
@@ -96,6 +99,38 @@ def test_the_short_name_is_the_operators(instructor: Client, world: CourseWorld)
     assert world.course.slug != "renamed"
 
 
+@pytest.mark.parametrize("ceiling", [{}, {"most_member_weekly_tokens": 10**9}])
+def test_the_week_of_a_course_with_a_ceiling_is_the_operators(
+    ceiling: dict[str, int], instructor: Client, operator: Client, world: CourseWorld
+) -> None:
+    """A week that begins on another day begins with nothing used."""
+    if ceiling:
+        Ceiling.objects.create(course=world.course, **ceiling)
+
+    days = []
+    for client, day in ((instructor, "sunday"), (operator, "friday")):
+        save(client, world, slug=world.course.slug, week_starts=day)
+        days.append(Course.objects.get(pk=world.course.pk).week_starts)
+
+    assert days == ["monday" if ceiling else "sunday", "friday"]
+
+
+@pytest.mark.parametrize(("role", "is_made"), [("instructor", False), ("student", True)])
+def test_members_are_made_staff_soon_after_a_sign_in_only(
+    role: str, is_made: bool, instructor: Client, world: CourseWorld
+) -> None:
+    session = instructor.session
+    session["stoa_began"] -= 3600
+    session.save()
+    row = {"id": world.student.pk, "course": world.course.pk, "role": role}
+    members = {"TOTAL_FORMS": 1, "INITIAL_FORMS": 1, **{f"0-{name}": value for name, value in row.items()}}
+
+    save(instructor, world, **{f"memberships-{name}": value for name, value in members.items()})
+
+    world.student.refresh_from_db()
+    assert (world.student.role, not world.student.is_active) == ("student", is_made)
+
+
 def test_a_course_with_many_rules_can_still_be_saved(instructor: Client, world: CourseWorld) -> None:
     for number in range(200):
         factories.make_rule(course=world.course, pattern=f"word{number}", priority=1)
@@ -147,7 +182,13 @@ def test_an_operator_adds_a_course_with_its_allowance(operator: Client) -> None:
     policy = {"student_weekly_tokens": 7, "default_output_tokens": 8, "least_output_tokens": 1}
     policy |= {"late_joiners": "full", "after_exhaustion": "refuse", "fallback_student_weekly_tokens": 0}
     form: dict[str, Any] = {**values, "timezone": "Europe/Helsinki", "week_starts": "monday"}
-    for prefix, total in (("quota_policy", 1), ("rules", 0), ("rule_settings", 0), ("allowed_models", 0)):
+    for prefix, total in (
+        ("quota_policy", 1),
+        ("ceiling", 0),
+        ("rules", 0),
+        ("rule_settings", 0),
+        ("allowed_models", 0),
+    ):
         form |= {f"{prefix}-TOTAL_FORMS": total, f"{prefix}-INITIAL_FORMS": 0}
 
     operator.post(add_page(Course), form | {f"quota_policy-0-{name}": value for name, value in policy.items()})
@@ -200,5 +241,5 @@ def test_lists_take_as_many_queries_for_many_rows_as_for_one(
         factories.make_rule(course=world.course)
 
     for model in (type(world.week), Rule, Membership, type(member.api_keys.get())):
-        with django_assert_max_num_queries(13):
+        with django_assert_max_num_queries(15):
             instructor.get(list_of(model))

@@ -6,15 +6,13 @@ import pytest
 from django.db.models import Model
 from django.test import Client
 
-from apps.accounts.models import ApiKey, Course, Membership, Role
+from apps.accounts.models import ApiKey, Membership, Role
 from apps.common.models import Revision
-from apps.quotas.models import Boost, Override, QuotaPolicy, RoleAllowance
 from apps.rules.models import Rule
 from tests import factories
 from tests.admin.world import (
     CHANGED_BY_INSTRUCTORS,
     COURSE_MODELS,
-    READ_ONLY,
     CourseWorld,
     add_page,
     list_of,
@@ -29,84 +27,6 @@ def listed(client: Client, model: type[Model], **query: str) -> set[Model]:
 def stored(row: Model) -> dict[str, Any]:
     """The row as the database has it."""
     return type(row)._default_manager.filter(pk=row.pk).values().get()
-
-
-@pytest.mark.parametrize("model", COURSE_MODELS)
-def test_lists_hold_only_rows_of_the_own_course(
-    model: type[Model], instructor: Client, world: CourseWorld, foreign: CourseWorld
-) -> None:
-    rows = listed(instructor, model)
-
-    assert world.row(model) in rows
-    assert foreign.row(model) not in rows
-
-
-@pytest.mark.parametrize("model", COURSE_MODELS)
-@pytest.mark.parametrize("page", ["change", "history", "delete"])
-def test_a_foreign_row_has_no_page(page: str, model: type[Model], instructor: Client, foreign: CourseWorld) -> None:
-    answer = instructor.get(page_of(foreign.row(model), page))
-
-    assert answer.status_code in (302, 403, 404)
-    assert foreign.course.title.encode() not in answer.content
-
-
-@pytest.mark.parametrize("model", COURSE_MODELS)
-def test_a_foreign_row_cannot_be_posted_to(model: type[Model], instructor: Client, foreign: CourseWorld) -> None:
-    row = foreign.row(model)
-    before = stored(row)
-
-    answer = instructor.post(page_of(row), {"title": "Mine now", "name": "mine", "external_id": "mine"})
-
-    assert answer.status_code in (302, 403, 404)
-    assert stored(row) == before
-
-
-@pytest.mark.parametrize("model", COURSE_MODELS)
-def test_a_foreign_row_cannot_be_searched_for(model: type[Model], instructor: Client, foreign: CourseWorld) -> None:
-    terms = [foreign.course.slug, foreign.student.external_id, foreign.student.user.email, foreign.call.pk]
-
-    found = set().union(*(listed(instructor, model, q=term) for term in terms))
-
-    assert foreign.row(model) not in found
-
-
-@pytest.mark.parametrize("model", [model for model in COURSE_MODELS if model is not Course])
-def test_a_filter_by_a_foreign_course_finds_nothing(
-    model: type[Model], instructor: Client, foreign: CourseWorld
-) -> None:
-    page = instructor.get(list_of(model), {"course": str(foreign.course.pk)})
-
-    assert not page.context["cl"].result_list
-    assert foreign.course.title.encode() not in page.content
-
-
-@pytest.mark.parametrize(
-    ("source", "field", "target"),
-    [
-        (Rule, "course", Course),
-        (Membership, "course", Course),
-        (QuotaPolicy, "course", Course),
-        (ApiKey, "membership", Membership),
-        (RoleAllowance, "course", Course),
-        (Boost, "course", Course),
-        (Override, "membership", Membership),
-    ],
-)
-def test_autocompletion_offers_only_the_own_course(
-    source: type[Model],
-    field: str,
-    target: type[Model],
-    instructor: Client,
-    world: CourseWorld,
-    foreign: CourseWorld,
-) -> None:
-    meta = source._meta
-    query = {"app_label": meta.app_label, "model_name": meta.model_name, "field_name": field}
-
-    offered = {int(row["id"]) for row in instructor.get("/admin/autocomplete/", query).json()["results"]}
-
-    assert world.row(target).pk in offered
-    assert foreign.row(target).pk not in offered
 
 
 def test_autocompletion_of_users_is_for_operators(instructor: Client) -> None:
@@ -153,28 +73,6 @@ def test_a_rule_stays_in_its_course(instructor: Client, world: CourseWorld, teac
 
 @pytest.mark.parametrize(
     ("model", "action"),
-    [
-        (Rule, "switch_off"),
-        (Rule, "delete_selected"),
-        (ApiKey, "revoke"),
-        (Membership, "deactivate"),
-        (Membership, "issue_keys"),
-    ],
-)
-def test_actions_do_not_reach_foreign_rows(
-    model: type[Model], action: str, instructor: Client, foreign: CourseWorld
-) -> None:
-    row = foreign.row(model)
-    before = stored(row)
-
-    instructor.post(list_of(model), {"action": action, "_selected_action": [row.pk], "post": "yes"})
-
-    assert stored(row) == before
-    assert foreign.student.api_keys.count() == 1
-
-
-@pytest.mark.parametrize(
-    ("model", "action"),
     [(Rule, "switch_off"), (Rule, "delete_selected"), (ApiKey, "revoke"), (Membership, "deactivate")],
 )
 def test_actions_do_not_reach_a_course_in_which_one_only_assists(
@@ -187,37 +85,6 @@ def test_actions_do_not_reach_a_course_in_which_one_only_assists(
     instructor.post(list_of(model), {"action": action, "_selected_action": [row.pk], "post": "yes"})
 
     assert stored(row) == before
-
-
-@pytest.mark.parametrize("model", COURSE_MODELS)
-def test_assistants_read(model: type[Model], assistant: Client, world: CourseWorld) -> None:
-    assert assistant.get(page_of(world.row(model))).status_code == 200
-
-
-@pytest.mark.parametrize("model", COURSE_MODELS)
-def test_assistants_change_nothing(model: type[Model], assistant: Client, world: CourseWorld) -> None:
-    row = world.row(model)
-
-    answers = [
-        assistant.post(page_of(row), {"title": "x", "name": "x", "external_id": "x"}).status_code,
-        assistant.post(page_of(row, "delete"), {"post": "yes"}).status_code,
-        assistant.get(add_page(model)).status_code,
-    ]
-
-    assert answers == [403, 403, 403]
-
-
-@pytest.mark.parametrize("model", READ_ONLY)
-def test_nobody_changes_what_the_gateway_wrote(model: type[Model], operator: Client, world: CourseWorld) -> None:
-    row = world.row(model)
-
-    answers = [
-        operator.post(page_of(row), {"used": "0"}).status_code,
-        operator.post(page_of(row, "delete"), {"post": "yes"}).status_code,
-        operator.get(add_page(model)).status_code,
-    ]
-
-    assert answers == [403, 403, 403]
 
 
 @pytest.mark.parametrize("model", CHANGED_BY_INSTRUCTORS)
@@ -235,15 +102,6 @@ def test_a_student_of_a_course_who_is_staff_of_another_sees_only_the_other(
     factories.make_student(course=foreign.course, user=teacher.user)
 
     assert foreign.thread not in listed(instructor, type(foreign.thread))
-
-
-def test_instructors_cannot_make_or_delete_a_course(instructor: Client, world: CourseWorld) -> None:
-    answers = (
-        instructor.get(add_page(Course)).status_code,
-        instructor.get(page_of(world.course, "delete")).status_code,
-    )
-
-    assert answers == (403, 403)
 
 
 def test_instructors_cannot_make_anybody_staff(instructor: Client, world: CourseWorld) -> None:

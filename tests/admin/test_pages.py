@@ -4,9 +4,11 @@ import pytest
 from django.contrib import admin
 from django.db.models import Model
 from django.test import Client
-from django.urls import reverse
 
-from apps.accounts.models import ApiKey, Membership, User
+from apps.accounts.models import ApiKey, AuditEntry, Department, Membership, StaffKey, User
+from apps.accounts.scopes import ALL
+from apps.accounts.tokens import families
+from apps.accounts.tokens.callers import Caller
 from apps.common.ids import new_id
 from apps.common.models import Job
 from apps.conversations.models import Appeal, Call, DeadLetter, Thread
@@ -14,13 +16,25 @@ from apps.providers.models import ProviderEvent
 from apps.quotas.models import AllowanceRequest, Hold, Institution, Override, WeeklyUsage
 from tests import factories
 from tests.admin.conftest import sign_in
-from tests.admin.world import ALL_MODELS, COURSE_MODELS, OPERATOR_MODELS, CourseWorld, add_page, list_of, page_of
+from tests.admin.world import (
+    ALL_MODELS,
+    COURSE_MODELS,
+    CourseWorld,
+    add_page,
+    list_of,
+    page_of,
+)
 
 
 def make_operator_rows(world: CourseWorld) -> None:
+    Department.objects.create(slug=factories.unique("department"), title="Physics")
+    StaffKey.issue(user=factories.make_user(is_staff=True))
+    families.start(Caller(user=world.student.user, membership=world.student, scopes=ALL), now=world.call.started_at)
     provider = factories.make_provider()
     factories.make_model(provider, course=world.course)
+    factories.make_grant(course=world.course, role="assistant")
     Institution.objects.create(weekly_tokens=10)
+    factories.make_service("https://service.example.com")
     DeadLetter.objects.create(call=world.call.pk, record={"body": "{}"}, error="DataError()")
     at = world.call.started_at
     ProviderEvent.note("down", provider=provider.pk, detail="It broke off its answer.", now=at)
@@ -37,7 +51,7 @@ def test_every_list_opens_without_rows(model: type[Model], operator: Client) -> 
     assert page.status_code == 200
 
 
-@pytest.mark.parametrize("model", [model for model in ALL_MODELS if model is not User])
+@pytest.mark.parametrize("model", [model for model in ALL_MODELS if model not in (User, AuditEntry)])
 def test_an_empty_list_says_what_to_do(model: type[Model], operator: Client) -> None:
     page = operator.get(list_of(model))
 
@@ -102,32 +116,10 @@ def test_every_add_page_opens_or_is_forbidden(model: type[Model], operator: Clie
     assert page.status_code == (200 if may_add else 403)
 
 
-@pytest.mark.parametrize("model", ALL_MODELS)
-def test_students_are_sent_to_sign_in(model: type[Model], student: Client) -> None:
-    page = student.get(list_of(model))
-
-    assert page.status_code == 302
-    assert page.headers["location"].startswith(reverse("admin:login"))
-
-
-@pytest.mark.parametrize("model", ALL_MODELS)
-def test_staff_without_a_course_see_no_list(model: type[Model], db: None) -> None:
-    page = sign_in(factories.make_user(is_staff=True)).get(list_of(model))
-
-    assert page.status_code == 403
-
-
 def test_staff_without_a_course_are_told_whom_to_ask(db: None) -> None:
     page = sign_in(factories.make_user(is_staff=True)).get("/admin/")
 
     assert "Ask the operator" in page.content.decode()
-
-
-@pytest.mark.parametrize("model", OPERATOR_MODELS)
-def test_what_runs_the_gateway_is_closed_to_instructors(model: type[Model], instructor: Client) -> None:
-    page = instructor.get(list_of(model))
-
-    assert page.status_code == 403
 
 
 @pytest.mark.parametrize("model", COURSE_MODELS)

@@ -78,8 +78,9 @@ def test_an_operator_adds_a_model_with_its_deployment(operator: Client, provider
     operator.post(
         add_page(Model),
         {
-            **{"name": "large", "max_output_tokens": 100, "is_enabled": "on", **weights},
+            **{"name": "large", "max_output_tokens": 100, "is_enabled": "on", "offered_to": "any", **weights},
             **{"deployments-TOTAL_FORMS": 1, "deployments-INITIAL_FORMS": 0},
+            **{"offers-TOTAL_FORMS": 0, "offers-INITIAL_FORMS": 0},
             **{f"deployments-0-{name}": value for name, value in deployment.items()},
         },
     )

@@ -1,29 +1,18 @@
 """What staff read: conversations as conversations, calls with what they took, all of it escaped."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from django.test import Client
-from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import Course
 from apps.conversations.models import Call, DeadLetter, Exchange, Thread, Turn
 from apps.conversations.spool.files import SpooledRecord, SpooledTurn
 from tests import factories
-from tests.admin.world import CourseWorld, list_of, make_call, make_hit, make_thread, page_of
+from tests.admin.reading import call_of, text
+from tests.admin.world import CourseWorld, list_of, make_call, make_hit, page_of
 
 SCRIPT = "<script>alert('x')</script>"
-
-
-def text(client: Client, row: Any, **query: str) -> str:
-    page = client.get(page_of(row), query)
-    assert page.status_code == 200
-    return page.content.decode()
-
-
-def call_of(world: CourseWorld, **values: Any) -> Call:
-    return make_call(world.student, thread=world.thread, **values)
 
 
 def test_a_conversation_shows_both_sides_in_order(instructor: Client, world: CourseWorld) -> None:
@@ -180,45 +169,11 @@ def test_estimates_are_marked(instructor: Client, world: CourseWorld) -> None:
     assert "Estimated: the provider reported no usage" in page
 
 
-def test_a_long_thread_opens_at_its_end(instructor: Client, world: CourseWorld) -> None:
-    for number in range(60):
-        call_of(world, prompt=f"question {number}.")
-
-    page = text(instructor, world.thread)
-
-    assert "question 59." in page
-    assert "question 0." not in page
-
-
-def test_a_long_thread_can_be_read_from_its_beginning(instructor: Client, world: CourseWorld) -> None:
-    for number in range(60):
-        call_of(world, prompt=f"question {number}.")
-
-    assert "question 0." in text(instructor, world.thread, page="1")
-
-
 def test_a_huge_prompt_is_shortened_in_the_thread_and_whole_on_its_page(instructor: Client, world: CourseWorld) -> None:
     call = call_of(world, prompt="x" * 50_000 + "THE END")
 
     assert "THE END" not in text(instructor, world.thread)
     assert "THE END" in text(instructor, call)
-
-
-@pytest.mark.parametrize("found_by", ["external_id", "e-mail", "title", "text"])
-def test_threads_are_found(found_by: str, instructor: Client, world: CourseWorld) -> None:
-    other = make_thread(factories.make_student(course=world.course), title="else")
-    student = world.student
-    term = {
-        "external_id": student.external_id,
-        "e-mail": student.user.email,
-        "title": world.thread.title,
-        "text": "solve my homework",
-    }[found_by]
-
-    found = set(instructor.get(list_of(Thread), {"q": term}).context["cl"].result_list)
-
-    assert world.thread in found
-    assert other not in found
 
 
 @pytest.mark.parametrize("found_by", ["request id", "start of request id", "external_id", "e-mail"])
@@ -236,68 +191,6 @@ def test_calls_are_found(found_by: str, instructor: Client, world: CourseWorld) 
 
     assert world.call in found
     assert other not in found
-
-
-@pytest.mark.parametrize("narrowed_by", ["rule", "status__exact", "since", "model_name", "provider_name"])
-def test_calls_are_filtered(narrowed_by: str, operator: Client, world: CourseWorld) -> None:
-    provider = factories.make_provider()
-    model = factories.make_model(provider)
-    wanted = call_of(world, prompt="solve my homework", status="blocked", model=model.name, provider=provider.name)
-    make_hit(wanted, rule := factories.make_rule(course=world.course), "homework")
-    old = make_call(world.student, id="0" * 32)
-    value = {
-        "rule": str(rule.pk),
-        "status__exact": "blocked",
-        "since": "hour",
-        "model_name": model.name,
-        "provider_name": provider.name,
-    }[narrowed_by]
-
-    found = set(operator.get(list_of(Call), {narrowed_by: value}).context["cl"].result_list)
-
-    assert wanted in found
-    assert old not in found
-
-
-def test_the_list_of_calls_takes_as_many_queries_for_fifty_as_for_one(
-    instructor: Client, world: CourseWorld, django_assert_max_num_queries: DjangoAssertNumQueries
-) -> None:
-    for number in range(50):
-        member = factories.make_student(course=world.course)
-        call = make_call(member, thread=make_thread(member), prompt=f"solve my homework {number}")
-        make_hit(call, world.rule, "homework")
-
-    with django_assert_max_num_queries(12):
-        instructor.get(list_of(Call))
-
-
-def test_a_thread_takes_as_many_queries_for_many_calls_as_for_one(
-    instructor: Client, world: CourseWorld, django_assert_max_num_queries: DjangoAssertNumQueries
-) -> None:
-    for number in range(25):
-        make_hit(call_of(world, prompt=f"solve my homework {number}", answer="No."), world.rule, "homework")
-
-    with django_assert_max_num_queries(12):
-        text(instructor, world.thread)
-
-
-def test_the_list_of_calls_never_counts_a_huge_table(
-    operator: Client, world: CourseWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("apps.common.admin.CappedPaginator.most", 2)
-    for _ in range(5):
-        make_call(world.student)
-
-    changelist = operator.get(list_of(Call)).context["cl"]
-
-    assert changelist.result_count == 2
-
-
-def test_times_are_those_of_the_course(instructor: Client, world: CourseWorld) -> None:
-    Course.objects.update(timezone="Asia/Tokyo")
-    Call.objects.update(started_at=datetime(2026, 1, 1, 20, 0, tzinfo=UTC))
-
-    assert "2026-01-02 05:00:00" in text(instructor, world.call)
 
 
 def test_a_dead_letter_is_readable(operator: Client, world: CourseWorld) -> None:

@@ -182,5 +182,5 @@ def test_instructors_do_not_see_the_institutions_rules(instructor: Client, world
         instructor.get(bench(rule, "try")).status_code,
     ]
 
-    assert answers == [302, 404, 404]
+    assert answers == [404, 404, 404]
     assert rule.name not in text_of(instructor.get(list_of(Rule)))

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import Model
 from django.urls import reverse
 
-from apps.accounts.models import ApiKey, Course, Membership
+from apps.accounts.models import ApiKey, AuditEntry, Course, Membership, StaffKey
 from apps.common.ids import new_id
 from apps.conversations.models import Appeal, Call, Exchange, RuleHit, Thread, Turn
 from apps.quotas.models import (
@@ -21,6 +21,7 @@ from apps.quotas.models import (
     WeeklyUsage,
 )
 from apps.rules.models import Rule
+from apps.services.models import ServiceRecord
 from tests import factories
 
 PROMPT = "Please solve my homework now"
@@ -54,6 +55,8 @@ class CourseWorld:
             Override: self.student.overrides.first,
             AllowanceRequest: self.student.allowance_requests.first,
             Appeal: self.appeal,
+            ServiceRecord: self.student.service_records.first,
+            AuditEntry: AuditEntry.objects.filter(course=self.course.pk).first,
         }
         row = rows[model]
         return row() if callable(row) else row
@@ -61,10 +64,11 @@ class CourseWorld:
 
 CHANGED_BY_INSTRUCTORS = (Course, Membership, ApiKey, QuotaPolicy, RoleAllowance, Rule)
 DECIDED = (Boost, Override)  # made and ended, but never changed
-READ_ONLY = (Thread, Call, WeeklyUsage, LedgerEntry, AllowanceRequest)
+READ_ONLY = (Thread, Call, ServiceRecord, WeeklyUsage, LedgerEntry, AllowanceRequest, AuditEntry)
 COURSE_MODELS = (*CHANGED_BY_INSTRUCTORS, *DECIDED, *READ_ONLY, Appeal)
 ALL_MODELS = tuple(admin.site._registry)
-OPERATOR_MODELS = tuple(model for model in ALL_MODELS if model not in COURSE_MODELS)
+OWN_MODELS = (StaffKey,)  # everybody in the admin has some of their own
+OPERATOR_MODELS = tuple(model for model in ALL_MODELS if model not in (*COURSE_MODELS, *OWN_MODELS))
 
 
 def make_world() -> CourseWorld:
@@ -77,6 +81,7 @@ def make_world() -> CourseWorld:
     call = make_call(student, thread=thread, prompt=PROMPT, answer="What have you tried?")
     make_hit(call, rule, "solve my homework")
     make_allowances(student)
+    factories.make_record(student)
     appeal = make_appeal(call, rule)
     return CourseWorld(course, student, key_text, rule, thread, call, week, appeal)
 

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from tests.chat.pool import Ready, WorldPool
 from tests.chat.world import PATIENCE, World, wait_until
-from tests.live import Gateway, separate_gateway
+from tests.live import WITHOUT_CELERY, Gateway, separate_gateway
 from tests.provider_stub import ProviderStub
 from tests.servers import Redis
 
@@ -24,7 +24,7 @@ if "postgresql" in settings.DATABASES["default"]["ENGINE"]:
 
 @pytest.fixture(scope="session")
 def pool(gateway: Gateway) -> Iterator[WorldPool]:
-    with WorldPool(gateway, batch=16) as pool:
+    with WorldPool(gateway, batch=32) as pool:
         yield pool
 
 
@@ -68,7 +68,7 @@ def two_with_redis(pristine: Path, lasting_redis: Redis, tmp_path_factory: pytes
         "REDIS_TIMEOUT": str(PATIENCE),  # a busy machine is no reason to count without Redis
         "CLIENT_LEFT_GRACE": str(GRACE),
     }
-    with separate_gateway(pristine, tmp_path_factory.mktemp("redis"), **settings) as gateway:
+    with separate_gateway(pristine, tmp_path_factory.mktemp("redis"), **settings, **WITHOUT_CELERY) as gateway:
         yield gateway
 
 

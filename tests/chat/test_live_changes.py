@@ -71,7 +71,7 @@ CHANGES: dict[Callable[[World], None], str] = {
     remove_the_member: "invalid_api_key",
     deactivate_the_person: "invalid_api_key",
     close_the_course: "course_closed",
-    take_the_model_away: "model_not_allowed",
+    take_the_model_away: "model_not_found",
     disable_the_model: "model_not_found",
     disable_the_provider: "no_provider",
     remove_the_deployment: "no_provider",

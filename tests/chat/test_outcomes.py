@@ -149,7 +149,7 @@ def pools(gateway: Gateway) -> Iterator[Pools]:
     with ExitStack() as stack:
         yield {
             (number, patience): stack.enter_context(
-                WorldPool(gateway, providers=number, first=first, batch=4 if first else 16)
+                WorldPool(gateway, providers=number, first=first, batch=4 if first else 40)
             )
             for number in (1, 2)
             for patience, first in PATIENCE.items()

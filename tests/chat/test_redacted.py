@@ -21,11 +21,12 @@ from tests.provider_stub import ProviderStub
 pytestmark = pytest.mark.timeout(180)
 
 SECRET = "hunter-7741-zebra"
+PATTERN = "hunter-[0-9]{4}-zebra"
 HARMLESS = "control-9902-okapi"
 IN = [
-    {"name": "secrets", "action": "redact", "pattern": "hunter-[0-9]{4}-zebra", "replacement": "[secret]"},
+    {"name": "secrets", "action": "redact", "pattern": PATTERN, "replacement": "[secret]"},
     {"name": "homework", "pattern": "homework"},
-    {"name": "off", "action": "redact", "direction": "answer", "pattern": "hunter-[0-9]{4}-zebra"},
+    {"name": "off", "action": "redact", "direction": "answer", "pattern": PATTERN},
     {"name": "stop", "direction": "answer", "pattern": "stop here"},
 ]
 
@@ -120,12 +121,12 @@ def places_of_secrets() -> Iterator[str]:
 
 def test_a_secret_is_found_nowhere(aftermath: Aftermath) -> None:
     encoded = re.compile(rb"hunter|zebra|h\\u0075nter|-7741-|\b7741\b")
-    in_rules = re.compile(rb"hunter-\[0-9\]\{4\}-zebra")  # the pattern itself
+    in_rules = PATTERN.encode()  # and in the audit log, which says what became of them
 
-    found = [name for name, content in aftermath.files.items() if encoded.search(in_rules.sub(b"", content))]
+    found = [name for name, content in aftermath.files.items() if encoded.search(content.replace(in_rules, b""))]
 
     assert found == []
-    assert "hunter" not in aftermath.rows
+    assert "hunter" not in aftermath.rows.replace(PATTERN, "")
     assert not encoded.search(aftermath.sent)
     assert "hunter" not in aftermath.answers
 

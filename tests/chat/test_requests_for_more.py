@@ -103,6 +103,14 @@ def test_it_takes_a_key(world: World, method: str) -> None:
     assert not AllowanceRequest.objects.filter(membership=world.student).exists()
 
 
+def test_a_body_without_end_is_refused(world: World) -> None:
+    headers = {"authorization": f"Bearer {world.key}"}
+
+    response = httpx.post(f"{world.gateway.base_url}{PATH}", json={**ASKED, "reason": "a" * 70_000}, headers=headers)
+
+    assert (response.status_code, response.json()["error"]["code"]) == (413, "request_too_large")
+
+
 @pytest.mark.parametrize(
     ("body", "code", "param"),
     [

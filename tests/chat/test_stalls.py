@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from tests.chat.world import World, make_world, wait_until
-from tests.live import own_data_dir, start_gateway
+from tests.live import WITHOUT_CELERY, own_data_dir, start_gateway
 from tests.provider_stub import ProviderStub
 
 GENEROUS = {"student_weekly_tokens": 10**9, "default_output_tokens": 10**6}
@@ -33,6 +33,7 @@ def impatient(
             CLIENT_STALL_TIMEOUT="1",
             REQUEST_TIMEOUT="3",
             SHUTDOWN_TIMEOUT_SECONDS="1",
+            **WITHOUT_CELERY,
         ) as gateway,
         make_world(gateway, stub, policy=GENEROUS, model={"max_output_tokens": 10**6}) as world,
     ):

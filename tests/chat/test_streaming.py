@@ -67,7 +67,7 @@ def test_the_headers_say_that_it_is_a_stream_that_nobody_may_buffer(world: World
     headers = world.post(world.body(stream=True)).headers
 
     assert headers["content-type"] == "text/event-stream; charset=utf-8"
-    assert headers["cache-control"] == "no-cache"
+    assert headers["cache-control"] == "no-store"
     assert headers["x-accel-buffering"] == "no"
     assert "content-encoding" not in headers
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests import factories
 from tests.chat.world import World, make_world, wait_until
-from tests.live import Gateway, start_gateway
+from tests.live import WITHOUT_CELERY, Gateway, start_gateway
 from tests.provider_stub import ProviderStub
 from tests.servers import Redis
 
@@ -189,7 +189,8 @@ def test_the_week_keeps_the_names_if_no_minute_is_limited(gateway: Gateway, stub
 
 
 def test_with_redis_they_hold_and_go_on_holding_without_it(data_dir: Path) -> None:
-    with Redis() as redis, start_gateway(data_dir, REDIS_URL=redis.url(), REDIS_TIMEOUT="5") as gateway:
+    settings = {"REDIS_TIMEOUT": "5", **WITHOUT_CELERY}
+    with Redis() as redis, start_gateway(data_dir, REDIS_URL=redis.url(), **settings) as gateway:
         with_redis = one_open_and_another(gateway)
         redis.kill()
         without = one_open_and_another(gateway)

@@ -23,12 +23,14 @@ PATIENCE = 30.0  # a bound for a busy machine; nothing here takes long
 PROMPT = "Explain recursion to me, please"
 
 
-def wait_until(condition: Callable[[], Any], *, seconds: float = PATIENCE, what: str = "It") -> Any:
+def wait_until(
+    condition: Callable[[], Any], *, seconds: float = PATIENCE, what: str = "It", every: float = 0.02
+) -> Any:
     """Ask again until there is something, and return it."""
     deadline = time.monotonic() + seconds
     while not (result := condition()):
         assert time.monotonic() < deadline, f"{what} did not happen within {seconds:g} seconds."
-        time.sleep(0.02)
+        time.sleep(every)
     return result
 
 
@@ -54,7 +56,7 @@ class World:
 
     def wait_until_seen(self) -> None:
         """All of a world is committed at once: whoever sees the model and the allowance sees everything."""
-        wait_until(self._is_seen, what="The gateway's notice of the new world")
+        wait_until(self._is_seen, what="The gateway's notice of the new world", every=0.05)
 
     def _is_seen(self) -> bool:
         models = self.get("/v1/models").json().get("data", [])

@@ -1,11 +1,11 @@
 """Bars over days: whatever is counted stays within the picture, and nothing that was counted is invisible."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.common.charts import HEAD, WIDTH, bars, stretch
+from apps.common.charts import HEAD, MINUTE, WIDTH, bars, minutes, stretch
 
 FIRST = date(2026, 10, 1)
 
@@ -51,3 +51,13 @@ def test_every_bar_lies_within_the_picture(rows: list[list[int]]) -> None:
         for segment in day.segments:
             assert segment.x >= 0 and segment.x + segment.width <= WIDTH + 0.1
             assert segment.height >= 1 and segment.y >= HEAD - 3 and segment.y + segment.height <= chart.base + 0.1
+
+
+def test_minutes_are_called_by_the_clock() -> None:
+    noon = datetime(2026, 10, 1, 12, 0, 59, tzinfo=UTC)
+    last = minutes(noon, 60)
+    chart = bars(last, {last[-1]: {"answered": 2}}, series=["answered"], unit=MINUTE)
+
+    assert (last[0].isoformat(), last[-1].isoformat()) == ("2026-10-01T11:01:00+00:00", "2026-10-01T12:00:00+00:00")
+    assert (chart.unit, chart.total) == ("minute", 2)
+    assert (chart.days[-1].label, chart.days[-1].title, chart.days[-1].row) == ("12:00", "12:00: 2 answered", "12:00")

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from apps.common.errors import RateLimited
-from apps.quotas.rate_limits.limits import RateLimits, Scope, Unit
+from apps.quotas.rate_limits.limits import SECOND, RateLimits, Scope, Unit
 
 _ids = itertools.count(1)
 
@@ -25,6 +25,10 @@ def course(
     per_minute: int | None = None, at_once: int | None = None, *, unit: Unit = "requests", id: int | None = None
 ) -> Scope:
     return Scope("course", id or fresh_id(), unit, per_minute, at_once)
+
+
+def burst(most: int, *, id: int | str | None = None) -> Scope:
+    return Scope("key", id or f"burst-{fresh_id()}", "requests", most, window=SECOND, policy="burst")
 
 
 class Clock:

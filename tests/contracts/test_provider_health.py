@@ -1,41 +1,19 @@
 """What every database promises of the rows in which processes share the health of providers."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from threading import Barrier
+from datetime import timedelta
 
 import pytest
-from django.db import connection
 
+from apps.common.health.states import WELL, Standing, State
 from apps.common.models import Revision
 from apps.providers.health import rows
-from apps.providers.health.news import Judgement, Key, News
-from apps.providers.health.states import WELL, Standing, State
-from apps.providers.models import (
-    HEALTH_TOPIC,
-    Credential,
-    CredentialHealth,
-    Deployment,
-    DeploymentHealth,
-    ProviderEvent,
-)
+from apps.providers.health.news import Judgement, News
+from apps.providers.models import HEALTH_TOPIC, Credential, CredentialHealth, Deployment, DeploymentHealth
 from tests import factories
+from tests.contracts.health import DOWN, NOW, events, judge, key_of
 
-NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
-DOWN = State(
-    standing=Standing.OPEN,
-    reason="unreachable",
-    error="No connection could be made.",
-    since=NOW,
-    until=NOW + timedelta(seconds=10),
-    trial_at=NOW + timedelta(seconds=70),
-    times=1,
-)
 OUT = State(standing=Standing.OUT, reason="credential", error="It refuses this credential.", since=NOW)
-PROCESSES = 4
-ROUNDS = 30
 
 
 @pytest.fixture
@@ -47,22 +25,6 @@ def deployment(db: None) -> Deployment:
 @pytest.fixture
 def credential(deployment: Deployment) -> Credential:
     return deployment.provider.credentials.get()
-
-
-def key_of(row: Deployment | Credential) -> Key:
-    return ("deployment" if isinstance(row, Deployment) else "credential"), row.pk
-
-
-def judge(row: Deployment | Credential, state: State, *, version: int = 0, now: datetime = NOW) -> int | None:
-    """The version that this makes of the row, if it counts."""
-    key = key_of(row)
-    return rows.write(News(judgements=(Judgement(key, version, state),)), now).get(key)
-
-
-def events(deployment: Deployment) -> list[str]:
-    return list(
-        ProviderEvent.objects.filter(provider=deployment.provider).order_by("id").values_list("kind", flat=True)
-    )
 
 
 def revision() -> int:
@@ -282,59 +244,3 @@ def test_a_check_of_a_healthy_provider_writes_nothing(deployment: Deployment) ->
 
     assert not DeploymentHealth.objects.filter(pk=deployment.pk).exists()
     assert revision() == before
-
-
-# Several processes
-
-
-@pytest.fixture
-def committed(committed_db: None) -> Iterator[Deployment]:
-    provider = factories.make_provider(name=factories.unique("provider"))
-    yield factories.make_deployment(factories.make_model(name=factories.unique("model")), provider)
-    provider.delete()
-
-
-def test_of_many_processes_that_open_it_at_once_one_tells(committed: Deployment) -> None:
-    barrier = Barrier(PROCESSES)
-
-    def open_it(_: int) -> int | None:
-        try:
-            barrier.wait()
-            return judge(committed, DOWN)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(PROCESSES) as pool:
-        versions = list(pool.map(open_it, range(PROCESSES)))
-
-    assert sorted(versions, key=str) == [1] + [None] * (PROCESSES - 1)
-    assert events(committed) == ["down", "all_open"]
-
-
-def test_doubts_and_judgements_do_not_lock_each_other_out(committed: Deployment) -> None:
-    """Each of them locks the health of a deployment, and adds an event of its provider."""
-    barrier = Barrier(2)
-
-    def judges() -> None:
-        for number in range(ROUNDS):
-            barrier.wait()
-            judge(committed, State(since=NOW) if number % 2 else DOWN, version=number)
-
-    def doubts() -> None:
-        for number in range(ROUNDS):
-            barrier.wait()
-            rows.write(News(doubts={committed.pk: "It reported nothing."}), NOW + timedelta(hours=number))
-
-    def closing(work: Callable[[], None]) -> None:
-        try:
-            work()
-        except BaseException:
-            barrier.abort()
-            raise
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(2) as pool:
-        done = [pool.submit(closing, work) for work in (judges, doubts)]
-
-    assert [each.exception() for each in done] == [None, None]

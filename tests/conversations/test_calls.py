@@ -87,8 +87,8 @@ def test_every_column_is_written(writer: Writer, student: Membership) -> None:
     writer.call(insert, [Record(row)])
 
     stored = Call.objects.get(pk=row.id)
-    assert {name: getattr(stored, name) for name in CallRow.__slots__} == {
-        name: getattr(row, name) for name in CallRow.__slots__
+    assert {name: getattr(stored, name) for name in CallRow._fields} == {
+        name: getattr(row, name) for name in CallRow._fields
     }
 
 

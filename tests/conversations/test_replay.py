@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from apps.accounts.models import Course, Membership
+from apps.accounts.models import AuditEntry, Course, Membership, User
 from apps.common.jobs import Cancelled, JobFailed
 from apps.common.models import Job
 from apps.conversations import replay
@@ -18,7 +18,7 @@ HELP = (0, "What is a loop?")
 
 
 def replayed(rule: Rule, *, days: int = 7) -> dict[str, Any]:
-    job = replay.ask_for(rule, days=days, author=1, page="/", now=NOW)
+    job = replay.ask_for(rule, days=days, author=factories.make_operator().pk, page="/", now=NOW)
     return replay.replay(job, lambda done, total: None)
 
 
@@ -174,7 +174,7 @@ def test_it_reports_how_far_it_is(ada: Membership, rule: Rule) -> None:
     for _ in range(120):
         recorded(ada, HELP)
     seen: list[tuple[int, int]] = []
-    job = replay.ask_for(rule, days=7, author=1, page="/", now=NOW)
+    job = replay.ask_for(rule, days=7, author=factories.make_operator().pk, page="/", now=NOW)
 
     replay.replay(job, lambda done, total: seen.append((done, total)))
 
@@ -183,7 +183,7 @@ def test_it_reports_how_far_it_is(ada: Membership, rule: Rule) -> None:
 
 def test_it_stops_when_it_is_told(ada: Membership, rule: Rule) -> None:
     recorded(ada, HELP)
-    job = replay.ask_for(rule, days=7, author=1, page="/", now=NOW)
+    job = replay.ask_for(rule, days=7, author=factories.make_operator().pk, page="/", now=NOW)
 
     def stop(done: int, total: int) -> None:
         raise Cancelled
@@ -193,7 +193,7 @@ def test_it_stops_when_it_is_told(ada: Membership, rule: Rule) -> None:
 
 
 def test_a_rule_that_is_gone_cannot_be_replayed(rule: Rule) -> None:
-    job = replay.ask_for(rule, days=7, author=1, page="/", now=NOW)
+    job = replay.ask_for(rule, days=7, author=factories.make_operator().pk, page="/", now=NOW)
     rule.delete()
 
     with pytest.raises(JobFailed, match="deleted"):
@@ -203,19 +203,31 @@ def test_a_rule_that_is_gone_cannot_be_replayed(rule: Rule) -> None:
 def test_it_asks_in_small_portions(ada: Membership, rule: Rule, django_assert_num_queries: Any) -> None:
     for _ in range(120):
         recorded(ada, HELP)
-    job = replay.ask_for(rule, days=7, author=1, page="/", now=NOW)
+    job = replay.ask_for(rule, days=7, author=factories.make_operator().pk, page="/", now=NOW)
 
-    with django_assert_num_queries(2 + 1 + 2 + 3):  # rule, exceptions; count; two searches for calls; three for texts
+    # rule, exceptions; author, and whether they still see it; count; two searches; three for texts; the audit log
+    with django_assert_num_queries(2 + 2 + 1 + 2 + 3 + 1):
         replay.replay(job, lambda done, total: None)
 
 
 def test_long_texts_are_read_by_themselves(ada: Membership, rule: Rule, django_assert_num_queries: Any) -> None:
     for _ in range(3):
         recorded(ada, HELP, input_tokens=replay.READ_TOKENS - 1)
-    job = replay.ask_for(rule, days=7, author=1, page="/", now=NOW)
+    job = replay.ask_for(rule, days=7, author=factories.make_operator().pk, page="/", now=NOW)
 
-    with django_assert_num_queries(2 + 1 + 2 + 3):
+    with django_assert_num_queries(2 + 2 + 1 + 2 + 3 + 1):
         replay.replay(job, lambda done, total: None)
+
+
+def test_the_audit_log_tells_of_a_replay(ada: Membership, rule: Rule) -> None:
+    recorded(ada, HELP)
+    job = replay.ask_for(rule, days=7, author=factories.make_operator().pk, page="/", now=NOW)
+
+    replay.replay(job, lambda done, total: None)
+
+    entry = AuditEntry.objects.latest("pk")
+    assert (entry.action, entry.object_label, entry.course) == ("rule.replayed", rule.name, rule.course_id)
+    assert entry.after == {"job": job.pk, "days": 7, "calls": 1}
 
 
 # Samples
@@ -248,3 +260,18 @@ def test_what_was_deleted_since_is_not_shown(ada: Membership, mia: Membership, r
     Turn.objects.filter(call=kept).delete()
 
     assert shown(result) == [""]
+
+
+@pytest.mark.parametrize("how", ["dropped", "no longer staff", "deleted"])
+def test_nothing_is_replayed_for_somebody_who_left(how: str, rule: Rule) -> None:
+    author = factories.make_instructor(course=rule.course)
+    job = replay.ask_for(rule, days=7, author=author.user.pk, page="/", now=NOW)
+    if how == "dropped":
+        Membership.objects.filter(pk=author.pk).update(is_active=False)
+    elif how == "deleted":
+        author.user.delete()
+    else:
+        User.objects.filter(pk=author.user_id).update(is_staff=False)
+
+    with pytest.raises(JobFailed, match="no longer see"):
+        replay.replay(job, lambda done, total: None)

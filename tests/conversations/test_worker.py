@@ -35,7 +35,7 @@ def values_of(call: Call) -> dict[str, Any]:
 
 
 def asked(rule: Rule, *, days: int = 7) -> Job:
-    return replay.ask_for(rule, days=days, author=1, page="/", now=datetime.now(UTC))
+    return replay.ask_for(rule, days=days, author=factories.make_operator().pk, page="/", now=datetime.now(UTC))
 
 
 def is_done(job: Job) -> bool:

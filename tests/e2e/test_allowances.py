@@ -2,7 +2,6 @@
 
 import csv
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,8 @@ from tests.live import manage
 pytestmark = BROWSING
 ALLOWANCE = "20\N{NARROW NO-BREAK SPACE}000"
 REASON = "The lab was down on Monday."
+JOURNEYS = 5  # tests here that need a course
 COURSE = """
-courses:
   - slug: {slug}
     title: {title}
     timezone: Europe/Helsinki
@@ -69,15 +68,21 @@ class Students:
         return httpx.get(url, headers={"authorization": f"Bearer {key}"}, timeout=60).json()
 
 
-@pytest.fixture
-def students(installation: Installation, tmp_path: Path) -> Iterator[Students]:
-    slug = unique("journey")
-    title = f"Course of {slug}"
-    file = tmp_path / "course.yaml"
-    file.write_text(COURSE.format(slug=slug, title=title))
+@pytest.fixture(scope="module")
+def unvisited(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> list[Students]:
+    """One course for each test, all of them made at once: the command takes longer to start than to make them."""
+    slugs = [unique("journey") for _ in range(JOURNEYS)]
+    made = [Students(installation, slug, title=f"Course of {slug}") for slug in slugs]
+    file = tmp_path_factory.mktemp("courses") / "courses.yaml"
+    file.write_text("courses:" + "".join(COURSE.format(slug=one.slug, title=one.title) for one in made))
     applied = manage("apply", str(file), data_dir=installation.gateway.data_dir)
     assert applied.returncode == 0, applied.stderr
-    yield Students(installation, slug, title)
+    return made
+
+
+@pytest.fixture
+def students(unvisited: list[Students]) -> Students:
+    return unvisited.pop()
 
 
 def open_students(page: Page, students: Students) -> None:

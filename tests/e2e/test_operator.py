@@ -121,3 +121,24 @@ def test_both_documentations_are_drawn(installation: Installation, watched: Watc
         watched.page.goto(address)
         expect(watched.page.locator(f'[data-path="{operation}"]').first).to_be_visible()
         watched.picture(name)
+
+
+def test_who_did_what_is_read(installation: Installation, watched: Watched) -> None:
+    page = watched.page
+    sign_in(watched, installation.demo["admin"])
+    open_list(page, "Courses")
+    page.get_by_role("table").get_by_role("link", name="Demo").first.click()
+    # The new title still contains "Demo course", by which other tests choose this course.
+    page.locator("#id_title").fill("Demo course with a longer title")
+    save(page)
+
+    open_list(page, "Audit log")
+    row = page.get_by_role("row").filter(has_text="course: changed").first
+    expect(row).to_contain_text("Demo course with a longer title")
+    watched.fits("listed", ("light", 1440), ("dark", 390))
+    row.get_by_role("link").first.click()
+    expect(page.get_by_role("row", name="title")).to_contain_text("Demo course with a longer title")
+    watched.fits("read", ("dark", 390), ("light", 1280))
+
+    page.get_by_role("link", name="All entries of this object").click()
+    expect(page.get_by_role("row").filter(has_text="course: created")).to_be_visible()

@@ -68,6 +68,17 @@ class Evidence:
         return found
 
     @property
+    def answering(self) -> dict[str, Exchange]:
+        """The exchange that answered each call: the last in which the provider said something, or else the last one.
+
+        On a busy machine, a provider may read a request only after the gateway gave up on it and another one answered.
+        """
+        return {
+            call: next((one for one in reversed(asked) if one.sent), asked[-1])
+            for call, asked in self.exchanges.items()
+        }
+
+    @property
     def heard(self) -> dict[str, Transcript]:
         """What clients got, by call."""
         return {said.call: said for said in self.transcripts if said.call}
@@ -117,15 +128,14 @@ def nothing_is_held(evidence: Evidence) -> Findings:
 
 def charges_are_true(evidence: Evidence) -> Findings:
     """C4: what the provider reported where it did, else the documented estimate."""
-    holds, exchanges, heard = {hold.pk: hold for hold in evidence.holds}, evidence.exchanges, evidence.heard
+    holds, answering, heard = {hold.pk: hold for hold in evidence.holds}, evidence.answering, evidence.heard
     for call in evidence.calls:
         hold = holds.get(call.pk)
         if hold is None:
             continue
         if call.charged != (hold.charged or 0):
             yield f"Call {call.pk} says it cost {call.charged}, its hold {hold.charged}."
-        asked = exchanges.get(call.pk, [])
-        yield from _wrong_charge(call, hold, asked[-1] if asked else None, heard.get(call.pk))
+        yield from _wrong_charge(call, hold, answering.get(call.pk), heard.get(call.pk))
 
 
 def _wrong_charge(call: Call, hold: Hold, asked: Exchange | None, said: Transcript | None) -> Findings:
@@ -154,15 +164,15 @@ def _tokens(usage: dict[str, int] | None) -> int | None:
 
 def text_is_kept(evidence: Evidence) -> Findings:
     """C5: what was relayed is what was written down, up to the last checkpoint when a process was killed."""
-    exchanges, heard = evidence.exchanges, evidence.heard
+    answering, heard = evidence.answering, evidence.heard
     for call in evidence.calls:
-        said, asked = heard.get(call.pk), exchanges.get(call.pk)
+        said, asked = heard.get(call.pk), answering.get(call.pk)
         if said is None or said.status != 200:
             continue
         kept, relayed = evidence.answers.get(call.pk, ""), said.text
         if said.end in ("done", "whole", "error") and call.status != "interrupted" and kept != relayed:
             yield f"Call {call.pk}: {len(relayed)} characters were relayed, {len(kept)} kept, or others."
-        if asked and not asked[-1].text.startswith(kept):
+        if asked is not None and not asked.text.startswith(kept):
             yield f"Call {call.pk}: the text that was kept is not what the provider said."
         lost = len(relayed.encode()) - len(kept.encode())
         if lost > (evidence.excuses.lost_bytes if call.status == "interrupted" else 0):

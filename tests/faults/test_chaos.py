@@ -11,7 +11,6 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -25,20 +24,17 @@ from apps.quotas.models import Hold, LedgerEntry, QuotaPolicy, WeeklyUsage
 from gateway_project.env import BASE_DIR
 from tests.chat.world import wait_until
 from tests.faults import chaos
-from tests.faults.chaos import KINDS, Log, Part, Processes, Providers, Remote, Victim, plan
+from tests.faults.chaos import KINDS, Log, Part, Providers, Victim, plan
 from tests.faults.conftest import BATTERY_SECONDS
 from tests.faults.footprint import web_processes
 from tests.faults.judge import judge
-from tests.faults.link import Link
 from tests.faults.load import Transcript, all_at_once, ask, is_after, new_prompt
 from tests.faults.scene import Scene, make_scene, pooled
-from tests.live import Gateway, manage, start_gateway
-from tests.servers import PostgreSQL, Redis
+from tests.faults.site import IS_POSTGRESQL, Site, site
+from tests.live import Gateway, manage
 
 ARTEFACTS = Path(os.environ.get("STOA_ARTEFACTS") or BASE_DIR / "var" / "artefacts") / "faults"
 SECONDS = 300.0
-IS_POSTGRESQL = bool(os.environ.get("DATABASE_URL"))
-PROCESSES = {"WEB_CONCURRENCY": "2", "KEEPALIVE_EXPIRY": "2", "SHUTDOWN_TIMEOUT_SECONDS": "3"}
 PLENTY = 10**8  # limits that are counted and never reached
 LIMITS = {
     "student_requests_per_minute": PLENTY,
@@ -64,46 +60,22 @@ REFUSALS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """A gateway, and what can be struck of it."""
+class Run:
+    """How long everything breaks, by which plan, and the log of it."""
 
-    gateway: Gateway
-    victims: dict[Part, Victim]
-    environment: dict[str, str]  # for commands, which reach the servers without a link
+    seed: int
+    seconds: float
+    where: str
+    log: Log
 
-
-@contextmanager
-def site(data_dir: Path) -> Iterator[Site]:
-    with ExitStack() as stack:
-        enter, victims, direct, linked = stack.enter_context, dict[Part, Victim](), {}, {}
-        if IS_POSTGRESQL:
-            database, redis = enter(PostgreSQL()), enter(Redis())
-            to_database, to_redis = enter(Link(("127.0.0.1", database.port))), enter(Link(("127.0.0.1", redis.port)))
-            victims = {"database": Remote(database, to_database), "redis": Remote(redis, to_redis)}
-            direct = {"DATABASE_URL": database.url()}
-            linked = {
-                "DATABASE_URL": f"postgresql://stoa@127.0.0.1:{to_database.port}/postgres",
-                "REDIS_URL": f"redis://127.0.0.1:{to_redis.port}/0",
-            }
-            enter(models_at(database))
-            migrated = manage("migrate", "--verbosity", "0", data_dir=data_dir, **direct)
-            assert migrated.returncode == 0, migrated.stderr
-        gateway = enter(start_gateway(data_dir, **PROCESSES, **linked))
-        yield Site(gateway, {"web": Processes(gateway), **victims}, direct)
-
-
-@contextmanager
-def models_at(server: PostgreSQL) -> Iterator[None]:
-    """This thread's models work with a server of our own, which they reach without a link."""
-    ours = connection.settings_dict
-    connection.close()
-    usual = dict(ours)
-    ours.update(NAME="postgres", USER="stoa", PASSWORD="", HOST="127.0.0.1", PORT=str(server.port))
-    try:
-        yield
-    finally:
-        connection.close()
-        ours.update(usual)
+    @staticmethod
+    def as_told() -> "Run":
+        seconds = float(os.environ.get("CHAOS_SECONDS") or SECONDS)
+        seed = int(os.environ.get("CHAOS_SEED") or random.randrange(10**6))
+        where = "postgresql" if IS_POSTGRESQL else "sqlite"
+        log = Log(ARTEFACTS / f"chaos-{where}.log")
+        log.say(f"seed {seed}, {seconds:g} s over {where}: CHAOS_SEED={seed} CHAOS_SECONDS={seconds:g} repeats it")
+        return Run(seed, seconds, where, log)
 
 
 @pytest.mark.battery
@@ -111,55 +83,60 @@ def models_at(server: PostgreSQL) -> Iterator[None]:
 def test_whatever_breaks_the_accounts_are_right(
     data_dir: Path, report: Callable[[str], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seconds = float(os.environ.get("CHAOS_SECONDS") or SECONDS)
-    seed = int(os.environ.get("CHAOS_SEED") or random.randrange(10**6))
-    where = "postgresql" if IS_POSTGRESQL else "sqlite"
-    path = ARTEFACTS / f"chaos-{where}.log"
+    run = Run.as_told()
 
     with (
         site(data_dir) as there,
         make_scene(there.gateway, **LIMITS) as calm,
-        make_scene(there.gateway, **LIMITS, weekly_tokens=int(seconds * A_CALL)) as tight,
+        make_scene(there.gateway, **LIMITS, weekly_tokens=int(run.seconds * A_CALL)) as tight,
     ):
-        wait_until(lambda: calm.is_known() and tight.is_known(), what="Every process' notice of the courses")
         parts: dict[Part, Victim] = {**there.victims, "provider": Providers(calm.stub, tight.stub)}
-        strikes, log = plan(seed, seconds=seconds, parts=parts), Log(path)
-        log.say(f"seed {seed}, {seconds:g} s over {where}: CHAOS_SEED={seed} CHAOS_SECONDS={seconds:g} repeats it")
-        for scene in (calm, tight):
-            scene.stub.always(repeats_prompt=True, text="word " * 15, chunk_delay=0.05)
-        asyncio.run(break_under_load(calm, tight, parts, strikes, log, seed=seed))
-        connection.close()  # it may have died with its server
-        wait_until(lambda: all(map(is_answering, (calm, tight))) and len(web_processes(there.gateway)) == 2, seconds=60)
-        log.say("quiet, and answering")
-        wrong = judge(
-            calm,
-            tight,
-            cuts=True,
-            unanswered=True,
-            resent=True,
-            attempts=1.5,  # with the repeats that the budget allows, of few calls
-            refusals=REFUSALS,
-            sockets=4 * pooled() + 40,
-            files=60,
-        )
-        log.say(f"judge: {wrong or 'silent'}")
+        strikes = break_everything(run, there, parts, calm, tight)
+        wrong = what_is_wrong(run, calm, tight)
         audited = manage("audit_ledger", data_dir=data_dir, **there.environment)
-        log.say(f"audit_ledger: {audited.stdout.strip()}")
         there.gateway.stop()
-        log.say("stopped")
 
     ends = Counter(said.end for scene in (calm, tight) for said in scene.transcripts)
-    log.say(f"{sum(ends.values())} requests: {dict(ends)}")
+    run.log.say(f"audit_ledger: {audited.stdout.strip()}\n{sum(ends.values())} requests: {dict(ends)}")
     with capsys.disabled():
-        print("", *log.lines, sep="\n")
+        print("", *run.log.lines, sep="\n")
     report(
-        f"Chaos over {where}: seed {seed}, {seconds:g} s, {len(strikes)} faults, {sum(ends.values())} requests; "
-        f"judge: {wrong or 'silent'}"
+        f"Chaos over {run.where}: seed {run.seed}, {run.seconds:g} s, {len(strikes)} faults, "
+        f"{sum(ends.values())} requests; judge: {wrong or 'silent'}"
     )
     assert wrong == []
     assert audited.returncode == 0 and "drift 0" in audited.stdout, audited.stdout
     assert ends["done"] and ends["whole"] and ends["refused"]
     assert {strike.part for strike in strikes} == set(parts)
+
+
+def break_everything(run: Run, there: Site, parts: dict[Part, Victim], calm: Scene, tight: Scene) -> list[Any]:
+    """All that was done, once both processes are there and answer again."""
+    wait_until(lambda: calm.is_known() and tight.is_known(), what="Every process' notice of the courses")
+    for scene in (calm, tight):
+        scene.stub.always(repeats_prompt=True, text="word " * 15, chunk_delay=0.05)
+    strikes = plan(run.seed, seconds=run.seconds, parts=parts)
+    asyncio.run(break_under_load(calm, tight, parts, strikes, run.log, seed=run.seed))
+    connection.close()  # it may have died with its server
+    wait_until(lambda: all(map(is_answering, (calm, tight))) and len(web_processes(there.gateway)) == 2, seconds=60)
+    run.log.say("quiet, and answering")
+    return strikes
+
+
+def what_is_wrong(run: Run, calm: Scene, tight: Scene) -> list[str]:
+    wrong = judge(
+        calm,
+        tight,
+        cuts=True,
+        unanswered=True,
+        resent=True,
+        attempts=1.5,  # with the repeats that the budget allows, of few calls
+        refusals=REFUSALS,
+        sockets=4 * pooled() + 40,
+        files=60,
+    )
+    run.log.say(f"judge: {wrong or 'silent'}")
+    return wrong
 
 
 async def break_under_load(
@@ -200,7 +177,7 @@ def pause_after(said: Transcript, chance: random.Random) -> float:
 def is_answering(scene: Scene) -> bool:
     """Or refusing for the week, which is an answer of the ledger."""
     scene.stub.reset()
-    (said,) = scene.add(asyncio.run(all_at_once([ask(scene.student(0), patience=30)])))
+    (said,) = scene.add(asyncio.run(all_at_once([ask(scene.student(0))])))
     return said.end == "done" or said.code == "insufficient_quota"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from apps.quotas.models import Hold
-from tests.faults.checker import Evidence, findings
+from tests.faults.checker import Evidence, Excuses, findings
 from tests.faults.footprint import Footprint
 from tests.faults.load import all_at_once, ask, is_after
 from tests.faults.scene import make_scene
@@ -44,6 +44,16 @@ def test_the_good_run_has_something_of_everything(evidence: Evidence) -> None:
     assert {said.end for said in evidence.transcripts} == {"done", "whole", "left"}
     assert {call.status for call in evidence.calls} == {"answered", "left"}
     assert all(evidence.answers[call.pk] for call in evidence.calls)
+
+
+def test_a_provider_that_reads_a_request_too_late_is_not_taken_for_the_one_that_answered(evidence: Evidence) -> None:
+    call = evidence.calls[answered(evidence)]
+    late = copy.copy(next(exchange for exchange in evidence.journal if exchange.call == call.pk))
+    late.sent, late.usage, late.finished = [], None, False
+    evidence.journal.append(late)
+    call.attempts = 2
+
+    assert findings(replace(evidence, excuses=Excuses(attempts=2.0))) == []
 
 
 def answered(evidence: Evidence) -> int:

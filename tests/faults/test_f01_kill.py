@@ -65,7 +65,7 @@ def kill_while_streaming(scene: Scene, streams: int, *, after: float) -> None:
 
 def is_answering(scene: Scene) -> bool:
     scene.stub.always(repeats_prompt=True)
-    (said,) = scene.add(asyncio.run(all_at_once([ask(scene.student(0), patience=10)])))
+    (said,) = scene.add(asyncio.run(all_at_once([ask(scene.student(0))])))
     return said.end == "done"
 
 

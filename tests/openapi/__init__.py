@@ -18,6 +18,12 @@ def student() -> Document:
     return dict(api.get_openapi_schema())
 
 
+def tokens() -> Document:
+    from gateway_project.apis.tokens import api
+
+    return dict(api.get_openapi_schema())
+
+
 def staff() -> Document:
     from drf_spectacular.generators import SchemaGenerator
 
@@ -25,7 +31,7 @@ def staff() -> Document:
     return document
 
 
-MAKERS: dict[str, Callable[[], Document]] = {"student": student, "staff": staff}
+MAKERS: dict[str, Callable[[], Document]] = {"student": student, "staff": staff, "tokens": tokens}
 
 
 def text_of(name: str) -> str:

@@ -14,6 +14,7 @@ from blockbuster import BlockBuster, BlockingError
 from blockbuster import blockbuster as library
 
 INTERVAL = 0.02
+LOOK_SECONDS = 0.1  # between two looks for changed rows, so that hundreds of tests wait less for theirs to be seen
 BLOCKING = "Blocking call on the event loop"  # as in tests/probes/__init__.py, which is no neighbour in this process
 
 
@@ -24,6 +25,8 @@ def arm(directory: str) -> None:
 
     async def startup(server: uvicorn.Server, sockets: Any = None) -> None:
         await start(server, sockets)
+        if (revisions := sys.modules.get("apps.common.revisions")) is not None:
+            revisions.POLL_SECONDS = LOOK_SECONDS  # type: ignore[attr-defined]
         detector.activate()
         lag.begin()
 

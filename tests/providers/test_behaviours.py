@@ -13,7 +13,7 @@ from apps.providers.failures import refusal_in
 from apps.quotas.weights import Tokens
 from tests.provider_stub import ProviderStub
 from tests.provider_stub.behaviours import BEHAVIOURS
-from tests.providers.test_openai_adapter import BODY, LIMITS, STREAM, a_candidate
+from tests.providers.openai_adapter.calls import BODY, LIMITS, STREAM, a_candidate
 
 CASES = [(name, form) for name, named in BEHAVIOURS.items() for form in named.forms]
 SILENCE = 0.75  # long enough to hear what comes before it, on a busy machine

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
-from apps.quotas.ledger.decide import Fold, HoldRow, WeekRow, decide, key_of
+from apps.quotas.ledger.decide import Fold, HoldRow, WeekRow, decide
 from apps.quotas.ledger.movements import Account, Expire, Held, Movement, Outcome, Release, Reserve, Settle
 from apps.quotas.weeks import Week
 
@@ -246,7 +246,7 @@ class _Steps:
 def fold_of(world: World, call: Call) -> Fold:
     """The rows that the ledger would have read."""
     places = [Account(kind, 1, None, week) for week in WEEKS for kind in ("student", "course")]
-    keys = [key_of(place) for place in places]
+    keys = [place.key for place in places]
     weeks = {id: WeekRow(id, used, held) for id, (used, held) in enumerate(world.sums)}
     holds: dict[str, HoldRow] = {}
     if call.state:

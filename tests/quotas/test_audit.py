@@ -8,7 +8,7 @@ from django.db.models import F
 
 from apps.quotas.ledger.audit import audit
 from apps.quotas.models import Hold, LedgerEntry, WeeklyUsage
-from tests.quotas.test_ledger import expire, move, release, reserve, settle
+from tests.quotas.moves import expire, move, release, reserve, settle
 
 pytestmark = pytest.mark.django_db
 

@@ -210,6 +210,30 @@ def test_a_role_has_limits_of_its_own_and_those_of_students_where_it_says_nothin
     assert kept.accounts(replace(principal, role="instructor"), now=NOW)[0].limit == 500
 
 
+@pytest.mark.parametrize(
+    ("limits", "counted"),
+    [
+        ({}, [("student", 300)]),
+        ({"student_requests_per_minute": 5}, [("student", 5)]),
+        ({"key_requests_per_minute": 900}, [("key", 900)]),
+        ({"course_requests_per_minute": 9_000}, [("student", 300), ("course", 9_000)]),
+        ({"student_concurrent_requests": 4}, [("student", 300)]),
+    ],
+    ids=str,
+)
+def test_who_is_not_limited_by_the_course_is_by_default(
+    principal: Principal, settings: Any, limits: dict[str, int], counted: list[tuple[str, int]]
+) -> None:
+    settings.STUDENT_REQUESTS_PER_MINUTE = 300
+    QuotaPolicy.objects.filter(course=principal.course_id).update(**limits)
+
+    assert [(scope.kind, scope.per_minute) for scope in load_policies().scopes(principal)] == counted
+
+
+def test_an_operator_may_leave_students_unlimited(principal: Principal) -> None:
+    assert load_policies().scopes(principal) == ()
+
+
 def test_who_joins_late_gets_a_share_where_the_course_says_so(principal: Principal) -> None:
     late = replace(principal, joined_at=NOW)
     before = limits(late, now=NOW)[0]

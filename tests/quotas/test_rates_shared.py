@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from apps.common.errors import RateLimited
 from apps.common.ids import new_id
 from apps.quotas.rate_limits.limits import Scope
 from apps.quotas.rate_limits.memory import MemoryRateLimits
@@ -16,9 +15,9 @@ from apps.quotas.rate_limits.redis import RedisCounts
 from apps.quotas.rate_limits.shared import LOCAL, SharedRateLimits
 from tests.contracts.rates import course, fresh_id, student
 from tests.live import PATIENCE
+from tests.quotas.sharing import BUDGET, ask, asked_until_local, often, tokens_of_student, until, until_admitted
 from tests.servers import Redis
 
-BUDGET = 2.0
 Opened = Callable[..., Awaitable[SharedRateLimits]]
 
 
@@ -49,43 +48,6 @@ async def opened(redis: Redis) -> AsyncIterator[Opened]:
             return limits
 
         yield make
-
-
-def tokens_of_student(per_minute: int = 1000) -> Scope:
-    return student(per_minute, unit="tokens")
-
-
-async def ask(limits: SharedRateLimits, *scopes: Scope, amount: int = 1) -> str | None:
-    id = new_id()
-    try:
-        await limits.admit(scopes, id=id, amount=amount)
-    except RateLimited:
-        return None
-    return id
-
-
-async def often(limits: SharedRateLimits, *scopes: Scope, times: int, amount: int = 1) -> int:
-    return sum([await ask(limits, *scopes, amount=amount) is not None for _ in range(times)])
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110  # for a server, which sets no event
-            await asyncio.sleep(0.01)
-
-
-async def until_admitted(limits: SharedRateLimits, scope: Scope, *, amount: int = 1) -> str:
-    async with asyncio.timeout(PATIENCE):
-        while (id := await ask(limits, scope, amount=amount)) is None:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-        return id
-
-
-async def asked_until_local(limits: SharedRateLimits) -> None:
-    """Ask until nobody waits for Redis any more."""
-    async with asyncio.timeout(PATIENCE):
-        while not limits.is_local:
-            await asyncio.gather(*(ask(limits, student(10)) for _ in range(5)))
 
 
 async def test_who_leaves_one_process_makes_room_in_the_other(opened: Opened) -> None:

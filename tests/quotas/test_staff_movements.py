@@ -13,7 +13,7 @@ from apps.quotas.ledger.audit import audit
 from apps.quotas.ledger.movements import Booked, Correct, Grant, Held, Note, Short, StaffMovement
 from apps.quotas.models import LedgerEntry, WeeklyUsage
 from apps.quotas.weeks import week_at
-from tests.quotas.test_ledger import COURSE, FREE, LATER, NOW, STUDENT, WEEK, move, reserve, settle, totals
+from tests.quotas.moves import COURSE, FREE, LATER, NOW, STUDENT, WEEK, move, reserve, settle, totals
 
 pytestmark = pytest.mark.django_db
 

@@ -1,14 +1,17 @@
 """A gateway for the tests of what it says otherwise when it is configured."""
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.live import WITHOUT_CELERY, Gateway, separate_gateway
+from tests.live import SECRETS, WITHOUT_CELERY, Gateway, separate_gateway
 
 LISTED = "https://app.example.edu"  # the origin of pages that may read its answers
 CEILING = 20  # connections
+UNKNOWN = 5  # wrong keys a minute from one address
+OWN_SECRETS = {name: secrets.token_urlsafe(48) for name in SECRETS}
 
 
 @pytest.fixture(scope="session")
@@ -17,9 +20,10 @@ def configured(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     settings = {
         "GATEWAY_ENV": "production",
         "TRUSTED_PROXIES": "127.0.0.1",
+        "UNKNOWN_REQUESTS_PER_MINUTE": str(UNKNOWN),
         "CORS_ALLOWED_ORIGINS": f"{LISTED},http://localhost:3000",
         "MAX_CLIENT_CONNECTIONS": str(CEILING),
-        **dict.fromkeys(("DJANGO_SECRET_KEY", "GATEWAY_KEY_PEPPER", "GATEWAY_SECRET_KEYS"), "0" * 50),
+        **OWN_SECRETS,
     }
     with separate_gateway(pristine, tmp_path_factory.mktemp("configured"), **settings, **WITHOUT_CELERY) as gateway:
         yield gateway

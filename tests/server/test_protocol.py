@@ -7,14 +7,19 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.db import transaction
 
 from gateway_project.processes.descriptors import connection_ceiling
+from tests import factories
 from tests.chat.world import wait_until
-from tests.live import WITHOUT_CELERY, Gateway, separate_gateway, start_gateway
+from tests.live import WITHOUT_CELERY, Gateway, models_on, separate_gateway, start_gateway
 from tests.server.conftest import CEILING
 from tests.server.raw import PATIENCE, answer, status
+from tests.services.endless import EndlessInstance
+from tests.services.world import ServiceWorld, create_service_world
 
 LINE = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n"
 
@@ -22,7 +27,7 @@ LINE = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n"
 @pytest.fixture(scope="module")
 def hasty(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway that waits for half a second only, and keeps idle connections for three."""
-    limits = {"RECEIPT_TIMEOUT": "0.5", "CLIENT_KEEPALIVE": "3"}
+    limits = {"RECEIPT_TIMEOUT": "0.5", "CLIENT_KEEPALIVE": "3", "CLIENT_STALL_TIMEOUT": "1"}
     with separate_gateway(pristine, tmp_path_factory.mktemp("hasty"), **limits, **WITHOUT_CELERY) as gateway:
         yield gateway
 
@@ -70,6 +75,77 @@ def test_a_client_that_sends_too_slowly_is_let_go(hasty: Gateway, pieces: tuple[
 
     assert received == b""
     assert time.monotonic() - started < 4
+
+
+@pytest.fixture(scope="module")
+def service(hasty: Gateway, django_db_setup: None, django_db_blocker: Any) -> Iterator[ServiceWorld]:
+    """One whose instance nobody reaches: it is not asked before a short body is whole."""
+    with django_db_blocker.unblock(), models_on(hasty.data_dir):
+        with transaction.atomic():  # or the service may be seen without its instance
+            world = create_service_world(hasty)
+            factories.make_instance(world.service, "http://127.0.0.1:9")
+        with world:
+            world.wait_until_seen()
+            yield world
+
+
+@pytest.mark.parametrize("trickles", [False, True], ids=["stops", "trickles"])
+def test_a_body_for_a_service_that_comes_too_slowly_is_answered(service: ServiceWorld, trickles: bool) -> None:
+    """All other clients of that kind are let go without a word, since nothing would come of it but a retry."""
+    head = (
+        f"POST {service.prefix}/ HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {service.key}\r\n"
+        "content-length: 5000\r\n\r\n"
+    ).encode()
+
+    received = answer(service.gateway, head, *[b"a"] * (8 if trickles else 1), pause=0.1)
+
+    assert status(received) == 408
+    assert b"connection: close" in received
+    assert b'"code":"body_stalled"' in received
+
+
+@pytest.fixture(scope="module")
+def instance() -> EndlessInstance:
+    return EndlessInstance()
+
+
+@pytest.fixture(scope="module")
+def endless(
+    hasty: Gateway, instance: EndlessInstance, django_db_setup: None, django_db_blocker: Any
+) -> Iterator[ServiceWorld]:
+    with django_db_blocker.unblock(), models_on(hasty.data_dir):
+        with transaction.atomic():
+            world = create_service_world(hasty)
+            factories.make_instance(world.service, instance.url)
+        with world:
+            world.wait_until_seen()
+            yield world
+
+
+def asking(world: ServiceWorld) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", world.gateway.port), timeout=PATIENCE)
+    client.sendall(
+        f"GET {world.prefix}/endless HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {world.key}\r\n\r\n".encode()
+    )
+    return client
+
+
+def test_a_client_that_takes_nothing_is_let_go_and_holds_no_instance(
+    endless: ServiceWorld, instance: EndlessInstance
+) -> None:
+    with asking(endless):
+        wait_until(lambda: instance.open == 1, what="The request")
+
+        wait_until(lambda: instance.open == 0, what="The end of the answer")
+
+
+def test_a_client_that_takes_a_little_is_served(endless: ServiceWorld, instance: EndlessInstance) -> None:
+    with asking(endless) as client:
+        for _ in range(4):
+            time.sleep(0.5)
+            assert client.recv(300_000)
+
+        assert instance.open == 1
 
 
 def test_a_body_that_keeps_coming_is_taken_however_long_it_takes(hasty: Gateway) -> None:

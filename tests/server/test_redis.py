@@ -40,6 +40,8 @@ def test_nobody_is_signed_out_when_redis_goes_away(gateway: Gateway, redis: Redi
             kept = store.keys("*session*")
         redis.kill()
         without_redis = client.get("/admin/").status_code
+        with httpx.Client(base_url=gateway.base_url, timeout=PATIENCE) as another:
+            sign_in(gateway, another)
         redis.start()
         with_an_empty_redis = client.get("/admin/").status_code
 

@@ -46,8 +46,17 @@ def test_every_page_says_how_far_it_is_to_be_trusted(gateway: Gateway, path: str
     assert found["object-src"] == found["frame-ancestors"] == ["'none'"]
     assert found["base-uri"] == found["form-action"] == ["'self'"]
     assert "style-src" not in found
-    eval_is_allowed = path.startswith("/admin/")  # Alpine.js
-    assert found.get("script-src", found["default-src"]) == ["'self'", *["'unsafe-eval'"] * eval_is_allowed]
+    assert found.get("script-src", found["default-src"]) == ["'self'"]
+
+
+@pytest.mark.parametrize(
+    ("path", "evaluates"),
+    [("/admin/", True), ("/admin/accounts/course/", True), ("/admin/nothing/", False), ("/admin/jsi18n/", False)],
+)
+def test_only_pages_of_the_admins_theme_evaluate_expressions(admin_client: Client, path: str, evaluates: bool) -> None:
+    found = policy(admin_client.get(path))  # type: ignore[arg-type]
+
+    assert found.get("script-src", found["default-src"]) == ["'self'", *["'unsafe-eval'"] * evaluates]
 
 
 def test_an_unknown_host_gets_them_too(gateway: Gateway) -> None:

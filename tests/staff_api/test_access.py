@@ -7,7 +7,6 @@ from django.test import Client
 
 from apps.accounts.models import Membership
 from tests import factories
-from tests.admin.conftest import sign_in
 from tests.admin.world import CourseWorld, make_call
 from tests.staff_api.asking import CALLS, found, page, refusal
 
@@ -49,24 +48,6 @@ def test_staff_who_were_demoted_are_refused(instructor: Client, teacher: Members
     teacher.user.save()
 
     assert instructor.get(CALLS).status_code == 403
-
-
-def test_operators_see_every_call(operator: Client, world: CourseWorld, foreign: CourseWorld) -> None:
-    assert {world.call.pk, foreign.call.pk} <= set(found(operator))
-
-
-@pytest.mark.parametrize("who", ["instructor", "assistant"])
-def test_staff_of_a_course_see_its_calls_and_no_others(
-    who: str, world: CourseWorld, foreign: CourseWorld, request: pytest.FixtureRequest
-) -> None:
-    client = request.getfixturevalue(who)
-
-    assert found(client) == [world.call.pk]
-    assert page(client, f"{CALLS}/{world.call.pk}")["id"] == world.call.pk
-
-
-def test_staff_without_a_course_see_none(world: CourseWorld) -> None:
-    assert found(sign_in(factories.make_user(is_staff=True))) == []
 
 
 def test_membership_that_was_ended_ends_access(instructor: Client, teacher: Membership, world: CourseWorld) -> None:

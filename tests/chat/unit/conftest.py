@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from apps.chat.dialects.openai_chat import OPENAI_CHAT
 from apps.chat.relay.attempts import Providers
+from apps.chat.relay.delivery import Delivery
 from apps.chat.runtime import ChatRuntime
 from apps.common.clients import RelayClient, RelayLimits
 from apps.common.commit import Writer
@@ -17,6 +19,7 @@ from apps.common.revisions import refresh_all
 from apps.conversations.spool.writer import Spool
 from apps.dataplane.plane import DataPlane
 from apps.providers.health.memory import Health
+from tests.chat.unit.deliveries import a_head
 from tests.chat.unit.desk import Desk
 from tests.chat.unit.upstreams import ScriptedAdapter, ScriptedUpstream
 
@@ -77,3 +80,15 @@ def adapter(ledger: ChatRuntime) -> ScriptedAdapter:
 @pytest.fixture
 def upstream(adapter: ScriptedAdapter) -> ScriptedUpstream:
     return adapter.upstream
+
+
+@pytest.fixture
+async def delivery() -> Delivery:
+    return Delivery(request_id="r", dialect=OPENAI_CHAT)
+
+
+@pytest.fixture
+async def begun(delivery: Delivery) -> Delivery:
+    """A stream whose answer has begun."""
+    delivery.begin(a_head())
+    return delivery

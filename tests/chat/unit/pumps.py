@@ -1,7 +1,6 @@
 """Answers that a test starts and reads, and what became of them."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,7 +30,7 @@ def call_of(desk: Desk, **overrides: Any) -> ChatCall:
     principal = a_principal(
         key_id=desk.key.pk, membership_id=desk.student.pk, course_id=desk.student.course_id, logging="off"
     )
-    return replace(a_call(route=a_route(a_target())), id=new_id(), principal=principal, **overrides)
+    return a_call(route=a_route(a_target()))._replace(id=new_id(), principal=principal, **overrides)
 
 
 def pump_of(runtime: ChatRuntime, call: ChatCall, *, repeatable: Repeatable = ONCE, guard: Guard | None = None) -> Pump:

@@ -104,7 +104,7 @@ def test_no_text_has_fewer_tokens_than_the_longest_would_be(output: int, charged
 
 
 @given(
-    reported=st.builds(Tokens, input=st.integers(0, 500), output=st.integers(0, 500)),
+    reported=st.builds(Tokens, input=st.integers(0, 500), cached_input=st.just(0), output=st.integers(0, 500)),
     text_bytes=st.integers(0, 5_000),
     is_final=st.booleans(),
     ending=st.sampled_from(["answered", "left", "blocked"]),
@@ -121,7 +121,8 @@ def test_no_report_makes_prompt_or_text_free(reported: Tokens, text_bytes: int, 
 
 
 @given(
-    reported=st.none() | st.builds(Tokens, input=st.integers(0, 500), output=st.integers(0, 500)),
+    reported=st.none()
+    | st.builds(Tokens, input=st.integers(0, 500), cached_input=st.just(0), output=st.integers(0, 500)),
     text_bytes=st.integers(0, 5_000),
     is_final=st.booleans(),
 )
@@ -152,7 +153,8 @@ def test_more_than_a_few_times_the_hold_is_not_believed(output: int, amount: int
 @given(
     ending=st.sampled_from(ENDINGS),
     was_sent=st.booleans(),
-    reported=st.none() | st.builds(Tokens, input=st.integers(0, 2**40), output=st.integers(0, 2**40)),
+    reported=st.none()
+    | st.builds(Tokens, input=st.integers(0, 2**40), cached_input=st.just(0), output=st.integers(0, 2**40)),
     input_estimate=st.integers(1, 10**6),
     relayed_estimate=st.integers(0, 10**6),
     held=st.integers(0, 10**6),
@@ -176,6 +178,9 @@ def test_no_charge_is_negative_or_beyond_the_bound(
     assert not cost.is_free or cost.amount == 0
 
 
-@given(reported=st.none() | st.builds(Tokens, input=st.integers(0, 500), output=st.integers(0, 500)))
+@given(
+    reported=st.none()
+    | st.builds(Tokens, input=st.integers(0, 500), cached_input=st.just(0), output=st.integers(0, 500))
+)
 def test_who_leaves_never_pays_less_than_for_what_was_relayed(reported: Tokens | None) -> None:
     assert charge(seen("left", reported=reported), PLAIN).amount >= 110

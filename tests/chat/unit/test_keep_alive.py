@@ -1,7 +1,6 @@
 """A client that hears nothing for long: comments tell it that its answer goes on."""
 
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -40,7 +39,7 @@ def second(adapter: ScriptedAdapter, ledger: ChatRuntime) -> ScriptedUpstream:
 
 def of_two(ledger: ChatRuntime, desk: Desk) -> Pump:
     route = a_route(a_target(), a_target(deployment_id=2, provider="second", adapter="echo", priority=1))
-    pump = pump_of(ledger, replace(call_of(desk, is_stream=True), route=route))
+    pump = pump_of(ledger, call_of(desk, is_stream=True)._replace(route=route))
     pump.start()
     return pump
 

@@ -60,10 +60,10 @@ def test_a_unit_comes_back_from_the_disk_as_it_was(desk: Desk) -> None:
     kept = ClaimEnd("claim", call, "sealed")
     units = [
         settlement(desk, call, 70),
-        replace(settlement(desk, call, 70), kept=kept),
+        settlement(desk, call, 70)._replace(kept=kept),
         JournalEntry(Release(hold=call, now=LATER), kept=replace(kept, answer=None)),
         JournalEntry(record=desk.record(call)),
-        JournalEntry(record=replace(desk.record(call), attempts=(desk.attempt(call),))),
+        JournalEntry(record=desk.record(call)._replace(attempts=(desk.attempt(call),))),
     ]
 
     assert [outbox.from_body(outbox.to_body(unit)) for unit in units] == units

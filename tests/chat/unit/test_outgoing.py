@@ -8,7 +8,7 @@ from apps.chat.accounting.estimates import Estimate
 from apps.providers.adapters.protocol import Outgoing
 from apps.providers.catalogue import Target
 from apps.providers.pseudonyms import key_of, pseudonym
-from tests.chat.unit.test_attempts import ManyAdapter, first_answer
+from tests.chat.unit.many_upstreams import ManyAdapter, first_answer
 from tests.chat.unit.values import a_call, a_principal, a_route, a_target
 
 KEY = key_of("first", pepper="pepper")

@@ -198,7 +198,7 @@ async def test_a_claimed_answer_that_is_too_long_is_done_and_not_kept(
     upstream: ScriptedUpstream, ledger: ChatRuntime, desk: Desk
 ) -> None:
     call, repeatable = claimed(desk)
-    call = replace(call, max_output=40_000, route=replace(call.route, max_output_tokens=40_000))
+    call = call._replace(max_output=40_000, route=replace(call.route, max_output_tokens=40_000))
     upstream.say(piece("x" * ANSWER_BYTES), FINISH)
     upstream.end()
     pump = pump_of(ledger, call, repeatable=repeatable)

@@ -29,6 +29,7 @@ async def ended(stopping: Stopping, *, seconds: float = LONG) -> bool:
         ("client_stalled", "upstream_timeout", True),
         ("provider_stalled", "upstream_stalled", False),
         ("shutting_down", "shutting_down", False),
+        ("access_ended", "access_ended", False),
     ],
 )
 async def test_each_reason_has_its_failure(reason: Reason, code: str, needs_no_answer: bool) -> None:
@@ -54,6 +55,28 @@ async def test_an_answer_that_takes_too_long_ends_for_no_reason_of_ours() -> Non
 
     assert await ended(stopping, seconds=0.01)
     assert stopping.reason is None
+
+
+async def test_an_answer_that_has_less_time_already_gets_no_more() -> None:
+    stopping = Stopping()
+    stopping.shorten(seconds=LONG)  # of an answer that nobody is at work on
+
+    asyncio.get_running_loop().call_soon(lambda: stopping.shorten(seconds=LONG))
+    assert await ended(stopping, seconds=0.01)
+
+
+async def test_less_time_counts_once_a_client_that_left_is_back() -> None:
+    stopping = Stopping()
+
+    async def answer() -> None:
+        stopping.ask("client_left", after=LONG)
+        stopping.shorten(seconds=0.05)
+        stopping.withdraw()
+        await asyncio.sleep(LONG)
+
+    async with asyncio.timeout(5):
+        with pytest.raises(TimeoutError):
+            await stopping.watch(answer(), seconds=LONG)
 
 
 async def test_it_ends_at_once_when_asked_in_the_middle() -> None:

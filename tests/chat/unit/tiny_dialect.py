@@ -48,7 +48,7 @@ class TinyDialect:
     def messages(self, body: Mapping[str, Any]) -> tuple[Message, ...]:
         return tuple(Message(n, ROLES[one["who"]], one["words"]) for n, one in enumerate(body["ask"]))
 
-    def fields(self, body: Mapping[str, Any]) -> list[Field]:
+    def fields(self, body: Mapping[str, Any], *, most: int = 0) -> list[Field]:
         rest = {key: value for key, value in body.items() if key not in ("model", "ask")}
         found = [Field(BESIDE, one.path, one.text) for one in strings(rest)]
         return found + [Field(n, ("ask", n, "words"), one["words"], one["who"]) for n, one in enumerate(body["ask"])]

@@ -6,6 +6,7 @@ from typing import Any
 from apps.accounts.principals import Principal
 from apps.chat.call import ChatCall
 from apps.chat.dialects.openai_chat import OPENAI_CHAT
+from apps.common.tracing import begun
 from apps.conversations.history import Message
 from apps.providers.catalogue import Catalogue, Route, Secret, Target
 from apps.rules.rulebook import CompiledRule
@@ -85,6 +86,7 @@ def a_call(*texts: str, **overrides: Any) -> ChatCall:
         "wants_usage": False,
         "max_output": None,
         "choices": 1,
+        "trace": begun(),
     }
     return ChatCall(**{**values, **overrides})
 

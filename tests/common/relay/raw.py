@@ -23,14 +23,14 @@ class Peer:
 
     def __init__(self, server: "RawServer", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
-        self._server = server
+        self.server = server
 
     async def request(self) -> bytes:
         """One whole request. Raises IncompleteReadError when the client has closed instead."""
         head = await self.reader.readuntil(b"\r\n\r\n")
         length = re.search(rb"content-length: (\d+)", head)
         body = await self.reader.readexactly(int(length[1]) if length else 0)
-        self._server.requests.append(head + body)
+        self.server.requests.append(head + body)
         return head + body
 
     async def send(self, *pieces: bytes) -> None:

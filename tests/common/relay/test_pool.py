@@ -27,6 +27,18 @@ async def never(peer: Peer) -> None:
     await peer.has_left()
 
 
+def slowly(answer: bytes) -> Script:
+    """Takes a moment for every answer."""
+
+    async def script(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            await asyncio.sleep(0.05)
+            await peer.send(answer)
+
+    return script
+
+
 def endless(*pieces: bytes) -> Script:
     """The beginning of a response, and nothing more until the client leaves."""
 
@@ -79,6 +91,35 @@ async def test_no_more_connections_are_in_use_than_may_be() -> None:
 
     assert bodies == [b"hello"] * 20
     assert (busiest, server.connections, in_use) == (3, 3, 0)
+
+
+async def test_no_more_connections_are_kept_than_may_be_idle() -> None:
+    async with a_client(max_idle=2) as client, serving(slowly(HELLO)) as server:
+        await asyncio.gather(*(fetch(client, server.url()) for _ in range(5)))
+        await until(lambda: server.open == 2)
+        await asyncio.gather(*(fetch(client, server.url()) for _ in range(2)))
+
+    assert server.connections == 5
+
+
+async def test_a_retired_client_lets_its_exchanges_end_and_keeps_no_connection() -> None:
+    async with a_client() as client, serving(slowly(HELLO)) as server:
+        await fetch(client, server.url())
+        during = asyncio.create_task(fetch(client, server.url()))
+        await until(lambda: len(server.requests) == 2)
+        idle = asyncio.create_task(fetch(client, server.url()))
+        client.retire()
+        answers = [await during, await idle, await fetch(client, server.url())]
+        await until(lambda: server.open == 0)
+
+    assert answers == [b"hello"] * 3
+
+
+async def test_a_retired_client_closes_what_is_idle() -> None:
+    async with a_client() as client, serving(replies(HELLO)) as server:
+        await fetch(client, server.url())
+        client.retire()
+        await until(lambda: server.open == 0)
 
 
 async def test_a_place_that_does_not_become_free_is_connect_failed() -> None:

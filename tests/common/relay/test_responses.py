@@ -3,7 +3,7 @@
 import pytest
 
 from apps.common.clients import ConnectionBroken, RelayClient
-from apps.common.connections import MAX_HEADER_BYTES, MAX_HEADERS
+from apps.common.responses import MAX_HEADER_BYTES, MAX_HEADERS
 from tests.common.relay.raw import CHUNKED, HELLO, OK, ask, fetch, read, replies, replies_once, serving
 
 AGAIN = [
@@ -96,6 +96,7 @@ BROKEN_HEADS = [
     pytest.param(b"<html>", id="HTTP/0.9"),
     pytest.param(b"HTTP/1.1 2x0 OK\r\n\r\n", id="letters in the status"),
     pytest.param(b"HTTP/1.1 99 OK\r\n\r\n", id="two digits"),
+    pytest.param(b"HTTP/1.1 600 OK\r\ncontent-length: 0\r\n\r\n", id="a status that no server can pass on"),
     pytest.param(b"HTTP/1.1 000 OK\r\ncontent-length: 0\r\n\r\n", id="no status at all"),
     pytest.param(b"HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\nraw", id="an upgrade"),
     pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n", id="nothing after 100"),
@@ -108,6 +109,11 @@ BROKEN_HEADS = [
     pytest.param(OK + b"x: a\x00b\r\n\r\n", id="NUL"),
     pytest.param(OK + b"content-length: 5\r\ncontent-length: 5\r\n\r\nhello", id="two lengths"),
     pytest.param(OK + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n", id="length and chunks"),
+    pytest.param(OK + b"transfer-encoding: gzip\r\n\r\nhello", id="a coding that does not say where it ends"),
+    pytest.param(OK + b"transfer-encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", id="a coding beside chunked"),
+    pytest.param(
+        OK + b"transfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", id="a coding of its own"
+    ),
     pytest.param(OK + b"content-length: +5\r\n\r\nhello", id="a signed length"),
     pytest.param(OK + b"content-length: " + b"9" * 30 + b"\r\n\r\nhello", id="a length beyond bounds"),
     pytest.param(OK + b"x: y\r\n" * (MAX_HEADERS + 1) + b"\r\n", id="too many headers"),
@@ -136,7 +142,6 @@ BROKEN_BODIES = [
     pytest.param(CHUNKED + b"4\r\nhello\r\n", id="a chunk that is longer than its size"),
     pytest.param(CHUNKED + b"fffffffffffffffff\r\n", id="a size beyond bounds"),
     pytest.param(CHUNKED + b"5\nhello\n0\n\n", id="bare line feeds"),
-    pytest.param(OK + b"transfer-encoding: gzip\r\n\r\nhello", id="a coding that does not say where it ends"),
     pytest.param(CHUNKED + b"5;" + b"x" * 3 * MAX_HEADER_BYTES, id="an extension without end"),
     pytest.param(CHUNKED + b"0\r\n" + b"x: y\r\n" * (MAX_HEADERS + 1) + b"\r\n", id="too many trailers"),
     pytest.param(CHUNKED + b"0\r\nx: " + b"y" * 3 * MAX_HEADER_BYTES, id="a trailer without end"),

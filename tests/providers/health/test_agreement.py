@@ -9,10 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
+from apps.common.health.states import Standing, State
 from apps.providers.failures import Reason, UpstreamRefused
 from apps.providers.health.memory import Health
 from apps.providers.health.news import Key, StoredHealth
-from apps.providers.health.states import Standing, State
 from apps.providers.routing import Candidate, plan, wait
 from tests.providers.test_routing import a_route, a_secret, a_target
 

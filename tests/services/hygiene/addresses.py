@@ -1,0 +1,47 @@
+"""Paths and queries."""
+
+from tests.services.hygiene.reasons import CONTROLS, DOTS, ENCODED, NO_CODE, NO_TEXT, TWICE
+from tests.services.hygiene.rows import path, row
+
+ROWS = [
+    # Paths
+    row("a plain path", "passed", path(b"/a/marked.json"), b"/a/marked.json"),
+    row("an encoded space", "passed", path(b"/a%20marked"), b"/a%20marked"),
+    row("UTF-8", "passed", path(b"/caf%C3%A9"), b"/caf%C3%A9"),
+    row("a semicolon", "passed", path(b"/a;v=1/b"), b"/a;v=1/b"),
+    row("an encoded letter", "passed cleaned passed",
+        path(b"/%61"), b"/%61", "nginx decodes what it passes on. Stoa leaves it to the byte."),
+    row("an encoded question mark", "passed", path(b"/a%3Fb"), b"/a%3Fb"),
+    row("dots at the end", "refused cleaned passed", path(b"/a/.."), b"..", DOTS),
+    row("dots within", "refused cleaned passed", path(b"/a/../b"), b"..", DOTS),
+    row("dots out of the service", "refused refused passed", path(b"/../../admin/"), b"..", DOTS),
+    row("one dot", "refused cleaned passed", path(b"/./a"), b"/./", DOTS),
+    row("encoded dots", "refused cleaned passed", path(b"/a/%2e%2e/b"), b"%2e", DOTS),
+    row("half encoded dots", "refused cleaned passed", path(b"/a/.%2e/b"), b"%2e", DOTS),
+    row("dots with a parameter", "refused passed passed", path(b"/a/..;/b"), b"..;", DOTS),
+    row("an encoded dot in a name", "refused cleaned passed", path(b"/a%2ejson"), b"%2e", DOTS),
+    row("an encoded slash", "refused cleaned passed", path(b"/a%2fb"), b"%2f", ENCODED),
+    row("an encoded slash behind dots", "refused refused passed", path(b"/..%2fadmin"), b"%2f", ENCODED),
+    row("a backslash", "refused passed passed", path(b"/a\\b"), b"\\", ENCODED),
+    row("an encoded backslash", "refused passed passed", path(b"/..%5cb"), b"%5c", ENCODED),
+    row("two slashes", "refused cleaned passed", path(b"//a"), b"//a", ENCODED),
+    row("two slashes and a host", "refused cleaned passed", path(b"//evil.example/a"), b"//evil", ENCODED),
+    row("dots encoded twice", "refused passed passed", path(b"/%252e%252e/b"), b"%252e", TWICE),
+    row("a slash encoded twice", "refused passed passed", path(b"/a%252fb"), b"%252f", TWICE),
+    row("an encoded NUL", "refused refused passed", path(b"/a%00marked"), b"%00", CONTROLS),
+    row("encoded line ends", "refused passed passed", path(b"/a%0d%0aX-Evil:%20marked"), b"%0d%0a", CONTROLS),
+    row("a percent sign alone", "refused refused passed", path(b"/100%"), b"%", NO_CODE),
+    row("a code of one digit", "refused refused passed", path(b"/a%2"), b"%2", NO_CODE),
+    row("a code of Microsoft's", "refused refused passed", path(b"/%u002e%u002e/a"), b"%u", NO_CODE),
+    row("Latin-1", "refused passed passed", path(b"/caf%E9"), b"%E9", NO_TEXT),
+    row("an overlong slash", "refused passed passed", path(b"/..%c0%afa"), b"%c0%af", NO_TEXT),
+    row("a slash of full width", "refused passed passed", path(b"/..%ef%bc%8fa"), b"%ef%bc%8f", NO_TEXT),
+    row("raw UTF-8", "refused", path(b"/caf\xc3\xa9"), b"caf"),
+    row("a raw NUL", "refused", path(b"/a\x00b")),
+    row("a raw control", "refused", path(b"/a\x01b")),
+    row("a space", "refused", path(b"/a b")),
+    row("brackets and bars", "passed", path(b"/a[1]|b"), b"/a[1]|b"),
+    row("a query of everything", "passed", path(b"/a?x=%2f..%5c%00&&y=//;z"), b"?x=%2f..%5c%00&&y=//;z"),
+    row("a query beyond ASCII", "refused", path(b"/a?x=\xe4marked"), b"marked"),
+    row("two question marks", "passed", path(b"/a?b?c=%3f"), b"?b?c=%3f"),
+]  # fmt: skip
