@@ -4,20 +4,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
-# A process for each core, in any order; whoever is done first takes over tests from the others.
-# It lists the ten slowest tests at the end.
-IN_PARALLEL := -n auto --dist worksteal --durations=10 --durations-min=1
+# A process for each core, in any order; whoever is done first takes over tests from the others. Tests wait for a third of the
+# time, so WORKERS=3 is faster on two quiet cores. It lists the ten slowest at the end.
+WORKERS ?= auto
+IN_PARALLEL := -n $(WORKERS) --dist worksteal --durations=10 --durations-min=1
 # What runs over PostgreSQL as well: the contracts of what differs between the databases, whatever has SQL of its own, and
 # some of the promises to students. Of these files, the tests that touch the database.
-PROMISES := plain over_quota appeals requests_for_more recorded disconnect crash idempotency_over_processes
+PROMISES := plain tokens own_keys over_quota appeals requests_for_more recorded disconnect crash idempotency_over_processes
 FAULTS := f01_kill f19_postgresql f55_disconnect
 OVER_BOTH := -m "database and not battery" tests/contracts tests/postgresql tests/common tests/quotas \
-	tests/conversations/test_calls.py tests/conversations/test_draining.py tests/chat/unit/test_claims.py \
+	tests/services/test_versions.py tests/services/records/test_keeping.py \
+	tests/accounts/test_audit*.py tests/accounts/test_sightings.py tests/accounts/tokens/test_families.py \
+	tests/conversations/test_calls.py tests/conversations/test_draining*.py tests/chat/unit/test_claims.py \
 	$(PROMISES:%=tests/chat/test_%.py) $(FAULTS:%=tests/faults/test_%.py)
 # `make coverage` runs the same tests traced.
 PYTEST := $(BIN)/pytest
 # What must be covered to the last branch: the ledger, the pump and the pipeline.
-WHOLE := apps/quotas/ledger/ledger.py,apps/quotas/ledger/decide.py,apps/quotas/ledger/rows.py,apps/quotas/ledger/leases.py,apps/chat/relay/pump.py,apps/chat/relay/passing.py,apps/chat/relay/stopping.py,apps/chat/relay/live.py,apps/chat/accounting/account.py,apps/chat/pipeline.py
+WHOLE := apps/quotas/ledger/ledger.py,apps/quotas/ledger/decide.py,apps/quotas/ledger/rows.py,apps/quotas/ledger/leases.py,apps/chat/relay/attempts.py,apps/chat/relay/beginnings.py,apps/chat/relay/concurrency.py,apps/chat/relay/pump.py,apps/chat/relay/passing.py,apps/chat/relay/stopping.py,apps/chat/relay/live.py,apps/chat/accounting/account.py,apps/chat/pipeline.py
 ON_POSTGRESQL := tests/faults/test_f19_postgresql.py tests/faults/test_f01_kill.py tests/faults/test_chaos.py
 # CHAOS_SEED repeats a run of tests/faults/test_chaos.py, CHAOS_SECONDS is its length.
 # Where the property tests are.
@@ -48,9 +51,10 @@ run: $(VENV)/.runtime ## Start Stoa on http://127.0.0.1:8000 (PORT=... for anoth
 	@$(MANAGE) migrate --verbosity 0
 	@exec $(MANAGE) run
 
+# They start so many processes that it takes a minute to compile everything in each of them.
 test: $(VENV)/.dev browser ## Run the tests, over SQLite and PostgreSQL (ARGS="tests/rules -x" runs some, over SQLite)
-	env -u DATABASE_URL $(PYTEST) $(or $(ARGS),$(IN_PARALLEL))
-	$(if $(ARGS),,$(BIN)/python -m tests.servers $(PYTEST) $(IN_PARALLEL) $(OVER_BOTH))
+	env -u DATABASE_URL -u PYTHONDONTWRITEBYTECODE $(PYTEST) $(or $(ARGS),$(IN_PARALLEL))
+	$(if $(ARGS),,env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m tests.servers $(PYTEST) $(IN_PARALLEL) $(OVER_BOTH))
 
 coverage: $(VENV)/.dev ## Run the tests and measure what they cover (slower; run it before you close an issue)
 	$(BIN)/coverage erase
@@ -60,7 +64,7 @@ coverage: $(VENV)/.dev ## Run the tests and measure what they cover (slower; run
 	$(if $(ARGS),,$(BIN)/coverage report --include=$(WHOLE) --fail-under=100)
 
 battery: $(VENV)/.dev ## Run the long faults (FAULT=F55 or chaos picks one, ROUNDS=100 repeats more) and long property tests
-	env -u DATABASE_URL $(BIN)/pytest -m battery -p no:randomly tests/faults $(if $(FAULT),-k $(FAULT)) || test $$? = 5
+	env -u DATABASE_URL $(BIN)/pytest -m battery -p no:randomly tests/faults tests/services $(if $(FAULT),-k $(FAULT)) || test $$? = 5
 	$(BIN)/python -m tests.servers $(BIN)/pytest -m battery -p no:randomly $(ON_POSTGRESQL) $(if $(FAULT),-k $(FAULT)) || test $$? = 5
 	$(if $(FAULT),,$(BIN)/pytest --hypothesis-profile=battery $(IN_PARALLEL) $(PROPERTIES))
 
@@ -73,6 +77,7 @@ check: $(VENV)/.dev ## Check format, style, types, imports, migrations and docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m gateway_project.settings_page --check
+	$(BIN)/python -m gateway_project.roles_page --check
 	$(BIN)/python -m gateway_project.reference --check
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) check --fail-level WARNING
@@ -81,8 +86,9 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/.dev ## Make docs/settings.md, docs/reference.md and the OpenAPI documents of tests/openapi anew
+docs: $(VENV)/.dev ## Make docs/settings.md, docs/roles.md, docs/reference.md and the OpenAPI documents of tests/openapi anew
 	$(BIN)/python -m gateway_project.settings_page
+	$(BIN)/python -m gateway_project.roles_page
 	$(BIN)/python -m gateway_project.reference
 	$(BIN)/python -m tests.openapi
 
