@@ -1,17 +1,32 @@
 """The settings of the admin's theme."""
 
+from collections.abc import Callable
+from typing import Any
+
 from django.templatetags.static import static
 from django.urls import reverse_lazy
+
+# In this order, so that a later file may refine an earlier one.
+STYLES = (
+    "theme",
+    "admin",
+    "course",
+)
+
+
+def _style(name: str) -> Callable[[Any], str]:
+    return lambda request: static(f"stoa/{name}.css")
+
 
 UNFOLD = {
     "SITE_TITLE": "Stoa",
     "SITE_HEADER": "Stoa",
     "SITE_SYMBOL": "account_balance",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("stoa/icon.svg")}],
-    "STYLES": [lambda request: static("stoa/theme.css"), lambda request: static("stoa/admin.css")],
+    "STYLES": [_style(name) for name in STYLES],
     "SCRIPTS": [lambda request: static("stoa/htmx.js")],
-    "DASHBOARD_CALLBACK": "gateway_project.site.pages.dashboard",
-    "SHOW_HISTORY": "gateway_project.site.pages.shows_history",
+    "DASHBOARD_CALLBACK": "gateway_project.site.home.dashboard",
+    "SHOW_HISTORY": "gateway_project.site.navigation.shows_history",
     "SHOW_VIEW_ON_SITE": False,
     "ACCOUNT": {
         "navigation": [
@@ -20,5 +35,5 @@ UNFOLD = {
             {"title": "Change password", "link": reverse_lazy("account_change_password")},
         ]
     },
-    "SIDEBAR": {"navigation": "gateway_project.site.pages.navigation"},
+    "SIDEBAR": {"navigation": "gateway_project.site.navigation.navigation"},
 }

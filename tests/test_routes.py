@@ -26,6 +26,7 @@ CALLERS = "whom the service admits"
 CREDENTIALS = "credentials in the body"
 SIGNED_IN, FAILED = "session", "everybody whose sign-in failed"  # the latter answers 401
 
+COURSE_PAGES = ("", "students/", "rules/", "conversations/", "allowance/", "settings/")
 ROUTES = {
     "": EVERYBODY,
     "favicon.ico": EVERYBODY,
@@ -64,6 +65,7 @@ ROUTES = {
     "admin/logout/": EVERYBODY,
     "admin/": STAFF,
     "admin/search/": STAFF,
+    **{f"admin/c/<str:slug>/{page}": STAFF for page in COURSE_PAGES},
     "admin/password_change/": STAFF,
     "admin/password_change/done/": STAFF,
     "admin/autocomplete/": STAFF,
@@ -141,6 +143,7 @@ EXAMPLES = {
     "^api/staff(/.*)?$": "api/staff/nothing",
     APP_INDEX: "rules/",
     "(?P<url>.*)$": "nothing/",
+    "<str:slug>": "nothing",
     "<path:content_type_id>": "1",
     "<path:object_id>": "1",
     "<id>": "1",

@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from apps.accounts import permissions
+from apps.accounts.course_pages import course_of, enter, lists_course
 from apps.accounts.models import Course, Membership, User
 from apps.accounts.permissions import Position, Verb
 from apps.common.admin import ChoiceFilter, Pages, is_operator
@@ -87,11 +88,28 @@ class CourseScoping:
 
 
 class CourseScoped(CourseScoping, Pages):
-    """Base of the pages for rows that belong to a course."""
+    """Base of the pages for rows that belong to a course. `course_columns` tell the courses of a list apart."""
+
+    course_columns: ClassVar[frozenset[str]] = frozenset({"course", "place"})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request).for_staff(request.user)
-        return rows
+        return self.of_course(request, rows)
+
+    def of_course(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """On the list of a course, its rows."""
+        return rows.filter(**{self.course_path: course_of(request)}) if lists_course(request) else rows
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        shown = super().get_list_display(request)
+        return [name for name in shown if name not in self.course_columns] if lists_course(request) else shown
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The page of a course's row is one of the course's pages."""
+        row = super().get_object(request, object_id, from_field)
+        if (course := self.course_id(row)) is not None:
+            enter(request, row if isinstance(row, Course) else Course.objects.get(pk=course))
+        return row
 
     def changeable(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Those of the rows to which this person may do what buttons and actions do. Actions touch no others."""
@@ -137,6 +155,9 @@ class CourseFilter(ChoiceFilter):
 
     def options(self, request: HttpRequest) -> list[tuple[int, str]]:
         return [(course.pk, str(course)) for course in Course.objects.for_staff(request.user)]
+
+    def has_output(self) -> bool:
+        return not lists_course(self.request)
 
     def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
         return queryset.filter(**{f"{self.path}_id": int(value)})

@@ -7,6 +7,6 @@ from django.contrib import admin
 
 def load_pages() -> None:
     """Register every page of the admin. Safe to repeat."""
-    import_module("gateway_project.site.pages")
+    import_module("gateway_project.site.courses")
     import_module("gateway_project.site.deployments")
     admin.autodiscover()

@@ -7,7 +7,8 @@ from allauth.account.views import login
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import InvalidPage
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import include, path, reverse
+from django.utils.functional import SimpleLazyObject
 from unfold.sites import UnfoldAdminSite
 
 from apps.common.searching import mistake
@@ -26,8 +27,15 @@ class StoaAdminSite(UnfoldAdminSite):
         super().register(ours, admin_class, **options)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        from gateway_project.site.navigation import switcher
+
         context: dict[str, Any] = super().each_context(request)
-        return {**context, "colors": {}}
+        return {**context, "colors": {}, "switcher": SimpleLazyObject(lambda: switcher(request))}
+
+    def get_urls(self) -> Any:
+        from gateway_project.site.course_urls import course_urls
+
+        return [path("c/<str:slug>/", include(course_urls())), *super().get_urls()]
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Unfold's search for pages, bounded; Unfold lets it fail at a page number that is none."""

@@ -22,7 +22,7 @@ class Readable(CourseScoped):
     reading_template: ClassVar[str]
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        rows = Pages.get_queryset(self, request).select_related(*self.list_select_related)
+        rows = self.of_course(request, Pages.get_queryset(self, request).select_related(*self.list_select_related))
         return rows if is_operator(request) else rows.filter(course_id__in=self._seen(request))
 
     def _seen(self, request: HttpRequest) -> frozenset[int]:

@@ -36,6 +36,10 @@ class ReadByCourse(CourseScoped):
     def may(self, request: HttpRequest, verb: Verb, obj: Any = None) -> bool:
         return super().may(request, verb)
 
+    def course_id(self, row: Any) -> int | None:
+        """These pages are about all courses: auditors read them."""
+        return None
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return tuple(self.readonly_fields)
 

@@ -1,11 +1,10 @@
-"""The admin's sidebar, its first page, and the page of a course, which combines several apps."""
+"""The list of courses, and the settings of one, which combine several apps."""
 
-from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Count, OuterRef, Subquery
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.urls import reverse
@@ -16,25 +15,21 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilt
 
 from apps.accounts.admin.departments import AddedByDepartments
 from apps.accounts.admin.members import MemberInline, makes_staff
-from apps.accounts.models import AuditEntry, Course, Membership
-from apps.accounts.scoping import seen_courses
+from apps.accounts.course_pages import course_page
+from apps.accounts.models import Course, Membership
 from apps.accounts.sign_in.step_up import step_up
 from apps.common.admin import is_operator
-from apps.common.display import badge, share
-from apps.conversations.models import Appeal, Call, DeadLetter, RuleHit, Thread
+from apps.common.display import badge
 from apps.providers.admin.models import CourseModelInline
-from apps.providers.admin.standing import alarms
 from apps.providers.models import Model
+from apps.quotas.admin import students
 from apps.quotas.admin.policies import AllowanceInline, CeilingInline, QuotaPolicyAdmin
-from apps.quotas.limits import lower, multiplied
-from apps.quotas.models import AllowanceRequest, Boost, Ceiling, Institution, QuotaPolicy, WeeklyUsage
+from apps.quotas.models import Boost, Ceiling, QuotaPolicy, WeeklyUsage
 from apps.rules.admin.pages import RuleInline, RuleSettingsInline
 from apps.rules.models import Rule
+from gateway_project.site.weeks import running_weeks, week_of
 
-RECENT = 8
 WEEK_HELP = "Another week begins with nothing used. So in a course with a ceiling, only operators change these two."
-
-admin.site.index_title = "Overview"
 
 
 class AllowanceForm(ModelForm):  # type: ignore[type-arg]  # not subscriptable at runtime
@@ -150,145 +145,19 @@ class CourseAdmin(AddedByDepartments):
         return week_of(course)
 
 
-def running_weeks() -> Any:
-    now = timezone.now()
-    return WeeklyUsage.objects.filter(starts_at__lte=now, ends_at__gt=now)
+@course_page
+def students_page(request: HttpRequest, course: Course) -> Any:
+    return students.students_page(request, course.pk)
 
 
-def week_of(course: Any) -> SafeString:
-    policy = getattr(course, "quota_policy", None)
-    if policy is None:
-        return badge("no allowance", "bad", "Every call is refused until the course has an allowance")
-    limit = policy.weekly_tokens
-    if limit is not None:
-        limit = multiplied(limit, course.factor or Decimal(1))
-    limit = lower(limit, course.most)
-    if limit is not None:
-        limit += course.granted or 0
-    return share(used=course.used or 0, held=course.held or 0, limit=limit)
+@course_page
+def allowance_page(request: HttpRequest, course: Course) -> Any:
+    policy = QuotaPolicy.objects.filter(course=course).first()
+    pages: Any = admin.site._registry[QuotaPolicy]
+    return pages.changeform_view(request, None if policy is None else str(policy.pk))
 
 
-# The sidebar
-
-GROUPS: tuple[tuple[str, tuple[tuple[str, str, Any], ...]], ...] = (
-    (
-        "Teaching",
-        (
-            ("Courses", "school", Course),
-            ("Members", "group", Membership),
-            ("API keys", "key", "accounts.ApiKey"),
-            ("Your keys", "vpn_key", "accounts.StaffKey"),
-            ("Allowances", "speed", QuotaPolicy),
-            ("Allowances of roles", "badge", "quotas.RoleAllowance"),
-            ("Boosts", "rocket_launch", Boost),
-            ("Overrides", "tune", "quotas.Override"),
-            ("Requests for more", "front_hand", AllowanceRequest),
-            ("Rules", "gavel", Rule),
-        ),
-    ),
-    (
-        "Conversations",
-        (("Conversations", "forum", Thread), ("Calls", "receipt_long", Call), ("Appeals", "balance", Appeal)),
-    ),
-    (
-        "Services",
-        (
-            ("Services at a glance", "monitoring", "services.Service/glance"),
-            ("Services", "hub", "services.Service"),
-            ("Service requests", "swap_horiz", "services.ServiceRecord"),
-        ),
-    ),
-    (
-        "Accounting",
-        (
-            ("Weekly usage", "calendar_month", WeeklyUsage),
-            ("Ledger entries", "account_balance_wallet", "quotas.LedgerEntry"),
-            ("Holds", "hourglass_top", "quotas.Hold"),
-        ),
-    ),
-    (
-        "Operation",
-        (
-            ("Audit log", "history", AuditEntry),
-            ("Providers", "cloud", "providers.Provider"),
-            ("Models", "neurology", "providers.Model"),
-            ("Deployments", "lan", "providers.Deployment"),
-            ("Provider events", "ecg_heart", "providers.ProviderEvent"),
-            ("Users", "manage_accounts", "accounts.User"),
-            ("Signed-in programs", "token", "accounts.TokenFamily"),
-            ("Departments", "corporate_fare", "accounts.Department"),
-            ("Issuers", "badge", "accounts.Issuer"),
-            ("Grants of groups", "groups", "accounts.GroupGrant"),
-            ("Institution", "account_balance", Institution),
-            ("Dead letters", "mail_off", DeadLetter),
-            ("Jobs", "pending_actions", "common.Job"),
-        ),
-    ),
-)
-
-
-def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """The pages that this person may see."""
-    groups = [{"title": title, "items": _items(request, rows)} for title, rows in GROUPS]
-    overview = {"title": "Overview", "icon": "dashboard", "link": reverse("admin:index")}
-    return [{"title": "", "items": [overview]}, *(group for group in groups if group["items"])]
-
-
-def _items(request: HttpRequest, rows: Any) -> list[dict[str, Any]]:
-    pages = {model._meta.label: page for model, page in admin.site._registry.items()}
-    named = [(title, icon, *_named(row)) for title, icon, row in rows]
-    items = [
-        {"title": title, "icon": icon, "link": _address(pages[label], view)}
-        for title, icon, label, view in named
-        if pages[label].has_module_permission(request)
-    ]
-    # The longest one counts, since the address of a list begins those of all pages of its rows.
-    here = max((item["link"] for item in items if request.path.startswith(item["link"])), key=len, default="")
-    return [{**item, "active": item["link"] == here} for item in items]
-
-
-def _named(row: Any) -> tuple[str, str]:
-    """The model's label, and which of its pages is meant: its list, unless one is named behind a slash."""
-    label, _, view = (row if isinstance(row, str) else row._meta.label).partition("/")
-    return label, view or "changelist"
-
-
-def shows_history(request: HttpRequest) -> bool:
-    """The history of a row is its part of the audit log."""
-    return admin.site._registry[AuditEntry].has_module_permission(request)
-
-
-def _address(page: Any, view: str) -> str:
-    return reverse(f"admin:{page.opts.app_label}_{page.opts.model_name}_{view}")
-
-
-# The first page
-
-
-def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Recent activity in the courses that this person sees: a few rows each, all found by index."""
-    threads = Thread.objects.all() if is_operator(request) else Thread.objects.filter(course__in=seen_courses(request))
-    return {
-        **context,
-        "courses": [(course, week_of(course)) for course in _courses(request)[:RECENT]],
-        "threads": threads.select_related("course", "membership__user")[:RECENT],
-        "hits": _latest_hits(request),
-        "base_url": request.build_absolute_uri("/v1"),
-        "appeals": Appeal.objects.for_staff(request.user).open().count(),
-        "requests": AllowanceRequest.objects.for_staff(request.user).open().count(),
-        "dead_letters": DeadLetter.objects.count() if is_operator(request) else 0,
-        "alarms": alarms() if is_operator(request) else None,
-    }
-
-
-def _latest_hits(request: HttpRequest) -> Any:
-    hits = RuleHit.objects.order_by("-pk")
-    if not is_operator(request):
-        hits = hits.filter(rule__in=list(Rule.objects.for_staff(request.user).values_list("pk", flat=True)))
-    latest = list(hits.values_list("pk", flat=True)[:RECENT])
-    rows = RuleHit.objects.filter(pk__in=latest).order_by("-pk")
-    return rows.select_related("call__membership__user", "call__course")
-
-
-def _courses(request: HttpRequest) -> Any:
-    return admin.site._registry[Course].get_queryset(request).filter(Q(is_open=True))
+@course_page
+def settings_page(request: HttpRequest, course: Course) -> Any:
+    pages: Any = admin.site._registry[Course]
+    return pages.changeform_view(request, str(course.pk))
