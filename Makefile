@@ -24,7 +24,7 @@ WHOLE := apps/quotas/ledger/ledger.py,apps/quotas/ledger/decide.py,apps/quotas/l
 ON_POSTGRESQL := tests/faults/test_f19_postgresql.py tests/faults/test_f01_kill.py tests/faults/test_chaos.py
 # CHAOS_SEED repeats a run of tests/faults/test_chaos.py, CHAOS_SECONDS is its length.
 # Where the property tests are.
-PROPERTIES := tests/quotas tests/rules tests/chat/unit tests/conversations tests/accounts/test_keys.py
+PROPERTIES := tests/providers/health tests/quotas tests/rules tests/chat/unit tests/conversations tests/accounts/test_keys.py
 export GATEWAY_ENV ?= development
 
 .DEFAULT_GOAL := help
