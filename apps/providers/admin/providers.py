@@ -17,6 +17,8 @@ from apps.common.display import badge, moment
 from apps.common.nudges import nudge
 from apps.providers.admin.checks import HealthChecks, health_of
 from apps.providers.admin.models import DeploymentInline
+from apps.providers.admin.setup.forms import NAME_ERROR
+from apps.providers.admin.setup.pages import ProviderSetup
 from apps.providers.models import Credential, Provider
 from apps.providers.validation import validate_secret
 
@@ -67,7 +69,7 @@ class ModelsOfProvider(DeploymentInline):
 
 
 @admin.register(Provider)
-class ProviderAdmin(OperatorOnly, StepUp, HealthChecks):
+class ProviderAdmin(OperatorOnly, StepUp, ProviderSetup, HealthChecks):
     empty_text = (
         "Add a provider: its base URL up to /v1 and a credential. Any server that speaks the OpenAI API will do; "
         "the echo adapter needs no account."
@@ -98,6 +100,8 @@ class ProviderAdmin(OperatorOnly, StepUp, HealthChecks):
         field = super().formfield_for_dbfield(db_field, request, **options)
         if db_field.name == "extra_headers":
             field.widget.attrs["rows"] = 3
+        if db_field.name == "name":
+            field.error_messages["invalid"] = NAME_ERROR
         return field
 
     def get_queryset(self, request: HttpRequest) -> Any:
