@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.core.management.color import no_style
 from django.db import connection, transaction
 from django.db.models import Model
 
@@ -71,11 +72,5 @@ def _calls(
 def _count_on() -> None:
     """Have PostgreSQL's sequences continue after the ids that were given."""
     with connection.cursor() as cursor:
-        for statement in connection.ops.sequence_reset_sql(_no_style(), list(NUMBERED)):
+        for statement in connection.ops.sequence_reset_sql(no_style(), list(NUMBERED)):
             cursor.execute(statement)
-
-
-def _no_style() -> object:
-    from django.core.management.color import no_style
-
-    return no_style()

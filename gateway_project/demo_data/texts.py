@@ -27,9 +27,7 @@ class Texts:
 
     share: float
     chance: random.Random
-    next_thread: int = field(
-        default_factory=lambda: (Thread.objects.aggregate(newest=Max("pk"))["newest"] or 0) + 1  # type: ignore[arg-type]
-    )
+    next_thread: int = field(default_factory=lambda: (Thread.objects.aggregate(newest=Max("pk"))["newest"] or 0) + 1)
     threads: dict[int, list[Any]] = field(default_factory=dict)
     latest: dict[int, tuple[int, int]] = field(default_factory=dict)  # thread and messages, by membership
     exchanges: list[Any] = field(default_factory=list)

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.accounts.models import Course
+from apps.conversations.figures import keeping
 from gateway_project.demo import ensure_demo
 from gateway_project.demo_data import Size, fill
 
@@ -18,7 +19,7 @@ class Command(BaseCommand):
     requires_system_checks = ["stoa"]
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--calls", type=int, default=Size.calls, help="How many calls (default: %(default)s).")
+        parser.add_argument("--calls", type=int, default=1_000, help="How many calls (default: %(default)s).")
         parser.add_argument("--courses", type=int, default=8, help="How many courses (default: %(default)s).")
         parser.add_argument("--students", type=int, default=30, help="In each course (default: %(default)s).")
         parser.add_argument("--days", type=int, default=56, help="Until now (default: %(default)s).")
@@ -34,6 +35,8 @@ class Command(BaseCommand):
         ensure_demo(data_dir=settings.DATA_DIR, base_url=f"http://127.0.0.1:{settings.ENV.port}")
         began = time.monotonic()
         filled = fill(size, now=datetime.now(UTC), progress=lambda calls: self._progress(calls, size.calls, began))
+        while keeping.keep(now=datetime.now(UTC)):
+            pass
         self.stdout.write(
             f"\n{filled.courses} courses, {filled.students} students and {filled.calls} calls. "
             "Run `manage.py audit_ledger` to prove the ledger; demo.json has the passwords."
