@@ -5,21 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Max
+from django.db.models import Count
 from django.http import HttpRequest
 
-from apps.accounts.models import ApiKey, Course, Membership, Role
+from apps.accounts.models import Course
 from apps.accounts.permissions import Verb
 from apps.accounts.scoping import may
 from apps.conversations.models import Appeal
-from apps.providers.models import Model
 from apps.quotas.models import AllowanceRequest
 from apps.quotas.standing import MemberStanding
 from apps.rules.models import Rule
 
 MOST = 5  # of each kind on the page
 WATCHED = timedelta(days=1)
-UNUSED = timedelta(days=2)  # since it was issued
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +61,27 @@ class Needs:
 
 def needs_of(
     request: HttpRequest,
-    course: Course,
+    course: Any,
     *,
     standings: Sequence[MemberStanding],
+    rules: Sequence[Any],
     hits: Mapping[int, Sequence[int]],
     now: datetime,
 ) -> Needs:
-    """`hits` are the calls in which rules were found on the latest days, by the rule's id."""
+    """`course` is a row of `today.row_of`. `hits` are the latest days' calls with a rule, by the rule's id."""
     by_member = {standing.member.pk: standing for standing in standings}
-    waiting = AllowanceRequest.objects.for_staff(request.user).filter(membership__course=course).open()
-    rows = list(waiting.select_related("membership__user", "membership__course"))
+    waiting = AllowanceRequest.objects.filter(membership__course=course).open()
+    sees = may(request, Verb.SEE, "AllowanceRequest", course.pk)
+    rows = list(waiting.select_related("membership__user", "membership__course")) if sees else []
     asked = sorted((WaitingRequest(row, by_member.get(row.membership_id)) for row in rows), key=_least_left)
-    unused, without = _keys(course, now=now)
     return Needs(
         requests=asked[:MOST],
         requests_total=len(asked),
         appeals=_appeals(request, course),
-        watched=_watched(course, hits, now=now),
+        watched=_watched(rules, hits, now=now),
         locked_out=[standing for standing in standings if standing.state == "out"],
-        unused_keys=unused,
-        without_key=without,
+        unused_keys=course.unused_keys or 0,
+        without_key=course.without_key or 0,
         lacks=lacks_of(course),
         may_decide=may(request, Verb.ACT, "AllowanceRequest", course.pk),
     )
@@ -93,32 +92,21 @@ def _least_left(waiting: WaitingRequest) -> tuple[bool, int, int]:
 
 
 def _appeals(request: HttpRequest, course: Course) -> list[tuple[str, int]]:
-    rows = Appeal.objects.for_staff(request.user).filter(membership__course=course).open().order_by()
+    if not may(request, Verb.SEE, "Appeal", course.pk):
+        return []
+    rows = Appeal.objects.filter(membership__course=course).open().order_by()
     return [(name or "a rule", n) for name, n in rows.values_list("rule_name").annotate(n=Count("pk")).order_by("-n")]
 
 
-def _watched(course: Course, hits: Mapping[int, Sequence[int]], *, now: datetime) -> list[WatchedRule]:
-    stages = (Rule.Stage.OBSERVE, Rule.Stage.WARN)
-    rules = Rule.objects.filter(course=course, stage__in=stages).annotate(since=Max("versions__at"))
-    ripe = [rule for rule in rules if rule.since is not None and rule.since <= now - WATCHED]
+def _watched(rules: Sequence[Any], hits: Mapping[int, Sequence[int]], *, now: datetime) -> list[WatchedRule]:
+    """`rules` have `since`, the instant of their latest version."""
+    watching = [rule for rule in rules if rule.stage in (Rule.Stage.OBSERVE, Rule.Stage.WARN) and rule.since]
+    ripe = [rule for rule in watching if rule.since <= now - WATCHED]
     found = [WatchedRule(rule, (now - rule.since).days, sum(hits.get(rule.pk, ()))) for rule in ripe]
     return sorted((one for one in found if one.found), key=lambda one: -one.found)[:MOST]
 
 
-def _keys(course: Course, *, now: datetime) -> tuple[int, int]:
-    """Students whose keys nobody has used, and students without a key."""
-    keys = ApiKey.objects.filter(membership__course=course, membership__is_active=True, revoked_at=None).order_by()
-    by_member = keys.values("membership").annotate(used=Max("last_used_at"), issued=Max("created_at"))
-    unused = sum(one["used"] is None and one["issued"] <= now - UNUSED for one in by_member)
-    students = Membership.objects.filter(course=course, is_active=True, role=Role.STUDENT)
-    return unused, students.exclude(pk__in=keys.values("membership")).count()
-
-
 def lacks_of(course: Any) -> list[str]:
-    """Without these, every call is refused."""
+    """Without these, every call is refused. `course` knows whether it `has_models`."""
     lacks = [] if getattr(course, "quota_policy", None) else ["allowance"]
-    return (
-        lacks
-        if Model.objects.offered_to([course.pk]).filter(allowed_in__course=course).exists()
-        else [*lacks, "models"]
-    )
+    return lacks if course.has_models else [*lacks, "models"]

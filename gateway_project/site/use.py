@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db.models import Q, Sum
@@ -119,24 +120,29 @@ def _band(boost: Boost, begin: datetime, end: datetime, days: int) -> Band | Non
     )
 
 
-def reconciled(course: Course, figures: CourseFigures) -> Reconciled:
-    row = WeeklyUsage.objects.filter(
-        kind=WeeklyUsage.Kind.COURSE, account=course.pk, starts_at=figures.week.starts_at
-    ).first()
-    if row is None:
-        return Reconciled(0, figures.count.charged, 0)
+def reconciled(course: Any, figures: CourseFigures) -> Reconciled:
+    """`course` knows what it has `used` this week."""
+    if course.used == figures.count.charged:
+        return Reconciled(course.used, figures.count.charged, 0)
     # As in the condition of the index, which is not used otherwise.
     by_staff = Q(kind="grant") | Q(kind="correct") | Q(kind="change")
-    corrected = LedgerEntry.objects.filter(by_staff, usage=row).order_by().aggregate(sum=Sum("used_delta"))["sum"]
-    return Reconciled(row.used, figures.count.charged, corrected or 0)
+    weeks = WeeklyUsage.objects.filter(
+        kind=WeeklyUsage.Kind.COURSE, account=course.pk, starts_at=figures.week.starts_at
+    )
+    entries = LedgerEntry.objects.filter(by_staff, usage__in=weeks).order_by()
+    corrected = entries.aggregate(sum=Sum("used_delta"))["sum"]
+    return Reconciled(course.used or 0, figures.count.charged, corrected or 0)
 
 
-def by_course(use: Mapping[Place, Count]) -> dict[int, list[Count]]:
-    """The counts of each course, in the order of the days."""
-    found: dict[int, dict[date, Count]] = defaultdict(dict)
-    for place, count in sorted(use.items()):
-        found[place.course_id].setdefault(place.day, Count()).add(count)
-    return {course: list(days.values()) for course, days in found.items()}
+def by_day_of(course: Course, use: Mapping[Place, Count], *, now: datetime) -> list[Count]:
+    """The days of the course's running week, today included."""
+    clock = zone(course.timezone)
+    first, today = week_of(course, now=now).starts_at.astimezone(clock).date(), now.astimezone(clock).date()
+    days = {day: Count() for day in stretch(first, today)}
+    for place, count in use.items():
+        if place.course_id == course.pk and place.day in days:
+            days[place.day].add(count)
+    return list(days.values())
 
 
 def clocks_of(courses: Iterable[Course]) -> dict[int, ZoneInfo]:

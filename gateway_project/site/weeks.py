@@ -17,7 +17,7 @@ def running_weeks() -> Any:
 
 
 def limit_of(course: Any) -> int | None:
-    """What the course may use this week, boosts and grants included. None: no limit. For rows that CourseAdmin reads."""
+    """What a row of `CourseAdmin` may use this week, boosts and grants included. None: no limit."""
     limit: int | None = course.quota_policy.weekly_tokens
     if limit is not None:
         limit = multiplied(limit, course.factor or Decimal(1))

@@ -95,11 +95,14 @@ def half_hour(at: datetime) -> datetime:
 def by_provider(
     calls: Iterable[CountedCall], attempts: Iterable[CountedAttempt], *, at: Mapping[str, datetime]
 ) -> dict[tuple[str, datetime], tuple[int, int]]:
-    """Answers and failed attempts by provider and half hour. `at` says when the call of an attempt began."""
+    """Answers and failed attempts by provider and half hour. `at` says when the call of an attempt began. The provider
+    without a name has the calls that nobody answered."""
     counts: dict[tuple[str, datetime], tuple[int, int]] = {}
     for call in calls:
         if call.provider and OUTCOMES.get(call.status) in ("answered", "blocked"):
             _count(counts, call.provider, call.started_at, answered=1)
+        elif OUTCOMES.get(call.status) == "failed":
+            _count(counts, "", call.started_at, failed=1)
     for attempt in attempts:
         if attempt.outcome != "answered" and attempt.call_id in at:
             _count(counts, attempt.provider, at[attempt.call_id], failed=1)

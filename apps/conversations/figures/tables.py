@@ -35,9 +35,12 @@ class CourseUse(models.Model):
 
 
 class ProviderUse(models.Model):
-    """What a provider did in one half hour: answers, and attempts that failed."""
+    """What a provider did in one half hour: answers, and attempts that failed.
 
-    provider = models.CharField(max_length=60)
+    The row without a provider has the calls that nobody answered.
+    """
+
+    provider = models.CharField(max_length=60, blank=True)
     since = models.DateTimeField()
     answered = models.BigIntegerField(default=0)
     failed = models.BigIntegerField(default=0)

@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
             name='ProviderUse',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('provider', models.CharField(max_length=60)),
+                ('provider', models.CharField(blank=True, max_length=60)),
                 ('since', models.DateTimeField()),
                 ('answered', models.BigIntegerField(default=0)),
                 ('failed', models.BigIntegerField(default=0)),
