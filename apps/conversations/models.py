@@ -169,6 +169,11 @@ class Appeal(Petition):
         ACCEPTED = "accepted"
         DECLINED = "declined"
 
+    class Outcome(models.TextChoices):
+        REFUSE = "refuse", "Right to refuse"
+        ONCE = "once", "Fine this once"
+        EVERYONE = "everyone", "Fine for everyone"
+
     call = models.OneToOneField(Call, on_delete=models.CASCADE, related_name="appeal")
     # Copied from the call, so that the index below finds a student's appeals, however many others appeal.
     membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="appeals", db_index=False)
@@ -177,6 +182,8 @@ class Appeal(Petition):
     rule_version = models.PositiveIntegerField(default=0)
     reason = models.TextField(max_length=Petition.LONGEST)
     state = models.CharField(max_length=8, choices=State.choices, default=State.OPEN)
+    # Empty while it is open, and in appeals of before there were outcomes.
+    outcome = models.CharField(max_length=8, choices=Outcome.choices, blank=True, default="", db_default="")
     answer = models.TextField(blank=True, max_length=Petition.LONGEST)
     created_at = models.DateTimeField()
     decided_at = models.DateTimeField(null=True, blank=True)
@@ -193,6 +200,11 @@ class Appeal(Petition):
 
     def __str__(self) -> str:
         return f"Appeal against {self.rule_name or 'a rule'}"
+
+    @property
+    def decision(self) -> str:
+        """What was decided, in words."""
+        return self.get_outcome_display() or self.get_state_display()
 
 
 class ThreadQuerySet(models.QuerySet["Thread"]):
