@@ -21,7 +21,7 @@ from apps.accounts.scoping import CourseFilter
 from apps.common.display import NOTHING, badge, moment
 from apps.conversations import outcomes
 from apps.conversations.admin.decisions import (
-    AnswerForm,
+    SharedAnswerForm,
     DecisionForm,
     Outcome,
     decide,
@@ -117,7 +117,7 @@ class AppealAdmin(PetitionAdmin):
     def _answer(self, request: HttpRequest, queryset: QuerySet[Any], outcome: Appeal.Outcome) -> HttpResponse | None:
         """Ask for one answer to all of them, and give it."""
         open_ones = self.changeable(request, queryset).filter(state=Appeal.State.OPEN).select_related("rule", "call")
-        form = AnswerForm(request.POST if "answer" in request.POST else None)
+        form = SharedAnswerForm(request.POST if "answer" in request.POST else None)
         if form.is_valid():
             for said in decide_several(request, open_ones, outcome, answer=form.cleaned_data["answer"]):
                 self.message_user(request, said.sentence, said.level)

@@ -27,7 +27,7 @@ class Said(NamedTuple):
     sentence: str
 
 
-class AnswerForm(forms.Form):
+class SharedAnswerForm(forms.Form):
     """One answer to several students."""
 
     answer = forms.CharField(
