@@ -11,6 +11,7 @@ from django.db import models
 from apps.accounts import permissions
 from apps.accounts.models import ApiKey, Course, Membership, MembershipQuerySet, User
 from apps.accounts.petitions import Petition, PetitionQuerySet
+from apps.conversations.titles import title_of
 from apps.rules.models import Rule
 
 MOST_MEMBERS = 500
@@ -234,7 +235,7 @@ class Thread(models.Model):
         )
 
     def __str__(self) -> str:
-        return self.title or f"Conversation {self.pk}"
+        return title_of(self.title) or f"Conversation {self.pk}"
 
     @property
     def audit_label(self) -> str:

@@ -21,9 +21,9 @@ from apps.accounts.scoping import CourseFilter
 from apps.common.display import NOTHING, badge, moment
 from apps.conversations import outcomes
 from apps.conversations.admin.decisions import (
-    SharedAnswerForm,
     DecisionForm,
     Outcome,
+    SharedAnswerForm,
     decide,
     decide_several,
     effect,
