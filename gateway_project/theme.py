@@ -12,6 +12,7 @@ STYLES = (
     "admin",
     "course",
     "home-pages",
+    "reading",
 )
 
 
