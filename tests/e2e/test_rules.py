@@ -50,7 +50,7 @@ def test_a_rule_that_is_switched_on_refuses_the_next_call(installation: Installa
     wait_until(lambda: refusal(installation, PROMPT) is not None)
     assert refusal(installation, PROMPT)["message"] == MESSAGE
 
-    open_list(page, "Calls")
+    page.goto("/admin/conversations/call/")
     expect(page.get_by_role("row", name="no-sonnets").first).to_contain_text("Blocked by a rule")
     watched.picture("calls")
 
