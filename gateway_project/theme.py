@@ -13,6 +13,7 @@ STYLES = (
     "course",
     "home-pages",
     "reading",
+    "provider",
 )
 
 

@@ -11,11 +11,9 @@ from django.db import models
 from apps.accounts import permissions
 from apps.accounts.models import ApiKey, Course, Membership, MembershipQuerySet, User
 from apps.accounts.petitions import Petition, PetitionQuerySet
-<<<<<<< HEAD
 from apps.conversations.figures.tables import CourseUse, FiguresMark, ProviderUse
-=======
 from apps.conversations.titles import title_of
->>>>>>> reading
+from apps.providers.health.words import reason_of, result_of
 from apps.rules.models import Rule
 
 __all__ = [
@@ -168,6 +166,16 @@ class CallAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider}: {self.outcome}"
+
+    @property
+    def result(self) -> str:
+        """The outcome in a word or two."""
+        return result_of(self.outcome)
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, in a sentence."""
+        return reason_of(self.outcome, self.status)
 
 
 class AppealQuerySet(PetitionQuerySet["Appeal"]):

@@ -74,7 +74,8 @@ class CallAdmin(RulePages, Readable):
 
     @admin.display(description="model, provider")
     def served(self, call: Call) -> SafeString:
-        provider = f"at {call.provider}" if call.provider else "no provider called"
+        none = "no provider answered" if call.attempts else "no provider called"
+        provider = f"at {call.provider}" if call.provider else none
         return format_html('{}<small class="stoa-sub">{}</small>', call.model, provider)
 
     @admin.display(description="status")
