@@ -11,6 +11,8 @@ STYLES = (
     "theme",
     "admin",
     "course",
+    "home-pages",
+    "reading",
     "provider",
 )
 

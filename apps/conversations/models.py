@@ -11,9 +11,24 @@ from django.db import models
 from apps.accounts import permissions
 from apps.accounts.models import ApiKey, Course, Membership, MembershipQuerySet, User
 from apps.accounts.petitions import Petition, PetitionQuerySet
+from apps.conversations.figures.tables import CourseUse, FiguresMark, ProviderUse
+from apps.conversations.titles import title_of
 from apps.providers.health.words import reason_of, result_of
 from apps.rules.models import Rule
 
+__all__ = [
+    "Appeal",
+    "Call",
+    "CallAttempt",
+    "CourseUse",
+    "DeadLetter",
+    "Exchange",
+    "FiguresMark",
+    "ProviderUse",
+    "RuleHit",
+    "Thread",
+    "Turn",
+]
 MOST_MEMBERS = 500
 SHORTEST_ID = 6
 DONE: dict[str, str] = {
@@ -180,6 +195,11 @@ class Appeal(Petition):
         ACCEPTED = "accepted"
         DECLINED = "declined"
 
+    class Outcome(models.TextChoices):
+        REFUSE = "refuse", "Right to refuse"
+        ONCE = "once", "Fine this once"
+        EVERYONE = "everyone", "Fine for everyone"
+
     call = models.OneToOneField(Call, on_delete=models.CASCADE, related_name="appeal")
     # Copied from the call, so that the index below finds a student's appeals, however many others appeal.
     membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="appeals", db_index=False)
@@ -188,6 +208,8 @@ class Appeal(Petition):
     rule_version = models.PositiveIntegerField(default=0)
     reason = models.TextField(max_length=Petition.LONGEST)
     state = models.CharField(max_length=8, choices=State.choices, default=State.OPEN)
+    # Empty while it is open, and in appeals of before there were outcomes.
+    outcome = models.CharField(max_length=8, choices=Outcome.choices, blank=True, default="", db_default="")
     answer = models.TextField(blank=True, max_length=Petition.LONGEST)
     created_at = models.DateTimeField()
     decided_at = models.DateTimeField(null=True, blank=True)
@@ -204,6 +226,11 @@ class Appeal(Petition):
 
     def __str__(self) -> str:
         return f"Appeal against {self.rule_name or 'a rule'}"
+
+    @property
+    def decision(self) -> str:
+        """What was decided, in words."""
+        return self.get_outcome_display() or self.get_state_display()
 
 
 class ThreadQuerySet(models.QuerySet["Thread"]):
@@ -233,7 +260,7 @@ class Thread(models.Model):
         )
 
     def __str__(self) -> str:
-        return self.title or f"Conversation {self.pk}"
+        return title_of(self.title) or f"Conversation {self.pk}"
 
     @property
     def audit_label(self) -> str:

@@ -20,8 +20,8 @@ from apps.accounts.models import User
 from apps.common.ids import first_id
 from apps.common.jobs import JobFailed, Report, ask, job
 from apps.common.models import Job
+from apps.conversations.marks import MarkedText, mark
 from apps.conversations.models import Call, Turn
-from apps.conversations.passages import MarkedText, mark
 from apps.rules.engine.matcher import EngineFailed
 from apps.rules.models import Rule
 from apps.rules.rulebook import Rulebook

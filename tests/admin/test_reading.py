@@ -131,7 +131,7 @@ def test_characters_that_cannot_be_seen_are_shown(unseen: str, instructor: Clien
 def test_letters_of_every_language_are_left_alone(instructor: Client, world: CourseWorld) -> None:
     said = "Grüße, Мир, 世界, مرحبا, नमस्ते 🎓\n\ttab"
 
-    assert said in text(instructor, call_of(world, prompt=said))
+    assert said in text(instructor, call_of(world, prompt=said), source="1")
 
 
 def test_a_blocked_call_shows_the_refusal(instructor: Client, world: CourseWorld) -> None:

@@ -1,11 +1,13 @@
 """Admin pages of conversations: the calls of a student that continue one another."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import Count, Q
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -13,10 +15,17 @@ from django.utils.safestring import SafeString
 from apps.accounts.models import Membership
 from apps.accounts.scoping import CourseFilter
 from apps.common.display import NOTHING, badge, moment
-from apps.conversations.admin.filters import ThreadRuleFilter, ThreadSinceFilter
-from apps.conversations.admin.readable import Readable
+from apps.conversations.admin.filters import (
+    StudentFilter,
+    ThreadDatesFilter,
+    ThreadHitsFilter,
+    ThreadRuleFilter,
+    ThreadSinceFilter,
+)
+from apps.conversations.admin.neighbours import FROM_LIST, address, list_query, neighbours
+from apps.conversations.admin.readable import Readable, shows_source
 from apps.conversations.models import MOST_MEMBERS, Call, Thread, Turn
-from apps.conversations.passages import exchanges, read
+from apps.conversations.passages import exchanges, read_page
 
 CALLS_ON_A_PAGE = 25
 
@@ -26,7 +35,14 @@ class ThreadAdmin(Readable):
     empty_text = "They appear here a moment after a student's first call, text and all."
     reading_template = "admin/conversations/thread/page.html"
     list_display = ("about", "student", "course", "call_count", "hits", "last")
-    list_filter = (CourseFilter, ThreadSinceFilter, ThreadRuleFilter)
+    list_filter = (
+        CourseFilter,
+        ThreadHitsFilter,
+        ThreadRuleFilter,
+        StudentFilter,
+        ThreadSinceFilter,
+        ("last_at", ThreadDatesFilter),
+    )
     list_select_related = ("course", "membership__user")
     list_display_links = ("about",)
     sortable_by = ("last",)
@@ -60,8 +76,18 @@ class ThreadAdmin(Readable):
         calls = exchanges(Call.objects.filter(exchange__thread=row)).order_by("pk")
         paginator = Paginator(calls, CALLS_ON_A_PAGE)
         page = paginator.get_page(request.GET.get("page", paginator.num_pages))
-        now = timezone.now()
-        return {"page": page, "readings": [read(call, now=now) for call in page]}
+        later, earlier = neighbours(self, request, row)
+        query, of_course = list_query(request), reverse("admin:course_conversations", args=[row.course.slug])
+        return {
+            "page": page,
+            "readings": read_page(page, now=timezone.now(), as_source=shows_source(request)),
+            "shows_source": shows_source(request),
+            "kept": f"&{urlencode({FROM_LIST: query})}" if query else "",
+            "later": later and address(later, query),
+            "earlier": earlier and address(earlier, query),
+            "back": f"{of_course}?{query}",
+            "all_of_student": f"{of_course}?student={row.membership_id}",
+        }
 
     @admin.display(description="conversation")
     def about(self, thread: Thread) -> SafeString:

@@ -15,8 +15,8 @@ from django.db import connection, transaction
 from apps.common.cursor import Cursor, cursor_on
 from apps.conversations.models import Call, Exchange, Thread
 from apps.conversations.spool.files import SpooledRecord, SpooledTurn
+from apps.conversations.titles import title_of
 
-TITLE_LENGTH = 120
 _End = tuple[int, str]  # a member, and the digest at the end of an answer
 _Row = tuple[Any, ...]
 
@@ -135,7 +135,7 @@ class _Planner:
         own = next((turn.text for turn in self._turns[call.pk] if turn.role == "user"), None)
         if own is None:
             own = call.turns.filter(role="user").order_by("seq").values_list("text", flat=True).first()
-        return " ".join(storable(own or "").split())[:TITLE_LENGTH]
+        return title_of(storable(own or ""))
 
 
 def _ends(heads: set[str]) -> defaultdict[_End, list[tuple[str, Thread]]]:
