@@ -14,6 +14,7 @@ from django.utils import timezone
 from apps.common.admin import Pages
 from apps.common.display import duration
 from apps.providers.admin import standing
+from apps.providers.admin.fields import listed_models
 from apps.providers.admin.setup.steps import next_step
 from apps.providers.models import Credential, CredentialHealth, LastProbe, Provider
 
@@ -92,6 +93,7 @@ def _checks_of(provider: Any) -> dict[str, Any]:
         "is_waiting": provider.is_enabled and provider.probe_path != "off" and not found,
         "is_echo": provider.adapter == Provider.Adapter.ECHO,
         "missing": next_step(provider),
+        "listed": listed_models(provider.probes.all()),
     }
 
 
