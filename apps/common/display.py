@@ -62,7 +62,7 @@ def share(*, used: int, held: int = 0, limit: int | None) -> SafeString:
     """Used and held amounts, as a bar if there is a limit."""
     words = number(used) + (f" + {number(held)} held" if held else "")
     if limit is None:
-        return format_html('<span class="stoa-share">{}<small>no limit</small></span>', words)
+        return format_html('<span class="stoa-share">{} <small>no limit</small></span>', words)
     full = max(limit, 1)
     used_width = min(100.0, 100 * used / full)
     held_width = min(100.0 - used_width, 100 * held / full)
