@@ -277,6 +277,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 1.0,
         "options": {"expires": 5.0},
     },
+    "fill-search-index": {
+        "task": "apps.conversations.tasks.fill_search_index",
+        "schedule": 2.0,
+        "options": {"expires": 5.0},
+    },
     "run-jobs": {
         "task": "apps.common.tasks.run_jobs",
         "schedule": 1.0,
