@@ -292,6 +292,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 1.0,
         "options": {"expires": 5.0},
     },
+    "keep-figures": {
+        "task": "apps.conversations.tasks.keep_figures",
+        "schedule": 30.0,
+        "options": {"expires": 30.0},
+    },
+    "count-figures-again": {"task": "apps.conversations.tasks.count_figures_again", "schedule": 3600.0},
     "forget-jobs": {"task": "apps.common.tasks.forget_jobs", "schedule": 3600.0},
     "forget-tokens": {"task": "apps.accounts.tasks.forget_tokens", "schedule": 3600.0},
     "forget-expired": {"task": "apps.common.tasks.forget_expired", "schedule": 3600.0},

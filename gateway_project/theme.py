@@ -12,6 +12,7 @@ STYLES = (
     "admin",
     "course",
     "evidence",
+    "home-pages",
 )
 
 

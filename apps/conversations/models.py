@@ -11,8 +11,22 @@ from django.db import models
 from apps.accounts import permissions
 from apps.accounts.models import ApiKey, Course, Membership, MembershipQuerySet, User
 from apps.accounts.petitions import Petition, PetitionQuerySet
+from apps.conversations.figures.tables import CourseUse, FiguresMark, ProviderUse
 from apps.rules.models import Rule
 
+__all__ = [
+    "Appeal",
+    "Call",
+    "CallAttempt",
+    "CourseUse",
+    "DeadLetter",
+    "Exchange",
+    "FiguresMark",
+    "ProviderUse",
+    "RuleHit",
+    "Thread",
+    "Turn",
+]
 MOST_MEMBERS = 500
 SHORTEST_ID = 6
 DONE: dict[str, str] = {

@@ -8,6 +8,7 @@ from apps.conversations.models import Thread
 from apps.rules.models import Rule
 from gateway_project.site import today
 from gateway_project.site.courses import allowance_page, settings_page, students_page
+from gateway_project.site.deciding import decide
 
 
 def course_urls() -> list[URLPattern]:
@@ -20,4 +21,7 @@ def course_urls() -> list[URLPattern]:
         "settings/": (settings_page, "settings"),
     }
     wrap = admin.site.admin_view
-    return [path(address, wrap(view), name=f"course_{name}") for address, (view, name) in pages.items()]
+    return [
+        path("requests/<int:pk>/", wrap(decide), name="course_decide"),
+        *(path(address, wrap(view), name=f"course_{name}") for address, (view, name) in pages.items()),
+    ]
