@@ -11,6 +11,7 @@ STYLES = (
     "theme",
     "admin",
     "course",
+    "evidence",
     "home-pages",
     "reading",
     "provider",
