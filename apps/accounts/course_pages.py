@@ -14,6 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils import timezone
 
 from apps.accounts.models import Course
+from apps.common.zones import zone
 
 REMEMBERED = "course"
 View = Callable[..., Any]
@@ -25,8 +26,9 @@ def course_of(request: HttpRequest) -> Course | None:
 
 
 def enter(request: HttpRequest, course: Course) -> None:
-    """Make this the course of the page, and the one to come back to."""
+    """Make this the course of the page, and the one to come back to. Times are shown by its clock from here on."""
     request.course = course  # type: ignore[attr-defined]
+    timezone.activate(zone(course.timezone))  # until the end of the request, see `ClockMiddleware`
     if request.session.get(REMEMBERED) != course.slug:
         request.session[REMEMBERED] = course.slug
 

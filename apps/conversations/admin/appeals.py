@@ -23,7 +23,7 @@ from apps.accounts.admin.petitions import PetitionAdmin
 from apps.accounts.audit import record
 from apps.accounts.scoping import CourseFilter
 from apps.common.admin import is_operator
-from apps.common.display import NOTHING, moment
+from apps.common.display import NOTHING, when
 from apps.conversations import appeals
 from apps.conversations.models import Appeal, Call
 from apps.conversations.passages import exchanges, read
@@ -163,9 +163,9 @@ class AppealAdmin(PetitionAdmin):
             appeal.rule_version,
         )
 
-    @admin.display(description="since (UTC)", ordering="id")
+    @admin.display(description="since", ordering="id")
     def when(self, appeal: Appeal) -> str:
-        return moment(appeal.created_at)
+        return when(appeal.created_at)
 
 
 def _owns_rule(request: HttpRequest, appeal: Appeal) -> bool:

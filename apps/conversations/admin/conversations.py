@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from apps.accounts.models import Membership
 from apps.accounts.scoping import CourseFilter
-from apps.common.display import NOTHING, badge, moment
+from apps.common.display import NOTHING, badge, when
 from apps.conversations.admin.filters import ThreadRuleFilter, ThreadSinceFilter
 from apps.conversations.admin.readable import Readable
 from apps.conversations.models import MOST_MEMBERS, Call, Thread, Turn
@@ -81,6 +81,6 @@ class ThreadAdmin(Readable):
     def hits(self, thread: Any) -> Any:
         return badge(thread.counts["hits"], "warning") if thread.counts["hits"] else NOTHING
 
-    @admin.display(description="last call (UTC)", ordering="last_at")
+    @admin.display(description="last call", ordering="last_at")
     def last(self, thread: Thread) -> str:
-        return moment(thread.last_at)
+        return when(thread.last_at)
