@@ -65,6 +65,7 @@ ROUTES = {
     "admin/logout/": EVERYBODY,
     "admin/": STAFF,
     "admin/search/": STAFF,
+    "admin/preferences/": STAFF,
     **{f"admin/c/<str:slug>/{page}": STAFF for page in COURSE_PAGES},
     "admin/password_change/": STAFF,
     "admin/password_change/done/": STAFF,

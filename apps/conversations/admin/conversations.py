@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from apps.accounts.scoping import CourseFilter
-from apps.common.display import NOTHING, badge, moment
+from apps.common.display import NOTHING, badge, when
 from apps.conversations.admin.filters import (
     StudentFilter,
     ThreadDatesFilter,
@@ -115,4 +115,4 @@ class ThreadAdmin(Readable):
 
     @admin.display(description="last call", ordering="last_at")
     def last(self, thread: Thread) -> str:
-        return moment(thread.last_at)
+        return when(thread.last_at)

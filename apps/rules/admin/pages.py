@@ -15,7 +15,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from apps.accounts.models import Course
 from apps.accounts.scoping import CourseFilter, CourseScoping
 from apps.common.admin import is_operator
-from apps.common.display import badge, moment, number
+from apps.common.display import badge, number, when
 from apps.rules import recording, stages
 from apps.rules.admin.forms import RuleForm
 from apps.rules.admin.workbench import Workbench
@@ -148,7 +148,7 @@ class RuleAdmin(Workbench):
 
     @admin.display(description="changed", ordering="updated_at")
     def updated(self, rule: Rule) -> str:
-        return moment(rule.updated_at)
+        return when(rule.updated_at)
 
     @admin.action(description="Enforce", permissions=("change",))
     def enforce(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
