@@ -32,7 +32,7 @@ class RuleQuerySet(VersionedQuerySet):
     def move(self, stage: "Rule.Stage", *, by: Any = None) -> int:
         """Move all rules to a stage. Returns how many were in another."""
         with transaction.atomic():
-            rules = list(self.exclude(stage=stage))
+            rules = list(self.exclude(stage=stage).select_for_update(of=("self",)))
             moved = self.model.objects.filter(pk__in=[rule.pk for rule in rules])
             super(VersionedQuerySet, moved).update(stage=stage, updated_at=timezone.now())
             Rule.record_versions(rules, by=by)
@@ -243,11 +243,23 @@ class Rule(VersionedModel):
         self.stage = stage
         self.signed(by=by, note=note).save(update_fields=["stage", "updated_at"])
 
-    def restore(self, version: RuleVersion, *, by: Any) -> None:
-        """Return the rule to a version. Raises ValidationError if that is no longer valid."""
+    def add_example(self, text: str, *, field: str, by: Any, note: str) -> None:
+        """Add a line to the examples, unless it is there. Raises ValidationError if the rule would not be valid."""
+        lines = getattr(self, field).splitlines()
+        if text not in lines:
+            setattr(self, field, "\n".join([*lines, text]))
+            self.full_clean()
+            self.signed(by=by, note=note).save()
+
+    def take(self, version: RuleVersion) -> None:
+        """Set the fields to those of a version, without saving."""
         for name, value in version.fields.items():
             column: Any = self._meta.get_field(name)
             setattr(self, name, column.to_python(value))
+
+    def restore(self, version: RuleVersion, *, by: Any) -> None:
+        """Return the rule to a version. Raises ValidationError if that is no longer valid."""
+        self.take(version)
         self.full_clean()
         self.signed(by=by, note=f"back to version {version.number}").save()
 
