@@ -14,6 +14,7 @@ STYLES = (
     "home-pages",
     "reading",
     "provider",
+    "students",
 )
 
 
