@@ -11,6 +11,7 @@ STYLES = (
     "theme",
     "admin",
     "course",
+    "evidence",
     "home-pages",
     "reading",
     "provider",
@@ -34,6 +35,7 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "ACCOUNT": {
         "navigation": [
+            {"title": "Preferences", "link": reverse_lazy("admin:preferences")},
             {"title": "Second factor", "link": reverse_lazy("mfa_index")},
             {"title": "Sessions", "link": reverse_lazy("usersessions_list")},
             {"title": "Change password", "link": reverse_lazy("account_change_password")},

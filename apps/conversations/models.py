@@ -296,6 +296,28 @@ class Turn(models.Model):
         return f"{self.role}: {self.text[:40]}"
 
 
+class SearchDocument(models.Model):
+    """A piece of text in the index of words. The words themselves are where `search/index.py` puts them."""
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="search_documents", db_index=False)
+    seq = models.PositiveIntegerField(help_text="Of the first turn in it.")
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("call", "seq"), name="one_document_per_call_and_seq"),)
+
+    def __str__(self) -> str:
+        return f"{self.call_id} from {self.seq}"
+
+
+class SearchProgress(models.Model):
+    """How far the index of words has been filled with old text: down to the call `before`, or empty for all of it."""
+
+    before = models.CharField(max_length=32, blank=True)
+
+    def __str__(self) -> str:
+        return self.before or "all"
+
+
 class DeadLetter(models.Model):
     """A spooled record that the database refused. It stays until somebody replays or discards it."""
 

@@ -15,7 +15,7 @@ from apps.accounts.models import Course
 from apps.conversations import markdown
 from apps.conversations.marks import Found, MarkedText, mark
 from apps.conversations.models import Call, CallAttempt, RuleHit, Turn
-from apps.conversations.segments import CALLED, Segment, segments
+from apps.conversations.stretches import CALLED, Stretch, stretches
 from apps.rules.models import Rule
 
 LONGEST = 20_000
@@ -117,13 +117,13 @@ def _passages(
 
 def _parts(text: str, found: Sequence[Found], label: str, as_source: bool) -> Iterator[PassagePart]:
     """The kinds of text in a message. What rules found is never folded away."""
-    for segment in segments(text) if len(text) <= markdown.LONGEST else [Segment("", 0, len(text))]:
-        start, end = segment.start, segment.end
+    for stretch in stretches(text) if len(text) <= markdown.LONGEST else [Stretch("", 0, len(text))]:
+        start, end = stretch.start, stretch.end
         own = [(max(first, start) - start, min(last, end) - start, name) for first, last, name in found]
         own = [one for one in own if one[0] < one[1]]
         said = text[start:end]
-        html = None if as_source or segment.kind == CALLED else markdown.render(said, own)
-        folded = f"{segment.kind}: {segment.name}" if segment.name else segment.kind or label
+        html = None if as_source or stretch.kind == CALLED else markdown.render(said, own)
+        folded = f"{stretch.kind}: {stretch.name}" if stretch.name else stretch.kind or label
         yield PassagePart(html or "", () if html else tuple(mark(said, own)), label=folded, is_open=bool(own))
 
 

@@ -60,7 +60,7 @@ PRESETS: tuple[Preset, ...] = (
     Preset(
         slug="mistral",
         title="Mistral",
-        about="Models of Mistral AI, run in the EU.",
+        about="Models of Mistral AI, with a key from console.mistral.ai.",
         base_url="https://api.mistral.ai/v1",
         hosts=("api.mistral.ai",),
         address_hint="This is Mistral's own address.",

@@ -2,6 +2,7 @@
 here fails.
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.accounts.permissions import Verb
+from apps.common.models import Job
+from apps.conversations import replay
 from apps.rules.models import RuleException, RuleVersion
 from gateway_project.apis.staff import router
+from tests import factories
 from tests.admin.world import CourseWorld
 from tests.permissions.cast import (
     COURSES,
@@ -64,6 +68,13 @@ def of_exception(world: CourseWorld) -> list[int]:
     return [world.rule.pk, found.pk]
 
 
+def of_sample(world: CourseWorld) -> list[int]:
+    now = datetime.now(UTC)
+    job = replay.ask_for(world.rule, days=7, author=factories.make_operator().pk, page="/", now=now)
+    Job.objects.filter(pk=job.pk).update(state="done", result=replay.replay(job, lambda done, total: None))
+    return [world.rule.pk, job.pk, 0]
+
+
 def of_boost(world: CourseWorld) -> list[int]:
     boost = world.course.boosts.first()
     assert boost is not None
@@ -78,6 +89,9 @@ SPECIAL: dict[str, tuple[Any, str, Verb, str]] = {
     "rules_rule_forget_exception": (of_exception, "Rule", CHANGE, "get"),
     "conversations_rule_activity": (of_rule, "Rule", SEE, "get"),
     "conversations_replay": (of_rule, "Rule", SEE, "get"),
+    "conversations_rule_enforce": (of_rule, "Rule", CHANGE, "get"),
+    "conversations_rule_evidence": (of_rule, "Rule", SEE, "get"),
+    "conversations_rule_sample": (of_sample, "Rule", CHANGE, "get"),
     "quotas_students": (of_course, "QuotaPolicy", SEE, "get"),
     "accounts_apikey_revoke": (of_key, "ApiKey", CHANGE, "get"),
     "accounts_apikey_replace": (of_key, "ApiKey", CHANGE, "get"),

@@ -164,6 +164,6 @@ class AppealAdmin(PetitionAdmin):
             appeal.rule_version,
         )
 
-    @admin.display(description="since (UTC)", ordering="id")
+    @admin.display(description="since", ordering="id")
     def when(self, appeal: Appeal) -> str:
         return moment(appeal.created_at)

@@ -12,7 +12,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from apps.accounts.models import Membership
 from apps.accounts.scoping import CourseFilter
-from apps.common.display import NOTHING, badge, duration, moment, number
+from apps.common.display import NOTHING, badge, duration, number, when
 from apps.conversations.admin.filters import CallSinceFilter, ModelFilter, ProviderFilter, RuleFilter
 from apps.conversations.admin.readable import Readable, shows_source
 from apps.conversations.admin.rules import RulePages
@@ -54,10 +54,9 @@ class CallAdmin(RulePages, Readable):
         reading = read(call, now=timezone.now(), longest=None, as_source=as_source)
         return {"reading": reading, "shows_source": as_source}
 
-    @admin.display(description="time (UTC)")
-    def when(self, call: Call) -> SafeString:
-        day, time = moment(call.started_at).split()
-        return format_html('<span class="stoa-number">{}<small class="stoa-sub">{}</small></span>', time, day)
+    @admin.display(description="time")
+    def when(self, call: Call) -> str:
+        return when(call.started_at)
 
     @admin.display(description="student")
     def student(self, call: Call) -> SafeString:

@@ -87,7 +87,7 @@ class StudentFilter(ChoiceFilter):
         return list({member.pk: member.person for member in rows}.items())
 
     def has_output(self) -> bool:
-        return bool(self.lookup_choices)
+        return bool(self.lookup_choices or self.value())
 
     def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
         return queryset.filter(membership_id=int(value))

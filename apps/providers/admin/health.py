@@ -8,6 +8,7 @@ from typing import Any
 from apps.common.display import Level, Shown, moment
 from apps.common.health.states import Standing
 from apps.providers.admin import standing
+from apps.providers.admin.checks import said
 from apps.providers.models import Provider
 
 
@@ -45,7 +46,7 @@ def of_provider(provider: Any, *, hour: LastHour, now: datetime) -> Shown:
         return ECHO
     checks = list(provider.probes.all())
     if checks or hour.answered:
-        return Shown("works", "good", " ".join(row.sentence for row in checks if not row.trouble))
+        return Shown("works", "good", " ".join(map(said, checks)))
     return UNKNOWN
 
 

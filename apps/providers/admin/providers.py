@@ -14,7 +14,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 
 from apps.accounts.sign_in.step_up import StepUp
 from apps.common.admin import OperatorOnly
-from apps.common.display import NOTHING, badge, moment, number
+from apps.common.display import NOTHING, badge, moment, number, when
 from apps.common.nudges import nudge
 from apps.providers.admin.checks import HealthChecks
 from apps.providers.admin.models import DeploymentInline
@@ -60,7 +60,7 @@ class CredentialInline(OperatorOnly, TabularInline):
 
     @admin.display(description="last used")
     def used(self, credential: Credential) -> str:
-        return moment(credential.last_used_at)
+        return when(credential.last_used_at)
 
 
 class ModelsOfProvider(DeploymentInline):

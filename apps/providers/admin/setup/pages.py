@@ -76,7 +76,7 @@ class ProviderSetup(Pages):
             provider = form.save()
             self.message_user(request, f"{provider.name} is added. Nothing goes there yet.", messages.SUCCESS)
             return to_step(provider, "models" if provider.adapter == Provider.Adapter.ECHO else "key")
-        return setup_page(request, "address", title=f"Add {chosen.title}", form=form, preset=chosen)
+        return setup_page(request, "address", title=f"Add a provider: {chosen.title}", form=form, preset=chosen)
 
     def resume_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """To the first step that is missing."""

@@ -18,7 +18,7 @@ _JSON = json.JSONDecoder()
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class Stretch:
     """A stretch of the text. `kind` is empty for what is said; `name` is the tool that is called."""
 
     kind: str
@@ -27,34 +27,34 @@ class Segment:
     name: str = ""
 
 
-def segments(text: str) -> list[Segment]:
+def stretches(text: str) -> list[Stretch]:
     """The whole text, in order, without stretches of white space only."""
-    found = [segment for thought in _with_rest(_thoughts(text), 0, len(text)) for segment in _divided(text, thought)]
+    found = [stretch for thought in _with_rest(_thoughts(text), 0, len(text)) for stretch in _divided(text, thought)]
     return [one for one in found if text[one.start : one.end].strip()]
 
 
-def _divided(text: str, segment: Segment) -> Iterator[Segment]:
-    if segment.kind:
-        yield segment
+def _divided(text: str, stretch: Stretch) -> Iterator[Stretch]:
+    if stretch.kind:
+        yield stretch
     else:
-        yield from _with_rest(_calls(text, segment), segment.start, segment.end)
+        yield from _with_rest(_calls(text, stretch), stretch.start, stretch.end)
 
 
-def _with_rest(found: Iterator[Segment], start: int, end: int) -> Iterator[Segment]:
+def _with_rest(found: Iterator[Stretch], start: int, end: int) -> Iterator[Stretch]:
     """What was found, and what is said between it."""
     for one in found:
-        yield Segment(SAID, start, one.start)
+        yield Stretch(SAID, start, one.start)
         yield one
         start = one.end
-    yield Segment(SAID, start, end)
+    yield Stretch(SAID, start, end)
 
 
-def _thoughts(text: str) -> Iterator[Segment]:
+def _thoughts(text: str) -> Iterator[Stretch]:
     for match in _THOUGHT.finditer(text):
-        yield Segment(THOUGHT, match.start(), match.end())
+        yield Stretch(THOUGHT, match.start(), match.end())
 
 
-def _calls(text: str, within: Segment) -> Iterator[Segment]:
+def _calls(text: str, within: Stretch) -> Iterator[Stretch]:
     place = within.start
     for _ in range(MOST_CALLS):
         match = _CALL.search(text, place, within.end)
@@ -66,5 +66,5 @@ def _calls(text: str, within: Segment) -> Iterator[Segment]:
         except (ValueError, RecursionError):
             continue
         if end <= within.end:
-            yield Segment(CALLED, match.start(), end, match[1])
+            yield Stretch(CALLED, match.start(), end, match[1])
             place = end
