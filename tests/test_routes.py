@@ -26,7 +26,7 @@ CALLERS = "whom the service admits"
 CREDENTIALS = "credentials in the body"
 SIGNED_IN, FAILED = "session", "everybody whose sign-in failed"  # the latter answers 401
 
-COURSE_PAGES = ("", "students/", "rules/", "conversations/", "allowance/", "settings/")
+COURSE_PAGES = ("", "requests/<int:pk>/", "students/", "rules/", "conversations/", "allowance/", "settings/")
 ROUTES = {
     "": EVERYBODY,
     "favicon.ico": EVERYBODY,
