@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
-# A process for each core, in any order; whoever is done first takes over tests from the others. Tests wait for a third of the
-# time, so WORKERS=3 is faster on two quiet cores. It lists the ten slowest at the end.
-WORKERS ?= auto
+# In any order; whoever is done first takes over tests from the others. Three processes for two cores, as tests wait for a
+# third of the time: for servers to start, for limits to pass. It lists the ten slowest at the end.
+CORES := $(shell nproc 2>/dev/null || echo 2)
+WORKERS ?= $(shell echo $$(( ($(CORES) * 3 + 1) / 2 )))
 IN_PARALLEL := -n $(WORKERS) --dist worksteal --durations=10 --durations-min=1
 # What runs over PostgreSQL as well: the contracts of what differs between the databases, whatever has SQL of its own, and
 # some of the promises to students. Of these files, the tests that touch the database.
@@ -15,7 +16,7 @@ FAULTS := f01_kill f19_postgresql f55_disconnect
 OVER_BOTH := -m "database and not battery" tests/contracts tests/postgresql tests/common tests/quotas \
 	tests/services/test_versions.py tests/services/records/test_keeping.py \
 	tests/accounts/test_audit*.py tests/accounts/test_sightings.py tests/accounts/tokens/test_families.py \
-	tests/conversations/test_calls.py tests/conversations/test_draining*.py tests/chat/unit/test_claims.py \
+	tests/conversations/test_calls.py tests/conversations/test_draining*.py tests/conversations/test_search.py tests/chat/unit/test_claims.py \
 	$(PROMISES:%=tests/chat/test_%.py) $(FAULTS:%=tests/faults/test_%.py)
 # `make coverage` runs the same tests traced.
 PYTEST := $(BIN)/pytest
@@ -24,7 +25,7 @@ WHOLE := apps/quotas/ledger/ledger.py,apps/quotas/ledger/decide.py,apps/quotas/l
 ON_POSTGRESQL := tests/faults/test_f19_postgresql.py tests/faults/test_f01_kill.py tests/faults/test_chaos.py
 # CHAOS_SEED repeats a run of tests/faults/test_chaos.py, CHAOS_SECONDS is its length.
 # Where the property tests are.
-PROPERTIES := tests/quotas tests/rules tests/chat/unit tests/conversations tests/accounts/test_keys.py
+PROPERTIES := tests/providers/health tests/quotas tests/rules tests/chat/unit tests/conversations tests/accounts/test_keys.py
 export GATEWAY_ENV ?= development
 
 .DEFAULT_GOAL := help

@@ -94,6 +94,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "apps.accounts.sign_in.middleware.SessionMiddleware",
+    "gateway_project.middleware.ClockMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
@@ -275,6 +276,11 @@ CELERY_BEAT_SCHEDULE = {
     "drain-spools": {
         "task": "apps.conversations.tasks.drain_spools",
         "schedule": 1.0,
+        "options": {"expires": 5.0},
+    },
+    "fill-search-index": {
+        "task": "apps.conversations.tasks.fill_search_index",
+        "schedule": 2.0,
         "options": {"expires": 5.0},
     },
     "run-jobs": {

@@ -11,7 +11,10 @@ STYLES = (
     "theme",
     "admin",
     "course",
+    "evidence",
     "home-pages",
+    "reading",
+    "provider",
 )
 
 
@@ -31,6 +34,7 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "ACCOUNT": {
         "navigation": [
+            {"title": "Preferences", "link": reverse_lazy("admin:preferences")},
             {"title": "Second factor", "link": reverse_lazy("mfa_index")},
             {"title": "Sessions", "link": reverse_lazy("usersessions_list")},
             {"title": "Change password", "link": reverse_lazy("account_change_password")},

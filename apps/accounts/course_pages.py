@@ -11,11 +11,25 @@ from zoneinfo import ZoneInfo
 
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponseBase
+from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Course
+from apps.common.zones import zone
 
 REMEMBERED = "course"
+# Where the rows of a course are listed, by the name of their model.
+PAGES = {
+    "ApiKey": "students",
+    "Membership": "students",
+    "Rule": "rules",
+    "Thread": "conversations",
+    "Boost": "allowance",
+    "Override": "allowance",
+    "QuotaPolicy": "allowance",
+    "RoleAllowance": "allowance",
+    "Course": "settings",
+}
 View = Callable[..., Any]
 
 
@@ -24,9 +38,16 @@ def course_of(request: HttpRequest) -> Course | None:
     return getattr(request, "course", None)
 
 
+def page_of(request: HttpRequest, model: Any) -> str | None:
+    """The address of the course's page that lists rows of this model; None on pages about several courses."""
+    course, page = course_of(request), PAGES.get(model.__name__)
+    return reverse(f"admin:course_{page}", args=[course.slug]) if course is not None and page else None
+
+
 def enter(request: HttpRequest, course: Course) -> None:
-    """Make this the course of the page, and the one to come back to."""
+    """Make this the course of the page, and the one to come back to. Times are shown by its clock from here on."""
     request.course = course  # type: ignore[attr-defined]
+    timezone.activate(zone(course.timezone))  # until the end of the request, see `ClockMiddleware`
     if request.session.get(REMEMBERED) != course.slug:
         request.session[REMEMBERED] = course.slug
 

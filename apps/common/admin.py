@@ -12,6 +12,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import SEARCH_VAR
 from django.core.paginator import Page, Paginator
+from django.db.models import DateTimeField
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -19,6 +20,7 @@ from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import DropdownFilter
 
+from apps.common.display import zone_name
 from apps.common.searching import mistake
 
 # Lookups that no page needs in its address: a pattern can take for ever, and a year may be none.
@@ -104,6 +106,13 @@ class Pages(ModelAdmin):
     def get_ordering(self, request: HttpRequest) -> Any:
         """Explicit, because counting in the same query makes Django drop the model's own ordering."""
         return self.ordering or self.opts.ordering
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """Whoever types a time is told by which clock."""
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        if field is not None and isinstance(db_field, DateTimeField):
+            field.help_text = f"{field.help_text} Time zone: {zone_name()}.".lstrip()
+        return field
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """Bounded, for lists and for autocompletion. Subclasses with a search of their own define `found`."""

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 BATCH = 512
 AWAY_SECONDS = 0.2
 WATCH_SECONDS = 0.5
+WATCH_PATIENCE = 5.0  # seconds at the end
 
 
 class StoreAway(Unavailable):
@@ -114,7 +115,8 @@ class Writer:
     def _run(self) -> None:
         session = open_session(lock_seconds=self._lock_seconds, sign=self._sign, reads_only=self._reads_only)
         done = threading.Event()
-        threading.Thread(target=self._watch, args=(session, done), name="writer watch", daemon=True).start()
+        watch = threading.Thread(target=self._watch, args=(session, done), name="writer watch", daemon=True)
+        watch.start()
         while (batch := self._next_batch()) is not None:
             self._prepare()
             self._commit(session, batch)
@@ -123,6 +125,7 @@ class Writer:
             self._idle_since = time.monotonic()
         done.set()
         session.close()
+        watch.join(WATCH_PATIENCE)  # it may be measuring the log just now, on a connection of its own
 
     def _watch(self, session: Session, done: threading.Event) -> None:
         while not done.wait(WATCH_SECONDS):

@@ -3,6 +3,7 @@
 This module must not import the admin: the theme renders a template while it is being imported, which loads this module.
 """
 
+from datetime import datetime
 from typing import Any
 
 from django import template
@@ -26,6 +27,35 @@ def signed(value: int) -> str:
 @register.filter
 def duration(milliseconds: int | None) -> str:
     return display.duration(milliseconds)
+
+
+@register.filter
+def when(value: datetime | None) -> str:
+    """An instant, with its seconds and its time zone on hover."""
+    return display.when(value)
+
+
+@register.filter
+def moment(value: datetime | None) -> str:
+    """An instant as text alone, for attributes and sentences."""
+    return display.moment(value)
+
+
+@register.filter
+def instant(value: datetime | None) -> str:
+    """An instant to the second."""
+    return display.instant(value)
+
+
+@register.filter
+def week_of(starts_at: datetime, ends_at: datetime) -> str:
+    return display.week_of(starts_at, ends_at)
+
+
+@register.simple_tag
+def zone_name() -> str:
+    """The clock of the page."""
+    return display.zone_name()
 
 
 @register.filter

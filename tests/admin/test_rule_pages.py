@@ -180,7 +180,7 @@ def test_a_replay_with_many_samples_asks_no_more_often(
     instructor.post(replay_page(world.rule), {"days": "7"})
     run_waiting(owners=owners)
 
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(14):
         page = text(instructor.get(replay_page(world.rule)))
 
     assert "20 samples of 31" in page
@@ -213,5 +213,5 @@ def test_activity_asks_as_often_for_many_hits_as_for_one(
     for _ in range(25):
         make_hit(make_call(world.student, prompt="solve my homework"), world.rule, "homework")
 
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(11):
         instructor.get(activity_page(world.rule))

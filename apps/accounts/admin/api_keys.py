@@ -15,7 +15,7 @@ from apps.accounts.admin.key_forms import ApiKeyForm, in_words
 from apps.accounts.models import ApiKey, StaffKey
 from apps.accounts.scoping import MemberCourseFilter, SearchedByMember
 from apps.common.admin import ChoiceFilter, Pages
-from apps.common.display import NOTHING, badge, moment
+from apps.common.display import NOTHING, badge, moment, when
 
 SCOPES = (
     "Only for",
@@ -91,11 +91,11 @@ class ApiKeyAdmin(SearchedByMember):
 
     @admin.display(description="created", ordering="created_at")
     def created(self, key: ApiKey) -> str:
-        return moment(key.created_at)
+        return when(key.created_at)
 
     @admin.display(description="expires", ordering="expires_at")
     def expires(self, key: ApiKey) -> str:
-        return moment(key.expires_at) if key.expires_at else "never"
+        return when(key.expires_at) if key.expires_at else "never"
 
     @admin.display(description="issued by")
     def issuer(self, key: ApiKey) -> str:
@@ -103,7 +103,7 @@ class ApiKeyAdmin(SearchedByMember):
 
     @admin.display(description="last used", ordering="last_used_at")
     def used(self, key: ApiKey) -> str:
-        return moment(key.last_used_at)
+        return when(key.last_used_at)
 
     @admin.display(description="state", ordering="revoked_at")
     def state(self, key: ApiKey) -> SafeString:

@@ -14,7 +14,7 @@ from apps.accounts.models import StaffKey
 from apps.accounts.permissions import Verb
 from apps.accounts.sign_in.step_up import StepUp
 from apps.common.admin import Pages
-from apps.common.display import badge, moment
+from apps.common.display import badge, when
 
 
 @admin.register(StaffKey)
@@ -89,7 +89,7 @@ class StaffKeyAdmin(StepUp, Pages):
 
     @admin.display(description="last used", ordering="last_used_at")
     def used(self, key: StaffKey) -> str:
-        return moment(key.last_used_at)
+        return when(key.last_used_at)
 
     @admin.display(description="state", ordering="revoked_at")
     def state(self, key: StaffKey) -> SafeString:
@@ -97,8 +97,8 @@ class StaffKeyAdmin(StepUp, Pages):
 
     @admin.display(description="created", ordering="created_at")
     def created(self, key: StaffKey) -> str:
-        return moment(key.created_at)
+        return when(key.created_at)
 
     @admin.display(description="expires", ordering="expires_at")
     def expires(self, key: StaffKey) -> str:
-        return moment(key.expires_at) if key.expires_at else "never"
+        return when(key.expires_at) if key.expires_at else "never"
