@@ -29,6 +29,7 @@ SIGNED_IN, FAILED = "session", "everybody whose sign-in failed"  # the latter an
 STUDENT = "students/<int:member_id>/"
 COURSE_PAGES = (
     "",
+    "requests/<int:pk>/",
     "students/",
     "students/export/",
     STUDENT,
