@@ -3,9 +3,8 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -15,9 +14,10 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from apps.accounts.models import Course
 from apps.accounts.scoping import CourseFilter, CourseScoping
 from apps.common.admin import is_operator
-from apps.common.display import badge, moment, number
+from apps.common.display import badge, moment
 from apps.rules import recording, stages
 from apps.rules.admin.forms import RuleForm
+from apps.rules.admin.lists import RuleList
 from apps.rules.admin.workbench import Workbench
 from apps.rules.breadth import too_broad
 from apps.rules.models import Rule, RuleSettings
@@ -45,19 +45,19 @@ WEEKLY = ("weekdays", ("from_time", "until_time"))
 
 
 @admin.register(Rule)
-class RuleAdmin(Workbench):
+class RuleAdmin(RuleList, Workbench):
     form = RuleForm
     empty_text = (
         "Start from a ready rule, above, or write one: a pattern, and the sentence that students read when it blocks."
     )
-    list_display = ("name", "place", "does", "shown_stage", "shown_pattern", "hit_count", "updated")
+    list_display = ("name", "place", "does", "shown_stage", "week_hits", "week_students", "needs")
     list_filter = (CourseFilter, ("action", ChoicesDropdownFilter), ("stage", ChoicesDropdownFilter))
     list_select_related = ("course",)
     search_fields = ("name", "pattern", "message", "guidance")
     search_help_text = "Name, pattern or message"
     autocomplete_fields = ("course",)
     actions = ("enforce", "observe", "switch_off", "copy")
-    readonly_fields = ("hits", "updated")
+    readonly_fields = ("updated",)
     conditional_fields = {
         "message": "action != 'guide'",
         "guidance": "action == 'guide'",
@@ -78,11 +78,8 @@ class RuleAdmin(Workbench):
                 "description": "Leave empty what does not limit it. All times are those of the course’s clock.",
             },
         ),
-        ("So far", {"fields": ("hits", "updated")}),
+        ("So far", {"fields": ("updated",)}),
     )
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).annotate(hit_total=Count("hits"))
 
     def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
         finds_else = not change or bool({*recording.MATCHING}.intersection(form.changed_data))
@@ -130,21 +127,6 @@ class RuleAdmin(Workbench):
         stage = badge(rule.stage, STAGE_KINDS[rule.stage], rule.get_stage_display())
         limits = stages.limits(rule, now=timezone.now()) if rule.stage != Rule.Stage.DRAFT else []
         return format_html('{}<small class="stoa-sub">{}</small>', stage, " ".join(limits)) if limits else stage
-
-    @admin.display(description="pattern")
-    def shown_pattern(self, rule: Rule) -> SafeString:
-        return format_html('<code class="stoa-code" title="{}">{}</code>', rule.pattern, rule.pattern[:60])
-
-    @admin.display(description="hits", ordering="hit_total")
-    def hit_count(self, rule: Any) -> str:
-        return number(rule.hit_total)
-
-    @admin.display(description="hits")
-    def hits(self, rule: Any) -> SafeString:
-        calls = reverse("admin:conversations_call_changelist")
-        return format_html(
-            '{} · <a class="stoa-link" href="{}?rule={}">Show the calls</a>', number(rule.hit_total), calls, rule.pk
-        )
 
     @admin.display(description="changed", ordering="updated_at")
     def updated(self, rule: Rule) -> str:

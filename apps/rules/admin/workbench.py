@@ -107,7 +107,7 @@ class Workbench(CourseScoped):
             self.message_user(request, stages.told(rule), messages.SUCCESS)
         return _to(rule)
 
-    def look_first(self, request: HttpRequest, rules: RuleQuerySet) -> HttpResponse | None:
+    def look_first(self, request: HttpRequest, rules: Any) -> HttpResponse | None:
         """Leads to the sheet of one rule; of several, to a message with a link to the sheet of each."""
         asked = list(rules.exclude(stage=Rule.Stage.ENFORCE).order_by("name")[:MOST_LINKS])
         if len(asked) == 1:
