@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 
 from apps.common.actors import Actor, acting
@@ -94,8 +95,22 @@ class ContentPolicyMiddleware(CSPMiddleware):
 
 def _is_page_of_the_theme(request: HttpRequest, response: HttpResponseBase) -> bool:
     """Neither the page to sign in nor redirects, refusals and data."""
-    is_page = response.status_code == 200 and response.headers.get("content-type", "").startswith("text/html")
+    is_page = (response.status_code == 200 or hasattr(response, "of_the_theme")) and response.headers.get(
+        "content-type", ""
+    ).startswith("text/html")
     return is_page and request.path.startswith("/admin/") and request.path != reverse("admin:login")
+
+
+class ClockMiddleware:
+    """Ends with each request the time zone that its page activated: that of the reader, or of the page's course."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        with timezone.override(None):
+            response: HttpResponseBase = self.get_response(request)
+        return response
 
 
 class DatabaseAwayMiddleware(MiddlewareMixin):

@@ -94,6 +94,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "apps.accounts.sign_in.middleware.SessionMiddleware",
+    "gateway_project.middleware.ClockMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
@@ -104,13 +105,18 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
-        "APP_DIRS": True,
         "OPTIONS": {
+            "loaders": [
+                (
+                    "django.template.loaders.cached.Loader",
+                    ["django.template.loaders.filesystem.Loader", "gateway_project.site.template_loader.Loader"],
+                )
+            ],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ]
+            ],
         },
     }
 ]
@@ -275,6 +281,11 @@ CELERY_BEAT_SCHEDULE = {
     "drain-spools": {
         "task": "apps.conversations.tasks.drain_spools",
         "schedule": 1.0,
+        "options": {"expires": 5.0},
+    },
+    "fill-search-index": {
+        "task": "apps.conversations.tasks.fill_search_index",
+        "schedule": 2.0,
         "options": {"expires": 5.0},
     },
     "run-jobs": {

@@ -13,11 +13,20 @@ STYLES = (
     "course",
     "evidence",
     "home-pages",
+    "reading",
+    "provider",
+    "students",
+    "shell",
 )
+SCRIPTS = ("htmx", "filters", "names")
 
 
 def _style(name: str) -> Callable[[Any], str]:
     return lambda request: static(f"stoa/{name}.css")
+
+
+def _script(name: str) -> Callable[[Any], str]:
+    return lambda request: static(f"stoa/{name}.js")
 
 
 UNFOLD = {
@@ -26,12 +35,13 @@ UNFOLD = {
     "SITE_SYMBOL": "account_balance",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("stoa/icon.svg")}],
     "STYLES": [_style(name) for name in STYLES],
-    "SCRIPTS": [lambda request: static("stoa/htmx.js")],
+    "SCRIPTS": [_script(name) for name in SCRIPTS],
     "DASHBOARD_CALLBACK": "gateway_project.site.home.dashboard",
     "SHOW_HISTORY": "gateway_project.site.navigation.shows_history",
     "SHOW_VIEW_ON_SITE": False,
     "ACCOUNT": {
         "navigation": [
+            {"title": "Preferences", "link": reverse_lazy("admin:preferences")},
             {"title": "Second factor", "link": reverse_lazy("mfa_index")},
             {"title": "Sessions", "link": reverse_lazy("usersessions_list")},
             {"title": "Change password", "link": reverse_lazy("account_change_password")},

@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Course
+from apps.common.zones import zone
 
 REMEMBERED = "course"
 # Where the rows of a course are listed, by the name of their model.
@@ -44,8 +45,9 @@ def page_of(request: HttpRequest, model: Any) -> str | None:
 
 
 def enter(request: HttpRequest, course: Course) -> None:
-    """Make this the course of the page, and the one to come back to."""
+    """Make this the course of the page, and the one to come back to. Times are shown by its clock from here on."""
     request.course = course  # type: ignore[attr-defined]
+    timezone.activate(zone(course.timezone))  # until the end of the request, see `ClockMiddleware`
     if request.session.get(REMEMBERED) != course.slug:
         request.session[REMEMBERED] = course.slug
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, tzinfo
 from typing import Literal
 
-from django.utils import timezone
+from django.utils import dateformat, timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 SPACE = "\N{NARROW NO-BREAK SPACE}"
 NOTHING = "–"
@@ -30,14 +31,49 @@ def duration(milliseconds: int | None) -> str:
     return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
 
 
-def moment(value: datetime | None) -> str:
-    """An instant in the active time zone, at the same width in every row."""
-    return timezone.localtime(value).strftime("%Y-%m-%d %H:%M:%S") if value else NOTHING
+def moment(value: datetime | None, *, now: datetime | None = None) -> str:
+    """An instant by the clock of the page, for sentences and hints: "today 09:43", "Mon 30 Nov 09:43"."""
+    if value is None:
+        return NOTHING
+    local, today = timezone.localtime(value), timezone.localtime(now or timezone.now()).date()
+    if local.date() == today:
+        return gettext("today %(time)s") % {"time": f"{local:%H:%M}"}
+    return dateformat.format(local, "D j M H:i" if local.year == today.year else "D j M Y H:i")
+
+
+def when(value: datetime | None, *, now: datetime | None = None) -> str:
+    """An instant in a list or on a page, with its seconds and its time zone on hover."""
+    return NOTHING if value is None else _time(value, moment(value, now=now))
+
+
+def instant(value: datetime | None) -> str:
+    """An instant to the second, for the ledger and other logs, at the same width in every row."""
+    return NOTHING if value is None else _time(value, f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S}")
+
+
+def _time(value: datetime, words: str) -> SafeString:
+    full = f"{dateformat.format(local := timezone.localtime(value), 'D j M Y, H:i:s')} {local:%Z}"
+    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(timespec="seconds"), full, words)
+
+
+def week_of(starts_at: datetime, ends_at: datetime, *, zone: tzinfo | None = None) -> str:
+    """A week by its first and last day, "30 Nov – 6 Dec". Without `zone`, by the clock of the page."""
+    first = timezone.localtime(starts_at, zone).date()
+    last = timezone.localtime(ends_at - timedelta(microseconds=1), zone).date()
+    if first.year != last.year:
+        return f"{dateformat.format(first, 'j M Y')} – {dateformat.format(last, 'j M Y')}"
+    year = "" if last.year == timezone.localtime(timezone.now(), zone).year else " Y"
+    return f"{dateformat.format(first, 'j M')} – {dateformat.format(last, f'j M{year}')}"
+
+
+def zone_name() -> str:
+    """The clock of the page, such as Europe/Helsinki."""
+    return timezone.get_current_timezone_name()
 
 
 def clock(at: datetime | None) -> str:
     """The time of day until which something lasts, with the zone that it is in."""
-    return timezone.localtime(at).strftime("%H:%M:%S %Z") if at else "further notice"
+    return timezone.localtime(at).strftime("%H:%M %Z") if at else "further notice"
 
 
 def badge(text: str, kind: str = "", title: str = "") -> SafeString:
@@ -62,7 +98,7 @@ def share(*, used: int, held: int = 0, limit: int | None) -> SafeString:
     """Used and held amounts, as a bar if there is a limit."""
     words = number(used) + (f" + {number(held)} held" if held else "")
     if limit is None:
-        return format_html('<span class="stoa-share">{}<small>no limit</small></span>', words)
+        return format_html('<span class="stoa-share">{} <small>no limit</small></span>', words)
     full = max(limit, 1)
     used_width = min(100.0, 100 * used / full)
     held_width = min(100.0 - used_width, 100 * held / full)

@@ -17,8 +17,8 @@ from django.db.models import QuerySet
 
 from apps.common.ids import first_id
 from apps.common.models import Job
+from apps.conversations.marks import MarkedText, mark
 from apps.conversations.models import Call, Turn
-from apps.conversations.passages import MarkedText, mark
 from apps.rules.engine.matcher import EngineFailed
 from apps.rules.examples import LONGEST_LINE
 from apps.rules.models import Rule

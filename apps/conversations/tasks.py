@@ -11,9 +11,12 @@ from django.db import OperationalError
 from apps.common.outages import database_outage
 from apps.conversations import replay  # noqa: F401  # workers know its kind of job by this
 from apps.conversations.figures import keeping
+from apps.conversations.search import filling
 from apps.conversations.spool.draining import drain_all
 
 logger = logging.getLogger(__name__)
+
+FILLING_SECONDS = 0.5  # draining waits meanwhile
 
 
 @shared_task(ignore_result=True)
@@ -40,3 +43,16 @@ def keep_figures(**kwargs: Any) -> int:
 def count_figures_again(**kwargs: Any) -> int:
     """Find calls of the last days that came late."""
     return keeping.count_again(now=datetime.now(UTC))
+
+
+@shared_task(ignore_result=True)
+def fill_search_index(**kwargs: Any) -> int:
+    """Enter text of before there was an index, for a while."""
+    try:
+        filled = filling.fill(seconds=FILLING_SECONDS)
+    except OperationalError as error:
+        database_outage.began(error)
+        return 0
+    if filled:
+        logger.info("Entered the text of %d calls in the index of words", filled)
+    return filled

@@ -104,8 +104,8 @@ def _pieces(text: str, spans: Iterable[tuple[int, int]], *, replacement: str | N
 
 def finds(rule: Any, text: str) -> bool:
     """True if the rule is found in this text, as an example of its own would be."""
-    tried = examples.tried(rule.pattern, checksum=rule.checksum, match=text, no_match="")
-    return any(example.matches for example in tried)
+    found = examples.tried(rule.pattern, checksum=rule.checksum, match=text, no_match="")
+    return any(example.matches for example in found)
 
 
 def finds_whole(rule: Any, text: str) -> bool:

@@ -34,8 +34,18 @@ class StoaAdminSite(UnfoldAdminSite):
 
     def get_urls(self) -> Any:
         from gateway_project.site.course_urls import course_urls
+        from gateway_project.site.readers import preferences_page
 
-        return [path("c/<str:slug>/", include(course_urls())), *super().get_urls()]
+        return [
+            path("c/<str:slug>/", include(course_urls())),
+            path("preferences/", self.admin_view(preferences_page), name="preferences"),
+            *super().get_urls(),
+        ]
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        from gateway_project.site.readers import by_the_readers_clock
+
+        return super().admin_view(by_the_readers_clock(view), cacheable)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Staff of one course come straight to it."""

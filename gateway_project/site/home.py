@@ -58,8 +58,8 @@ def only_course(request: HttpRequest) -> Course | None:
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     now = timezone.now()
     if is_operator(request) and "all" not in request.GET and "q" not in request.GET:
-        return {**context, "operations": operators.operations(request, now=now)}
-    return {**context, **_lines(request, now=now), "base_url": request.build_absolute_uri("/v1")}
+        return {**context, "title": "Overview", "operations": operators.operations(request, now=now)}
+    return {**context, "title": "Courses", **_lines(request, now=now), "base_url": request.build_absolute_uri("/v1")}
 
 
 def _lines(request: HttpRequest, *, now: datetime) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from gateway_project.site.weeks import week_of
 HALF_HOURS = 48
 DAYS = 14
 MOST = 10  # rows of a table
-MUCH = 0.05  # of the last hour's calls; above it, failing is what the page says first
+MUCH = 0.05  # of the calls; when more of the last hour's fail, the page says so first
 Half = tuple[int, int]  # answers and failures
 
 
@@ -146,7 +146,7 @@ def _tick(number: int, start: datetime, answered: int, failed: int) -> Tick:
     asked = answered + failed
     level: Level | str = "none"
     if asked:
-        level = "good" if failed <= 0.02 * asked else "warning" if failed < 0.5 * asked else "bad"
+        level = "good" if failed <= MUCH * asked else "warning" if failed < 0.5 * asked else "bad"
     return Tick(4 * number, level, f"{start:%H:%M}: {answered} answered, {failed} failed")
 
 
@@ -174,7 +174,7 @@ def _watched(courses: Iterable[Any], use: Mapping[Place, Count], *, since: Any) 
     for place, count in use.items():
         if place.day >= since:
             counts[place.course_id].add(count)
-    order = sorted(courses, key=lambda one: (not _lacks(one)[:2], -counts[one.pk].charged))
+    order = sorted(courses, key=lambda one: (not {"allowance", "models"} & {*_lacks(one)}, -counts[one.pk].charged))
     return [WatchedCourse(one, counts[one.pk], _lacks(one), week_of(one)) for one in order[:MOST]]
 
 

@@ -42,7 +42,7 @@ def facts(*, now: datetime) -> list[Fact]:
         Fact("Dead letters", str(letters), letters > 0, reverse("admin:conversations_deadletter_changelist")),
         Fact("Jobs that wait or run", str(jobs), address=reverse("admin:common_job_changelist")),
         Fact("Disk", free, disk.used > FULL * disk.total),
-        Fact("Ledger", "prove it with `manage.py audit_ledger`"),
+        Fact("Ledger", "proved by manage.py audit_ledger"),
         Fact("Version", version()),
     ]
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Membership
-from apps.common.display import number
+from apps.common.display import number, when
 from apps.quotas import decisions
 from apps.quotas.models import AllowanceRequest, Boost, LedgerEntry, Override
 from tests import factories
@@ -143,8 +143,8 @@ def test_a_decision_is_shown_with_separators_and_zone(instructor: Client, world:
     pages = [instructor.get(page_of_row(row)).content.decode() for row in (override, boost)]
 
     assert number(77_777) in pages[0]
-    assert all(f"{row.starts_at:%Y-%m-%d %H:%M:%S}" in page for row, page in zip((override, boost), pages, strict=True))
-    assert all("From (UTC)" in instructor.get(add_page(model)).content.decode() for model in (Override, Boost))
+    assert all(when(row.starts_at) in page for row, page in zip((override, boost), pages, strict=True))
+    assert all("Time zone: UTC." in instructor.get(add_page(model)).content.decode() for model in (Override, Boost))
 
 
 def test_an_override_lasts_until_it_expires_or_is_ended(instructor: Client, world: CourseWorld) -> None:

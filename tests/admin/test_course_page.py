@@ -265,5 +265,5 @@ def test_lists_take_as_many_queries_for_many_rows_as_for_one(
         factories.make_rule(course=world.course)
 
     for model in (type(world.week), Rule, Membership, type(member.api_keys.get())):
-        with django_assert_max_num_queries(16):
+        with django_assert_max_num_queries(17):
             instructor.get(list_of(model))

@@ -58,7 +58,7 @@ def test_it_says_in_plain_words_how_an_instance_is(service: Service, operator: C
 
     assert "1 of 2 well" in shown
     assert "It failed too often; others are asked." in shown
-    assert "It did not begin to answer in time. (2026-11-02 12:00:30)" in shown
+    assert "It did not begin to answer in time. (Mon 2 Nov 12:00)" in shown
 
 
 def test_a_service_without_instances_says_so(operator: Client) -> None:

@@ -73,7 +73,7 @@ def test_a_rules_page_takes_as_many_queries_with_a_long_history(
         world.rule.save()
         RuleException.objects.create(rule=world.rule, text=f"text {number}")
 
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(21):
         instructor.get(page_of(world.rule))
 
 

@@ -20,7 +20,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter
 from apps.accounts.models import AuditEntry, Course
 from apps.accounts.scoping import CourseFilter, CourseScoping
 from apps.common.admin import CappedPaginator, ChoiceFilter, Pages, SinceFilter
-from apps.common.display import NOTHING, badge, moment
+from apps.common.display import NOTHING, badge, instant
 
 KINDS: Mapping[str, str] = {"person": "", "student": "info", "command": "warning", "task": "info", "system": "info"}
 
@@ -86,6 +86,9 @@ class EntrySinceFilter(SinceFilter):
     def since(self, queryset: Any, start: datetime) -> Any:
         return queryset.filter(at__gte=start)
 
+    def before(self, queryset: Any, end: datetime) -> Any:
+        return queryset.filter(at__lt=end)
+
 
 class ChangedField(NamedTuple):
     name: str
@@ -137,10 +140,9 @@ class AuditEntryAdmin(CourseScoping, Pages):
         }
         return TemplateResponse(request, "admin/accounts/auditentry/page.html", context)
 
-    @admin.display(description="time (UTC)")
-    def when(self, entry: AuditEntry) -> SafeString:
-        day, time = moment(entry.at).split()
-        return format_html('<span class="stoa-number">{}<small class="stoa-sub">{}</small></span>', time, day)
+    @admin.display(description="time")
+    def when(self, entry: AuditEntry) -> str:
+        return instant(entry.at)
 
     @admin.display(description="who")
     def who(self, entry: AuditEntry) -> SafeString:

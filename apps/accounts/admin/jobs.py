@@ -17,7 +17,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from apps.accounts.jobs import STATE_KINDS, JobCard, may_cancel, people, seen_jobs
 from apps.accounts.models import Course, User
 from apps.common.admin import OperatorOnly, Pages, ReadOnly
-from apps.common.display import NOTHING, badge, moment, number
+from apps.common.display import NOTHING, badge, number, when
 from apps.common.models import Job
 
 
@@ -115,9 +115,9 @@ class JobAdmin(ReadOnly, OperatorOnly, Pages):
     def where(self, job: Any) -> str:
         return job.course_slug or NOTHING
 
-    @admin.display(description="asked (UTC)")
+    @admin.display(description="asked")
     def asked(self, job: Job) -> str:
-        return moment(job.created_at)
+        return when(job.created_at)
 
 
 def _seen(request: HttpRequest, pk: int) -> Job:

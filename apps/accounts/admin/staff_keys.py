@@ -9,12 +9,14 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from apps.accounts import permissions
-from apps.accounts.admin.api_keys import KeyState, issued_page, key_state
+from apps.accounts.admin import new_keys
+from apps.accounts.admin.api_keys import KeyState, key_state
 from apps.accounts.models import StaffKey
+from apps.accounts.new_keys import of_row
 from apps.accounts.permissions import Verb
 from apps.accounts.sign_in.step_up import StepUp
 from apps.common.admin import Pages
-from apps.common.display import badge, moment
+from apps.common.display import badge, when
 
 
 @admin.register(StaffKey)
@@ -68,7 +70,7 @@ class StaffKeyAdmin(StepUp, Pages):
         request.__dict__["_stoa_issued"] = text
 
     def response_add(self, request: HttpRequest, obj: StaffKey, post_url_continue: str | None = None) -> HttpResponse:
-        return issued_page(self, request, [(obj, request.__dict__.pop("_stoa_issued"))], base="/api/staff")
+        return new_keys.show(request, [of_row(obj, request.__dict__.pop("_stoa_issued"))])
 
     @admin.action(description="Revoke selected keys", permissions=("change",))
     def revoke(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
@@ -89,7 +91,7 @@ class StaffKeyAdmin(StepUp, Pages):
 
     @admin.display(description="last used", ordering="last_used_at")
     def used(self, key: StaffKey) -> str:
-        return moment(key.last_used_at)
+        return when(key.last_used_at)
 
     @admin.display(description="state", ordering="revoked_at")
     def state(self, key: StaffKey) -> SafeString:
@@ -97,8 +99,8 @@ class StaffKeyAdmin(StepUp, Pages):
 
     @admin.display(description="created", ordering="created_at")
     def created(self, key: StaffKey) -> str:
-        return moment(key.created_at)
+        return when(key.created_at)
 
     @admin.display(description="expires", ordering="expires_at")
     def expires(self, key: StaffKey) -> str:
-        return moment(key.expires_at) if key.expires_at else "never"
+        return when(key.expires_at) if key.expires_at else "never"

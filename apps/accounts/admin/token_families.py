@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from apps.accounts.models import TokenFamily
 from apps.common.admin import CappedPaginator, ChoiceFilter, OperatorOnly, Pages, ReadOnly
-from apps.common.display import NOTHING, badge, moment
+from apps.common.display import NOTHING, badge, when
 
 
 class FamilyState(ChoiceFilter):
@@ -69,14 +69,14 @@ class TokenFamilyAdmin(ReadOnly, OperatorOnly, Pages):
             return badge("expired")
         return badge("open", "good") if family.is_good(now=now) else badge("refused", "warning")
 
-    @admin.display(description="started (UTC)")
+    @admin.display(description="started")
     def started(self, family: TokenFamily) -> str:
-        return moment(family.created_at)
+        return when(family.created_at)
 
-    @admin.display(description="renewed (UTC)")
+    @admin.display(description="renewed")
     def renewed(self, family: TokenFamily) -> str:
-        return moment(family.refreshed_at)
+        return when(family.refreshed_at)
 
-    @admin.display(description="ends (UTC)")
+    @admin.display(description="ends")
     def ends(self, family: TokenFamily) -> str:
-        return moment(family.expires_at)
+        return when(family.expires_at)

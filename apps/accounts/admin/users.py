@@ -23,7 +23,7 @@ from apps.accounts.sign_in import second_factor, sessions
 from apps.accounts.sign_in.step_up import StepUp, after_step_up, step_up
 from apps.accounts.tokens import upkeep
 from apps.common.admin import OperatorOnly
-from apps.common.display import NOTHING, badge
+from apps.common.display import NOTHING, badge, moment
 
 # Rights come from the operator flag and from memberships, so groups would only duplicate them.
 admin.site.unregister(Group)
@@ -57,7 +57,7 @@ class UserAdmin(OperatorOnly, StepUp, StockUserAdmin, CampusAccounts):  # type: 
     actions = ("sign_out", "remove_second_factors", "unlink")
     fieldsets = (
         (None, {"fields": ("username", "password")}),
-        ("Person", {"fields": ("first_name", "last_name", "email", "campus_id")}),
+        ("Person", {"fields": ("first_name", "last_name", "email", "campus_id", "timezone")}),
         (
             "Access",
             {
@@ -98,7 +98,7 @@ class UserAdmin(OperatorOnly, StepUp, StockUserAdmin, CampusAccounts):  # type: 
             .order_by("-created_at")
             .values_list("created_at", "ip", "user_agent")[:20]
         )
-        lines = ((f"{began:%Y-%m-%d %H:%M} UTC", address, agent[:120]) for began, address, agent in rows)
+        lines = ((moment(began), address, agent[:120]) for began, address, agent in rows)
         return format_html_join(mark_safe("<br>"), "{} · {} · {}", lines) or NOTHING
 
     @admin.action(description="Sign out everywhere")

@@ -2,9 +2,9 @@
 
 from apps.accounts.models.api_keys import ApiKey
 from apps.accounts.models.audit import AuditEntry, AuditHorizon
-from apps.accounts.models.courses import Course, validate_timezone
+from apps.accounts.models.courses import Course
 from apps.accounts.models.departments import Department, DepartmentAdmin
-from apps.accounts.models.fields import TOKENS, TOPIC, Role, Weekday
+from apps.accounts.models.fields import TOKENS, TOPIC, Role, Weekday, validate_timezone
 from apps.accounts.models.given_roles import GivenRole
 from apps.accounts.models.issuers import GroupGrant, Issuer
 from apps.accounts.models.memberships import Membership, MembershipQuerySet

@@ -1,23 +1,16 @@
 """Courses, and who sees and changes them."""
 
-import zoneinfo
 from typing import Any, ClassVar
 
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
 from apps.accounts import permissions
 from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
 from apps.accounts.models.departments import Department
-from apps.accounts.models.fields import TOPIC, Role, Weekday
+from apps.accounts.models.fields import TOPIC, Role, Weekday, validate_timezone
 from apps.accounts.permissions import Position, Verb
 from apps.common.hosting import Demand, Most
-
-
-def validate_timezone(name: str) -> None:
-    if name not in zoneinfo.available_timezones():
-        raise ValidationError(f"“{name}” is not a time zone. Use a name such as Europe/Helsinki or America/New_York.")
 
 
 class CourseQuerySet(AuditedQuerySet):

@@ -1,9 +1,17 @@
 """Choices that several tables share."""
 
+import zoneinfo
+
+from django.core.exceptions import ValidationError
 from django.db import models
 
 TOPIC = "principals"
 TOKENS = "tokens"
+
+
+def validate_timezone(name: str) -> None:
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError(f"“{name}” is not a time zone. Use a name such as Europe/Helsinki or America/New_York.")
 
 
 class Role(models.TextChoices):

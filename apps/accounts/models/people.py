@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from apps.accounts import permissions
 from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
-from apps.accounts.models.fields import TOPIC, Role
+from apps.accounts.models.fields import TOPIC, Role, validate_timezone
 from apps.accounts.permissions import Position
 
 
@@ -35,6 +35,16 @@ class User(AuditedModel, AbstractUser):
         max_length=100,
         blank=True,
         help_text="Finds this person at the first sign-in through the campus. Only operators set it.",
+    )
+
+    timezone = models.CharField(
+        "time zone",
+        max_length=60,
+        blank=True,
+        db_default="",
+        default="",
+        validators=[validate_timezone],
+        help_text="The clock of pages about several courses, such as Europe/Helsinki. Empty: the institution’s.",
     )
 
     objects: ClassVar[PersonManager] = PersonManager()
@@ -62,6 +72,10 @@ class User(AuditedModel, AbstractUser):
         """Refuse every token that was issued until now, also those of trusted issuers."""
         self.tokens_not_before = now
         self.save(update_fields=["tokens_not_before"])
+
+    def set_timezone(self, name: str) -> None:
+        self.timezone = name
+        self.save(update_fields=["timezone"])
 
     @classmethod
     def free_username(cls, wanted: str) -> str:

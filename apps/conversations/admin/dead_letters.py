@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from apps.accounts.audit import record
 from apps.common.admin import OperatorOnly, Pages
-from apps.common.display import moment
+from apps.common.display import when
 from apps.conversations.models import DeadLetter
 from apps.conversations.spool import draining
 from apps.conversations.spool.files import SpooledRecord
@@ -52,9 +52,9 @@ class DeadLetterAdmin(OperatorOnly, Pages):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    @admin.display(description="since (UTC)", ordering="created_at")
+    @admin.display(description="since", ordering="created_at")
     def buried(self, letter: DeadLetter) -> str:
-        return moment(letter.created_at)
+        return when(letter.created_at)
 
     @admin.display(description="text")
     def text(self, letter: DeadLetter) -> SafeString:

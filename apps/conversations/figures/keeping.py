@@ -8,7 +8,7 @@ Rows that come later still are found by `count_again`: those that an outbox kept
 that are corrected after a crash. It counts the latest days anew and replaces what differs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -89,7 +89,7 @@ def _store(
 
 
 def _add(
-    cursor: Cursor, table: str, key: tuple[str, ...], counts: tuple[str, ...], rows: list[tuple[object, ...]]
+    cursor: Cursor, table: str, key: tuple[str, ...], counts: tuple[str, ...], rows: Sequence[tuple[object, ...]]
 ) -> None:
     """Add to the rows with these keys, or insert them."""
     added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in counts)

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0010_services_of_keys'),
-        ('conversations', '0005_attempts'),
+        ('conversations', '0006_outcomes_and_search'),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
 from apps.common.admin import OperatorOnly, Pages, ReadOnly
-from apps.common.display import badge, moment
+from apps.common.display import badge, when
 from apps.providers.models import ProviderEvent
 
 
@@ -20,9 +20,9 @@ class ProviderEventAdmin(ReadOnly, OperatorOnly, Pages):
     fields = ("when", "shown_kind", "provider", "deployment", "credential", "detail")
     readonly_fields = fields
 
-    @admin.display(description="time (UTC)", ordering="at")
+    @admin.display(description="time", ordering="at")
     def when(self, event: ProviderEvent) -> str:
-        return moment(event.at)
+        return when(event.at)
 
     @admin.display(description="event", ordering="kind")
     def shown_kind(self, event: ProviderEvent) -> SafeString:

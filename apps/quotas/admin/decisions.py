@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import DateTimeField, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -11,7 +11,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from apps.accounts.scoping import CourseFilter, CourseScoped, MemberCourseFilter, SearchedByMember
 from apps.common.admin import ChoiceFilter
-from apps.common.display import badge, moment, number
+from apps.common.display import badge, number, when
 from apps.quotas import decisions
 from apps.quotas.admin.access import user_of
 from apps.quotas.models import Boost, Override, RoleAllowance
@@ -66,13 +66,6 @@ class DecisionAdmin(CourseScoped):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return () if obj is None else self.shown
 
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        """Times are in UTC, since the list spans courses of several time zones."""
-        field = super().formfield_for_dbfield(db_field, request, **options)
-        if field is not None and isinstance(db_field, DateTimeField):
-            field.label = f"{field.label} (UTC)"
-        return field
-
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"starts_at": timezone.now(), **super().get_changeform_initial_data(request)}
 
@@ -92,21 +85,21 @@ class DecisionAdmin(CourseScoped):
             return badge("over")
         return badge("in force", "good") if decision.is_active(now=now) else badge("to come", "info")
 
-    @admin.display(description="from (UTC)", ordering="starts_at")
+    @admin.display(description="from", ordering="starts_at")
     def starts(self, decision: Any) -> str:
-        return moment(decision.starts_at)
+        return when(decision.starts_at)
 
-    @admin.display(description="until (UTC)", ordering="ends_at")
+    @admin.display(description="until", ordering="ends_at")
     def ends(self, decision: Any) -> str:
-        return moment(decision.ended_at or decision.ends_at) if decision.ended_at or decision.ends_at else "it is ended"
+        return when(decision.ended_at or decision.ends_at) if decision.ended_at or decision.ends_at else "it is ended"
 
-    @admin.display(description="decided (UTC)", ordering="created_at")
+    @admin.display(description="decided", ordering="created_at")
     def created(self, decision: Any) -> str:
-        return moment(decision.created_at)
+        return when(decision.created_at)
 
-    @admin.display(description="ended early (UTC)")
+    @admin.display(description="ended early")
     def ended(self, decision: Any) -> str:
-        return moment(decision.ended_at)
+        return when(decision.ended_at)
 
 
 @admin.register(Boost)

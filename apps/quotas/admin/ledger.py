@@ -18,7 +18,7 @@ from apps.accounts.models import Course, Membership
 from apps.accounts.permissions import Verb
 from apps.accounts.scoping import CourseFilter, CourseScoped
 from apps.common.admin import CappedPaginator, ChoiceFilter, OperatorOnly, Pages, ReadOnly
-from apps.common.display import badge, moment, number, share, signed
+from apps.common.display import badge, instant, number, share, signed, week_of
 from apps.common.searching import phrase
 from apps.quotas import standing
 from apps.quotas.ledger import entries
@@ -118,9 +118,9 @@ class WeeklyUsageAdmin(ReadByCourse):
             return format_html('<span class="stoa-number">{}</span>', number(usage.used))
         return share(used=usage.used, held=usage.held, limit=usage.limit)
 
-    @admin.display(description="week (UTC)", ordering="starts_at")
+    @admin.display(description="week", ordering="starts_at")
     def week(self, usage: WeeklyUsage) -> str:
-        return f"{moment(usage.starts_at)[:16]} to {moment(usage.ends_at)[:16]}"
+        return week_of(usage.starts_at, usage.ends_at)
 
     @admin.display(description="state")
     def state(self, usage: WeeklyUsage) -> SafeString:
@@ -204,9 +204,9 @@ class LedgerEntryAdmin(ReadByCourse):
         term = search_term.strip()
         return (queryset.filter(Q(hold=term.lower()) | _found(term, "usage__")) if term else queryset), False
 
-    @admin.display(description="time (UTC)", ordering="pk")
+    @admin.display(description="time", ordering="pk")
     def moved_at(self, entry: LedgerEntry) -> str:
-        return moment(entry.at)
+        return instant(entry.at)
 
     @admin.display(description="account")
     def who(self, entry: Any) -> str:
@@ -235,11 +235,11 @@ class LedgerEntryAdmin(ReadByCourse):
         author = entry.actor or "somebody who has left"
         return format_html('<b>{}</b><small class="stoa-sub stoa-note-cell">{}</small>', author, entry.note)
 
-    @admin.display(description="week (UTC)")
+    @admin.display(description="week")
     def week(self, entry: LedgerEntry) -> SafeString:
         week = entry.usage
         address = reverse("admin:quotas_weeklyusage_change", args=[week.pk])
-        words = f"{moment(week.starts_at)[:16]} to {moment(week.ends_at)[:16]}"
+        words = week_of(week.starts_at, week.ends_at)
         return format_html('<a class="stoa-link" href="{}">{}</a>', address, words)
 
 
@@ -264,17 +264,17 @@ class HoldAdmin(ReadOnly, OperatorOnly, Pages):
     def shown_state(self, hold: Hold) -> SafeString:
         return badge(hold.state, self.state_kinds.get(hold.state, ""))
 
-    @admin.display(description="made (UTC)")
+    @admin.display(description="made")
     def made(self, hold: Hold) -> str:
-        return moment(hold.created_at)
+        return instant(hold.created_at)
 
-    @admin.display(description="expires (UTC)")
+    @admin.display(description="expires")
     def expires(self, hold: Hold) -> str:
-        return moment(hold.expires_at)
+        return instant(hold.expires_at)
 
-    @admin.display(description="resolved (UTC)")
+    @admin.display(description="resolved")
     def resolved(self, hold: Hold) -> str:
-        return moment(hold.resolved_at)
+        return instant(hold.resolved_at)
 
 
 def _call_link(request_id: str) -> SafeString:

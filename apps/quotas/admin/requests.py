@@ -17,7 +17,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from apps.accounts.admin.petitions import PetitionAdmin
 from apps.accounts.permissions import Verb
 from apps.accounts.scoping import MemberCourseFilter, SearchedByMember
-from apps.common.display import NOTHING, moment, number
+from apps.common.display import NOTHING, moment, number, when
 from apps.quotas import requests, standing
 from apps.quotas.admin.access import user_of
 from apps.quotas.admin.decisions import BY_MEMBER_HELP
@@ -176,19 +176,19 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
     @admin.display(description="state", ordering="state")
     def asked_when(self, request: AllowanceRequest) -> SafeString:
         words = '<span>{}<small class="stoa-sub stoa-number">{}</small></span>'
-        return format_html(words, self.shown_state(request), f"{moment(request.created_at)[:16]} UTC")
+        return format_html(words, self.shown_state(request), moment(request.created_at))
 
     @admin.display(description="granted")
     def granted(self, request: AllowanceRequest) -> str:
         return NOTHING if request.granted_tokens is None else _tokens(request.granted_tokens)
 
-    @admin.display(description="asked (UTC)", ordering="created_at")
+    @admin.display(description="asked", ordering="created_at")
     def when(self, request: AllowanceRequest) -> str:
-        return moment(request.created_at)
+        return when(request.created_at)
 
-    @admin.display(description="decided (UTC)")
+    @admin.display(description="decided")
     def decided(self, request: AllowanceRequest) -> str:
-        return moment(request.decided_at)
+        return when(request.decided_at)
 
     @admin.display(description="decide")
     def decide(self, request: AllowanceRequest) -> SafeString | str:

@@ -14,7 +14,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from apps.accounts.models import Course
 from apps.accounts.scoping import CourseFilter, CourseScoping
 from apps.common.admin import is_operator
-from apps.common.display import badge, moment
+from apps.common.display import badge, when
 from apps.rules import recording, stages
 from apps.rules.admin.forms import RuleForm
 from apps.rules.admin.lists import RuleList
@@ -50,7 +50,7 @@ class RuleAdmin(RuleList, Workbench):
     empty_text = (
         "Start from a ready rule, above, or write one: a pattern, and the sentence that students read when it blocks."
     )
-    list_display = ("name", "place", "does", "shown_stage", "week_hits", "week_students", "needs")
+    list_display = ("titled", "place", "does", "shown_stage", "week_hits", "week_students", "needs")
     list_filter = (CourseFilter, ("action", ChoicesDropdownFilter), ("stage", ChoicesDropdownFilter))
     list_select_related = ("course",)
     search_fields = ("name", "pattern", "message", "guidance")
@@ -130,7 +130,7 @@ class RuleAdmin(RuleList, Workbench):
 
     @admin.display(description="changed", ordering="updated_at")
     def updated(self, rule: Rule) -> str:
-        return moment(rule.updated_at)
+        return when(rule.updated_at)
 
     @admin.action(description="Enforce", permissions=("change",))
     def enforce(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:

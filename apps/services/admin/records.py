@@ -12,7 +12,7 @@ from apps.accounts.models import Membership
 from apps.accounts.permissions import Verb
 from apps.accounts.scoping import CourseFilter, CourseScoped, courses_where
 from apps.common.admin import CappedPaginator, ChoiceFilter, Pages, ReadOnly, SinceFilter, is_operator
-from apps.common.display import NOTHING, badge, duration, moment, number
+from apps.common.display import NOTHING, badge, duration, instant, number, when
 from apps.common.ids import first_id
 from apps.services.models import Service, ServiceRecord
 from apps.services.outcomes import RequestOutcome
@@ -31,6 +31,9 @@ KINDS: dict[str, str] = {
 class RecordSinceFilter(SinceFilter):
     def since(self, queryset: Any, start: Any) -> Any:
         return queryset.filter(pk__gte=first_id(start))
+
+    def before(self, queryset: Any, end: Any) -> Any:
+        return queryset.filter(pk__lt=first_id(end))
 
 
 class ServiceNameFilter(ChoiceFilter):
@@ -91,14 +94,13 @@ class ServiceRecordAdmin(ReadOnly, CourseScoped):
             return queryset, False
         return queryset.matching(search_term, members=Membership.objects.for_staff(request.user)), False
 
-    @admin.display(description="time (UTC)")
-    def when(self, record: ServiceRecord) -> SafeString:
-        day, time = moment(record.started_at).split()
-        return format_html('<span class="stoa-number">{}<small class="stoa-sub">{}</small></span>', time, day)
+    @admin.display(description="time")
+    def when(self, record: ServiceRecord) -> str:
+        return when(record.started_at)
 
-    @admin.display(description="time (UTC)")
+    @admin.display(description="time")
     def started(self, record: ServiceRecord) -> str:
-        return moment(record.started_at)
+        return instant(record.started_at)
 
     @admin.display(description="caller")
     def caller(self, record: ServiceRecord) -> SafeString | str:
