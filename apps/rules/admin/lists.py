@@ -126,10 +126,6 @@ class RuleList(CourseScoped):
         changelist.result_list = rules
         return changelist
 
-    @admin.display(description="rule", ordering="title")
-    def titled(self, rule: Rule) -> SafeString:
-        return format_html('{}<small class="stoa-sub">{}</small>', rule.title, rule.name)
-
     @admin.display(description="last 7 days")
     def week_hits(self, rule: Any) -> SafeString:
         week: RuleWeek = rule.week

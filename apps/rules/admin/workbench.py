@@ -19,6 +19,7 @@ from apps.rules.admin.forms import AddForm, CopyForm, TryForm
 from apps.rules.engine import matcher
 from apps.rules.models import Rule, RuleQuerySet, RuleVersion
 from apps.rules.ready_rules import LIBRARY
+from apps.rules.sentences import sentence
 from apps.rules.signals import rule_begins
 from apps.rules.trials import Trial, try_out
 
@@ -76,6 +77,7 @@ class Workbench(CourseScoped):
         exceptions = list(rule.exceptions.select_related("author")[: MOST_EXCEPTIONS + 1])
         return {
             "rule": rule,
+            "sentence": sentence(rule, since=recording.stage_since(rule), now=timezone.now(), zone=rule.zone),
             "steps": stages.steps(rule),
             "following": stages.following(rule),
             "limits": stages.limits(rule, now=timezone.now()) if rule.stage != Rule.Stage.DRAFT else [],
