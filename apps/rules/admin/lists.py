@@ -98,7 +98,7 @@ def _midnight(day: date) -> datetime:
     return timezone.make_aware(datetime(day.year, day.month, day.day))
 
 
-class RuleChangeList(ChangeList):  # type: ignore[misc]
+class RuleChangeList(ChangeList):
     """Sorted by need, unless a column is chosen."""
 
     def get_ordering(self, request: HttpRequest, queryset: Any) -> Any:

@@ -80,6 +80,7 @@ class Workbench(CourseScoped):
             "sentence": sentence(rule, since=recording.stage_since(rule), now=timezone.now(), zone=rule.zone),
             "steps": stages.steps(rule),
             "following": stages.following(rule),
+            "reach": stages.reach_of_warning(rule) if rule.stage in (Rule.Stage.OBSERVE, Rule.Stage.WARN) else "",
             "limits": stages.limits(rule, now=timezone.now()) if rule.stage != Rule.Stage.DRAFT else [],
             "before_draft": rule.stage_before_draft if rule.stage == Rule.Stage.DRAFT and rule.version > 1 else "",
             "history": history[:MOST_VERSIONS],
