@@ -14,6 +14,7 @@ STYLES = (
     "evidence",
     "home-pages",
     "reading",
+    "purpose",
     "provider",
     "students",
     "shell",

@@ -19,6 +19,7 @@ from apps.rules.admin.forms import AddForm, CopyForm, TryForm
 from apps.rules.engine import matcher
 from apps.rules.models import Rule, RuleQuerySet, RuleVersion
 from apps.rules.ready_rules import LIBRARY
+from apps.rules.sentences import sentence
 from apps.rules.signals import rule_begins
 from apps.rules.trials import Trial, try_out
 
@@ -76,8 +77,10 @@ class Workbench(CourseScoped):
         exceptions = list(rule.exceptions.select_related("author")[: MOST_EXCEPTIONS + 1])
         return {
             "rule": rule,
+            "sentence": sentence(rule, since=recording.stage_since(rule), now=timezone.now(), zone=rule.zone),
             "steps": stages.steps(rule),
             "following": stages.following(rule),
+            "reach": stages.reach_of_warning(rule) if rule.stage in (Rule.Stage.OBSERVE, Rule.Stage.WARN) else "",
             "limits": stages.limits(rule, now=timezone.now()) if rule.stage != Rule.Stage.DRAFT else [],
             "before_draft": rule.stage_before_draft if rule.stage == Rule.Stage.DRAFT and rule.version > 1 else "",
             "history": history[:MOST_VERSIONS],
@@ -107,7 +110,7 @@ class Workbench(CourseScoped):
             self.message_user(request, stages.told(rule), messages.SUCCESS)
         return _to(rule)
 
-    def look_first(self, request: HttpRequest, rules: RuleQuerySet) -> HttpResponse | None:
+    def look_first(self, request: HttpRequest, rules: Any) -> HttpResponse | None:
         """Leads to the sheet of one rule; of several, to a message with a link to the sheet of each."""
         asked = list(rules.exclude(stage=Rule.Stage.ENFORCE).order_by("name")[:MOST_LINKS])
         if len(asked) == 1:

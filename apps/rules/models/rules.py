@@ -1,5 +1,6 @@
 """Rules: what is searched for in a course's calls, and what happens when it is found."""
 
+from itertools import count
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -7,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.text import slugify
 
 from apps.accounts import permissions
 from apps.accounts.models import Course
@@ -18,6 +20,7 @@ from apps.rules.ready_rules import ReadyRule
 from apps.rules.schedules import Schedule
 
 TOPIC = "rulebook"
+LONGEST_STEM = 55  # of a short name, which leaves room for a number
 DEFAULT_REPLACEMENT = "[redacted]"
 WRITTEN = ("why", "message", "guidance", "examples_match", "examples_no_match")  # text of several lines
 
@@ -175,6 +178,13 @@ class Rule(VersionedModel):
         return self.name
 
     # Factories
+
+    @classmethod
+    def free_name(cls, title: str, *, course: Course | None) -> str:
+        """A short name made from a title that no rule of the course has yet."""
+        stem = slugify(title)[:LONGEST_STEM].strip("-_") or "rule"
+        taken = set(cls._base_manager.filter(course=course, name__startswith=stem).values_list("name", flat=True))
+        return next(name for n in count(1) if (name := stem if n == 1 else f"{stem}-{n}") not in taken)
 
     @classmethod
     def from_library(cls, ready: ReadyRule, *, course: Course, by: Any) -> "Rule":
