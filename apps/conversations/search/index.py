@@ -61,7 +61,7 @@ class SQLiteIndex:
     def add(self, cursor: Cursor, pieces: Sequence[Piece]) -> None:
         for piece in pieces:
             cursor.execute(
-                f"INSERT INTO {TABLE} (call_id, seq) SELECT %s, %s WHERE EXISTS ({_OF_A_CALL} %s)"  # noqa: S608
+                f"INSERT INTO {TABLE} (call_id, seq) SELECT %s, %s WHERE EXISTS ({_OF_A_CALL} %s)"
                 " ON CONFLICT DO NOTHING RETURNING id",
                 (piece.call, piece.seq, piece.call),
             )
