@@ -136,6 +136,8 @@ def test_a_thread_takes_as_many_queries_for_many_calls_as_for_one(
 
     with django_assert_max_num_queries(22):
         text(instructor, world.thread)
+    with django_assert_max_num_queries(25):
+        text(instructor, world.thread, list="q=homework&hits=yes")
 
 
 def test_the_list_of_calls_never_counts_a_huge_table(
