@@ -16,6 +16,7 @@ from apps.quotas.limits import lower
 from apps.quotas.locks import Lock, Recent, lock_of
 from apps.quotas.models import Boost, LedgerEntry, Override, QuotaPolicy, WeeklyUsage
 from apps.quotas.policies import Policies, load_policies
+from apps.quotas.sums import LimitSum
 
 NEAR = 0.8
 
@@ -201,6 +202,12 @@ def explain(member: Membership, *, now: datetime) -> Explanation:
     overrides = member.overrides.active(now=now).select_related("author").order_by("-pk")
     boosts = member.course.boosts.active(now=now).select_related("author").order_by("-factor", "-ends_at")
     return Explanation(override=overrides.first(), boost=boosts.first())
+
+
+def sum_of(standing: MemberStanding, *, now: datetime) -> LimitSum:
+    """What the limit of this standing consists of."""
+    principal = principal_of(standing.member)
+    return load_policies().limit_sum(principal, granted=standing.balance.granted, now=now)
 
 
 def weeks_of(member: Membership) -> Any:

@@ -6,15 +6,18 @@ from django.urls import URLPattern, path
 from apps.accounts.course_pages import list_page
 from apps.conversations.models import Thread
 from apps.rules.models import Rule
-from gateway_project.site import today
-from gateway_project.site.courses import allowance_page, settings_page, students_page
+from gateway_project.site import student, students, today
+from gateway_project.site.courses import allowance_page, settings_page
 from gateway_project.site.deciding import decide
 
 
 def course_urls() -> list[URLPattern]:
     pages = {
         "": (today.page, "today"),
-        "students/": (students_page, "students"),
+        "students/": (students.page, "students"),
+        "students/export/": (students.export, "students_export"),
+        "students/<int:member_id>/": (student.page, "student"),
+        "students/<int:member_id>/export/": (student.export, "student_export"),
         "rules/": (list_page(Rule), "rules"),
         "conversations/": (list_page(Thread), "conversations"),
         "allowance/": (allowance_page, "allowance"),

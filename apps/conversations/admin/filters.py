@@ -28,10 +28,16 @@ class CallSinceFilter(SinceFilter):
     def since(self, queryset: Any, start: datetime) -> Any:
         return queryset.filter(pk__gte=first_id(start))
 
+    def before(self, queryset: Any, end: datetime) -> Any:
+        return queryset.filter(pk__lt=first_id(end))
+
 
 class ThreadSinceFilter(SinceFilter):
     def since(self, queryset: Any, start: datetime) -> Any:
         return queryset.filter(last_at__gte=start)
+
+    def before(self, queryset: Any, end: datetime) -> Any:
+        return queryset.filter(last_at__lt=end)
 
 
 class RuleFilter(ChoiceFilter):
