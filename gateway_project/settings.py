@@ -283,6 +283,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 1.0,
         "options": {"expires": 5.0},
     },
+    "fill-search-index": {
+        "task": "apps.conversations.tasks.fill_search_index",
+        "schedule": 2.0,
+        "options": {"expires": 5.0},
+    },
     "run-jobs": {
         "task": "apps.common.tasks.run_jobs",
         "schedule": 1.0,
@@ -298,6 +303,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 1.0,
         "options": {"expires": 5.0},
     },
+    "keep-figures": {
+        "task": "apps.conversations.tasks.keep_figures",
+        "schedule": 30.0,
+        "options": {"expires": 30.0},
+    },
+    "count-figures-again": {"task": "apps.conversations.tasks.count_figures_again", "schedule": 3600.0},
     "forget-jobs": {"task": "apps.common.tasks.forget_jobs", "schedule": 3600.0},
     "forget-tokens": {"task": "apps.accounts.tasks.forget_tokens", "schedule": 3600.0},
     "forget-expired": {"task": "apps.common.tasks.forget_expired", "schedule": 3600.0},

@@ -11,6 +11,11 @@ STYLES = (
     "theme",
     "admin",
     "course",
+    "evidence",
+    "home-pages",
+    "reading",
+    "provider",
+    "students",
     "shell",
 )
 SCRIPTS = ("htmx", "filters", "names")

@@ -100,6 +100,7 @@ MAY_READ_THE_CLOCK = {
     "apps/conversations/admin/calls.py": "pages of staff",
     "apps/conversations/admin/conversations.py": "pages of staff",
     "apps/conversations/admin/appeals.py": "pages of staff",
+    "apps/conversations/admin/decisions.py": "pages of staff",
     "apps/conversations/spool/draining.py": "how old a record is that waits",
     "apps/conversations/admin/rules.py": "pages of staff",
     "apps/conversations/spool/writer.py": "records are stamped when they are appended",

@@ -26,7 +26,19 @@ CALLERS = "whom the service admits"
 CREDENTIALS = "credentials in the body"
 SIGNED_IN, FAILED = "session", "everybody whose sign-in failed"  # the latter answers 401
 
-COURSE_PAGES = ("", "students/", "rules/", "conversations/", "allowance/", "settings/")
+STUDENT = "students/<int:member_id>/"
+COURSE_PAGES = (
+    "",
+    "requests/<int:pk>/",
+    "students/",
+    "students/export/",
+    STUDENT,
+    f"{STUDENT}export/",
+    "rules/",
+    "conversations/",
+    "allowance/",
+    "settings/",
+)
 ROUTES = {
     "": EVERYBODY,
     "favicon.ico": EVERYBODY,
@@ -75,13 +87,27 @@ ROUTES = {
     f"admin/{APP_INDEX}": STAFF,
     "admin/(?P<url>.*)$": STAFF,
     "admin/accounts/user/<id>/password/": STAFF,
+    "admin/accounts/apikey/new/": STAFF,
+    "admin/accounts/apikey/new/file/": STAFF,
+    "admin/accounts/apikey/<int:pk>/revoke/": STAFF,
+    "admin/accounts/apikey/<int:pk>/replace/": STAFF,
+    "admin/accounts/membership/course/<int:course_id>/keys/": STAFF,
+    "admin/accounts/membership/<int:pk>/deactivate/": STAFF,
+    "admin/accounts/membership/<int:pk>/activate/": STAFF,
     "admin/accounts/issuer/<int:pk>/test/": STAFF,
     "admin/rules/rule/library/": STAFF,
     "admin/common/job/<int:pk>/progress/": STAFF,
     "admin/common/job/<int:pk>/cancel/": STAFF,
     "admin/conversations/call/rules/<int:pk>/": STAFF,
     "admin/conversations/call/rules/<int:pk>/replay/": STAFF,
+    "admin/conversations/call/rules/<int:pk>/enforce/": STAFF,
+    "admin/conversations/call/rules/<int:pk>/evidence/": STAFF,
+    "admin/conversations/call/rules/<int:pk>/samples/<int:job>/<int:number>/": STAFF,
     "admin/providers/provider/<int:pk>/check/": STAFF,
+    "admin/providers/provider/setup/": STAFF,
+    "admin/providers/provider/setup/<slug:kind>/": STAFF,
+    "admin/providers/provider/<int:pk>/setup/": STAFF,
+    "admin/providers/provider/<int:pk>/setup/<slug:step>/": STAFF,
     "admin/providers/provider/credentials/<int:pk>/put-back/": STAFF,
     "admin/providers/deployment/<int:pk>/force/": STAFF,
     "admin/services/service/<int:pk>/versions/<int:number>/": STAFF,
@@ -120,12 +146,10 @@ SIGN_IN: dict[str, str] = {
 ROUTES |= {f"sign-in/{page}": audience for page, audience in SIGN_IN.items()}
 QUOTAS = (
     "quotapolicy/course/<int:course_id>/",
-    "quotapolicy/course/<int:course_id>/export/",
     "quotapolicy/course/<int:course_id>/boosts/",
     "quotapolicy/course/<int:course_id>/<slug:action>/",
     "quotapolicy/boost/<int:boost_id>/end/",
     "quotapolicy/student/<int:member_id>/",
-    "quotapolicy/student/<int:member_id>/export/",
     "allowancerequest/<int:request_id>/grant/",
     "allowancerequest/<int:request_id>/decline/",
 )

@@ -11,18 +11,37 @@ from zoneinfo import ZoneInfo
 
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponseBase
+from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Course
 from apps.common.zones import zone
 
 REMEMBERED = "course"
+# Where the rows of a course are listed, by the name of their model.
+PAGES = {
+    "ApiKey": "students",
+    "Membership": "students",
+    "Rule": "rules",
+    "Thread": "conversations",
+    "Boost": "allowance",
+    "Override": "allowance",
+    "QuotaPolicy": "allowance",
+    "RoleAllowance": "allowance",
+    "Course": "settings",
+}
 View = Callable[..., Any]
 
 
 def course_of(request: HttpRequest) -> Course | None:
     """The course that this page is about; None on pages about several."""
     return getattr(request, "course", None)
+
+
+def page_of(request: HttpRequest, model: Any) -> str | None:
+    """The address of the course's page that lists rows of this model; None on pages about several courses."""
+    course, page = course_of(request), PAGES.get(model.__name__)
+    return reverse(f"admin:course_{page}", args=[course.slug]) if course is not None and page else None
 
 
 def enter(request: HttpRequest, course: Course) -> None:

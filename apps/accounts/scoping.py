@@ -7,10 +7,10 @@ and actions leave them out.
 from typing import Any, ClassVar
 
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from apps.accounts import permissions
-from apps.accounts.course_pages import course_of, enter, lists_course
+from apps.accounts.course_pages import course_of, enter, lists_course, page_of
 from apps.accounts.models import Course, Membership, User
 from apps.accounts.permissions import Position, Verb
 from apps.common.admin import ChoiceFilter, Pages, is_operator
@@ -107,9 +107,29 @@ class CourseScoped(CourseScoping, Pages):
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """The page of a course's row is one of the course's pages."""
         row = super().get_object(request, object_id, from_field)
+        self._enter(request, row)
+        return row
+
+    def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        self._enter(request, obj)
+        return self._back(request) or super().response_post_save_add(request, obj)
+
+    def response_post_save_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        return self._back(request) or super().response_post_save_change(request, obj)
+
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
+        """Says that the row is gone, and leads back."""
+        response: HttpResponse = super().response_delete(request, obj_display, obj_id)
+        return response if self.model is Course else self._back(request) or response
+
+    def _back(self, request: HttpRequest) -> HttpResponse | None:
+        """To the course's page, from which a form was opened; None if the row belongs to no course."""
+        page = page_of(request, self.model)
+        return HttpResponseRedirect(page) if page else None
+
+    def _enter(self, request: HttpRequest, row: Any) -> None:
         if (course := self.course_id(row)) is not None:
             enter(request, row if isinstance(row, Course) else Course.objects.get(pk=course))
-        return row
 
     def changeable(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Those of the rows to which this person may do what buttons and actions do. Actions touch no others."""

@@ -24,6 +24,9 @@ class ChartUnit:
 
 
 DAY = ChartUnit("day", lambda day: f"{day:%b} {day.day}", lambda day: f"{day:%a} {day.isoformat()}", date.isoformat)
+HOUR = ChartUnit(
+    "hour", lambda hour: f"{hour:%H:%M}", lambda hour: f"{hour:%a %H:%M}", lambda hour: f"{hour:%d %b %H:%M}"
+)
 MINUTE = ChartUnit("minute", *[lambda minute: f"{minute:%H:%M}"] * 3)  # datetimes are dates
 
 
@@ -63,6 +66,7 @@ class Chart:
     highest: int
     step: float
     unit: str = DAY.name
+    labels: tuple[str, ...] = ()  # what people call the series; without any, their own names
     width: int = WIDTH
     height: int = HEIGHT
     top: int = HEAD
@@ -75,6 +79,11 @@ class Chart:
     @property
     def totals(self) -> list[tuple[str, int]]:
         return [(name, sum(day.counts[n] for day in self.days)) for n, name in enumerate(self.series)]
+
+    @property
+    def legend(self) -> list[tuple[str, str, int]]:
+        """Class, name and total of each series."""
+        return [(name, label, count) for (name, count), label in zip(self.totals, self.labels, strict=True)]
 
     @property
     def total(self) -> int:
@@ -98,10 +107,12 @@ def bars(
     *,
     series: Iterable[str],
     unit: ChartUnit = DAY,
+    labels: Iterable[str] = (),
 ) -> Chart:
     """A chart of these days, or minutes; `counts` has them as keys. A missing count is zero. Series are stacked in
     their order, from the base up."""
     names = tuple(series)
+    called = tuple(labels) or names
     rows = [tuple(counts.get(day, {}).get(name, 0) for name in names) for day in days]
     highest = max((sum(row) for row in rows), default=0)
     step = WIDTH / max(1, len(days))
@@ -109,12 +120,23 @@ def bars(
     return Chart(
         names,
         tuple(
-            _day(day, row, names, unit, x=n * step, step=step, highest=highest, label=(len(days) - 1 - n) % every == 0)
+            _day(
+                day,
+                row,
+                names,
+                called,
+                unit,
+                x=n * step,
+                step=step,
+                highest=highest,
+                label=(len(days) - 1 - n) % every == 0,
+            )
             for n, (day, row) in enumerate(zip(days, rows, strict=True))
         ),
         highest,
         round(step, 2),
         unit.name,
+        called,
     )
 
 
@@ -122,6 +144,7 @@ def _day(
     day: date,
     counts: tuple[int, ...],
     names: tuple[str, ...],
+    called: tuple[str, ...],
     unit: ChartUnit,
     *,
     x: float,
@@ -138,7 +161,7 @@ def _day(
             width = min(step * (1 - GAP), WIDEST)
             left = x + (step - width) / 2
             segments.append(BarSegment(name, round(left, 2), round(base, 2), round(width, 2), round(height, 2)))
-    said = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True) if count)
+    said = ", ".join(f"{count} {name}" for name, count in zip(called, counts, strict=True) if count)
     return Day(
         day=day,
         counts=counts,

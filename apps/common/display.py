@@ -1,11 +1,12 @@
 """Numbers, instants, badges and bars, formatted the same on every page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Literal
 
 from django.utils import dateformat, timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
@@ -97,7 +98,7 @@ def share(*, used: int, held: int = 0, limit: int | None) -> SafeString:
     """Used and held amounts, as a bar if there is a limit."""
     words = number(used) + (f" + {number(held)} held" if held else "")
     if limit is None:
-        return format_html('<span class="stoa-share">{}<small>no limit</small></span>', words)
+        return format_html('<span class="stoa-share">{} <small>no limit</small></span>', words)
     full = max(limit, 1)
     used_width = min(100.0, 100 * used / full)
     held_width = min(100.0 - used_width, 100 * held / full)
@@ -133,6 +134,26 @@ def spread(*, p50: int, p95: int, longest: int) -> SafeString:
         duration(p95),
         f"{end:.2f}",
         f"{middle:.2f}",
+    )
+
+
+def sparkline(counts: Sequence[int], *, label: str) -> SafeString:
+    """A bar for each count, on a scale of their own."""
+    highest = max([*counts, 1])
+    bars = format_html_join(
+        "",
+        '<rect x="{}" y="{}" width="6" height="{}"/>',
+        (
+            (8 * n, f"{20 - height:.1f}", f"{height:.1f}")
+            for n, height in enumerate(max(1.0, 20 * c / highest) for c in counts)
+        ),
+    )
+    return format_html(
+        '<svg class="stoa-spark" viewBox="0 0 {} 20" role="img" aria-label="{}: {}">{}</svg>',
+        max(8 * len(counts) - 2, 1),
+        label,
+        ", ".join(map(str, counts)),
+        bars,
     )
 
 

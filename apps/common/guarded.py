@@ -37,15 +37,23 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         await self._transport.aclose()
 
     async def _addresses(self, name: str, port: int | None) -> list[str]:
-        try:
-            async with asyncio.timeout(self._lookup_seconds):
-                found = [str(info[4][0]) for info in await _look_up(name, port)]
-        except TimeoutError as error:
-            raise socket.gaierror(socket.EAI_AGAIN, "The name server did not answer in time.") from error
-        allowed = [address for address in found if self._allow_private or is_public(address)]
-        if not allowed:
-            raise ForbiddenAddress("This address is not on the public internet.")
-        return allowed
+        return await allowed_addresses(name, port, allow_private=self._allow_private, seconds=self._lookup_seconds)
+
+
+async def allowed_addresses(name: str, port: int | None, *, allow_private: bool, seconds: float) -> list[str]:
+    """What a name resolves to and may be connected to. Sends nothing to the server itself.
+
+    Raises `socket.gaierror` for a name that does not resolve in time, and ForbiddenAddress if nothing is left.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            found = [str(info[4][0]) for info in await _look_up(name, port)]
+    except TimeoutError as error:
+        raise socket.gaierror(socket.EAI_AGAIN, "The name server did not answer in time.") from error
+    allowed = [address for address in found if allow_private or is_public(address)]
+    if not allowed:
+        raise ForbiddenAddress("This address is not on the public internet.")
+    return allowed
 
 
 def guarded_client(*, allow_private: bool, seconds: float) -> httpx.AsyncClient:

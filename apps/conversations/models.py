@@ -11,8 +11,24 @@ from django.db import models
 from apps.accounts import permissions
 from apps.accounts.models import ApiKey, Course, Membership, MembershipQuerySet, User
 from apps.accounts.petitions import Petition, PetitionQuerySet
+from apps.conversations.figures.tables import CourseUse, FiguresMark, ProviderUse
+from apps.conversations.titles import title_of
+from apps.providers.health.words import reason_of, result_of
 from apps.rules.models import Rule
 
+__all__ = [
+    "Appeal",
+    "Call",
+    "CallAttempt",
+    "CourseUse",
+    "DeadLetter",
+    "Exchange",
+    "FiguresMark",
+    "ProviderUse",
+    "RuleHit",
+    "Thread",
+    "Turn",
+]
 MOST_MEMBERS = 500
 SHORTEST_ID = 6
 DONE: dict[str, str] = {
@@ -151,6 +167,16 @@ class CallAttempt(models.Model):
     def __str__(self) -> str:
         return f"{self.provider}: {self.outcome}"
 
+    @property
+    def result(self) -> str:
+        """The outcome in a word or two."""
+        return result_of(self.outcome)
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, in a sentence."""
+        return reason_of(self.outcome, self.status)
+
 
 class AppealQuerySet(PetitionQuerySet["Appeal"]):
     def for_staff(self, user: Any) -> "AppealQuerySet":
@@ -169,6 +195,11 @@ class Appeal(Petition):
         ACCEPTED = "accepted"
         DECLINED = "declined"
 
+    class Outcome(models.TextChoices):
+        REFUSE = "refuse", "Right to refuse"
+        ONCE = "once", "Fine this once"
+        EVERYONE = "everyone", "Fine for everyone"
+
     call = models.OneToOneField(Call, on_delete=models.CASCADE, related_name="appeal")
     # Copied from the call, so that the index below finds a student's appeals, however many others appeal.
     membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="appeals", db_index=False)
@@ -177,6 +208,8 @@ class Appeal(Petition):
     rule_version = models.PositiveIntegerField(default=0)
     reason = models.TextField(max_length=Petition.LONGEST)
     state = models.CharField(max_length=8, choices=State.choices, default=State.OPEN)
+    # Empty while it is open, and in appeals of before there were outcomes.
+    outcome = models.CharField(max_length=8, choices=Outcome.choices, blank=True, default="", db_default="")
     answer = models.TextField(blank=True, max_length=Petition.LONGEST)
     created_at = models.DateTimeField()
     decided_at = models.DateTimeField(null=True, blank=True)
@@ -193,6 +226,11 @@ class Appeal(Petition):
 
     def __str__(self) -> str:
         return f"Appeal against {self.rule_name or 'a rule'}"
+
+    @property
+    def decision(self) -> str:
+        """What was decided, in words."""
+        return self.get_outcome_display() or self.get_state_display()
 
 
 class ThreadQuerySet(models.QuerySet["Thread"]):
@@ -222,7 +260,7 @@ class Thread(models.Model):
         )
 
     def __str__(self) -> str:
-        return self.title or f"Conversation {self.pk}"
+        return title_of(self.title) or f"Conversation {self.pk}"
 
     @property
     def audit_label(self) -> str:
@@ -256,6 +294,28 @@ class Turn(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role}: {self.text[:40]}"
+
+
+class SearchDocument(models.Model):
+    """A piece of text in the index of words. The words themselves are where `search/index.py` puts them."""
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="search_documents", db_index=False)
+    seq = models.PositiveIntegerField(help_text="Of the first turn in it.")
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("call", "seq"), name="one_document_per_call_and_seq"),)
+
+    def __str__(self) -> str:
+        return f"{self.call_id} from {self.seq}"
+
+
+class SearchProgress(models.Model):
+    """How far the index of words has been filled with old text: down to the call `before`, or empty for all of it."""
+
+    before = models.CharField(max_length=32, blank=True)
+
+    def __str__(self) -> str:
+        return self.before or "all"
 
 
 class DeadLetter(models.Model):

@@ -1,21 +1,27 @@
 """Calls and their text prepared for reading: rule hits are marked, and invisible characters are made visible.
 
-Pure except for `exchanges`, which queries. Texts stay plain; only templates turn them into markup.
+Pure except for `exchanges`, which queries. A part of a text is HTML where it could be rendered, and marked source
+elsewhere.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby, pairwise
+from itertools import groupby
 
 from django.db.models import QuerySet
 
 from apps.accounts.models import Course
+from apps.conversations import markdown
+from apps.conversations.marks import Found, MarkedText, mark
 from apps.conversations.models import Call, CallAttempt, RuleHit, Turn
+from apps.conversations.stretches import CALLED, Stretch, stretches
 from apps.rules.models import Rule
 
 LONGEST = 20_000
+RENDERED = 200_000  # characters on one page
+# Roles whose text is long and seldom read.
+FOLDED = {"system": "Instructions", "developer": "Instructions", "tool": "Result", "function": "Result"}
 ARRIVES_WITHIN = timedelta(minutes=1)
 
 STATUS_KINDS: dict[str, str] = {
@@ -27,30 +33,26 @@ STATUS_KINDS: dict[str, str] = {
     Call.Status.OUT_OF_QUOTA: "warning",
 }
 
-# Invisible characters that change how text looks: control, zero-width, direction, tag and filler characters.
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
-    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
-)
-
 
 @dataclass(frozen=True, slots=True)
-class MarkedText:
-    """A run of text. `rules` were found in it; with `is_unseen` the text is the name of an invisible character."""
+class PassagePart:
+    """A stretch of a message: rendered, or else its source in pieces. With a label it is folded unless `is_open`."""
 
-    text: str
-    rules: tuple[str, ...] = ()
-    is_unseen: bool = False
+    html: str
+    pieces: tuple[MarkedText, ...]
+    label: str = ""
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A message of the request, or the answer."""
+    """A message of the request, or the answer. `rendered` counts the characters that became HTML."""
 
     role: str
     is_answer: bool
-    pieces: tuple[MarkedText, ...]
+    parts: tuple[PassagePart, ...]
     left_out: int = 0
+    rendered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,40 +85,46 @@ def exchanges(calls: QuerySet[Call]) -> QuerySet[Call]:
     )
 
 
-def read(call: Call, *, now: datetime, longest: int | None = LONGEST) -> Reading:
+def read(call: Call, *, now: datetime, longest: int | None = LONGEST, as_source: bool = False) -> Reading:
     hits = tuple(call.rule_hits.all())
-    passages = tuple(_passages(list(call.turns.all()), hits, longest))
+    passages = tuple(_passages(list(call.turns.all()), hits, longest, as_source))
     missing = "" if passages else _why_no_text(call, now=now)
     return Reading(call=call, hits=hits, passages=passages, note=_note(call, hits), missing=missing)
 
 
-def _passages(turns: Sequence[Turn], hits: Sequence[RuleHit], longest: int | None) -> Iterator[Passage]:
+def read_page(calls: Iterable[Call], *, now: datetime, as_source: bool = False) -> list[Reading]:
+    """The calls of a page. So much of their text is rendered, and the rest stays source."""
+    readings: list[Reading] = []
+    left = RENDERED
+    for call in calls:
+        readings.append(read(call, now=now, as_source=as_source or left <= 0))
+        left -= sum(passage.rendered for passage in readings[-1].passages)
+    return readings
+
+
+def _passages(
+    turns: Sequence[Turn], hits: Sequence[RuleHit], longest: int | None, as_source: bool
+) -> Iterator[Passage]:
     """Joins the turns of a message, as a long answer is stored in several."""
     for (message, role), group in groupby(turns, key=lambda turn: (turn.message, turn.role)):
         text = "".join(turn.text for turn in group)
         shown = text if longest is None else text[:longest]
         found = [(hit.start, hit.end, hit.name) for hit in hits if hit.is_in(message)]
-        yield Passage(role, message is None, tuple(mark(shown, found)), left_out=len(text) - len(shown))
+        parts = tuple(_parts(shown, found, FOLDED.get(role, ""), as_source))
+        rendered = len(shown) if any(part.html for part in parts) else 0
+        yield Passage(role, message is None, parts, left_out=len(text) - len(shown), rendered=rendered)
 
 
-def mark(text: str, found: Iterable[tuple[int, int, str]]) -> Iterator[MarkedText]:
-    """Split the text at the bounds of matches and at invisible characters."""
-    spans = [(max(0, start), min(end, len(text)), name) for start, end, name in found]
-    cuts = sorted({0, len(text), *(place for start, end, _ in spans if start < end for place in (start, end))})
-    for start, end in pairwise(cuts):
-        names = dict.fromkeys(name for first, last, name in spans if first <= start and end <= last)
-        yield from _seen(text[start:end], tuple(names))
-
-
-def _seen(text: str, rules: tuple[str, ...]) -> Iterator[MarkedText]:
-    last = 0
-    for match in _UNSEEN.finditer(text):
-        if match.start() > last:
-            yield MarkedText(text[last : match.start()], rules)
-        yield MarkedText(f"U+{ord(match.group()):04X}", rules, is_unseen=True)
-        last = match.end()
-    if last < len(text):
-        yield MarkedText(text[last:], rules)
+def _parts(text: str, found: Sequence[Found], label: str, as_source: bool) -> Iterator[PassagePart]:
+    """The kinds of text in a message. What rules found is never folded away."""
+    for stretch in stretches(text) if len(text) <= markdown.LONGEST else [Stretch("", 0, len(text))]:
+        start, end = stretch.start, stretch.end
+        own = [(max(first, start) - start, min(last, end) - start, name) for first, last, name in found]
+        own = [one for one in own if one[0] < one[1]]
+        said = text[start:end]
+        html = None if as_source or stretch.kind == CALLED else markdown.render(said, own)
+        folded = f"{stretch.kind}: {stretch.name}" if stretch.name else stretch.kind or label
+        yield PassagePart(html or "", () if html else tuple(mark(said, own)), label=folded, is_open=bool(own))
 
 
 def _note(call: Call, hits: Sequence[RuleHit]) -> str:

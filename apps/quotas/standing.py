@@ -1,15 +1,22 @@
 """How the students of a course stand this week, computed by the rules that calls obey."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from apps.accounts.models import Course, Membership
+from django.db.models import Max, Q
+
+from apps.accounts.models import AuditEntry, Course, Membership
 from apps.accounts.principals import Principal, principal_of
+from apps.quotas.in_words import UsualCall
+from apps.quotas.ledger import booking
 from apps.quotas.ledger.movements import Account, Balance
-from apps.quotas.models import Boost, Override, WeeklyUsage
+from apps.quotas.limits import lower
+from apps.quotas.locks import Lock, Recent, lock_of
+from apps.quotas.models import Boost, LedgerEntry, Override, QuotaPolicy, WeeklyUsage
 from apps.quotas.policies import Policies, load_policies
+from apps.quotas.sums import LimitSum
 
 NEAR = 0.8
 
@@ -21,6 +28,7 @@ class MemberStanding:
     member: Membership
     balance: Balance
     base: int  # weekly tokens of the role, before boosts and overrides
+    lock: Lock | None = None  # only `with_locks` knows
 
     @property
     def limit(self) -> int | None:
@@ -33,9 +41,9 @@ class MemberStanding:
 
     @property
     def state(self) -> str:
-        """`out`, `near` (from 80 percent), `unused` or `fine`."""
+        """`out` (locked out), `near` (from 80 percent), `unused` or `fine`."""
         taken = self.balance.used + self.balance.held
-        if self.left == 0:
+        if self.lock is not None or self.left == 0:
             return "out"
         if self.limit is not None and taken >= NEAR * self.limit:
             return "near"
@@ -62,6 +70,72 @@ def of_members(members: Sequence[Membership], *, now: datetime) -> list[MemberSt
         MemberStanding(member, _balance(account, used), _base(policies, principal))
         for member, principal, account in zip(members, principals, accounts, strict=True)
     ]
+
+
+def with_locks(
+    standings: Sequence[MemberStanding],
+    course: Course,
+    *,
+    usual: UsualCall | None,
+    recent: Mapping[int, Recent],
+    now: datetime,
+) -> list[MemberStanding]:
+    """The same standings of students of one course, each with whether the next usual call would be refused.
+
+    What was asked lately is recorded above this app: `apps.conversations.lockouts` reads it and passes it in, the
+    latest calls by id of the member. Four queries at most, however many students there are.
+    """
+    left = course_left(course, now=now)
+    refused = [pk for pk, one in recent.items() if one.refused_at is not None]
+    relieved = _relieved(course, refused, now=now) if refused else {}
+    locks = (
+        lock_of(
+            left=lower(one.left, left),
+            usual=usual.charge if usual else None,
+            recent=recent.get(one.member.pk, Recent()),
+            relieved_at=relieved.get(one.member.pk),
+        )
+        for one in standings
+    )
+    return [replace(one, lock=lock) for one, lock in zip(standings, locks, strict=True)]
+
+
+def course_left(course: Course, *, now: datetime) -> int | None:
+    """What the whole course has left this week; None is no limit."""
+    return course_balance(course, now=now).remaining
+
+
+def course_balance(course: Course, *, now: datetime) -> Balance:
+    """The week of a whole course."""
+    week = booking.week_of(course, now=now)
+    account = Account("course", course.pk, load_policies().course_limit(course.pk, now=now), week)
+    row = WeeklyUsage.objects.filter(kind=account.kind, account=course.pk, starts_at=week.starts_at).first()
+    return Balance(account, row.used, row.held, row.granted) if row else Balance(account, 0, 0, 0)
+
+
+def _relieved(course: Course, members: Sequence[int], *, now: datetime) -> dict[int, datetime]:
+    """When staff last changed what each of these members may use this week, if they did."""
+    start = booking.week_of(course, now=now).starts_at
+    own = Q(usage__kind=WeeklyUsage.Kind.STUDENT, usage__account__in=members)
+    whole = Q(usage__kind=WeeklyUsage.Kind.COURSE, usage__account=course.pk)
+    # Spelled as in the condition of the index of staff's entries, or it would not be used.
+    by_staff = Q(kind="grant") | Q(kind="correct") | Q(kind="change")
+    lines = LedgerEntry.objects.filter(by_staff, own | whole, usage__starts_at=start).order_by()
+    latest = {
+        (kind, account): at
+        for kind, account, at in lines.values_list("usage__kind", "usage__account").annotate(at=Max("at"))
+    }
+    everybody = [at for at in (latest.get((WeeklyUsage.Kind.COURSE, course.pk)), _policy_changed_at(course)) if at]
+    found = {pk: [*everybody, *(at for at in (latest.get((WeeklyUsage.Kind.STUDENT, pk)),) if at)] for pk in members}
+    return {pk: max(instants) for pk, instants in found.items() if instants}
+
+
+def _policy_changed_at(course: Course) -> datetime | None:
+    policy = QuotaPolicy.objects.filter(course=course).first()
+    if policy is None:
+        return None
+    about = AuditEntry.objects.filter(object_type=QuotaPolicy._meta.label_lower, object_id=str(policy.pk))
+    return about.order_by("-id").values_list("at", flat=True).first()
 
 
 def _base(policies: Policies, principal: Principal) -> int:
@@ -128,6 +202,12 @@ def explain(member: Membership, *, now: datetime) -> Explanation:
     overrides = member.overrides.active(now=now).select_related("author").order_by("-pk")
     boosts = member.course.boosts.active(now=now).select_related("author").order_by("-factor", "-ends_at")
     return Explanation(override=overrides.first(), boost=boosts.first())
+
+
+def sum_of(standing: MemberStanding, *, now: datetime) -> LimitSum:
+    """What the limit of this standing consists of."""
+    principal = principal_of(standing.member)
+    return load_policies().limit_sum(principal, granted=standing.balance.granted, now=now)
 
 
 def weeks_of(member: Membership) -> Any:

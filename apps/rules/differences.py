@@ -19,6 +19,7 @@ LABELS = {
     "starts_at": "from",
     "until_time": "until hour",
     "weekdays": "days",
+    "why": "purpose",
 }
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 

@@ -1,23 +1,29 @@
-"""The stages of a rule from draft to enforce: what each means, what comes next, and what was found on the way."""
+"""The stages of a rule from draft to enforce: what each means, what comes next, and when it is safe to go there."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from apps.accounts.models import Course
-from apps.common.ids import first_id
 from apps.rules.models import Rule
 
-ASKS_ABOVE = 0.2  # of a week's calls: a blocking rule that is found more often is probably a mistake
-FEW_CALLS = 10  # too few to judge a rule by
+MUCH = 0.2  # of a week's calls: a rule that is found more often is probably a mistake
+ENOUGH_CALLS = 20  # with fewer, nothing can be said about a rule
 LOOKS_BACK = timedelta(days=7)
-MATCHING = ("pattern", "checksum", "direction")  # the fields that decide where a rule is found
 
 MEANINGS: dict[str, str] = {
     Rule.Stage.DRAFT: "Does nothing. Nobody notices it, and nothing is recorded.",
     Rule.Stage.OBSERVE: "Records what it finds. Students notice nothing: read the hits and see whether it errs.",
-    Rule.Stage.WARN: "Records, and gives students a notice beside the answer. Nothing is refused yet.",
+    Rule.Stage.WARN: (
+        "Records, and adds a notice to the answer in the header x-gateway-notice. Only clients that show headers show "
+        "it to students, and most chat clients do not. Nothing is refused."
+    ),
     Rule.Stage.ENFORCE: "Acts on every call in which it is found.",
+}
+# What an enforced rule does, and what it would have done.
+ACTS: dict[str, tuple[str, str]] = {
+    Rule.Action.BLOCK: ("refuses", "refused"),
+    Rule.Action.REDACT: ("redacts", "redacted"),
+    Rule.Action.FLAG: ("flags calls", "flagged"),
+    Rule.Action.GUIDE: ("guides answers", "guided"),
 }
 
 
@@ -44,8 +50,13 @@ class HitRate:
         return round(100 * self.found / self.calls) if self.calls else 0
 
     @property
+    def is_little(self) -> bool:
+        """True if these are too few calls to judge by."""
+        return self.calls < ENOUGH_CALLS
+
+    @property
     def is_much(self) -> bool:
-        return self.calls >= FEW_CALLS and self.found > ASKS_ABOVE * self.calls
+        return self.found > MUCH * self.calls
 
 
 def steps(rule: Rule) -> list[StageStep]:
@@ -85,34 +96,16 @@ def _words(instant: datetime, rule: Rule) -> str:
     return f"{instant.astimezone(rule.zone):%Y-%m-%d %H:%M}"
 
 
-def hits_in_this_stage(rule: Any) -> int:
-    """How often the rule was found in its current stage."""
-    before = rule.versions.exclude(fields__stage=rule.stage).order_by("-number").values_list("number", flat=True)
-    return int(rule.hits.filter(version__gt=before.first() or 0).count())
+def told(rule: Rule) -> str:
+    """What the rule does from now on, in a sentence."""
+    return {
+        Rule.Stage.DRAFT: f"{rule.name} is switched off.",
+        Rule.Stage.OBSERVE: f"{rule.name} now observes. Students notice nothing.",
+        Rule.Stage.WARN: f"{rule.name} now warns, in a header of the answer. Nothing is refused.",
+        Rule.Stage.ENFORCE: f"{rule.name} now {ACTS[rule.action][0]}.",
+    }[Rule.Stage(rule.stage)]
 
 
-def recent_rate(rule: Any, *, now: datetime) -> HitRate:
-    """In how many of the last week's calls the rule was found, only since it last changed what it finds."""
-    before, began = _finding_else(rule)
-    since = first_id(max(now - LOOKS_BACK, began or now - LOOKS_BACK))
-    courses = Course.objects.all() if rule.course_id is None else Course.objects.filter(pk=rule.course_id)
-    found = rule.hits.filter(call__gte=since, version__gt=before).values("call").distinct().count()
-    return HitRate(found=found, calls=courses.filter(calls__pk__gte=since).count())
-
-
-def _finding_else(rule: Any) -> tuple[int, datetime | None]:
-    """The last version that looked for something else, and when the next one was made; 0 and None if there is none."""
-    same = {f"fields__{name}": getattr(rule, name) for name in MATCHING}
-    last = rule.versions.exclude(**same).order_by("-number").first()
-    if last is None:
-        return 0, None
-    following = rule.versions.filter(number=last.number + 1).first()
-    return last.number, following and following.at
-
-
-def needs_confirmation(rule: Rule, stage: str, *, now: datetime) -> HitRate | None:
-    """How often the rule was found, if it would block too much in this stage; else None."""
-    if stage != Rule.Stage.ENFORCE or rule.action != Rule.Action.BLOCK or rule.stage == stage:
-        return None
-    rate = recent_rate(rule, now=now)
-    return rate if rate.is_much else None
+def must_be_shown(rule: Rule, stage: str, *, finds_else: bool = False) -> bool:
+    """Whether the move would let the rule act, so that people see first what it would have done."""
+    return stage == Rule.Stage.ENFORCE and (rule.stage != stage or finds_else)

@@ -102,6 +102,12 @@ def _pieces(text: str, spans: Iterable[tuple[int, int]], *, replacement: str | N
         yield TrialPiece(text[last:], False)
 
 
+def finds(rule: Any, text: str) -> bool:
+    """True if the rule is found in this text, as an example of its own would be."""
+    found = examples.tried(rule.pattern, checksum=rule.checksum, match=text, no_match="")
+    return any(example.matches for example in found)
+
+
 def finds_whole(rule: Any, text: str) -> bool:
     """True if this text, folded, is the whole of what the rule finds in it."""
     matcher = Rulebook.of([as_compiled(rule, exceptions=frozenset())]).matcher

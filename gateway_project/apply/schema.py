@@ -94,6 +94,8 @@ class ModelSection(FileSection):
 
 class RuleSection(FileSection):
     name: Name
+    title: Text = OMITTED
+    why: Text = OMITTED
     pattern: Text = OMITTED
     direction: Annotated[str, choice(Rule.Direction)] = OMITTED
     action: Annotated[str, choice(Rule.Action)] = OMITTED

@@ -9,4 +9,5 @@ def load_pages() -> None:
     """Register every page of the admin. Safe to repeat."""
     import_module("gateway_project.site.courses")
     import_module("gateway_project.site.deployments")
+    import_module("gateway_project.site.providers")
     admin.autodiscover()

@@ -47,6 +47,15 @@ class StoaAdminSite(UnfoldAdminSite):
 
         return super().admin_view(by_the_readers_clock(view), cacheable)
 
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Staff of one course come straight to it."""
+        from gateway_project.site.home import only_course
+
+        if (course := only_course(request)) is not None:
+            return HttpResponseRedirect(reverse("admin:course_today", args=[course.slug]))
+        page: HttpResponse = super().index(request, extra_context)
+        return page
+
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Unfold's search for pages, bounded; Unfold lets it fail at a page number that is none."""
         if mistake(request.GET.get("s", "")):

@@ -6,18 +6,25 @@ from django.urls import URLPattern, path
 from apps.accounts.course_pages import list_page
 from apps.conversations.models import Thread
 from apps.rules.models import Rule
-from gateway_project.site import today
-from gateway_project.site.courses import allowance_page, settings_page, students_page
+from gateway_project.site import student, students, today
+from gateway_project.site.courses import allowance_page, settings_page
+from gateway_project.site.deciding import decide
 
 
 def course_urls() -> list[URLPattern]:
     pages = {
         "": (today.page, "today"),
-        "students/": (students_page, "students"),
+        "students/": (students.page, "students"),
+        "students/export/": (students.export, "students_export"),
+        "students/<int:member_id>/": (student.page, "student"),
+        "students/<int:member_id>/export/": (student.export, "student_export"),
         "rules/": (list_page(Rule), "rules"),
         "conversations/": (list_page(Thread), "conversations"),
         "allowance/": (allowance_page, "allowance"),
         "settings/": (settings_page, "settings"),
     }
     wrap = admin.site.admin_view
-    return [path(address, wrap(view), name=f"course_{name}") for address, (view, name) in pages.items()]
+    return [
+        path("requests/<int:pk>/", wrap(decide), name="course_decide"),
+        *(path(address, wrap(view), name=f"course_{name}") for address, (view, name) in pages.items()),
+    ]

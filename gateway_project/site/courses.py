@@ -22,7 +22,6 @@ from apps.common.admin import is_operator
 from apps.common.display import badge
 from apps.providers.admin.models import CourseModelInline
 from apps.providers.models import Model
-from apps.quotas.admin import students
 from apps.quotas.admin.policies import AllowanceInline, CeilingInline, QuotaPolicyAdmin
 from apps.quotas.models import Boost, Ceiling, QuotaPolicy, WeeklyUsage
 from apps.rules.admin.pages import RuleInline, RuleSettingsInline
@@ -143,11 +142,6 @@ class CourseAdmin(AddedByDepartments):
     @admin.display(description="this week", ordering="used")
     def week(self, course: Any) -> SafeString:
         return week_of(course)
-
-
-@course_page
-def students_page(request: HttpRequest, course: Course) -> Any:
-    return students.students_page(request, course.pk)
 
 
 @course_page

@@ -16,14 +16,16 @@ def running_weeks() -> Any:
     return WeeklyUsage.objects.filter(starts_at__lte=now, ends_at__gt=now)
 
 
-def week_of(course: Any) -> SafeString:
-    policy = getattr(course, "quota_policy", None)
-    if policy is None:
-        return badge("no allowance", "bad", "Every call is refused until the course has an allowance")
-    limit = policy.weekly_tokens
+def limit_of(course: Any) -> int | None:
+    """What a row of `CourseAdmin` may use this week, boosts and grants included. None: no limit."""
+    limit: int | None = course.quota_policy.weekly_tokens
     if limit is not None:
         limit = multiplied(limit, course.factor or Decimal(1))
     limit = lower(limit, course.most)
-    if limit is not None:
-        limit += course.granted or 0
-    return share(used=course.used or 0, held=course.held or 0, limit=limit)
+    return None if limit is None else limit + (course.granted or 0)
+
+
+def week_of(course: Any) -> SafeString:
+    if getattr(course, "quota_policy", None) is None:
+        return badge("no allowance", "bad", "Every call is refused until the course has an allowance")
+    return share(used=course.used or 0, held=course.held or 0, limit=limit_of(course))

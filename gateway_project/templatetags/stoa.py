@@ -78,3 +78,9 @@ def zone_name() -> str:
 def week_bar(standing: Any) -> SafeString:
     """Used and held tokens as a bar against the limit."""
     return display.share(used=standing.balance.used, held=standing.balance.held, limit=standing.limit)
+
+
+@register.filter
+def spark(counts: Any, label: str) -> SafeString:
+    """A bar for each count. `label` says what is counted."""
+    return display.sparkline(list(counts), label=label)

@@ -4,7 +4,8 @@ from typing import Any
 
 from django.test import Client
 
-from apps.conversations.models import Call
+from apps.conversations.models import Call, SearchProgress
+from apps.conversations.search.filling import fill
 from tests.admin.world import CourseWorld, make_call, page_of
 
 
@@ -16,3 +17,9 @@ def text(client: Client, row: Any, **query: str) -> str:
 
 def call_of(world: CourseWorld, **values: Any) -> Call:
     return make_call(world.student, thread=world.thread, **values)
+
+
+def enter_words() -> None:
+    """Bring everything that was said into the index of words, which draining does otherwise."""
+    SearchProgress.objects.update(before="g")
+    fill(seconds=60.0)

@@ -49,6 +49,14 @@ def test_the_page_of_a_row_belongs_to_its_course(operator: Client, world: Course
     assert [item["title"] for item in _menu(page) if item["active"]] == ["Rules"]
 
 
+def test_a_form_leads_back_to_the_page_of_the_course(operator: Client, world: CourseWorld) -> None:
+    page = page_of(world.rule).replace("change", "delete")
+
+    gone = operator.post(page, {"post": "yes"})
+
+    assert (gone.status_code, gone["Location"]) == (302, address("rules", world))
+
+
 def _menu(page: object) -> list[dict[str, object]]:
     [group] = page.context["sidebar_navigation"]  # type: ignore[attr-defined]
     return list(group["items"])

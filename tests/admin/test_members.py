@@ -100,8 +100,8 @@ def seen(client: Client, world: CourseWorld, external_id: str) -> str:
     factories.make_override(member)
     listed = [list_of(model) for model in (Membership, ApiKey, Override, WeeklyUsage, LedgerEntry)]
     pages = [page_of(member, page) for page in PAGES]
-    others = ["/admin/", f"/admin/quotas/quotapolicy/course/{world.course.pk}/", page_of(world.course)]
-    student = [f"/admin/quotas/quotapolicy/student/{member.pk}/", f"{others[1]}export/"]
+    others = ["/admin/", f"/admin/c/{world.course.slug}/students/", page_of(world.course)]
+    student = [f"/admin/c/{world.course.slug}/students/{member.pk}/", f"{others[1]}export/"]
     answers = [client.get(address, follow=True) for address in (*listed, *pages, *others, *student)]
     assert {answer.status_code for answer in answers} == {200}
     return "".join(b"".join(answer).decode() for answer in answers)

@@ -9,11 +9,11 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from apps.providers.models import LastProbe, Provider
+from apps.providers.models import CredentialHealth, LastProbe, Provider
 from apps.providers.probes import rounds
 from tests import factories
 from tests.admin.test_providers import change
-from tests.admin.world import list_of, page_of
+from tests.admin.world import list_of, make_call, page_of
 from tests.provider_stub import ProviderStub
 
 
@@ -51,7 +51,9 @@ def test_a_wrong_key_is_told_in_a_sentence(operator: Client, provider: Provider,
 
     assert "main: The provider does not accept the key (401). Enter the secret again." in text
     assert ">wrong key<" in text
-    assert ">wrong<" in operator.get(list_of(Provider)).content.decode()
+    listed = operator.get(list_of(Provider)).content.decode()
+    assert ">wrong key<" in listed
+    assert 'class="stoa-badge good"' not in listed
     assert "sk-right" not in text
 
 
@@ -65,6 +67,7 @@ def test_names_of_models_are_escaped(operator: Client, provider: Provider, stub:
 
 
 def test_what_a_worker_found_is_on_the_page(operator: Client, provider: Provider, tmp_path: Path) -> None:
+    factories.make_model(provider, name="stub-model")
     assert "not checked" in operator.get(list_of(Provider)).content.decode()
     assert "Not checked yet." in operator.get(page_of(provider)).content.decode()
 
@@ -138,5 +141,38 @@ def test_the_list_asks_as_often_for_many_as_for_one(
             [LastProbe(key=f"{other.pk}/", provider=other, fingerprint="", at=datetime.now(UTC), sentence="Works.")]
         )
 
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(17):
         operator.get(list_of(Provider))
+
+
+def test_a_provider_whose_calls_fail_is_not_green(operator: Client, provider: Provider, stub: ProviderStub) -> None:
+    """Its list of models is public, so only calls show that the key is wrong."""
+    factories.make_model(provider, name="stub-model")
+    operator.post(check_of(provider))
+    assert ">works<" in operator.get(list_of(Provider)).content.decode()
+
+    now = datetime.now(UTC)
+    failed = make_call(factories.make_student(), provider="", attempts=1, status="failed")
+    failed.made_attempts.create(number=1, provider="campus", upstream_model="m", outcome="credential", status=401)
+    CredentialHealth.objects.create(
+        credential=provider.credentials.get(), standing="out", error="It refuses this credential.", failed_at=now
+    )
+
+    text = operator.get(list_of(Provider)).content.decode()
+    assert ">key refused<" in text
+    assert "0 answered, 1 failed" in text
+    assert "It refuses this credential. (" in text
+    assert ">works<" not in text
+
+
+def test_answers_of_the_last_hour_are_counted(operator: Client, provider: Provider) -> None:
+    factories.make_model(provider, name="stub-model")
+    student = factories.make_student()
+    for outcome in ("too_slow", "answered"):
+        make_call(student, provider="campus").made_attempts.create(number=1, provider="campus", outcome=outcome)
+
+    text = operator.get(list_of(Provider)).content.decode()
+
+    assert "2 answered, 1 failed" in text
+    assert "last success" in text
+    assert ">unsteady<" in text

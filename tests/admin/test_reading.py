@@ -33,9 +33,27 @@ def test_a_call_that_failed_over_shows_each_attempt(instructor: Client, world: C
     page = text(instructor, world.call)
 
     assert "Attempts" not in before
-    for fact in ("Attempts", "rate", "status 429", "after 12 ms"):
+    for fact in (
+        "Attempts",
+        "rate limit",
+        "It has reached the rate limit of this credential. (status 429)",
+        "after 12 ms",
+    ):
         assert fact in page
     assert SCRIPT not in page
+
+
+def test_a_call_that_nobody_answered_says_who_was_asked(instructor: Client, world: CourseWorld) -> None:
+    tried = make_call(world.student, provider="", attempts=1, status="failed", error_code="upstream_error")
+    tried.made_attempts.create(number=1, provider="campus", upstream_model="m", outcome="credential", status=401)
+    refused = make_call(world.student, provider="", status="out_of_quota")
+
+    page = text(instructor, tried)
+
+    assert "none was called" not in page
+    assert "campus as m" in page
+    assert "It refuses this credential. (status 401)" in page
+    assert "none was called" in text(instructor, refused)
 
 
 def test_an_answer_that_came_in_pieces_is_one(instructor: Client, world: CourseWorld) -> None:
@@ -113,7 +131,7 @@ def test_characters_that_cannot_be_seen_are_shown(unseen: str, instructor: Clien
 def test_letters_of_every_language_are_left_alone(instructor: Client, world: CourseWorld) -> None:
     said = "Grüße, Мир, 世界, مرحبا, नमस्ते 🎓\n\ttab"
 
-    assert said in text(instructor, call_of(world, prompt=said))
+    assert said in text(instructor, call_of(world, prompt=said), source="1")
 
 
 def test_a_blocked_call_shows_the_refusal(instructor: Client, world: CourseWorld) -> None:

@@ -8,7 +8,7 @@ import httpx
 import openai
 import pytest
 
-from apps.conversations import appeals
+from apps.conversations import appeals, outcomes
 from apps.conversations.models import Appeal, Turn
 from tests import factories
 from tests.chat.pool import WorldPool
@@ -80,7 +80,7 @@ def test_the_student_learns_that_it_was_declined_and_why(world: World) -> None:
     appeal(world, refused(world)["request_id"])
     tess = factories.make_instructor(course=world.course).user
 
-    appeals.decline(Appeal.objects.get(call__membership=world.student), by=tess, now=datetime.now(UTC), answer="It is.")
+    outcomes.refuse(Appeal.objects.get(call__membership=world.student), by=tess, now=datetime.now(UTC), answer="It is.")
 
     (one,) = told(world)
     assert (one["state"], one["answer"]) == ("declined", "It is.")
@@ -96,13 +96,13 @@ def test_what_was_accepted_passes_the_next_time_and_nothing_else_does(
         wait_until(lambda: Turn.objects.filter(call=call).exists(), what="The text of the call")
         filed, tess = Appeal.objects.get(call=call), factories.make_instructor(course=world.course).user
 
-        texts = appeals.found_texts(filed)
-        appeals.accept(filed, by=tess, texts=texts, now=datetime.now(UTC))
+        texts = outcomes.found_texts(filed)
+        outcomes.let_pass_for_everyone(filed, by=tess, texts=texts, now=datetime.now(UTC))
 
         assert texts == ["to solve my homework"]
         wait_until(lambda: passes(world, PROMPT), what="The exception")
         assert refused(world, "Please solve my homework")["code"] == "blocked_by_rule"
-        assert told(world)[0]["answer"] == appeals.EXCEPTED
+        assert told(world)[0]["answer"] == outcomes.EVERYONE
 
 
 def passes(world: World, prompt: str) -> bool:

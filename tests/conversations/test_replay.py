@@ -7,7 +7,7 @@ import pytest
 from apps.accounts.models import AuditEntry, Course, Membership, User
 from apps.common.jobs import Cancelled, JobFailed
 from apps.common.models import Job
-from apps.conversations import replay
+from apps.conversations import replay, searches
 from apps.conversations.models import Call, Turn
 from apps.rules.models import Rule, RuleException
 from tests import factories
@@ -48,7 +48,7 @@ def test_a_call_that_was_blocked_counts_by_its_prompt(ada: Membership, rule: Rul
 
 def test_nothing_is_looked_at_twice_or_left_out(ada: Membership, rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay, "BATCH", 7)
-    monkeypatch.setattr(replay, "READ_CALLS", 3)
+    monkeypatch.setattr(searches, "READ_CALLS", 3)
     for number in range(40):
         recorded(ada, HOMEWORK if number % 4 == 0 else HELP, days_ago=(number + 1) / 10)
 
@@ -154,9 +154,9 @@ def test_samples_are_a_fair_choice_of_all(ada: Membership, rule: Rule) -> None:
     result = replayed(rule)
 
     chosen = [sample["call"] for sample in result["samples"]]
-    assert len(set(chosen)) == replay.SAMPLES and result["hit"] == 200
+    assert len(set(chosen)) == searches.SAMPLES and result["hit"] == 200
     older = {call.pk for call in calls[100:]}
-    assert 0 < len(older.intersection(chosen)) < replay.SAMPLES
+    assert 0 < len(older.intersection(chosen)) < searches.SAMPLES
 
 
 def test_samples_come_from_many_students(ada: Membership, course: Course, rule: Rule) -> None:
@@ -167,7 +167,7 @@ def test_samples_come_from_many_students(ada: Membership, course: Course, rule: 
     chosen = [sample["call"] for sample in replayed(rule)["samples"]]
 
     assert {call.pk for call in quiet} <= set(chosen)
-    assert len(set(chosen)) == replay.SAMPLES
+    assert len(set(chosen)) == searches.SAMPLES
 
 
 def test_it_reports_how_far_it_is(ada: Membership, rule: Rule) -> None:
@@ -212,7 +212,7 @@ def test_it_asks_in_small_portions(ada: Membership, rule: Rule, django_assert_nu
 
 def test_long_texts_are_read_by_themselves(ada: Membership, rule: Rule, django_assert_num_queries: Any) -> None:
     for _ in range(3):
-        recorded(ada, HELP, input_tokens=replay.READ_TOKENS - 1)
+        recorded(ada, HELP, input_tokens=searches.READ_TOKENS - 1)
     job = replay.ask_for(rule, days=7, author=factories.make_operator().pk, page="/", now=NOW)
 
     with django_assert_num_queries(2 + 2 + 1 + 2 + 3 + 1):
@@ -235,7 +235,7 @@ def test_the_audit_log_tells_of_a_replay(ada: Membership, rule: Rule) -> None:
 
 def shown(job_result: dict[str, Any]) -> list[str]:
     job = Job(result=job_result)
-    return ["".join(f"[{p.text}]" if p.rules else p.text for p in sample.pieces) for sample in replay.samples(job)]
+    return ["".join(f"[{p.text}]" if p.rules else p.text for p in sample.pieces) for sample in searches.samples(job)]
 
 
 def test_a_sample_shows_the_words_around_the_place(ada: Membership, rule: Rule) -> None:

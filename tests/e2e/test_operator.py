@@ -23,7 +23,7 @@ def test_a_secret_is_taken_and_never_shown(installation: Installation, watched: 
     page.locator("#id_credentials-0-secret").fill(SECRET)
     watched.picture("typed")
     save(page)
-    expect(page.get_by_role("row", name="echo")).to_contain_text("1 set")
+    expect(page.get_by_role("row", name="echo").locator(".field-keys")).to_have_text("1")
     watched.picture("listed")
 
     page.get_by_role("table").get_by_role("link", name="echo").click()
@@ -32,24 +32,56 @@ def test_a_secret_is_taken_and_never_shown(installation: Installation, watched: 
     assert SECRET not in page.content()
 
 
-def test_a_wrong_address_is_read_on_the_page_and_mended(installation: Installation, watched: Watched) -> None:
+def test_a_provider_is_added_and_a_wrong_key_found_without_the_log(
+    installation: Installation, watched: Watched
+) -> None:
     page = watched.page
     sign_in(watched, installation.demo["admin"])
     with ProviderStub() as stub:
-        page.goto("/admin/providers/provider/add/")
-        page.get_by_label("Name", exact=False).first.fill("campus")
-        page.locator("#id_base_url").fill("http://127.0.0.1:9/v1")
-        page.locator("#id_allow_private_network").check(force=True)
-        page.get_by_role("button", name="Save and continue editing").click()
-        expect(page.get_by_text("127.0.0.1 refuses connections on port 9.")).to_be_visible()
-        watched.picture("wrong")
+        open_list(page, "Providers")
+        page.locator('a[href^="/admin/providers/provider/add/"]').first.click()
+        watched.fits("kinds", ("dark", 390), ("light", 1440))
+        page.get_by_role("link", name="Add Another provider").click()
+        page.get_by_label("Name").fill("Campus")
+        page.get_by_label("Address").fill(stub.base_url)
+        page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_text("turn on “Allow private network”")).to_be_visible()
+        watched.fits("private", ("dark", 390), ("light", 1440))
+        page.get_by_label("Allow private network").check()
+        page.get_by_role("button", name="Continue").click()
 
-        page.locator("#id_base_url").fill(stub.base_url)
-        page.get_by_role("button", name="Save and continue editing").click()
-        expect(page.locator("#health-checks").get_by_text("Works.")).to_be_visible()
-        page.get_by_role("button", name="Test", exact=True).click()
-        expect(page.get_by_text("2 models found")).to_be_visible()
-        watched.fits("mended", ("dark", 390), ("light", 1280))
+        stub.lists(status=401, body=None)
+        page.get_by_label("Key").fill(SECRET)
+        page.get_by_role("button", name="Test").click()
+        expect(page.get_by_text("The provider does not accept the key (401).").first).to_be_visible()
+        watched.fits("wrong-key", ("dark", 390), ("light", 1440))
+        open_list(page, "Providers")
+        row = page.get_by_role("row", name="campus")
+        expect(row).to_contain_text("does not accept the key (401)")
+        expect(row.locator(".stoa-badge.good")).to_have_count(0)
+        watched.picture("wrong-in-the-list")
+
+        stub.lists()
+        row.get_by_role("link", name="campus").click()
+        page.get_by_role("link", name="Go on: test").click()
+        page.get_by_role("button", name="Test again").click()
+        expect(page.get_by_text("2 models listed")).to_be_visible()
+        watched.fits("works", ("dark", 390), ("light", 1440))
+        page.get_by_role("link", name="Choose models").click()
+        page.get_by_label("stub-model", exact=True).check()
+        page.get_by_label("Name for students of stub-model").fill("campus-tutor")
+        watched.fits("models", ("dark", 390), ("light", 1440))
+        page.get_by_role("button", name="Add models").click()
+        page.get_by_label("Demo course").check()
+        watched.fits("courses", ("dark", 390), ("light", 1440))
+        page.get_by_role("button", name="Allow").click()
+        page.get_by_role("button", name="Ask", exact=True).click()
+        expect(page.get_by_role("region", name="Answer")).to_contain_text("Campus as stub-model")
+        watched.fits("answered", ("dark", 390), ("light", 1440))
+
+        page.get_by_role("link", name="Finish").click()
+        expect(page.get_by_role("row", name="campus").locator(".stoa-badge.good")).to_be_visible()
+        watched.fits("listed", ("dark", 390), ("light", 1440))
 
 
 def test_a_deployment_is_drained_and_put_back(installation: Installation, watched: Watched) -> None:

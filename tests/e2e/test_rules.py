@@ -120,11 +120,12 @@ def test_an_appeal_is_heard(installation: Installation, watched: Watched) -> Non
     page.get_by_role("table").get_by_role("link", name=appeal["reason"]).click()
     wait_until(lambda: is_recorded(watched), what="The text of the call")
     expect(page.locator("mark").first).to_have_text("write my essay")
-    expect(page.get_by_label("Words that are fine")).to_have_value("write my essay")
+    expect(page.get_by_label("Words that are fine for everyone")).to_have_value("write my essay")
+    expect(page.locator("#effect")).to_contain_text("These words pass for")
     watched.picture("appeal", whole=True)
     page.get_by_label("What the student reads").fill("Quite right: a question of grammar.")
-    page.get_by_role("button", name="Accept").click()
-    expect(page.get_by_text("Accepted, with 1 exception")).to_be_visible()
+    page.get_by_role("button", name="Fine for everyone").click()
+    expect(page.get_by_text("no-homework now lets “write my essay” pass")).to_be_visible()
     watched.picture("accepted")
 
     (told,) = httpx.get(address, headers=headers).json()["data"]

@@ -2,6 +2,7 @@
 here fails.
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.accounts.permissions import Verb
+from apps.common.models import Job
+from apps.conversations import replay
 from apps.rules.models import RuleException, RuleVersion
 from gateway_project.apis.staff import router
+from tests import factories
 from tests.admin.world import CourseWorld
 from tests.permissions.cast import (
     COURSES,
@@ -43,6 +47,12 @@ def of_student(world: CourseWorld) -> list[int]:
     return [world.student.pk]
 
 
+def of_key(world: CourseWorld) -> list[int]:
+    key = world.student.api_keys.first()
+    assert key is not None
+    return [key.pk]
+
+
 def of_request(world: CourseWorld) -> list[int]:
     request = world.student.allowance_requests.first()
     assert request is not None
@@ -56,6 +66,13 @@ def of_version(world: CourseWorld) -> list[int]:
 def of_exception(world: CourseWorld) -> list[int]:
     found, _ = RuleException.objects.get_or_create(rule=world.rule, text="home economics")
     return [world.rule.pk, found.pk]
+
+
+def of_sample(world: CourseWorld) -> list[int]:
+    now = datetime.now(UTC)
+    job = replay.ask_for(world.rule, days=7, author=factories.make_operator().pk, page="/", now=now)
+    Job.objects.filter(pk=job.pk).update(state="done", result=replay.replay(job, lambda done, total: None))
+    return [world.rule.pk, job.pk, 0]
 
 
 def of_boost(world: CourseWorld) -> list[int]:
@@ -72,21 +89,38 @@ SPECIAL: dict[str, tuple[Any, str, Verb, str]] = {
     "rules_rule_forget_exception": (of_exception, "Rule", CHANGE, "get"),
     "conversations_rule_activity": (of_rule, "Rule", SEE, "get"),
     "conversations_replay": (of_rule, "Rule", SEE, "get"),
+    "conversations_rule_enforce": (of_rule, "Rule", CHANGE, "get"),
+    "conversations_rule_evidence": (of_rule, "Rule", SEE, "get"),
+    "conversations_rule_sample": (of_sample, "Rule", CHANGE, "get"),
     "quotas_students": (of_course, "QuotaPolicy", SEE, "get"),
-    "quotas_students_export": (of_course, "QuotaPolicy", SEE, "get"),
+    "accounts_apikey_revoke": (of_key, "ApiKey", CHANGE, "get"),
+    "accounts_apikey_replace": (of_key, "ApiKey", CHANGE, "get"),
+    "accounts_membership_keys": (of_course, "ApiKey", Verb.ADD, "get"),
+    "accounts_membership_deactivate": (of_student, "Membership", CHANGE, "get"),
+    "accounts_membership_activate": (of_student, "Membership", CHANGE, "get"),
     "quotas_boosts": (of_course, "QuotaPolicy", SEE, "get"),
     "quotas_decide": (lambda world: [world.course.pk, "grant"], "QuotaPolicy", CHANGE, "get"),
     "quotas_end_boost": (of_boost, "QuotaPolicy", CHANGE, "get"),
     "quotas_student": (of_student, "QuotaPolicy", SEE, "get"),
-    "quotas_student_export": (of_student, "QuotaPolicy", SEE, "get"),
     "quotas_allowancerequest_grant": (of_request, "AllowanceRequest", ACT, "get"),
     "quotas_allowancerequest_decline": (of_request, "AllowanceRequest", ACT, "get"),
 }
-WITHOUT_A_ROW = {"rules_rule_library": "Rule", "rules_rule_try_new": "Rule", "services_service_glance": "Service"}
+# What everybody is shown of their own session alone, and no row.
+OF_SESSIONS = {"accounts_apikey_new": 200, "accounts_apikey_file": 405}
+WITHOUT_A_ROW = {
+    "providers_provider_kinds": "Provider",
+    "rules_rule_library": "Rule",
+    "rules_rule_try_new": "Rule",
+    "services_service_glance": "Service",
+}
+FURTHER: dict[str, list[Any]] = {"services_service_restore": [1], "providers_provider_setup": ["key"]}
+BY_A_WORD = {"providers_provider_begin"}  # test_provider_setup tries who may
 OF_JOBS = {"common_job_progress": SEE, "common_job_cancel": ACT}
 OF_OPERATORS = {
     "accounts_issuer_test",
     "providers_provider_check",
+    "providers_provider_resume",
+    "providers_provider_setup",
     "providers_credential_put_back",
     "providers_deployment_force",
     "services_service_restore",
@@ -98,7 +132,7 @@ def test_every_special_page_is_in_the_table() -> None:
     names = {str(url.name) for page in pages().values() for url in page.get_urls() if url.name}
     special = {name for name in names if not name.endswith(tuple(f"_{standard}" for standard in STANDARD))}
 
-    assert special == {*SPECIAL, *WITHOUT_A_ROW, *OF_JOBS, *OF_OPERATORS}
+    assert special == {*SPECIAL, *WITHOUT_A_ROW, *OF_JOBS, *OF_OPERATORS, *BY_A_WORD}
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -113,6 +147,11 @@ def test_special_pages_and_exports_are_open_to_those_who_may(role: str, cast: Ca
     for name, thing in WITHOUT_A_ROW.items():
         status = client.get(reverse(f"admin:{name}")).status_code
         if status != (302 if role in OUTSIDERS else 200 if may_anywhere(role, SEE, thing) else 403):
+            wrong.append((name, "", status))
+
+    for name, expected in OF_SESSIONS.items():
+        status = client.get(reverse(f"admin:{name}")).status_code
+        if status != (302 if role in OUTSIDERS else expected):
             wrong.append((name, "", status))
 
     assert wrong == []
@@ -139,7 +178,7 @@ def test_pages_of_operators_are_closed_to_all_others(role: str, cast: Cast) -> N
 
 
 def _rest() -> list[tuple[str, list[Any]]]:
-    return [(name, [1] if name == "services_service_restore" else []) for name in sorted(OF_OPERATORS)]
+    return [(name, FURTHER.get(name, [])) for name in sorted(OF_OPERATORS)]
 
 
 @pytest.mark.parametrize("role", ROLES)

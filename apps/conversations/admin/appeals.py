@@ -1,14 +1,11 @@
 """The admin queue of appeals, in which students say that a rule was wrong and staff decide."""
 
 import zoneinfo
-from collections import Counter
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -17,50 +14,29 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
-from unfold.widgets import UnfoldAdminTextareaWidget
 
 from apps.accounts.admin.petitions import PetitionAdmin
 from apps.accounts.audit import record
 from apps.accounts.scoping import CourseFilter
-from apps.common.admin import is_operator
-from apps.common.display import NOTHING, when
-from apps.conversations import appeals
+from apps.common.display import NOTHING, badge, moment
+from apps.conversations import outcomes
+from apps.conversations.admin.decisions import (
+    DecisionForm,
+    Outcome,
+    SharedAnswerForm,
+    decide,
+    decide_several,
+    effect,
+    owns_rule,
+)
 from apps.conversations.models import Appeal, Call
 from apps.conversations.passages import exchanges, read
 
-
-class Said(NamedTuple):
-    """The message about one decision."""
-
-    level: int
-    sentence: str
-
-
-TOO_LATE = Said(messages.WARNING, "Somebody has decided this appeal already.")
+NEW_WORDS = "Nothing has changed yet: see below what these words let pass, then press again."
 
 
 class AppealCourseFilter(CourseFilter):
     path = "call__course"
-
-
-class DecisionForm(forms.Form):
-    """`texts` has one new exception to the rule per line."""
-
-    texts = forms.CharField(
-        required=False,
-        max_length=5000,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
-        label="Words that are fine",
-        help_text="One a line. If the rule finds exactly these again, it does not count, whatever the case of letters. "
-        "If it is meant to find them elsewhere, change its pattern instead.",
-    )
-    answer = forms.CharField(
-        required=False,
-        max_length=Appeal.LONGEST,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
-        label="What the student reads",
-        help_text="Left empty, a plain sentence says what you decided.",
-    )
 
 
 @admin.register(Appeal)
@@ -72,7 +48,7 @@ class AppealAdmin(PetitionAdmin):
     list_select_related = ("call__course", "call__membership__user", "rule")
     search_fields = ("reason", "rule_name", "call__membership__external_id", "=call__id")
     search_help_text = "Words, rule, external ID or request ID"
-    actions = ("accept", "decline")
+    actions = ("once", "refuse")
 
     # One appeal
 
@@ -82,26 +58,34 @@ class AppealAdmin(PetitionAdmin):
         allowed = self.has_change_permission if posts else self.has_view_permission
         if not allowed(request, appeal):
             raise PermissionDenied
-        initial = {"texts": "\n".join(" ".join(text.split()) for text in appeals.found_texts(appeal))}
-        form = DecisionForm(request.POST if posts else None, initial=initial)
+        found = "\n".join(" ".join(text.split()) for text in outcomes.found_texts(appeal))
+        form = DecisionForm(request.POST if posts else None, initial={"texts": found})
         if posts and form.is_valid() and self._decided(request, appeal, form):
             return HttpResponseRedirect(reverse("admin:conversations_appeal_changelist") + "?state__exact=open")
         return self._page(request, appeal, form)
 
     def _decided(self, request: HttpRequest, appeal: Appeal, form: DecisionForm) -> bool:
-        texts, answer = form.cleaned_data["texts"].splitlines(), form.cleaned_data["answer"].strip()
-        if "accept" in request.POST:
-            said = _accepted(request, appeal, texts, answer=answer)
-        elif "decline" in request.POST:
-            said = _declined(request, appeal, answer=answer)
-        else:
+        outcome, words = request.POST.get("outcome", ""), form.cleaned_data["texts"]
+        if outcome not in Outcome.values:
             return False
+        if outcome == Outcome.EVERYONE and appeal.state == Appeal.State.OPEN and self._is_new(request, words):
+            self.message_user(request, NEW_WORDS, messages.WARNING)
+            return False
+        said = decide(request, appeal, outcome, answer=form.cleaned_data["answer"].strip(), texts=words.splitlines())
         self.message_user(request, said.sentence, said.level)
         return said.level != messages.ERROR
+
+    def _is_new(self, request: HttpRequest, words: str) -> bool:
+        """Whether the effect of these words has not been on the page."""
+        counted = outcomes.comparable(request.POST.get("counted", "").splitlines())
+        return outcomes.comparable(words.splitlines()) != counted
 
     def _page(self, request: HttpRequest, appeal: Appeal, form: DecisionForm) -> HttpResponse:
         now = timezone.now()
         call = exchanges(Call.objects.filter(pk=appeal.call_id)).get()
+        words = str(form["texts"].value() or "")
+        may_decide = appeal.state == Appeal.State.OPEN and self.has_change_permission(request, appeal)
+        may_except = may_decide and appeal.rule is not None and owns_rule(request, appeal)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -110,8 +94,11 @@ class AppealAdmin(PetitionAdmin):
             "appeal": appeal,
             "form": form,
             "reading": read(call, now=now),
-            "may_change": self.has_change_permission(request, appeal),
-            "owns_rule": _owns_rule(request, appeal),
+            "may_decide": may_decide,
+            "may_except": may_except,
+            "owns_rule": owns_rule(request, appeal),
+            "effect": effect(appeal, words.splitlines()) if may_except else None,
+            "counted": words,
         }
         record("call.read", subject=call, note="On the page of an appeal.")
         with timezone.override(zoneinfo.ZoneInfo(call.course.timezone)):
@@ -119,22 +106,31 @@ class AppealAdmin(PetitionAdmin):
 
     # Several at once
 
-    @admin.action(description="Accept, and except what was found", permissions=("change",))
-    def accept(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        chosen = self._chosen(request, queryset)
-        self._tell(request, [_accepted(request, appeal, appeals.found_texts(appeal)) for appeal in chosen])
+    @admin.action(description="Fine this once…", permissions=("change",))
+    def once(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return self._answer(request, queryset, Outcome.ONCE)
 
-    @admin.action(description="Decline", permissions=("change",))
-    def decline(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        self._tell(request, [_declined(request, appeal) for appeal in self._chosen(request, queryset)])
+    @admin.action(description="Right to refuse…", permissions=("change",))
+    def refuse(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return self._answer(request, queryset, Outcome.REFUSE)
 
-    def _chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return self.changeable(request, queryset).filter(state=Appeal.State.OPEN).select_related("rule", "call")
-
-    def _tell(self, request: HttpRequest, said: Sequence[Said]) -> None:
-        """Report each distinct outcome once, with how often it occurred."""
-        for one, times in Counter(said).items():
-            self.message_user(request, one.sentence if times == 1 else f"{times} times: {one.sentence}", one.level)
+    def _answer(self, request: HttpRequest, queryset: QuerySet[Any], outcome: Appeal.Outcome) -> HttpResponse | None:
+        """Ask for one answer to all of them, and give it."""
+        open_ones = self.changeable(request, queryset).filter(state=Appeal.State.OPEN).select_related("rule", "call")
+        form = SharedAnswerForm(request.POST if "answer" in request.POST else None)
+        if form.is_valid():
+            for said in decide_several(request, open_ones, outcome, answer=form.cleaned_data["answer"]):
+                self.message_user(request, said.sentence, said.level)
+            return None
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": outcome.label,
+            "outcome": outcome,
+            "chosen": open_ones.select_related("membership__user"),
+            "form": form,
+        }
+        return TemplateResponse(request, "admin/conversations/appeal/several.html", context)
 
     # The list
 
@@ -151,6 +147,11 @@ class AppealAdmin(PetitionAdmin):
     def course(self, appeal: Appeal) -> str:
         return str(appeal.call.course)
 
+    @admin.display(description="state", ordering="state")
+    def shown_state(self, appeal: Any) -> SafeString:
+        kind = {"open": "warning", "accepted": "good"}.get(appeal.state, "")
+        return badge(appeal.decision, kind, moment(appeal.decided_at))
+
     @admin.display(description="rule", ordering="rule_name")
     def against(self, appeal: Appeal) -> Any:
         if appeal.rule is None or appeal.rule.course_id is None:
@@ -165,30 +166,4 @@ class AppealAdmin(PetitionAdmin):
 
     @admin.display(description="since", ordering="id")
     def when(self, appeal: Appeal) -> str:
-        return when(appeal.created_at)
-
-
-def _owns_rule(request: HttpRequest, appeal: Appeal) -> bool:
-    """Only operators may change rules of the institution, exceptions included."""
-    return appeal.rule is None or appeal.rule.course_id is not None or is_operator(request)
-
-
-def _accepted(request: Any, appeal: Appeal, texts: Sequence[str], *, answer: str = "") -> Said:
-    if not _owns_rule(request, appeal):
-        why = f"{appeal.rule_name} is a rule of the institution: only operators make exceptions to it."
-        return Said(messages.ERROR, f"Not accepted. {why}")
-    try:
-        made = appeals.accept(appeal, by=request.user, texts=texts, answer=answer, now=timezone.now())
-    except ValidationError as error:
-        return Said(messages.ERROR, f"Not accepted. {' '.join(error.messages)}")
-    if made is None:
-        return TOO_LATE
-    exceptions = f"with {made} exception{'' if made == 1 else 's'} to {appeal.rule_name}"
-    how = exceptions if made else "without a new exception"
-    return Said(messages.SUCCESS, f"Accepted, {how}. The student sees it.")
-
-
-def _declined(request: Any, appeal: Appeal, *, answer: str = "") -> Said:
-    if not appeals.decline(appeal, by=request.user, answer=answer, now=timezone.now()):
-        return TOO_LATE
-    return Said(messages.SUCCESS, "Declined. The student sees it.")
+        return moment(appeal.created_at)

@@ -14,7 +14,7 @@ from apps.accounts.models import Membership
 from apps.accounts.scoping import CourseFilter
 from apps.common.display import NOTHING, badge, duration, number, when
 from apps.conversations.admin.filters import CallSinceFilter, ModelFilter, ProviderFilter, RuleFilter
-from apps.conversations.admin.readable import Readable
+from apps.conversations.admin.readable import Readable, shows_source
 from apps.conversations.admin.rules import RulePages
 from apps.conversations.models import Call
 from apps.conversations.passages import STATUS_KINDS, exchanges, read
@@ -50,7 +50,9 @@ class CallAdmin(RulePages, Readable):
 
     def reading_context(self, request: HttpRequest, row: Call) -> dict[str, Any]:
         call = exchanges(Call.objects.filter(pk=row.pk)).select_related("api_key").get()
-        return {"reading": read(call, now=timezone.now(), longest=None)}
+        as_source = shows_source(request)
+        reading = read(call, now=timezone.now(), longest=None, as_source=as_source)
+        return {"reading": reading, "shows_source": as_source}
 
     @admin.display(description="time")
     def when(self, call: Call) -> str:
@@ -71,7 +73,8 @@ class CallAdmin(RulePages, Readable):
 
     @admin.display(description="model, provider")
     def served(self, call: Call) -> SafeString:
-        provider = f"at {call.provider}" if call.provider else "no provider called"
+        none = "no provider answered" if call.attempts else "no provider called"
+        provider = f"at {call.provider}" if call.provider else none
         return format_html('{}<small class="stoa-sub">{}</small>', call.model, provider)
 
     @admin.display(description="status")

@@ -1,16 +1,25 @@
 """Filters of the lists of calls and conversations."""
 
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
+from django.utils import timezone
+from unfold.contrib.filters.admin import RangeDateFilter
+from unfold.utils import parse_date_str
 
+from apps.accounts.course_pages import course_of, lists_course
+from apps.accounts.models import Membership
 from apps.accounts.scoping import seen_courses
 from apps.common.admin import ChoiceFilter, SinceFilter, is_operator
 from apps.common.ids import first_id
-from apps.conversations.models import RuleHit
+from apps.conversations.models import MOST_MEMBERS, Exchange, RuleHit
 from apps.providers.models import Model, Provider
 from apps.rules.models import Rule
+
+MOST_HITS = 2_000  # the latest, where a filter looks them up first
+LONGEST_ID = 18  # digits
 
 
 class CallSinceFilter(SinceFilter):
@@ -45,7 +54,69 @@ class RuleFilter(ChoiceFilter):
 
 class ThreadRuleFilter(RuleFilter):
     def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
-        return queryset.filter(pk__in=RuleHit.objects.filter(rule=int(value)).values("call__exchange__thread"))
+        return _latest(queryset, RuleHit.objects.filter(rule=int(value)).order_by("-call"))
+
+
+class ThreadHitsFilter(ChoiceFilter):
+    title = "rule hits"
+    parameter_name = "hits"
+
+    def options(self, request: HttpRequest) -> list[tuple[str, str]]:
+        return [("yes", "Only with rule hits")]
+
+    def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
+        """In a course, all; over several, those of the latest hits."""
+        if lists_course(request):
+            hits = RuleHit.objects.filter(call__exchange__thread=OuterRef("pk"))
+            return queryset.filter(Exists(hits))
+        return _latest(queryset, RuleHit.objects.order_by("-pk"))
+
+
+def _latest(threads: Any, hits: Any) -> Any:
+    """The conversations of the latest hits, a bounded number."""
+    calls = list(hits.values_list("call", flat=True)[:MOST_HITS])
+    return threads.filter(pk__in=list(Exchange.objects.filter(call__in=calls).values_list("thread", flat=True)))
+
+
+class StudentFilter(ChoiceFilter):
+    """Offers the students of a course; over several courses, the chosen one."""
+
+    title = "student"
+    parameter_name = "student"
+
+    def options(self, request: HttpRequest) -> list[tuple[int, str]]:
+        seen = Membership.objects.for_staff(request.user).select_related("user")
+        chosen = self.used_parameters.get(self.parameter_name) or ""
+        rows = list(seen.filter(course=course_of(request))[:MOST_MEMBERS]) if lists_course(request) else []
+        if chosen.isascii() and chosen.isdecimal() and len(chosen) < LONGEST_ID:
+            rows += seen.filter(pk=int(chosen))
+        return list({member.pk: member.person for member in rows}.items())
+
+    def has_output(self) -> bool:
+        return bool(self.lookup_choices or self.value())
+
+    def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
+        return queryset.filter(membership_id=int(value))
+
+
+class ThreadDatesFilter(RangeDateFilter):
+    """From one day to another, both included, by the clock in force."""
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        first, last = (self._day(end) for end in ("from", "to"))
+        if first is not None:
+            queryset = queryset.filter(**{f"{self.parameter_name}__gte": _midnight(first)})
+        if last is not None:
+            queryset = queryset.filter(**{f"{self.parameter_name}__lt": _midnight(last + timedelta(days=1))})
+        return queryset
+
+    def _day(self, end: str) -> date | None:
+        day: date | None = parse_date_str(self.used_parameters.get(f"{self.parameter_name}_{end}") or "")
+        return day
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), tzinfo=timezone.get_current_timezone())
 
 
 class ModelFilter(ChoiceFilter):

@@ -52,3 +52,8 @@ class Readable(CourseScoped):
 
     def reading_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         raise NotImplementedError
+
+
+def shows_source(request: HttpRequest) -> bool:
+    """Whether texts are shown as they were written, and not as their Markdown would have them."""
+    return request.GET.get("source") == "1"

@@ -1,14 +1,15 @@
-"""Two pages about a rule, by its id: what it found, and what a replay says it would have found.
+"""Pages about a rule, by its id: what it found, what it would have found by a replay, and the sheet before *Enforce*.
 
-`admin:conversations_rule_activity` and `admin:conversations_replay`. They are here because `rules` may not import
-conversations. Rules of other courses give 404. The samples of a replay are text of conversations: if reading
-conversations is ever logged, showing them is reading.
+`admin:conversations_rule_activity`, `admin:conversations_replay` and `admin:conversations_rule_enforce`. They are here
+because `rules` may not import conversations. Rules of other courses give 404. Samples are text of conversations, so
+showing them is reading, and recorded as such.
 """
 
 from datetime import date, timedelta
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -18,12 +19,17 @@ from django.utils import timezone
 from apps.accounts.audit import record
 from apps.accounts.jobs import JobCard, people
 from apps.accounts.models import Course
+from apps.accounts.permissions import Verb
+from apps.accounts.scoping import may
 from apps.common.admin import Pages
 from apps.common.charts import bars, stretch
 from apps.common.jobs import TooManyJobs
 from apps.common.models import Job
-from apps.conversations import activity, replay
-from apps.rules import stages
+from apps.conversations import activity, replay, searches
+from apps.conversations.admin import judging
+from apps.conversations.admin.enforcing import sheet
+from apps.conversations.admin.strip import strip
+from apps.rules import recording, stages
 from apps.rules.models import Rule
 from apps.rules.schedules import ALWAYS
 
@@ -37,6 +43,21 @@ class RulePages(Pages):
         own: list[URLPattern] = [
             path("rules/<int:pk>/", self.admin_site.admin_view(self.activity_view), name="conversations_rule_activity"),
             path("rules/<int:pk>/replay/", self.admin_site.admin_view(self.replay_view), name="conversations_replay"),
+            path(
+                "rules/<int:pk>/evidence/",
+                self.admin_site.admin_view(self.evidence_view),
+                name="conversations_rule_evidence",
+            ),
+            path(
+                "rules/<int:pk>/samples/<int:job>/<int:number>/",
+                self.admin_site.admin_view(self.sample_view),
+                name="conversations_rule_sample",
+            ),
+            path(
+                "rules/<int:pk>/enforce/",
+                self.admin_site.admin_view(self.enforce_view),
+                name="conversations_rule_enforce",
+            ),
         ]
         return own + list(super().get_urls())
 
@@ -85,6 +106,41 @@ class RulePages(Pages):
             return HttpResponseRedirect(here)
         return HttpResponseRedirect(f"{here}?job={job.pk}")
 
+    # Before it acts
+
+    def enforce_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        rule = _changed(request, pk)
+        stage = rule.stage
+        if isinstance(shown := sheet(request, rule), HttpResponse):
+            return shown
+        return self._rule_page(request, rule, "admin/conversations/rule/enforce.html", {**shown, "stage_now": stage})
+
+    # Evidence beside its stages
+
+    def evidence_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        rule = _seen(request, pk)
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        is_part = request.headers.get("hx-request") == "true"
+        template = f"admin/conversations/rule/{'strip' if is_part else 'evidence'}.html"
+        context = {"title": f"Evidence about {rule.name}", **strip(request, rule, now=timezone.now())}
+        return self._rule_page(request, rule, template, context)
+
+    def sample_view(self, request: HttpRequest, pk: int, job: int, number: int) -> HttpResponse:
+        """Marks a sample as right or as not meant. Shown by itself, it says that the pattern must be changed first."""
+        rule = _changed(request, pk)
+        sample = judging.sample_of(rule, job=job, number=number)
+        if request.method == "POST":
+            judge = judging.looks_right if request.POST.get("mark") == "right" else judging.not_meant
+            said = judge(rule, sample, by=request.user)
+            if said is None:
+                return HttpResponseRedirect(request.path)
+            self.message_user(request, said[1], said[0])
+            return HttpResponseRedirect(reverse("admin:rules_rule_change", args=[rule.pk]))
+        record("samples.read", subject=rule, after={"calls": [sample.call.pk]})
+        context = {"title": "Not meant", "sample": sample, "sentence": sample.sentence}
+        return self._rule_page(request, rule, "admin/conversations/rule/not_meant.html", context)
+
     def _rule_page(self, request: HttpRequest, rule: Rule, template: str, context: dict[str, Any]) -> HttpResponse:
         """Render in the time zone of the rule's course."""
         zone = rule.zone
@@ -100,6 +156,13 @@ def _seen(request: HttpRequest, pk: int) -> Rule:
     if rule is None:
         raise Http404
     return rule  # type: ignore[no-any-return]
+
+
+def _changed(request: HttpRequest, pk: int) -> Rule:
+    rule = _seen(request, pk)
+    if not may(request, Verb.CHANGE, "Rule", rule.course_id):
+        raise PermissionDenied
+    return rule
 
 
 def _silence(rule: Rule) -> str:
@@ -129,17 +192,17 @@ def _result(job: Job, rule: Rule) -> dict[str, Any]:
         "chart": bars(dates, days, series=("hit",)),
         "share": _share(result["hit"], result["with_text"]),
         "without_text": result["calls"] - result["with_text"],
-        "samples": replay.samples(job),
+        "samples": searches.samples(job),
         "is_stale": _is_stale(rule, result["version"]),
         "in_time": result.get("hit_in_time") if rule.schedule != ALWAYS else None,
-        "is_much": stages.HitRate(found=result["hit"], calls=result["with_text"]).is_much,
+        "is_much": bool(result["with_text"]) and stages.HitRate(found=result["hit"], calls=result["with_text"]).is_much,
     }
 
 
 def _is_stale(rule: Rule, number: int) -> bool:
     """True if the rule has changed since that version in what it finds. Ignores exceptions."""
     version = rule.versions.filter(number=number).first()
-    return version is None or any(version.fields.get(name) != getattr(rule, name) for name in stages.MATCHING)
+    return version is None or not recording.finds_the_same(version.fields, recording.same_finds(rule))
 
 
 def _share(part: int, whole: int) -> str:

@@ -99,7 +99,8 @@ def _deliver(file: sqlite3.Connection, batch: Sequence[_Waiting], calls: dict[st
     try:
         planned = plan([SpooledRecord.from_body(waiting.body) for waiting in batch], calls)
         # Nobody else may write to a SQLite meanwhile.
-        at_first_priority(planned.carry_out) if connection.vendor == "sqlite" else planned.carry_out()
+        for write in (planned.carry_out, planned.enter):
+            at_first_priority(write) if connection.vendor == "sqlite" else write()
     except OperationalError:
         raise
     except (DatabaseError, ValueError, TypeError, KeyError) as error:
@@ -135,7 +136,9 @@ def replay(letters: Sequence[DeadLetter]) -> int:
 def _replay_one(letter: DeadLetter) -> bool:
     try:
         call = Call.objects.get(pk=letter.call)
-        plan([SpooledRecord.from_body(letter.record["body"].encode())], {call.pk: call}).carry_out()
+        planned = plan([SpooledRecord.from_body(letter.record["body"].encode())], {call.pk: call})
+        planned.carry_out()
+        planned.enter()
         letter.delete()
         return True
     except (DatabaseError, Call.DoesNotExist, ValueError, TypeError, KeyError) as error:

@@ -5,18 +5,22 @@ writing no longer than they take, so that a student's call hardly ever waits for
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from django.db import connection, transaction
 
 from apps.common.cursor import Cursor, cursor_on
 from apps.conversations.models import Call, Exchange, Thread
+from apps.conversations.search.index import Piece, index
+from apps.conversations.search.words import comparable, joined
 from apps.conversations.spool.files import SpooledRecord, SpooledTurn
+from apps.conversations.titles import title_of
 
-TITLE_LENGTH = 120
 _End = tuple[int, str]  # a member, and the digest at the end of an answer
 _Row = tuple[Any, ...]
 
@@ -38,6 +42,18 @@ class Placement:
     exchanges: list[tuple[str, Thread, str]] = field(default_factory=list)
     continued: dict[int, datetime] = field(default_factory=dict)
     repeated: dict[str, int] = field(default_factory=dict)
+    pieces: list[Piece] = field(default_factory=list)
+
+    def enter(self) -> None:
+        """Enter what was said in the index of words, once the rest is there.
+
+        In a transaction of its own, so that neither is long. If the process ends in between, the records are still in
+        the spool: they are drained again, and what is there already stays.
+        """
+        if self.pieces:
+            cursor = cursor_on(connection)
+            with transaction.atomic(), cursor.wrap_errors:
+                index().add(cursor, self.pieces)
 
     def carry_out(self) -> None:
         """Everything has been made ready when the transaction begins: it runs a statement for each table, no more."""
@@ -86,6 +102,7 @@ class _Planner:
         for record in finals:
             self._place(record, calls[record.call])
         self.plan.turns = [_turn(call, turn) for call, turns in self._turns.items() for turn in turns]
+        self.plan.pieces = list(_pieces(self.plan.turns, calls))
 
     def _place(self, record: SpooledRecord, call: Call) -> None:
         """Let the call continue a conversation or begin one; once, however often it is drained."""
@@ -135,7 +152,7 @@ class _Planner:
         own = next((turn.text for turn in self._turns[call.pk] if turn.role == "user"), None)
         if own is None:
             own = call.turns.filter(role="user").order_by("seq").values_list("text", flat=True).first()
-        return " ".join(storable(own or "").split())[:TITLE_LENGTH]
+        return title_of(storable(own or ""))
 
 
 def _ends(heads: set[str]) -> defaultdict[_End, list[tuple[str, Thread]]]:
@@ -150,6 +167,14 @@ def _turn(call: str, turn: SpooledTurn) -> _Row:
     """Raises ValueError or TypeError for what is no turn, which SQLite would store all the same."""
     message = None if turn.message is None else int(turn.message)
     return call, int(turn.seq), message, str(turn.role), storable(turn.text)
+
+
+def _pieces(turns: Sequence[_Row], calls: Mapping[str, Call]) -> Iterator[Piece]:
+    """What each call added, for the index of words."""
+    for call, rows in groupby(turns, key=itemgetter(0)):
+        said = list(rows)
+        words = comparable(joined((row[2], row[-1]) for row in said))
+        yield Piece(call, said[0][1], calls[call].course_id, calls[call].membership_id, words)
 
 
 def storable(text: str) -> str:

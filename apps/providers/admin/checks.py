@@ -10,11 +10,12 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.safestring import SafeString
 
 from apps.common.admin import Pages
-from apps.common.display import Shown, badge, duration
+from apps.common.display import duration
 from apps.providers.admin import standing
+from apps.providers.admin.fields import listed_models
+from apps.providers.admin.setup.steps import next_step
 from apps.providers.models import Credential, CredentialHealth, LastProbe, Provider
 
 
@@ -38,7 +39,7 @@ class HealthChecks(Pages):
             raise PermissionDenied
         provider = get_object_or_404(Provider.objects.exclude(adapter=Provider.Adapter.ECHO), pk=pk)
         if request.method == "POST":
-            for row in _check(provider):
+            for row in check(provider):
                 self.message_user(request, said(row), messages.WARNING if row.trouble else messages.SUCCESS)
             return HttpResponseRedirect(reverse("admin:providers_provider_change", args=[pk]))
         if request.method not in ("GET", "HEAD"):
@@ -62,7 +63,8 @@ class HealthChecks(Pages):
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **extra})
 
 
-def _check(provider: Provider) -> list[LastProbe]:
+def check(provider: Provider) -> list[LastProbe]:
+    """Ask it now with each of its keys, in bounded time, and keep what was found."""
     # Imported here, since httpx takes megabytes that most web processes never need.
     from apps.providers.probes import asking, rounds, subjects
 
@@ -90,6 +92,8 @@ def _checks_of(provider: Any) -> dict[str, Any]:
         "is_checked": provider.is_enabled and provider.probe_path != "off",
         "is_waiting": provider.is_enabled and provider.probe_path != "off" and not found,
         "is_echo": provider.adapter == Provider.Adapter.ECHO,
+        "missing": next_step(provider),
+        "listed": listed_models(provider.probes.all()),
     }
 
 
@@ -100,21 +104,3 @@ def said(row: LastProbe) -> str:
     if row.model_count is not None:
         figures.append(f"{row.model_count} model{'' if row.model_count == 1 else 's'} found")
     return f"{label}{row.sentence}" + (f" ({', '.join(figures)})" if figures else "")
-
-
-def health_of(provider: Any) -> SafeString:
-    """What the list of providers shows. It has fetched the last checks of each."""
-    if provider.adapter == Provider.Adapter.ECHO:
-        return badge("not needed")
-    found = list(provider.probes.all())
-    troubled = [row for row in found if row.trouble]
-    if not found:
-        return badge(
-            "not checked", "", "It has no health check, or has not been asked yet. Only calls show whether it works."
-        )
-    if not troubled:
-        return badge("well", "good", " ".join(map(said, found)))
-    is_usable = any(row.kind != "bad" for row in found)  # with another credential
-    first = next((row for row in troubled if row.kind == "bad"), troubled[0])
-    shown = Shown("needs attention" if is_usable else "wrong", "warning" if is_usable else "bad")
-    return standing.with_detail(shown, said(first))

@@ -1,11 +1,12 @@
 """Admin pages of providers and their credentials, for operators. Secrets are write-only."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import Count, Q
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
@@ -13,10 +14,13 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 
 from apps.accounts.sign_in.step_up import StepUp
 from apps.common.admin import OperatorOnly
-from apps.common.display import badge, moment, when
+from apps.common.display import NOTHING, badge, moment, number, when
 from apps.common.nudges import nudge
-from apps.providers.admin.checks import HealthChecks, health_of
+from apps.providers.admin.checks import HealthChecks
+from apps.providers.admin.fields import LabelledInline, empty_of_provider, say_what_empty_means
 from apps.providers.admin.models import DeploymentInline
+from apps.providers.admin.setup.forms import NAME_ERROR
+from apps.providers.admin.setup.pages import ProviderSetup
 from apps.providers.models import Credential, Provider
 from apps.providers.validation import validate_secret
 
@@ -26,7 +30,9 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         strip=True,
         validators=[validate_secret],
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}, render_value=False),
+        widget=UnfoldAdminPasswordWidget(
+            attrs={"autocomplete": "new-password", "aria-label": "Secret"}, render_value=False
+        ),
         help_text="Stored encrypted and never shown again. Empty keeps what there is.",
     )
 
@@ -41,7 +47,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
         return credential
 
 
-class CredentialInline(OperatorOnly, TabularInline):
+class CredentialInline(LabelledInline, OperatorOnly, TabularInline):
     model = Credential
     form = CredentialForm
     fields = ("label", "secret", "state", "used", "weight", "is_enabled")
@@ -52,8 +58,8 @@ class CredentialInline(OperatorOnly, TabularInline):
     @admin.display(description="state")
     def state(self, credential: Credential) -> SafeString:
         if not credential.ciphertext:
-            return badge("no secret yet", "warning")
-        return badge("set", "good", f"changed {moment(credential.changed_at)}")
+            return badge("none yet", "warning")
+        return badge("stored", "", f"changed {moment(credential.changed_at)}")
 
     @admin.display(description="last used")
     def used(self, credential: Credential) -> str:
@@ -66,13 +72,12 @@ class ModelsOfProvider(DeploymentInline):
     tab = True
 
 
-@admin.register(Provider)
-class ProviderAdmin(OperatorOnly, StepUp, HealthChecks):
+class ProviderAdmin(OperatorOnly, StepUp, ProviderSetup, HealthChecks):
     empty_text = (
-        "Add a provider: its base URL up to /v1 and a credential. Any server that speaks the OpenAI API will do; "
-        "the echo adapter needs no account."
+        "Add a provider: OpenAI, Azure, Mistral, a model server of your own, or anything else with OpenAI's API. "
+        "Echo needs no account."
     )
-    list_display = ("name", "health", "adapter", "base_url", "secrets", "deployment_count", "is_enabled")
+    list_display: ClassVar[Any] = ("name", "address", "keys", "deployment_count")
     list_filter = (("adapter", ChoicesDropdownFilter), ("is_enabled", BooleanRadioFilter))
     search_fields = ("name", "base_url")
     search_help_text = "Name or address"
@@ -98,30 +103,36 @@ class ProviderAdmin(OperatorOnly, StepUp, HealthChecks):
         field = super().formfield_for_dbfield(db_field, request, **options)
         if db_field.name == "extra_headers":
             field.widget.attrs["rows"] = 3
+        if db_field.name == "name":
+            field.error_messages["invalid"] = NAME_ERROR
         return field
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        return say_what_empty_means(super().get_form(request, obj, change=change, **options), empty_of_provider())
 
     def get_queryset(self, request: HttpRequest) -> Any:
         has_secret = Q(credentials__is_enabled=True) & ~Q(credentials__ciphertext="")
         return (
             super()
             .get_queryset(request)
-            .prefetch_related("probes__credential")
+            .prefetch_related("probes__credential", "credentials__health", "deployments__health")
             .annotate(
                 secret_count=Count("credentials", filter=has_secret, distinct=True),
                 deployment_total=Count("deployments", distinct=True),
             )
         )
 
-    @admin.display(description="health checks")
-    def health(self, provider: Provider) -> SafeString:
-        return health_of(provider)
+    @admin.display(description="address", ordering="base_url")
+    def address(self, provider: Provider) -> SafeString | str:
+        if provider.adapter == Provider.Adapter.ECHO:
+            return "inside Stoa"
+        return format_html('<span class="stoa-clip" title="{}">{}</span>', provider.base_url, provider.base_url)
 
-    @admin.display(description="credentials")
-    def secrets(self, provider: Any) -> SafeString:
-        if provider.secret_count:
-            return badge(f"{provider.secret_count} set", "good")
-        needed = provider.adapter != Provider.Adapter.ECHO
-        return badge("no secret yet" if needed else "not needed", "warning" if needed else "")
+    @admin.display(description="keys")
+    def keys(self, provider: Any) -> SafeString | str:
+        if provider.secret_count or provider.adapter == Provider.Adapter.ECHO:
+            return number(provider.secret_count) if provider.secret_count else NOTHING
+        return "none"
 
     @admin.display(description="models", ordering="deployment_total")
     def deployment_count(self, provider: Any) -> int:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -16,9 +16,10 @@ from apps.accounts.models import Course
 from apps.accounts.scoping import CourseFilter, CourseScoping
 from apps.common.admin import is_operator
 from apps.common.display import badge, number, when
-from apps.rules import stages
+from apps.rules import recording, stages
 from apps.rules.admin.forms import RuleForm
 from apps.rules.admin.workbench import Workbench
+from apps.rules.breadth import too_broad
 from apps.rules.models import Rule, RuleSettings
 
 STAGE_KINDS = {"draft": "", "observe": "info", "warn": "warning", "enforce": "good"}
@@ -84,7 +85,12 @@ class RuleAdmin(Workbench):
         return super().get_queryset(request).annotate(hit_total=Count("hits"))
 
     def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
+        finds_else = not change or bool({*recording.MATCHING}.intersection(form.changed_data))
         super().save_model(request, obj.signed(by=request.user), form, change)
+        if finds_else:
+            self.begins(request, obj)
+        if broad := too_broad(obj.pattern, checksum=obj.checksum):
+            self.message_user(request, f"{obj.name}: {broad}", messages.WARNING)
 
     def response_add(self, request: HttpRequest, obj: Rule, post_url_continue: str | None = None) -> Any:
         response = super().response_add(request, obj, post_url_continue)
@@ -145,18 +151,9 @@ class RuleAdmin(Workbench):
         return when(rule.updated_at)
 
     @admin.action(description="Enforce", permissions=("change",))
-    def enforce(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Leaves out rules that would block too much; their own pages ask for confirmation."""
-        chosen = self._chosen(request, queryset)
-        asked = {rule.pk: rule.name for rule in chosen if self._must_ask(rule)}
-        if asked:
-            self.message_user(
-                request,
-                f"Not enforced: {', '.join(asked.values())}. More than a fifth of the last week’s calls would be "
-                "refused; open the rule if that is meant.",
-                messages.WARNING,
-            )
-        self._move(request, chosen.exclude(pk__in=list(asked)), Rule.Stage.ENFORCE)
+    def enforce(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Enforces nothing by itself: each rule is looked at on a sheet of its own."""
+        return self.look_first(request, self._chosen(request, queryset))
 
     @admin.action(description="Observe only", permissions=("change",))
     def observe(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
@@ -173,12 +170,12 @@ class RuleAdmin(Workbench):
     def _chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return Rule.objects.filter(pk__in=self.changeable(request, queryset).values("pk"))
 
-    def _must_ask(self, rule: Rule) -> bool:
-        return stages.needs_confirmation(rule, Rule.Stage.ENFORCE, now=timezone.now()) is not None
-
     def _move(self, request: HttpRequest, rules: QuerySet[Any], stage: Rule.Stage) -> None:
+        drafts = list(rules.filter(stage=Rule.Stage.DRAFT)) if stage != Rule.Stage.DRAFT else []
         moved = Rule.objects.filter(pk__in=rules.values("pk")).move(stage, by=request.user)
-        self.message_user(request, f"{moved} moved to “{stage.label}”. This holds within two seconds.")
+        does = {Rule.Stage.OBSERVE: "now observe", Rule.Stage.DRAFT: "are switched off"}[stage]
+        self.message_user(request, f"{moved} rule{'' if moved == 1 else 's'}: {does}.", messages.SUCCESS)
+        self.begins(request, *drafts)
 
 
 class RuleInline(CourseScoping, StackedInline):

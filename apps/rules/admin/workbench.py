@@ -10,21 +10,25 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 
 from apps.accounts.models import Course
 from apps.accounts.scoping import CourseScoped
-from apps.rules import stages
+from apps.rules import recording, stages
 from apps.rules.admin.forms import AddForm, CopyForm, TryForm
 from apps.rules.engine import matcher
 from apps.rules.models import Rule, RuleQuerySet, RuleVersion
 from apps.rules.ready_rules import LIBRARY
+from apps.rules.signals import rule_begins
 from apps.rules.trials import Trial, try_out
 
 MOST_VERSIONS = 30
 MOST_EXCEPTIONS = 100
+MOST_LINKS = 25
 MOST_COURSES = 20  # courses that are compared for rules that all of them have
 _GROUPS = tuple(dict.fromkeys(ready.group for ready in LIBRARY))
 PAGE = "admin:rules_rule_change"
+SHEET = "admin:conversations_rule_enforce"  # in a layer above, so by its name
 
 
 class Workbench(CourseScoped):
@@ -75,7 +79,6 @@ class Workbench(CourseScoped):
             "steps": stages.steps(rule),
             "following": stages.following(rule),
             "limits": stages.limits(rule, now=timezone.now()) if rule.stage != Rule.Stage.DRAFT else [],
-            "hits_here": stages.hits_in_this_stage(rule),
             "before_draft": rule.stage_before_draft if rule.stage == Rule.Stage.DRAFT and rule.version > 1 else "",
             "history": history[:MOST_VERSIONS],
             "has_older": len(history) > MOST_VERSIONS,
@@ -93,21 +96,59 @@ class Workbench(CourseScoped):
             return HttpResponseNotAllowed(["POST"])
         if stage not in Rule.Stage.values:
             raise Http404
-        if (answer := self._asked(request, rule, stage)) is not None:
+        is_shown = stages.must_be_shown(rule, stage)
+        if is_shown and (answer := self._unseen(request, rule)) is not None:
             return answer
-        rule.move(stage, by=request.user)
-        self.message_user(
-            request, f"{rule.name}: {Rule.Stage(stage).label}. This holds within two seconds.", messages.SUCCESS
-        )
+        before = rule.stage
+        if self._moved(request, rule, stage, version=rule.version if is_shown else None):
+            rule.refresh_from_db()
+            if before == Rule.Stage.DRAFT:
+                self.begins(request, rule)
+            self.message_user(request, stages.told(rule), messages.SUCCESS)
         return _to(rule)
 
-    def _asked(self, request: HttpRequest, rule: Rule, stage: str) -> HttpResponse | None:
-        """The page that asks for confirmation, if the rule would block too much and nobody has confirmed; else None."""
-        rate = stages.needs_confirmation(rule, stage, now=timezone.now())
-        if rate is None or "confirmed" in request.POST:
+    def look_first(self, request: HttpRequest, rules: RuleQuerySet) -> HttpResponse | None:
+        """Leads to the sheet of one rule; of several, to a message with a link to the sheet of each."""
+        asked = list(rules.exclude(stage=Rule.Stage.ENFORCE).order_by("name")[:MOST_LINKS])
+        if len(asked) == 1:
+            return HttpResponseRedirect(reverse(SHEET, args=[asked[0].pk]))
+        links = format_html_join(
+            ", ",
+            '<a class="stoa-link" href="{}">{}</a>',
+            ((reverse(SHEET, args=[rule.pk]), rule.name) for rule in asked),
+        )
+        said = (
+            format_html("Nothing is enforced yet. See first what each rule would have done: {}.", links)
+            if asked
+            else "These rules are enforced already."
+        )
+        self.message_user(request, said, messages.WARNING)
+        return None
+
+    def begins(self, request: HttpRequest, *rules: Rule) -> None:
+        """To be called for rules that are new, found elsewhere than before, or no longer drafts."""
+        for rule in rules:
+            rule_begins.send(Rule, rule=rule, by=request.user)
+
+    def _moved(self, request: HttpRequest, rule: Rule, stage: str, *, version: int | None) -> bool:
+        """Move the rule; with a version, only if it still is that one."""
+        rules = Rule.objects.filter(pk=rule.pk)
+        found = rules if version is None else rules.filter(version=version)
+        return bool(found.move(Rule.Stage(stage), by=request.user))
+
+    def _unseen(self, request: HttpRequest, rule: Rule, version: int | None = None) -> HttpResponse | None:
+        """Leads to the sheet that shows what the rule would have done, unless this person comes from it; else None.
+
+        What counts is the version that was looked at: a rule that was changed meanwhile is looked at again.
+        """
+        looked_at = request.POST.get("looked_at", "")
+        if looked_at == str(rule.version):
             return None
-        context = {"rule": rule, "rate": rate, "title": f"Enforce {rule.name}?"}
-        return self._page(request, "admin/rules/rule/confirm.html", context)
+        if looked_at:
+            said = f"{rule.name} was changed after you looked at it. This is what it would have done as it is now."
+            self.message_user(request, said, messages.WARNING)
+        which = f"?version={version}" if version is not None else ""
+        return HttpResponseRedirect(reverse(SHEET, args=[rule.pk]) + which)
 
     # Versions and exceptions
 
@@ -118,7 +159,9 @@ class Workbench(CourseScoped):
         version = RuleVersion.objects.filter(rule=rule, number=number).first()
         if version is None:
             raise Http404
-        if (answer := self._asked(request, rule, version.fields["stage"])) is not None:
+        finds_else = not recording.finds_the_same(version.fields, recording.same_finds(rule))
+        is_shown = stages.must_be_shown(rule, version.fields["stage"], finds_else=finds_else)
+        if is_shown and (answer := self._unseen(request, rule, number)) is not None:
             return answer
         before = rule.stage
         try:
@@ -126,7 +169,8 @@ class Workbench(CourseScoped):
         except ValidationError as error:
             self.message_user(request, f"Not restored: {' '.join(error.messages)}", messages.ERROR)
         else:
-            moved = "" if rule.stage == before else f" With its stage: {rule.get_stage_display()}."
+            self.begins(request, rule)
+            moved = "" if rule.stage == before else f" {stages.told(rule)}"
             self.message_user(request, f"{rule.name} is what it was in version {number}.{moved}", messages.SUCCESS)
         return _to(rule)
 
@@ -187,6 +231,7 @@ class Workbench(CourseScoped):
         except ValidationError as error:
             self.message_user(request, " ".join(error.messages), messages.WARNING)
             return HttpResponseRedirect(reverse("admin:rules_rule_library"))
+        self.begins(request, rule)
         self.message_user(
             request, f"{ready.title}: added to {course}. It observes; students notice nothing yet.", messages.SUCCESS
         )
@@ -213,6 +258,7 @@ class Workbench(CourseScoped):
                 copied.append(rule)
             except ValidationError as error:
                 self.message_user(request, f"{rule.name} was not copied. {' '.join(error.messages)}", messages.WARNING)
+        self.begins(request, *copied)
         if copied:
             self.message_user(request, f"{len(copied)} copied to {course}.", messages.SUCCESS)
         if dated := [rule.name for rule in copied if rule.has_dates]:

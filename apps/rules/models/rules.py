@@ -19,7 +19,7 @@ from apps.rules.schedules import Schedule
 
 TOPIC = "rulebook"
 DEFAULT_REPLACEMENT = "[redacted]"
-WRITTEN = ("message", "guidance", "examples_match", "examples_no_match")  # text of several lines
+WRITTEN = ("why", "message", "guidance", "examples_match", "examples_no_match")  # text of several lines
 
 
 class RuleQuerySet(VersionedQuerySet):
@@ -32,7 +32,7 @@ class RuleQuerySet(VersionedQuerySet):
     def move(self, stage: "Rule.Stage", *, by: Any = None) -> int:
         """Move all rules to a stage. Returns how many were in another."""
         with transaction.atomic():
-            rules = list(self.exclude(stage=stage))
+            rules = list(self.exclude(stage=stage).select_for_update(of=("self",)))
             moved = self.model.objects.filter(pk__in=[rule.pk for rule in rules])
             super(VersionedQuerySet, moved).update(stage=stage, updated_at=timezone.now())
             Rule.record_versions(rules, by=by)
@@ -71,7 +71,20 @@ class Rule(VersionedModel):
         blank=True,
         related_name="rules",
     )
-    name = models.SlugField(max_length=60, help_text="Short name, unique in the course, such as no-homework.")
+    name = models.SlugField(
+        max_length=60, help_text="For files, addresses and the API, such as no-homework. Unique in the course."
+    )
+    title = models.CharField(
+        max_length=120, blank=True, default="", db_default="", help_text="What people call it, in any words."
+    )
+    why = models.TextField(
+        "purpose",
+        blank=True,
+        default="",
+        db_default="",
+        max_length=1000,
+        help_text="Why the course has this rule, and what it cannot do. Students do not see it.",
+    )
     pattern = models.CharField(
         max_length=matcher.MAX_PATTERN_LENGTH,
         help_text="A regular expression in RE2 syntax. (?i) at the start ignores case.",
@@ -169,6 +182,8 @@ class Rule(VersionedModel):
         rule = cls(
             course=course,
             name=ready.slug,
+            title=ready.title,
+            why=ready.purpose,
             pattern=ready.pattern,
             checksum=ready.checksum,
             direction=ready.direction,
@@ -185,6 +200,11 @@ class Rule(VersionedModel):
         return rule
 
     # Mutators
+
+    def save(self, *args: Any, **options: Any) -> None:
+        if options.get("update_fields") is None and not self.title:
+            self.title = self.name
+        super().save(*args, **options)
 
     def clean(self) -> None:
         for name in WRITTEN:  # forms end lines with CRLF, which alone would make a new version
@@ -223,11 +243,23 @@ class Rule(VersionedModel):
         self.stage = stage
         self.signed(by=by, note=note).save(update_fields=["stage", "updated_at"])
 
-    def restore(self, version: RuleVersion, *, by: Any) -> None:
-        """Return the rule to a version. Raises ValidationError if that is no longer valid."""
+    def add_example(self, text: str, *, field: str, by: Any, note: str) -> None:
+        """Add a line to the examples, unless it is there. Raises ValidationError if the rule would not be valid."""
+        lines = getattr(self, field).splitlines()
+        if text not in lines:
+            setattr(self, field, "\n".join([*lines, text]))
+            self.full_clean()
+            self.signed(by=by, note=note).save()
+
+    def take(self, version: RuleVersion) -> None:
+        """Set the fields to those of a version, without saving."""
         for name, value in version.fields.items():
             column: Any = self._meta.get_field(name)
             setattr(self, name, column.to_python(value))
+
+    def restore(self, version: RuleVersion, *, by: Any) -> None:
+        """Return the rule to a version. Raises ValidationError if that is no longer valid."""
+        self.take(version)
         self.full_clean()
         self.signed(by=by, note=f"back to version {version.number}").save()
 

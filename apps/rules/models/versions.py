@@ -20,6 +20,8 @@ from apps.rules.differences import differences, summary
 
 VERSIONED = (
     "name",
+    "title",
+    "why",
     "pattern",
     "checksum",
     "direction",

@@ -1,0 +1,132 @@
+"""The index of words: a row for each piece of text, and its words where the database searches them.
+
+Deleting a call deletes its rows, and with a row go its words.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from django.db import connection
+
+from apps.common.cursor import Cursor
+from apps.conversations.search.words import Phrase
+
+MOST = 1_000  # calls that a search finds
+TABLE = "conversations_searchdocument"
+_OF_A_CALL = "SELECT 1 FROM conversations_call WHERE id = "
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A text that a call added, from its turn number `seq` on, with what narrows a search."""
+
+    call: str
+    seq: int
+    course: int
+    member: int
+    words: str
+
+    @property
+    def labels(self) -> str:
+        return f"course{self.course} member{self.member}"
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Whose texts are searched: those of these courses (None: of all), and of this member (None: of everybody)."""
+
+    courses: Collection[int] | None = None
+    member: int | None = None
+
+
+class SearchIndex(Protocol):
+    """One contract over both databases."""
+
+    def add(self, cursor: Cursor, pieces: Sequence[Piece]) -> None:
+        """Add pieces in the cursor's transaction. Those that are there stay, and so does what has no call any more."""
+
+    def find(self, phrases: Sequence[Phrase], within: Within) -> list[str]:
+        """The calls that have all phrases in one piece, latest first, at most `MOST`."""
+
+
+class SQLiteIndex:
+    """FTS5 without a copy of the text. Its rows have the numbers of ours; a trigger deletes them."""
+
+    def add(self, cursor: Cursor, pieces: Sequence[Piece]) -> None:
+        rows = [(piece.call, piece.seq, piece.call) for piece in pieces]
+        cursor.executemany(
+            f"INSERT INTO {TABLE} (call_id, seq) SELECT %s, %s WHERE EXISTS ({_OF_A_CALL} %s) ON CONFLICT DO NOTHING",
+            rows,
+        )
+        cursor.executemany(
+            "INSERT OR REPLACE INTO conversations_words (rowid, labels, words)"  # noqa: S608
+            f" SELECT id, %s, %s FROM {TABLE} WHERE call_id = %s AND seq = %s",
+            [(piece.labels, piece.words, piece.call, piece.seq) for piece in pieces],
+        )
+
+    def find(self, phrases: Sequence[Phrase], within: Within) -> list[str]:
+        sql = (
+            f"SELECT found.call_id FROM conversations_words JOIN {TABLE} found"  # noqa: S608
+            " ON found.id = conversations_words.rowid"
+            " WHERE conversations_words MATCH %s ORDER BY conversations_words.rowid DESC LIMIT %s"
+        )
+        parts = [f"words : {self._phrase(phrase)}" for phrase in phrases]
+        if within.member is not None:
+            parts.append(f"labels : member{within.member}")
+        if within.courses is not None:
+            parts.append(f"labels : ({' OR '.join(f'course{course}' for course in within.courses)})")
+        return _found(sql, [" AND ".join(parts), MOST])
+
+    @staticmethod
+    def _phrase(phrase: Phrase) -> str:
+        return f'"{" ".join(phrase.words)}"' + ("*" if phrase.is_open else "")
+
+
+class PostgreSQLIndex:
+    """A column of words in our own rows."""
+
+    def add(self, cursor: Cursor, pieces: Sequence[Piece]) -> None:
+        cursor.executemany(
+            f"INSERT INTO {TABLE} (call_id, seq, words)"
+            " SELECT %s, %s, array_to_tsvector(string_to_array(%s, ' ')) || to_tsvector('simple', %s)"
+            f" WHERE EXISTS ({_OF_A_CALL} %s FOR KEY SHARE) ON CONFLICT DO NOTHING",
+            [(piece.call, piece.seq, self._labels(piece.labels), piece.words, piece.call) for piece in pieces],
+        )
+
+    def find(self, phrases: Sequence[Phrase], within: Within) -> list[str]:
+        sql = f"SELECT call_id FROM {TABLE} WHERE words @@ %s::tsquery ORDER BY id DESC LIMIT %s"  # noqa: S608
+        parts = [self._phrase(phrase) for phrase in phrases]
+        if within.member is not None:
+            parts.append(f"'{self._labels(f'member{within.member}')}'")
+        if within.courses is not None:
+            parts.append("(" + " | ".join(f"'{self._labels(f'course{one}')}'" for one in within.courses) + ")")
+        return _found(sql, [" & ".join(parts), MOST])
+
+    @staticmethod
+    def _labels(labels: str) -> str:
+        """Labels are apart from words, as no word has a colon."""
+        return " ".join(f":{label}" for label in labels.split())
+
+    @staticmethod
+    def _phrase(phrase: Phrase) -> str:
+        quoted = [f"'{word}'" for word in phrase.words]
+        return "(" + " <-> ".join(quoted) + (":*" if phrase.is_open else "") + ")"
+
+
+def index() -> SearchIndex:
+    """The index of the database in use."""
+    return SQLiteIndex() if connection.vendor == "sqlite" else PostgreSQLIndex()
+
+
+def find(phrases: Sequence[Phrase], within: Within) -> list[str]:
+    """As `SearchIndex.find`. Nothing is found without a word, or in no course."""
+    if not phrases or (within.courses is not None and not within.courses):
+        return []
+    return index().find(phrases, within)
+
+
+def _found(sql: str, parameters: list[Any]) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return list(dict.fromkeys(row[0] for row in cursor.fetchall()))

@@ -1,0 +1,66 @@
+"""How the installation itself does: what waits on disk and in tables, and how much room is left."""
+
+import shutil
+import sqlite3
+import tomllib
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+from django.conf import settings
+from django.urls import reverse
+
+from apps.common.models import Job
+from apps.conversations.models import DeadLetter
+from apps.conversations.spool import files
+from apps.quotas.models import Hold
+
+OLD = timedelta(minutes=1)
+FULL = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    name: str
+    value: str
+    is_bad: bool = False
+    address: str = ""
+
+
+def facts(*, now: datetime) -> list[Fact]:
+    texts = _texts()
+    old = Hold.objects.filter(state=Hold.State.HELD, created_at__lt=now - OLD).count()
+    letters = DeadLetter.objects.count()
+    jobs = Job.objects.unfinished().count()
+    disk = shutil.disk_usage(settings.DATA_DIR)
+    free = f"{disk.free / 1e9:.1f} GB free of {disk.total / 1e9:.0f} GB"
+    return [
+        Fact("Texts that wait for the database", "unknown" if texts is None else str(texts)),
+        Fact("Holds older than a minute", str(old), address=reverse("admin:quotas_hold_changelist")),
+        Fact("Dead letters", str(letters), letters > 0, reverse("admin:conversations_deadletter_changelist")),
+        Fact("Jobs that wait or run", str(jobs), address=reverse("admin:common_job_changelist")),
+        Fact("Disk", free, disk.used > FULL * disk.total),
+        Fact("Ledger", "proved by manage.py audit_ledger"),
+        Fact("Version", version()),
+    ]
+
+
+def _texts() -> int | None:
+    """None if a spool cannot be read at the moment."""
+    try:
+        return sum(_waiting(path) for path in sorted(Path(settings.SPOOL_DIR).glob("*.sqlite3")))
+    except sqlite3.Error:
+        return None
+
+
+def _waiting(path: Path) -> int:
+    with closing(files.connect(path)) as file:
+        return int(file.execute("SELECT COUNT(*) FROM records").fetchone()[0])
+
+
+@cache
+def version() -> str:
+    path = Path(settings.BASE_DIR) / "pyproject.toml"
+    return str(tomllib.loads(path.read_text())["project"]["version"]) if path.exists() else "unknown"

@@ -1,0 +1,54 @@
+"""What is wrong with providers, in words, with since when and a link. Pure but for the addresses of pages."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.urls import reverse
+
+from apps.common.health.states import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """`page`: where to look, `calls` for the list of failed calls."""
+
+    sentence: str
+    since: datetime | None
+    page: str
+
+    @property
+    def address(self) -> str:
+        if self.page == "calls":
+            return f"{reverse('admin:conversations_call_changelist')}?status__exact=failed"
+        return reverse("admin:providers_provider_change", args=[self.page])
+
+
+def troubles(providers: Iterable[Any], *, now: datetime) -> list[Trouble]:
+    """Of providers that are switched on, with their credentials, deployments and health checks."""
+    found = [trouble for one in providers if one.is_enabled for trouble in _of_provider(one, now)]
+    return sorted(found, key=lambda trouble: trouble.since or now)
+
+
+def _of_provider(provider: Any, now: datetime) -> Iterator[Trouble]:
+    page = str(provider.pk)
+    out = False
+    for credential in provider.credentials.all():
+        health = getattr(credential, "health", None)
+        if credential.is_enabled and health is not None and health.standing_at(now) == Standing.OUT:
+            out = True
+            said = f"{provider.name} refuses our key “{credential.label}”{_because(health)}."
+            yield Trouble(said, health.since, page)
+    for deployment in provider.deployments.all():
+        health = getattr(deployment, "health", None)
+        if deployment.is_enabled and health is not None and health.standing_at(now) == Standing.OPEN:
+            said = f"{provider.name} fails to answer for {deployment.model.name}{_because(health)}: calls go elsewhere."
+            yield Trouble(said, health.since, page)
+    for probe in provider.probes.all():
+        if probe.kind == "bad" and not out:
+            yield Trouble(f"{provider.name}: {probe.sentence}", probe.at, page)
+
+
+def _because(health: Any) -> str:
+    return f" ({health.error or health.reason})" if health.error or health.reason else ""
