@@ -85,9 +85,9 @@ def test_conversations_are_filtered(address: str, instructor: Client, world: Cou
         ({"rule": str(world.rule.pk)}, {world.thread}),
         ({"student": str(other.pk)}, {quiet}),
         ({"student": "x"}, set()),
-        ({"last_at_from": "2026-03-01", "last_at_to": "2026-03-03"}, {quiet}),
-        ({"last_at_to": "2026-03-01"}, set()),
-        ({"last_at_to": "9999-12-31", "hits": "no"}, set()),
+        ({"from": "2026-03-01", "to": "2026-03-03"}, {quiet}),
+        ({"to": "2026-03-01"}, set()),
+        ({"to": "9999-12-31", "hits": "no"}, set()),
         ({}, {quiet, world.thread}),
     ):
         page = instructor.get(address, query)
