@@ -15,6 +15,7 @@ STYLES = (
     "home-pages",
     "reading",
     "provider",
+    "allowance",
 )
 
 

@@ -26,7 +26,14 @@ CALLERS = "whom the service admits"
 CREDENTIALS = "credentials in the body"
 SIGNED_IN, FAILED = "session", "everybody whose sign-in failed"  # the latter answers 401
 
-COURSE_PAGES = ("", "students/", "rules/", "conversations/", "allowance/", "settings/")
+COURSE_ACTIONS = (
+    "settings/close/",
+    "settings/open/",
+    "allowance/undo/",
+    "allowance/<slug:part>/",
+    "allowance/<slug:part>/<int:pk>/end/",
+)
+COURSE_PAGES = ("", "students/", "rules/", "conversations/", "allowance/", "settings/", *COURSE_ACTIONS)
 ROUTES = {
     "": EVERYBODY,
     "favicon.ico": EVERYBODY,
