@@ -7,8 +7,8 @@ from apps.accounts.course_pages import list_page
 from apps.conversations.models import Thread
 from apps.quotas.admin.grants import undo_page
 from apps.rules.models import Rule
-from gateway_project.site import closing, today
-from gateway_project.site.courses import allowance_page, settings_page, students_page
+from gateway_project.site import allowance, closing, today
+from gateway_project.site.courses import settings_page, students_page
 from gateway_project.site.deciding import decide
 
 
@@ -18,8 +18,10 @@ def course_urls() -> list[URLPattern]:
         "students/": (students_page, "students"),
         "rules/": (list_page(Rule), "rules"),
         "conversations/": (list_page(Thread), "conversations"),
-        "allowance/": (allowance_page, "allowance"),
+        "allowance/": (allowance.page, "allowance"),
         "allowance/undo/": (undo_page, "undo"),
+        "allowance/<slug:part>/": (allowance.change, "allowance_change"),
+        "allowance/<slug:part>/<int:pk>/end/": (allowance.end, "allowance_end"),
         "settings/": (settings_page, "settings"),
         "settings/close/": (closing.close_page, "close"),
         "settings/open/": (closing.open_course, "open"),

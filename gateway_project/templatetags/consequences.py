@@ -41,7 +41,8 @@ def _rule(rule: Any) -> list[str]:
             f"{count_of(refused, 'refusal')} a week {_s(refused, 'stop')}; what the rule finds is answered from now on."
         )
     else:
-        first = f"The rule is at {rule.stage}: it found something in {count_of(found, 'call')} a week, and stops finding it."
+        calls = count_of(found, "call")
+        first = f"The rule is at {rule.stage}: it found something in {calls} a week, and stops finding it."
     return [first, "Its versions, examples and exceptions are deleted. Calls keep what it found, under its name."]
 
 
@@ -56,9 +57,8 @@ def _key(key: Any) -> list[str]:
 
 def _student(member: Any) -> list[str]:
     keys = member.api_keys.filter(revoked_at=None).count()
-    return [
-        f"{count_of(keys, 'key')} {_s(keys, 'stop')} working, and {member.person} cannot ask in {member.course} any more."
-    ]
+    stops = f"{count_of(keys, 'key')} {_s(keys, 'stop')} working"
+    return [f"{stops}, and {member.person} cannot ask in {member.course} any more."]
 
 
 def _course(course: Any) -> list[str]:

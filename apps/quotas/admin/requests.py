@@ -86,7 +86,7 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
     list_select_related = ("membership__user", "membership__course", "decided_by")
     search_fields = ("reason",)
     search_help_text = BY_MEMBER_HELP
-    ordering = ("place", "-state", "-pk")  # open ones first, those with least left before others
+    ordering = ("-state", "-pk")  # open ones first
     actions = ("grant_chosen", "decline_chosen")
     fields = ("student", "asked", "left", "reason", "when", "shown_state")
     after: ClassVar[tuple[str, ...]] = ("granted", "answer", "decided_by", "decided")
@@ -97,23 +97,28 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
         is_open = obj is None or obj.state == AllowanceRequest.State.OPEN
         return self.fields if is_open else (*self.fields, *self.after)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Open requests have a place by need: by what their students have left. Bounded, as each takes a condition."""
-        rows = super().get_queryset(request)
-        asked = list(rows.open().select_related("membership__user", "membership__course").order_by("pk")[:MOST_SORTED])
-        by_need = sorted(_with_standing(asked), key=need)
-        places = [When(pk=row.pk, then=Value(place)) for place, row in enumerate(by_need)]
-        last = Value(len(places))
-        return rows.annotate(place=Case(*places, default=last) if places else last)
+    def get_ordering(self, request: HttpRequest) -> Any:
+        """The list begins with open requests, by what their students have left. Bounded: each takes a condition."""
+        if request.resolver_match is None or not str(request.resolver_match.url_name).endswith("_changelist"):
+            return self.ordering
+        kept: list[Any] | None = request.__dict__.get("_stoa_by_need")
+        if kept is None:
+            rows = AllowanceRequest.objects.for_staff(request.user).open().order_by("pk")
+            asked = list(rows.select_related("membership__user", "membership__course")[:MOST_SORTED])
+            by_need = sorted(with_standing(asked), key=need)
+            places = [When(pk=row.pk, then=Value(place)) for place, row in enumerate(by_need)]
+            kept = [Case(*places, default=Value(len(places)))] if places else []
+            request.__dict__["_stoa_by_need"] = kept
+        return (*kept, *self.ordering)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)
-        changelist.result_list = _with_standing(changelist.result_list)
+        changelist.result_list = with_standing(changelist.result_list)
         return changelist
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         row = super().get_object(request, object_id, from_field)
-        return _with_standing([row])[0]
+        return with_standing([row])[0]
 
     # One request
 
@@ -307,7 +312,7 @@ def _tokens(amount: int) -> str:
     return f"{number(amount)} token" if amount == 1 else f"{number(amount)} tokens"
 
 
-def _with_standing(asked: Iterable[AllowanceRequest]) -> list[Any]:
+def with_standing(asked: Iterable[AllowanceRequest]) -> list[Any]:
     """The same rows, each with its student's standing this week."""
     rows: list[Any] = list(asked)
     found = standing.of_members([row.membership for row in rows], now=timezone.now())
