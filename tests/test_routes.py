@@ -123,6 +123,7 @@ ROUTES = {
     "admin/services/service/instances/<int:pk>/steer/": STAFF,
     "admin/rules/rule/try/": STAFF,
     "admin/rules/rule/<int:pk>/try/": STAFF,
+    "admin/rules/rule/<int:pk>/examples/": STAFF,
     "admin/rules/rule/<int:pk>/stage/": STAFF,
     "admin/rules/rule/<int:pk>/versions/<int:number>/": STAFF,
     "admin/rules/rule/<int:pk>/exceptions/<int:exception>/": STAFF,
