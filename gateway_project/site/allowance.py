@@ -127,7 +127,7 @@ def end(request: HttpRequest, course: Course, part: str, pk: int) -> HttpRespons
 
 def _shown(request: HttpRequest, course: Course, sent: Any, part: str) -> HttpResponse:
     now = timezone.now()
-    balance = standing.course_balance(course, now=now)
+    balance = standing.whole_course(course, now=now)
     bound = {name: one.form(course=course, now=now) for name, one in PARTS.items()}
     context = {
         **admin.site.each_context(request),

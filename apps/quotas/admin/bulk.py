@@ -129,7 +129,7 @@ def decide_page(request: HttpRequest, course_id: int, action: str) -> HttpRespon
             "form": form,
             "back": back,
             "question": question,
-            "rest": standing.course_balance(course, now=now) if action == "grant" else None,
+            "rest": standing.whole_course(course, now=now) if action == "grant" else None,
             "policy": QuotaPolicy.objects.filter(course=course).first(),
             "days_left": (booking.week_of(course, now=now).ends_at - now).days,
         }

@@ -26,7 +26,7 @@ TOO_LATE = "Nothing was undone: a grant can be undone for ten seconds, once, and
 
 def beyond(course: Course, *, tokens: int, now: datetime) -> str:
     """A question if all of this together is more than the course has left; empty if it is not."""
-    balance = standing.course_balance(course, now=now)
+    balance = standing.whole_course(course, now=now)
     left = balance.remaining
     if left is None or tokens <= left:
         return ""

@@ -141,7 +141,7 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
             "most": MOST_TOKENS,
             "course": course,
             "amount": amount,
-            "rest": standing.course_balance(course, now=now),
+            "rest": standing.whole_course(course, now=now),
             "question": beyond(course, tokens=amount, now=now) if given else "",
         }
         return super().change_view(request, object_id, form_url, context)
