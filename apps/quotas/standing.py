@@ -49,19 +49,24 @@ class MemberStanding:
         return "fine" if taken else "unused"
 
 
-def of_course(course: Course, *, now: datetime) -> list[MemberStanding]:
-    """All active members, those with least left first. Takes a few queries, however many members there are."""
+def of_course(course: Course, *, now: datetime, policies: Policies | None = None) -> list[MemberStanding]:
+    """All active members, those with least left first. Takes a few queries, however many members there are.
+
+    `policies`, here and below, saves reading them once more.
+    """
     members = list(course.memberships.filter(is_active=True).select_related("user", "course").order_by("external_id"))
-    return sorted(of_members(members, now=now), key=_order)
+    return sorted(of_members(members, now=now, policies=policies), key=_order)
 
 
 def _order(standing: MemberStanding) -> tuple[bool, int, str]:
     return standing.left is None, standing.left or 0, standing.member.external_id
 
 
-def of_members(members: Sequence[Membership], *, now: datetime) -> list[MemberStanding]:
+def of_members(
+    members: Sequence[Membership], *, now: datetime, policies: Policies | None = None
+) -> list[MemberStanding]:
     """One standing for each member, in the same order."""
-    policies = load_policies()
+    policies = policies or load_policies()
     principals = [principal_of(member) for member in members]
     accounts = [policies.accounts(principal, now=now)[0] for principal in principals]
     used = _used(accounts)
@@ -78,13 +83,14 @@ def with_locks(
     usual: UsualCall | None,
     recent: Mapping[int, Recent],
     now: datetime,
+    policies: Policies | None = None,
 ) -> list[MemberStanding]:
     """The same standings of students of one course, each with whether the next usual call would be refused.
 
     What was asked lately is recorded above this app: `apps.conversations.lockouts` reads it and passes it in, the
     latest calls by id of the member. Four queries at most, however many students there are.
     """
-    left = course_left(course, now=now)
+    left = course_balance(course, now=now, policies=policies).remaining
     refused = [pk for pk, one in recent.items() if one.refused_at is not None]
     relieved = _relieved(course, refused, now=now) if refused else {}
     locks = (
@@ -104,10 +110,11 @@ def course_left(course: Course, *, now: datetime) -> int | None:
     return course_balance(course, now=now).remaining
 
 
-def course_balance(course: Course, *, now: datetime) -> Balance:
+def course_balance(course: Course, *, now: datetime, policies: Policies | None = None) -> Balance:
     """The week of a whole course."""
     week = booking.week_of(course, now=now)
-    account = Account("course", course.pk, load_policies().course_limit(course.pk, now=now), week)
+    limit = (policies or load_policies()).course_limit(course.pk, now=now)
+    account = Account("course", course.pk, limit, week)
     row = WeeklyUsage.objects.filter(kind=account.kind, account=course.pk, starts_at=week.starts_at).first()
     return Balance(account, row.used, row.held, row.granted) if row else Balance(account, 0, 0, 0)
 
