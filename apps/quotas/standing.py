@@ -82,6 +82,7 @@ def with_locks(
     usual: UsualCall | None,
     recent: Mapping[int, Recent],
     now: datetime,
+    policies: Policies | None = None,
 ) -> list[MemberStanding]:
     """The same standings of students of one course, each with whether the next usual call would be refused.
 
