@@ -18,6 +18,7 @@ STYLES = (
     "provider",
     "students",
     "shell",
+    "allowance",
 )
 SCRIPTS = ("htmx", "filters", "names")
 

@@ -66,9 +66,16 @@ def put_aside(request: Any, keys: Sequence[NewKey]) -> None:
 def take(request: Any) -> list[NewKey]:
     """The keys that wait for this session, which nobody gets again. Of several requests at once, one gets them."""
     names = request.session.pop(_NAMES, [])
-    kept = [(name, cache.get(_cached(name))) for name in names]
-    taken = [(name, sealed) for name, sealed in kept if sealed is not None and cache.delete(_cached(name))]
-    return [key for name, sealed in taken for key in unseal(request, sealed, purpose=name)]
+    opened = [(name, _open(request, name)) for name in names]
+    return [key for name, keys in opened if keys and cache.delete(_cached(name)) for key in keys]
+
+
+def _open(request: Any, name: str) -> list[NewKey]:
+    """What waits under this name; nothing if it is too late, or another session's."""
+    try:
+        return unseal(request, cache.get(_cached(name)) or "", purpose=name)
+    except encryption.CannotDecrypt:
+        return []
 
 
 def wait_for(request: Any) -> bool:

@@ -23,6 +23,7 @@ from apps.quotas import standing
 from apps.quotas.admin import exports
 from apps.quotas.ledger import entries
 from apps.quotas.models import BY_STAFF, QuotaPolicy, WeeklyUsage
+from apps.quotas.policies import Policies, load_policies
 from apps.quotas.standing import MemberStanding
 from gateway_project.site.students import StudentRow
 
@@ -34,7 +35,8 @@ WEEKS = 60  # to choose from
 @course_page
 def page(request: HttpRequest, course: Course, member_id: int) -> TemplateResponse:
     member, now = _member(course, member_id), timezone.now()
-    row = _row(course, member, now=now)
+    policies = load_policies()
+    row = _row(course, member, policies=policies, now=now)
     weeks = list(standing.weeks_of(member)[:WEEKS])
     week = _chosen(request, weeks, row.week)
     context: dict[str, Any] = {
@@ -46,7 +48,7 @@ def page(request: HttpRequest, course: Course, member_id: int) -> TemplateRespon
         "original": member,
         "row": row,
         "own": row.week,
-        "sum": standing.sum_of(row.week, now=now).in_words(now=now, timezone=course.timezone),
+        "sum": standing.sum_of(row.week, policies=policies, now=now).in_words(now=now, timezone=course.timezone),
         "explanation": standing.explain(member, now=now),
         "keys": [(key, key_state(key, now=now)) for key in member.api_keys.select_related("issued_by")[:KEYS]],
         "requests": member.allowance_requests.select_related("decided_by")[:PETITIONS],
@@ -82,11 +84,12 @@ def _member(course: Course, pk: int) -> Membership:
     return member
 
 
-def _row(course: Course, member: Membership, *, now: datetime) -> StudentRow:
+def _row(course: Course, member: Membership, *, policies: Policies, now: datetime) -> StudentRow:
     """The same as the list shows of this student."""
-    own = standing.of_members([member], now=now)
+    own = standing.of_members([member], now=now, policies=policies)
+    left = standing.whole_course(course, now=now, policies=policies).remaining
     recent = lockouts.recent_of(course, [member], now=now)
-    [locked] = standing.with_locks(own, course, usual=lockouts.usual_call(course), recent=recent, now=now)
+    [locked] = lockouts.with_locks(own, course, left=left, recent=recent, now=now)
     keys = sorted(member.api_keys.valid(now=now), key=lambda key: key.last_used_at or key.created_at)
     return StudentRow(week=locked, key=keys[-1] if keys else None, recent=recent[member.pk])
 

@@ -23,8 +23,9 @@ from apps.common.searching import mistake
 from apps.conversations import lockouts
 from apps.quotas import standing
 from apps.quotas.admin import exports
+from apps.quotas.ledger.movements import Balance
 from apps.quotas.locks import Recent
-from apps.quotas.models import QuotaPolicy
+from apps.quotas.policies import Policies, load_policies
 from apps.quotas.standing import MemberStanding
 
 PER_PAGE = 50
@@ -77,8 +78,9 @@ class StudentRow:
 
 @course_page
 def page(request: HttpRequest, course: Course) -> TemplateResponse:
-    now = timezone.now()
-    rows = rows_of(course, now=now)
+    now, policies = timezone.now(), load_policies()
+    whole = standing.whole_course(course, now=now, policies=policies)
+    rows = rows_of(course, whole=whole, policies=policies, now=now)
     term, state = _filter(request)
     if wrong := mistake(term):
         messages.warning(request, wrong)
@@ -94,7 +96,7 @@ def page(request: HttpRequest, course: Course) -> TemplateResponse:
         "is_filtered": bool(term or state),
         "is_all": request.GET.get("all") == "1",
         **_rights(request, course),
-        **_week(course, now=now),
+        **_week(course, whole, policies=policies, now=now),
     }
     return TemplateResponse(request, "admin/course/students.html", context)
 
@@ -103,25 +105,30 @@ def page(request: HttpRequest, course: Course) -> TemplateResponse:
 @after_step_up
 def export(request: HttpRequest, course: Course) -> StreamingHttpResponse:
     """Exports the students that the page shows with the same filter."""
-    found = _filtered(rows_of(course, now=timezone.now()), *_filter(request))
+    now, policies = timezone.now(), load_policies()
+    whole = standing.whole_course(course, now=now, policies=policies)
+    found = _filtered(rows_of(course, whole=whole, policies=policies, now=now), *_filter(request))
     record("allowances.exported", subject=course, after={"rows": len(found)})
     rows = exports.students([row.week for row in found], [row.shown.words for row in found])
     return spreadsheets.response(f"students-{course.slug}", exports.STUDENT_COLUMNS, rows)
 
 
-def rows_of(course: Course, *, now: datetime) -> list[StudentRow]:
+def rows_of(course: Course, *, whole: Balance, policies: Policies, now: datetime) -> list[StudentRow]:
     """Everybody in the course: locked out first, then those with least left; who is deactivated comes last.
 
-    The same few queries, however many there are.
+    The same few queries, however many there are. `whole` is the week of the course.
     """
-    weeks = standing.of_course(course, now=now)
-    recent = lockouts.recent_of(course, [one.member for one in weeks], now=now)
-    weeks = standing.with_locks(weeks, course, usual=lockouts.usual_call(course), recent=recent, now=now)
+    members = list(course.memberships.select_related("user", "course").order_by("external_id"))
+    weeks = standing.of_members(members, now=now, policies=policies)
+    recent = lockouts.recent_of(course, members, now=now)
+    locked = lockouts.with_locks(weeks, course, left=whole.remaining, recent=recent, now=now)
     keys = _keys_of(course, now=now)
-    rows = [StudentRow(week=one, key=keys.get(one.member.pk), recent=recent[one.member.pk]) for one in weeks]
-    gone = course.memberships.filter(is_active=False).select_related("user", "course").order_by("external_id")
-    rows.sort(key=lambda row: row.state != "out")
-    return [*rows, *(StudentRow(week=one) for one in standing.of_members(list(gone), now=now))]
+    rows = [StudentRow(week=one, key=keys.get(one.member.pk), recent=recent[one.member.pk]) for one in locked]
+    return sorted(rows, key=_most_urgent)
+
+
+def _most_urgent(row: StudentRow) -> tuple[Any, ...]:
+    return row.state == "inactive", row.state != "out", *standing.least_left(row.week)
 
 
 def _keys_of(course: Course, *, now: datetime) -> dict[int, ApiKey]:
@@ -167,13 +174,12 @@ def _rights(request: HttpRequest, course: Course) -> dict[str, bool]:
     }
 
 
-def _week(course: Course, *, now: datetime) -> dict[str, Any]:
+def _week(course: Course, whole: Balance, *, policies: Policies, now: datetime) -> dict[str, Any]:
     """What the whole course has left, and for how long."""
-    whole = standing.course_balance(course, now=now)
     seconds = (whole.account.week.ends_at - now).total_seconds()
     return {
         "whole": whole,
         "days": max(1, round(seconds / 86_400)),
-        "policy": QuotaPolicy.objects.filter(course=course).first(),
+        "policy": policies.courses.get(course.pk),
         "boosts": course.boosts.active(now=now).order_by("ends_at"),
     }

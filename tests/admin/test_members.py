@@ -48,7 +48,7 @@ def test_a_member_needs_no_address(instructor: Client, world: CourseWorld) -> No
 def test_nobody_becomes_a_member_twice(instructor: Client, world: CourseWorld) -> None:
     page = add(instructor, world, external_id="again", email=world.student.user.email)
 
-    assert "already a member" in page.context["adminform"].form.errors["email"][0]
+    assert "in the course already" in page.context["adminform"].form.errors["email"][0]
 
 
 def test_an_external_id_is_taken_once(instructor: Client, world: CourseWorld) -> None:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from apps.accounts.models import Course
 from apps.providers.models import CourseModel, Deployment, Model, Offer, Provider
 from tests import factories
-from tests.admin.world import add_page, page_of
+from tests.admin.world import add_page, list_of, page_of
 from tests.provider_stub import ProviderStub
 
 SECRET = "sk-of-the-setup-4711"
@@ -294,3 +294,17 @@ def test_an_empty_limit_says_what_holds(operator: Client, provider: Provider) ->
 
     assert "Empty: 90 seconds, from campus." in text
     assert "Empty: 60 seconds" in operator.get(page_of(provider)).content.decode()
+
+
+def test_a_deployment_of_a_provider_that_refuses_the_key_is_not_green(
+    operator: Client, provider: Provider, stub: ProviderStub
+) -> None:
+    factories.make_credential(provider, secret=SECRET)
+    deployment = factories.make_model(provider).deployments.get()
+    stub.lists(status=401, body=None)
+    operator.post(step(provider, "test"))
+
+    for page in (list_of(Deployment), page_of(deployment)):
+        text = operator.get(page).content.decode()
+        assert ">wrong key<" in text
+        assert ">well<" not in text

@@ -132,7 +132,7 @@ def test_every_special_page_is_in_the_table() -> None:
     names = {str(url.name) for page in pages().values() for url in page.get_urls() if url.name}
     special = {name for name in names if not name.endswith(tuple(f"_{standard}" for standard in STANDARD))}
 
-    assert special == {*SPECIAL, *WITHOUT_A_ROW, *OF_JOBS, *OF_OPERATORS, *BY_A_WORD}
+    assert special == {*SPECIAL, *WITHOUT_A_ROW, *OF_JOBS, *OF_OPERATORS, *OF_SESSIONS, *BY_A_WORD}
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -103,7 +103,7 @@ class DeploymentAdmin(OperatorOnly, Pages):
         return [path("<int:pk>/force/", view, name="providers_deployment_force"), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).prefetch_related("provider__credentials__health")
+        return super().get_queryset(request).prefetch_related("provider__credentials__health", "provider__probes")
 
     # The list
 

@@ -40,11 +40,15 @@ class LabelledInline:
         return field
 
 
+LABELS = {"max_concurrent": "Most calls at once", "max_connections": "Most calls at once, for each web process"}
+
+
 def say_what_empty_means(form: Any, words: Mapping[str, str]) -> Any:
     """Adds to each of these fields of a form class what holds while it is empty."""
     for name, meaning in words.items():
         if name in form.base_fields:
             field = form.base_fields[name]
+            field.label = LABELS.get(name, field.label)
             field.help_text = f"{field.help_text} Empty: {meaning}."
             if len(meaning) <= LONGEST_PLACEHOLDER:
                 field.widget.attrs["placeholder"] = meaning

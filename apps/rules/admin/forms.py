@@ -8,6 +8,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, U
 from apps.accounts.models import Course, Weekday
 from apps.rules import words
 from apps.rules.checksums import CHECKSUMS, NAMES
+from apps.rules.examples import LONGEST_LINE
 from apps.rules.models import Rule
 from apps.rules.ready_rules import LIBRARY
 from apps.rules.trials import LONGEST_TEXT
@@ -80,12 +81,12 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **options)
         for name in ("why", "message", "guidance", "examples_match", "examples_no_match"):
             if name in self.fields:
-                self.fields[name].widget.attrs["rows"] = 2 if name == "why" else 4
+                self.fields[name].widget.attrs["rows"] = 2 if name in ("why", "message") else 3
         if "name" in self.fields:
             self.fields["name"].required = False
         self._written = words.read(str(self.get_initial_for_field(self.fields["pattern"], "pattern") or ""))
         if self._written is not None:
-            self.initial |= _boxes(self._written)
+            self.initial.update(_boxes(self._written))
 
     def clean(self) -> Any:
         cleaned = super().clean()
@@ -160,23 +161,34 @@ def _boxes(written: Words) -> dict[str, Any]:
 class TryForm(forms.Form):
     """A pattern and a text to try. Stores nothing."""
 
-    pattern = PatternField(help_text=HOW_TO_WRITE)
     text = forms.CharField(
         max_length=LONGEST_TEXT,
         strip=False,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 8, "autofocus": True}),
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 8, "autofocus": True, "dir": "auto"}),
         label="Text to look through",
         help_text=f"Paste what a student might send: up to {LONGEST_TEXT:,} characters. It is not stored.",
     )
+    each_line = forms.BooleanField(required=False, widget=UnfoldBooleanWidget, label="Each line is a text of its own")
+    others = forms.BooleanField(
+        required=False, widget=UnfoldBooleanWidget, label="Also try the other enforced rules of the course"
+    )
+    pattern = PatternField(help_text=HOW_TO_WRITE)
 
-    def __init__(self, *args: Any, is_stored: bool, **options: Any) -> None:
+    def __init__(self, *args: Any, is_new: bool, **options: Any) -> None:
         super().__init__(*args, **options)
-        if is_stored:
+        if not is_new:
             self.fields["pattern"].help_text = "Change it here as you like; the rule itself stays as it is."
 
     def clean_text(self) -> str:
         # Forms end lines with CRLF, students' clients with LF.
         return str(self.cleaned_data["text"]).replace("\r\n", "\n")
+
+
+class ExampleForm(forms.Form):
+    """A text that was tried, and the examples to which it is added."""
+
+    text = forms.CharField(max_length=LONGEST_LINE)
+    field = forms.ChoiceField(choices=[("examples_match", "must be found"), ("examples_no_match", "must not be found")])
 
 
 class AddForm(forms.Form):

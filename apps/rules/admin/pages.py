@@ -31,16 +31,11 @@ STUDENTS_SEE = "Students read the message, and never see the words or the patter
 
 THEN = (
     "What happens",
-    {"fields": ("direction", "action", "message", "guidance", "replacement"), "description": STUDENTS_SEE},
+    {"fields": (("action", "direction"), "message", "guidance", "replacement"), "description": STUDENTS_SEE},
 )
-WORDS = (
-    "What it finds",
-    {
-        "fields": ("words", ("together", "whole", "ignore_case"), ("examples_match", "examples_no_match")),
-        "description": "Examples are checked whenever the rule is saved.",
-    },
-)
-PATTERN = ("pattern", "checksum")
+BUILDER = ("words", "together", ("whole", "ignore_case"))
+EXAMPLES = ("examples_match", "examples_no_match")
+CHECKED = "Examples are checked whenever the rule is saved."
 WEEKLY = ("weekdays", ("from_time", "until_time"))
 SCHEDULE = (
     "When",
@@ -52,14 +47,23 @@ SCHEDULE = (
 )
 
 
-def _advanced(*, is_folded: bool, more: tuple[str, ...] = ()) -> tuple[str, dict[str, Any]]:
+def _finding(pattern: str, *more: str) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """What is looked for: words, with the pattern folded, or a pattern that words cannot say, with the words folded."""
+    folded, seldom = ("collapse",), ("checksum", "name", "priority", *more)
+    if not pattern or words.read(pattern) is not None:
+        advanced = {
+            "fields": ("pattern", *seldom),
+            "classes": folded,
+            "description": "The words above write the pattern.",
+        }
+        return (
+            ("What it finds", {"fields": (*BUILDER, EXAMPLES), "description": CHECKED}),
+            ("Advanced: pattern, short name, priority", advanced),
+        )
     return (
-        "Advanced: pattern and short name",
-        {
-            "fields": (*PATTERN, "name", "priority", *more),
-            "classes": ("collapse",) if is_folded else (),
-            "description": "The words above write the pattern. Write it yourself for what words cannot say.",
-        },
+        ("What it finds", {"fields": ("pattern", EXAMPLES), "description": CHECKED}),
+        ("Words or phrases instead of the pattern", {"fields": BUILDER, "classes": folded}),
+        ("Advanced: short name, priority", {"fields": seldom, "classes": folded}),
     )
 
 
@@ -115,15 +119,14 @@ class RuleAdmin(RuleList, Workbench):
 
         The pattern is folded if the words say it; people who may only read see the pattern alone.
         """
-        given = request.GET.get("pattern", "") if obj is None else obj.pattern
-        is_folded = not given or words.read(given) is not None
         first = (None, {"fields": ("title", "course", "why")})
         if obj is None:
-            return (first, THEN, WORDS, _advanced(is_folded=is_folded))
+            return (first, THEN, *_finding(request.GET.get("pattern", "")))
         if not self.has_change_permission(request, obj):
-            found = ("What it finds", {"fields": (*PATTERN, ("examples_match", "examples_no_match"))})
-            return (first, THEN, found, SCHEDULE, ("Advanced", {"fields": ("name", "priority", "updated")}))
-        return (first, THEN, WORDS, SCHEDULE, _advanced(is_folded=is_folded, more=("updated",)))
+            found = ("What it finds", {"fields": ("pattern", "checksum", EXAMPLES)})
+            return (first, THEN, found, SCHEDULE, ("More", {"fields": ("name", "priority", "updated")}))
+        finds, *folded = _finding(obj.pattern, "updated")
+        return (first, THEN, finds, SCHEDULE, *folded)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         """Only operators may leave the course empty."""
@@ -172,7 +175,7 @@ class RuleAdmin(RuleList, Workbench):
     def copy(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         return self.copy_page(request, Rule.objects.filter(pk__in=queryset.values("pk")).select_related("course"))
 
-    def _chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    def _chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         return Rule.objects.filter(pk__in=self.changeable(request, queryset).values("pk"))
 
     def _move(self, request: HttpRequest, rules: QuerySet[Any], stage: Rule.Stage) -> None:

@@ -32,6 +32,11 @@ class RuleQuerySet(VersionedQuerySet):
             return self
         return self.filter(course__in=Course.objects.for_staff(user, "Rule"))
 
+    def enforced_beside(self, rule: "Rule") -> "RuleQuerySet":
+        """The other enforced rules for calls of the rule's course, the institution's among them."""
+        enforced = self.filter(Q(course=rule.course_id) | Q(course=None), stage=Rule.Stage.ENFORCE)
+        return enforced.exclude(pk=rule.pk).select_related("course").prefetch_related("exceptions")
+
     def move(self, stage: "Rule.Stage", *, by: Any = None) -> int:
         """Move all rules to a stage. Returns how many were in another."""
         with transaction.atomic():
@@ -189,8 +194,16 @@ class Rule(VersionedModel):
     @classmethod
     def from_library(cls, ready: ReadyRule, *, course: Course, by: Any) -> "Rule":
         """Add a ready rule with its examples to a course, in observe. Raises ValidationError."""
-        rule = cls(
-            course=course,
+        rule = cls.of(ready)
+        rule.course = course
+        rule.full_clean()
+        rule.signed(by=by, note=f"from the ready rules: {ready.title}"[:200]).save()
+        return rule
+
+    @classmethod
+    def of(cls, ready: ReadyRule) -> "Rule":
+        """A ready rule as a rule of no course yet, not saved."""
+        return cls(
             name=ready.slug,
             title=ready.title,
             why=ready.purpose,
@@ -205,9 +218,6 @@ class Rule(VersionedModel):
             examples_match="\n".join(ready.matches),
             examples_no_match="\n".join(ready.misses),
         )
-        rule.full_clean()
-        rule.signed(by=by, note=f"from the ready rules: {ready.title}"[:200]).save()
-        return rule
 
     # Mutators
 
@@ -217,6 +227,7 @@ class Rule(VersionedModel):
         super().save(*args, **options)
 
     def clean(self) -> None:
+        self.title = self.title or self.name
         for name in WRITTEN:  # forms end lines with CRLF, which alone would make a new version
             setattr(self, name, getattr(self, name).replace("\r\n", "\n"))
         if self._is_taken():
@@ -289,6 +300,10 @@ class Rule(VersionedModel):
         return copy
 
     # Properties
+
+    @property
+    def shown_title(self) -> str:
+        return self.title or self.name
 
     @property
     def place(self) -> str:

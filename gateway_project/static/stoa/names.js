@@ -8,6 +8,7 @@
         const words = field.labels?.[0]?.textContent.trim() || field.getAttribute("aria-label") || field.name;
         text?.removeAttribute("title");
         box.removeAttribute("aria-labelledby");
+        text?.setAttribute("aria-label", words);
         box.setAttribute("aria-label", text?.textContent.trim() ? `${words}: ${text.textContent.trim()}` : words);
     };
     const look = (root) => {
