@@ -25,6 +25,7 @@ from apps.providers.models import Model
 from apps.quotas.admin.policies import AllowanceInline, CeilingInline, QuotaPolicyAdmin
 from apps.quotas.models import Boost, Ceiling, QuotaPolicy, WeeklyUsage
 from apps.rules.admin.pages import RuleInline, RuleSettingsInline
+from apps.rules.admin.saved import after_saving
 from apps.rules.models import Rule
 from gateway_project.site.weeks import running_weeks, week_of
 
@@ -116,10 +117,13 @@ class CourseAdmin(AddedByDepartments):
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """Record the author of rules that are changed here, as everywhere."""
-        if formset.model is Rule:
-            for row in formset.forms:
-                row.instance.signed(by=request.user)
+        rules = [row.instance for row in formset.forms] if formset.model is Rule else []
+        changed = [(rule.signed(by=request.user), rule.pk is None, rule.changed_fields()) for rule in rules]
         super().save_formset(request, form, formset, change)
+        saved = [*formset.new_objects, *(row for row, _ in formset.changed_objects)]
+        for rule, is_new, fields in changed:
+            if rule.pk is not None and rule in saved:
+                after_saving(request, rule, changed=fields, is_new=is_new)
 
     @admin.display(description="course", ordering="title")
     def title_shown(self, course: Course) -> str:
