@@ -144,7 +144,7 @@ class RuleAdmin(RuleList, Workbench):
         """The title, and what the rule does in a sentence. Its stage has a column of its own."""
         does = sentence(rule, zone=rule.zone, with_stage=False)
         return format_html(
-            '<span dir="auto">{}</span><small class="stoa-sub stoa-sentence">{}</small>', rule.title, does
+            '<span dir="auto">{}</span><small class="stoa-sub stoa-sentence">{}</small>', rule.shown_title, does
         )
 
     @admin.display(description="stage", ordering="stage")
