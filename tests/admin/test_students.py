@@ -116,7 +116,7 @@ def test_the_page_of_a_student_has_everything_about_them(
     instructor: Client, world: CourseWorld, django_assert_max_num_queries: Any
 ) -> None:
     instructor.get(page_of(world.student))
-    with django_assert_max_num_queries(40):
+    with django_assert_max_num_queries(25):
         page = instructor.get(page_of(world.student)).content.decode()
 
     limit = f"{number(ALLOWANCE)} + 0 granted = {number(ALLOWANCE)}"
