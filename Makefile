@@ -16,7 +16,8 @@ FAULTS := f01_kill f19_postgresql f55_disconnect
 OVER_BOTH := -m "database and not battery" tests/contracts tests/postgresql tests/common tests/quotas \
 	tests/services/test_versions.py tests/services/records/test_keeping.py \
 	tests/accounts/test_audit*.py tests/accounts/test_sightings.py tests/accounts/tokens/test_families.py \
-	tests/conversations/test_calls.py tests/conversations/test_draining*.py tests/conversations/test_search.py tests/chat/unit/test_claims.py \
+	tests/conversations/test_calls.py tests/conversations/test_draining*.py \
+	tests/conversations/test_search.py tests/chat/unit/test_claims.py \
 	$(PROMISES:%=tests/chat/test_%.py) $(FAULTS:%=tests/faults/test_%.py)
 # `make coverage` runs the same tests traced.
 PYTEST := $(BIN)/pytest

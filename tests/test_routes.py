@@ -26,9 +26,17 @@ CALLERS = "whom the service admits"
 CREDENTIALS = "credentials in the body"
 SIGNED_IN, FAILED = "session", "everybody whose sign-in failed"  # the latter answers 401
 
+COURSE_ACTIONS = (
+    "settings/close/",
+    "settings/open/",
+    "allowance/undo/",
+    "allowance/<slug:part>/",
+    "allowance/<slug:part>/<int:pk>/end/",
+)
 STUDENT = "students/<int:member_id>/"
 COURSE_PAGES = (
     "",
+    "requests/<int:pk>/",
     "students/",
     "students/export/",
     STUDENT,
@@ -37,6 +45,7 @@ COURSE_PAGES = (
     "conversations/",
     "allowance/",
     "settings/",
+    *COURSE_ACTIONS,
 )
 ROUTES = {
     "": EVERYBODY,
@@ -114,6 +123,7 @@ ROUTES = {
     "admin/services/service/instances/<int:pk>/steer/": STAFF,
     "admin/rules/rule/try/": STAFF,
     "admin/rules/rule/<int:pk>/try/": STAFF,
+    "admin/rules/rule/<int:pk>/examples/": STAFF,
     "admin/rules/rule/<int:pk>/stage/": STAFF,
     "admin/rules/rule/<int:pk>/versions/<int:number>/": STAFF,
     "admin/rules/rule/<int:pk>/exceptions/<int:exception>/": STAFF,

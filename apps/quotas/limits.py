@@ -48,17 +48,21 @@ class OverridePeriod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSource:
-    """The boost and the override that make up a limit at an instant."""
+    """The boost and the override that make up a limit at an instant, and whether the course has an allowance at all."""
 
     boost: BoostPeriod | None = None
     override: OverridePeriod | None = None
+    has_policy: bool = True
 
 
-def limit_source(*, boosts: Sequence[BoostPeriod], overrides: Sequence[OverridePeriod], now: datetime) -> LimitSource:
+def limit_source(
+    *, boosts: Sequence[BoostPeriod], overrides: Sequence[OverridePeriod], now: datetime, has_policy: bool = True
+) -> LimitSource:
     """The largest active boost, and the newest active override. `overrides` are sorted newest first."""
     return LimitSource(
         boost=max((boost for boost in boosts if boost.is_active(now)), key=_size, default=None),
         override=next((override for override in overrides if override.is_active(now)), None),
+        has_policy=has_policy,
     )
 
 

@@ -160,6 +160,7 @@ class Policies:
             boosts=self.boosts.get(principal.course_id, ()),
             overrides=self.overrides.get(principal.membership_id, ()),
             now=now,
+            has_policy=principal.course_id in self.courses,
         )
 
     def accounts(self, principal: Principal, *, now: datetime) -> tuple[Account, ...]:

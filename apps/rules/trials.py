@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from apps.rules import examples, exemptions
 from apps.rules.engine.matcher import Matcher, check
 from apps.rules.engine.normalize import Folded, FoldedCopy, FoldedPiece, fold
-from apps.rules.examples import Example
+from apps.rules.examples import LONGEST_LINE, MOST_LINES, Example
 from apps.rules.rulebook import CompiledRule, Rulebook
 
 LONGEST_TEXT = 20_000
@@ -60,6 +62,62 @@ def try_out(rule: Any, text: str, *, exceptions: Iterable[str] = ()) -> Trial:
         ),
         is_excepted=bool(found) and not spans,
         fails_check=not found and bool(rule.checksum) and bool(Matcher([rule.pattern]).found(folded)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TrialLine:
+    """One line of the text, by itself, and where the rule is found in it."""
+
+    text: str
+    pieces: tuple[TrialPiece, ...]
+
+    @property
+    def is_found(self) -> bool:
+        return any(piece.is_match for piece in self.pieces)
+
+    @property
+    def may_be_example(self) -> bool:
+        return len(self.text) <= LONGEST_LINE
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRule:
+    """An enforced rule that was found in the text, and whether it holds at this time."""
+
+    rule: Any
+    holds_now: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOfAll:
+    """Which of so many enforced rules were found."""
+
+    tried: int
+    found: tuple[TrialRule, ...]
+
+
+def try_lines(rule: Any, text: str, *, exceptions: Iterable[str] = ()) -> tuple[TrialLine, ...]:
+    """Try a rule on the lines of a text, without blank ones and up to MOST_LINES. Raises EngineFailed."""
+    compiled = as_compiled(rule, exceptions=frozenset(exceptions))
+    matcher = Rulebook.of([compiled]).matcher
+
+    def line(text: str) -> TrialLine:
+        spans = [(start, end) for start, end in _places(matcher, fold(text)) if compiled.counts(text[start:end])]
+        return TrialLine(text, tuple(_pieces(text, spans, replacement=None)))
+
+    return tuple(line(text) for _, text in islice(examples.lines(text), MOST_LINES))
+
+
+def try_all(rules: Iterable[Any], text: str, *, now: datetime) -> TrialOfAll:
+    """Try all of these rules on a text, each with its exceptions. Raises EngineFailed."""
+    known = list(rules)
+    excepted = [frozenset(exception.text for exception in rule.exceptions.all()) for rule in known]
+    book = Rulebook.of([as_compiled(rule, exceptions=own) for rule, own in zip(known, excepted, strict=True)])
+    found = {hit.rule.id for hit in book.screen([text]).hits}
+    return TrialOfAll(
+        len(known),
+        tuple(TrialRule(rule, rule.schedule.covers(now, timezone=rule.zone.key)) for rule in known if rule.pk in found),
     )
 
 

@@ -145,13 +145,6 @@ class CourseAdmin(AddedByDepartments):
 
 
 @course_page
-def allowance_page(request: HttpRequest, course: Course) -> Any:
-    policy = QuotaPolicy.objects.filter(course=course).first()
-    pages: Any = admin.site._registry[QuotaPolicy]
-    return pages.changeform_view(request, None if policy is None else str(policy.pk))
-
-
-@course_page
 def settings_page(request: HttpRequest, course: Course) -> Any:
     pages: Any = admin.site._registry[Course]
     return pages.changeform_view(request, str(course.pk))

@@ -6,13 +6,16 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.urls import reverse
 
 from apps.accounts.models import Course, Membership
 from apps.common.models import Revision
 from apps.quotas.models import Ceiling
+from apps.rules.admin import lists
 from apps.rules.models import Rule
 from tests import factories
-from tests.admin.world import CourseWorld, add_page, list_of, page_of
+from tests.admin.workbench import text_of
+from tests.admin.world import CourseWorld, add_page, list_of, make_hit, page_of
 
 
 def course_form(world: CourseWorld, **overrides: Any) -> dict[str, Any]:
@@ -202,7 +205,7 @@ def test_an_unknown_time_zone_is_explained(instructor: Client, world: CourseWorl
     assert "is not a time zone" in page.content.decode()
 
 
-@pytest.mark.parametrize(("action", "stage"), [("enforce", "enforce"), ("observe", "observe"), ("switch_off", "draft")])
+@pytest.mark.parametrize(("action", "stage"), [("observe", "observe"), ("switch_off", "draft")])
 def test_selected_rules_move_to_a_stage(action: str, stage: str, instructor: Client, world: CourseWorld) -> None:
     Rule.objects.update(stage="warn")
 
@@ -215,7 +218,28 @@ def test_selected_rules_move_to_a_stage(action: str, stage: str, instructor: Cli
 def test_the_list_of_rules_counts_hits(instructor: Client, world: CourseWorld) -> None:
     rule = instructor.get(list_of(Rule)).context["cl"].result_list[0]
 
-    assert rule.hit_total == 1
+    assert (rule.week.total, rule.week.days[-1], rule.week.students, rule.open_appeals) == (1, 1, 1, 1)
+
+
+def test_rules_that_need_a_look_come_first(instructor: Client, world: CourseWorld) -> None:
+    quiet = factories.make_rule(course=world.course, name="a-quiet", stage="observe")
+    draft = factories.make_rule(course=world.course, name="a-draft", stage="draft")
+    found = factories.make_rule(course=world.course, name="z-found", stage="observe")
+    make_hit(world.call, found, "homework")
+
+    for address in (list_of(Rule), reverse("admin:course_rules", args=[world.course.slug])):
+        page = instructor.get(address)
+        assert [rule.pk for rule in page.context["cl"].result_list] == [world.rule.pk, found.pk, quiet.pk, draft.pk]
+        assert "1\u202fopen appeal" in text_of(page) and "Decide: is this meant?" in text_of(page)
+
+
+def test_a_rule_with_very_many_hits_is_not_counted(
+    instructor: Client, world: CourseWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "MOST_HITS", 1)
+    make_hit(world.call, world.rule, "homework")
+
+    assert "1+ hits" in text_of(instructor.get(list_of(Rule)))
 
 
 def test_the_sum_of_the_entries_is_shown_beside_the_week(instructor: Client, world: CourseWorld) -> None:

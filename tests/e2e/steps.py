@@ -1,6 +1,5 @@
 """What people do in the admin, step by step."""
 
-import re
 from typing import Any
 
 from openai import BadRequestError
@@ -26,8 +25,8 @@ def sign_in(watched: Watched, who: dict[str, str]) -> None:
 
 
 def open_list(page: Page, title: str) -> None:
-    """From the sidebar, whose links begin with the name of their icon."""
-    page.get_by_role("navigation").get_by_role("link", name=re.compile(rf" {re.escape(title)}$")).click()
+    """From the sidebar."""
+    page.get_by_role("navigation").get_by_role("link", name=title, exact=True).click()
 
 
 def choose(page: Page, field: str, text: str) -> None:

@@ -274,13 +274,26 @@ def test_a_summary_is_one_line_that_fits() -> None:
     assert len(told) <= 500
 
 
-def test_rules_from_before_there_were_versions_are_version_one(rule: Rule) -> None:
+def test_rules_from_before_there_were_versions_are_version_one(rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = import_module("apps.rules.migrations.0003_first_versions")
+    monkeypatch.setattr(first, "FIELDS", VERSIONED)  # the table has today's
     RuleVersion.objects.all().delete()
     Rule._base_manager.update(version=0, starts_at="2026-12-01T09:00Z", from_time="09:00")
 
-    import_module("apps.rules.migrations.0003_first_versions").write_first_versions(apps, None)
+    first.write_first_versions(apps, None)
 
     rule.refresh_from_db()
     assert (rule.version, history(rule)) == (1, [(1, "made")])
     rule.save()
     assert rule.version == 1
+
+
+def test_versions_from_before_there_were_titles_get_one_and_saving_makes_no_other(rule: Rule) -> None:
+    (version,) = RuleVersion.objects.all()
+    del version.fields["title"], version.fields["why"]
+    version.save()
+
+    import_module("apps.rules.migrations.0004_titles_and_purposes").name_titles(apps, None)
+
+    rule.save()
+    assert (rule.version, RuleVersion.objects.get().fields["title"]) == (1, rule.name)

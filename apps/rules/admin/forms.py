@@ -3,29 +3,18 @@
 from typing import Any, ClassVar
 
 from django import forms
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldBooleanWidget
 
 from apps.accounts.models import Course, Weekday
-from apps.rules.checksums import CHECKSUMS
+from apps.rules import words
+from apps.rules.checksums import CHECKSUMS, NAMES
+from apps.rules.examples import LONGEST_LINE
 from apps.rules.models import Rule
 from apps.rules.ready_rules import LIBRARY
 from apps.rules.trials import LONGEST_TEXT
+from apps.rules.words import Words
 
-CHECKED = {
-    "card": "Payment card numbers",
-    "email": "E-mail addresses of people",
-    "hetu": "Finnish personal identity codes",
-    "luhn": "Numbers whose last digit is right by Luhn",
-    "mod97": "Bank accounts (IBAN)",
-    "personnummer": "Swedish personal identity numbers",
-    "phone": "Telephone numbers",
-    "random": "Random-looking secrets",
-    "ssn": "US social security numbers",
-}
-HOW_TO_WRITE = (
-    "Plain words find themselves; (?i) in front of them ignores case: (?i)solve my homework. "
-    "What goes beyond that is written as a regular expression, in RE2 syntax."
-)
+HOW_TO_WRITE = "A regular expression in RE2 syntax. Plain words find themselves; (?i) in front of them ignores case."
 SHORT_NAME = {"invalid": "Use letters, digits, hyphens and underscores, and no spaces."}
 WEEKDAYS = [(str(day.number), day.label) for day in Weekday]
 
@@ -59,15 +48,29 @@ class WeekdaysField(forms.MultipleChoiceField):
 
 
 class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
-    pattern = PatternField(help_text=HOW_TO_WRITE)
+    pattern = PatternField(required=False, help_text=HOW_TO_WRITE)
     weekdays = WeekdaysField(label="Days", help_text="None ticked: every day.")
     checksum = forms.ChoiceField(
-        choices=[("", "Everything that the pattern finds"), *((name, CHECKED.get(name, name)) for name in CHECKSUMS)],
+        choices=[("", "Everything that the pattern finds"), *((name, f"Only {NAMES[name]}") for name in CHECKSUMS)],
         required=False,
         widget=UnfoldAdminSelectWidget,
-        label="Counts",
-        help_text="Of what the pattern finds, only what is one of these, judged by check digits where they exist.",
+        label="Of what the pattern finds, act on",
+        help_text="Check digits and the like tell a card number from any other long number.",
     )
+    words = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        label="Words or phrases",
+        help_text="One a line. Stoa writes the pattern from them.",
+    )
+    together = forms.ChoiceField(
+        choices=[("", "Any of these"), ("yes", "All of these in one message, in any order")],
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+        label="Find",
+    )
+    whole = forms.BooleanField(required=False, initial=True, widget=UnfoldBooleanWidget, label="Whole words only")
+    ignore_case = forms.BooleanField(required=False, initial=True, widget=UnfoldBooleanWidget, label="Ignore case")
 
     class Meta:
         model = Rule
@@ -76,12 +79,54 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        for name in ("message", "guidance", "examples_match", "examples_no_match"):
+        for name in ("why", "message", "guidance", "examples_match", "examples_no_match"):
             if name in self.fields:
-                self.fields[name].widget.attrs["rows"] = 4
+                self.fields[name].widget.attrs["rows"] = 2 if name in ("why", "message") else 3
+        if "name" in self.fields:
+            self.fields["name"].required = False
+        self._written = words.read(str(self.get_initial_for_field(self.fields["pattern"], "pattern") or ""))
+        if self._written is not None:
+            self.initial.update(_boxes(self._written))
 
     def clean(self) -> Any:
-        cleaned, seen = super().clean(), self.data.get("seen", "")[:9]
+        cleaned = super().clean()
+        self._settle_pattern()
+        self._settle_name()
+        return self._noticed(cleaned)
+
+    def _settle_pattern(self) -> None:
+        """The pattern is written from the words, unless it was changed itself."""
+        pattern, given = self.cleaned_data.get("pattern", ""), self._given_words()
+        if given is not None and (mistake := words.complaint(given)):
+            return self.add_error("words", mistake)
+        if given is not None and pattern != (written := words.write(given)):
+            if "pattern" in self.changed_data and pattern and given != self._written:
+                return self.add_error("pattern", "You changed both the words and the pattern. Leave one as it was.")
+            pattern = pattern if "pattern" in self.changed_data and pattern else written
+        cleared = given is None and self._written is not None and self.add_prefix("words") in self.data
+        if not pattern or (cleared and "pattern" not in self.changed_data):
+            return self.add_error("words" if "words" in self.data else "pattern", "Write the words to look for.")
+        self.cleaned_data["pattern"] = pattern
+        if pattern != self.instance.pattern and "pattern" not in self.changed_data:
+            self.changed_data.append("pattern")
+        return None
+
+    def _given_words(self) -> Words | None:
+        """The words in the form; None if there are none."""
+        phrases = words.lines(self.cleaned_data.get("words", ""))
+        together, whole = bool(self.cleaned_data.get("together")), bool(self.cleaned_data.get("whole"))
+        return Words(phrases, together, whole, bool(self.cleaned_data.get("ignore_case"))) if phrases else None
+
+    def _settle_name(self) -> None:
+        """A rule without a short name gets one from its title, unlike any other in its course."""
+        if self.cleaned_data.get("name") or "name" in self.errors:
+            return
+        if not (title := self.cleaned_data.get("title", "").strip()):
+            return self.add_error("title", "Give the rule a title.")
+        self.cleaned_data["name"] = Rule.free_name(title, course=self.cleaned_data.get("course", self.instance.course))
+
+    def _noticed(self, cleaned: Any) -> Any:
+        seen = self.data.get("seen", "")[:9]
         # `seen` is the version that the page showed. Nobody overwrites later changes of others unawares.
         if self.instance.pk is None or not seen.isdecimal() or int(seen) >= self.instance.version:
             return cleaned
@@ -96,33 +141,54 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_name(self) -> str:
         """Checks a new rule of the institution, which `Rule.clean` cannot tell from one whose course is not set yet."""
-        name = str(self.cleaned_data["name"])
+        name = str(self.cleaned_data["name"] or "")
         is_new = self.instance.pk is None and self.cleaned_data.get("course", self) is None
         if is_new and Rule.objects.filter(course=None, name=name).exists():
             raise forms.ValidationError(f"The institution already has a rule called {name}.")
         return name
 
 
+def _boxes(written: Words) -> dict[str, Any]:
+    """The fields of the form that show these words."""
+    return {
+        "words": "\n".join(written.phrases),
+        "together": "yes" if written.are_together else "",
+        "whole": written.is_whole,
+        "ignore_case": written.ignores_case,
+    }
+
+
 class TryForm(forms.Form):
     """A pattern and a text to try. Stores nothing."""
 
-    pattern = PatternField(help_text=HOW_TO_WRITE)
     text = forms.CharField(
         max_length=LONGEST_TEXT,
         strip=False,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 8, "autofocus": True}),
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 8, "autofocus": True, "dir": "auto"}),
         label="Text to look through",
         help_text=f"Paste what a student might send: up to {LONGEST_TEXT:,} characters. It is not stored.",
     )
+    each_line = forms.BooleanField(required=False, widget=UnfoldBooleanWidget, label="Each line is a text of its own")
+    others = forms.BooleanField(
+        required=False, widget=UnfoldBooleanWidget, label="Also try the other enforced rules of the course"
+    )
+    pattern = PatternField(help_text=HOW_TO_WRITE)
 
-    def __init__(self, *args: Any, is_stored: bool, **options: Any) -> None:
+    def __init__(self, *args: Any, is_new: bool, **options: Any) -> None:
         super().__init__(*args, **options)
-        if is_stored:
+        if not is_new:
             self.fields["pattern"].help_text = "Change it here as you like; the rule itself stays as it is."
 
     def clean_text(self) -> str:
         # Forms end lines with CRLF, students' clients with LF.
         return str(self.cleaned_data["text"]).replace("\r\n", "\n")
+
+
+class ExampleForm(forms.Form):
+    """A text that was tried, and the examples to which it is added."""
+
+    text = forms.CharField(max_length=LONGEST_LINE)
+    field = forms.ChoiceField(choices=[("examples_match", "must be found"), ("examples_no_match", "must not be found")])
 
 
 class AddForm(forms.Form):

@@ -3,9 +3,8 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -15,49 +14,73 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from apps.accounts.models import Course
 from apps.accounts.scoping import CourseFilter, CourseScoping
 from apps.common.admin import is_operator
-from apps.common.display import badge, number, when
-from apps.rules import recording, stages
+from apps.common.display import badge, when
+from apps.rules import recording, stages, words
 from apps.rules.admin.forms import RuleForm
+from apps.rules.admin.lists import RuleList
 from apps.rules.admin.workbench import Workbench
 from apps.rules.breadth import too_broad
 from apps.rules.models import Rule, RuleSettings
+from apps.rules.sentences import sentence
 
 STAGE_KINDS = {"draft": "", "observe": "info", "warn": "warning", "enforce": "good"}
 
 
 ACTION_KINDS = {"block": "bad", "redact": "warning"}
+STUDENTS_SEE = "Students read the message, and never see the words or the pattern."
 
-PATTERN = (
-    "Finds",
-    {
-        "fields": ("direction", "pattern", "checksum", ("examples_match", "examples_no_match")),
-        "description": "Examples are checked whenever the rule is saved.",
-    },
-)
 THEN = (
-    "Then",
+    "What happens",
+    {"fields": (("action", "direction"), "message", "guidance", "replacement"), "description": STUDENTS_SEE},
+)
+BUILDER = ("words", "together", ("whole", "ignore_case"))
+EXAMPLES = ("examples_match", "examples_no_match")
+CHECKED = "Examples are checked whenever the rule is saved."
+WEEKLY = ("weekdays", ("from_time", "until_time"))
+SCHEDULE = (
+    "When",
     {
-        "fields": ("action", "message", "guidance", "replacement", "priority"),
-        "description": "Students never see the pattern.",
+        "fields": ("assignment", "starts_at", "ends_at", *WEEKLY),
+        "classes": ("collapse",),
+        "description": "Leave empty what does not limit it. All times are those of the course’s clock.",
     },
 )
-WEEKLY = ("weekdays", ("from_time", "until_time"))
+
+
+def _finding(pattern: str, *more: str) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """What is looked for: words, with the pattern folded, or a pattern that words cannot say, with the words folded."""
+    folded, seldom = ("collapse",), ("checksum", "name", "priority", *more)
+    if not pattern or words.read(pattern) is not None:
+        advanced = {
+            "fields": ("pattern", *seldom),
+            "classes": folded,
+            "description": "The words above write the pattern.",
+        }
+        return (
+            ("What it finds", {"fields": (*BUILDER, EXAMPLES), "description": CHECKED}),
+            ("Advanced: pattern, short name, priority", advanced),
+        )
+    return (
+        ("What it finds", {"fields": ("pattern", EXAMPLES), "description": CHECKED}),
+        ("Words or phrases instead of the pattern", {"fields": BUILDER, "classes": folded}),
+        ("Advanced: short name, priority", {"fields": seldom, "classes": folded}),
+    )
 
 
 @admin.register(Rule)
-class RuleAdmin(Workbench):
+class RuleAdmin(RuleList, Workbench):
     form = RuleForm
     empty_text = (
         "Start from a ready rule, above, or write one: a pattern, and the sentence that students read when it blocks."
     )
-    list_display = ("name", "place", "does", "shown_stage", "shown_pattern", "hit_count", "updated")
+    list_display = ("shown_title", "place", "shown_stage", "week_hits", "week_students", "needs")
     list_filter = (CourseFilter, ("action", ChoicesDropdownFilter), ("stage", ChoicesDropdownFilter))
     list_select_related = ("course",)
-    search_fields = ("name", "pattern", "message", "guidance")
-    search_help_text = "Name, pattern or message"
+    search_fields = ("title", "name", "why", "pattern", "message", "guidance")
+    search_help_text = "Title, purpose, pattern or message"
     autocomplete_fields = ("course",)
     actions = ("enforce", "observe", "switch_off", "copy")
-    readonly_fields = ("hits", "updated")
+    readonly_fields = ("updated",)
     conditional_fields = {
         "message": "action != 'guide'",
         "guidance": "action == 'guide'",
@@ -66,23 +89,6 @@ class RuleAdmin(Workbench):
     list_before_template = "admin/rules/rule/list_head.html"
     change_form_outer_before_template = "admin/rules/rule/head.html"
     change_form_outer_after_template = "admin/rules/rule/foot.html"
-    add_fieldsets = ((None, {"fields": ("course", "name")}), PATTERN, THEN)
-    fieldsets = (
-        (None, {"fields": ("course", "name")}),
-        PATTERN,
-        THEN,
-        (
-            "In force",
-            {
-                "fields": ("assignment", "starts_at", "ends_at", *WEEKLY),
-                "description": "Leave empty what does not limit it. All times are those of the course’s clock.",
-            },
-        ),
-        ("So far", {"fields": ("hits", "updated")}),
-    )
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).annotate(hit_total=Count("hits"))
 
     def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
         finds_else = not change or bool({*recording.MATCHING}.intersection(form.changed_data))
@@ -91,6 +97,12 @@ class RuleAdmin(Workbench):
             self.begins(request, obj)
         if broad := too_broad(obj.pattern, checksum=obj.checksum):
             self.message_user(request, f"{obj.name}: {broad}", messages.WARNING)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> Any:
+        """Rules are written one at a time, and read again once they are saved."""
+        return super().render_change_form(
+            request, {**context, "show_save_and_add_another": False, "show_save_and_continue": False}, *args, **options
+        )
 
     def response_add(self, request: HttpRequest, obj: Rule, post_url_continue: str | None = None) -> Any:
         response = super().response_add(request, obj, post_url_continue)
@@ -106,8 +118,18 @@ class RuleAdmin(Workbench):
         return own | super().get_changeform_initial_data(request)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """A new rule is a draft without a schedule, as times depend on the time zone of its course."""
-        return self.add_fieldsets if obj is None else self.fieldsets
+        """A new rule is a draft without a schedule, as times depend on the time zone of its course.
+
+        The pattern is folded if the words say it; people who may only read see the pattern alone.
+        """
+        first = (None, {"fields": ("title", "course", "why")})
+        if obj is None:
+            return (first, THEN, *_finding(request.GET.get("pattern", "")))
+        if not self.has_change_permission(request, obj):
+            found = ("What it finds", {"fields": ("pattern", "checksum", EXAMPLES)})
+            return (first, THEN, found, SCHEDULE, ("More", {"fields": ("name", "priority", "updated")}))
+        finds, *folded = _finding(obj.pattern, "updated")
+        return (first, THEN, finds, SCHEDULE, *folded)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         """Only operators may leave the course empty."""
@@ -120,9 +142,13 @@ class RuleAdmin(Workbench):
     def place(self, rule: Rule) -> Any:
         return str(rule.course) if rule.course else badge("institution", "info", "In force in every course")
 
-    @admin.display(description="action", ordering="action")
-    def does(self, rule: Rule) -> SafeString:
-        return badge(rule.action, ACTION_KINDS.get(rule.action, "info"), rule.get_action_display())
+    @admin.display(description="rule", ordering="title")
+    def shown_title(self, rule: Rule) -> SafeString:
+        """The title, and what the rule does in a sentence. Its stage has a column of its own."""
+        does = sentence(rule, zone=rule.zone, with_stage=False)
+        return format_html(
+            '<span dir="auto">{}</span><small class="stoa-sub stoa-sentence">{}</small>', rule.title, does
+        )
 
     @admin.display(description="stage", ordering="stage")
     def shown_stage(self, rule: Rule) -> SafeString:
@@ -130,21 +156,6 @@ class RuleAdmin(Workbench):
         stage = badge(rule.stage, STAGE_KINDS[rule.stage], rule.get_stage_display())
         limits = stages.limits(rule, now=timezone.now()) if rule.stage != Rule.Stage.DRAFT else []
         return format_html('{}<small class="stoa-sub">{}</small>', stage, " ".join(limits)) if limits else stage
-
-    @admin.display(description="pattern")
-    def shown_pattern(self, rule: Rule) -> SafeString:
-        return format_html('<code class="stoa-code" title="{}">{}</code>', rule.pattern, rule.pattern[:60])
-
-    @admin.display(description="hits", ordering="hit_total")
-    def hit_count(self, rule: Any) -> str:
-        return number(rule.hit_total)
-
-    @admin.display(description="hits")
-    def hits(self, rule: Any) -> SafeString:
-        calls = reverse("admin:conversations_call_changelist")
-        return format_html(
-            '{} · <a class="stoa-link" href="{}?rule={}">Show the calls</a>', number(rule.hit_total), calls, rule.pk
-        )
 
     @admin.display(description="changed", ordering="updated_at")
     def updated(self, rule: Rule) -> str:
@@ -167,7 +178,7 @@ class RuleAdmin(Workbench):
     def copy(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         return self.copy_page(request, Rule.objects.filter(pk__in=queryset.values("pk")).select_related("course"))
 
-    def _chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    def _chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         return Rule.objects.filter(pk__in=self.changeable(request, queryset).values("pk"))
 
     def _move(self, request: HttpRequest, rules: QuerySet[Any], stage: Rule.Stage) -> None:

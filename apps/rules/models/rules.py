@@ -1,5 +1,6 @@
 """Rules: what is searched for in a course's calls, and what happens when it is found."""
 
+from itertools import count
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -7,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.text import slugify
 
 from apps.accounts import permissions
 from apps.accounts.models import Course
@@ -18,6 +20,7 @@ from apps.rules.ready_rules import ReadyRule
 from apps.rules.schedules import Schedule
 
 TOPIC = "rulebook"
+LONGEST_STEM = 55  # of a short name, which leaves room for a number
 DEFAULT_REPLACEMENT = "[redacted]"
 WRITTEN = ("why", "message", "guidance", "examples_match", "examples_no_match")  # text of several lines
 
@@ -28,6 +31,11 @@ class RuleQuerySet(VersionedQuerySet):
         if permissions.is_operator(user):
             return self
         return self.filter(course__in=Course.objects.for_staff(user, "Rule"))
+
+    def enforced_beside(self, rule: "Rule") -> "RuleQuerySet":
+        """The other enforced rules for calls of the rule's course, the institution's among them."""
+        enforced = self.filter(Q(course=rule.course_id) | Q(course=None), stage=Rule.Stage.ENFORCE)
+        return enforced.exclude(pk=rule.pk).select_related("course").prefetch_related("exceptions")
 
     def move(self, stage: "Rule.Stage", *, by: Any = None) -> int:
         """Move all rules to a stage. Returns how many were in another."""
@@ -177,10 +185,25 @@ class Rule(VersionedModel):
     # Factories
 
     @classmethod
+    def free_name(cls, title: str, *, course: Course | None) -> str:
+        """A short name made from a title that no rule of the course has yet."""
+        stem = slugify(title)[:LONGEST_STEM].strip("-_") or "rule"
+        taken = set(cls._base_manager.filter(course=course, name__startswith=stem).values_list("name", flat=True))
+        return next(name for n in count(1) if (name := stem if n == 1 else f"{stem}-{n}") not in taken)
+
+    @classmethod
     def from_library(cls, ready: ReadyRule, *, course: Course, by: Any) -> "Rule":
         """Add a ready rule with its examples to a course, in observe. Raises ValidationError."""
-        rule = cls(
-            course=course,
+        rule = cls.of(ready)
+        rule.course = course
+        rule.full_clean()
+        rule.signed(by=by, note=f"from the ready rules: {ready.title}"[:200]).save()
+        return rule
+
+    @classmethod
+    def of(cls, ready: ReadyRule) -> "Rule":
+        """A ready rule as a rule of no course yet, not saved."""
+        return cls(
             name=ready.slug,
             title=ready.title,
             why=ready.purpose,
@@ -195,9 +218,6 @@ class Rule(VersionedModel):
             examples_match="\n".join(ready.matches),
             examples_no_match="\n".join(ready.misses),
         )
-        rule.full_clean()
-        rule.signed(by=by, note=f"from the ready rules: {ready.title}"[:200]).save()
-        return rule
 
     # Mutators
 
@@ -207,6 +227,7 @@ class Rule(VersionedModel):
         super().save(*args, **options)
 
     def clean(self) -> None:
+        self.title = self.title or self.name
         for name in WRITTEN:  # forms end lines with CRLF, which alone would make a new version
             setattr(self, name, getattr(self, name).replace("\r\n", "\n"))
         if self._is_taken():
@@ -279,6 +300,10 @@ class Rule(VersionedModel):
         return copy
 
     # Properties
+
+    @property
+    def shown_title(self) -> str:
+        return self.title or self.name
 
     @property
     def place(self) -> str:

@@ -32,6 +32,9 @@ class RecordSinceFilter(SinceFilter):
     def since(self, queryset: Any, start: Any) -> Any:
         return queryset.filter(pk__gte=first_id(start))
 
+    def before(self, queryset: Any, end: Any) -> Any:
+        return queryset.filter(pk__lt=first_id(end))
+
 
 class ServiceNameFilter(ChoiceFilter):
     """Operators choose among all services, others among those that their members asked lately."""
