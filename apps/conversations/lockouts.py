@@ -4,7 +4,7 @@ Calls are recorded in this app and allowances live below it, so the two meet her
 `apps.quotas.locks`, a pure one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db.models import OuterRef, Subquery, Value
@@ -46,19 +46,7 @@ def standings(course: Course, *, now: datetime) -> list[MemberStanding]:
     found = standing.of_course(course, now=now, policies=policies)
     whole = standing.whole_course(course, now=now, policies=policies)
     recent = recent_of(course, [one.member for one in found], now=now)
-    return with_locks(found, course, left=whole.remaining, recent=recent, now=now)
-
-
-def with_locks(
-    found: Sequence[MemberStanding],
-    course: Course,
-    *,
-    left: int | None,
-    recent: Mapping[int, Recent],
-    now: datetime,
-) -> list[MemberStanding]:
-    """The same standings, each with whether the student is locked out. `left` is what the whole course has."""
-    return standing.with_locks(found, course, left=left, usual=usual_call(course), recent=recent, now=now)
+    return standing.with_locks(found, course, left=whole.remaining, usual=usual_call(course), recent=recent, now=now)
 
 
 def usual_call(course: Course) -> UsualCall | None:

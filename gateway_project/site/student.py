@@ -13,7 +13,7 @@ from django.utils import timezone
 from apps.accounts.admin.api_keys import key_state
 from apps.accounts.audit import record
 from apps.accounts.course_pages import course_page
-from apps.accounts.models import Course, Membership
+from apps.accounts.models import ApiKey, Course, Membership
 from apps.accounts.permissions import Verb
 from apps.accounts.scoping import may
 from apps.accounts.sign_in.step_up import after_step_up
@@ -21,8 +21,9 @@ from apps.common import spreadsheets
 from apps.conversations import lockouts
 from apps.quotas import standing
 from apps.quotas.admin import exports
+from apps.quotas.in_words import UsualCall, in_words
 from apps.quotas.ledger import entries
-from apps.quotas.models import BY_STAFF, QuotaPolicy, WeeklyUsage
+from apps.quotas.models import BY_STAFF, WeeklyUsage
 from apps.quotas.policies import Policies, load_policies
 from apps.quotas.standing import MemberStanding
 from gateway_project.site.students import StudentRow
@@ -34,11 +35,11 @@ WEEKS = 60  # to choose from
 
 @course_page
 def page(request: HttpRequest, course: Course, member_id: int) -> TemplateResponse:
-    member, now = _member(course, member_id), timezone.now()
-    policies = load_policies()
-    row = _row(course, member, policies=policies, now=now)
-    weeks = list(standing.weeks_of(member)[:WEEKS])
-    week = _chosen(request, weeks, row.week)
+    member, now, policies = _member(course, member_id), timezone.now(), load_policies()
+    usual = lockouts.usual_call(course)
+    own = _week(course, member, usual=usual, policies=policies, now=now)
+    keys = list(member.api_keys.select_related("issued_by")[:KEYS])
+    row = StudentRow(week=own.week, key=_latest(keys, now=now), recent=own.recent)
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": member.person,
@@ -49,17 +50,14 @@ def page(request: HttpRequest, course: Course, member_id: int) -> TemplateRespon
         "row": row,
         "own": row.week,
         "sum": standing.sum_of(row.week, policies=policies, now=now).in_words(now=now, timezone=course.timezone),
+        "answers": in_words(row.week.left, usual),
         "explanation": standing.explain(member, now=now),
-        "keys": [(key, key_state(key, now=now)) for key in member.api_keys.select_related("issued_by")[:KEYS]],
+        "keys": [(key, key_state(key, now=now)) for key in keys],
         "requests": member.allowance_requests.select_related("decided_by")[:PETITIONS],
         "appeals": member.appeals.select_related("decided_by", "call")[:PETITIONS],
-        "fallback": _fallback(member, row.week),
-        "weeks": weeks,
-        "week": week,
-        "page": Paginator(entries.with_sums(week), LINES).get_page(request.GET.get("p")) if week else None,
-        "is_ledger_open": bool(request.GET.get("week") or request.GET.get("p")),
-        "by_staff": BY_STAFF,
+        "fallback": _fallback(member, row.week, policies),
         "zone": course.timezone,
+        **_ledger(request, member, row.week),
         **_rights(request, course),
     }
     return TemplateResponse(request, "admin/course/student.html", context)
@@ -84,14 +82,30 @@ def _member(course: Course, pk: int) -> Membership:
     return member
 
 
-def _row(course: Course, member: Membership, *, policies: Policies, now: datetime) -> StudentRow:
-    """The same as the list shows of this student."""
+def _week(
+    course: Course, member: Membership, *, usual: UsualCall | None, policies: Policies, now: datetime
+) -> StudentRow:
+    """The same as the list says of this student's week, without the key."""
     own = standing.of_members([member], now=now, policies=policies)
     left = standing.whole_course(course, now=now, policies=policies).remaining
     recent = lockouts.recent_of(course, [member], now=now)
-    [locked] = lockouts.with_locks(own, course, left=left, recent=recent, now=now)
-    keys = sorted(member.api_keys.valid(now=now), key=lambda key: key.last_used_at or key.created_at)
-    return StudentRow(week=locked, key=keys[-1] if keys else None, recent=recent[member.pk])
+    [locked] = standing.with_locks(own, course, left=left, usual=usual, recent=recent, now=now)
+    return StudentRow(week=locked, recent=recent[member.pk])
+
+
+def _latest(keys: Sequence[ApiKey], *, now: datetime) -> ApiKey | None:
+    valid = [key for key in keys if key.is_valid(now=now)]
+    return max(valid, key=lambda key: key.last_used_at or key.created_at, default=None)
+
+
+def _ledger(request: HttpRequest, member: Membership, own: MemberStanding) -> dict[str, Any]:
+    """The lines of a week. They are an auditor's, so they are read only once somebody unfolds them."""
+    if not {"ledger", "week", "p"} & set(request.GET):
+        return {"is_ledger_open": False}
+    weeks = list(standing.weeks_of(member)[:WEEKS])
+    week = _chosen(request, weeks, own)
+    page = Paginator(entries.with_sums(week), LINES).get_page(request.GET.get("p")) if week else None
+    return {"is_ledger_open": True, "weeks": weeks, "week": week, "page": page, "by_staff": BY_STAFF}
 
 
 def _chosen(request: HttpRequest, weeks: Sequence[WeeklyUsage], own: MemberStanding) -> WeeklyUsage | None:
@@ -105,12 +119,13 @@ def _chosen(request: HttpRequest, weeks: Sequence[WeeklyUsage], own: MemberStand
     return next((week for week in weeks if week.starts_at == own.balance.account.week.starts_at), None)
 
 
-def _fallback(member: Membership, own: MemberStanding) -> tuple[WeeklyUsage, int] | None:
+def _fallback(member: Membership, own: MemberStanding, policies: Policies) -> tuple[WeeklyUsage, int] | None:
     """The usage of the fallback model this week, and its limit."""
+    if not policies.fallback_model(member.course_id):
+        return None
     start = own.balance.account.week.starts_at
-    rows = WeeklyUsage.objects.filter(kind=WeeklyUsage.Kind.FALLBACK, account=member.pk, starts_at=start)
-    row, policy = rows.first(), QuotaPolicy.objects.filter(course=member.course).first()
-    return (row, policy.fallback_student_weekly_tokens) if row and policy else None
+    row = WeeklyUsage.objects.filter(kind=WeeklyUsage.Kind.FALLBACK, account=member.pk, starts_at=start).first()
+    return (row, policies.of(member.course_id).fallback_student_weekly_tokens) if row else None
 
 
 def _rights(request: HttpRequest, course: Course) -> dict[str, bool]:

@@ -121,7 +121,8 @@ def rows_of(course: Course, *, whole: Balance, policies: Policies, now: datetime
     members = list(course.memberships.select_related("user", "course").order_by("external_id"))
     weeks = standing.of_members(members, now=now, policies=policies)
     recent = lockouts.recent_of(course, members, now=now)
-    locked = lockouts.with_locks(weeks, course, left=whole.remaining, recent=recent, now=now)
+    usual = lockouts.usual_call(course)
+    locked = standing.with_locks(weeks, course, left=whole.remaining, usual=usual, recent=recent, now=now)
     keys = _keys_of(course, now=now)
     rows = [StudentRow(week=one, key=keys.get(one.member.pk), recent=recent[one.member.pk]) for one in locked]
     return sorted(rows, key=_most_urgent)

@@ -109,7 +109,7 @@ def test_many_students_take_no_more_queries_than_one(
 def test_the_ledger_of_a_week_adds_up_to_its_bar(instructor: Client, world: CourseWorld, teacher: Membership) -> None:
     decisions.correct([world.student], tokens=-200, reason="Twice", by=teacher.user, now=timezone.now())
 
-    answer = instructor.get(page_of(world.student))
+    answer = instructor.get(f"{page_of(world.student)}?ledger=1")
 
     newest = answer.context["page"].object_list[0]
     assert newest.used_so_far == answer.context["week"].used == world.week.used - 200
@@ -120,7 +120,7 @@ def test_the_ledger_of_a_week_adds_up_to_its_bar(instructor: Client, world: Cour
 @pytest.mark.parametrize("page", ["of the student", "of the week"])
 def test_every_sum_of_a_week_is_in_its_lines(instructor: Client, world: CourseWorld, page: str) -> None:
     booking.grant(world.student, tokens=700, by=None, reason="x", now=timezone.now())
-    address = page_of(world.student) if page == "of the student" else page_of_row(world.week)
+    address = f"{page_of(world.student)}?ledger=1" if page == "of the student" else page_of_row(world.week)
 
     text = instructor.get(address).content.decode()
 

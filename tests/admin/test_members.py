@@ -63,7 +63,7 @@ def test_a_member_is_not_given_the_external_id_of_another(operator: Client, worl
 
     page = operator.post(page_of(other), {"external_id": world.student.external_id, "role": "student"})
 
-    assert "already has a member" in page.context["adminform"].form.errors["external_id"][0]
+    assert "already has somebody" in page.context["adminform"].form.errors["external_id"][0]
 
 
 def test_a_member_is_deactivated_by_selection(instructor: Client, world: CourseWorld) -> None:

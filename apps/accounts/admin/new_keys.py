@@ -9,7 +9,8 @@ from django.urls import URLPattern, path, reverse
 
 from apps.accounts import new_keys
 from apps.accounts.audit import record
-from apps.accounts.models import ApiKey
+from apps.accounts.course_pages import enter
+from apps.accounts.models import ApiKey, Course
 from apps.accounts.new_keys import NewKey
 from apps.common import spreadsheets
 from apps.common.encryption import CannotDecrypt
@@ -39,17 +40,20 @@ def shown_page(request: HttpRequest) -> HttpResponse:
         return HttpResponseNotAllowed(["GET"])
     keys = new_keys.take(request)
     slugs = {key.slug for key in keys}
-    slug = slugs.pop() if len(slugs) == 1 else ""
+    course = Course.objects.for_staff(request.user).filter(slug__in=slugs).first() if len(slugs) == 1 else None
+    if course is not None:
+        enter(request, course)
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "opts": ApiKey._meta,
         "title": "New API key" if len(keys) == 1 else f"{len(keys)} new API keys" if keys else "No keys to show",
         "issued": keys,
-        "are_of_students": any(key.slug for key in keys),
+        "are_of_students": any(slugs),
+        "are_of_several": len(slugs) > 1,
         "base_url": _base_url(request, keys),
         "sealed": new_keys.seal(request, keys, purpose=FILE) if keys else "",
         "minutes": int(new_keys.KEPT.total_seconds() // 60),
-        "students_url": reverse("admin:course_students", args=[slug]) if slug else "",
+        "students_url": reverse("admin:course_students", args=[course.slug]) if course else "",
     }
     return TemplateResponse(request, "admin/accounts/apikey/issued.html", context)
 
