@@ -56,7 +56,7 @@ def address_without(asked: QueryDict, names: Iterable[str]) -> str:
 
 
 def _chips(spec: Any, changelist: Any, asked: QueryDict) -> Iterator[Chip]:
-    name = getattr(spec, "lookup_kwarg", None) or getattr(spec, "parameter_name", "")
+    name: str = getattr(spec, "lookup_kwarg", None) or spec.parameter_name
     choices = tuple(_choices(name, list(spec.choices(changelist))))
     yield Chip(str(spec.title), name, asked.get(name, ""), choices, address_without(asked, [name]))
     for day in getattr(spec, "days", ()):

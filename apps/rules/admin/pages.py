@@ -54,6 +54,7 @@ class RuleAdmin(Workbench):
     list_filter = (CourseFilter, ("action", ChoicesDropdownFilter), ("stage", ChoicesDropdownFilter))
     list_select_related = ("course",)
     search_fields = ("name", "pattern", "message", "guidance")
+    add_words = "New rule"
     search_help_text = "Name, pattern or message"
     autocomplete_fields = ("course",)
     actions = ("enforce", "observe", "switch_off", "copy")
