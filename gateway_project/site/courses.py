@@ -55,7 +55,7 @@ class CheckedQuotaPolicyAdmin(QuotaPolicyAdmin):
 
 @admin.register(Course)
 class CourseAdmin(AddedByDepartments):
-    empty_text = "Add a course, give it an allowance and a model, then add its members and issue their keys."
+    empty_text = "Add a course, give it an allowance and a model, then add its students and issue their keys."
     list_display = ("title_shown", "slug", "open", "member_count", "rule_count", "week", "logging")
     list_filter = (("is_open", BooleanRadioFilter), ("logging", ChoicesDropdownFilter))
     search_fields = ("slug", "title")
@@ -133,7 +133,7 @@ class CourseAdmin(AddedByDepartments):
     def open(self, course: Course) -> SafeString:
         return badge("open", "good") if course.is_open else badge("closed", "bad", "Every call is refused")
 
-    @admin.display(description="members", ordering="members_total")
+    @admin.display(description="students", ordering="members_total")
     def member_count(self, course: Any) -> SafeString:
         address = f"{reverse('admin:accounts_membership_changelist')}?course={course.pk}"
         return format_html('<a class="stoa-link" href="{}">{}</a>', address, course.members_total or 0)

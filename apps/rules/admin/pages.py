@@ -78,6 +78,7 @@ class RuleAdmin(RuleList, Workbench):
     list_select_related = ("course",)
     search_fields = ("title", "name", "why", "pattern", "message", "guidance")
     search_help_text = "Title, purpose, pattern or message"
+    add_words = "New rule"
     autocomplete_fields = ("course",)
     actions = ("enforce", "observe", "switch_off", "copy")
     readonly_fields = ("updated",)
