@@ -1,5 +1,6 @@
 """What people do in the admin, step by step."""
 
+import re
 from typing import Any
 
 from openai import BadRequestError
