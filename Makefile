@@ -16,7 +16,8 @@ FAULTS := f01_kill f19_postgresql f55_disconnect
 OVER_BOTH := -m "database and not battery" tests/contracts tests/postgresql tests/common tests/quotas \
 	tests/services/test_versions.py tests/services/records/test_keeping.py \
 	tests/accounts/test_audit*.py tests/accounts/test_sightings.py tests/accounts/tokens/test_families.py \
-	tests/conversations/test_calls.py tests/conversations/test_draining*.py tests/conversations/test_search.py tests/chat/unit/test_claims.py \
+	tests/conversations/test_calls.py tests/conversations/test_draining*.py \
+	tests/conversations/test_search.py tests/chat/unit/test_claims.py \
 	$(PROMISES:%=tests/chat/test_%.py) $(FAULTS:%=tests/faults/test_%.py)
 # `make coverage` runs the same tests traced.
 PYTEST := $(BIN)/pytest
@@ -72,7 +73,7 @@ battery: $(VENV)/.dev ## Run the long faults (FAULT=F55 or chaos picks one, ROUN
 browser: $(VENV)/.dev ## Find a browser for the tests; as root on Debian, install one if there is none
 	@$(BIN)/python -m tests.e2e.browser
 
-check: $(VENV)/.dev ## Check format, style, types, imports, migrations and docs
+check: $(VENV)/.dev ## Check format, style, types, imports, migrations, docs and words
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -80,6 +81,7 @@ check: $(VENV)/.dev ## Check format, style, types, imports, migrations and docs
 	$(BIN)/python -m gateway_project.settings_page --check
 	$(BIN)/python -m gateway_project.roles_page --check
 	$(BIN)/python -m gateway_project.reference --check
+	$(BIN)/python -m gateway_project.vocabulary
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) check --fail-level WARNING
 

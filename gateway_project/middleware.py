@@ -95,7 +95,9 @@ class ContentPolicyMiddleware(CSPMiddleware):
 
 def _is_page_of_the_theme(request: HttpRequest, response: HttpResponseBase) -> bool:
     """Neither the page to sign in nor redirects, refusals and data."""
-    is_page = response.status_code == 200 and response.headers.get("content-type", "").startswith("text/html")
+    is_page = (response.status_code == 200 or hasattr(response, "of_the_theme")) and response.headers.get(
+        "content-type", ""
+    ).startswith("text/html")
     return is_page and request.path.startswith("/admin/") and request.path != reverse("admin:login")
 
 

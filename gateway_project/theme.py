@@ -16,11 +16,19 @@ STYLES = (
     "reading",
     "purpose",
     "provider",
+    "students",
+    "shell",
+    "allowance",
 )
+SCRIPTS = ("htmx", "filters", "names")
 
 
 def _style(name: str) -> Callable[[Any], str]:
     return lambda request: static(f"stoa/{name}.css")
+
+
+def _script(name: str) -> Callable[[Any], str]:
+    return lambda request: static(f"stoa/{name}.js")
 
 
 UNFOLD = {
@@ -29,7 +37,7 @@ UNFOLD = {
     "SITE_SYMBOL": "account_balance",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("stoa/icon.svg")}],
     "STYLES": [_style(name) for name in STYLES],
-    "SCRIPTS": [lambda request: static("stoa/htmx.js")],
+    "SCRIPTS": [_script(name) for name in SCRIPTS],
     "DASHBOARD_CALLBACK": "gateway_project.site.home.dashboard",
     "SHOW_HISTORY": "gateway_project.site.navigation.shows_history",
     "SHOW_VIEW_ON_SITE": False,

@@ -11,8 +11,10 @@ from gateway_project.apis.tokens import urls as token_urls
 from gateway_project.observability import health
 from gateway_project.site import load_pages
 
-handler400 = "gateway_project.apis.staff_errors.bad_request"
-handler500 = "gateway_project.apis.staff_errors.server_error"
+handler400 = "gateway_project.site.errors.bad_request"
+handler403 = "gateway_project.site.errors.forbidden"
+handler404 = "gateway_project.site.errors.not_found"
+handler500 = "gateway_project.site.errors.failed"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("health/live", health.live),

@@ -211,7 +211,7 @@ DECISIONS: dict[str, Callable[[Membership], Any]] = {
     "credential.put_back": put_back,
     "grant.given": grant,
     "override.ended": lambda member: decisions.end(factories.make_override(member), by=None, now=NOW),
-    "request.declined": lambda member: requests.decline(factories.make_request(member), by=None, now=NOW),
+    "request.declined": lambda member: requests.decline(factories.make_request(member), by=None, now=NOW, answer="No"),
     "request.granted": lambda member: requests.grant(factories.make_request(member), by=None, now=NOW),
     "usage.corrected": lambda member: decisions.correct([member], tokens=7, reason="r", by=None, now=NOW),
 }
@@ -234,7 +234,7 @@ def test_a_decision_leaves_an_entry(action: str) -> None:
 @pytest.mark.django_db
 def test_a_decision_that_comes_too_late_leaves_none() -> None:
     request = factories.make_request(factories.make_student())
-    requests.decline(request, by=None, now=NOW)
+    requests.decline(request, by=None, now=NOW, answer="No")
     before = AuditEntry.objects.count()
 
     assert not requests.grant(request, by=None, now=NOW)

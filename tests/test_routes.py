@@ -26,7 +26,27 @@ CALLERS = "whom the service admits"
 CREDENTIALS = "credentials in the body"
 SIGNED_IN, FAILED = "session", "everybody whose sign-in failed"  # the latter answers 401
 
-COURSE_PAGES = ("", "students/", "rules/", "conversations/", "allowance/", "settings/")
+COURSE_ACTIONS = (
+    "settings/close/",
+    "settings/open/",
+    "allowance/undo/",
+    "allowance/<slug:part>/",
+    "allowance/<slug:part>/<int:pk>/end/",
+)
+STUDENT = "students/<int:member_id>/"
+COURSE_PAGES = (
+    "",
+    "requests/<int:pk>/",
+    "students/",
+    "students/export/",
+    STUDENT,
+    f"{STUDENT}export/",
+    "rules/",
+    "conversations/",
+    "allowance/",
+    "settings/",
+    *COURSE_ACTIONS,
+)
 ROUTES = {
     "": EVERYBODY,
     "favicon.ico": EVERYBODY,
@@ -66,6 +86,8 @@ ROUTES = {
     "admin/": STAFF,
     "admin/search/": STAFF,
     "admin/preferences/": STAFF,
+    "admin/help/": STAFF,
+    "admin/help/<slug:page>/": STAFF,
     **{f"admin/c/<str:slug>/{page}": STAFF for page in COURSE_PAGES},
     "admin/password_change/": STAFF,
     "admin/password_change/done/": STAFF,
@@ -75,6 +97,13 @@ ROUTES = {
     f"admin/{APP_INDEX}": STAFF,
     "admin/(?P<url>.*)$": STAFF,
     "admin/accounts/user/<id>/password/": STAFF,
+    "admin/accounts/apikey/new/": STAFF,
+    "admin/accounts/apikey/new/file/": STAFF,
+    "admin/accounts/apikey/<int:pk>/revoke/": STAFF,
+    "admin/accounts/apikey/<int:pk>/replace/": STAFF,
+    "admin/accounts/membership/course/<int:course_id>/keys/": STAFF,
+    "admin/accounts/membership/<int:pk>/deactivate/": STAFF,
+    "admin/accounts/membership/<int:pk>/activate/": STAFF,
     "admin/accounts/issuer/<int:pk>/test/": STAFF,
     "admin/rules/rule/library/": STAFF,
     "admin/common/job/<int:pk>/progress/": STAFF,
@@ -128,12 +157,10 @@ SIGN_IN: dict[str, str] = {
 ROUTES |= {f"sign-in/{page}": audience for page, audience in SIGN_IN.items()}
 QUOTAS = (
     "quotapolicy/course/<int:course_id>/",
-    "quotapolicy/course/<int:course_id>/export/",
     "quotapolicy/course/<int:course_id>/boosts/",
     "quotapolicy/course/<int:course_id>/<slug:action>/",
     "quotapolicy/boost/<int:boost_id>/end/",
     "quotapolicy/student/<int:member_id>/",
-    "quotapolicy/student/<int:member_id>/export/",
     "allowancerequest/<int:request_id>/grant/",
     "allowancerequest/<int:request_id>/decline/",
 )
@@ -153,6 +180,7 @@ EXAMPLES = {
     APP_INDEX: "rules/",
     "(?P<url>.*)$": "nothing/",
     "<str:slug>": "nothing",
+    "<slug:page>": "rules",
     "<path:content_type_id>": "1",
     "<path:object_id>": "1",
     "<id>": "1",

@@ -64,6 +64,7 @@ def course_rows(instructor: Verb, *, assistant: Verb = SEE, student: Verb = NOTH
 
 SETTINGS: Final = course_rows(EVERYTHING)
 RECORDED: Final = course_rows(SEE)  # the gateway writes them, and nobody changes them
+KEPT: Final = course_rows(SEE | ADD | Verb.CHANGE | ACT)  # never deleted: without one, a course refuses every call
 DECIDED: Final = course_rows(SEE | ADD | ACT)  # made and ended, but never edited
 OWN: Final = Rights(student=SEE | ADD, service=SEE | ADD)
 OPERATION: Final = Rights(operator=EVERYTHING)
@@ -79,7 +80,7 @@ TABLE: Final[Mapping[str, Rights]] = {
     ),
     "Membership": SETTINGS,
     "ApiKey": SETTINGS,
-    "QuotaPolicy": SETTINGS,
+    "QuotaPolicy": KEPT,
     "RoleAllowance": SETTINGS,
     "Rule": SETTINGS,
     "RuleSettings": SETTINGS,

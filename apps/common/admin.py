@@ -17,10 +17,12 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
+from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import DropdownFilter
 
 from apps.common.display import zone_name
+from apps.common.filter_chips import FROM, TO, midnight
 from apps.common.searching import mistake
 
 # Lookups that no page needs in its address: a pattern can take for ever, and a year may be none.
@@ -63,9 +65,10 @@ class Pages(ModelAdmin):
     """The base of every page. `empty_text` says what to do while a list has no rows."""
 
     empty_text: ClassVar[str]
+    add_words: ClassVar[str] = ""  # on the button that adds a row; without them, "Add" and the name of a row
     unsearchable: ClassVar[frozenset[str]] = frozenset({"password", "digest", "ciphertext"})
 
-    list_per_page = 50
+    list_per_page = 25
     list_filter_submit = True
     show_full_result_count = False
     show_facets = ShowFacets.NEVER  # each would count the whole table
@@ -91,6 +94,11 @@ class Pages(ModelAdmin):
         row = self.get_object(request, unquote(object_id))
         about = urlencode({"object_type": self.opts.label_lower, "object_id": row.pk})
         return HttpResponseRedirect(f"{reverse('admin:accounts_auditentry_changelist')}?{about}")
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any) -> Any:
+        """One way to save, beside the one that stays on the page."""
+        context["show_save_and_add_another"] = False
+        return super().render_change_form(request, context, *args, **options)
 
     # Django's own log would be a second history, of what is done in the admin alone.
 
@@ -136,6 +144,7 @@ class Pages(ModelAdmin):
             changelist = super().get_changelist_instance(request)
         except (OverflowError, ValueError) as error:  # a number that is no number, or beyond all numbers and years
             raise IncorrectLookupParameters(error) from error
+        changelist.title = capfirst(self.opts.verbose_name_plural)  # as in the menu
         if not changelist.query and not changelist.has_active_filters:
             changelist.full_result_count = changelist.result_count
         return changelist
@@ -198,10 +207,11 @@ class ChoiceFilter(DropdownFilter):
 
 
 class SinceFilter(ChoiceFilter):
-    """Filters by time. Subclasses define `since`."""
+    """Filters by time: a span until now, or days from and to. Subclasses define `since` and `before`."""
 
     title = "time"
     parameter_name = "since"
+    days = (FROM, TO)
     spans: ClassVar[dict[str, tuple[str, timedelta]]] = {
         "hour": ("Last hour", timedelta(hours=1)),
         "day": ("Last 24 hours", timedelta(days=1)),
@@ -209,8 +219,30 @@ class SinceFilter(ChoiceFilter):
         "month": ("Last 30 days", timedelta(days=30)),
     }
 
+    def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
+        super().__init__(request, params, model, model_admin)
+        self._days = {name: params.pop(name)[-1] for name in self.days if name in params}
+        self.used_parameters.update(self._days)
+
+    def expected_parameters(self) -> list[str | None]:
+        return [self.parameter_name, *self.days]
+
     def since(self, queryset: Any, start: datetime) -> Any:
         raise NotImplementedError
+
+    def before(self, queryset: Any, end: datetime) -> Any:
+        raise NotImplementedError
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        rows = super().queryset(request, queryset)
+        try:
+            if first := self._days.get(FROM):
+                rows = self.since(rows, midnight(first))
+            if last := self._days.get(TO):
+                rows = self.before(rows, midnight(last, days_later=1))
+        except ValueError:
+            return rows.none()
+        return rows
 
     def options(self, request: HttpRequest) -> list[tuple[str, str]]:
         return [(name, label) for name, (label, _) in self.spans.items()]

@@ -42,10 +42,11 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """The calls that were looked at, and those in which the rule is found. `of` counts all calls of that time."""
+    """Calls with text that were searched, and those in which the rule is found. `of` counts all calls of that time."""
 
     calls: int
     of: int
+    searched: int  # with those that have no text
     found: int
     students: int
     students_found: int
@@ -63,8 +64,13 @@ class Evidence:
         return not (self.rate.is_little or self.rate.is_much or self.unchecked)
 
     @property
-    def left_out(self) -> int:
-        return self.of - self.calls
+    def is_bounded(self) -> bool:
+        """True if there are calls that were not reached."""
+        return self.searched < self.of
+
+    @property
+    def without_text(self) -> int:
+        return self.searched - self.calls
 
     @property
     def is_capped(self) -> bool:
@@ -94,6 +100,7 @@ def _by_search(rule: Rule, *, now: datetime, clock: Clock) -> Evidence:
                 break
     return Evidence(
         calls=tally.with_text,
+        searched=tally.calls,
         of=calls.order_by()[:MOST_COUNTED].count(),
         found=tally.hit,
         students=len(tally.members),
@@ -108,9 +115,10 @@ def recorded(rule: Rule, *, now: datetime) -> Evidence:
     calls, hits = _while_recording(rule, now=now)
     hits = hits.filter(version__gt=_finding_else(rule))
     some = hits.values_list("call", flat=True).distinct()[:MOST_COUNTED]
-    found = list(some)
+    found, counted = list(some), calls.order_by()[:MOST_COUNTED].count()
     return Evidence(
-        calls=calls.order_by()[:MOST_COUNTED].count(),
+        calls=counted,
+        searched=counted,
         of=calls_of(rule, since=now - LOOKS_BACK, until=now + A_MOMENT).order_by()[:MOST_COUNTED].count(),
         found=len(found),
         students=_students(calls.order_by("-pk")[:MOST_COUNTED]),

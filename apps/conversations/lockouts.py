@@ -17,6 +17,7 @@ from apps.quotas import in_words, standing
 from apps.quotas.in_words import UsualCall
 from apps.quotas.ledger import booking
 from apps.quotas.locks import Recent
+from apps.quotas.policies import load_policies
 from apps.quotas.standing import MemberStanding
 
 RECENT_CALLS = 300  # of a course, by which a usual call is judged
@@ -41,9 +42,11 @@ def _waiting_since(one: MemberStanding) -> tuple[bool, float, str]:
 
 def standings(course: Course, *, now: datetime) -> list[MemberStanding]:
     """All active members of a course with their week and whether they are locked out; least left first."""
-    found = standing.of_course(course, now=now)
+    policies = load_policies()
+    found = standing.of_course(course, now=now, policies=policies)
+    whole = standing.whole_course(course, now=now, policies=policies)
     recent = recent_of(course, [one.member for one in found], now=now)
-    return standing.with_locks(found, course, usual=usual_call(course), recent=recent, now=now)
+    return standing.with_locks(found, course, left=whole.remaining, usual=usual_call(course), recent=recent, now=now)
 
 
 def usual_call(course: Course) -> UsualCall | None:

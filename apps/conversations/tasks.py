@@ -12,6 +12,7 @@ from apps.common.outages import database_outage
 from apps.conversations import replay  # noqa: F401  # workers know its kind of job by this
 from apps.conversations.figures import keeping
 from apps.conversations.search import filling
+from apps.conversations.search.index import index
 from apps.conversations.spool.draining import drain_all
 
 logger = logging.getLogger(__name__)
@@ -47,9 +48,10 @@ def count_figures_again(**kwargs: Any) -> int:
 
 @shared_task(ignore_result=True)
 def fill_search_index(**kwargs: Any) -> int:
-    """Enter text of before there was an index, for a while."""
+    """Enter text of before there was an index, and tidy the index, for a while."""
     try:
         filled = filling.fill(seconds=FILLING_SECONDS)
+        index().tidy(seconds=FILLING_SECONDS)
     except OperationalError as error:
         database_outage.began(error)
         return 0

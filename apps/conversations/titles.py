@@ -4,7 +4,7 @@ import re
 
 LONGEST = 120
 LOOKED_AT = 4_000  # characters
-ENOUGH = 12  # characters; a shorter sentence, such as "Hello!", is joined with the next
+ENOUGH = 25  # characters; a shorter sentence, such as "Here is my code.", is joined with the next
 
 _FENCED = re.compile(r"(?:```|~~~).*?(?:```|~~~|\Z)", re.DOTALL)
 _THOUGHT = re.compile(r"<(think|thinking)>.*?(?:</\1>|\Z)", re.DOTALL)

@@ -61,6 +61,18 @@ class OverrideOut(Schema):
     reason: str = Field(description="Why, as the instructor put it.")
 
 
+class LimitOut(Schema):
+    """What makes up `limit`: base × share × factor + granted, each rounded up once, and at most `most`."""
+
+    base: int | None = Field(description="The allowance of everybody in one's role, or one's own. Null is unlimited.")
+    is_own: bool = Field(description="Whether `base` is an allowance of one's own, as `override` has it.")
+    share: float = Field(description="What was left of the week when one joined; 1 for all others.")
+    factor: float = Field(description="Of the boost in force; 1 without any.")
+    granted: int
+    most: int | None = Field(description="The most that the operator allows; null if there is no such limit.")
+    sum: str = Field(description="The same in one line, such as “3 000 × 2 (boost until 18:00) + 0 granted = 6 000”.")
+
+
 class FallbackOut(Schema):
     """What is left for the model that answers once the week is used up. It is beside `limit`, not in it."""
 
@@ -156,6 +168,7 @@ class UsageOut(Schema):
     limit: int | None = Field(
         description="One's own allowance at this instant: boosts, overrides and grants are in it. Null is unlimited."
     )
+    limit_parts: LimitOut
     used: int
     held: int = Field(description="Reserved for requests that are being answered.")
     remaining: int | None = Field(

@@ -11,6 +11,7 @@ from apps.portal.schemas import (
     BoostOut,
     EntryOut,
     FallbackOut,
+    LimitOut,
     OverrideOut,
     UsageOut,
     UsageWeek,
@@ -21,6 +22,7 @@ from apps.quotas.ledger.movements import WARN_FROM, Balance, percentage_used, re
 from apps.quotas.limits import BoostPeriod, OverridePeriod
 from apps.quotas.policies import Policies
 from apps.quotas.statements import Line
+from apps.quotas.sums import LimitSum
 from apps.quotas.weeks import Week
 
 
@@ -36,6 +38,7 @@ async def usage(reader: Writer, policies: Policies, principal: Principal, *, now
         course=principal.course_slug,
         week=_week(own.account.week),
         limit=own.limit,
+        limit_parts=_parts(policies.limit_sum(principal, granted=own.granted, now=now), principal, now=now),
         used=own.used,
         held=own.held,
         remaining=remaining_of(statement.balances[:count]),
@@ -48,6 +51,18 @@ async def usage(reader: Writer, policies: Policies, principal: Principal, *, now
         fallback=_fallback(model, statement.balances[count]) if fallback else None,
         entries=[_entry(line) for line in statement.lines],
         requests=[AllowanceRequestOut.from_orm(view) for view in statement.requests],
+    )
+
+
+def _parts(parts: LimitSum, principal: Principal, *, now: datetime) -> LimitOut:
+    return LimitOut(
+        base=parts.base,
+        is_own=parts.is_own,
+        share=float(parts.share),
+        factor=float(parts.factor),
+        granted=parts.granted,
+        most=parts.most,
+        sum=parts.in_words(now=now, timezone=principal.timezone),
     )
 
 

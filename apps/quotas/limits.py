@@ -48,17 +48,21 @@ class OverridePeriod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSource:
-    """The boost and the override that make up a limit at an instant."""
+    """The boost and the override that make up a limit at an instant, and whether the course has an allowance at all."""
 
     boost: BoostPeriod | None = None
     override: OverridePeriod | None = None
+    has_policy: bool = True
 
 
-def limit_source(*, boosts: Sequence[BoostPeriod], overrides: Sequence[OverridePeriod], now: datetime) -> LimitSource:
+def limit_source(
+    *, boosts: Sequence[BoostPeriod], overrides: Sequence[OverridePeriod], now: datetime, has_policy: bool = True
+) -> LimitSource:
     """The largest active boost, and the newest active override. `overrides` are sorted newest first."""
     return LimitSource(
         boost=max((boost for boost in boosts if boost.is_active(now)), key=_size, default=None),
         override=next((override for override in overrides if override.is_active(now)), None),
+        has_policy=has_policy,
     )
 
 
@@ -79,9 +83,9 @@ def own_limit(
     factor = Fraction(source.boost.factor) if source.boost else Fraction(1)
     if source.override is not None:
         tokens = source.override.weekly_tokens
-        return None if tokens is None else _rounded_up(tokens * factor)
+        return None if tokens is None else rounded_up(tokens * factor)
     share = remaining_share(week, joined_at=joined_at) if late_joiners == PRO_RATA else Fraction(1)
-    return _rounded_up(allowance * share * factor)
+    return rounded_up(allowance * share * factor)
 
 
 def course_limit(allowance: int | None, *, boosts: Sequence[BoostPeriod] = (), now: datetime) -> int | None:
@@ -94,7 +98,7 @@ def course_limit(allowance: int | None, *, boosts: Sequence[BoostPeriod] = (), n
 
 def multiplied(allowance: int, factor: Decimal) -> int:
     """An allowance multiplied by the factor of a boost, rounded up."""
-    return _rounded_up(allowance * Fraction(factor))
+    return rounded_up(allowance * Fraction(factor))
 
 
 def lower(limit: int | None, ceiling: int | None) -> int | None:
@@ -113,5 +117,5 @@ def _size(boost: BoostPeriod) -> tuple[Decimal, datetime]:
     return boost.factor, boost.ends_at
 
 
-def _rounded_up(tokens: Fraction) -> int:
+def rounded_up(tokens: Fraction) -> int:
     return -(-tokens.numerator // tokens.denominator)

@@ -27,6 +27,7 @@ from apps.quotas.limits import (
 )
 from apps.quotas.models import TOPIC, Boost, Ceiling, Institution, Override, QuotaPolicy, RoleAllowance
 from apps.quotas.rate_limits.limits import Scope
+from apps.quotas.sums import LimitSum, limit_sum
 from apps.quotas.weeks import week_at
 
 REFUSE, FALLBACK = "refuse", "fallback"
@@ -159,6 +160,7 @@ class Policies:
             boosts=self.boosts.get(principal.course_id, ()),
             overrides=self.overrides.get(principal.membership_id, ()),
             now=now,
+            has_policy=principal.course_id in self.courses,
         )
 
     def accounts(self, principal: Principal, *, now: datetime) -> tuple[Account, ...]:
@@ -178,6 +180,18 @@ class Policies:
         own = Account("student", principal.membership_id, lower(limit, most), week, most)
         course = Account("course", principal.course_id, self.course_limit(principal.course_id, now=now), week)
         return (own, course, *self._shared(now))
+
+    def limit_sum(self, principal: Principal, *, granted: int, now: datetime) -> LimitSum:
+        """What the student's own limit consists of, with each factor named."""
+        return limit_sum(
+            self.of_role(principal).weekly_tokens or 0,
+            source=self.limit_source(principal, now=now),
+            late_joiners=self.of(principal.course_id).late_joiners,
+            joined_at=principal.joined_at,
+            week=week_at(now, timezone=principal.timezone, first_day=principal.first_day),
+            most=self._ceiling(principal.course_id).most_member_weekly_tokens,
+            granted=granted,
+        )
 
     def course_limit(self, course_id: int, *, now: datetime) -> int | None:
         """What all students of a course may use together; None is unlimited."""

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from apps.accounts import petitions
@@ -18,7 +20,7 @@ MOST_READ = 20
 
 OPEN_ALREADY, TOO_MANY = "open already", "too many"
 GRANTED = "Granted."
-DECLINED = "Not this time; ask your instructor."
+NEEDS_SENTENCE = "Write the student a sentence when you decline. Nothing was changed."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,13 @@ def latest(cursor: Cursor, members: Sequence[int]) -> list[tuple[RequestView, ..
 
 
 def grant(
-    request: AllowanceRequest, *, by: User | None, now: datetime, tokens: int | None = None, answer: str = ""
+    request: AllowanceRequest,
+    *,
+    by: User | None,
+    now: datetime,
+    tokens: int | None = None,
+    answer: str = "",
+    once: UUID | None = None,
 ) -> bool:
     """Grant what was asked for, or `tokens`, in the current week. False if somebody has decided it already."""
     amount = request.tokens if tokens is None else tokens
@@ -77,14 +85,18 @@ def grant(
         state = AllowanceRequest.State.GRANTED
         if not request.decide(state, by=by, now=now, answer=answer or GRANTED, granted_tokens=amount):
             return False
-        booking.grant(request.membership, tokens=amount, by=by, reason=f"Asked for: {request.reason}", now=now)
+        booking.grant(
+            request.membership, tokens=amount, by=by, reason=f"Asked for: {request.reason}", now=now, once=once
+        )
     return True
 
 
-def decline(request: AllowanceRequest, *, by: User | None, now: datetime, answer: str = "") -> bool:
-    """Decline the request. False if somebody has decided it already."""
+def decline(request: AllowanceRequest, *, by: User | None, now: datetime, answer: str) -> bool:
+    """Decline the request, with a sentence for the student. False if somebody has decided it already."""
+    if not answer.strip():
+        raise ValidationError(NEEDS_SENTENCE)
     with transaction.atomic():
-        if not request.decide(AllowanceRequest.State.DECLINED, by=by, now=now, answer=answer or DECLINED):
+        if not request.decide(AllowanceRequest.State.DECLINED, by=by, now=now, answer=answer.strip()):
             return False
         line = f"Declined {request.tokens:,} tokens. Asked for: {request.reason}"
         booking.explain([(request.membership, line)], by=by, now=now)

@@ -16,6 +16,7 @@ from apps.quotas.limits import lower
 from apps.quotas.locks import Lock, Recent, lock_of
 from apps.quotas.models import Boost, LedgerEntry, Override, QuotaPolicy, WeeklyUsage
 from apps.quotas.policies import Policies, load_policies
+from apps.quotas.sums import LimitSum
 
 NEAR = 0.8
 
@@ -49,19 +50,21 @@ class MemberStanding:
         return "fine" if taken else "unused"
 
 
-def of_course(course: Course, *, now: datetime) -> list[MemberStanding]:
+def of_course(course: Course, *, now: datetime, policies: Policies | None = None) -> list[MemberStanding]:
     """All active members, those with least left first. Takes a few queries, however many members there are."""
     members = list(course.memberships.filter(is_active=True).select_related("user", "course").order_by("external_id"))
-    return sorted(of_members(members, now=now), key=_order)
+    return sorted(of_members(members, now=now, policies=policies), key=least_left)
 
 
-def _order(standing: MemberStanding) -> tuple[bool, int, str]:
+def least_left(standing: MemberStanding) -> tuple[bool, int, str]:
     return standing.left is None, standing.left or 0, standing.member.external_id
 
 
-def of_members(members: Sequence[Membership], *, now: datetime) -> list[MemberStanding]:
-    """One standing for each member, in the same order."""
-    policies = load_policies()
+def of_members(
+    members: Sequence[Membership], *, now: datetime, policies: Policies | None = None
+) -> list[MemberStanding]:
+    """One standing for each member, in the same order. Pages that need more of the `policies` load them themselves."""
+    policies = policies or load_policies()
     principals = [principal_of(member) for member in members]
     accounts = [policies.accounts(principal, now=now)[0] for principal in principals]
     used = _used(accounts)
@@ -75,16 +78,18 @@ def with_locks(
     standings: Sequence[MemberStanding],
     course: Course,
     *,
+    left: int | None,
     usual: UsualCall | None,
     recent: Mapping[int, Recent],
     now: datetime,
+    policies: Policies | None = None,
 ) -> list[MemberStanding]:
     """The same standings of students of one course, each with whether the next usual call would be refused.
 
-    What was asked lately is recorded above this app: `apps.conversations.lockouts` reads it and passes it in, the
-    latest calls by id of the member. Four queries at most, however many students there are.
+    `left` is what the whole course has. What was asked lately is recorded above this app, so
+    `apps.conversations.lockouts` reads it and passes it in: the latest calls by id of the member. Three queries at
+    most, however many students there are.
     """
-    left = course_left(course, now=now)
     refused = [pk for pk, one in recent.items() if one.refused_at is not None]
     relieved = _relieved(course, refused, now=now) if refused else {}
     locks = (
@@ -99,15 +104,11 @@ def with_locks(
     return [replace(one, lock=lock) for one, lock in zip(standings, locks, strict=True)]
 
 
-def course_left(course: Course, *, now: datetime) -> int | None:
-    """What the whole course has left this week; None is no limit."""
-    return course_balance(course, now=now).remaining
-
-
-def course_balance(course: Course, *, now: datetime) -> Balance:
+def whole_course(course: Course, *, now: datetime, policies: Policies | None = None) -> Balance:
     """The week of a whole course."""
+    policies = policies or load_policies()
     week = booking.week_of(course, now=now)
-    account = Account("course", course.pk, load_policies().course_limit(course.pk, now=now), week)
+    account = Account("course", course.pk, policies.course_limit(course.pk, now=now), week)
     row = WeeklyUsage.objects.filter(kind=account.kind, account=course.pk, starts_at=week.starts_at).first()
     return Balance(account, row.used, row.held, row.granted) if row else Balance(account, 0, 0, 0)
 
@@ -201,6 +202,12 @@ def explain(member: Membership, *, now: datetime) -> Explanation:
     overrides = member.overrides.active(now=now).select_related("author").order_by("-pk")
     boosts = member.course.boosts.active(now=now).select_related("author").order_by("-factor", "-ends_at")
     return Explanation(override=overrides.first(), boost=boosts.first())
+
+
+def sum_of(standing: MemberStanding, *, policies: Policies, now: datetime) -> LimitSum:
+    """What the limit of this standing consists of."""
+    principal = principal_of(standing.member)
+    return policies.limit_sum(principal, granted=standing.balance.granted, now=now)
 
 
 def weeks_of(member: Membership) -> Any:

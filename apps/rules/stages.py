@@ -12,10 +12,7 @@ LOOKS_BACK = timedelta(days=7)
 MEANINGS: dict[str, str] = {
     Rule.Stage.DRAFT: "Does nothing. Nobody notices it, and nothing is recorded.",
     Rule.Stage.OBSERVE: "Records what it finds. Students notice nothing: read the hits and see whether it errs.",
-    Rule.Stage.WARN: (
-        "Records, and adds a notice to the answer in the header x-gateway-notice. Only clients that show headers show "
-        "it to students, and most chat clients do not. Nothing is refused."
-    ),
+    Rule.Stage.WARN: "Records, and gives students a notice. Nothing is refused.",
     Rule.Stage.ENFORCE: "Acts on every call in which it is found.",
 }
 # What an enforced rule does, and what it would have done.
@@ -25,6 +22,13 @@ ACTS: dict[str, tuple[str, str]] = {
     Rule.Action.FLAG: ("flags calls", "flagged"),
     Rule.Action.GUIDE: ("guides answers", "guided"),
 }
+
+
+NOTICE = (
+    "The notice is a header of the answer, x-gateway-notice. Most chat clients do not show headers, so most students "
+    "will not see it."
+)
+NO_NOTICE = "Students see nothing of this rule while it warns, as it refuses nothing and has no message."
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,12 @@ def steps(rule: Rule) -> list[StageStep]:
     ]
 
 
+def reach_of_warning(rule: Rule) -> str:
+    """What students see of the rule while it warns, in a sentence."""
+    refuses = rule.action in (Rule.Action.BLOCK, Rule.Action.REDACT)
+    return NOTICE if refuses or rule.message else NO_NOTICE
+
+
 def following(rule: Rule) -> Rule.Stage | None:
     """The next stage; None after the last."""
     order = list(Rule.Stage)
@@ -101,7 +111,7 @@ def told(rule: Rule) -> str:
     return {
         Rule.Stage.DRAFT: f"{rule.name} is switched off.",
         Rule.Stage.OBSERVE: f"{rule.name} now observes. Students notice nothing.",
-        Rule.Stage.WARN: f"{rule.name} now warns, in a header of the answer. Nothing is refused.",
+        Rule.Stage.WARN: f"{rule.name} now warns. Nothing is refused.",
         Rule.Stage.ENFORCE: f"{rule.name} now {ACTS[rule.action][0]}.",
     }[Rule.Stage(rule.stage)]
 

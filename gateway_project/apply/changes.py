@@ -11,7 +11,8 @@ from typing import Any, Literal
 from pydantic import SecretStr
 
 from apps.providers.validation import advice_on_address
-from gateway_project.apply.kinds import FILE_NAMES, PROVIDER, Kind
+from apps.rules.breadth import too_broad
+from gateway_project.apply.kinds import FILE_NAMES, INSTITUTION_RULE, PROVIDER, RULE, Kind
 
 _PLAIN = re.compile(r"[\w.@:/+-]+")
 _LONGEST = 60
@@ -58,12 +59,16 @@ def lines(changes: Iterable[Change]) -> Iterator[str]:
 def advice(changes: Iterable[Change]) -> Iterator[str]:
     """Doubts about new values that may be right all the same, one a line."""
     for change in changes:
-        if (
-            change.kind is PROVIDER
-            and change.sign != "-"
-            and (doubt := advice_on_address(change.values.get("base_url", "")))
-        ):
-            yield f"! provider {change.key['name']}: {doubt}"
+        if change.sign != "-" and (doubt := _doubt(change)):
+            yield f"! {change.kind.titled(change.key, new=change.sign == '+')}: {doubt}"
+
+
+def _doubt(change: Change) -> str:
+    if change.kind is PROVIDER:
+        return advice_on_address(change.values.get("base_url", ""))
+    if change.kind in (RULE, INSTITUTION_RULE) and (pattern := change.values.get("pattern")):
+        return too_broad(pattern, checksum=change.values.get("checksum", ""))
+    return ""
 
 
 def _shown(value: Any) -> str:

@@ -5,20 +5,29 @@ from django.urls import URLPattern, path
 
 from apps.accounts.course_pages import list_page
 from apps.conversations.models import Thread
+from apps.quotas.admin.grants import undo_page
 from apps.rules.models import Rule
-from gateway_project.site import today
-from gateway_project.site.courses import allowance_page, settings_page, students_page
+from gateway_project.site import allowance, closing, student, students, today
+from gateway_project.site.courses import settings_page
 from gateway_project.site.deciding import decide
 
 
 def course_urls() -> list[URLPattern]:
     pages = {
         "": (today.page, "today"),
-        "students/": (students_page, "students"),
+        "students/": (students.page, "students"),
+        "students/export/": (students.export, "students_export"),
+        "students/<int:member_id>/": (student.page, "student"),
+        "students/<int:member_id>/export/": (student.export, "student_export"),
         "rules/": (list_page(Rule), "rules"),
         "conversations/": (list_page(Thread), "conversations"),
-        "allowance/": (allowance_page, "allowance"),
+        "allowance/": (allowance.page, "allowance"),
+        "allowance/undo/": (undo_page, "undo"),
+        "allowance/<slug:part>/": (allowance.change, "allowance_change"),
+        "allowance/<slug:part>/<int:pk>/end/": (allowance.end, "allowance_end"),
         "settings/": (settings_page, "settings"),
+        "settings/close/": (closing.close_page, "close"),
+        "settings/open/": (closing.open_course, "open"),
     }
     wrap = admin.site.admin_view
     return [

@@ -1,24 +1,19 @@
 """Deciding a request for more on the page of the course, without leaving it."""
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from apps.accounts.course_pages import course_page
 from apps.accounts.models import Course
 from apps.accounts.permissions import Verb
 from apps.accounts.scoping import may
-from apps.common.display import number
-from apps.quotas import requests
-from apps.quotas.admin.access import user_of
+from apps.quotas.admin.grants import way_back
+from apps.quotas.admin.requests import PAGE, decline_one, grant_one
 from apps.quotas.models import AllowanceRequest
 from apps.quotas.models.requests import MOST_TOKENS
-
-DECIDED_BEFORE = "Somebody else has decided this request in the meantime; nothing was changed."
-NEEDS_SENTENCE = "Write the student a sentence when you decline. Nothing was changed."
 
 
 @require_POST
@@ -31,35 +26,14 @@ def decide(request: HttpRequest, course: Course, pk: int) -> HttpResponse:
         raise Http404
     if not may(request, Verb.ACT, "AllowanceRequest", course.pk):
         raise PermissionDenied
-    if request.POST.get("decision") == "grant":
-        _grant(request, row)
-    else:
-        _decline(request, row)
-    return HttpResponseRedirect(reverse("admin:course_today", args=[course.slug]))
-
-
-def _grant(request: HttpRequest, row: AllowanceRequest) -> None:
+    back = way_back(request, course) if "next" in request.POST else reverse("admin:course_today", args=[course.slug])
+    if request.POST.get("decision") != "grant":
+        decline_one(request, row, answer=request.POST.get("answer", "").strip()[: AllowanceRequest.LONGEST])
+        return HttpResponseRedirect(back)
     text = request.POST.get("tokens", "").strip()
     if not (text.isascii() and text.isdigit() and 0 < int(text[:15]) <= MOST_TOKENS):
         messages.error(request, "Say how many tokens to grant. Nothing was changed.")
-        return
-    try:
-        done = requests.grant(row, by=user_of(request), now=timezone.now(), tokens=int(text))
-    except ValidationError as error:
-        messages.error(request, " ".join(error.messages))
-        return
-    if done:
-        messages.success(request, f"{number(int(text))} tokens granted to {row.membership.person}.")
-    else:
-        messages.warning(request, DECIDED_BEFORE)
-
-
-def _decline(request: HttpRequest, row: AllowanceRequest) -> None:
-    sentence = request.POST.get("answer", "").strip()[: AllowanceRequest.LONGEST]
-    if not sentence:
-        messages.error(request, NEEDS_SENTENCE)
-        return
-    if requests.decline(row, by=user_of(request), now=timezone.now(), answer=sentence):
-        messages.success(request, f"Declined. {row.membership.person} reads your sentence.")
-    else:
-        messages.warning(request, DECIDED_BEFORE)
+    elif question := grant_one(request, row, tokens=int(text), back=back):
+        messages.warning(request, question)
+        return HttpResponseRedirect(f"{reverse(PAGE, args=[row.pk])}?tokens={int(text)}")
+    return HttpResponseRedirect(back)

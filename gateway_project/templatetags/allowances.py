@@ -3,12 +3,20 @@
 from typing import Any
 
 from django import template
+from django.utils.safestring import SafeString
 
 from apps.accounts.models import Course
+from apps.common.display import share
 from apps.quotas.in_words import UsualCall, in_words
 
 register = template.Library()
 _KEPT = "_stoa_usual_calls"
+
+
+@register.filter
+def week_bar_of(balance: Any) -> SafeString:
+    """Used and held tokens of any account as a bar against its limit."""
+    return share(used=balance.used, held=balance.held, limit=balance.limit)
 
 
 @register.simple_tag(takes_context=True)

@@ -7,9 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from apps.common import display
+from apps.common.filter_chips import Bar, bar
 
 register = template.Library()
 
@@ -50,6 +53,19 @@ def instant(value: datetime | None) -> str:
 @register.filter
 def week_of(starts_at: datetime, ends_at: datetime) -> str:
     return display.week_of(starts_at, ends_at)
+
+
+@register.simple_tag(takes_context=True)
+def filter_bar(context: Any, changelist: Any) -> Bar:
+    return bar(changelist.filter_specs, changelist, context["request"].GET)
+
+
+@register.filter
+def named(field: Any) -> SafeString:
+    """A field of a table of forms, which has no label of its own: named by its column."""
+    described = field.as_widget(attrs={"aria-label": capfirst(field.label)})
+    initial = field.as_hidden(only_initial=True) if field.field.show_hidden_initial else ""
+    return format_html("{}{}", described, initial)
 
 
 @register.simple_tag

@@ -24,11 +24,11 @@ def a_request(member: Membership, **overrides: Any) -> AllowanceRequest:
 
 
 def students_of(world: CourseWorld) -> str:
-    return reverse("admin:quotas_students", args=[world.course.pk])
+    return reverse("admin:course_students", args=[world.course.slug])
 
 
 def page_of(member: Membership) -> str:
-    return reverse("admin:quotas_student", args=[member.pk])
+    return reverse("admin:course_student", args=[member.course.slug, member.pk])
 
 
 def decide(world: CourseWorld, action: str) -> str:

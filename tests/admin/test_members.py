@@ -48,7 +48,7 @@ def test_a_member_needs_no_address(instructor: Client, world: CourseWorld) -> No
 def test_nobody_becomes_a_member_twice(instructor: Client, world: CourseWorld) -> None:
     page = add(instructor, world, external_id="again", email=world.student.user.email)
 
-    assert "already a member" in page.context["adminform"].form.errors["email"][0]
+    assert "in the course already" in page.context["adminform"].form.errors["email"][0]
 
 
 def test_an_external_id_is_taken_once(instructor: Client, world: CourseWorld) -> None:
@@ -63,7 +63,7 @@ def test_a_member_is_not_given_the_external_id_of_another(operator: Client, worl
 
     page = operator.post(page_of(other), {"external_id": world.student.external_id, "role": "student"})
 
-    assert "already has a member" in page.context["adminform"].form.errors["external_id"][0]
+    assert "already has somebody" in page.context["adminform"].form.errors["external_id"][0]
 
 
 def test_a_member_is_deactivated_by_selection(instructor: Client, world: CourseWorld) -> None:
@@ -100,8 +100,8 @@ def seen(client: Client, world: CourseWorld, external_id: str) -> str:
     factories.make_override(member)
     listed = [list_of(model) for model in (Membership, ApiKey, Override, WeeklyUsage, LedgerEntry)]
     pages = [page_of(member, page) for page in PAGES]
-    others = ["/admin/", f"/admin/quotas/quotapolicy/course/{world.course.pk}/", page_of(world.course)]
-    student = [f"/admin/quotas/quotapolicy/student/{member.pk}/", f"{others[1]}export/"]
+    others = ["/admin/", f"/admin/c/{world.course.slug}/students/", page_of(world.course)]
+    student = [f"/admin/c/{world.course.slug}/students/{member.pk}/", f"{others[1]}export/"]
     answers = [client.get(address, follow=True) for address in (*listed, *pages, *others, *student)]
     assert {answer.status_code for answer in answers} == {200}
     return "".join(b"".join(answer).decode() for answer in answers)

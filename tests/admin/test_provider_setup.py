@@ -1,5 +1,6 @@
 """An operator adds a provider page by page, and reads at each what is wrong or missing."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.urls import reverse
 from apps.accounts.models import Course
 from apps.providers.models import CourseModel, Deployment, Model, Offer, Provider
 from tests import factories
-from tests.admin.world import add_page
+from tests.admin.world import add_page, list_of, page_of
 from tests.provider_stub import ProviderStub
 
 SECRET = "sk-of-the-setup-4711"
@@ -260,3 +261,50 @@ def test_only_operators_set_providers_up(who: str, provider: Provider, stub: Pro
     assert {client.post(address).status_code for address in addresses} <= {302, 403}
     assert {client.get(address).status_code for address in addresses} <= {302, 403}
     assert stub.checks == []
+
+
+@pytest.mark.parametrize("kind", [Provider, Model])
+def test_every_field_of_a_table_has_a_name(operator: Client, provider: Provider, kind: Any) -> None:
+    factories.make_credential(provider, secret=SECRET)
+    model = factories.make_model(provider)
+    text = operator.get(page_of(provider if kind is Provider else model)).content.decode()
+
+    fields = re.findall(r'<(?:input|select)[^>]* name="(?:deployments|credentials|offers)-\d+-[^>]*>', text)
+    seen = [field for field in fields if 'type="hidden"' not in field]
+
+    assert seen
+    assert [field for field in seen if "aria-label=" not in field] == []
+
+
+def test_fields_of_models_offer_what_the_provider_lists(operator: Client, provider: Provider) -> None:
+    deployment = factories.make_model(provider).deployments.get()
+    operator.post(step(provider, "test"))
+
+    for page in (page_of(provider), page_of(deployment), page_of(deployment.model), add_page(Deployment)):
+        text = operator.get(page).content.decode()
+        assert 'list="listed-models"' in text
+        assert text.count('<option value="stub-model">campus</option>') == 1
+
+
+def test_an_empty_limit_says_what_holds(operator: Client, provider: Provider) -> None:
+    deployment = factories.make_model(provider).deployments.get()
+    Provider.objects.filter(pk=provider.pk).update(stall_seconds=90)
+
+    text = operator.get(page_of(deployment)).content.decode()
+
+    assert "Empty: 90 seconds, from campus." in text
+    assert "Empty: 60 seconds" in operator.get(page_of(provider)).content.decode()
+
+
+def test_a_deployment_of_a_provider_that_refuses_the_key_is_not_green(
+    operator: Client, provider: Provider, stub: ProviderStub
+) -> None:
+    factories.make_credential(provider, secret=SECRET)
+    deployment = factories.make_model(provider).deployments.get()
+    stub.lists(status=401, body=None)
+    operator.post(step(provider, "test"))
+
+    for page in (list_of(Deployment), page_of(deployment)):
+        text = operator.get(page).content.decode()
+        assert ">wrong key<" in text
+        assert ">well<" not in text

@@ -213,5 +213,5 @@ def test_activity_asks_as_often_for_many_hits_as_for_one(
     for _ in range(25):
         make_hit(make_call(world.student, prompt="solve my homework"), world.rule, "homework")
 
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(15):
         instructor.get(activity_page(world.rule))

@@ -141,3 +141,9 @@ def test_what_the_manual_shows_can_be_applied(operator: Operator) -> None:
     (shown,) = re.findall(r"```yaml\n(.*?)```", (BASE_DIR / "docs" / "rules.md").read_text(), re.DOTALL)
 
     assert operator.apply(shown) == ["+ rule settings of course cs101", "+ rule cs101/exam-questions"]
+
+
+def test_a_pattern_that_is_found_in_nearly_any_text_is_doubted(operator: Operator) -> None:
+    shown = operator.apply(COURSE.replace("(?i)exam question", ".+").split("        examples_match")[0])
+
+    assert shown[-1].startswith("! rule cs101/exam: This pattern is found in nearly any text")

@@ -115,8 +115,11 @@ def test_no_text_takes_long(piece: str) -> None:
     [
         ("Explain  recursion", "Explain recursion"),
         ("Here is my code: ```python def fib(n):", "Here is my code:"),
-        ("```python\ndef fib(n):\n  pass\n```\nWhy is **this** slow? It takes ages.", "Why is this slow?"),
-        ("Hi! Can you help me? I am lost.", "Hi! Can you help me?"),
+        (
+            "```python\ndef fib(n):\n  pass\n```\nWhy is **this** slow in Python? It takes ages.",
+            "Why is this slow in Python?",
+        ),
+        ("Hi! Can you help me today? I am lost.", "Hi! Can you help me today?"),
         ("# Task\n\n- one", "Task one"),
         ("שלום, איך אני כותב לולאה? תודה.", "שלום, איך אני כותב לולאה?"),
         ("```\nx=1\n```", "x=1"),

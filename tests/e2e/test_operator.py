@@ -130,11 +130,9 @@ def test_the_session_of_the_admin_opens_the_staff_api(installation: Installation
 
 
 def narrow(page: Page, parameter: str, choice: str) -> None:
-    """Choose one value of one filter in the drawer, and apply it."""
-    page.get_by_text("Filters").first.click()
-    page.locator(f"select[name={parameter}] + .select2").click()
-    page.locator(".select2-results__option", has_text=choice).click()
-    page.get_by_role("button", name="Apply Filters").click()
+    """Choose one value of one filter in the bar, which is applied at once."""
+    page.locator(f".stoa-filters select[name={parameter}]").select_option(label=choice)
+    expect(page.locator(".stoa-chip.on", has_text=choice)).to_be_visible()
 
 
 def test_nothing_is_dead(installation: Installation, watched: Watched) -> None:

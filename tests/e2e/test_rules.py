@@ -42,10 +42,10 @@ def test_a_rule_that_is_switched_on_refuses_the_next_call(installation: Installa
     assert refusal(installation, PROMPT) is None
 
     page.get_by_role("table").get_by_role("link", name="No sonnets").click()
-    for button, stage in (("Start observing", "Observe"), ("Start warning", "Warn"), ("Enforce", "Enforce")):
+    for button, stage in (("Start observing", "Observe"), ("Start warning", "Warn")):
         page.get_by_role("button", name=button, exact=True).click()
         expect(page.locator("[aria-current=step]")).to_have_text(stage)
-    watched.picture("enforce")
+    enforce(watched)
 
     wait_until(lambda: refusal(installation, PROMPT) is not None)
     assert refusal(installation, PROMPT)["message"] == MESSAGE
@@ -84,19 +84,27 @@ def test_an_instructor_who_writes_no_pattern_finds_tries_watches_and_enforces_a_
     watched.picture("watched")
 
     # Enforce it: the next call is refused with the sentence.
-    for button, stage in (("Start warning", "Warn"), ("Enforce", "Enforce")):
-        page.get_by_role("button", name=button, exact=True).click()
-        if page.get_by_role("button", name="Enforce it all the same").is_visible():
-            page.get_by_role("button", name="Enforce it all the same").click()
-        expect(page.locator("[aria-current=step]")).to_have_text(stage)
-    watched.picture("enforced")
+    enforce(watched)
     wait_until(lambda: refusal(installation, DUMPED) is not None)
     assert refusal(installation, DUMPED)["message"] == READY.message
 
 
+def enforce(watched: Watched) -> None:
+    """By way of the sheet that shows what the rule would have done."""
+    page = watched.page
+    page.get_by_role("button", name="Enforce", exact=True).click()
+    expect(page.get_by_role("heading", name=re.compile("^Enforce .*[?]$"))).to_be_visible()
+    watched.picture("sheet", whole=True)
+    page.get_by_role("button", name="Enforce", exact=True).click()
+    expect(page.locator("[aria-current=step]")).to_have_text("Enforce")
+    expect(page.get_by_text(re.compile("now refuses[.]"))).to_be_visible()
+    watched.picture("enforced")
+
+
 def is_counted(watched: Watched) -> bool:
     watched.page.reload()
-    return "0 hits in this stage" not in watched.page.locator(".stoa-way").inner_text()
+    expect(watched.page.locator("#evidence")).to_be_visible()
+    return "over all stages: 0 calls" not in watched.page.locator("#evidence").inner_text()
 
 
 def is_recorded(watched: Watched) -> bool:

@@ -47,6 +47,12 @@ def of_student(world: CourseWorld) -> list[int]:
     return [world.student.pk]
 
 
+def of_key(world: CourseWorld) -> list[int]:
+    key = world.student.api_keys.first()
+    assert key is not None
+    return [key.pk]
+
+
 def of_request(world: CourseWorld) -> list[int]:
     request = world.student.allowance_requests.first()
     assert request is not None
@@ -87,15 +93,20 @@ SPECIAL: dict[str, tuple[Any, str, Verb, str]] = {
     "conversations_rule_evidence": (of_rule, "Rule", SEE, "get"),
     "conversations_rule_sample": (of_sample, "Rule", CHANGE, "get"),
     "quotas_students": (of_course, "QuotaPolicy", SEE, "get"),
-    "quotas_students_export": (of_course, "QuotaPolicy", SEE, "get"),
+    "accounts_apikey_revoke": (of_key, "ApiKey", CHANGE, "get"),
+    "accounts_apikey_replace": (of_key, "ApiKey", CHANGE, "get"),
+    "accounts_membership_keys": (of_course, "ApiKey", Verb.ADD, "get"),
+    "accounts_membership_deactivate": (of_student, "Membership", CHANGE, "get"),
+    "accounts_membership_activate": (of_student, "Membership", CHANGE, "get"),
     "quotas_boosts": (of_course, "QuotaPolicy", SEE, "get"),
     "quotas_decide": (lambda world: [world.course.pk, "grant"], "QuotaPolicy", CHANGE, "get"),
     "quotas_end_boost": (of_boost, "QuotaPolicy", CHANGE, "get"),
     "quotas_student": (of_student, "QuotaPolicy", SEE, "get"),
-    "quotas_student_export": (of_student, "QuotaPolicy", SEE, "get"),
     "quotas_allowancerequest_grant": (of_request, "AllowanceRequest", ACT, "get"),
     "quotas_allowancerequest_decline": (of_request, "AllowanceRequest", ACT, "get"),
 }
+# What everybody is shown of their own session alone, and no row.
+OF_SESSIONS = {"accounts_apikey_new": 200, "accounts_apikey_file": 405}
 WITHOUT_A_ROW = {
     "providers_provider_kinds": "Provider",
     "rules_rule_library": "Rule",
@@ -121,7 +132,7 @@ def test_every_special_page_is_in_the_table() -> None:
     names = {str(url.name) for page in pages().values() for url in page.get_urls() if url.name}
     special = {name for name in names if not name.endswith(tuple(f"_{standard}" for standard in STANDARD))}
 
-    assert special == {*SPECIAL, *WITHOUT_A_ROW, *OF_JOBS, *OF_OPERATORS, *BY_A_WORD}
+    assert special == {*SPECIAL, *WITHOUT_A_ROW, *OF_JOBS, *OF_OPERATORS, *OF_SESSIONS, *BY_A_WORD}
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -136,6 +147,11 @@ def test_special_pages_and_exports_are_open_to_those_who_may(role: str, cast: Ca
     for name, thing in WITHOUT_A_ROW.items():
         status = client.get(reverse(f"admin:{name}")).status_code
         if status != (302 if role in OUTSIDERS else 200 if may_anywhere(role, SEE, thing) else 403):
+            wrong.append((name, "", status))
+
+    for name, expected in OF_SESSIONS.items():
+        status = client.get(reverse(f"admin:{name}")).status_code
+        if status != (302 if role in OUTSIDERS else expected):
             wrong.append((name, "", status))
 
     assert wrong == []

@@ -170,7 +170,7 @@ def test_a_request_is_granted_once(ada: Membership, tess: Membership) -> None:
     done = [
         requests.grant(request, by=tess.user, now=NOW),
         requests.grant(request, by=tess.user, now=NOW),
-        requests.decline(stale, by=tess.user, now=NOW),
+        requests.decline(stale, by=tess.user, now=NOW, answer="No"),
         requests.grant(stale, by=None, tokens=7, now=NOW),
     ]
 
@@ -193,8 +193,8 @@ def test_a_request_is_declined_once(ada: Membership, tess: Membership) -> None:
     request = factories.make_request(ada)
 
     done = [
-        requests.decline(request, by=tess.user, now=NOW),
-        requests.decline(request, by=None, now=NOW),
+        requests.decline(request, by=tess.user, now=NOW, answer="No"),
+        requests.decline(request, by=None, now=NOW, answer="No"),
         requests.grant(request, by=None, now=NOW),
     ]
 

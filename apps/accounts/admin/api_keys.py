@@ -1,20 +1,22 @@
 """Admin pages of API keys, for the staff of a course."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
+from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from apps.accounts.admin import key_changes, new_keys
 from apps.accounts.admin.key_forms import ApiKeyForm, in_words
 from apps.accounts.models import ApiKey, StaffKey
+from apps.accounts.new_keys import of_row
+from apps.accounts.permissions import Verb
 from apps.accounts.scoping import MemberCourseFilter, SearchedByMember
-from apps.common.admin import ChoiceFilter, Pages
+from apps.common.admin import ChoiceFilter
 from apps.common.display import NOTHING, badge, moment, when
 
 SCOPES = (
@@ -34,22 +36,23 @@ class KeyState(ChoiceFilter):
         return [("valid", "Valid"), ("expired", "Expired"), ("revoked", "Revoked")]
 
     def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
+        now = timezone.now()
         if value == "revoked":
             return queryset.exclude(revoked_at=None)
-        is_expired = Q(expires_at__lte=timezone.now())
-        return queryset.filter(is_expired if value == "expired" else ~is_expired, revoked_at=None)
+        return queryset.valid(now=now) if value == "valid" else queryset.filter(expires_at__lte=now, revoked_at=None)
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(SearchedByMember):
     course_path = "membership__course"
-    empty_text = "Issue a key: choose a member, save, and copy the key. It is shown only once."
+    empty_text = "Hand out keys on the page of a course's students. Each key is shown once."
     form = ApiKeyForm
+    change_form_outer_before_template = "admin/accounts/apikey/buttons.html"
     list_display = ("shown", "member", "course", "name", "narrowed", "state", "created", "issuer", "used", "expires")
     list_filter = (MemberCourseFilter, KeyState)
     list_select_related = ("membership__user", "membership__course", "issued_by")
     search_fields = ("=last_four", "name")
-    search_help_text = "Last four characters, name, external ID or e-mail"
+    search_help_text = "Last four characters, name, student number or e-mail"
     autocomplete_fields = ("membership",)
     actions = ("revoke",)
     add_fieldsets = ((None, {"fields": ("membership", "name", "expires_at")}), SCOPES)
@@ -71,13 +74,21 @@ class ApiKeyAdmin(SearchedByMember):
         request.__dict__["_stoa_issued"] = text
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
-        return issued_page(self, request, [(obj, request.__dict__.pop("_stoa_issued"))])
+        return new_keys.show(request, [of_row(obj, request.__dict__.pop("_stoa_issued"))])
+
+    def get_urls(self) -> list[URLPattern]:
+        return [*new_keys.urls(), *key_changes.urls(), *super().get_urls()]
+
+    def render_change_form(self, request: HttpRequest, context: Any, **options: Any) -> Any:
+        key = options.get("obj")
+        context["valid_key"] = key if key and key.revoked_at is None and self.may(request, Verb.CHANGE, key) else None
+        return super().render_change_form(request, context, **options)
 
     @admin.display(description="key", ordering="last_four")
     def shown(self, key: ApiKey) -> str:
         return key.shown
 
-    @admin.display(description="member", ordering="membership__external_id")
+    @admin.display(description="student", ordering="membership__external_id")
     def member(self, key: ApiKey) -> str:
         return f"{key.membership.external_id} · {key.membership.person}"
 
@@ -122,17 +133,3 @@ def key_state(key: ApiKey | StaffKey, *, now: datetime) -> SafeString:
     if not key.is_valid(now=now):
         return badge("expired", "warning", moment(key.expires_at))
     return badge("valid", "good")
-
-
-def issued_page(
-    page: Pages, request: HttpRequest, issued: Sequence[tuple[ApiKey | StaffKey, str]], *, base: str = "/v1"
-) -> HttpResponse:
-    """Show new keys in full, once. They must not go into messages, the session or a log, which are stored."""
-    context = {
-        **page.admin_site.each_context(request),
-        "opts": page.opts,
-        "title": "New API key" if len(issued) == 1 else f"{len(issued)} new API keys",
-        "issued": [{"key": text, "member": getattr(key, "membership", None)} for key, text in issued],
-        "base_url": request.build_absolute_uri(base),
-    }
-    return TemplateResponse(request, "admin/accounts/apikey/issued.html", context)

@@ -86,6 +86,9 @@ class EntrySinceFilter(SinceFilter):
     def since(self, queryset: Any, start: datetime) -> Any:
         return queryset.filter(at__gte=start)
 
+    def before(self, queryset: Any, end: datetime) -> Any:
+        return queryset.filter(at__lt=end)
+
 
 class ChangedField(NamedTuple):
     name: str

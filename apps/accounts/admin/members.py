@@ -5,9 +5,10 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db.models import Case, Count, Q, QuerySet, When
-from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -15,13 +16,13 @@ from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidget
 
-from apps.accounts.admin.api_keys import issued_page
-from apps.accounts.models import ApiKey, Membership, Role
+from apps.accounts.admin import handing_out, leaving
+from apps.accounts.admin.confirming import page_of_student
+from apps.accounts.models import Membership, Role
 from apps.accounts.scoping import CourseFilter, CourseScoped, CourseScoping
 from apps.accounts.sign_in.step_up import step_up
 from apps.common.display import NOTHING, badge
 
-MOST_KEYS_AT_ONCE = 500
 _ROLE, _ID = re.compile("memberships-[0-9]+-role"), re.compile("[1-9][0-9]{0,17}")
 # Sorting tells as much as showing: what is not shown does not sort.
 SHOWN_NAME = Case(When(shown_email="", then="user__last_name"), default="shown_name")
@@ -35,7 +36,7 @@ class NewMemberForm(forms.ModelForm):  # type: ignore[type-arg]
         label="E-mail",
         required=False,
         widget=UnfoldAdminEmailInputWidget,
-        help_text="Whoever has this address already becomes the member; otherwise a new person is made.",
+        help_text="If somebody with this address is known already, that person joins the course.",
     )
     first_name = forms.CharField(required=False, max_length=150, widget=UnfoldAdminTextInputWidget)
     last_name = forms.CharField(required=False, max_length=150, widget=UnfoldAdminTextInputWidget)
@@ -51,13 +52,13 @@ class NewMemberForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error("email", "A service account is a program, not a person. Leave the address empty.")
         same = Q(user__email__iexact=email) | Q(shown_email__iexact=email)
         if email and course and course.memberships.filter(same).exists():
-            self.add_error("email", "This person is already a member of the course. Search the list for the address.")
+            self.add_error("email", "This person is in the course already. Search the list for the address.")
         return cleaned
 
 
 @admin.register(Membership)
 class MembershipAdmin(CourseScoped):
-    empty_text = "Add the students of your course here, then issue each of them an API key."
+    empty_text = "Open a course, then Students: add them there and hand out their keys."
     # Whose number is low was known before somebody typed their address.
     unsearchable = CourseScoped.unsearchable | {"user", "user_id"}
     list_display = ("external_id", "person", "email", "course", "role", "is_active", "valid_keys")
@@ -68,12 +69,32 @@ class MembershipAdmin(CourseScoped):
     )
     list_select_related = ("user", "course")
     search_fields = ("external_id",)
-    search_help_text = "External ID, name or e-mail"
+    search_help_text = "Student number, name or e-mail"
     autocomplete_fields = ("course",)
     actions = ("issue_keys", "activate", "deactivate")
     add_fieldsets = ((None, {"fields": ("course", "external_id", "email", "first_name", "last_name", "role")}),)
     fields = ("course", "person", "email", "external_id", "role", "is_active", "keys")
     readonly_fields = ("person", "email", "keys")
+
+    def get_urls(self) -> list[URLPattern]:
+        return [*handing_out.urls(), *leaving.urls(), *super().get_urls()]
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        """Nobody deletes many at once: whoever has asked something is deactivated instead."""
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        member = self.get_object(request, unquote(object_id))
+        if not self.has_delete_permission(request, member) or not leaving.has_done_something(member):
+            return super().delete_view(request, object_id, extra_context)
+        self.message_user(request, leaving.INSTEAD.format(member.person), messages.WARNING)
+        return HttpResponseRedirect(page_of_student(member))
+
+    def response_change(self, request: HttpRequest, obj: Membership) -> HttpResponse:
+        self.message_user(request, f"Saved. {obj.person} is {obj.get_role_display().lower()} of {obj.course}.")
+        return HttpResponseRedirect(page_of_student(obj))
 
     def get_queryset(self, request: HttpRequest) -> Any:
         now = timezone.now()
@@ -113,7 +134,7 @@ class MembershipAdmin(CourseScoped):
 
     @admin.display(description="valid keys", ordering="key_count")
     def valid_keys(self, member: Any) -> Any:
-        return member.key_count or badge("none", "warning", "This member cannot call the API yet")
+        return member.key_count or badge("none", "warning", "This student cannot ask anything yet")
 
     @admin.display(description="API keys")
     def keys(self, member: Membership) -> SafeString:
@@ -128,15 +149,14 @@ class MembershipAdmin(CourseScoped):
             member.pk,
         )
 
-    @admin.action(description="Issue each selected member a key", permissions=("change",))
+    @admin.action(description="Hand out keys", permissions=("change",))
     def issue_keys(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Asks first; the page after that issues them."""
         members = list(self.changeable(request, queryset).filter(is_active=True).select_related("user", "course"))
-        if not members or len(members) > MOST_KEYS_AT_ONCE:
-            self.message_user(
-                request, f"Select 1 to {MOST_KEYS_AT_ONCE} active members; no key was issued.", messages.WARNING
-            )
+        if len({member.course_id for member in members}) != 1:
+            self.message_user(request, "Choose active students of one course; no key was issued.", messages.WARNING)
             return None
-        return issued_page(self, request, [ApiKey.issue(membership=member) for member in members])
+        return handing_out.ask(request, members[0].course, members)
 
     @admin.action(description="Activate", permissions=("change",))
     def activate(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
@@ -153,7 +173,7 @@ class MemberInline(CourseScoping, TabularInline):
     """The members of a course, on the course's own page."""
 
     model = Membership
-    verbose_name_plural = "members"
+    verbose_name_plural = "students"
     fields = ("member", "person", "role", "is_active")
     readonly_fields = ("member", "person")
     template_after = "admin/accounts/course/members.html"
@@ -169,7 +189,7 @@ class MemberInline(CourseScoping, TabularInline):
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("user", "course")
 
-    @admin.display(description="external ID")
+    @admin.display(description="student number")
     def member(self, member: Membership) -> SafeString:
         address = reverse("admin:accounts_membership_change", args=[member.pk])
         return format_html('<a class="stoa-link" href="{}">{}</a>', address, member.external_id)

@@ -9,8 +9,10 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from apps.accounts import permissions
-from apps.accounts.admin.api_keys import KeyState, issued_page, key_state
+from apps.accounts.admin import new_keys
+from apps.accounts.admin.api_keys import KeyState, key_state
 from apps.accounts.models import StaffKey
+from apps.accounts.new_keys import of_row
 from apps.accounts.permissions import Verb
 from apps.accounts.sign_in.step_up import StepUp
 from apps.common.admin import Pages
@@ -68,7 +70,7 @@ class StaffKeyAdmin(StepUp, Pages):
         request.__dict__["_stoa_issued"] = text
 
     def response_add(self, request: HttpRequest, obj: StaffKey, post_url_continue: str | None = None) -> HttpResponse:
-        return issued_page(self, request, [(obj, request.__dict__.pop("_stoa_issued"))], base="/api/staff")
+        return new_keys.show(request, [of_row(obj, request.__dict__.pop("_stoa_issued"))])
 
     @admin.action(description="Revoke selected keys", permissions=("change",))
     def revoke(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:

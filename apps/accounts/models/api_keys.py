@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 
 from apps.accounts import keys, scopes
 from apps.accounts.models.courses import Course
@@ -103,6 +103,20 @@ class ApiKey(StoredKey):
     def prefix_for(role: str) -> str:
         """What the keys of this role begin with. A key of another kind than its member is refused."""
         return keys.SERVICE if role == Role.SERVICE else keys.PREFIX
+
+    # Mutators
+
+    def replace(self, *, now: datetime) -> tuple["ApiKey", str] | None:
+        """Revoke this key and issue another that may do the same, in one transaction.
+
+        Returns the new one as `issue` does. None, and nothing changes, if this one was revoked already.
+        """
+        with transaction.atomic():
+            if not type(self).objects.filter(pk=self.pk).revoke(now=now):
+                return None
+            return type(self).issue(
+                membership=self.membership, name=self.name, expires_at=self.expires_at, scopes=self.scopes
+            )
 
     # Properties
 

@@ -50,9 +50,11 @@ class Membership(AuditedModel):
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
-    external_id = models.CharField("external ID", max_length=100, help_text="What the university calls this person.")
+    external_id = models.CharField(
+        "student number", max_length=100, help_text="The university’s number or name for this student."
+    )
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.STUDENT)
-    is_active = models.BooleanField("active", default=True, help_text="Keys of an inactive member are refused.")
+    is_active = models.BooleanField("active", default=True, help_text="Keys of an inactive student are refused.")
     shown_name = models.CharField(max_length=301, blank=True, default="", editable=False)
     shown_email = models.EmailField(blank=True, default="", editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -60,6 +62,7 @@ class Membership(AuditedModel):
     objects = MembershipQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "student"
         ordering = ("course", "external_id")
         constraints = (
             models.UniqueConstraint(fields=("course", "external_id"), name="one_member_per_external_id"),
@@ -76,7 +79,7 @@ class Membership(AuditedModel):
         # Forms that leave out the course skip the constraints that include it.
         same = Membership.objects.filter(course=self.course_id, external_id=self.external_id)
         if self.course_id is not None and same.exclude(pk=self.pk).exists():
-            raise ValidationError({"external_id": f"{self.course} already has a member with this external ID."})
+            raise ValidationError({"external_id": f"{self.course} already has somebody with this number."})
 
     # Factories
 

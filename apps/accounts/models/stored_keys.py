@@ -1,9 +1,10 @@
 """What all keys have in common, whoever holds them."""
 
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 from django.db import models, transaction
+from django.db.models import Q
 
 from apps.accounts import keys
 from apps.accounts.audit import security_event
@@ -15,6 +16,10 @@ DORMANT: Final = timedelta(days=90)
 
 
 class StoredKeyQuerySet(AuditedQuerySet):
+    def valid(self, *, now: datetime) -> Self:
+        """Keys that are neither revoked nor expired."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
+
     def revoke(self, *, now: datetime) -> int:
         """Revoke the keys that are not revoked yet. Returns how many."""
         return self.filter(revoked_at=None).update(revoked_at=now)

@@ -18,6 +18,7 @@ from apps.quotas.limits import LimitSource
 OWN = ("student", "fallback")
 WAIT_SECONDS = 3  # for Retry-After: few calls in progress end at once
 HOW_TO_ASK = {"method": "POST", "path": "/v1/usage/requests"}
+NO_ALLOWANCE = "Your course has no allowance yet, so it cannot answer. Tell your instructor."
 _SHARED = {"course": "Your course's weekly allowance", "institution": "The institution's weekly allowance"}
 _ASK = {
     **dict.fromkeys(OWN, "ask for more (POST /v1/usage/requests)"),
@@ -51,6 +52,8 @@ class Refused:
 
 
 def refusal_of(refused: Refused, *, source: LimitSource, headers: Mapping[str, str]) -> GatewayError:
+    if not source.has_policy and not refused.balance.limit:
+        return OutOfQuota(NO_ALLOWANCE, headers=headers, details={"account": "course", "has_allowance": False})
     waiting = next((one for one in (refused, refused.fallback) if one is not None and one.waits_for_calls), None)
     if waiting is None:
         return _out_of_quota(refused, source=source, headers=headers)

@@ -16,7 +16,6 @@ from apps.accounts.scoping import CourseFilter
 from apps.common.display import NOTHING, badge, when
 from apps.conversations.admin.filters import (
     StudentFilter,
-    ThreadDatesFilter,
     ThreadHitsFilter,
     ThreadRuleFilter,
     ThreadSinceFilter,
@@ -42,7 +41,6 @@ class ThreadAdmin(Readable):
         ThreadRuleFilter,
         StudentFilter,
         ThreadSinceFilter,
-        ("last_at", ThreadDatesFilter),
     )
     list_select_related = ("course", "membership__user")
     list_display_links = None

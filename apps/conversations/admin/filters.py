@@ -1,13 +1,10 @@
 """Filters of the lists of calls and conversations."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
-from django.utils import timezone
-from unfold.contrib.filters.admin import RangeDateFilter
-from unfold.utils import parse_date_str
 
 from apps.accounts.course_pages import course_of, lists_course
 from apps.accounts.models import Membership
@@ -28,10 +25,16 @@ class CallSinceFilter(SinceFilter):
     def since(self, queryset: Any, start: datetime) -> Any:
         return queryset.filter(pk__gte=first_id(start))
 
+    def before(self, queryset: Any, end: datetime) -> Any:
+        return queryset.filter(pk__lt=first_id(end))
+
 
 class ThreadSinceFilter(SinceFilter):
     def since(self, queryset: Any, start: datetime) -> Any:
         return queryset.filter(last_at__gte=start)
+
+    def before(self, queryset: Any, end: datetime) -> Any:
+        return queryset.filter(last_at__lt=end)
 
 
 class RuleFilter(ChoiceFilter):
@@ -91,26 +94,6 @@ class StudentFilter(ChoiceFilter):
 
     def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
         return queryset.filter(membership_id=int(value))
-
-
-class ThreadDatesFilter(RangeDateFilter):
-    """From one day to another, both included, by the clock in force."""
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        first, last = (self._day(end) for end in ("from", "to"))
-        if first is not None:
-            queryset = queryset.filter(**{f"{self.parameter_name}__gte": _midnight(first)})
-        if last is not None:
-            queryset = queryset.filter(**{f"{self.parameter_name}__lt": _midnight(last + timedelta(days=1))})
-        return queryset
-
-    def _day(self, end: str) -> date | None:
-        day: date | None = parse_date_str(self.used_parameters.get(f"{self.parameter_name}_{end}") or "")
-        return day
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), tzinfo=timezone.get_current_timezone())
 
 
 class ModelFilter(ChoiceFilter):

@@ -49,6 +49,14 @@ def neighbours(pages: Any, request: HttpRequest, thread: Thread) -> tuple[Thread
     return after, earlier.filter(last_at__lte=thread.last_at).order_by("-last_at", "-pk").first()
 
 
+def _is_used(narrowing: Any, asked: HttpRequest) -> bool:
+    """Whether the list is narrowed by this filter, whose choices take a query of their own."""
+    names = (
+        [f"{narrowing[0]}_from", f"{narrowing[0]}_to"] if isinstance(narrowing, tuple) else [narrowing.parameter_name]
+    )
+    return any(asked.GET.get(name) for name in names)
+
+
 def _rows(pages: Any, request: HttpRequest) -> Any:
     if not list_query(request):
         return pages.get_queryset(request)
@@ -60,7 +68,7 @@ def _rows(pages: Any, request: HttpRequest) -> Any:
             pages.model,
             pages.list_display,
             None,
-            pages.get_list_filter(asked),
+            [one for one in pages.get_list_filter(asked) if _is_used(one, asked)],
             None,
             pages.get_search_fields(asked),
             pages.list_select_related,

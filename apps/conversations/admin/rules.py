@@ -17,6 +17,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from apps.accounts.audit import record
+from apps.accounts.course_pages import enter
 from apps.accounts.jobs import JobCard, people
 from apps.accounts.models import Course
 from apps.accounts.permissions import Verb
@@ -155,6 +156,8 @@ def _seen(request: HttpRequest, pk: int) -> Rule:
     rule = Rule.objects.for_staff(request.user).select_related("course").filter(pk=pk).first()
     if rule is None:
         raise Http404
+    if rule.course is not None:
+        enter(request, rule.course)
     return rule  # type: ignore[no-any-return]
 
 

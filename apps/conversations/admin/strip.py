@@ -92,6 +92,7 @@ def _of_replay(job: Job) -> Evidence:
     return Evidence(
         calls=result["with_text"],
         of=result["calls"],
+        searched=result["calls"],
         found=result["hit"],
         students=result["students"],
         students_found=result["students_hit"],

@@ -3,6 +3,7 @@
 Deleting a call deletes its rows, and with a row go its words.
 """
 
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ from django.db import connection
 from apps.common.cursor import Cursor
 from apps.conversations.search.words import Phrase
 
+MERGED = 2  # changes that say that something was merged, by SQLite's documentation
 MOST = 1_000  # calls that a search finds
 TABLE = "conversations_searchdocument"
 _OF_A_CALL = "SELECT 1 FROM conversations_call WHERE id = "
@@ -49,21 +51,34 @@ class SearchIndex(Protocol):
     def find(self, phrases: Sequence[Phrase], within: Within) -> list[str]:
         """The calls that have all phrases in one piece, latest first, at most `MOST`."""
 
+    def tidy(self, *, seconds: float) -> None:
+        """Put in order what many additions have left, for so long at most."""
+
 
 class SQLiteIndex:
     """FTS5 without a copy of the text. Its rows have the numbers of ours; a trigger deletes them."""
 
     def add(self, cursor: Cursor, pieces: Sequence[Piece]) -> None:
-        rows = [(piece.call, piece.seq, piece.call) for piece in pieces]
-        cursor.executemany(
-            f"INSERT INTO {TABLE} (call_id, seq) SELECT %s, %s WHERE EXISTS ({_OF_A_CALL} %s) ON CONFLICT DO NOTHING",
-            rows,
-        )
-        cursor.executemany(
-            "INSERT OR REPLACE INTO conversations_words (rowid, labels, words)"  # noqa: S608
-            f" SELECT id, %s, %s FROM {TABLE} WHERE call_id = %s AND seq = %s",
-            [(piece.labels, piece.words, piece.call, piece.seq) for piece in pieces],
-        )
+        for piece in pieces:
+            cursor.execute(
+                f"INSERT INTO {TABLE} (call_id, seq) SELECT %s, %s WHERE EXISTS ({_OF_A_CALL} %s)"
+                " ON CONFLICT DO NOTHING RETURNING id",
+                (piece.call, piece.seq, piece.call),
+            )
+            for (row,) in cursor.fetchall():
+                words = (row, piece.labels, piece.words)
+                cursor.execute("INSERT INTO conversations_words (rowid, labels, words) VALUES (%s, %s, %s)", words)
+
+    def tidy(self, *, seconds: float) -> None:
+        """Merge the parts of the index, one of which each transaction leaves. Whoever adds has no time for it."""
+        connection.ensure_connection()
+        file, deadline = connection.connection, time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            before = file.total_changes
+            with connection.cursor() as cursor:
+                cursor.execute("INSERT INTO conversations_words (conversations_words, rank) VALUES ('merge', 100)")
+            if file.total_changes - before < MERGED:
+                return
 
     def find(self, phrases: Sequence[Phrase], within: Within) -> list[str]:
         sql = (
@@ -85,6 +100,9 @@ class SQLiteIndex:
 
 class PostgreSQLIndex:
     """A column of words in our own rows."""
+
+    def tidy(self, *, seconds: float) -> None:
+        """Autovacuum does it."""
 
     def add(self, cursor: Cursor, pieces: Sequence[Piece]) -> None:
         cursor.executemany(

@@ -15,7 +15,6 @@ MOST_WORDS = 20  # of a search
 _PLAIN = bytes(ord(chr(byte).lower()) if chr(byte).isalnum() else 32 for byte in range(128)) + bytes([32]) * 128
 _OTHER = re.compile(r"[\W_]+")
 _ALONE = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
-_LONG = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,10 @@ def comparable(text: str) -> str:
     """The words of a text with a space between them."""
     text = text[:LONGEST_TEXT]
     plain = text.encode().translate(_PLAIN).decode() if text.isascii() else _without_marks(text)
-    return _LONG.sub(lambda word: word.group()[:LONGEST_WORD], plain)
+    words = plain.split()
+    if max(map(len, words), default=0) > LONGEST_WORD:
+        words = [word[:LONGEST_WORD] for word in words]
+    return " ".join(words)
 
 
 def _without_marks(text: str) -> str:

@@ -14,7 +14,8 @@ from django.utils import timezone
 from apps.common.admin import Pages
 from apps.common.display import duration
 from apps.providers.admin import standing
-from apps.providers.admin.setup.steps import next_step
+from apps.providers.admin.fields import listed_models
+from apps.providers.admin.setup.steps import SetupStep, next_step
 from apps.providers.models import Credential, CredentialHealth, LastProbe, Provider
 
 
@@ -91,8 +92,16 @@ def _checks_of(provider: Any) -> dict[str, Any]:
         "is_checked": provider.is_enabled and provider.probe_path != "off",
         "is_waiting": provider.is_enabled and provider.probe_path != "off" and not found,
         "is_echo": provider.adapter == Provider.Adapter.ECHO,
-        "missing": next_step(provider),
+        "missing": _unfinished(provider),
+        "listed": listed_models(provider.probes.all()),
     }
+
+
+def _unfinished(provider: Provider) -> SetupStep | None:
+    """The next step of setting it up. What a check of a provider in use finds is no such thing."""
+    step = next_step(provider)
+    in_use = step is not None and step.slug == "test" and provider.deployments.exists()
+    return None if in_use else step
 
 
 def said(row: LastProbe) -> str:

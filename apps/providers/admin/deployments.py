@@ -22,7 +22,8 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, RelatedDropdownFilt
 from apps.common.admin import ChoiceFilter, OperatorOnly, Pages
 from apps.common.charts import Chart, bars, stretch
 from apps.providers.admin import standing
-from apps.providers.models import Deployment, DeploymentHealth, ProviderEvent
+from apps.providers.admin.fields import LIST, empty_of_deployment, listed_models, say_what_empty_means
+from apps.providers.models import Deployment, DeploymentHealth, LastProbe, ProviderEvent
 
 AUTOMATIC = ""
 DONE: dict[str, str] = {
@@ -71,23 +72,38 @@ class DeploymentAdmin(OperatorOnly, Pages):
     actions = ("force_open", "force_closed", "drain", "back_to_automatic")
     change_form_outer_before_template = "admin/providers/deployment/card.html"
     fieldsets = (
-        (None, {"fields": ("model", "provider", "upstream_model", "is_enabled")}),
+        (
+            None,
+            {
+                "fields": ("model", "provider", "upstream_model", "is_enabled"),
+                "description": "A deployment sends calls of a model to a provider. With several, a model can still "
+                "answer when one fails.",
+            },
+        ),
         ("Routing", {"fields": (("priority", "weight"), "force")}),
         (
             "Limits",
             {
                 "fields": ("timeout_seconds", "stall_seconds", "total_seconds", "context_window", "max_concurrent"),
-                "description": "An empty field leaves it to the provider or the model.",
             },
         ),
     )
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        if db_field.name == "upstream_model":
+            field.widget.attrs["list"] = LIST
+        return field
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        return say_what_empty_means(super().get_form(request, obj, change=change, **options), empty_of_deployment(obj))
 
     def get_urls(self) -> list[URLPattern]:
         view: Any = self.admin_site.admin_view(self.force_view)
         return [path("<int:pk>/force/", view, name="providers_deployment_force"), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).prefetch_related("provider__credentials__health")
+        return super().get_queryset(request).prefetch_related("provider__credentials__health", "provider__probes")
 
     # The list
 
@@ -99,7 +115,7 @@ class DeploymentAdmin(OperatorOnly, Pages):
 
     @admin.display(description="model", ordering="model")
     def place(self, deployment: Deployment) -> SafeString:
-        said = f"priority {deployment.priority}, weight {deployment.weight}"
+        said = f"order {deployment.priority}, share {deployment.weight}"
         return format_html('{}<small class="stoa-sub">{}</small>', deployment.model, said)
 
     @admin.action(description="Force open: send no calls there", permissions=("change",))
@@ -136,6 +152,12 @@ class DeploymentAdmin(OperatorOnly, Pages):
         deployment = get_object_or_404(Deployment, pk=pk)
         self._force(request, Deployment.objects.filter(pk=deployment.pk), force)
         return HttpResponseRedirect(reverse("admin:providers_deployment_change", args=[pk]))
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        extra = {"listed": listed_models(LastProbe.objects.select_related("provider"))}
+        return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **extra})
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         deployment = self.get_object(request, object_id)

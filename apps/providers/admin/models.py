@@ -14,10 +14,11 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilt
 from apps.accounts.scoping import CourseScoping, seen_courses
 from apps.common.admin import OperatorOnly, Pages, is_operator
 from apps.common.display import NOTHING, badge
-from apps.providers.models import CourseModel, Deployment, Model, Offer
+from apps.providers.admin.fields import LabelledInline, listed_models
+from apps.providers.models import CourseModel, Deployment, LastProbe, Model, Offer
 
 
-class DeploymentInline(OperatorOnly, TabularInline):
+class DeploymentInline(LabelledInline, OperatorOnly, TabularInline):
     """The fields that matter at a glance; the others are on the deployment's own page."""
 
     model = Deployment
@@ -35,7 +36,7 @@ class DeploymentInline(OperatorOnly, TabularInline):
         return format_html('<a class="stoa-link" href="{}">{}</a>', address, "more")
 
 
-class OfferInline(OperatorOnly, TabularInline):
+class OfferInline(LabelledInline, OperatorOnly, TabularInline):
     """The courses that may allow a model which is not for any course."""
 
     model = Offer
@@ -53,6 +54,7 @@ class ModelAdmin(OperatorOnly, Pages):
     search_fields = ("name", "deployments__upstream_model", "deployments__provider__name")
     search_help_text = "Name, upstream model or provider"
     inlines = (DeploymentInline, OfferInline)
+    change_form_outer_before_template = "admin/providers/model/listed.html"
     fieldsets = (
         (None, {"fields": ("name", "is_enabled", "offered_to")}),
         (
@@ -80,6 +82,12 @@ class ModelAdmin(OperatorOnly, Pages):
                 deployment_total=Count("deployments", distinct=True), course_total=Count("allowed_in", distinct=True)
             )
         )
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        extra = {"listed": listed_models(LastProbe.objects.select_related("provider"))}
+        return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **extra})
 
     @admin.display(description="deployments", ordering="deployment_total")
     def deployment_count(self, model: Any) -> Any:

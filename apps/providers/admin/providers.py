@@ -17,6 +17,7 @@ from apps.common.admin import OperatorOnly
 from apps.common.display import NOTHING, badge, moment, number, when
 from apps.common.nudges import nudge
 from apps.providers.admin.checks import HealthChecks
+from apps.providers.admin.fields import LabelledInline, empty_of_provider, say_what_empty_means
 from apps.providers.admin.models import DeploymentInline
 from apps.providers.admin.setup.forms import NAME_ERROR
 from apps.providers.admin.setup.pages import ProviderSetup
@@ -29,7 +30,9 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         strip=True,
         validators=[validate_secret],
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}, render_value=False),
+        widget=UnfoldAdminPasswordWidget(
+            attrs={"autocomplete": "new-password", "aria-label": "Secret"}, render_value=False
+        ),
         help_text="Stored encrypted and never shown again. Empty keeps what there is.",
     )
 
@@ -44,7 +47,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
         return credential
 
 
-class CredentialInline(OperatorOnly, TabularInline):
+class CredentialInline(LabelledInline, OperatorOnly, TabularInline):
     model = Credential
     form = CredentialForm
     fields = ("label", "secret", "state", "used", "weight", "is_enabled")
@@ -103,6 +106,9 @@ class ProviderAdmin(OperatorOnly, StepUp, ProviderSetup, HealthChecks):
         if db_field.name == "name":
             field.error_messages["invalid"] = NAME_ERROR
         return field
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        return say_what_empty_means(super().get_form(request, obj, change=change, **options), empty_of_provider())
 
     def get_queryset(self, request: HttpRequest) -> Any:
         has_secret = Q(credentials__is_enabled=True) & ~Q(credentials__ciphertext="")

@@ -34,7 +34,7 @@ class ShownCredential(Shown):
 
 
 def of_deployment(deployment: Any, *, now: datetime) -> Shown:
-    """Needs the deployment's provider with its credentials, and the health of all of them."""
+    """Needs the deployment's provider with its credentials and last checks, and the health of all of them."""
     if not (deployment.is_enabled and deployment.provider.is_enabled and deployment.model.is_enabled):
         return Shown("not enabled", "", "The deployment, its provider or its model is switched off.")
     if deployment.force:
@@ -47,13 +47,21 @@ def of_deployment(deployment: Any, *, now: datetime) -> Shown:
         return Shown("on probation", "warning", "A health check was good; the next answers decide.")
     if standing == Standing.COOLING:
         return Shown(f"cooling until {clock(health.until)}", "warning", "The provider asked for a pause.")
-    return _of_its_credentials(deployment.provider, now)
+    return _of_its_checks(deployment.provider) or _of_its_credentials(deployment.provider, now)
 
 
 def _open(health: Any, now: datetime) -> Shown:
     if health.until is not None and health.until > now:
         return Shown(f"open until {clock(health.until)}", "bad", "It failed too often. Calls go elsewhere meanwhile.")
     return Shown("open, to be tried", "bad", "Its pause is over: the next health check or call decides.")
+
+
+def _of_its_checks(provider: Any) -> Shown | None:
+    """Calls still go there, but what every health check finds makes it no good news."""
+    found = list(provider.probes.all())
+    if not found or any(row.kind != "bad" for row in found):
+        return None
+    return Shown(found[0].words, "bad", found[0].sentence)
 
 
 def _of_its_credentials(provider: Any, now: datetime) -> Shown:

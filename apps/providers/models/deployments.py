@@ -51,7 +51,9 @@ class Model(AuditedModel):
     context_window = models.PositiveIntegerField(
         null=True, blank=True, help_text="Tokens of prompt and answer together. Empty: not checked here."
     )
-    max_output_tokens = models.PositiveIntegerField(default=4096, validators=[MinValueValidator(1)])
+    max_output_tokens = models.PositiveIntegerField(
+        "answer limit", default=4096, validators=[MinValueValidator(1)], help_text="Most tokens of one answer."
+    )
     refused_parameters = models.TextField(
         blank=True,
         validators=[validate_parameters],
@@ -109,16 +111,24 @@ class Deployment(AuditedModel):
     model = models.ForeignKey(Model, on_delete=models.CASCADE, related_name="deployments")
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="deployments")
     upstream_model = models.CharField(
-        max_length=200, validators=[validate_upstream_model], help_text="What the provider calls this model."
+        "model at the provider",
+        max_length=200,
+        validators=[validate_upstream_model],
+        help_text="What the provider calls this model.",
     )
-    priority = models.PositiveSmallIntegerField(default=0, help_text="Lower is tried first.")
+    priority = models.PositiveSmallIntegerField(
+        "order", default=0, help_text="0 is asked first. A higher number is asked only when all lower ones fail."
+    )
     weight = models.PositiveIntegerField(
-        default=1, validators=[MinValueValidator(1)], help_text="Share of the calls, among equals in priority."
+        "share",
+        default=1,
+        validators=[MinValueValidator(1)],
+        help_text="Of the calls, among deployments of the same order: 2 gets twice as many as 1.",
     )
-    timeout_seconds = seconds("first byte within", "Seconds until the answer must begin. Empty: the provider's limit.")
-    stall_seconds = seconds("longest silence", "Seconds between two pieces of an answer. Empty: the provider's limit.")
-    total_seconds = seconds("whole answer within", "Seconds for one call as a whole. Empty: the provider's limit.")
-    context_window = count("Tokens of prompt and answer together, if fewer fit here. Empty: that of the model.")
+    timeout_seconds = seconds("first byte within", "Seconds until the answer must begin.")
+    stall_seconds = seconds("longest silence", "Seconds between two pieces of an answer.")
+    total_seconds = seconds("whole answer within", "Seconds for one call as a whole.")
+    context_window = count("Tokens of prompt and answer together, if fewer fit here.")
     max_concurrent = count(
         "Most calls at once, such as what a server of your own can take, shared out among the web processes of a "
         "machine. The others wait for their turn: the courses with the fewest calls first, then their students."

@@ -50,28 +50,27 @@ class Provider(AuditedModel):
     )
     timeout_seconds = seconds(
         "first byte within",
-        "Seconds until the answer must begin, streamed or plain; then the next deployment is tried. Empty: "
-        "FIRST_BYTE_TIMEOUT for a stream. A plain answer begins when it is complete, so it has the total limit.",
+        "Seconds until the answer must begin, streamed or plain; then the next deployment is tried. A plain answer "
+        "begins when it is complete.",
     )
     stall_seconds = seconds(
         "longest silence",
-        "Seconds between two pieces of an answer. A model that thinks silently needs minutes. Empty: STALL_TIMEOUT.",
+        "Seconds between two pieces of an answer. A model that thinks silently needs minutes.",
     )
-    total_seconds = seconds("whole answer within", "Seconds for one call as a whole. Empty: REQUEST_TIMEOUT.")
-    max_connections = count(
-        "Most calls that each web process has open at this provider. Empty: half of MAX_CONNECTIONS, or all of it for "
-        "the only provider."
-    )
+    total_seconds = seconds("whole answer within", "Seconds for one call as a whole.")
+    max_connections = count("Most calls that each web process has open at this provider.")
     allow_private_network = models.BooleanField(
         default=False, help_text="Allow addresses inside your own network, such as a model server next door."
     )
     output_cap = models.CharField(
+        "name of the answer limit",
         max_length=24,
         choices=OutputCap.choices,
         default=OutputCap.MAX_TOKENS,
         help_text="The one parameter that caps the answer here, whatever name the client uses.",
     )
     adds_output_cap = models.BooleanField(
+        "always sends an answer limit",
         default=True,
         help_text="Cap answers whose client names no cap. Without, such a call is held at the model's own limit, and "
         "a cap is sent only if the allowance or the course permits less.",
@@ -171,7 +170,10 @@ class Credential(AuditedModel):
     label = models.CharField(max_length=60, default="main")
     ciphertext = models.TextField(editable=False, default="")
     weight = models.PositiveIntegerField(
-        default=1, validators=[MinValueValidator(1)], help_text="Share of the calls, among this provider's credentials."
+        "share",
+        default=1,
+        validators=[MinValueValidator(1)],
+        help_text="Of the calls, among this provider's keys: 2 gets twice as many as 1.",
     )
     is_enabled = models.BooleanField("enabled", default=True)
     changed_at = models.DateTimeField(auto_now=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from django import forms
@@ -18,6 +19,9 @@ from apps.common.display import number
 from apps.quotas import decisions, standing
 from apps.quotas.admin.access import changed_course, render
 from apps.quotas.admin.forms import CorrectForm, EndOverrideForm, GrantForm, OverrideForm
+from apps.quotas.admin.grants import beyond, tell_granted
+from apps.quotas.ledger import booking
+from apps.quotas.models import QuotaPolicy
 
 SHOWN = 20  # chosen students who are listed with what they have left
 
@@ -77,7 +81,7 @@ ACTIONS = {
     ),
     "end-override": Action(
         "Return to the course's allowance",
-        "Whoever of them has an allowance of their own has the course's again from now on. What they used stays used.",
+        "Those with an allowance of their own have the course's again from now on. What they used stays used.",
         "Return {} to the course's allowance",
         EndOverrideForm,
         _end_override,
@@ -108,8 +112,11 @@ def decide_page(request: HttpRequest, course_id: int, action: str) -> HttpRespon
         is_sent = request.method == "POST" and "confirmed" in request.POST
         now = timezone.now()
         form = chosen.form(request.POST if is_sent else None, now=now)
-        if is_sent and form.is_valid() and _is_done(request, chosen, members, form, now=now):
-            return HttpResponseRedirect(back)
+        question = ""
+        if is_sent and form.is_valid():
+            question = _question(request, course, form, len(members), now=now)
+            if not question and _is_done(request, chosen, course, members, form, back=back, now=now):
+                return HttpResponseRedirect(back)
         context = {
             "title": chosen.title,
             "course": course,
@@ -121,19 +128,43 @@ def decide_page(request: HttpRequest, course_id: int, action: str) -> HttpRespon
             "more": max(0, len(members) - SHOWN),
             "form": form,
             "back": back,
+            "question": question,
+            "rest": standing.whole_course(course, now=now) if action == "grant" else None,
+            "policy": QuotaPolicy.objects.filter(course=course).first(),
+            "days_left": (booking.week_of(course, now=now).ends_at - now).days,
         }
         return render(request, "admin/quotas/decide.html", context)
 
 
+def _question(request: HttpRequest, course: Course, form: forms.Form, students: int, *, now: datetime) -> str:
+    """What to ask before a grant that the course itself cannot pay for, unless it was answered."""
+    tokens = form.cleaned_data.get("tokens")
+    return beyond(course, tokens=tokens * students, now=now) if tokens and "beyond" not in request.POST else ""
+
+
 def _is_done(
-    request: HttpRequest, chosen: Action, members: Sequence[Membership], form: forms.Form, *, now: datetime
+    request: HttpRequest,
+    chosen: Action,
+    course: Course,
+    members: Sequence[Membership],
+    form: forms.Form,
+    *,
+    back: str,
+    now: datetime,
 ) -> bool:
     """False, with the reason in the form, if it goes beyond what operators allow."""
+    said = dict(form.cleaned_data)
+    if "tokens" in said:
+        said["once"] = said["once"] or uuid4()
     try:
-        _tell(request, *chosen.perform(members, by=request.user, now=now, **form.cleaned_data))
+        count, sentence = chosen.perform(members, by=request.user, now=now, **said)
     except ValidationError as error:
         form.add_error(None, error.messages)
         return False
+    if count and "tokens" in said:
+        tell_granted(request, course, f"{sentence} Live within two seconds.", id=said["once"], back=back)
+    else:
+        _tell(request, count, sentence)
     return True
 
 

@@ -16,7 +16,7 @@ from apps.quotas import decisions
 from apps.quotas.admin.access import user_of
 from apps.quotas.models import Boost, Override, RoleAllowance
 
-BY_MEMBER_HELP = "Reason, external ID, name or e-mail"
+BY_MEMBER_HELP = "Reason, student number, name or e-mail"
 
 
 @admin.register(RoleAllowance)

@@ -1,62 +1,28 @@
 """CSV exports of allowances."""
 
-import csv
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.http import StreamingHttpResponse
-
 from apps.quotas.models import LedgerEntry, WeeklyUsage
 from apps.quotas.standing import MemberStanding
 
-# Spreadsheets run a cell that begins like this as a formula, some also one that begins with the full-width forms.
-# Our own numbers are written as numbers and stay unquoted.
-_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
-
-
-class _Echo:
-    """A file whose `write` returns what it is given."""
-
-    def write(self, value: str) -> str:
-        return value
-
-
-def _safe(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-
-def response(name: str, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> StreamingHttpResponse:
-    """A CSV file in UTF-8, streamed row by row. Text that a spreadsheet would run as a formula is quoted."""
-
-    def lines() -> Iterator[bytes]:
-        writer = csv.writer(_Echo())
-        yield "\ufeff".encode()  # byte order mark, without which spreadsheets guess another encoding
-        yield writer.writerow(list(header)).encode()
-        for row in rows:
-            yield writer.writerow([_safe(cell) for cell in row]).encode()
-
-    return StreamingHttpResponse(
-        lines(),
-        content_type="text/csv; charset=utf-8",
-        headers={"content-disposition": f'attachment; filename="{name}.csv"', "cache-control": "no-store"},
-    )
-
-
 STUDENT_COLUMNS = (
-    "external_id", "name", "role", "limit", "granted", "used", "held", "left", "week_starts_at", "week_ends_at",
-    "timezone", "week_starts_at_utc",
+    "student_number", "name", "role", "state", "limit", "granted", "used", "held", "left", "week_starts_at",
+    "week_ends_at", "timezone", "week_starts_at_utc",
 )  # fmt: skip
 
 
-def students(standings: Iterable[MemberStanding]) -> Iterator[tuple[Any, ...]]:
-    for standing in standings:
+def students(standings: Iterable[MemberStanding], states: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+    """`states` are in the order of the students, in the words of the page that exports them."""
+    for standing, state in zip(standings, states, strict=True):
         member, balance, week = standing.member, standing.balance, standing.balance.account.week
         yield (
             member.external_id,
             member.person,
             member.role,
+            state,
             "" if standing.limit is None else standing.limit,
             balance.granted,
             balance.used,

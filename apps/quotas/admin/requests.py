@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from typing import Any, ClassVar
+from uuid import uuid4
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Case, Count, QuerySet, Value, When
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -22,27 +24,54 @@ from apps.quotas import requests, standing
 from apps.quotas.admin.access import user_of
 from apps.quotas.admin.decisions import BY_MEMBER_HELP
 from apps.quotas.admin.forms import AnswerForm
+from apps.quotas.admin.grants import beyond, tell_granted, way_back
 from apps.quotas.models import AllowanceRequest
 from apps.quotas.models.requests import MOST_TOKENS
 from apps.quotas.standing import MemberStanding
 
 LIST = "admin:quotas_allowancerequest_changelist"
 PAGE = "admin:quotas_allowancerequest_change"
+MOST_SORTED = 300  # open requests that are sorted by need; later ones follow
 
 
-def _decide(request: HttpRequest, row: AllowanceRequest, verb: str, *, tokens: int, answer: str) -> None:
-    now, by = timezone.now(), user_of(request)
-    if verb == "grant":
-        try:
-            done = requests.grant(row, by=by, now=now, tokens=tokens, answer=answer)
-        except ValidationError as error:
-            messages.error(request, " ".join(error.messages))
-            return
+def decided_by_another(row: AllowanceRequest) -> str:
+    """What a colleague decided in the meantime."""
+    row.refresh_from_db()
+    who, what = row.decided_by or "Somebody who has left", str(row.state)
+    amount = f" {_tokens(row.granted_tokens)}" if row.granted_tokens is not None else ""
+    return f"{who} {what}{amount} in the meantime: “{row.answer}” Nothing was changed."
+
+
+def grant_one(
+    request: HttpRequest, row: AllowanceRequest, *, tokens: int, answer: str = "", back: str, asks: bool = True
+) -> str:
+    """Grant, and say so. Returns a question instead if the course has less left than that, unless it `asks` no more."""
+    now, course, once = timezone.now(), row.membership.course, uuid4()
+    if asks and row.state == AllowanceRequest.State.OPEN and (question := beyond(course, tokens=tokens, now=now)):
+        return question
+    try:
+        done = requests.grant(row, by=user_of(request), now=now, tokens=tokens, answer=answer, once=once)
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return ""
+    if done:
         said = f"{_tokens(tokens)} granted to {row.membership.person}, live within two seconds."
+        tell_granted(request, course, said, id=once, back=back)
     else:
-        done = requests.decline(row, by=by, now=now, answer=answer)
-        said = f"Declined. {row.membership.person} sees it in their usage."
-    messages.success(request, said if done else "This request had been decided before; nothing was changed.")
+        messages.warning(request, decided_by_another(row))
+    return ""
+
+
+def decline_one(request: HttpRequest, row: AllowanceRequest, *, answer: str) -> None:
+    try:
+        done = requests.decline(row, by=user_of(request), now=timezone.now(), answer=answer)
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return
+    if done:
+        messages.success(request, f"Declined. {row.membership.person} reads your sentence.")
+    else:
+        messages.warning(request, decided_by_another(row))
 
 
 @admin.register(AllowanceRequest)
@@ -51,7 +80,7 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
 
     course_path = "membership__course"
     empty_text = "Students who need more tokens this week can ask for them. What they ask waits here for your answer."
-    list_display = ("student", "asked", "left", "why", "asked_when", "decide")
+    list_display = ("student", "asked", "left", "asked_before", "why", "asked_when", "decide")
     list_display_links = ("asked",)
     list_filter = (MemberCourseFilter, ("state", ChoicesDropdownFilter))
     list_select_related = ("membership__user", "membership__course", "decided_by")
@@ -68,14 +97,28 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
         is_open = obj is None or obj.state == AllowanceRequest.State.OPEN
         return self.fields if is_open else (*self.fields, *self.after)
 
+    def get_ordering(self, request: HttpRequest) -> Any:
+        """The list begins with open requests, by what their students have left. Bounded: each takes a condition."""
+        if request.resolver_match is None or not str(request.resolver_match.url_name).endswith("_changelist"):
+            return self.ordering
+        kept: list[Any] | None = request.__dict__.get("_stoa_by_need")
+        if kept is None:
+            rows = AllowanceRequest.objects.for_staff(request.user).open().order_by("pk")
+            asked = list(rows.select_related("membership__user", "membership__course")[:MOST_SORTED])
+            by_need = sorted(with_standing(asked), key=need)
+            places = [When(pk=row.pk, then=Value(place)) for place, row in enumerate(by_need)]
+            kept = [Case(*places, default=Value(len(places)))] if places else []
+            request.__dict__["_stoa_by_need"] = kept
+        return (*kept, *self.ordering)
+
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)
-        changelist.result_list = _with_standing(changelist.result_list)
+        changelist.result_list = with_standing(changelist.result_list)
         return changelist
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         row = super().get_object(request, object_id, from_field)
-        return _with_standing([row])[0]
+        return with_standing([row])[0]
 
     # One request
 
@@ -89,8 +132,18 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         row = self.get_object(request, object_id)
         may_decide = self.may(request, Verb.ACT, row) and row.state == AllowanceRequest.State.OPEN
-        bounds = {"longest": AllowanceRequest.LONGEST, "most": MOST_TOKENS}
-        context = {**(extra_context or {}), "may_decide": may_decide, **bounds}
+        now, course, given = timezone.now(), row.membership.course, request.GET.get("tokens", "")
+        amount = int(given) if given.isascii() and given.isdigit() and len(given) < 13 else row.tokens
+        context = {
+            **(extra_context or {}),
+            "may_decide": may_decide,
+            "longest": AllowanceRequest.LONGEST,
+            "most": MOST_TOKENS,
+            "course": course,
+            "amount": amount,
+            "rest": standing.whole_course(course, now=now),
+            "question": beyond(course, tokens=amount, now=now) if given else "",
+        }
         return super().change_view(request, object_id, form_url, context)
 
     def decide_one(self, request: HttpRequest, request_id: int, verb: str) -> HttpResponse:
@@ -105,8 +158,30 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
                 messages.error(request, f"{form.fields[name].label}: {errors[0]}")
             return HttpResponseRedirect(reverse(PAGE, args=[row.pk]))
         answer, tokens = form.cleaned_data["answer"], form.cleaned_data.get("tokens") or row.tokens
-        _decide(request, row, verb, tokens=tokens, answer=answer)
-        return HttpResponseRedirect(reverse(LIST))
+        back = way_back(request, row.membership.course)
+        if verb == "decline":
+            decline_one(request, row, answer=answer)
+            return HttpResponseRedirect(back if answer.strip() else reverse(PAGE, args=[row.pk]))
+        asks = "beyond" not in request.POST
+        if question := grant_one(request, row, tokens=tokens, answer=answer, back=back, asks=asks):
+            return self._ask(request, row, question, tokens=tokens, answer=answer)
+        return HttpResponseRedirect(back)
+
+    def _ask(
+        self, request: HttpRequest, row: AllowanceRequest, question: str, *, tokens: int, answer: str
+    ) -> HttpResponse:
+        """Whether to grant more than the course has left."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Grant {_tokens(tokens)}",
+            "row": row,
+            "course": row.membership.course,
+            "question": question,
+            "tokens": tokens,
+            "answer": answer,
+            "back": way_back(request, row.membership.course),
+        }
+        return TemplateResponse(request, "admin/quotas/allowancerequest/beyond.html", context).render()
 
     # The list
 
@@ -114,17 +189,6 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
         """People who may not decide get no buttons."""
         may_decide = self.has_change_permission(request)
         return [name for name in super().get_list_display(request) if may_decide or name != "decide"]
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """A row's button submits the list's form with the row's key."""
-        for name, decide in (("grant", self.grant_chosen), ("decline", self.decline_chosen)):
-            key = request.POST.get(name, "")
-            if key.isdecimal() and len(key) < 19:  # fits the database's integers
-                if not self.has_change_permission(request):
-                    raise PermissionDenied
-                decide(request, self.get_queryset(request).filter(pk=int(key)))
-                return HttpResponseRedirect(request.get_full_path())
-        return super().changelist_view(request, extra_context)
 
     @admin.action(description="Grant what was asked for", permissions=("change",))
     def grant_chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
@@ -138,10 +202,22 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
         self._tell(request, "granted", done)
 
     @admin.action(description="Decline", permissions=("change",))
-    def decline_chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+    def decline_chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Asks for one sentence, which all of them read."""
+        rows = list(self._chosen(request, queryset))
+        answer = request.POST.get("answer", "").strip()[: AllowanceRequest.LONGEST]
+        if not answer:
+            context = {
+                **self.admin_site.each_context(request),
+                "title": "Decline",
+                "rows": rows,
+                "longest": AllowanceRequest.LONGEST,
+            }
+            return TemplateResponse(request, "admin/quotas/allowancerequest/decline.html", context).render()
         now = timezone.now()
-        done = [requests.decline(row, by=user_of(request), now=now) for row in self._chosen(request, queryset)]
+        done = [requests.decline(row, by=user_of(request), now=now, answer=answer) for row in rows]
         self._tell(request, "declined", done)
+        return None
 
     def _chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return self.changeable(request, queryset).select_related("membership__course")
@@ -190,29 +266,59 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
     def decided(self, request: AllowanceRequest) -> str:
         return when(request.decided_at)
 
+    @admin.display(description="asked before")
+    def asked_before(self, request: Any) -> str:
+        return f"{request.earlier} ×" if request.earlier else "never"
+
     @admin.display(description="decide")
     def decide(self, request: AllowanceRequest) -> SafeString | str:
         if request.state != AllowanceRequest.State.OPEN:
             return ""
-        button = '<button type="submit" class="stoa-button {}" name="{}" value="{}" title="{}">{}</button>'
-        link = '<small class="stoa-sub"><a class="stoa-link" href="{}">Other amount, or answer</a></small>'
-        what = f"{_tokens(request.tokens)} for {request.membership.person}, this week"
+        amount, meaning = suggested(request)
+        page, here = reverse(PAGE, args=[request.pk]), reverse(LIST)
         return format_html(
-            f'<span><span class="stoa-row-buttons">{button}{button}</span>{link}</span>',
-            *("primary", "grant", request.pk, f"Grant {what}", "Grant"),
-            *("", "decline", request.pk, f"Decline {what}", "Decline"),
-            reverse(PAGE, args=[request.pk]),
+            '<span><span class="stoa-row-buttons"><button type="submit" class="stoa-button" formaction="{}?next={}"'
+            ' name="tokens" value="{}" title="Grant {} for {}, this week">Grant {}</button>'
+            '<a class="stoa-button" href="{}#answer">Decline…</a></span>'
+            '<small class="stoa-sub">{} · <a class="stoa-link" href="{}">Other amount</a></small></span>',
+            reverse("admin:quotas_allowancerequest_grant", args=[request.pk]),
+            here,
+            amount,
+            _tokens(amount),
+            request.membership.person,
+            number(amount),
+            page,
+            meaning,
+            page,
         )
+
+
+def need(request: Any) -> tuple[bool, int, int]:
+    """Who has least left comes first, and then who has waited longest."""
+    left = request.standing.left
+    return left is None, left or 0, request.pk
+
+
+def suggested(request: Any) -> tuple[int, str]:
+    """What a button grants, and what that is: what was asked for, but half a week at most."""
+    week = request.standing.limit or request.standing.base
+    half = max(week // 2, 1)
+    if request.tokens <= half or not week:
+        return request.tokens, "what was asked for"
+    return half, "half a week"
 
 
 def _tokens(amount: int) -> str:
     return f"{number(amount)} token" if amount == 1 else f"{number(amount)} tokens"
 
 
-def _with_standing(asked: Iterable[AllowanceRequest]) -> list[Any]:
+def with_standing(asked: Iterable[AllowanceRequest]) -> list[Any]:
     """The same rows, each with its student's standing this week."""
     rows: list[Any] = list(asked)
     found = standing.of_members([row.membership for row in rows], now=timezone.now())
+    counts = AllowanceRequest.objects.filter(membership__in=[row.membership_id for row in rows]).order_by()
+    asked_so_often = dict(counts.values_list("membership").annotate(count=Count("pk")))
     for row, own in zip(rows, found, strict=True):
         row.standing = own
+        row.earlier = asked_so_often[row.membership_id] - 1
     return rows

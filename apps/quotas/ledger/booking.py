@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
@@ -31,7 +31,7 @@ def account_of(owner: Owner, *, now: datetime) -> Account:
     return Account("student", owner.pk, None, week_of(owner.course, now=now))
 
 
-def grant(to: Owner, *, tokens: int, by: User | None, reason: str, now: datetime) -> Booked:
+def grant(to: Owner, *, tokens: int, by: User | None, reason: str, now: datetime, once: UUID | None = None) -> Booked:
     """Add tokens to the current week of a student or a course, once. A negative amount takes back what was granted.
 
     Raises ValidationError if a student would have more than operators allow.
@@ -39,7 +39,7 @@ def grant(to: Owner, *, tokens: int, by: User | None, reason: str, now: datetime
     if isinstance(to, Membership):
         check_ceiling([to], tokens=tokens, now=now)
     movement = Grant(
-        id=f"grant-{uuid4().hex}",
+        id=f"grant-{(once or uuid4()).hex}",
         account=account_of(to, now=now),
         amount=tokens,
         actor=by.pk if by else None,

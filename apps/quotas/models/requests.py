@@ -4,9 +4,10 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 
+from apps.accounts.audit import record
 from apps.accounts.models import Course, Membership
 from apps.accounts.petitions import Petition, PetitionQuerySet
 
@@ -60,3 +61,16 @@ class AllowanceRequest(Petition):
 
     def __str__(self) -> str:
         return f"{self.tokens:,} tokens for {self.membership}"
+
+    def reopen(self) -> bool:
+        """Let a granted request wait again. False if it is not granted any more, or another one waits."""
+        rows = AllowanceRequest.objects.filter(membership=self.membership_id, week_starts_at=self.week_starts_at)
+        with transaction.atomic():
+            if rows.filter(state=self.State.OPEN).exists():
+                return False
+            changes = {"state": self.State.OPEN, "answer": "", "decided_by": None, "decided_at": None}
+            if not rows.filter(pk=self.pk, state=self.State.GRANTED).update(**changes, granted_tokens=None):
+                return False
+            before, after = {"state": str(self.State.GRANTED)}, {"state": str(self.State.OPEN)}
+            record("request.reopened", subject=self, before=before, after=after)
+        return True

@@ -3,9 +3,8 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -15,11 +14,12 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from apps.accounts.models import Course
 from apps.accounts.scoping import CourseFilter, CourseScoping
 from apps.common.admin import is_operator
-from apps.common.display import badge, number, when
-from apps.rules import recording, stages, words
+from apps.common.display import badge, when
+from apps.rules import stages, words
 from apps.rules.admin.forms import RuleForm
+from apps.rules.admin.lists import RuleList
+from apps.rules.admin.saved import after_saving
 from apps.rules.admin.workbench import Workbench
-from apps.rules.breadth import too_broad
 from apps.rules.models import Rule, RuleSettings
 from apps.rules.sentences import sentence
 
@@ -68,19 +68,20 @@ def _finding(pattern: str, *more: str) -> tuple[tuple[str, dict[str, Any]], ...]
 
 
 @admin.register(Rule)
-class RuleAdmin(Workbench):
+class RuleAdmin(RuleList, Workbench):
     form = RuleForm
     empty_text = (
         "Start from a ready rule, above, or write one: a pattern, and the sentence that students read when it blocks."
     )
-    list_display = ("shown_title", "place", "shown_stage", "hit_count", "updated")
+    list_display = ("shown_title", "place", "shown_stage", "week_hits", "week_students", "needs")
     list_filter = (CourseFilter, ("action", ChoicesDropdownFilter), ("stage", ChoicesDropdownFilter))
     list_select_related = ("course",)
     search_fields = ("title", "name", "why", "pattern", "message", "guidance")
     search_help_text = "Title, purpose, pattern or message"
+    add_words = "New rule"
     autocomplete_fields = ("course",)
     actions = ("enforce", "observe", "switch_off", "copy")
-    readonly_fields = ("hits", "updated")
+    readonly_fields = ("updated",)
     conditional_fields = {
         "message": "action != 'guide'",
         "guidance": "action == 'guide'",
@@ -90,16 +91,10 @@ class RuleAdmin(Workbench):
     change_form_outer_before_template = "admin/rules/rule/head.html"
     change_form_outer_after_template = "admin/rules/rule/foot.html"
 
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).annotate(hit_total=Count("hits"))
-
     def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
-        finds_else = not change or bool({*recording.MATCHING}.intersection(form.changed_data))
+        changed = obj.changed_fields()
         super().save_model(request, obj.signed(by=request.user), form, change)
-        if finds_else:
-            self.begins(request, obj)
-        if broad := too_broad(obj.pattern, checksum=obj.checksum):
-            self.message_user(request, f"{obj.name}: {broad}", messages.WARNING)
+        after_saving(request, obj, changed=changed, is_new=not change)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> Any:
         """Rules are written one at a time, and read again once they are saved."""
@@ -130,8 +125,8 @@ class RuleAdmin(Workbench):
             return (first, THEN, *_finding(request.GET.get("pattern", "")))
         if not self.has_change_permission(request, obj):
             found = ("What it finds", {"fields": ("pattern", "checksum", EXAMPLES)})
-            return (first, THEN, found, SCHEDULE, ("More", {"fields": ("name", "priority", "hits", "updated")}))
-        finds, *folded = _finding(obj.pattern, "hits", "updated")
+            return (first, THEN, found, SCHEDULE, ("More", {"fields": ("name", "priority", "updated")}))
+        finds, *folded = _finding(obj.pattern, "updated")
         return (first, THEN, finds, SCHEDULE, *folded)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
@@ -159,17 +154,6 @@ class RuleAdmin(Workbench):
         stage = badge(rule.stage, STAGE_KINDS[rule.stage], rule.get_stage_display())
         limits = stages.limits(rule, now=timezone.now()) if rule.stage != Rule.Stage.DRAFT else []
         return format_html('{}<small class="stoa-sub">{}</small>', stage, " ".join(limits)) if limits else stage
-
-    @admin.display(description="hits", ordering="hit_total")
-    def hit_count(self, rule: Any) -> str:
-        return number(rule.hit_total)
-
-    @admin.display(description="hits")
-    def hits(self, rule: Any) -> SafeString:
-        calls = reverse("admin:conversations_call_changelist")
-        return format_html(
-            '{} · <a class="stoa-link" href="{}?rule={}">Show the calls</a>', number(rule.hit_total), calls, rule.pk
-        )
 
     @admin.display(description="changed", ordering="updated_at")
     def updated(self, rule: Rule) -> str:

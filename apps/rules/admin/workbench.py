@@ -65,6 +65,7 @@ class Workbench(Trying):
             "sentence": sentence(rule, since=recording.stage_since(rule), now=timezone.now(), zone=rule.zone),
             "steps": stages.steps(rule),
             "following": stages.following(rule),
+            "reach": stages.reach_of_warning(rule) if rule.stage in (Rule.Stage.OBSERVE, Rule.Stage.WARN) else "",
             "limits": stages.limits(rule, now=timezone.now()) if rule.stage != Rule.Stage.DRAFT else [],
             "before_draft": rule.stage_before_draft if rule.stage == Rule.Stage.DRAFT and rule.version > 1 else "",
             "history": history[:MOST_VERSIONS],
@@ -94,7 +95,7 @@ class Workbench(Trying):
             self.message_user(request, stages.told(rule), messages.SUCCESS)
         return to_rule(rule)
 
-    def look_first(self, request: HttpRequest, rules: RuleQuerySet) -> HttpResponse | None:
+    def look_first(self, request: HttpRequest, rules: Any) -> HttpResponse | None:
         """Leads to the sheet of one rule; of several, to a message with a link to the sheet of each."""
         asked = list(rules.exclude(stage=Rule.Stage.ENFORCE).order_by("name")[:MOST_LINKS])
         if len(asked) == 1:

@@ -32,6 +32,9 @@ class RecordSinceFilter(SinceFilter):
     def since(self, queryset: Any, start: Any) -> Any:
         return queryset.filter(pk__gte=first_id(start))
 
+    def before(self, queryset: Any, end: Any) -> Any:
+        return queryset.filter(pk__lt=first_id(end))
+
 
 class ServiceNameFilter(ChoiceFilter):
     """Operators choose among all services, others among those that their members asked lately."""
@@ -60,7 +63,7 @@ class ServiceRecordAdmin(ReadOnly, CourseScoped):
     list_fullwidth = True
     sortable_by = ()
     search_fields = ("id",)
-    search_help_text = "Request ID, beginning of the path (/reports), external ID, name or e-mail"
+    search_help_text = "Request ID, beginning of the path (/reports), student number, name or e-mail"
     fields = (
         "id",
         "started",

@@ -107,13 +107,13 @@ def test_operators_see_and_end_those_of_others(ada: User) -> None:
 
 # Before something that cannot be taken back
 
-EXPORT = "/admin/quotas/quotapolicy/course/{}/export/"
+EXPORT = "/admin/c/{}/students/export/"
 
 
 def test_an_export_needs_a_recent_sign_in(ada: User) -> None:
     course = factories.make_course()
     client = signed_in(ada)
-    path = EXPORT.format(course.pk)
+    path = EXPORT.format(course.slug)
     assert client.get(path).status_code == 200
     long_ago(client)
 

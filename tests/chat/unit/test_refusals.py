@@ -156,3 +156,16 @@ def test_of_what_others_hold_there_is_no_figure() -> None:
 
     assert "123" not in error.message
     assert not {"held", "limit", "remaining"} & error.details.keys()
+
+
+def test_a_course_without_an_allowance_is_told_as_that_and_not_as_a_used_up_week() -> None:
+    error = told(refused("student", limit=0, used=0, least=80), has_policy=False)
+
+    assert str(error) == "Your course has no allowance yet, so it cannot answer. Tell your instructor."
+    assert (error.code, error.status, error.fixed_by) == ("insufficient_quota", 429, "instructor")
+
+
+def test_an_override_in_a_course_without_an_allowance_is_told_as_what_is_left() -> None:
+    error = told(refused("student", limit=50, used=50, least=80), has_policy=False)
+
+    assert "0 of 50 tokens left" in str(error)

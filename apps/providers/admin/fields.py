@@ -1,0 +1,91 @@
+"""What fields of providers and deployments say: their labels in tables, and what an empty one means."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.forms import BaseInlineFormSet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from apps.common.display import number
+from apps.providers.models import LastProbe
+
+LIST = "listed-models"  # the id of the names that fields of models offer
+MOST = 500
+LIMITS = ("timeout_seconds", "stall_seconds", "total_seconds")
+LONGEST_PLACEHOLDER = 40
+
+
+class LabelledFormSet(BaseInlineFormSet):  # type: ignore[type-arg]  # not subscriptable at runtime
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        if "DELETE" in form.fields:
+            form.fields["DELETE"].widget.attrs["aria-label"] = "Delete"
+
+
+class LabelledInline:
+    """For inlines in tables: the name of the column is that of each of its fields, also for those who cannot see it."""
+
+    formset = LabelledFormSet
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **options)  # type: ignore[misc]
+        if field is not None:
+            widget = getattr(field.widget, "widget", field.widget)  # of a relation, inside its frame of links
+            widget.attrs["aria-label"] = str(field.label)
+            if db_field.name == "upstream_model":
+                widget.attrs["list"] = LIST
+        return field
+
+
+LABELS = {"max_concurrent": "Most calls at once", "max_connections": "Most calls at once, for each web process"}
+
+
+def say_what_empty_means(form: Any, words: Mapping[str, str]) -> Any:
+    """Adds to each of these fields of a form class what holds while it is empty."""
+    for name, meaning in words.items():
+        if name in form.base_fields:
+            field = form.base_fields[name]
+            field.label = LABELS.get(name, field.label)
+            field.help_text = f"{field.help_text} Empty: {meaning}."
+            if len(meaning) <= LONGEST_PLACEHOLDER:
+                field.widget.attrs["placeholder"] = meaning
+    return form
+
+
+def empty_of_provider() -> dict[str, str]:
+    return {
+        "timeout_seconds": f"{settings.FIRST_BYTE_TIMEOUT:g} seconds for a stream, none for a plain answer",
+        "stall_seconds": f"{settings.STALL_TIMEOUT:g} seconds",
+        "total_seconds": f"{settings.REQUEST_TIMEOUT:g} seconds",
+        "max_connections": f"{number(settings.MAX_CONNECTIONS)} for the only provider, half of that for one of several",
+    }
+
+
+def empty_of_deployment(deployment: Any) -> dict[str, str]:
+    """What the provider and the model of a stored deployment say, or the settings."""
+    if deployment is None:
+        of_both = dict.fromkeys(LIMITS, "what the provider has")
+        return {**of_both, "context_window": "what the model has", "max_concurrent": "no limit"}
+    general = empty_of_provider()
+    provider = deployment.provider
+    stated = {name: getattr(provider, name) for name in LIMITS}
+    return {
+        **{name: f"{value:g} seconds, from {provider}" if value else general[name] for name, value in stated.items()},
+        "context_window": (
+            f"{number(deployment.model.context_window)} tokens, from {deployment.model}"
+            if deployment.model.context_window
+            else "not checked"
+        ),
+        "max_concurrent": "no limit",
+    }
+
+
+def listed_models(probes: Iterable[LastProbe]) -> SafeString:
+    """The names that providers listed when they were last tested, for fields to offer while one types."""
+    names = {(name, row.provider.name): None for row in probes for name in row.model_names}
+    rows = sorted(names)[:MOST]
+    options = format_html_join("", '<option value="{}">{}</option>', rows)
+    return format_html('<datalist id="{}">{}</datalist>', LIST, options)

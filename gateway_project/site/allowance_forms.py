@@ -1,0 +1,124 @@
+"""The forms of the Allowance page, in the words of the page."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+
+from apps.accounts.models import Course
+from apps.providers.models import Model
+from apps.quotas.admin import forms as quota_forms
+from apps.quotas.models import QuotaPolicy, RoleAllowance
+
+RATES = [
+    f"{whose}_{limit}"
+    for whose in ("student", "course", "key")
+    for limit in ("requests_per_minute", "concurrent_requests", "tokens_per_minute")
+]
+ANSWERS = ["default_output_tokens", "max_output_tokens", "least_output_tokens"]
+_WORDS = {
+    "requests_per_minute": "requests a minute",
+    "concurrent_requests": "requests at once",
+    "tokens_per_minute": "tokens a minute",
+}
+_WHOSE = {"student": "Each student", "course": "The course", "key": "Each key"}
+
+
+def _styled(form: forms.BaseForm) -> None:
+    for field in form.fields.values():
+        kind = "stoa-select" if isinstance(field.widget, forms.Select) else "stoa-input"
+        field.widget.attrs.setdefault("class", kind)
+
+
+class EveryoneForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable at runtime
+    """What the course and each of its students may use."""
+
+    class Meta:
+        model = QuotaPolicy
+        fields = (
+            "student_weekly_tokens",
+            "weekly_tokens",
+            "late_joiners",
+            "after_exhaustion",
+            "fallback_model",
+            "fallback_student_weekly_tokens",
+            *RATES,
+            *ANSWERS,
+        )
+        labels = {
+            "student_weekly_tokens": "Each student, tokens a week",
+            "weekly_tokens": "The whole course, tokens a week",
+            "late_joiners": "Who joins during a week gets",
+            "after_exhaustion": "When a student’s week is used up",
+            "fallback_model": "The model that answers then",
+            "fallback_student_weekly_tokens": "Each student, tokens a week of that model",
+            "default_output_tokens": "Answer limit, if a request names none",
+            "max_output_tokens": "Answer limit at most",
+            "least_output_tokens": "Refuse if less than this is left for the answer",
+        }
+
+    def __init__(self, *args: Any, course: Course, now: datetime, **options: Any) -> None:
+        policy = QuotaPolicy.objects.filter(course=course).first()
+        super().__init__(*args, instance=policy or QuotaPolicy(course=course), **options)
+        if policy is None:
+            self.initial["student_weekly_tokens"] = DEFAULT_TOKENS
+        named = self.instance.fallback_model
+        names = set(Model.objects.offered_to([course.pk]).values_list("name", flat=True)) | (
+            {named} if named else set()
+        )
+        self.fields["fallback_model"] = forms.ChoiceField(
+            label="The model that answers then",
+            required=False,
+            choices=[("", "None"), *((name, name) for name in sorted(names))],
+        )
+        for name in RATES:
+            whose, _, limit = name.partition("_")
+            self.fields[name].label = f"{_WHOSE[whose]}, {_WORDS[limit]}"
+        _styled(self)
+
+    def main(self) -> list[Any]:
+        return [self[name] for name in self.fields if name not in (*RATES, *ANSWERS)]
+
+    def rates(self) -> list[Any]:
+        return [self[name] for name in RATES]
+
+    def answers(self) -> list[Any]:
+        return [self[name] for name in ANSWERS]
+
+
+class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What each member of a role has; the same form again changes it."""
+
+    class Meta:
+        model = RoleAllowance
+        fields = ("role", "weekly_tokens")
+        labels = {"role": "For", "weekly_tokens": "Tokens a week"}
+
+    def __init__(self, data: Any = None, *, course: Course, now: datetime, **options: Any) -> None:
+        role = str((data or {}).get("role", ""))
+        row = RoleAllowance.objects.filter(course=course, role=role).first()
+        super().__init__(data, instance=row or RoleAllowance(course=course), **options)
+        self.fields["weekly_tokens"].required = True
+        _styled(self)
+
+
+class StudentForm(quota_forms.OverrideForm):
+    """An allowance for one student, until a day."""
+
+    field_order = ("student", "weekly_tokens", "ends_at", "reason")
+    student = forms.ModelChoiceField(queryset=None, label="Student", empty_label="Choose a student")
+
+    def __init__(self, *args: Any, course: Course, now: datetime, **options: Any) -> None:
+        super().__init__(*args, now=now, prefix="student", **options)
+        students: Any = self.fields["student"]
+        students.queryset = course.memberships.filter(is_active=True).select_related("user").order_by("external_id")
+        students.label_from_instance = lambda member: f"{member.external_id} · {member.person}"
+        students.widget.attrs["class"] = "stoa-select"
+
+
+class BoostForm(quota_forms.BoostForm):
+    def __init__(self, *args: Any, course: Course, now: datetime, **options: Any) -> None:
+        super().__init__(*args, now=now, initial={"starts_at": now}, **options)
+
+
+DEFAULT_TOKENS = 100_000  # about 40 long answers
