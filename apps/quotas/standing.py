@@ -59,9 +59,11 @@ def _order(standing: MemberStanding) -> tuple[bool, int, str]:
     return standing.left is None, standing.left or 0, standing.member.external_id
 
 
-def of_members(members: Sequence[Membership], *, now: datetime) -> list[MemberStanding]:
-    """One standing for each member, in the same order."""
-    policies = load_policies()
+def of_members(
+    members: Sequence[Membership], *, now: datetime, policies: Policies | None = None
+) -> list[MemberStanding]:
+    """One standing for each member, in the same order. Loads the policies unless the page has them already."""
+    policies = policies or load_policies()
     principals = [principal_of(member) for member in members]
     accounts = [policies.accounts(principal, now=now)[0] for principal in principals]
     used = _used(accounts)
@@ -104,10 +106,10 @@ def course_left(course: Course, *, now: datetime) -> int | None:
     return course_balance(course, now=now).remaining
 
 
-def course_balance(course: Course, *, now: datetime) -> Balance:
+def course_balance(course: Course, *, now: datetime, policies: Policies | None = None) -> Balance:
     """The week of a whole course."""
-    week = booking.week_of(course, now=now)
-    account = Account("course", course.pk, load_policies().course_limit(course.pk, now=now), week)
+    week, policies = booking.week_of(course, now=now), policies or load_policies()
+    account = Account("course", course.pk, policies.course_limit(course.pk, now=now), week)
     row = WeeklyUsage.objects.filter(kind=account.kind, account=course.pk, starts_at=week.starts_at).first()
     return Balance(account, row.used, row.held, row.granted) if row else Balance(account, 0, 0, 0)
 
