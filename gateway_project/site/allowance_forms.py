@@ -96,7 +96,7 @@ class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, data: Any = None, *, course: Course, now: datetime, **options: Any) -> None:
         role = str((data or {}).get("role", ""))
-        row = RoleAllowance.objects.filter(course=course, role=role).first()
+        row = RoleAllowance.objects.filter(course=course, role=role).first() if role else None
         super().__init__(data, instance=row or RoleAllowance(course=course), **options)
         self.fields["weekly_tokens"].required = True
         _styled(self)
@@ -106,9 +106,7 @@ class StudentForm(quota_forms.OverrideForm):
     """An allowance for one student, until a day."""
 
     field_order = ("student", "weekly_tokens", "ends_at", "reason")
-    student: Any = forms.ModelChoiceField(
-        queryset=None, label="Student", empty_label="Choose a student"
-    )
+    student: Any = forms.ModelChoiceField(queryset=None, label="Student", empty_label="Choose a student")
 
     def __init__(self, *args: Any, course: Course, now: datetime, **options: Any) -> None:
         super().__init__(*args, now=now, prefix="student", **options)

@@ -79,7 +79,7 @@ def test_a_boost_is_in_the_courses_time_zone_and_set_once(instructor: Client, wo
     ("part", "values", "wrong"),
     [
         ("boost", {**BOOST, "ends_at": "2029-01-01T12:00"}, "A boost ends after it starts"),
-        ("role", {"role": "student", "weekly_tokens": 5}, "must be one of"),
+        ("role", {"role": "student", "weekly_tokens": 5}, "Select a valid choice"),
         ("student", {"student-weekly_tokens": 5, "student-reason": "x"}, "This field is required"),
         ("everyone", {"after_exhaustion": "fallback"}, "name the model that answers"),
         ("everyone", {"fallback_model": "nobody-has-this"}, "Select a valid choice"),
@@ -145,5 +145,5 @@ def test_the_page_takes_few_queries(
     now = datetime.now(UTC)
     decisions.grant(students, tokens=1, reason="x", by=teacher.user, now=now)
 
-    with django_assert_max_num_queries(35):  # type: ignore[operator]
+    with django_assert_max_num_queries(33):  # type: ignore[operator]
         assert instructor.get(page_of(world)).status_code == 200
