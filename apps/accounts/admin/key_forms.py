@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
 from apps.accounts.models import ApiKey
@@ -40,6 +41,9 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        if "expires_at" in self.fields:
+            zone = timezone.get_current_timezone_name()
+            self.fields["expires_at"].help_text = f"Empty: never. Times are those of {zone}."
         self.initial["allowed_surfaces"] = str(self.initial.get("allowed_surfaces", "")).split()
 
     def clean_allowed_models(self) -> str:
