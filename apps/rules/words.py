@@ -18,7 +18,7 @@ _BETWEEN = ".*"
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Phrases:
     """Phrases of which any is looked for, or all of them in one message and in any order."""
 
     phrases: tuple[str, ...]
@@ -32,7 +32,7 @@ def lines(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(phrase for line in text.splitlines() if (phrase := " ".join(line.split()))))
 
 
-def complaint(words: Words) -> str:
+def complaint(words: Phrases) -> str:
     """What is wrong with the phrases, in a sentence; empty if nothing is."""
     count = len(words.phrases)
     if words.are_together and count > MOST_TOGETHER:
@@ -40,7 +40,7 @@ def complaint(words: Words) -> str:
     return f"These are {count} phrases; at most {MOST_PHRASES} fit in one rule." if count > MOST_PHRASES else ""
 
 
-def write(words: Words) -> str:
+def write(words: Phrases) -> str:
     """The pattern for these words."""
     phrases = [_written(phrase, is_whole=words.is_whole) for phrase in words.phrases]
     if not _is_several(words):
@@ -49,12 +49,12 @@ def write(words: Words) -> str:
     return f"(?{'i' if words.ignores_case else ''}s){'|'.join(orders)}"
 
 
-def read(pattern: str) -> Words | None:
+def read(pattern: str) -> Phrases | None:
     """The words for which this is the pattern; None if people wrote the pattern themselves."""
     return next((words for words in _candidates(pattern) if write(words) == pattern), None)
 
 
-def _is_several(words: Words) -> bool:
+def _is_several(words: Phrases) -> bool:
     return words.are_together and len(words.phrases) > 1
 
 
@@ -70,7 +70,7 @@ def _edge(character: str) -> str:
     return r"\b" if character.isalnum() or character == "_" else ""
 
 
-def _candidates(pattern: str) -> Iterator[Words]:
+def _candidates(pattern: str) -> Iterator[Phrases]:
     flags = _FLAGS.match(pattern)
     if flags and not flags[0].strip("(?)"):
         return
@@ -79,7 +79,7 @@ def _candidates(pattern: str) -> Iterator[Words]:
     # A star of a phrase is escaped, so this one always stands between two phrases.
     phrases = _phrases(alternatives[0].split(_BETWEEN) if are_together else alternatives)
     for is_whole in (True, False) if phrases else ():
-        yield Words(phrases, are_together, is_whole, ignores_case)
+        yield Phrases(phrases, are_together, is_whole, ignores_case)
 
 
 def _split(pattern: str) -> list[str]:

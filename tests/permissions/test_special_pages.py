@@ -84,6 +84,7 @@ def of_boost(world: CourseWorld) -> list[int]:
 # Pages beside the standard ones: which thing they show, what to, and with which method that is tried.
 SPECIAL: dict[str, tuple[Any, str, Verb, str]] = {
     "rules_rule_try": (of_rule, "Rule", SEE, "get"),
+    "rules_rule_example": (of_rule, "Rule", CHANGE, "get"),
     "rules_rule_stage": (of_rule, "Rule", CHANGE, "get"),
     "rules_rule_restore": (of_version, "Rule", CHANGE, "get"),
     "rules_rule_forget_exception": (of_exception, "Rule", CHANGE, "get"),

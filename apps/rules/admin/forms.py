@@ -12,7 +12,7 @@ from apps.rules.examples import LONGEST_LINE
 from apps.rules.models import Rule
 from apps.rules.ready_rules import LIBRARY
 from apps.rules.trials import LONGEST_TEXT
-from apps.rules.words import Words
+from apps.rules.words import Phrases
 
 HOW_TO_WRITE = "A regular expression in RE2 syntax. Plain words find themselves; (?i) in front of them ignores case."
 SHORT_NAME = {"invalid": "Use letters, digits, hyphens and underscores, and no spaces."}
@@ -111,11 +111,11 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
             self.changed_data.append("pattern")
         return None
 
-    def _given_words(self) -> Words | None:
+    def _given_words(self) -> Phrases | None:
         """The words in the form; None if there are none."""
         phrases = words.lines(self.cleaned_data.get("words", ""))
         together, whole = bool(self.cleaned_data.get("together")), bool(self.cleaned_data.get("whole"))
-        return Words(phrases, together, whole, bool(self.cleaned_data.get("ignore_case"))) if phrases else None
+        return Phrases(phrases, together, whole, bool(self.cleaned_data.get("ignore_case"))) if phrases else None
 
     def _settle_name(self) -> None:
         """A rule without a short name gets one from its title, unlike any other in its course."""
@@ -148,7 +148,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         return name
 
 
-def _boxes(written: Words) -> dict[str, Any]:
+def _boxes(written: Phrases) -> dict[str, Any]:
     """The fields of the form that show these words."""
     return {
         "words": "\n".join(written.phrases),
