@@ -25,6 +25,7 @@ PAGES = (
             "architecture",
             "audit",
             "charging",
+            "course-in-ten-minutes",
             "providers",
             "quotas",
             "reference",
@@ -34,6 +35,7 @@ PAGES = (
             "services-passing",
             "sign-in",
             "tokens",
+            "trouble",
         )
     ),
 )

@@ -63,7 +63,7 @@ def least_left(standing: MemberStanding) -> tuple[bool, int, str]:
 def of_members(
     members: Sequence[Membership], *, now: datetime, policies: Policies | None = None
 ) -> list[MemberStanding]:
-    """One standing for each member, in the same order. Pages that need more of the `policies` load them themselves."""
+    """One standing for each member, in the same order. Loads the policies unless the page has them already."""
     policies = policies or load_policies()
     principals = [principal_of(member) for member in members]
     accounts = [policies.accounts(principal, now=now)[0] for principal in principals]
@@ -82,6 +82,7 @@ def with_locks(
     usual: UsualCall | None,
     recent: Mapping[int, Recent],
     now: datetime,
+    policies: Policies | None = None,
 ) -> list[MemberStanding]:
     """The same standings of students of one course, each with whether the next usual call would be refused.
 

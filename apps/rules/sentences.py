@@ -44,12 +44,13 @@ def sentence(
     now: datetime | None = None,
     zone: tzinfo | None = None,
     with_stage: bool = True,
+    with_message: bool = True,
 ) -> str:
     """What the rule finds and does, what students read, when, and its stage. Ready rules have no stage.
 
     `since` is when it came to its stage. Instants are told by the clock of `zone`.
     """
-    parts = [_does(rule), *_says(rule), *_limits(rule, zone)]
+    parts = [_does(rule), *(_says(rule) if with_message else ()), *_limits(rule, zone)]
     if with_stage and (stage := getattr(rule, "stage", "")):
         parts.append(
             _STAGES[stage] + (f" since {_day(since, now, zone)}" if since and now and stage != "draft" else "")

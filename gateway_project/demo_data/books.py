@@ -59,7 +59,7 @@ def _next_id(model: Any) -> int:
 
 
 @dataclass(slots=True)
-class Books:
+class DemoBooks:
     """Keeps the weeks in memory. `write` stores what has moved since the last time."""
 
     courses: dict[int, DemoCourse]

@@ -13,7 +13,7 @@ from apps.common.cursor import cursor_on
 from apps.conversations import call_rows
 from apps.conversations.models import Thread
 from apps.quotas.models import LedgerEntry, WeeklyUsage
-from gateway_project.demo_data.books import Books, parts
+from gateway_project.demo_data.books import DemoBooks, parts
 from gateway_project.demo_data.petitions import Petitions
 from gateway_project.demo_data.plan import Size, days_of
 from gateway_project.demo_data.texts import Texts
@@ -43,7 +43,7 @@ def fill(size: Size, *, now: datetime, progress: Callable[[int], None] = lambda 
 def _calls(
     size: Size, courses: list[DemoCourse], *, now: datetime, chance: random.Random, progress: Callable[[int], None]
 ) -> int:
-    books = Books({course.row.pk: course for course in courses})
+    books = DemoBooks({course.row.pk: course for course in courses})
     texts = Texts(size.text_share, chance)
     petitions = Petitions(books, chance, now)
     made = 0

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from apps.conversations.models import Appeal
 from apps.quotas.models import AllowanceRequest
 from gateway_project.demo_data import words
-from gateway_project.demo_data.books import Books
+from gateway_project.demo_data.books import DemoBooks
 from gateway_project.demo_data.traffic import DemoCall
 
 ASKING, APPEALING, CORRECTING = 0.3, 0.05, 0.0002  # of students locked out a week, of refusals, of calls
@@ -16,7 +16,7 @@ RECENT = timedelta(days=3)  # what is younger may still be open
 
 @dataclass(slots=True)
 class Petitions:
-    books: Books
+    books: DemoBooks
     chance: random.Random
     now: datetime
     requests: list[AllowanceRequest] = field(default_factory=list)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from apps.conversations.call_rows import AttemptRow, CallRow, HitRow, Record
 from apps.quotas.weights import Tokens
 from apps.rules.models import Rule
-from gateway_project.demo_data.books import Books
+from gateway_project.demo_data.books import DemoBooks
 from gateway_project.demo_data.plan import HOURS, DemoDay
 from gateway_project.demo_data.world import DemoCourse, DemoModel
 
@@ -38,7 +38,7 @@ class _Asked(NamedTuple):
     estimate: int
 
 
-def calls_of(day: DemoDay, courses: list[DemoCourse], books: Books, chance: random.Random) -> Iterator[DemoCall]:
+def calls_of(day: DemoDay, courses: list[DemoCourse], books: DemoBooks, chance: random.Random) -> Iterator[DemoCall]:
     """In the order of their ids, which is that of time."""
     moments = [
         (moment, number)
@@ -85,7 +85,7 @@ def _id(moment: float, chance: random.Random) -> str:
     return f"{int(moment * 1000) << 80 | 0x7 << 76 | bits:032x}"
 
 
-def _answer(asked: _Asked, books: Books, chance: random.Random) -> Record:
+def _answer(asked: _Asked, books: DemoBooks, chance: random.Random) -> Record:
     hits = _hits(asked, chance)
     if any(hit.action == Rule.Action.BLOCK and hit.stage == Rule.Stage.ENFORCE for hit in hits):
         return Record(_row(asked, status="blocked", error_code="blocked_by_rule", duration_ms=3), hits)

@@ -27,17 +27,26 @@ class StoaAdminSite(UnfoldAdminSite):
         super().register(ours, admin_class, **options)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        from gateway_project.site.help import about
         from gateway_project.site.navigation import switcher
 
         context: dict[str, Any] = super().each_context(request)
-        return {**context, "colors": {}, "switcher": SimpleLazyObject(lambda: switcher(request))}
+        return {
+            **context,
+            "colors": {},
+            "help_address": about(request.path),
+            "switcher": SimpleLazyObject(lambda: switcher(request)),
+        }
 
     def get_urls(self) -> Any:
         from gateway_project.site.course_urls import course_urls
+        from gateway_project.site.help import help_page
         from gateway_project.site.readers import preferences_page
 
         return [
             path("c/<str:slug>/", include(course_urls())),
+            path("help/", self.admin_view(help_page), name="help"),
+            path("help/<slug:page>/", self.admin_view(help_page), name="help_page"),
             path("preferences/", self.admin_view(preferences_page), name="preferences"),
             *super().get_urls(),
         ]

@@ -23,6 +23,7 @@ from apps.quotas import decisions, standing
 from apps.quotas.admin.access import user_of
 from apps.quotas.admin.requests import need, suggested, with_standing
 from apps.quotas.models import AllowanceRequest, Boost, LedgerEntry, Override, QuotaPolicy, RoleAllowance, WeeklyUsage
+from apps.quotas.policies import Policies, load_policies
 from gateway_project.site.allowance_forms import BoostForm, EveryoneForm, RoleForm, StudentForm
 
 MOST = 25  # of each kind on the page
@@ -127,7 +128,8 @@ def end(request: HttpRequest, course: Course, part: str, pk: int) -> HttpRespons
 
 def _shown(request: HttpRequest, course: Course, sent: Any, part: str) -> HttpResponse:
     now = timezone.now()
-    balance = standing.whole_course(course, now=now)
+    policies = load_policies()
+    balance = standing.whole_course(course, now=now, policies=policies)
     bound = {name: one.form(course=course, now=now) for name, one in PARTS.items()}
     context = {
         **admin.site.each_context(request),
@@ -138,7 +140,7 @@ def _shown(request: HttpRequest, course: Course, sent: Any, part: str) -> HttpRe
         "days_left": max((balance.account.week.ends_at - now).days, 0),
         "forms": {**bound, part: sent} if sent is not None else bound,
         "opened": part,
-        "asked": _asked(request, course),
+        "asked": _asked(request, course, policies),
         **_lines(course, now=now),
         "granted": _granted(course, balance.account.week.starts_at),
         "may_change": may(request, Verb.CHANGE, "QuotaPolicy", course.pk),
@@ -147,12 +149,12 @@ def _shown(request: HttpRequest, course: Course, sent: Any, part: str) -> HttpRe
     return TemplateResponse(request, "admin/course/allowance.html", context)
 
 
-def _asked(request: HttpRequest, course: Course) -> list[tuple[Any, int, str]]:
+def _asked(request: HttpRequest, course: Course, policies: Policies) -> list[tuple[Any, int, str]]:
     """Open requests by need, each with the amount that its button grants and what that is."""
     if not may(request, Verb.SEE, "AllowanceRequest", course.pk):
         return []
     rows = AllowanceRequest.objects.filter(membership__course=course).open()
-    found = sorted(with_standing(rows.select_related("membership__user", "membership__course")), key=need)
+    found = sorted(with_standing(rows.select_related("membership__user", "membership__course"), policies), key=need)
     return [(row, *suggested(row)) for row in found]
 
 

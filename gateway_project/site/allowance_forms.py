@@ -57,9 +57,9 @@ class EveryoneForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
             "least_output_tokens": "Refuse if less than this is left for the answer",
         }
 
-    def __init__(self, *args: Any, course: Course, now: datetime, **options: Any) -> None:
+    def __init__(self, data: Any = None, *, course: Course, now: datetime, **options: Any) -> None:
         policy = QuotaPolicy.objects.filter(course=course).first()
-        super().__init__(*args, instance=policy or QuotaPolicy(course=course), **options)
+        super().__init__(data, instance=policy or QuotaPolicy(course=course), **options)
         if policy is None:
             self.initial["student_weekly_tokens"] = DEFAULT_TOKENS
         named = self.instance.fallback_model
@@ -96,7 +96,7 @@ class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, data: Any = None, *, course: Course, now: datetime, **options: Any) -> None:
         role = str((data or {}).get("role", ""))
-        row = RoleAllowance.objects.filter(course=course, role=role).first()
+        row = RoleAllowance.objects.filter(course=course, role=role).first() if role else None
         super().__init__(data, instance=row or RoleAllowance(course=course), **options)
         self.fields["weekly_tokens"].required = True
         _styled(self)
@@ -106,7 +106,7 @@ class StudentForm(quota_forms.OverrideForm):
     """An allowance for one student, until a day."""
 
     field_order = ("student", "weekly_tokens", "ends_at", "reason")
-    student = forms.ModelChoiceField(queryset=None, label="Student", empty_label="Choose a student")
+    student: Any = forms.ModelChoiceField(queryset=None, label="Student", empty_label="Choose a student")
 
     def __init__(self, *args: Any, course: Course, now: datetime, **options: Any) -> None:
         super().__init__(*args, now=now, prefix="student", **options)

@@ -3,10 +3,9 @@
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, OuterRef, Subquery
-from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -14,52 +13,55 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 
 from apps.accounts.admin.departments import AddedByDepartments
-from apps.accounts.admin.members import MemberInline, makes_staff
 from apps.accounts.course_pages import course_page
-from apps.accounts.models import Course, Membership
-from apps.accounts.sign_in.step_up import step_up
+from apps.accounts.models import Course, Membership, Role
 from apps.common.admin import is_operator
 from apps.common.display import badge
-from apps.providers.admin.models import CourseModelInline
-from apps.providers.models import Model
-from apps.quotas.admin.policies import AllowanceInline, CeilingInline, QuotaPolicyAdmin
+from apps.quotas.admin.policies import CeilingInline, QuotaPolicyAdmin
 from apps.quotas.models import Boost, Ceiling, QuotaPolicy, WeeklyUsage
-from apps.rules.admin.pages import RuleInline, RuleSettingsInline
+from apps.rules.admin.pages import RuleSettingsInline
 from apps.rules.models import Rule
+from gateway_project.site.closing import may_close
+from gateway_project.site.course_form import CourseForm
 from gateway_project.site.weeks import running_weeks, week_of
 
+LIST = "admin:quotas_quotapolicy_changelist"
 WEEK_HELP = "Another week begins with nothing used. So in a course with a ceiling, only operators change these two."
-
-
-class AllowanceForm(ModelForm):  # type: ignore[type-arg]  # not subscriptable at runtime
-    """Checks the fallback model, since the quotas app does not know the models."""
-
-    def clean_fallback_model(self) -> str:
-        """A model that is not offered to the course might as well not exist: names of others are not told."""
-        name = str(self.cleaned_data["fallback_model"])
-        course = self.instance.course_id or getattr(self.cleaned_data.get("course"), "pk", None)
-        if name and not Model.objects.offered_to([course]).filter(name=name).exists():
-            raise ValidationError(f"There is no model “{name}”.")
-        return name
-
-
-class CheckedAllowanceInline(AllowanceInline):
-    form = AllowanceForm
 
 
 @admin.register(QuotaPolicy)
 class CheckedQuotaPolicyAdmin(QuotaPolicyAdmin):
-    form = AllowanceForm
+    """The list is for reading; the form is that of the course's Allowance page."""
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        row = self.get_object(request, object_id) if object_id else None
+        changes = request.method == "POST"
+        if not (
+            self.has_change_permission(request, row) if row and changes else row or self.has_add_permission(request)
+        ):
+            raise PermissionDenied
+        course = row.course if row else Course.objects.for_staff(request.user).filter(pk=_key(request)).first()
+        where = reverse("admin:course_allowance", args=[course.slug]) if course else reverse(LIST)
+        return HttpResponseRedirect(where)
+
+
+def _key(request: HttpRequest) -> int:
+    given = request.GET.get("course", "")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else 0
 
 
 @admin.register(Course)
 class CourseAdmin(AddedByDepartments):
-    empty_text = "Add a course, give it an allowance and a model, then add its members and issue their keys."
+    empty_text = "Add a course, give it an allowance and a model, then add its students and issue their keys."
     list_display = ("title_shown", "slug", "open", "member_count", "rule_count", "week", "logging")
     list_filter = (("is_open", BooleanRadioFilter), ("logging", ChoicesDropdownFilter))
     search_fields = ("slug", "title")
     search_help_text = "Title or short name"
-    inlines = (CheckedAllowanceInline, CeilingInline, RuleInline, RuleSettingsInline, CourseModelInline, MemberInline)
+    form = CourseForm
+    inlines = (CeilingInline, RuleSettingsInline)
+    change_form_outer_after_template = "admin/course/settings.html"
     readonly_fields = ("week",)
     prepopulated_fields = {"slug": ("title",)}
 
@@ -84,18 +86,45 @@ class CourseAdmin(AddedByDepartments):
         )
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        main = ("title", "slug", "department", "is_open", "logging")
+        week: Any = {"fields": ("timezone", "week_starts"), "description": WEEK_HELP}
+        data: Any = {
+            "fields": ("hosting", "region"),
+            "description": "Prompts go to no provider farther away, even if no other can answer.",
+        }
+        if obj is None:
+            new = ("title", "slug", "department", "timezone", "student_weekly_tokens", "models")
+            return ((None, {"fields": new}), ("More", {"fields": ("week_starts", "logging"), "classes": ("collapse",)}))
         return (
-            (None, {"fields": main if obj is None else (*main, "week")}),
-            ("Week", {"fields": ("timezone", "week_starts"), "description": WEEK_HELP}),
-            (
-                "Where data goes",
-                {
-                    "fields": ("hosting", "region"),
-                    "description": "Prompts go to no provider farther away, even if no other can answer.",
-                },
-            ),
+            (None, {"fields": ("title", "slug", "department", "logging", "models")}),
+            ("Week", week),
+            ("Where data goes", data),
         )
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        form: Any = super().get_form(request, obj, change, **options)
+        return type("CourseForm", (form,), {"request": request})
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        form.save_parts(form.instance)
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        course = self.get_object(request, object_id)
+        members = Membership.objects.filter(course=course, is_active=True)
+        context = {
+            **(extra_context or {}),
+            "title": "Settings",
+            "staff": members.filter(role__in=Role.staff()).select_related("user").order_by("role", "external_id")[:25],
+            "students": members.filter(role=Role.STUDENT).count(),
+            "rules": Rule.objects.filter(course=course).count(),
+            "may_close": may_close(request, course),
+        }
+        return super().change_view(request, object_id, form_url, context)
+
+    def response_add(self, request: HttpRequest, obj: Course, post_url_continue: str | None = None) -> Any:
+        """To the new course, which says what it still lacks."""
+        self.message_user(request, f"{obj} is there. What it still needs is below.")
+        return HttpResponseRedirect(reverse("admin:course_today", args=[obj.slug]))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Only operators change the short name, which files and URLs elsewhere refer to, and the department."""
@@ -104,22 +133,16 @@ class CourseAdmin(AddedByDepartments):
         week = ("timezone", "week_starts") if Ceiling.objects.filter(course=obj).exists() else ()
         return (*self.readonly_fields, "slug", "department", *week)
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
-        """Making a member staff takes the same proof here as on the member's own page."""
-        return (makes_staff(request) and step_up(request)) or super().changeform_view(request, *args, **options)
-
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
         return self.prepopulated_fields if obj is None else {}
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
-        return [inline for inline in self.inlines if obj is not None or inline is not MemberInline]
+        return () if obj is None else self.inlines
 
-    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        """Record the author of rules that are changed here, as everywhere."""
-        if formset.model is Rule:
-            for row in formset.forms:
-                row.instance.signed(by=request.user)
-        super().save_formset(request, form, formset, change)
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """A course takes its allowance with it, which nobody deletes alone."""
+        shown, counts, lacking, kept = super().get_deleted_objects(objs, request)
+        return shown, counts, lacking - {QuotaPolicy._meta.verbose_name}, kept
 
     @admin.display(description="course", ordering="title")
     def title_shown(self, course: Course) -> str:
@@ -129,7 +152,7 @@ class CourseAdmin(AddedByDepartments):
     def open(self, course: Course) -> SafeString:
         return badge("open", "good") if course.is_open else badge("closed", "bad", "Every call is refused")
 
-    @admin.display(description="members", ordering="members_total")
+    @admin.display(description="students", ordering="members_total")
     def member_count(self, course: Any) -> SafeString:
         address = f"{reverse('admin:accounts_membership_changelist')}?course={course.pk}"
         return format_html('<a class="stoa-link" href="{}">{}</a>', address, course.members_total or 0)
@@ -147,4 +170,8 @@ class CourseAdmin(AddedByDepartments):
 @course_page
 def settings_page(request: HttpRequest, course: Course) -> Any:
     pages: Any = admin.site._registry[Course]
-    return pages.changeform_view(request, str(course.pk))
+    return (
+        pages.changeform_view(request, str(course.pk))
+        if request.method == "POST"
+        else pages.change_view(request, str(course.pk))
+    )

@@ -23,7 +23,9 @@ from apps.conversations.figures.reading import use_of
 from apps.conversations.models import Appeal
 from apps.quotas import standing
 from apps.quotas.ledger.booking import week_of as running_week
+from apps.quotas.locks import Recent, lock_of
 from apps.quotas.models import AllowanceRequest, WeeklyUsage
+from apps.quotas.standing import MemberStanding
 from gateway_project.site import operators
 from gateway_project.site.use import by_day_of, clocks_of
 from gateway_project.site.weeks import week_of
@@ -44,7 +46,7 @@ class CourseLine:
     students: int
     locked_out: int
     by_day: list[int]
-    count: counting.Count
+    count: counting.UseCount
 
 
 def only_course(request: HttpRequest) -> Course | None:
@@ -103,14 +105,15 @@ def _lines_of(
     rows = {row.pk: row for row in admin.site._registry[Course].get_queryset(request).filter(pk__in=ids)}
     courses = [rows[pk] for pk in ids if pk in rows]
     use = use_of(clocks_of(courses), since=(now - timedelta(days=8)).date())
-    active, out = _students(courses, now=now)
-    return [
-        _line(course, by_day_of(course, use, now=now), waiting[course.pk], active[course.pk], out[course.pk])
-        for course in courses
-    ]
+    days = {course.pk: by_day_of(course, use, now=now) for course in courses}
+    usual = {pk: whole.charged // whole.answered for pk in days if (whole := counting.total(days[pk])).answered}
+    active, out = _students(courses, usual, now=now)
+    return [_line(course, days[course.pk], waiting[course.pk], active[course.pk], out[course.pk]) for course in courses]
 
 
-def _line(course: Any, days: list[counting.Count], waiting: Counter[str], active: int, locked_out: int) -> CourseLine:
+def _line(
+    course: Any, days: list[counting.UseCount], waiting: Counter[str], active: int, locked_out: int
+) -> CourseLine:
     return CourseLine(
         course=course,
         requests=waiting["requests"],
@@ -124,8 +127,9 @@ def _line(course: Any, days: list[counting.Count], waiting: Counter[str], active
     )
 
 
-def _students(courses: Sequence[Course], *, now: datetime) -> tuple[Counter[int], Counter[int]]:
-    """How many students of each course have used something this week, and how many can use nothing more."""
+def _students(courses: Sequence[Course], usual: dict[int, int], *, now: datetime) -> tuple[Counter[int], Counter[int]]:
+    """How many students of each course have used something this week, and how many have less left than a usual call
+    costs. Today asks more, for one course: also whose latest calls were refused."""
     members = dict(Membership.objects.filter(course__in=courses, is_active=True).values_list("pk", "course"))
     starts = {running_week(course, now=now).starts_at for course in courses}
     weeks = WeeklyUsage.objects.filter(kind=WeeklyUsage.Kind.STUDENT, starts_at__in=starts).order_by()
@@ -137,5 +141,10 @@ def _students(courses: Sequence[Course], *, now: datetime) -> tuple[Counter[int]
         if (policy := limits[members[pk]]) is None or tokens >= NEARLY * policy.student_weekly_tokens
     ]
     rows = Membership.objects.filter(pk__in=suspects).select_related("user", "course")
-    out = Counter(one.member.course_id for one in standing.of_members(list(rows), now=now) if one.state == "out")
+    standings = standing.of_members(list(rows), now=now)
+    out = Counter(one.member.course_id for one in standings if _is_out(one, usual.get(one.member.course_id)))
     return Counter(members[pk] for pk, tokens in used.items() if tokens), out
+
+
+def _is_out(one: MemberStanding, usual: int | None) -> bool:
+    return lock_of(left=one.left, usual=usual, recent=Recent(), relieved_at=None) is not None

@@ -9,7 +9,7 @@ from django.urls import reverse
 from apps.accounts.course_pages import course_of
 from apps.accounts.models import AuditEntry, Course, Membership
 from apps.conversations.models import Appeal, Call, DeadLetter, Thread
-from apps.quotas.models import AllowanceRequest, Boost, Institution, QuotaPolicy, WeeklyUsage
+from apps.quotas.models import AllowanceRequest, Institution, WeeklyUsage
 from apps.rules.models import Rule
 
 MOST_COURSES = 12  # in the switcher; the list of courses has them all
@@ -39,10 +39,6 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, Any], ...]], ...] = (
             ("Calls", "receipt_long", Call),
             ("Appeals", "balance", Appeal),
             ("Requests for more", "front_hand", AllowanceRequest),
-            ("Allowances", "speed", QuotaPolicy),
-            ("Allowances of roles", "badge", "quotas.RoleAllowance"),
-            ("Boosts", "rocket_launch", Boost),
-            ("Overrides", "tune", "quotas.Override"),
         ),
     ),
     (

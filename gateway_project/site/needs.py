@@ -79,7 +79,7 @@ def needs_of(
         requests_total=len(asked),
         appeals=_appeals(request, course),
         watched=_watched(rules, hits, now=now),
-        locked_out=[standing for standing in standings if standing.state == "out"],
+        locked_out=sorted((one for one in standings if one.state == "out"), key=_since),
         unused_keys=course.unused_keys or 0,
         without_key=course.without_key or 0,
         lacks=lacks_of(course),
@@ -89,6 +89,12 @@ def needs_of(
 
 def _least_left(waiting: WaitingRequest) -> tuple[bool, int, int]:
     return waiting.left is None, waiting.left or 0, waiting.row.pk
+
+
+def _since(one: MemberStanding) -> tuple[bool, float]:
+    """Who waits longest comes first."""
+    since = one.lock.since if one.lock else None
+    return since is None, since.timestamp() if since else 0.0
 
 
 def _appeals(request: HttpRequest, course: Course) -> list[tuple[str, int]]:

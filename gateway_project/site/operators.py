@@ -14,13 +14,13 @@ from apps.accounts.models import Course, Membership, Role
 from apps.common.charts import HOUR, Chart, bars, stretch
 from apps.common.display import Level
 from apps.common.ids import first_id
-from apps.conversations.figures.counting import OUTCOMES, Count, Place, half_hour
+from apps.conversations.figures.counting import OUTCOMES, UseCount, UsePlace, half_hour
 from apps.conversations.figures.reading import providers_since, use_of
 from apps.conversations.models import Call
 from apps.providers.models import Model, Provider
 from gateway_project.site import system
 from gateway_project.site.traffic import MOST_CALLS, Spread, spread
-from gateway_project.site.troubles import Trouble, troubles
+from gateway_project.site.troubles import ProviderTrouble, troubles
 from gateway_project.site.use import chart_of, clocks_of
 from gateway_project.site.weeks import week_of
 
@@ -32,7 +32,7 @@ Half = tuple[int, int]  # answers and failures
 
 
 @dataclass(frozen=True, slots=True)
-class LastHour:
+class HourOfCalls:
     calls: int
     failed: int
     first_bytes: Mapping[str, Spread | None]  # by provider
@@ -67,14 +67,14 @@ class ProviderLine:
 @dataclass(frozen=True, slots=True)
 class ModelLine:
     name: str
-    count: Count
+    count: UseCount
     courses: int
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedCourse:
     course: Any
-    count: Count
+    count: UseCount
     lacks: list[str]
     week: Any
 
@@ -104,7 +104,7 @@ def operations(request: HttpRequest, *, now: datetime) -> dict[str, Any]:
     }
 
 
-def last_hour(*, now: datetime) -> LastHour:
+def last_hour(*, now: datetime) -> HourOfCalls:
     """Of the newest calls, if there were very many. Reads one range of the calls' key."""
     rows = Call.objects.filter(pk__gte=first_id(now - timedelta(hours=1))).order_by("-pk")
     calls = list(rows.values_list("provider", "status", "first_byte_ms")[:MOST_CALLS])
@@ -113,17 +113,17 @@ def last_hour(*, now: datetime) -> LastHour:
         if provider and first_byte is not None:
             waits[provider].append(first_byte)
     failed = sum(OUTCOMES.get(status) == "failed" for _, status, _ in calls)
-    return LastHour(len(calls), failed, {name: spread(times) for name, times in waits.items()})
+    return HourOfCalls(len(calls), failed, {name: spread(times) for name, times in waits.items()})
 
 
-def _failing(hour: LastHour) -> list[Trouble]:
+def _failing(hour: HourOfCalls) -> list[ProviderTrouble]:
     if hour.share <= MUCH:
         return []
-    return [Trouble(f"{100 * hour.share:.1f} % of the last hour's {hour.calls} calls failed.", None, "calls")]
+    return [ProviderTrouble(f"{100 * hour.share:.1f} % of the last hour's {hour.calls} calls failed.", None, "calls")]
 
 
 def _provider(
-    provider: Any, halves: Mapping[tuple[str, datetime], Half], hour: LastHour, *, now: datetime
+    provider: Any, halves: Mapping[tuple[str, datetime], Half], hour: HourOfCalls, *, now: datetime
 ) -> ProviderLine:
     starts = half_hours(now)
     mine = [halves.get((provider.name, start), (0, 0)) for start in starts]
@@ -150,8 +150,8 @@ def _tick(number: int, start: datetime, answered: int, failed: int) -> Tick:
     return Tick(4 * number, level, f"{start:%H:%M}: {answered} answered, {failed} failed")
 
 
-def _models(use: Mapping[Place, Count], *, since: Any) -> list[ModelLine]:
-    counts: dict[str, Count] = defaultdict(Count)
+def _models(use: Mapping[UsePlace, UseCount], *, since: Any) -> list[ModelLine]:
+    counts: dict[str, UseCount] = defaultdict(UseCount)
     courses: dict[str, set[int]] = defaultdict(set)
     for place, count in use.items():
         if place.day >= since:
@@ -168,9 +168,9 @@ def _courses(request: HttpRequest) -> list[Any]:
     return list(rows.annotate(has_models=Exists(allowed), has_instructor=Exists(taught)))
 
 
-def _watched(courses: Iterable[Any], use: Mapping[Place, Count], *, since: Any) -> list[WatchedCourse]:
+def _watched(courses: Iterable[Any], use: Mapping[UsePlace, UseCount], *, since: Any) -> list[WatchedCourse]:
     """Those that refuse every call first, then those that use most."""
-    counts: dict[int, Count] = defaultdict(Count)
+    counts: dict[int, UseCount] = defaultdict(UseCount)
     for place, count in use.items():
         if place.day >= since:
             counts[place.course_id].add(count)

@@ -18,9 +18,9 @@ from apps.accounts.permissions import Verb
 from apps.accounts.scoping import may
 from apps.common.ids import first_id
 from apps.common.zones import zone
+from apps.conversations import lockouts
 from apps.conversations.models import Call, RuleHit, Thread
 from apps.providers.models import Model
-from apps.quotas import standing
 from apps.quotas.standing import MemberStanding
 from apps.rules.models import Rule
 from gateway_project.site.forecasts import forecast
@@ -50,7 +50,7 @@ class RuleLine:
 def page(request: HttpRequest, course: Course) -> TemplateResponse:
     now = timezone.now()
     row = row_of(request, course, now=now)
-    standings = standing.of_course(course, now=now)
+    standings = lockouts.standings(course, now=now)
     rules = list(Rule.objects.filter(course=course).annotate(since=Max("versions__at")))
     hits = _hits(course, rules, now=now)
     context: dict[str, Any] = {

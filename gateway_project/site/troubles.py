@@ -11,7 +11,7 @@ from apps.common.health.states import Standing
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ProviderTrouble:
     """`page`: where to look, `calls` for the list of failed calls."""
 
     sentence: str
@@ -25,13 +25,13 @@ class Trouble:
         return reverse("admin:providers_provider_change", args=[self.page])
 
 
-def troubles(providers: Iterable[Any], *, now: datetime) -> list[Trouble]:
+def troubles(providers: Iterable[Any], *, now: datetime) -> list[ProviderTrouble]:
     """Of providers that are switched on, with their credentials, deployments and health checks."""
     found = [trouble for one in providers if one.is_enabled for trouble in _of_provider(one, now)]
     return sorted(found, key=lambda trouble: trouble.since or now)
 
 
-def _of_provider(provider: Any, now: datetime) -> Iterator[Trouble]:
+def _of_provider(provider: Any, now: datetime) -> Iterator[ProviderTrouble]:
     page = str(provider.pk)
     out = False
     for credential in provider.credentials.all():
@@ -39,15 +39,15 @@ def _of_provider(provider: Any, now: datetime) -> Iterator[Trouble]:
         if credential.is_enabled and health is not None and health.standing_at(now) == Standing.OUT:
             out = True
             said = f"{provider.name} refuses our key “{credential.label}”{_because(health)}."
-            yield Trouble(said, health.since, page)
+            yield ProviderTrouble(said, health.since, page)
     for deployment in provider.deployments.all():
         health = getattr(deployment, "health", None)
         if deployment.is_enabled and health is not None and health.standing_at(now) == Standing.OPEN:
             said = f"{provider.name} fails to answer for {deployment.model.name}{_because(health)}: calls go elsewhere."
-            yield Trouble(said, health.since, page)
+            yield ProviderTrouble(said, health.since, page)
     for probe in provider.probes.all():
         if probe.kind == "bad" and not out:
-            yield Trouble(f"{provider.name}: {probe.sentence}", probe.at, page)
+            yield ProviderTrouble(f"{provider.name}: {probe.sentence}", probe.at, page)
 
 
 def _because(health: Any) -> str:

@@ -12,7 +12,7 @@ from django.db.models import Q, Sum
 from apps.accounts.models import Course
 from apps.common.charts import Chart, bars, stretch
 from apps.common.zones import zone
-from apps.conversations.figures.counting import Count, Place, total
+from apps.conversations.figures.counting import UseCount, UsePlace, total
 from apps.conversations.figures.reading import use_of
 from apps.quotas.ledger.booking import week_of
 from apps.quotas.models import Boost, LedgerEntry, WeeklyUsage
@@ -36,12 +36,12 @@ class CourseFigures:
     """Two weeks of a course up to the end of the running one. `this_week` are the counts by day since it began."""
 
     week: Week
-    this_week: list[tuple[date, Count]]
+    this_week: list[tuple[date, UseCount]]
     chart: Chart
     bands: list[Band]
 
     @property
-    def count(self) -> Count:
+    def count(self) -> UseCount:
         return total(count for _, count in self.this_week)
 
     @property
@@ -78,7 +78,7 @@ def figures_of(course: Course, *, now: datetime) -> CourseFigures:
     )
 
 
-def chart_of(days: list[date], use: Mapping[Place, Count]) -> Chart:
+def chart_of(days: list[date], use: Mapping[UsePlace, UseCount]) -> Chart:
     """Tokens by day, stacked by model: the most used ones by name."""
     names = _by_use(use)
     series = {name: f"series{min(number, MOST_MODELS - 1)}" for number, name in enumerate(names)}
@@ -89,7 +89,7 @@ def chart_of(days: list[date], use: Mapping[Place, Count]) -> Chart:
     return bars(days, tokens, series=list(dict.fromkeys(series.values())), labels=labels)
 
 
-def _by_use(use: Mapping[Place, Count]) -> list[str]:
+def _by_use(use: Mapping[UsePlace, UseCount]) -> list[str]:
     tokens: dict[str, int] = defaultdict(int)
     for place, count in use.items():
         tokens[place.model] += count.charged
@@ -134,11 +134,11 @@ def reconciled(course: Any, figures: CourseFigures) -> Reconciled:
     return Reconciled(course.used or 0, figures.count.charged, corrected or 0)
 
 
-def by_day_of(course: Course, use: Mapping[Place, Count], *, now: datetime) -> list[Count]:
+def by_day_of(course: Course, use: Mapping[UsePlace, UseCount], *, now: datetime) -> list[UseCount]:
     """The days of the course's running week, today included."""
     clock = zone(course.timezone)
     first, today = week_of(course, now=now).starts_at.astimezone(clock).date(), now.astimezone(clock).date()
-    days = {day: Count() for day in stretch(first, today)}
+    days = {day: UseCount() for day in stretch(first, today)}
     for place, count in use.items():
         if place.course_id == course.pk and place.day in days:
             days[place.day].add(count)

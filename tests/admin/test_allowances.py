@@ -190,7 +190,7 @@ def test_a_week_that_is_over_claims_no_limit(instructor: Client, world: CourseWo
     assert "no limit" not in page
 
 
-@pytest.mark.parametrize("address", ["/admin/", "/admin/accounts/course/"])
+@pytest.mark.parametrize("address", ["/admin/?all=1", "/admin/accounts/course/"])
 def test_a_course_is_measured_by_its_limit_with_boost_and_grants(
     address: str, instructor: Client, world: CourseWorld
 ) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.db.models import Model
 from django.test import Client
+from django.urls import reverse
 
 from apps.accounts.models import ApiKey, Membership, Role
 from apps.common.models import Revision
@@ -133,7 +134,7 @@ def test_a_changed_allowance_bumps_its_revision(operator: Client, world: CourseW
     values = {"student_weekly_tokens": 5, "default_output_tokens": 10, "least_output_tokens": 1}
     values |= {"late_joiners": "full", "after_exhaustion": "refuse", "fallback_student_weekly_tokens": 0}
 
-    operator.post(page_of(policy), values)
+    operator.post(reverse("admin:course_allowance_change", args=[world.course.slug, "everyone"]), values)
 
     policy.refresh_from_db()
     assert policy.student_weekly_tokens == 5

@@ -9,7 +9,8 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from apps.conversations.models import Thread
-from gateway_project.site import errors
+from gateway_project import vocabulary
+from gateway_project.site import errors, help
 from tests.admin.world import CourseWorld, make_thread
 
 THREADS = "admin:conversations_thread_changelist"
@@ -116,3 +117,23 @@ def test_a_failure_is_told_without_the_database(rf: RequestFactory) -> None:
 
     assert page.status_code == 500
     assert "Something went wrong" in page.content.decode() and "the-id" in page.content.decode()
+
+
+def test_each_page_leads_to_its_help(instructor: Client, world: CourseWorld) -> None:
+    page = instructor.get(f"/admin/c/{world.course.slug}/rules/").content.decode()
+    assert 'href="/admin/help/rules/" aria-label="Help with this page"' in page
+
+    assert "<h1>Rules" in instructor.get("/admin/help/rules/").content.decode()
+    assert instructor.get("/admin/help/nothing/").status_code == 404
+
+
+@pytest.mark.parametrize("name", help.PAGES)
+def test_every_page_of_help_is_there_without_dead_links(name: str) -> None:
+    text = help.rendered(help.DOCS / help.PAGES[name][1])
+
+    assert text.startswith("<h1>")
+    assert re.findall(r'href="[^"]*[.]md', text) == []
+
+
+def test_the_words_of_pages_are_those_of_the_glossary() -> None:
+    assert list(vocabulary.mistakes()) == []

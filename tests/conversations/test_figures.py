@@ -9,7 +9,7 @@ import pytest
 from apps.accounts.models import Course, Membership
 from apps.common.ids import first_id
 from apps.conversations.figures import keeping
-from apps.conversations.figures.counting import Count, CountedAttempt, CountedCall, by_provider, total
+from apps.conversations.figures.counting import CountedCall, FailedAttempt, UseCount, by_provider, total
 from apps.conversations.figures.reading import providers_since, use_of
 from apps.conversations.models import Call, CallAttempt, CourseUse, FiguresMark
 from apps.quotas.models import Hold, WeeklyUsage
@@ -34,7 +34,7 @@ def call(member: Membership, *, at: datetime, **values: Any) -> Call:
     return factories.make_call(member, id=id, started_at=at, **{"charged": 10, **values})
 
 
-def use(course: Course, *, since: date = date(2026, 11, 1)) -> Count:
+def use(course: Course, *, since: date = date(2026, 11, 1)) -> UseCount:
     return total(use_of({course.pk: ZoneInfo(course.timezone)}, since=since).values())
 
 
@@ -47,7 +47,7 @@ def test_each_outcome_is_counted_kept_or_not(ada: Membership) -> None:
     kept = keeping.keep(now=NOW), keeping.keep(now=NOW)
 
     assert kept == (7, 0)
-    expected = Count(calls=7, answered=3, rescued=1, blocked=1, out_of_quota=1, failed=2, charged=70)
+    expected = UseCount(calls=7, answered=3, rescued=1, blocked=1, out_of_quota=1, failed=2, charged=70)
     assert live == use(ada.course) == expected
 
 
@@ -148,7 +148,7 @@ def test_providers_are_counted_by_half_hour(ada: Membership) -> None:
 def test_an_attempt_counts_when_its_call_began() -> None:
     at = datetime(2026, 11, 27, 9, 44, 59, tzinfo=UTC)
 
-    counts = by_provider([], [CountedAttempt("a", "north", "timeout"), CountedAttempt("b", "x", "y")], at={"a": at})
+    counts = by_provider([], [FailedAttempt("a", "north", "timeout"), FailedAttempt("b", "x", "y")], at={"a": at})
 
     assert counts == {("north", datetime(2026, 11, 27, 9, 30, tzinfo=UTC)): (0, 1)}
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from tests.chat.world import wait_until
 from tests.e2e.conftest import Installation
 from tests.e2e.pages import BROWSING, Watched
-from tests.e2e.steps import open_list, sign_in
+from tests.e2e.steps import sign_in
 from tests.factories import unique
 from tests.live import manage
 
@@ -86,8 +86,7 @@ def students(unvisited: list[Students]) -> Students:
 
 
 def open_students(page: Page, students: Students) -> None:
-    open_list(page, "Allowances")
-    page.get_by_role("row", name=students.title).get_by_role("link", name="Who has how much left").click()
+    page.goto(f"{students.installation.gateway.base_url}/admin/c/{students.slug}/students/")
     expect(page.get_by_role("heading", name="Students")).to_be_visible()
 
 

@@ -21,7 +21,7 @@ def test_a_rule_is_replayed_before_it_bites(installation: Installation, watched:
     write_draft(page)
 
     wait_until(lambda: is_recorded(page), what="The text of the conversations")
-    open_rule(page, "no-ackermann")
+    open_rule(page, "No Ackermann")
     page.get_by_role("link", name="Replay past calls").click()
     watched.picture("before")
     page.get_by_role("button", name="Replay the last 7 days").click()
@@ -41,7 +41,7 @@ def test_what_a_rule_found_is_drawn(installation: Installation, watched: Watched
     assert refusal(installation, "Please solve my homework") is not None
     sign_in(watched, installation.demo["instructor"])
 
-    open_rule(page, "no-homework")
+    open_rule(page, "No finished homework")
     page.get_by_role("link", name="Hits over time").click()
 
     expect(page.get_by_role("img", name=re.compile("Calls: "))).to_be_visible()
@@ -53,8 +53,8 @@ def write_draft(page: Page) -> None:
     open_list(page, "Rules")
     page.get_by_title("Add rule").click()
     choose(page, "course", "Demo course")
-    page.get_by_label("Name").fill("no-ackermann")
-    page.get_by_label("Pattern").fill("Ackermann")
+    page.get_by_label("Title").fill("No Ackermann")
+    page.get_by_label("Words or phrases").fill("Ackermann")
     page.get_by_label("Message").fill("Look it up first.")
     save(page)
 

@@ -33,15 +33,15 @@ def test_a_rule_that_is_switched_on_refuses_the_next_call(installation: Installa
     open_list(page, "Rules")
     page.get_by_title("Add rule").click()
     choose(page, "course", "Demo course")
-    page.get_by_label("Name").fill("no-sonnets")
-    page.get_by_label("Pattern").fill(r"(?i)compose\s+a\s+sonnet")
+    page.get_by_label("Title").fill("No sonnets")
+    page.get_by_label("Words or phrases").fill("compose a sonnet")
     page.get_by_label("Message").fill(MESSAGE)
     watched.picture("draft")
     save(page)
     watched.picture("rules")
     assert refusal(installation, PROMPT) is None
 
-    page.get_by_role("table").get_by_role("link", name="no-sonnets").click()
+    page.get_by_role("table").get_by_role("link", name="No sonnets").click()
     for button, stage in (("Start observing", "Observe"), ("Start warning", "Warn")):
         page.get_by_role("button", name=button, exact=True).click()
         expect(page.locator("[aria-current=step]")).to_have_text(stage)

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import Installation
 from tests.e2e.pages import BROWSING, Watched, watched_page
+from tests.e2e.steps import FIRST_PAGE
 from tests.factories import PASSWORD, unique
 from tests.live import manage
 
@@ -53,7 +54,7 @@ def sign_out(page: Page) -> None:
 
 
 def is_in_the_admin(page: Page) -> None:
-    expect(page.get_by_role("heading", name="Courses this week")).to_be_visible()
+    expect(page.get_by_role("heading", name=FIRST_PAGE).first).to_be_visible()
 
 
 def is_asked_for_more(page: Page) -> None:

@@ -22,7 +22,7 @@ from apps.common.models import Job
 
 
 class JobAdmin(ReadOnly, OperatorOnly, Pages):
-    empty_text = "Long work, such as replaying a rule, waits and runs here. Whoever asks for it sees how far it is."
+    empty_text = "Long work, such as replaying a rule, waits and runs here. Who asked for it sees its progress."
     list_display = ("what", "shown_state", "far", "who", "where", "asked")
     list_filter = (("state", ChoicesDropdownFilter),)
     list_display_links = ("what",)

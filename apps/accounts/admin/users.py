@@ -51,7 +51,7 @@ class UserAdmin(OperatorOnly, StepUp, StockUserAdmin, CampusAccounts):  # type: 
         ("is_active", BooleanRadioFilter),
     )
     search_fields = ("username", "email", "campus_id", "first_name", "last_name", "memberships__external_id")
-    search_help_text = "Name, e-mail, campus ID or external ID"
+    search_help_text = "Name, e-mail, campus ID or student number"
     filter_horizontal = ()
     readonly_fields = ("last_login", "date_joined", "factors", "open_sessions", "campus_accounts", "given_by_groups")
     actions = ("sign_out", "remove_second_factors", "unlink")

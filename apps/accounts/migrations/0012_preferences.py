@@ -16,4 +16,18 @@ class Migration(migrations.Migration):
             name='timezone',
             field=models.CharField(blank=True, db_default='', default='', help_text='The clock of pages about several courses, such as Europe/Helsinki. Empty: the institution’s.', max_length=60, validators=[apps.accounts.models.fields.validate_timezone], verbose_name='time zone'),
         ),
+        migrations.AlterModelOptions(
+            name='membership',
+            options={'ordering': ('course', 'external_id'), 'verbose_name': 'student'},
+        ),
+        migrations.AlterField(
+            model_name='membership',
+            name='external_id',
+            field=models.CharField(help_text='The university’s number or name for this student.', max_length=100, verbose_name='student number'),
+        ),
+        migrations.AlterField(
+            model_name='membership',
+            name='is_active',
+            field=models.BooleanField(default=True, help_text='Keys of an inactive student are refused.', verbose_name='active'),
+        ),
     ]

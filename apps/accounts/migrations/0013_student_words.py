@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='membership',
             name='external_id',
-            field=models.CharField(help_text='What the university calls this person.', max_length=100, verbose_name='student number'),
+            field=models.CharField(help_text='The university’s number or name for this student.', max_length=100, verbose_name='student number'),
         ),
         migrations.AlterField(
             model_name='membership',

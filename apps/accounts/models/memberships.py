@@ -50,7 +50,9 @@ class Membership(AuditedModel):
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
-    external_id = models.CharField("student number", max_length=100, help_text="What the university calls this person.")
+    external_id = models.CharField(
+        "student number", max_length=100, help_text="The university’s number or name for this student."
+    )
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.STUDENT)
     is_active = models.BooleanField("active", default=True, help_text="Keys of an inactive student are refused.")
     shown_name = models.CharField(max_length=301, blank=True, default="", editable=False)

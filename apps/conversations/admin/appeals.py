@@ -47,7 +47,7 @@ class AppealAdmin(PetitionAdmin):
     list_filter = (AppealCourseFilter, ("state", ChoicesDropdownFilter))
     list_select_related = ("call__course", "call__membership__user", "rule")
     search_fields = ("reason", "rule_name", "call__membership__external_id", "=call__id")
-    search_help_text = "Words, rule, external ID or request ID"
+    search_help_text = "Words, rule, student number or request ID"
     actions = ("once", "refuse")
 
     # One appeal

@@ -38,7 +38,7 @@ class CallAdmin(RulePages, Readable):
     list_fullwidth = True
     sortable_by = ()
     search_fields = ("id",)
-    search_help_text = "Request ID, external ID, name or e-mail"
+    search_help_text = "Request ID, student number, name or e-mail"
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("rule_hits")

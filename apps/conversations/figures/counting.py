@@ -33,20 +33,20 @@ class CountedCall(NamedTuple):
 COLUMNS = CountedCall._fields
 
 
-class CountedAttempt(NamedTuple):
+class FailedAttempt(NamedTuple):
     call_id: str
     provider: str
     outcome: str
 
 
-class Place(NamedTuple):
+class UsePlace(NamedTuple):
     course_id: int
     day: date
     model: str
 
 
 @dataclass(slots=True)
-class Count:
+class UseCount:
     calls: int = 0
     answered: int = 0
     rescued: int = 0
@@ -55,7 +55,7 @@ class Count:
     failed: int = 0
     charged: int = 0
 
-    def add(self, other: "Count") -> None:
+    def add(self, other: "UseCount") -> None:
         for one in fields(self):
             setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
@@ -64,22 +64,24 @@ class Count:
         return self.blocked + self.out_of_quota
 
 
-def total(counts: Iterable[Count]) -> Count:
-    whole = Count()
+def total(counts: Iterable[UseCount]) -> UseCount:
+    whole = UseCount()
     for count in counts:
         whole.add(count)
     return whole
 
 
-def by_day(calls: Iterable[CountedCall], zones: Mapping[int, ZoneInfo]) -> dict[Place, Count]:
+def by_day(calls: Iterable[CountedCall], zones: Mapping[int, ZoneInfo]) -> dict[UsePlace, UseCount]:
     """By course, day of the course's clock and model. The day is that of the instant by which the ledger chose the
     week, so that the days of a week add up to it. Calls of other courses are left out."""
-    counts: dict[Place, Count] = {}
+    counts: dict[UsePlace, UseCount] = {}
     for call in calls:
         zone = zones.get(call.course_id)
         if zone is None:
             continue
-        count = counts.setdefault(Place(call.course_id, call.started_at.astimezone(zone).date(), call.model), Count())
+        count = counts.setdefault(
+            UsePlace(call.course_id, call.started_at.astimezone(zone).date(), call.model), UseCount()
+        )
         count.calls += 1
         count.charged += call.charged
         outcome = OUTCOMES.get(call.status, "failed")
@@ -93,7 +95,7 @@ def half_hour(at: datetime) -> datetime:
 
 
 def by_provider(
-    calls: Iterable[CountedCall], attempts: Iterable[CountedAttempt], *, at: Mapping[str, datetime]
+    calls: Iterable[CountedCall], attempts: Iterable[FailedAttempt], *, at: Mapping[str, datetime]
 ) -> dict[tuple[str, datetime], tuple[int, int]]:
     """Answers and failed attempts by provider and half hour. `at` says when the call of an attempt began. The provider
     without a name has the calls that nobody answered."""

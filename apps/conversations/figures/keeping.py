@@ -20,7 +20,15 @@ from apps.common.cursor import Cursor, cursor_on
 from apps.common.ids import first_id
 from apps.common.priority import at_first_priority
 from apps.common.zones import zone
-from apps.conversations.figures.counting import COLUMNS, Count, CountedAttempt, CountedCall, Place, by_day, by_provider
+from apps.conversations.figures.counting import (
+    COLUMNS,
+    CountedCall,
+    FailedAttempt,
+    UseCount,
+    UsePlace,
+    by_day,
+    by_provider,
+)
 from apps.conversations.figures.tables import COUNTS, CourseUse, FiguresMark
 from apps.conversations.models import Call, CallAttempt
 from apps.quotas.models import Hold
@@ -36,7 +44,7 @@ _USE_KEY = ("course_id", "day", "model")
 
 
 def keep(*, now: datetime) -> int:
-    """Count the calls that have come since the last time; how many."""
+    """UseCount the calls that have come since the last time; how many."""
     FiguresMark.objects.get_or_create(pk=1)
     until = _settled_before(now)
     counted = 0
@@ -74,7 +82,7 @@ def _keep_batch(until: str) -> int:
 def _store(
     mark: str,
     last: str,
-    use: Mapping[Place, Count],
+    use: Mapping[UsePlace, UseCount],
     providers: Mapping[tuple[str, datetime], tuple[int, int]],
 ) -> None:
     connection.ensure_connection()
@@ -100,9 +108,9 @@ def _add(
     cursor.executemany(f"{sql} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}", stored)
 
 
-def _attempts(after: str, last: str) -> list[CountedAttempt]:
+def _attempts(after: str, last: str) -> list[FailedAttempt]:
     found = CallAttempt.objects.filter(call__gt=after, call__lte=last).order_by()
-    return [CountedAttempt(*row) for row in found.values_list("call_id", "provider", "outcome")]
+    return [FailedAttempt(*row) for row in found.values_list("call_id", "provider", "outcome")]
 
 
 def zones() -> dict[int, ZoneInfo]:
@@ -120,7 +128,7 @@ def count_again(*, now: datetime) -> int:
     counts = by_day(_calls(since - EARLIER, mark), clocks)
     whole = {place: count for place, count in counts.items() if place.day > since.astimezone(clocks[place[0]]).date()}
     kept = {
-        Place(use.course_id, use.day, use.model): use
+        UsePlace(use.course_id, use.day, use.model): use
         for use in CourseUse.objects.filter(day__gte=(since - EARLIER * 24).date())
     }
     wrong = [(place, count) for place, count in whole.items() if _differs(kept.get(place), count)]
@@ -134,14 +142,14 @@ def _calls(since: datetime, last: str) -> Iterator[CountedCall]:
     return (CountedCall(*row) for row in rows.iterator(chunk_size=BATCH))
 
 
-def _differs(kept: CourseUse | None, count: Count) -> bool:
+def _differs(kept: CourseUse | None, count: UseCount) -> bool:
     """Fewer calls than were kept are those of students who were deleted: what they used stays."""
     if kept is None:
         return True
     return count.calls >= kept.calls and any(getattr(kept, name) != getattr(count, name) for name in COUNTS)
 
 
-def _replace(mark: str, wrong: list[tuple[Place, Count]]) -> None:
+def _replace(mark: str, wrong: list[tuple[UsePlace, UseCount]]) -> None:
     with transaction.atomic():
         if not FiguresMark.objects.filter(pk=1, counted_to=mark).update(counted_to=mark):
             return  # counted on meanwhile; the next round sees to it

@@ -9,10 +9,10 @@ from django.db.models import Subquery
 from apps.common.ids import first_id
 from apps.conversations.figures.counting import (
     COLUMNS,
-    Count,
-    CountedAttempt,
     CountedCall,
-    Place,
+    FailedAttempt,
+    UseCount,
+    UsePlace,
     by_day,
     by_provider,
     half_hour,
@@ -22,17 +22,17 @@ from apps.conversations.figures.tables import COUNTS, CourseUse, FiguresMark, Pr
 from apps.conversations.models import Call, CallAttempt
 
 
-def use_of(zones: Mapping[int, ZoneInfo], *, since: date, is_all: bool = False) -> dict[Place, Count]:
+def use_of(zones: Mapping[int, ZoneInfo], *, since: date, is_all: bool = False) -> dict[UsePlace, UseCount]:
     """The use of these courses by day and model, from a day on. `is_all`: these are all courses there are."""
     courses = None if is_all else zones.keys()
     counts, mark = _kept(courses, since)
     for place, count in by_day(_later(courses, since, mark), zones).items():
         if place.day >= since:
-            counts.setdefault(place, Count()).add(count)
+            counts.setdefault(place, UseCount()).add(count)
     return counts
 
 
-def _kept(courses: Collection[int] | None, since: date) -> tuple[dict[Place, Count], str]:
+def _kept(courses: Collection[int] | None, since: date) -> tuple[dict[UsePlace, UseCount], str]:
     """What is kept, and up to which call: read in one statement, between which a worker cannot come."""
     mark = FiguresMark.objects.filter(pk=1).values("counted_to")
     rows = CourseUse.objects.filter(day__gte=since).order_by()
@@ -41,7 +41,7 @@ def _kept(courses: Collection[int] | None, since: date) -> tuple[dict[Place, Cou
     found = list(rows.values_list("course_id", "day", "model", *COUNTS, Subquery(mark)))
     if not found:
         return {}, mark.values_list("counted_to", flat=True).first() or ""
-    return {Place(*row[:3]): Count(*row[3:-1]) for row in found}, found[0][-1]
+    return {UsePlace(*row[:3]): UseCount(*row[3:-1]) for row in found}, found[0][-1]
 
 
 def _later(courses: Collection[int] | None, since: date, mark: str) -> list[CountedCall]:
@@ -75,4 +75,4 @@ def _later_providers(mark: str) -> dict[tuple[str, datetime], tuple[int, int]]:
     calls = [CountedCall(*row) for row in Call.objects.filter(pk__gt=mark).order_by().values_list(*COLUMNS)]
     attempts = CallAttempt.objects.filter(call__gt=mark).order_by().values_list("call_id", "provider", "outcome")
     at = {call.id: call.started_at for call in calls}
-    return by_provider(calls, [CountedAttempt(*row) for row in attempts], at=at)
+    return by_provider(calls, [FailedAttempt(*row) for row in attempts], at=at)

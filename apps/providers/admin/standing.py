@@ -9,23 +9,13 @@ from django.utils.safestring import SafeString
 
 from apps.common.display import Level, Shown, clock, moment
 from apps.common.health.states import Standing
-from apps.providers.models import CredentialHealth, Deployment, LastProbe
-from apps.providers.models.probes import MILD
+from apps.providers.models import Deployment
 
 FORCED: dict[str, tuple[str, Level, str]] = {
     Deployment.Force.OPEN: ("forced open", "warning", "No calls go there until you set it back to automatic."),
     Deployment.Force.CLOSED: ("forced closed", "warning", "Calls go there despite its failures."),
     Deployment.Force.DRAIN: ("draining", "warning", "Open answers end; no new calls go there."),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alarms:
-    """How many deployments are open, credentials out, and providers whose last health check found them unusable."""
-
-    open: int
-    out: int
-    wrong: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +94,3 @@ def with_detail(shown: Shown, sentence: str) -> SafeString:
     if not sentence:
         return shown.badge
     return format_html('{}<small class="stoa-sub stoa-lines" title="{}">{}</small>', shown.badge, sentence, sentence)
-
-
-def alarms() -> Alarms:
-    """What an operator should look at first. Three counts over few rows."""
-    used = Deployment.objects.filter(is_enabled=True, provider__is_enabled=True, model__is_enabled=True)
-    troubled = LastProbe.objects.exclude(trouble="").exclude(trouble__in=MILD).filter(provider__is_enabled=True)
-    return Alarms(
-        open=used.filter(force="", health__standing=Standing.OPEN).count(),
-        out=CredentialHealth.objects.filter(
-            standing=Standing.OUT, credential__is_enabled=True, credential__provider__is_enabled=True
-        ).count(),
-        wrong=troubled.values("provider").distinct().count(),
-    )

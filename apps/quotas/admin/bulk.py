@@ -81,7 +81,7 @@ ACTIONS = {
     ),
     "end-override": Action(
         "Return to the course's allowance",
-        "Whoever of them has an allowance of their own has the course's again from now on. What they used stays used.",
+        "Those with an allowance of their own have the course's again from now on. What they used stays used.",
         "Return {} to the course's allowance",
         EndOverrideForm,
         _end_override,

@@ -3,12 +3,16 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
+from apps.accounts.course_pages import REMEMBERED
+from apps.accounts.models import Course
 from apps.accounts.scoping import CourseFilter, CourseScoped, MemberCourseFilter, SearchedByMember
 from apps.common.admin import ChoiceFilter
 from apps.common.display import badge, number, when
@@ -16,11 +20,26 @@ from apps.quotas import decisions
 from apps.quotas.admin.access import user_of
 from apps.quotas.models import Boost, Override, RoleAllowance
 
-BY_MEMBER_HELP = "Reason, external ID, name or e-mail"
+BY_MEMBER_HELP = "Reason, student number, name or e-mail"
+
+
+class AddedOnCoursePage(CourseScoped):
+    """Rows are added on the Allowance page of their course, in its words and its time zone; the list is a history."""
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> Any:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        key = request.GET.get("course", "")
+        wanted = {"pk": int(key)} if key.isascii() and key.isdigit() and len(key) < 19 else {}
+        wanted = wanted or {"slug": request.session.get(REMEMBERED, "")}
+        course = Course.objects.for_staff(request.user).filter(**wanted).first()
+        if course is None:
+            return HttpResponseRedirect(reverse("admin:accounts_course_changelist"))
+        return HttpResponseRedirect(reverse("admin:course_allowance", args=[course.slug]))
 
 
 @admin.register(RoleAllowance)
-class RoleAllowanceAdmin(CourseScoped):
+class RoleAllowanceAdmin(AddedOnCoursePage):
     empty_text = "Assistants and instructors have the allowance of students until their role has one of its own here."
     empty_value_display = "as students"
     list_display = ("__str__", "course", "each", "requests_per_minute", "concurrent_requests", "tokens_per_minute")
@@ -53,7 +72,7 @@ class PeriodFilter(ChoiceFilter):
         return unfinished.filter(starts_at__lte=now) if value == "active" else unfinished.filter(starts_at__gt=now)
 
 
-class DecisionAdmin(CourseScoped):
+class DecisionAdmin(AddedOnCoursePage):
     """Staff make and end decisions here. Nobody edits or deletes one: what it did is in the ledger."""
 
     actions = ("end_now",)
@@ -65,12 +84,6 @@ class DecisionAdmin(CourseScoped):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return () if obj is None else self.shown
-
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return {"starts_at": timezone.now(), **super().get_changeform_initial_data(request)}
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        decisions.give(obj, by=user_of(request), now=timezone.now())
 
     @admin.action(description="End now", permissions=("change",))
     def end_now(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:

@@ -83,7 +83,7 @@ class WeeklyUsageAdmin(ReadByCourse):
     list_display = ("who", "kind", "use", "week", "state")
     list_filter = (AccountCourseFilter, ("kind", ChoicesDropdownFilter), WeekFilter)
     search_fields = ("account",)
-    search_help_text = "Course, or a student's external ID, name or e-mail"
+    search_help_text = "Course, or a student's student number, name or e-mail"
     change_form_after_template = "admin/quotas/weeklyusage/entries.html"
     fieldsets = ((None, {"fields": ("who", "kind", "use", "week", "state")}),)
     readonly_fields = ("who", "use", "week", "state")
@@ -187,7 +187,7 @@ class LedgerEntryAdmin(ReadByCourse):
     list_filter = (EntryCourseFilter, ("kind", ChoicesDropdownFilter))
     list_select_related = ("usage", "actor")
     search_fields = ("hold",)
-    search_help_text = "Request ID, or a student's external ID, name or e-mail"
+    search_help_text = "Request ID, or a student's student number, name or e-mail"
     fieldsets = (
         (None, {"fields": ("moved_at", "kind", "who", "held", "used", "granted", "call", "week", "actor", "note")}),
     )

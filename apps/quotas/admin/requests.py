@@ -27,6 +27,7 @@ from apps.quotas.admin.forms import AnswerForm
 from apps.quotas.admin.grants import beyond, tell_granted, way_back
 from apps.quotas.models import AllowanceRequest
 from apps.quotas.models.requests import MOST_TOKENS
+from apps.quotas.policies import Policies
 from apps.quotas.standing import MemberStanding
 
 LIST = "admin:quotas_allowancerequest_changelist"
@@ -312,10 +313,10 @@ def _tokens(amount: int) -> str:
     return f"{number(amount)} token" if amount == 1 else f"{number(amount)} tokens"
 
 
-def with_standing(asked: Iterable[AllowanceRequest]) -> list[Any]:
+def with_standing(asked: Iterable[AllowanceRequest], policies: Policies | None = None) -> list[Any]:
     """The same rows, each with its student's standing this week."""
     rows: list[Any] = list(asked)
-    found = standing.of_members([row.membership for row in rows], now=timezone.now())
+    found = standing.of_members([row.membership for row in rows], now=timezone.now(), policies=policies)
     counts = AllowanceRequest.objects.filter(membership__in=[row.membership_id for row in rows]).order_by()
     asked_so_often = dict(counts.values_list("membership").annotate(count=Count("pk")))
     for row, own in zip(rows, found, strict=True):

@@ -15,11 +15,11 @@ from apps.accounts.models import Course
 from apps.accounts.scoping import CourseFilter, CourseScoping
 from apps.common.admin import is_operator
 from apps.common.display import badge, when
-from apps.rules import recording, stages, words
+from apps.rules import stages, words
 from apps.rules.admin.forms import RuleForm
 from apps.rules.admin.lists import RuleList
+from apps.rules.admin.saved import after_saving
 from apps.rules.admin.workbench import Workbench
-from apps.rules.breadth import too_broad
 from apps.rules.models import Rule, RuleSettings
 from apps.rules.sentences import sentence
 
@@ -78,6 +78,7 @@ class RuleAdmin(RuleList, Workbench):
     list_select_related = ("course",)
     search_fields = ("title", "name", "why", "pattern", "message", "guidance")
     search_help_text = "Title, purpose, pattern or message"
+    add_words = "New rule"
     autocomplete_fields = ("course",)
     actions = ("enforce", "observe", "switch_off", "copy")
     readonly_fields = ("updated",)
@@ -91,12 +92,9 @@ class RuleAdmin(RuleList, Workbench):
     change_form_outer_after_template = "admin/rules/rule/foot.html"
 
     def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
-        finds_else = not change or bool({*recording.MATCHING}.intersection(form.changed_data))
+        changed = obj.changed_fields()
         super().save_model(request, obj.signed(by=request.user), form, change)
-        if finds_else:
-            self.begins(request, obj)
-        if broad := too_broad(obj.pattern, checksum=obj.checksum):
-            self.message_user(request, f"{obj.name}: {broad}", messages.WARNING)
+        after_saving(request, obj, changed=changed, is_new=not change)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> Any:
         """Rules are written one at a time, and read again once they are saved."""
@@ -147,7 +145,7 @@ class RuleAdmin(RuleList, Workbench):
         """The title, and what the rule does in a sentence. Its stage has a column of its own."""
         does = sentence(rule, zone=rule.zone, with_stage=False)
         return format_html(
-            '<span dir="auto">{}</span><small class="stoa-sub stoa-sentence">{}</small>', rule.title, does
+            '<span dir="auto">{}</span><small class="stoa-sub stoa-sentence">{}</small>', rule.shown_title, does
         )
 
     @admin.display(description="stage", ordering="stage")

@@ -146,7 +146,7 @@ def to_rule(rule: Rule) -> HttpResponseRedirect:
 
 
 def _card(ready: ReadyRule) -> dict[str, Any]:
-    return {"ready": ready, "sentence": sentence(ready)}
+    return {"ready": ready, "sentence": sentence(ready, with_message=False)}
 
 
 def _of_the_page(request: HttpRequest, courses: Any) -> Any:

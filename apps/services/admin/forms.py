@@ -132,8 +132,8 @@ LABELS = {
     "health_path": "Path",
     "health_statuses": "Good statuses",
     "requests_per_minute": "Each key",
-    "user_burst": "Burst of each member",
-    "user_requests_per_minute": "Each member",
+    "user_burst": "Burst of each student",
+    "user_requests_per_minute": "Each student",
 }
 
 

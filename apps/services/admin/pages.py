@@ -33,7 +33,7 @@ class CourseInline(OperatorOnly, TabularInline):
     autocomplete_fields = ("course",)
     extra = 0
     hide_title = True
-    verbose_name_plural = "Only members of these courses; of all, if there are none"
+    verbose_name_plural = "Only students of these courses; of all, if there are none"
 
 
 @admin.register(Service)

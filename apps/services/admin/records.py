@@ -63,7 +63,7 @@ class ServiceRecordAdmin(ReadOnly, CourseScoped):
     list_fullwidth = True
     sortable_by = ()
     search_fields = ("id",)
-    search_help_text = "Request ID, beginning of the path (/reports), external ID, name or e-mail"
+    search_help_text = "Request ID, beginning of the path (/reports), student number, name or e-mail"
     fields = (
         "id",
         "started",
