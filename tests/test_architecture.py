@@ -129,7 +129,6 @@ MAY_READ_THE_CLOCK = {
     "apps/providers/admin/checks.py": "pages of staff",
     "apps/providers/admin/deployments.py": "pages of staff",
     "apps/providers/tasks.py": "a task",
-    "gateway_project/site/providers.py": "pages of staff",
     "apps/providers/models/providers.py": "a bulk change stamps rows as saving them would",
     "apps/quotas/admin/ledger.py": "pages of staff",
     "apps/quotas/admin/decisions.py": "pages and actions of staff",
