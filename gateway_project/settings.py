@@ -109,7 +109,7 @@ TEMPLATES = [
             "loaders": [
                 (
                     "django.template.loaders.cached.Loader",
-                    ["django.template.loaders.filesystem.Loader", "gateway_project.site.template_loader.Loader"],
+                    ["django.template.loaders.filesystem.Loader", "gateway_project.site.template_loader.HidingLoader"],
                 )
             ],
             "context_processors": [

@@ -64,6 +64,21 @@ def test_a_circle_of_annotations_would_be_found(tmp_path: Path, monkeypatch: pyt
 # Who may ask what time it is: whoever begins something. Everything else is told `now`, so that it can be asked about
 # any moment. `time.monotonic` measures how long something takes, and is free.
 MAY_READ_THE_CLOCK = {
+    "apps/accounts/admin/handing_out.py": "pages and actions of staff",
+    "apps/accounts/admin/key_changes.py": "pages and actions of staff",
+    "apps/accounts/admin/leaving.py": "pages and actions of staff",
+    "apps/common/display.py": "how long ago something was, on a page",
+    "apps/conversations/admin/enforcing.py": "pages and actions of staff",
+    "apps/conversations/replay.py": "replays begin when rules change",
+    "apps/quotas/admin/grants.py": "pages and actions of staff",
+    "apps/rules/admin/lists.py": "pages and actions of staff",
+    "apps/rules/admin/trying.py": "pages and actions of staff",
+    "gateway_project/site/allowance.py": "pages and actions of staff",
+    "gateway_project/site/closing.py": "pages and actions of staff",
+    "gateway_project/site/providers.py": "pages and actions of staff",
+    "gateway_project/site/student.py": "pages and actions of staff",
+    "gateway_project/site/students.py": "pages and actions of staff",
+    "gateway_project/templatetags/consequences.py": "pages and actions of staff",
     "apps/accounts/admin/api_keys.py": "pages and actions of staff",
     "apps/accounts/admin/campus.py": "pages and actions of staff",
     "apps/accounts/admin/issuers.py": "pages and actions of staff",

@@ -15,7 +15,7 @@ from apps.accounts.models import Course
 from apps.conversations import markdown
 from apps.conversations.marks import Found, MarkedText, mark
 from apps.conversations.models import Call, CallAttempt, RuleHit, Turn
-from apps.conversations.stretches import CALLED, Stretch, stretches
+from apps.conversations.stretches import CALLED, PassageStretch, stretches
 from apps.rules.models import Rule
 
 LONGEST = 20_000
@@ -117,7 +117,7 @@ def _passages(
 
 def _parts(text: str, found: Sequence[Found], label: str, as_source: bool) -> Iterator[PassagePart]:
     """The kinds of text in a message. What rules found is never folded away."""
-    for stretch in stretches(text) if len(text) <= markdown.LONGEST else [Stretch("", 0, len(text))]:
+    for stretch in stretches(text) if len(text) <= markdown.LONGEST else [PassageStretch("", 0, len(text))]:
         start, end = stretch.start, stretch.end
         own = [(max(first, start) - start, min(last, end) - start, name) for first, last, name in found]
         own = [one for one in own if one[0] < one[1]]

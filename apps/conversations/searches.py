@@ -53,7 +53,7 @@ class TextPosition:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedText:
+class TextOfCall:
     """The text that a call added: messages by position, and the answer under None."""
 
     parts: dict[int | None, str]
@@ -159,16 +159,16 @@ def portions(rows: Sequence[CallToSearch]) -> Iterator[list[CallToSearch]]:
     yield portion
 
 
-def texts_of(ids: Sequence[str]) -> dict[str, RecordedText]:
+def texts_of(ids: Sequence[str]) -> dict[str, TextOfCall]:
     """The text of these calls, joined from its pieces."""
     parts: dict[str, dict[int | None, str]] = defaultdict(dict)
     turns = Turn.objects.filter(call__in=ids).order_by("call", "seq")
     for call, message, text in turns.values_list("call_id", "message", "text"):
         parts[call][message] = parts[call].get(message, "") + text
-    return {call: RecordedText(found) for call, found in parts.items()}
+    return {call: TextOfCall(found) for call, found in parts.items()}
 
 
-def look_into(row: CallToSearch, text: RecordedText | None, rule: Rule, book: Rulebook, tally: Tally) -> None:
+def look_into(row: CallToSearch, text: TextOfCall | None, rule: Rule, book: Rulebook, tally: Tally) -> None:
     if text is None:
         tally.add(row, has_text=False)
         return
@@ -217,7 +217,7 @@ def read_again(places: Sequence[TextPosition]) -> list[Sample]:
     return [_sample(place, rows[place.call], texts.get(place.call)) for place in places if place.call in rows]
 
 
-def _sample(place: TextPosition, call: Call, text: RecordedText | None) -> Sample:
+def _sample(place: TextPosition, call: Call, text: TextOfCall | None) -> Sample:
     whole = text.parts.get(place.message, "") if text else ""
     start, end = place.start, place.end
     first, last = max(0, start - AROUND), min(len(whole), end + AROUND)

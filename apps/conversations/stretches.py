@@ -18,7 +18,7 @@ _JSON = json.JSONDecoder()
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class PassageStretch:
     """A stretch of the text. `kind` is empty for what is said; `name` is the tool that is called."""
 
     kind: str
@@ -27,34 +27,34 @@ class Stretch:
     name: str = ""
 
 
-def stretches(text: str) -> list[Stretch]:
+def stretches(text: str) -> list[PassageStretch]:
     """The whole text, in order, without stretches of white space only."""
     found = [stretch for thought in _with_rest(_thoughts(text), 0, len(text)) for stretch in _divided(text, thought)]
     return [one for one in found if text[one.start : one.end].strip()]
 
 
-def _divided(text: str, stretch: Stretch) -> Iterator[Stretch]:
+def _divided(text: str, stretch: PassageStretch) -> Iterator[PassageStretch]:
     if stretch.kind:
         yield stretch
     else:
         yield from _with_rest(_calls(text, stretch), stretch.start, stretch.end)
 
 
-def _with_rest(found: Iterator[Stretch], start: int, end: int) -> Iterator[Stretch]:
+def _with_rest(found: Iterator[PassageStretch], start: int, end: int) -> Iterator[PassageStretch]:
     """What was found, and what is said between it."""
     for one in found:
-        yield Stretch(SAID, start, one.start)
+        yield PassageStretch(SAID, start, one.start)
         yield one
         start = one.end
-    yield Stretch(SAID, start, end)
+    yield PassageStretch(SAID, start, end)
 
 
-def _thoughts(text: str) -> Iterator[Stretch]:
+def _thoughts(text: str) -> Iterator[PassageStretch]:
     for match in _THOUGHT.finditer(text):
-        yield Stretch(THOUGHT, match.start(), match.end())
+        yield PassageStretch(THOUGHT, match.start(), match.end())
 
 
-def _calls(text: str, within: Stretch) -> Iterator[Stretch]:
+def _calls(text: str, within: PassageStretch) -> Iterator[PassageStretch]:
     place = within.start
     for _ in range(MOST_CALLS):
         match = _CALL.search(text, place, within.end)
@@ -66,5 +66,5 @@ def _calls(text: str, within: Stretch) -> Iterator[Stretch]:
         except (ValueError, RecursionError):
             continue
         if end <= within.end:
-            yield Stretch(CALLED, match.start(), end, match[1])
+            yield PassageStretch(CALLED, match.start(), end, match[1])
             place = end

@@ -24,13 +24,13 @@ from apps.quotas.admin.access import user_of
 from apps.quotas.admin.requests import need, suggested, with_standing
 from apps.quotas.models import AllowanceRequest, Boost, LedgerEntry, Override, QuotaPolicy, RoleAllowance, WeeklyUsage
 from apps.quotas.policies import Policies, load_policies
-from gateway_project.site.allowance_forms import BoostForm, EveryoneForm, RoleForm, StudentForm
+from gateway_project.site.allowance_forms import CourseBoostForm, EveryoneForm, RoleForm, StudentForm
 
 MOST = 25  # of each kind on the page
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class AllowancePart:
     """A kind of change: its form, the table that it writes to, and what it does."""
 
     thing: str
@@ -68,10 +68,10 @@ def _boost(request: HttpRequest, course: Course, form: Any, now: datetime) -> st
 
 
 PARTS = {
-    "everyone": Part("QuotaPolicy", Verb.CHANGE, EveryoneForm, _everyone),
-    "role": Part("RoleAllowance", Verb.CHANGE, RoleForm, _role),
-    "student": Part("Override", Verb.ADD, StudentForm, _student),
-    "boost": Part("Boost", Verb.ADD, BoostForm, _boost),
+    "everyone": AllowancePart("QuotaPolicy", Verb.CHANGE, EveryoneForm, _everyone),
+    "role": AllowancePart("RoleAllowance", Verb.CHANGE, RoleForm, _role),
+    "student": AllowancePart("Override", Verb.ADD, StudentForm, _student),
+    "boost": AllowancePart("Boost", Verb.ADD, CourseBoostForm, _boost),
 }
 
 

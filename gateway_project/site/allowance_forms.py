@@ -116,7 +116,7 @@ class StudentForm(quota_forms.OverrideForm):
         students.widget.attrs["class"] = "stoa-select"
 
 
-class BoostForm(quota_forms.BoostForm):
+class CourseBoostForm(quota_forms.BoostForm):
     def __init__(self, *args: Any, course: Course, now: datetime, **options: Any) -> None:
         super().__init__(*args, now=now, initial={"starts_at": now}, **options)
 

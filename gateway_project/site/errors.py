@@ -18,13 +18,13 @@ PROGRAMS = ("/api/", "/auth/", "/v1/", "/svc/", "/health/", "/metrics", "/.well-
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class ErrorWords:
     status: int
     title: str
     sentences: tuple[str, ...]
 
 
-NOT_FOUND = Words(
+NOT_FOUND = ErrorWords(
     404,
     "There is nothing here for you",
     (
@@ -32,13 +32,15 @@ NOT_FOUND = Words(
         "If it is a course of yours, ask its instructor or the operator to add you to its staff.",
     ),
 )
-FORBIDDEN = Words(
+FORBIDDEN = ErrorWords(
     403,
     "Not allowed",
     ("Your account may not do this.", "If it should, ask the instructor of the course, or the operator."),
 )
-BAD_REQUEST = Words(400, "This request cannot be understood", ("Go back, reload the page, and try again from there.",))
-FAILED = Words(
+BAD_REQUEST = ErrorWords(
+    400, "This request cannot be understood", ("Go back, reload the page, and try again from there.",)
+)
+FAILED = ErrorWords(
     500,
     "Something went wrong",
     (
@@ -73,7 +75,7 @@ def _is_for_programs(request: HttpRequest) -> bool:
     return settings.GATEWAY_ROLE == "data" or request.path.startswith(PROGRAMS)
 
 
-def _page(request: HttpRequest, words: Words) -> HttpResponse:
+def _page(request: HttpRequest, words: ErrorWords) -> HttpResponse:
     if not request.path.startswith(reverse("admin:index")):
         return _plain(request, words)
     try:
@@ -83,7 +85,7 @@ def _page(request: HttpRequest, words: Words) -> HttpResponse:
         return _plain(request, words)
 
 
-def _in_the_shell(request: HttpRequest, words: Words) -> HttpResponse:
+def _in_the_shell(request: HttpRequest, words: ErrorWords) -> HttpResponse:
     if not admin.site.has_permission(request):
         return _plain(request, words)
     context = {**admin.site.each_context(request), "title": words.title, **_context(request, words)}
@@ -92,9 +94,9 @@ def _in_the_shell(request: HttpRequest, words: Words) -> HttpResponse:
     return response
 
 
-def _plain(request: HttpRequest, words: Words) -> HttpResponse:
+def _plain(request: HttpRequest, words: ErrorWords) -> HttpResponse:
     return HttpResponse(render_to_string("errors/page.html", _context(request, words)), status=words.status)
 
 
-def _context(request: HttpRequest, words: Words) -> dict[str, Any]:
+def _context(request: HttpRequest, words: ErrorWords) -> dict[str, Any]:
     return {"words": words, "request_id": getattr(request, "request_id", "")}

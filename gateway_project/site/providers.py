@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from apps.common.display import NOTHING, clock, number
 from apps.providers.admin import health, standing
-from apps.providers.admin.health import NO_CALLS, HourOfProvider
+from apps.providers.admin.health import NO_CALLS, CallsThere
 from apps.providers.admin.providers import ProviderAdmin
 from apps.providers.models import Provider
 from gateway_project.site.traffic import by_provider
@@ -37,7 +37,7 @@ class WatchedProviderAdmin(ProviderAdmin):
 
     @admin.display(description="last hour")
     def last_hour(self, provider: Any) -> SafeString | str:
-        hour: HourOfProvider = provider.hour
+        hour: CallsThere = provider.hour
         if not (hour.answered or hour.failed):
             return format_html('no calls<small class="stoa-sub">{}</small>', _last_check(provider))
         said = f"{number(hour.answered)} answered, {number(hour.failed)} failed"

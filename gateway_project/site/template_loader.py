@@ -11,6 +11,6 @@ from django.template.loaders import app_directories
 _ICON = re.compile(r'<span(?![^>]*aria-hidden)(?=[^>]*\bclass="[^"]*\bmaterial-symbols-outlined\b)')
 
 
-class Loader(app_directories.Loader):
+class HidingLoader(app_directories.Loader):
     def get_contents(self, origin: Any) -> str:
         return _ICON.sub('<span aria-hidden="true"', super().get_contents(origin))

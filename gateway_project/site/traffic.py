@@ -10,7 +10,7 @@ from django.db.models import Count, Max
 
 from apps.common.ids import first_id
 from apps.conversations.models import Call, CallAttempt
-from apps.providers.admin.health import HourOfProvider
+from apps.providers.admin.health import CallsThere
 
 SPAN = timedelta(hours=1)
 MOST_CALLS = 20_000  # the newest ones, if there were more
@@ -43,7 +43,7 @@ def of_last_hour(*, now: datetime) -> Mapping[Key, Traffic]:
     return measured(calls.values_list("provider", "upstream_model", "first_byte_ms", "duration_ms")[:MOST_CALLS])
 
 
-def by_provider(*, now: datetime) -> Mapping[str, HourOfProvider]:
+def by_provider(*, now: datetime) -> Mapping[str, CallsThere]:
     """What became of calls at each provider, in two queries over one range of keys."""
     start = first_id(now - SPAN)
     calls = Call.objects.filter(pk__gte=start)
@@ -54,7 +54,7 @@ def by_provider(*, now: datetime) -> Mapping[str, HourOfProvider]:
     failed = dict(failures.values_list("provider").annotate(Count("pk")))
     answered = {name: (count, last) for name, count, last in _counted(served)}
     return {
-        name: HourOfProvider(
+        name: CallsThere(
             answered=answered.get(name, (0, None))[0],
             failed=failed.get(name, 0),
             last_answer=answered.get(name, (0, None))[1],

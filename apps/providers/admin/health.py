@@ -13,7 +13,7 @@ from apps.providers.models import Provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HourOfProvider:
+class CallsThere:
     """What became of calls at a provider. `last_answer` is when one last began that was answered."""
 
     answered: int = 0
@@ -21,7 +21,7 @@ class HourOfProvider:
     last_answer: datetime | None = None
 
 
-NO_CALLS = HourOfProvider()
+NO_CALLS = CallsThere()
 OFF = Shown("off", "", "It is switched off, so no calls go there.")
 ECHO = Shown("works", "", "It runs inside Stoa, so there is nothing to check.")
 UNFINISHED = Shown("not finished", "", "It has no models yet. Open it to go on.")
@@ -30,7 +30,7 @@ UNKNOWN = Shown(
 )
 
 
-def of_provider(provider: Any, *, hour: HourOfProvider, now: datetime) -> Shown:
+def of_provider(provider: Any, *, hour: CallsThere, now: datetime) -> Shown:
     """Needs the last checks, the credentials and the deployments of the provider, with the health of each.
 
     Green takes a good health check, or an answered call, and nothing that speaks against it.
@@ -50,7 +50,7 @@ def of_provider(provider: Any, *, hour: HourOfProvider, now: datetime) -> Shown:
     return UNKNOWN
 
 
-def _complaints(provider: Any, hour: HourOfProvider, now: datetime) -> Iterator[Shown]:
+def _complaints(provider: Any, hour: CallsThere, now: datetime) -> Iterator[Shown]:
     yield from _of_checks(list(provider.probes.all()))
     yield from _of_keys(provider, now)
     yield from _of_deployments(list(provider.deployments.all()), now)
