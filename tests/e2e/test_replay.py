@@ -51,7 +51,7 @@ def test_what_a_rule_found_is_drawn(installation: Installation, watched: Watched
 
 def write_draft(page: Page) -> None:
     open_list(page, "Rules")
-    page.get_by_title("Add rule").click()
+    page.get_by_role("link", name="New rule").click()
     choose(page, "course", "Demo course")
     page.get_by_label("Title").fill("No Ackermann")
     page.get_by_label("Words or phrases").fill("Ackermann")
