@@ -67,18 +67,6 @@ def test_the_queue_tells_what_is_left_beside_what_is_asked_for(
         assert f"{number(ALLOWANCE - world.week.used)} of {number(ALLOWANCE)}" in page
 
 
-def test_the_overview_says_how_many_requests_wait(
-    instructor: Client, world: CourseWorld, foreign: CourseWorld, asked: AllowanceRequest
-) -> None:
-    a_request(factories.make_student(course=world.course))
-
-    assert "2 requests for more</a> tokens wait for" in instructor.get("/admin/").content.decode()
-
-    AllowanceRequest.objects.filter(membership__course=world.course).update(state="declined")
-
-    assert "for more</a> tokens" not in instructor.get("/admin/").content.decode()
-
-
 def test_the_buttons_of_a_row_say_what_they_do(
     instructor: Client, assistant: Client, world: CourseWorld, asked: AllowanceRequest
 ) -> None:
