@@ -142,7 +142,6 @@ MAY_READ_THE_CLOCK = {
     "apps/rules/models/rules.py": "a bulk change stamps rows as saving them would",
     "apps/rules/models/versions.py": "versions are stamped when they are made, whoever makes them",
     "apps/rules/admin/workbench.py": "pages of staff",
-    "apps/rules/admin/trying.py": "pages of staff",
     "apps/services/models/versions.py": "versions are stamped when they are made, whoever makes them",
     "apps/services/attempts.py": "the end of an attempt, long after its request",
     "apps/services/relaying.py": "the end of an answer, long after its request",

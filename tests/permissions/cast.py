@@ -12,6 +12,7 @@ from apps.accounts import permissions
 from apps.accounts.models import Department, DepartmentAdmin, Membership, Role, StaffKey, User
 from apps.accounts.permissions import Position, Verb
 from apps.common.models import Job
+from gateway_project.site import load_pages
 from tests import factories
 from tests.admin.conftest import sign_in
 from tests.admin.test_pages import make_operator_rows
@@ -127,6 +128,7 @@ def _admin_of(world: CourseWorld) -> User:
 
 
 def pages() -> dict[type[Model], Any]:
+    load_pages()  # some are registered with the pages of the project, which the first request loads
     return dict(admin.site._registry)
 
 

@@ -1,6 +1,5 @@
 """Admin pages of members, for the staff of a course."""
 
-import re
 from typing import Any
 
 from django import forms
@@ -12,18 +11,16 @@ from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidget
 
 from apps.accounts.admin import handing_out, leaving
 from apps.accounts.admin.confirming import page_of_student
 from apps.accounts.models import Membership, Role
-from apps.accounts.scoping import CourseFilter, CourseScoped, CourseScoping
+from apps.accounts.scoping import CourseFilter, CourseScoped
 from apps.accounts.sign_in.step_up import step_up
 from apps.common.display import NOTHING, badge
 
-_ROLE, _ID = re.compile("memberships-[0-9]+-role"), re.compile("[1-9][0-9]{0,17}")
 # Sorting tells as much as showing: what is not shown does not sort.
 SHOWN_NAME = Case(When(shown_email="", then="user__last_name"), default="shown_name")
 SHOWN_EMAIL = Case(When(shown_email="", then="user__email"), default="shown_email")
@@ -167,41 +164,3 @@ class MembershipAdmin(CourseScoped):
     def deactivate(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         count = self.changeable(request, queryset).filter(is_active=True).update(is_active=False)
         self.message_user(request, f"{count} deactivated. Their keys stop working within two seconds.")
-
-
-class MemberInline(CourseScoping, TabularInline):
-    """The members of a course, on the course's own page."""
-
-    model = Membership
-    verbose_name_plural = "students"
-    fields = ("member", "person", "role", "is_active")
-    readonly_fields = ("member", "person")
-    template_after = "admin/accounts/course/members.html"
-    per_page = 25
-    extra = 0
-    tab = True
-    can_delete = False
-    hide_title = True
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("user", "course")
-
-    @admin.display(description="student number")
-    def member(self, member: Membership) -> SafeString:
-        address = reverse("admin:accounts_membership_change", args=[member.pk])
-        return format_html('<a class="stoa-link" href="{}">{}</a>', address, member.external_id)
-
-    @admin.display(description="name")
-    def person(self, member: Membership) -> str:
-        return member.person
-
-
-def makes_staff(request: HttpRequest) -> bool:
-    """Whether some member in the table gets a role of staff that they do not have."""
-    named = {name.removesuffix("-role"): role for name, role in request.POST.items() if _ROLE.fullmatch(name)}
-    wanted = {request.POST.get(f"{row}-id", ""): role for row, role in named.items() if role in Role.staff()}
-    stored = Membership.objects.filter(pk__in=[pk for pk in wanted if _ID.fullmatch(pk)]).values_list("pk", "role")
-    return any(wanted[str(pk)] != role for pk, role in stored)

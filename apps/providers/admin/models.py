@@ -11,11 +11,10 @@ from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 
-from apps.accounts.scoping import CourseScoping, seen_courses
-from apps.common.admin import OperatorOnly, Pages, is_operator
+from apps.common.admin import OperatorOnly, Pages
 from apps.common.display import NOTHING, badge
 from apps.providers.admin.fields import LabelledInline, listed_models
-from apps.providers.models import CourseModel, Deployment, LastProbe, Model, Offer
+from apps.providers.models import Deployment, LastProbe, Model, Offer
 
 
 class DeploymentInline(LabelledInline, OperatorOnly, TabularInline):
@@ -102,25 +101,3 @@ class ModelAdmin(OperatorOnly, Pages):
         return " · ".join(
             f"{w.normalize():f}" for w in (model.input_weight, model.cached_input_weight, model.output_weight)
         )
-
-
-class CourseModelInline(CourseScoping, TabularInline):
-    """The models that a course allows, on the course's own page."""
-
-    model = CourseModel
-    fields = ("model",)
-    extra = 0
-    hide_title = True
-    tab = True
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        """The models that may be allowed; of those on request only the names. Others are nobody's business here."""
-        if db_field.name == "model" and not is_operator(request):
-            courses = seen_courses(request)
-            here = Model.objects.filter(allowed_in__course__in=courses).values("pk")
-            offered = Model.objects.offered_to(courses)
-            options["queryset"] = offered | Model.objects.filter(pk__in=here)
-            asked = Model.objects.filter(offered_to=Model.OfferedTo.REQUEST, is_enabled=True)
-            if names := list(asked.exclude(pk__in=offered.values("pk")).values_list("name", flat=True)):
-                options["help_text"] = f"Ask your operator for: {', '.join(names)}."
-        return super().formfield_for_foreignkey(db_field, request, **options)

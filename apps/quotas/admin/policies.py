@@ -100,14 +100,3 @@ class QuotaPolicyAdmin(CourseScoped):
     @admin.display(description="each student, per week", ordering="student_weekly_tokens")
     def each(self, policy: QuotaPolicy) -> str:
         return number(policy.student_weekly_tokens)
-
-
-class AllowanceInline(CourseScoping, StackedInline):
-    """The allowance of a course, on the course's own page."""
-
-    model = QuotaPolicy
-    fieldsets = ALLOWANCE_FIELDSETS
-    extra = 0
-    max_num = 1
-    can_delete = False
-    tab = True

@@ -27,7 +27,7 @@ from apps.quotas.admin.forms import AnswerForm
 from apps.quotas.admin.grants import beyond, tell_granted, way_back
 from apps.quotas.models import AllowanceRequest
 from apps.quotas.models.requests import MOST_TOKENS
-from apps.quotas.policies import Policies
+from apps.quotas.policies import Policies, load_policies
 from apps.quotas.standing import MemberStanding
 
 LIST = "admin:quotas_allowancerequest_changelist"
@@ -106,7 +106,7 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
         if kept is None:
             rows = AllowanceRequest.objects.for_staff(request.user).open().order_by("pk")
             asked = list(rows.select_related("membership__user", "membership__course")[:MOST_SORTED])
-            by_need = sorted(with_standing(asked), key=need)
+            by_need = sorted(with_standing(asked, policies_of(request)), key=need)
             places = [When(pk=row.pk, then=Value(place)) for place, row in enumerate(by_need)]
             kept = [Case(*places, default=Value(len(places)))] if places else []
             request.__dict__["_stoa_by_need"] = kept
@@ -114,7 +114,7 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)
-        changelist.result_list = with_standing(changelist.result_list)
+        changelist.result_list = with_standing(changelist.result_list, policies_of(request))
         return changelist
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
@@ -292,6 +292,13 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
             meaning,
             page,
         )
+
+
+def policies_of(request: HttpRequest) -> Policies:
+    """Read once for a page."""
+    kept: Policies = request.__dict__.setdefault("_stoa_policies", None) or load_policies()
+    request.__dict__["_stoa_policies"] = kept
+    return kept
 
 
 def need(request: Any) -> tuple[bool, int, int]:

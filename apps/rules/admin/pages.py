@@ -187,23 +187,6 @@ class RuleAdmin(RuleList, Workbench):
         self.begins(request, *drafts)
 
 
-class RuleInline(CourseScoping, StackedInline):
-    """The rules of a course, on the course's own page. Stages are changed on a rule's page, which explains them."""
-
-    model = Rule
-    fields = ("name", "stage_now", "action", "pattern", "message", "guidance")
-    readonly_fields = ("stage_now",)
-    per_page = 25  # Django accepts at most 1,000 fields from a browser
-    extra = 0
-    tab = True
-    collapsible = True
-    show_change_link = True
-
-    @admin.display(description="stage")
-    def stage_now(self, rule: Rule) -> SafeString:
-        return badge(rule.stage, STAGE_KINDS[rule.stage], rule.get_stage_display())
-
-
 class RuleSettingsInline(CourseScoping, StackedInline):
     """What happens to calls when a course's rules cannot be checked."""
 
