@@ -48,6 +48,8 @@ class Membership(AuditedModel):
     topic: ClassVar[str] = TOPIC
     audit_hidden: ClassVar[frozenset[str]] = frozenset({"user"})  # its number tells who was known before
 
+    audit_noun: ClassVar[str] = "membership"
+
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     external_id = models.CharField(
