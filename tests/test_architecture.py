@@ -118,7 +118,6 @@ MAY_READ_THE_CLOCK = {
     "apps/conversations/admin/decisions.py": "pages of staff",
     "apps/conversations/tasks.py": "tasks",
     "gateway_project/management/commands/make_demo_data.py": "a command",
-    "gateway_project/site/deciding.py": "pages of staff",
     "gateway_project/site/home.py": "pages of staff",
     "gateway_project/site/today.py": "pages of staff",
     "apps/conversations/spool/draining.py": "how old a record is that waits",

@@ -91,6 +91,10 @@ SILENT = {
     "StoredKey.note_use": "when a key was used last is noticed, not decided",
     "ApiKey.prefix_for": "only says something",
     "Rule.clean": "validates",
+    "Rule.free_name": "only says something",
+    "Rule.of": "makes a rule that is not saved",
+    "Rule.save": "the base leaves the entry",
+    "Rule.take": "sets fields without saving",
     "TokenFamily.rotate": "an entry a refresh would tell nothing; reuse is a security event",
 }
 
@@ -141,6 +145,7 @@ def encrypted_anew(row: Any) -> Any:
 
 MUTATIONS: dict[str, Callable[[], Any]] = {
     "ApiKey.issue": lambda: ApiKey.issue(membership=factories.make_student()),
+    "ApiKey.replace": lambda: ApiKey.issue(membership=factories.make_student())[0].replace(now=NOW),
     "Credential.encrypt_anew": lambda: encrypted_anew(provider().credentials.get()),
     "Credential.set_secret": lambda: provider().credentials.get().set_secret("another-secret"),
     "Instance.steer": lambda: steered(),
@@ -149,6 +154,7 @@ MUTATIONS: dict[str, Callable[[], Any]] = {
     "Issuer.set_secret": issuer,
     "Membership.enrol": lambda: Membership.enrol(course=factories.make_course(), external_id="s-1"),
     "Provider.forget_secrets": lambda: provider().forget_secrets(),
+    "Rule.add_example": lambda: rule().add_example("No such thing", field="examples_no_match", by=None, note=""),
     "Rule.copy_to": lambda: rule().copy_to(factories.make_course(), by=None, stage="observe"),
     "Rule.from_library": lambda: Rule.from_library(LIBRARY[0], course=factories.make_course(), by=None),
     "Rule.move": lambda: rule().move("warn"),

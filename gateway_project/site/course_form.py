@@ -12,7 +12,6 @@ from django.utils.safestring import SafeString, mark_safe
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from apps.accounts.models import Course
-from apps.accounts.scoping import seen_courses
 from apps.common.admin import is_operator
 from apps.providers.models import CourseModel, Model
 from apps.quotas.models import QuotaPolicy
@@ -52,7 +51,7 @@ def models_for(request: HttpRequest, course: Course | None) -> Any:
     """The models that may be ticked; others are nobody's business here."""
     if is_operator(request):
         return Model.objects.order_by("name")
-    courses = seen_courses(request) if course is None else [course.pk]
+    courses = [] if course is None else [course.pk]  # what is for named courses is not for one that has no name yet
     here = Model.objects.filter(allowed_in__course__in=courses).order_by().values("pk")
     offered = Model.objects.offered_to(courses).order_by().values("pk")
     return Model.objects.filter(Q(pk__in=here) | Q(pk__in=offered)).order_by("name")

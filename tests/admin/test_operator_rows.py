@@ -1,7 +1,5 @@
 """Staff of courses do not learn which rows of the operators' there are: a row and none have the same answer."""
 
-from typing import Any
-
 import pytest
 from django.db.models import Model
 from django.test import Client
@@ -10,6 +8,7 @@ from apps.accounts.models import AuditEntry
 from apps.providers.models import Credential, Deployment, Provider
 from tests.admin.test_pages import make_operator_rows
 from tests.admin.world import OPERATOR_MODELS, CourseWorld, list_of, page_of
+from tests.permissions.cast import told
 
 MISSING = 987_654
 PAGES = ("change", "delete", "history")
@@ -18,10 +17,6 @@ ACTIONS = {
     "/admin/providers/provider/credentials/{}/put-back/": Credential,
     "/admin/providers/deployment/{}/force/": Deployment,
 }
-
-
-def told(answer: Any) -> tuple[int, str, bytes]:
-    return answer.status_code, answer.headers.get("location", ""), answer.content
 
 
 @pytest.mark.parametrize("model", [model for model in OPERATOR_MODELS if model is not AuditEntry])

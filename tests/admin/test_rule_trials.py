@@ -44,7 +44,7 @@ def test_every_match_is_marked(instructor: Client, world: CourseWorld) -> None:
     page = text_of(tried(instructor, world.rule, "solve my homework. " * 50))
 
     assert "Found 50 times" in page
-    assert page.count('<mark class="stoa-hit">') == 50
+    assert page.partition("Keep as an example")[0].count('<mark class="stoa-hit">') == 50
 
 
 def test_a_text_is_tried_with_the_line_breaks_that_students_send(instructor: Client, world: CourseWorld) -> None:

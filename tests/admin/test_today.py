@@ -68,7 +68,7 @@ def test_what_another_decided_meanwhile_is_said(instructor: Client, asked: Allow
 
     late = decide(instructor, asked, decision="grant", tokens="2000")
 
-    assert "Somebody else has decided" in late.content.decode()
+    assert "declined in the meantime" in late.content.decode()
     asked.refresh_from_db()
     assert (asked.state, asked.answer) == ("declined", "Wait until Monday.")
 
@@ -133,7 +133,7 @@ def test_a_new_course_shows_what_it_lacks(operator: Client) -> None:
     page = today(operator, course).content.decode()
 
     assert "Before the first call" in page
-    assert "Give the course an allowance" in page
+    assert "The course has no allowance: every call is refused." in page
     assert "Allow a model" in page
     assert "<i>x" not in page
 

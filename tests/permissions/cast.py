@@ -135,14 +135,14 @@ def pages() -> dict[type[Model], Any]:
 
 # The token of a form, and messages about what was done before.
 _VARIES = re.compile(
-    rb'name="csrfmiddlewaretoken" value="[^"]*"|\s*<ul class="flex flex-col gap-4 mb-6">.*?</ul>', re.DOTALL
+    rb'name="csrfmiddlewaretoken" value="[^"]*"|<ul class="flex flex-col gap-4 mb-6">.*?</ul>', re.DOTALL
 )
 
 
 def told(answer: Any) -> tuple[int, bytes, dict[str, str]]:
     """What an answer tells, but for what differs in any two."""
     differing = answer.headers.get("x-request-id", "").encode()
-    content = _VARIES.sub(b"", answer.content.replace(differing, b"") if differing else answer.content)
+    content = _VARIES.sub(b" ", answer.content.replace(differing, b"") if differing else answer.content)
     varies = ("x-request-id", "content-security-policy", "content-length")
     headers = {name: value for name, value in answer.headers.items() if name.lower() not in varies}
-    return answer.status_code, content, headers
+    return answer.status_code, b" ".join(content.split()), headers

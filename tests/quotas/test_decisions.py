@@ -199,7 +199,7 @@ def test_a_request_is_declined_once(ada: Membership, tess: Membership) -> None:
     ]
 
     assert done == [True, False, False]
-    assert request.answer == "Not this time; ask your instructor."
+    assert request.answer == "No"
     told = "Declined 500 tokens. Asked for: The tests need more."
     assert entries() == [("change", 0, told, tess.user)]
 
@@ -220,7 +220,12 @@ def test_of_two_who_decide_at_once_one_does(committed_db: None) -> None:
     def decide(what: str) -> None:
         mine = AllowanceRequest.objects.get(pk=request.pk)
         together.wait()
-        done.append((what, getattr(requests, what)(mine, by=None, now=datetime.now(UTC))))
+        done.append(
+            (
+                what,
+                getattr(requests, what)(mine, by=None, now=datetime.now(UTC), answer="No"),
+            )
+        )
         connection.close()
 
     threads = [threading.Thread(target=decide, args=(what,)) for what in ("grant", "decline")]

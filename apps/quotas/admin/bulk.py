@@ -103,8 +103,8 @@ def decide_page(request: HttpRequest, course_id: int, action: str) -> HttpRespon
         raise Http404
     chosen = ACTIONS[action]
     members = _chosen_members(request, course)
-    back = request.POST.get("next") or request.GET.get("next") or reverse("admin:quotas_students", args=[course.pk])
-    back = back if back.startswith("/admin/") else reverse("admin:quotas_students", args=[course.pk])
+    back = request.POST.get("next") or request.GET.get("next") or reverse("admin:course_students", args=[course.slug])
+    back = back if back.startswith("/admin/") else reverse("admin:course_students", args=[course.slug])
     if not members:
         messages.warning(request, "Choose at least one student first; nothing was changed.")
         return HttpResponseRedirect(back)

@@ -90,7 +90,7 @@ class QuotaPolicyAdmin(CourseScoped):
 
     @admin.display(description="students")
     def students(self, policy: QuotaPolicy) -> SafeString:
-        address = reverse("admin:quotas_students", args=[policy.course_id])
+        address = reverse("admin:course_students", args=[policy.course.slug])
         return format_html('<a class="stoa-link" href="{}">Who has how much left</a>', address)
 
     @admin.display(description="course, per week", ordering="weekly_tokens")

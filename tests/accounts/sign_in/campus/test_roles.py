@@ -44,11 +44,11 @@ def test_a_session_from_before_sees_nothing_any_more(campus: Campus, course: Cou
     campus.says("ada", groups=["cs101-staff"])
     before = Client()
     campus.sign_in(before)
-    assert before.get("/admin/").status_code == 200
+    assert before.get(f"/admin/c/{course.slug}/").status_code == 200
     campus.says("ada", groups=[])
     campus.sign_in(Client())
 
-    assert before.get("/admin/").status_code != 200
+    assert before.get(f"/admin/c/{course.slug}/").status_code != 200
 
 
 def test_who_comes_back_to_the_group_has_the_course_again(campus: Campus, course: Course) -> None:
