@@ -162,6 +162,7 @@ def test_who_did_what_is_read(installation: Installation, watched: Watched) -> N
     page.locator("#id_title").fill("Demo course with a longer title")
     save(page)
 
+    page.goto("/admin/")
     open_list(page, "Audit log")
     row = page.get_by_role("row").filter(has_text="course: changed").first
     expect(row).to_contain_text("Demo course with a longer title")
