@@ -95,15 +95,22 @@ def refuses(listener: socket.socket, count: int, pause: float) -> None:
 
 @pytest.mark.parametrize("pause", [0.0, 0.002])
 async def test_a_refusal_of_a_server_that_closes_at_once_is_not_lost(client: RelayClient, pause: float) -> None:
-    """What it did not read makes its system reset the connection, and our next write fails."""
-    times = 50
+    """What it did not read makes its system reset the connection, and our next write fails.
+
+    A reset may overtake what its own system has not sent yet, which no client can help: one or two may be lost.
+    """
+    times, lost = 50, 0
     with socket.create_server(("127.0.0.1", 0)) as listener:
         refusing = asyncio.create_task(asyncio.to_thread(refuses, listener, times, pause))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         for _ in range(times):
-            response = await ask(client, url, headers=[], body=Endless())
-            assert (response.status, await read(response)) == (413, b"no!")
+            try:
+                response = await ask(client, url, headers=[], body=Endless())
+                assert (response.status, await read(response)) == (413, b"no!")
+            except ConnectionBroken:
+                lost += 1
         await refusing
+    assert lost <= 2
 
 
 async def test_a_body_that_is_there_at_once_leaves_the_loop_to_others(client: RelayClient) -> None:
