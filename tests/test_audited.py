@@ -155,6 +155,7 @@ MUTATIONS: dict[str, Callable[[], Any]] = {
     "Membership.enrol": lambda: Membership.enrol(course=factories.make_course(), external_id="s-1"),
     "Provider.forget_secrets": lambda: provider().forget_secrets(),
     "Rule.add_example": lambda: rule().add_example("No such thing", field="examples_no_match", by=None, note=""),
+    "Rule.edit": lambda: rule().edit({"message": "New."}, stage="observe", by=None),
     "Rule.copy_to": lambda: rule().copy_to(factories.make_course(), by=None, stage="observe"),
     "Rule.from_library": lambda: Rule.from_library(LIBRARY[0], course=factories.make_course(), by=None),
     "Rule.move": lambda: rule().move("warn"),
