@@ -28,7 +28,7 @@ NOTICE = (
     "The notice is a header of the answer, x-gateway-notice. Most chat clients do not show headers, so most students "
     "will not see it, unless the settings of the course turn on warnings below answers."
 )
-BELOW = "What it says is added below the answer, if that is plain text, and stands in a header."
+BELOW = "Its message is added below answers that are plain text, and is in a header of the answer."
 NO_NOTICE = "Students see nothing of this rule while it warns, as it refuses nothing and has no message."
 
 

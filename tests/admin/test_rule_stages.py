@@ -58,7 +58,7 @@ def test_a_rule_that_warns_says_whom_it_reaches(instructor: Client, world: Cours
     below = text_of(instructor.get(page_of(world.rule)))
 
     assert "most students will not see it" in header
-    assert "added below the answer" in below and "most students will not see it" not in below
+    assert "added below answers" in below and "most students will not see it" not in below
 
 
 def test_an_unknown_stage_does_not_exist(instructor: Client, world: CourseWorld) -> None:

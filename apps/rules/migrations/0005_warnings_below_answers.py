@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='rulesettings',
             name='tells_in_answers',
-            field=models.BooleanField(db_default=False, default=False, help_text='What a rule says that warns is added below the answer, where every student reads it. Only to plain text, and nobody is charged for it. Without this it is only in a header.', verbose_name='warnings below answers'),
+            field=models.BooleanField(db_default=False, default=False, help_text="The message of a rule that warns is added below the answer, where students read it. It is added to plain text only, and is not charged. If this is off, the message is only in a header.", verbose_name='warnings below answers'),
         ),
     ]

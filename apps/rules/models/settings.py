@@ -31,8 +31,8 @@ class RuleSettings(AuditedModel):
         "warnings below answers",
         default=False,
         db_default=False,
-        help_text="What a rule says that warns is added below the answer, where every student reads it. Only to plain "
-        "text, and nobody is charged for it. Without this it is only in a header.",
+        help_text="The message of a rule that warns is added below the answer, where students read it. It is added to plain "
+        "text only, and is not charged. If this is off, the message is only in a header.",
     )
 
     objects = AuditedQuerySet.as_manager()
