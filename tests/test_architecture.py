@@ -132,7 +132,7 @@ MAY_READ_THE_CLOCK = {
     "apps/quotas/admin/ledger.py": "pages of staff",
     "apps/quotas/admin/decisions.py": "pages and actions of staff",
     "apps/quotas/admin/bulk.py": "pages of staff",
-    "apps/quotas/policies.py": "what has been over for long is left out of the snapshot",
+    "apps/quotas/policy_snapshot.py": "what has been over for long is left out of the snapshot",
     "apps/quotas/admin/requests.py": "pages of staff",
     "apps/quotas/admin/students.py": "pages of staff",
     "apps/rules/admin/pages.py": "pages of staff",

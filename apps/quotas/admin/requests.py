@@ -27,7 +27,8 @@ from apps.quotas.admin.forms import AnswerForm
 from apps.quotas.admin.grants import beyond, tell_granted, way_back
 from apps.quotas.models import AllowanceRequest
 from apps.quotas.models.requests import MOST_TOKENS
-from apps.quotas.policies import Policies, load_policies
+from apps.quotas.policies import Policies
+from apps.quotas.policy_snapshot import load_policies
 from apps.quotas.standing import MemberStanding
 
 LIST = "admin:quotas_allowancerequest_changelist"
