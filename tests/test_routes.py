@@ -128,6 +128,7 @@ ROUTES = {
     "admin/rules/rule/<int:pk>/examples/": STAFF,
     "admin/rules/rule/<int:pk>/stage/": STAFF,
     "admin/rules/rule/<int:pk>/versions/<int:number>/": STAFF,
+    "admin/rules/rule/<int:pk>/edits/<str:number>/": STAFF,
     "admin/rules/rule/<int:pk>/exceptions/<int:exception>/": STAFF,
 }
 SIGN_IN: dict[str, str] = {
