@@ -93,7 +93,7 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/.dev ## Make docs/settings.md, docs/roles.md, docs/reference.md and the OpenAPI documents of tests/openapi anew
+docs: $(VENV)/.dev ## Make docs/settings.md, docs/roles.md, docs/reference.md, docs/trouble.md and the OpenAPI documents of tests/openapi anew
 	$(BIN)/python -m gateway_project.settings_page
 	$(BIN)/python -m gateway_project.roles_page
 	$(BIN)/python -m gateway_project.reference
