@@ -15,12 +15,14 @@ RATES = [
     for whose in ("student", "course", "key")
     for limit in ("requests_per_minute", "concurrent_requests", "tokens_per_minute")
 ]
-ANSWERS = ["default_output_tokens", "max_output_tokens", "least_output_tokens"]
 _WORDS = {
     "requests_per_minute": "requests a minute",
     "concurrent_requests": "requests at once",
     "tokens_per_minute": "tokens a minute",
 }
+EACH = {limit: f"Each, {words}" for limit, words in _WORDS.items()}
+UNCHANGED = "Empty: as before, or as students."
+ANSWERS = ["default_output_tokens", "max_output_tokens", "least_output_tokens"]
 _WHOSE = {"student": "Each student", "course": "The course", "key": "Each key"}
 
 
@@ -91,8 +93,9 @@ class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = RoleAllowance
-        fields = ("role", "weekly_tokens")
-        labels = {"role": "For", "weekly_tokens": "Tokens a week"}
+        fields = ("role", "weekly_tokens", *EACH)
+        labels = {"role": "For", "weekly_tokens": "Tokens a week", **EACH}
+        help_texts = {"weekly_tokens": "", **dict.fromkeys(EACH, UNCHANGED)}
 
     def __init__(self, data: Any = None, *, course: Course, now: datetime, **options: Any) -> None:
         role = str((data or {}).get("role", ""))
@@ -100,6 +103,11 @@ class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(data, instance=row or RoleAllowance(course=course), **options)
         self.fields["weekly_tokens"].required = True
         _styled(self)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        kept = {name: getattr(self.instance, name) for name in EACH if cleaned.get(name) is None}
+        return {**cleaned, **kept}
 
 
 class StudentForm(quota_forms.OverrideForm):
