@@ -4,15 +4,25 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 
 from apps.accounts.models import Course, User
+from apps.common import beats
 from apps.common.health.states import Standing
 from apps.providers.models import CredentialHealth
+from gateway_project.health.components import checkup
 from tests import factories
 from tests.admin.conftest import sign_in
 from tests.admin.world import CourseWorld
+
+
+@pytest.fixture(autouse=True)
+def worker(django_db_setup: None) -> None:
+    """A worker that was seen a moment ago."""
+    beats.note(settings.WORKER_BEAT)
+    checkup.cache_clear()
 
 
 @pytest.fixture
