@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.accounts.models import Course
 from apps.quotas import decisions
@@ -57,18 +58,18 @@ def boosts_page(request: HttpRequest, course_id: int) -> HttpResponse:
             changed_course(request, course_id)
             if form.is_valid():
                 if _is_set(course, form.cleaned_data):
-                    messages.warning(request, "Nothing was changed: there is such a boost already.")
+                    messages.warning(request, gettext("Nothing was changed: there is such a boost already."))
                     return HttpResponseRedirect(reverse("admin:quotas_boosts", args=[course.pk]))
                 try:
                     decisions.give(Boost(course=course, **form.cleaned_data), by=user_of(request), now=now)
                 except ValidationError as error:
                     form.add_error(None, error.messages)
                 else:
-                    messages.success(request, "The boost is set. Live within two seconds of its start.")
+                    messages.success(request, gettext("The boost is set. Live within two seconds of its start."))
                     return HttpResponseRedirect(reverse("admin:quotas_boosts", args=[course.pk]))
         boosts = course.boosts.select_related("author", "course")[:50]
         context = {
-            "title": f"Boosts in {course}",
+            "title": gettext("Boosts in {course}").format(course=course),
             "course": course,
             "original": course,
             "policy": QuotaPolicy.objects.filter(course=course).first(),
@@ -89,5 +90,5 @@ def end_boost(request: HttpRequest, boost_id: int) -> HttpResponse:
     course = changed_course(request, boost.course_id)
     if request.method == "POST":
         ended = decisions.end(boost, by=user_of(request), now=timezone.now())
-        messages.success(request, "The boost has ended." if ended else "The boost had ended before.")
+        messages.success(request, gettext("The boost has ended.") if ended else gettext("The boost had ended before."))
     return HttpResponseRedirect(reverse("admin:quotas_boosts", args=[course.pk]))
