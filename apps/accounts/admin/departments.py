@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Count
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from unfold.admin import TabularInline
 
 from apps.accounts import permissions
@@ -14,6 +15,7 @@ from apps.accounts.permissions import Position, Verb
 from apps.accounts.scoping import CourseScoped, administered
 from apps.accounts.sign_in.step_up import StepUp
 from apps.common.admin import OperatorOnly, Pages, is_operator
+from apps.common.translation import lazy as _
 
 SHORT_NAME = "Short name in the address"
 
@@ -27,14 +29,16 @@ class DepartmentAdminForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_user(self) -> Any:
         user = self.cleaned_data["user"]
         if not user.is_staff:
-            raise forms.ValidationError("This person cannot open the admin. Tick “Staff status” on their page first.")
+            raise forms.ValidationError(
+                gettext("This person cannot open the admin. Tick “Staff status” on their page first.")
+            )
         return user
 
 
 class AdminsOfDepartment(OperatorOnly, TabularInline):
     model = DepartmentAdmin
     form = DepartmentAdminForm
-    verbose_name_plural = "admins"
+    verbose_name_plural = _("admins")
     fields = ("user",)
     autocomplete_fields = ("user",)
     extra = 0
@@ -45,7 +49,7 @@ class DepartmentPage(OperatorOnly, StepUp, Pages):
     empty_text = "A department groups courses. Its admins see and change all of them, as their instructors do."
     list_display = ("title", "short_name", "course_count", "admin_count")
     search_fields = ("title", "slug")
-    search_help_text = "Title or short name"
+    search_help_text = _("Title or short name")
     prepopulated_fields = {"slug": ("title",)}
     fields = ("title", "slug")
     inlines = (AdminsOfDepartment,)
@@ -63,7 +67,7 @@ class DepartmentPage(OperatorOnly, StepUp, Pages):
     def course_count(self, department: Any) -> int:
         return int(department.course_total)
 
-    @admin.display(description="admins", ordering="admin_total")
+    @admin.display(description=_("admins"), ordering="admin_total")
     def admin_count(self, department: Any) -> int:
         return int(department.admin_total)
 
