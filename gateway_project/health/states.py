@@ -19,7 +19,7 @@ class Diagnosis:
     """What a check found, in a sentence for operators.
 
     `since`: when it began, if the check knows that better than whoever ran it. `figures` are for Prometheus, by the
-    names of `gateway_project.observability.figures`.
+    names of `gateway_project.observability.figures`; those that belong to a provider follow a colon and its name.
     """
 
     condition: Condition

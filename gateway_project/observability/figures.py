@@ -24,8 +24,11 @@ FIGURES = {
     "disk_free": ("stoa_spool_disk_free_bytes", "Room on the disk of the spool."),
     "disk_total": ("stoa_spool_disk_total_bytes", "Size of the disk of the spool."),
     "dead_letters": ("stoa_dead_letters", "Texts that the database refused."),
+    "check_failed": ("stoa_provider_check_failed", "1 if the last health check of a provider failed."),
     "clock_offset": ("stoa_clock_offset_seconds", "By how much this machine's clock differs from the database's."),
 }
+
+LABELLED = {"check_failed": "provider"}
 
 
 class InstallationCollector(Collector):
@@ -47,6 +50,11 @@ def _conditions(reports: Sequence[ComponentReport]) -> Metric:
 
 
 def _figures(reports: Sequence[ComponentReport]) -> Iterator[Metric]:
+    families: dict[str, GaugeMetricFamily] = {}
     for report in reports:
-        for name, value in report.figures.items():
-            yield GaugeMetricFamily(*FIGURES[name], value=value)
+        for key, value in report.figures.items():
+            name, _, label = key.partition(":")
+            labels = [LABELLED[name]] if name in LABELLED else []
+            family = families.setdefault(name, GaugeMetricFamily(*FIGURES[name], labels=labels))
+            family.add_metric([label] if labels else [], value)
+    yield from families.values()

@@ -72,9 +72,7 @@ async def show_for_ever(plane: DataPlane, chat: ChatRuntime, services: ServiceRu
         await asyncio.sleep(SHOW_SECONDS)
 
 
-def _counted(
-    plane: DataPlane, chat: ChatRuntime, services: ServiceRuntime, *, now: datetime
-) -> dict[Gauge, Counts]:
+def _counted(plane: DataPlane, chat: ChatRuntime, services: ServiceRuntime, *, now: datetime) -> dict[Gauge, Counts]:
     catalogue, health = chat.catalogue.current, chat.providers.health
     deployments, credentials = census(catalogue, health, now)
     return {

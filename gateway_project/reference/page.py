@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from gateway_project.env import BASE_DIR
-from gateway_project.observability.figures import COMPONENTS, COMPONENTS_MEANING, FIGURES
+from gateway_project.observability.figures import COMPONENTS, COMPONENTS_MEANING, FIGURES, LABELLED
 from gateway_project.reference.errors import RaisedError, raised_errors
 from gateway_project.reference.headers import READ, SENT, TOLD, unexplained
 from gateway_project.reference.repeats import repeats
@@ -108,7 +108,9 @@ def _headers() -> Iterator[str]:
 
 def _metrics() -> Iterator[str]:
     yield f"| `{COMPONENTS}` | gauge | `component`, `condition` | {COMPONENTS_MEANING} |\n"
-    yield from (f"| `{name}` | gauge |  | {meaning} |\n" for name, meaning in FIGURES.values())
+    for key, (name, meaning) in FIGURES.items():
+        label = f"`{LABELLED[key]}`" if key in LABELLED else ""
+        yield f"| `{name}` | gauge | {label} | {meaning} |\n"
     for node in nodes():
         match node:
             case ast.Call(ast.Name(kind), [ast.Constant(str(name)), ast.Constant(str(meaning)), *others]) if (

@@ -57,7 +57,12 @@ async def settle(books: Books, closed: Closed, *, kept: ClaimEnd | None = None) 
     """
     cost = cost_of(books, closed)
     _learn(books, closed, cost)
-    metrics.ended(ending=closed.ending, reserved=closed.reservation.amount, charged=cost.amount)
+    metrics.ended(
+        ending=closed.ending,
+        error_code=closed.error_code,
+        reserved=closed.reservation.amount,
+        charged=cost.amount,
+    )
     metrics.found(closed.verdict.hits)
     now = datetime.now(UTC)
     call = closed.call
