@@ -14,7 +14,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
 app = Celery("stoa")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.set_default()  # in every thread
-app.autodiscover_tasks(["apps.accounts", "apps.common", "apps.conversations", "apps.providers", "apps.services"])
+app.autodiscover_tasks(
+    ["apps.accounts", "apps.common", "apps.conversations", "apps.operations", "apps.providers", "apps.services"]
+)
 
 
 @worker_ready.connect

@@ -26,6 +26,7 @@ PAGES = (
             "audit",
             "charging",
             "course-in-ten-minutes",
+            "notifications",
             "providers",
             "quotas",
             "reference",

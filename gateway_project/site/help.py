@@ -25,6 +25,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "providers": ("Providers", "providers.md"),
     "services": ("Services", "services.md"),
     "audit": ("The audit log", "audit.md"),
+    "notifications": ("Notifications", "notifications.md"),
     "reference": ("Error codes, headers and metrics", "reference.md"),
 }
 # Which page of help belongs to which pages of the admin; the first that matches.
@@ -34,6 +35,7 @@ ABOUT = (
     (r"/providers/", "providers"),
     (r"/services/", "services"),
     (r"/auditentry/", "audit"),
+    (r"/notification", "notifications"),
     (r"/apikey/|/staffkey/|/user/|/department/", "roles"),
     (r"/issuer/|/groupgrant/|/tokenfamily/", "sign-in"),
 )

@@ -80,6 +80,9 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, Any], ...]], ...] = (
             ("Holds", "hourglass_top", "quotas.Hold"),
             ("Dead letters", "mail_off", DeadLetter),
             ("Jobs", "pending_actions", "common.Job"),
+            ("Notification channels", "notifications", "operations.NotificationChannel"),
+            ("Notifications", "outgoing_mail", "operations.NotificationDelivery"),
+            ("Live settings", "tune", "operations.LiveSettings"),
         ),
     ),
 )
