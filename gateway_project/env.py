@@ -190,8 +190,11 @@ class Env(BaseSettings):
     audit_log: bool = Field(
         False, description="Write each entry of the audit log to standard error too, as a line of JSON."
     )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="Lines of the log: `text` for people, or a JSON object each for programs."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = Field(
-        None, description="Default: INFO in development, WARNING in production."
+        None, description="Unset: INFO in development, WARNING in production. *Live settings* may change it meanwhile."
     )
 
     @field_validator("gateway_data_dir")

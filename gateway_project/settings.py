@@ -249,17 +249,24 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
+LOG_LEVEL = ENV.log_level or ("WARNING" if ENV.is_production else "INFO")
+_NOT_BELOW_INFO = "INFO" if LOG_LEVEL == "DEBUG" else LOG_LEVEL  # some libraries would quote headers
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"()": "gateway_project.observability.logs.LogFormatter"}},
+    "formatters": {
+        "text": {"()": "gateway_project.observability.logs.LogFormatter"},
+        "json": {"()": "gateway_project.observability.logs.JsonFormatter"},
+    },
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        "stderr": {"class": "logging.StreamHandler", "formatter": ENV.log_format},
         "bare": {"class": "logging.StreamHandler"},
         "nowhere": {"class": "logging.NullHandler"},
     },
-    "root": {"handlers": ["stderr"], "level": ENV.log_level or ("WARNING" if ENV.is_production else "INFO")},
+    "root": {"handlers": ["stderr"], "level": _NOT_BELOW_INFO},
     "loggers": {
+        # Operators change the level of these three while Stoa runs; see apps/operations/live.py.
+        **{name: {"level": LOG_LEVEL} for name in ("apps", "gateway_project", "stoa")},
         "django": {"handlers": [], "propagate": True},
         "django.request": {"level": "ERROR"},
         # Answered with 400. Without this, any client could fill the log with tracebacks.

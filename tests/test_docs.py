@@ -26,6 +26,7 @@ PAGES = (
             "audit",
             "charging",
             "course-in-ten-minutes",
+            "logs",
             "notifications",
             "providers",
             "quotas",
