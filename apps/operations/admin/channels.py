@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
-from unfold.widgets import UnfoldAdminPasswordWidget
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget
 
 from apps.accounts.audit import record
 from apps.common.admin import OperatorOnly, Pages
@@ -39,6 +39,7 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = NotificationChannel
         fields = "__all__"
+        widgets = {"recipients": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
 
     def clean_secret(self) -> str:
         secret: str = self.cleaned_data["secret"]
@@ -64,6 +65,7 @@ class NotificationChannelAdmin(OperatorOnly, Pages):
         "Nobody is told when a provider goes down or an allowance runs out. Add e-mail addresses or a webhook. "
         "docs/notifications.md shows how a receiver checks a webhook."
     )
+    add_words = "Add channel"
     form = ChannelForm
     change_form_outer_before_template = "admin/operations/notificationchannel/test.html"
     list_display = ("name", "kind", "target", "chosen", "latest", "is_active")

@@ -13,7 +13,7 @@ from apps.operations.models import LiveSettings
 @admin.register(LiveSettings)
 class LiveSettingsAdmin(OperatorOnly, Pages):
     empty_text = "The defaults are in force. Add live settings to change the log level, or what counts as slow."
-    add_words = "Change"
+    add_words = "Change the defaults"
     list_display = ("__str__", "log_level", "slow_query_ms", "slow_call_ms", "slow_rule_ms")
     fieldsets = (
         (

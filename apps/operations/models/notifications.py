@@ -70,7 +70,7 @@ class NotificationDelivery(models.Model):
     objects = NotificationDeliveryQuerySet.as_manager()
 
     class Meta:
-        verbose_name_plural = "notification deliveries"
+        verbose_name = "notification"  # as people see it; the other table has no page
         ordering = ("-id",)
         constraints = (models.UniqueConstraint(fields=("channel", "notification"), name="each_channel_is_told_once"),)
         indexes = (models.Index(fields=("state", "due_at"), name="deliveries_by_state"),)
