@@ -28,7 +28,8 @@ from gateway_project.edge.forwarding import TrustedProxies  # noqa: E402
 from gateway_project.edge.handler import DataPlaneHandler  # noqa: E402
 from gateway_project.edge.messages import limit_of_form, with_body_limit  # noqa: E402
 from gateway_project.edge.services import ServiceHandler, is_for_services  # noqa: E402
-from gateway_project.observability import health, metrics, pools  # noqa: E402
+from gateway_project.health import process  # noqa: E402
+from gateway_project.observability import metrics, pools  # noqa: E402
 from gateway_project.processes.garbage import spare_the_collector  # noqa: E402
 
 logger = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
             plane.run(pools.tell_for_ever(plane, chat, services))
         else:
             live.follow()
-        health.watch(plane)
+        process.watch(plane)
         get_resolver().url_patterns  # noqa: B018  # loads the admin before the collector is frozen
         spare_the_collector()
         await send({"type": "lifespan.startup.complete"})

@@ -4,6 +4,7 @@ from csp.constants import NONE, SELF
 from django.urls import reverse_lazy
 
 from apps.accounts.sign_in.rates import RATES
+from apps.common import beats
 from gateway_project.data_dir import make_data_dir
 from gateway_project.databases import cache_and_sessions, database
 from gateway_project.env import BASE_DIR, listed, load_env
@@ -15,6 +16,7 @@ DATA_DIR = make_data_dir(ENV.gateway_data_dir, is_production=ENV.is_production)
 
 SPOOL_DIR = DATA_DIR / "spool"
 OWNER_DIR = DATA_DIR / "owners"
+WORKER_BEAT = DATA_DIR / "worker-beat"
 
 DEBUG = False
 SECRET_KEY = ENV.django_secret_key.get_secret_value()
@@ -295,6 +297,11 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"polling_interval": 0.05, "socket_connect_timeout": 2}
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
+    "note-beat": {
+        "task": "apps.common.tasks.note_beat",
+        "schedule": beats.EVERY_SECONDS,
+        "options": {"expires": 5.0},
+    },
     "drain-spools": {
         "task": "apps.conversations.tasks.drain_spools",
         "schedule": 1.0,

@@ -8,7 +8,8 @@ from django.views.generic import RedirectView, TemplateView
 
 from gateway_project.apis.student import urls as api_urls
 from gateway_project.apis.tokens import urls as token_urls
-from gateway_project.observability import health
+from gateway_project.health import views as health
+from gateway_project.observability.scrape import metrics
 from gateway_project.site import load_pages
 
 handler400 = "gateway_project.site.errors.bad_request"
@@ -17,9 +18,10 @@ handler404 = "gateway_project.site.errors.not_found"
 handler500 = "gateway_project.site.errors.failed"
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("health", health.detail, name="health"),
     path("health/live", health.live),
     path("health/ready", health.ready),
-    path("metrics", health.metrics),
+    path("metrics", metrics),
 ]
 if settings.GATEWAY_ROLE != "data":
     load_pages()

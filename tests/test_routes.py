@@ -22,6 +22,7 @@ load_pages()
 # The index of an app in the admin. Its pattern names the apps in the order in which their pages happened to be loaded.
 APP_INDEX = "<app_label>/"
 EVERYBODY, SCRAPERS, STUDENTS, STAFF = "everybody", "metrics token", "API key", "staff session"
+OPERATORS = "operators, and the metrics token"
 CALLERS = "whom the service admits"
 CREDENTIALS = "credentials in the body"
 SIGNED_IN, FAILED = "session", "everybody whose sign-in failed"  # the latter answers 401
@@ -50,6 +51,7 @@ COURSE_PAGES = (
 ROUTES = {
     "": EVERYBODY,
     "favicon.ico": EVERYBODY,
+    "health": OPERATORS,
     "health/live": EVERYBODY,
     "health/ready": EVERYBODY,
     "metrics": SCRAPERS,
@@ -129,6 +131,7 @@ ROUTES = {
     "admin/rules/rule/<int:pk>/examples/": STAFF,
     "admin/rules/rule/<int:pk>/stage/": STAFF,
     "admin/rules/rule/<int:pk>/versions/<int:number>/": STAFF,
+    "admin/rules/rule/<int:pk>/edits/<str:number>/": STAFF,
     "admin/rules/rule/<int:pk>/exceptions/<int:exception>/": STAFF,
 }
 SIGN_IN: dict[str, str] = {

@@ -69,6 +69,7 @@ class Pages(ModelAdmin):
     unsearchable: ClassVar[frozenset[str]] = frozenset({"password", "digest", "ciphertext"})
 
     list_per_page = 25
+    list_max_show_all = 0  # a page of two hundred rows would be larger than any other
     list_filter_submit = True
     show_full_result_count = False
     show_facets = ShowFacets.NEVER  # each would count the whole table

@@ -21,9 +21,10 @@ from apps.accounts.scoping import may
 from apps.common.display import number
 from apps.quotas import decisions, standing
 from apps.quotas.admin.access import user_of
-from apps.quotas.admin.requests import need, suggested, with_standing
+from apps.quotas.admin.queue import need, suggested, with_standing
 from apps.quotas.models import AllowanceRequest, Boost, LedgerEntry, Override, QuotaPolicy, RoleAllowance, WeeklyUsage
-from apps.quotas.policies import Policies, load_policies
+from apps.quotas.policies import Policies
+from apps.quotas.policy_snapshot import load_policies
 from gateway_project.site.allowance_forms import CourseBoostForm, EveryoneForm, RoleForm, StudentForm
 
 MOST = 25  # of each kind on the page

@@ -10,8 +10,9 @@ from apps.accounts.course_pages import course_page
 from apps.accounts.models import Course
 from apps.accounts.permissions import Verb
 from apps.accounts.scoping import may
+from apps.quotas.admin.answering import decline_one, grant_one
 from apps.quotas.admin.grants import way_back
-from apps.quotas.admin.requests import PAGE, decline_one, grant_one
+from apps.quotas.admin.requests import PAGE
 from apps.quotas.models import AllowanceRequest
 from apps.quotas.models.requests import MOST_TOKENS
 

@@ -18,6 +18,7 @@ DOCS = BASE_DIR / "docs"
 PAGES: dict[str, tuple[str, str]] = {
     "course": ("A course in ten minutes", "course-in-ten-minutes.md"),
     "rules": ("Rules", "rules.md"),
+    "rules-in-depth": ("Rules in depth", "rules-in-depth.md"),
     "allowances": ("Weekly allowances", "quotas.md"),
     "trouble": ("Something does not work", "trouble.md"),
     "roles": ("Roles and keys", "roles.md"),
@@ -30,7 +31,8 @@ PAGES: dict[str, tuple[str, str]] = {
 }
 # Which page of help belongs to which pages of the admin; the first that matches.
 ABOUT = (
-    (r"/rules?/", "rules"),
+    (r"/rules?/|/appeal/", "rules"),
+    (r"/conversations/call/", "trouble"),
     (r"/quotas/|/allowance/", "allowances"),
     (r"/providers/", "providers"),
     (r"/services/", "services"),

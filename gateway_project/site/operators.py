@@ -18,9 +18,10 @@ from apps.conversations.figures.counting import OUTCOMES, UseCount, UsePlace, ha
 from apps.conversations.figures.reading import providers_since, use_of
 from apps.conversations.models import Call
 from apps.providers.models import Model, Provider
+from gateway_project.health.components import all_but_providers, checkup
 from gateway_project.site import system
 from gateway_project.site.traffic import MOST_CALLS, Spread, spread
-from gateway_project.site.troubles import ProviderTrouble, troubles
+from gateway_project.site.troubles import ProviderTrouble, component_troubles, troubles
 from gateway_project.site.use import chart_of, clocks_of
 from gateway_project.site.weeks import week_of
 
@@ -88,7 +89,8 @@ def operations(request: HttpRequest, *, now: datetime) -> dict[str, Any]:
     courses = _courses(request)
     days = stretch((now - timedelta(days=DAYS - 1)).date(), now.date())
     use = use_of(clocks_of(courses), since=days[0], is_all=True)
-    found = [*troubles(providers, now=now), *_failing(hour)]
+    components = component_troubles(checkup().look(all_but_providers()))
+    found = [*components, *troubles(providers, now=now), *_failing(hour)]
     return {
         "troubles": found,
         "hour": hour,

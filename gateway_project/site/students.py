@@ -25,7 +25,8 @@ from apps.quotas import standing
 from apps.quotas.admin import exports
 from apps.quotas.ledger.movements import Balance
 from apps.quotas.locks import Recent
-from apps.quotas.policies import Policies, load_policies
+from apps.quotas.policies import Policies
+from apps.quotas.policy_snapshot import load_policies
 from apps.quotas.standing import MemberStanding
 
 PER_PAGE = 50

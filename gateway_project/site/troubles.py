@@ -1,4 +1,4 @@
-"""What is wrong with providers, in words, with since when and a link. Pure but for the addresses of pages."""
+"""What is wrong, in words, with since when and a link. Pure but for the addresses of pages."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any
 from django.urls import reverse
 
 from apps.common.health.states import Standing
+from gateway_project.health.states import ComponentReport, Condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,39 @@ class ProviderTrouble:
         if self.page == "calls":
             return f"{reverse('admin:conversations_call_changelist')}?status__exact=failed"
         return reverse("admin:providers_provider_change", args=[self.page])
+
+
+_PAGES = {
+    "dead letters": "admin:conversations_deadletter_changelist",
+    "services": "admin:services_service_changelist",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentTrouble:
+    """A component that a health check found not to be well."""
+
+    report: ComponentReport
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.report.name.capitalize()}: {self.report.sentence}"
+
+    @property
+    def since(self) -> datetime | None:
+        return self.report.since
+
+    @property
+    def address(self) -> str:
+        return reverse(_PAGES.get(self.report.name, "health"))
+
+
+def component_troubles(reports: Iterable[ComponentReport]) -> list[ComponentTrouble]:
+    """Those that are down first, then the ones that others depend on."""
+    order = (Condition.DOWN, Condition.DEGRADED)
+    found = [report for report in reports if report.condition in order]
+    found.sort(key=lambda report: (order.index(report.condition), not report.is_essential))
+    return [ComponentTrouble(report) for report in found]
 
 
 def troubles(providers: Iterable[Any], *, now: datetime) -> list[ProviderTrouble]:

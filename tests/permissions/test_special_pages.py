@@ -87,6 +87,7 @@ SPECIAL: dict[str, tuple[Any, str, Verb, str]] = {
     "rules_rule_example": (of_rule, "Rule", CHANGE, "get"),
     "rules_rule_stage": (of_rule, "Rule", CHANGE, "get"),
     "rules_rule_restore": (of_version, "Rule", CHANGE, "get"),
+    "rules_rule_edit": (lambda world: [world.rule.pk, "none"], "Rule", CHANGE, "get"),
     "rules_rule_forget_exception": (of_exception, "Rule", CHANGE, "get"),
     "conversations_rule_activity": (of_rule, "Rule", SEE, "get"),
     "conversations_replay": (of_rule, "Rule", SEE, "get"),

@@ -210,7 +210,11 @@ class CopyForm(forms.Form):
 
     course = forms.ModelChoiceField(queryset=Course.objects.none(), widget=UnfoldAdminSelectWidget, label="Into")
     stage = forms.ChoiceField(
-        choices=[(Rule.Stage.OBSERVE.value, "Observe first: other students, other words"), ("same", "The same stage")],
+        choices=[
+            (Rule.Stage.OBSERVE.value, "Observe first: other students, other words"),
+            (Rule.Stage.DRAFT.value, "Draft: do nothing yet"),
+            ("same", "The same stage; enforced rules observe until you have seen their effect"),
+        ],
         initial=Rule.Stage.OBSERVE.value,
         widget=UnfoldAdminSelectWidget,
         label="There they begin with",

@@ -18,7 +18,6 @@ from apps.common.display import badge, when
 from apps.rules import stages, words
 from apps.rules.admin.forms import RuleForm
 from apps.rules.admin.lists import RuleList
-from apps.rules.admin.saved import after_saving
 from apps.rules.admin.workbench import Workbench
 from apps.rules.models import Rule, RuleSettings
 from apps.rules.sentences import sentence
@@ -90,11 +89,6 @@ class RuleAdmin(RuleList, Workbench):
     list_before_template = "admin/rules/rule/list_head.html"
     change_form_outer_before_template = "admin/rules/rule/head.html"
     change_form_outer_after_template = "admin/rules/rule/foot.html"
-
-    def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
-        changed = obj.changed_fields()
-        super().save_model(request, obj.signed(by=request.user), form, change)
-        after_saving(request, obj, changed=changed, is_new=not change)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> Any:
         """Rules are written one at a time, and read again once they are saved."""

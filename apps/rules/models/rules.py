@@ -1,5 +1,6 @@
 """Rules: what is searched for in a course's calls, and what happens when it is found."""
 
+from collections.abc import Mapping
 from itertools import count
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
@@ -272,26 +273,34 @@ class Rule(VersionedModel):
             self.full_clean()
             self.signed(by=by, note=note).save()
 
-    def take(self, version: RuleVersion) -> None:
-        """Set the fields to those of a version, without saving."""
-        for name, value in version.fields.items():
+    def take(self, fields: Mapping[str, Any]) -> None:
+        """Set fields to values in their stored form, such as those of a version, without saving."""
+        for name, value in fields.items():
             column: Any = self._meta.get_field(name)
             setattr(self, name, column.to_python(value))
 
     def restore(self, version: RuleVersion, *, by: Any) -> None:
         """Return the rule to a version. Raises ValidationError if that is no longer valid."""
-        self.take(version)
+        self.take(version.fields)
         self.full_clean()
         self.signed(by=by, note=f"back to version {version.number}").save()
+
+    def edit(self, fields: Mapping[str, Any], *, stage: str, by: Any) -> None:
+        """Change fields, given in their stored form, and the stage in one version. Raises ValidationError."""
+        self.take(fields)
+        self.stage = stage
+        self.full_clean()
+        self.signed(by=by).save()
 
     def copy_to(self, course: Course, *, by: Any, stage: str) -> "Rule":
         """Copy the rule to another course, without its dates, which are those of this term.
 
-        Without dates it would always hold, so a copy of a rule with dates observes at most. Raises ValidationError if
-        the course has a rule of this name: none is ever replaced.
+        A copy of a rule that is enforced observes, as nobody has seen yet what it would do there. So does a copy of a
+        rule with dates, which would always hold without them. Raises ValidationError if the course has a rule of this
+        name: none is ever replaced.
         """
         values = {name: getattr(self, name) for name in VERSIONED if name not in ("starts_at", "ends_at", "stage")}
-        if self.has_dates and stage != self.Stage.DRAFT:
+        if stage == self.Stage.ENFORCE or (self.has_dates and stage != self.Stage.DRAFT):
             stage = self.Stage.OBSERVE
         copy = Rule(course=course, stage=stage, **values)
         copy._source = self
