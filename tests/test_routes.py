@@ -107,6 +107,7 @@ ROUTES = {
     "admin/accounts/membership/<int:pk>/deactivate/": STAFF,
     "admin/accounts/membership/<int:pk>/activate/": STAFF,
     "admin/accounts/issuer/<int:pk>/test/": STAFF,
+    "admin/operations/notificationchannel/<int:pk>/test/": STAFF,
     "admin/rules/rule/library/": STAFF,
     "admin/common/job/<int:pk>/progress/": STAFF,
     "admin/common/job/<int:pk>/cancel/": STAFF,
