@@ -106,6 +106,8 @@ MAY_READ_THE_CLOCK = {
     "apps/chat/upkeep.py": "background loops",
     "apps/chat/routers.py": "requests",
     "apps/portal/routers.py": "requests",
+    "apps/portal/pages/access.py": "pages of students",
+    "apps/portal/pages/entrance.py": "pages of students",
     "apps/chat/accounting/settlements.py": "the end of an answer, long after its request",
     "apps/common/admin.py": "pages of staff",
     "apps/common/health/sharing.py": "a background loop",
