@@ -10,7 +10,8 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, U
 from apps.accounts.models import Course, Weekday
 from apps.common.translation import lazy as _
 from apps.rules import words
-from apps.rules.checksums import CHECKSUMS, NAMES
+from apps.rules.checksum_names import NAMES
+from apps.rules.checksums import CHECKSUMS
 from apps.rules.examples import LONGEST_LINE
 from apps.rules.models import Rule
 from apps.rules.ready_rules import LIBRARY

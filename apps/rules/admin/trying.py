@@ -16,7 +16,7 @@ from apps.accounts.models import Course
 from apps.accounts.scoping import CourseScoped
 from apps.rules import stages, trials
 from apps.rules.admin.forms import AddForm, ExampleForm, TryForm
-from apps.rules.checksums import NAMES
+from apps.rules.checksum_names import NAMES
 from apps.rules.engine import matcher
 from apps.rules.models import Rule
 from apps.rules.ready_rules import LIBRARY, ReadyRule
