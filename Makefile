@@ -87,6 +87,7 @@ check: $(VENV)/.dev ## Check format, style, types, imports, migrations, docs, wo
 	$(BIN)/python -m gateway_project.reference --check
 	$(BIN)/python -m gateway_project.vocabulary
 	$(BIN)/python -m gateway_project.unmarked
+	$(BIN)/python -m gateway_project.names --check
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) check --fail-level WARNING
 
@@ -98,6 +99,7 @@ docs: $(VENV)/.dev ## Make docs/settings.md, docs/roles.md, docs/reference.md, d
 	$(BIN)/python -m gateway_project.settings_page
 	$(BIN)/python -m gateway_project.roles_page
 	$(BIN)/python -m gateway_project.reference
+	$(BIN)/python -m gateway_project.names
 	$(BIN)/python -m tests.openapi
 
 lock: $(VENV)/.dev ## Compile requirements*.txt anew from requirements*.in
