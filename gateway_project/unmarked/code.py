@@ -68,7 +68,8 @@ def _shown(node: ast.AST) -> Iterator[ast.expr]:
                 if isinstance(key, ast.Constant) and key.value in SHOWN
             )
         case ast.ClassDef(bases=bases, body=body) if any("Choices" in ast.unparse(base) for base in bases):
-            yield from (one.value.elts[-1] for one in body if _is_choice(one))  # type: ignore[attr-defined]
+            choices = [one.value for one in body if isinstance(one, ast.Assign)]
+            yield from (choice.elts[-1] if isinstance(choice, ast.Tuple) else choice for choice in choices)
 
 
 def _sentences(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -82,10 +83,6 @@ def _sentences(tree: ast.AST) -> Iterator[tuple[int, str]]:
             continue
         if _SENTENCE.match(node.value):
             yield node.lineno, node.value
-
-
-def _is_choice(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple)
 
 
 def _arguments(function: ast.expr, args: list[ast.expr]) -> Iterator[ast.expr]:
