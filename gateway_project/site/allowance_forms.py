@@ -17,12 +17,14 @@ RATES = [
     for whose in ("student", "course", "key")
     for limit in ("requests_per_minute", "concurrent_requests", "tokens_per_minute")
 ]
-ANSWERS = ["default_output_tokens", "max_output_tokens", "least_output_tokens"]
 _WORDS = {
     "requests_per_minute": _("requests a minute"),
     "concurrent_requests": _("requests at once"),
     "tokens_per_minute": _("tokens a minute"),
 }
+EACH = {limit: f"Each, {words}" for limit, words in _WORDS.items()}
+UNCHANGED = _("Empty: as before, or as students.")
+ANSWERS = ["default_output_tokens", "max_output_tokens", "least_output_tokens"]
 _WHOSE = {"student": _("Each student"), "course": _("The course"), "key": _("Each key")}
 
 
@@ -93,8 +95,9 @@ class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = RoleAllowance
-        fields = ("role", "weekly_tokens")
-        labels = {"role": _("For"), "weekly_tokens": _("Tokens a week")}
+        fields = ("role", "weekly_tokens", *EACH)
+        labels = {"role": _("For"), "weekly_tokens": _("Tokens a week"), **EACH}
+        help_texts = {"weekly_tokens": "", **dict.fromkeys(EACH, UNCHANGED)}
 
     def __init__(self, data: Any = None, *, course: Course, now: datetime, **options: Any) -> None:
         role = str((data or {}).get("role", ""))
@@ -102,6 +105,11 @@ class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(data, instance=row or RoleAllowance(course=course), **options)
         self.fields["weekly_tokens"].required = True
         _styled(self)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        kept = {name: getattr(self.instance, name) for name in EACH if cleaned.get(name) is None}
+        return {**cleaned, **kept}
 
 
 class StudentForm(quota_forms.OverrideForm):

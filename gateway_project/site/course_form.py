@@ -1,7 +1,7 @@
 """The form of a course's settings: few fields, in the words of the page."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import available_timezones
 
 from django import forms
@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from apps.accounts.admin.departments import SHORT_NAME
 from apps.accounts.models import Course
 from apps.common.admin import is_operator
 from apps.common.translation import lazy as _
@@ -78,6 +79,10 @@ class CourseForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptabl
     """`request` is set by the page that makes the class of the form."""
 
     request: HttpRequest
+
+    class Meta:
+        labels: ClassVar = {"slug": SHORT_NAME}
+
     models = forms.ModelMultipleChoiceField(
         queryset=Model.objects.none(), required=False, widget=Ticks, label=_("Models"), help_text=""
     )

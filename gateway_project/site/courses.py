@@ -57,7 +57,7 @@ def _key(request: HttpRequest) -> int:
 @admin.register(Course)
 class CourseAdmin(AddedByDepartments):
     empty_text = _("Add a course, give it an allowance and a model, then add its students and issue their keys.")
-    list_display = ("title_shown", "slug", "open", "member_count", "rule_count", "week", "logging")
+    list_display = ("title_shown", "short_name", "open", "member_count", "rule_count", "week", "logging")
     list_filter = (("is_open", BooleanRadioFilter), ("logging", ChoicesDropdownFilter))
     search_fields = ("slug", "title")
     search_help_text = _("Title or short name")
@@ -152,6 +152,10 @@ class CourseAdmin(AddedByDepartments):
     @admin.display(description=_("course"), ordering="title")
     def title_shown(self, course: Course) -> str:
         return str(course)
+
+    @admin.display(description=_("short name"), ordering="slug")
+    def short_name(self, course: Course) -> str:
+        return course.slug
 
     @admin.display(description=_("open"), ordering="is_open")
     def open(self, course: Course) -> SafeString:

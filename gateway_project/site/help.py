@@ -27,6 +27,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "providers": (_("Providers"), "providers.md"),
     "services": (_("Services"), "services.md"),
     "audit": (_("The audit log"), "audit.md"),
+    "notifications": (_("Notifications"), "notifications.md"),
     "reference": (_("Error codes, headers and metrics"), "reference.md"),
 }
 # Which page of help belongs to which pages of the admin; the first that matches.
@@ -37,6 +38,7 @@ ABOUT = (
     (r"/providers/", "providers"),
     (r"/services/", "services"),
     (r"/auditentry/", "audit"),
+    (r"/notification", "notifications"),
     (r"/apikey/|/staffkey/|/user/|/department/", "roles"),
     (r"/issuer/|/groupgrant/|/tokenfamily/", "sign-in"),
 )

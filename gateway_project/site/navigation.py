@@ -82,6 +82,9 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, Any], ...]], ...] = (
             (_("Holds"), "hourglass_top", "quotas.Hold"),
             (_("Dead letters"), "mail_off", DeadLetter),
             (_("Jobs"), "pending_actions", "common.Job"),
+            (_("Notification channels"), "notifications", "operations.NotificationChannel"),
+            (_("Notifications"), "outgoing_mail", "operations.NotificationDelivery"),
+            (_("Live settings"), "tune", "operations.LiveSettings"),
         ),
     ),
 )

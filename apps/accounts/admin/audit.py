@@ -100,6 +100,7 @@ class ChangedField(NamedTuple):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(CourseScoping, Pages):
+    list_title = _("Audit log")
     empty_text = _("Whatever somebody changes, decides, exports or reads here appears in this list, and stays.")
     paginator = CappedPaginator
     list_display = ("when", "who", "shown_action", "what", "change", "where")

@@ -1,6 +1,6 @@
 """The admin page of departments and their admins, for operators."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -16,6 +16,13 @@ from apps.accounts.scoping import CourseScoped, administered
 from apps.accounts.sign_in.step_up import StepUp
 from apps.common.admin import OperatorOnly, Pages, is_operator
 from apps.common.translation import lazy as _
+
+SHORT_NAME = _("Short name in the address")
+
+
+class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        labels: ClassVar = {"slug": SHORT_NAME}
 
 
 class DepartmentAdminForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -40,16 +47,21 @@ class AdminsOfDepartment(OperatorOnly, TabularInline):
 @admin.register(Department)
 class DepartmentPage(OperatorOnly, StepUp, Pages):
     empty_text = _("A department groups courses. Its admins see and change all of them, as their instructors do.")
-    list_display = ("title", "slug", "course_count", "admin_count")
+    list_display = ("title", "short_name", "course_count", "admin_count")
     search_fields = ("title", "slug")
     search_help_text = _("Title or short name")
     prepopulated_fields = {"slug": ("title",)}
     fields = ("title", "slug")
     inlines = (AdminsOfDepartment,)
+    form = DepartmentForm
 
     def get_queryset(self, request: HttpRequest) -> Any:
         totals = {"course_total": Count("courses", distinct=True), "admin_total": Count("admins", distinct=True)}
         return super().get_queryset(request).annotate(**totals)
+
+    @admin.display(description=_("short name"), ordering="slug")
+    def short_name(self, department: Department) -> str:
+        return department.slug
 
     @admin.display(description=_("courses"), ordering="course_total")
     def course_count(self, department: Any) -> int:

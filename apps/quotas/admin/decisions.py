@@ -42,6 +42,7 @@ class AddedOnCoursePage(CourseScoped):
 
 @admin.register(RoleAllowance)
 class RoleAllowanceAdmin(AddedOnCoursePage):
+    list_title = _("Allowances of roles")
     empty_text = _(
         "Assistants and instructors have the allowance of students until their role has one of its own here."
     )
@@ -51,8 +52,15 @@ class RoleAllowanceAdmin(AddedOnCoursePage):
     list_select_related = ("course",)
     search_fields = ("course__slug", "course__title", "role")
     search_help_text = _("Course or role")
-    autocomplete_fields = ("course",)
-    fields = ("course", "role", "weekly_tokens", "requests_per_minute", "concurrent_requests", "tokens_per_minute")
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        """The form is that of the course's Allowance page."""
+        row = self.get_object(request, object_id or "")
+        if request.method == "POST" and not self.has_change_permission(request, row):
+            raise PermissionDenied
+        return HttpResponseRedirect(f"{reverse('admin:course_allowance', args=[row.course.slug])}#role")
 
     @admin.display(description=_("each, per week"), ordering="weekly_tokens")
     def each(self, allowance: RoleAllowance) -> str:

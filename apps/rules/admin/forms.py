@@ -82,6 +82,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Rule
         fields = "__all__"
+        labels: ClassVar = {"name": _("Short name")}
         error_messages: ClassVar = {"name": SHORT_NAME, "assignment": SHORT_NAME}
 
     def __init__(self, *args: Any, **options: Any) -> None:
