@@ -2,9 +2,9 @@
 
 from typing import cast
 
-from django.utils.translation import gettext, gettext_lazy, ngettext
+from django.utils.translation import gettext, gettext_lazy, gettext_noop, ngettext
 
-__all__ = ["gettext", "lazy", "ngettext"]
+__all__ = ["gettext", "gettext_noop", "lazy", "ngettext"]
 
 
 def lazy(text: str) -> str:

@@ -113,7 +113,7 @@ class Trying(CourseScoped):
         self.message_user(
             request,
             gettext("{title}: added to {course}. It observes; students notice nothing yet.").format(
-                title=ready.title, course=course
+                title=gettext(ready.title), course=course
             ),
             messages.SUCCESS,
         )
