@@ -77,7 +77,7 @@ battery: $(VENV)/.dev ## Run the long faults (FAULT=F55 or chaos picks one, ROUN
 browser: $(VENV)/.dev ## Find a browser for the tests; as root on Debian, install one if there is none
 	@$(BIN)/python -m tests.e2e.browser
 
-check: $(VENV)/.dev ## Check format, style, types, imports, migrations, docs and words
+check: $(VENV)/.dev ## Check format, style, types, imports, migrations, docs, words and marks for translation
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -86,6 +86,8 @@ check: $(VENV)/.dev ## Check format, style, types, imports, migrations, docs and
 	$(BIN)/python -m gateway_project.roles_page --check
 	$(BIN)/python -m gateway_project.reference --check
 	$(BIN)/python -m gateway_project.vocabulary
+	$(BIN)/python -m gateway_project.unmarked
+	$(BIN)/python -m gateway_project.names --check
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) check --fail-level WARNING
 
@@ -97,6 +99,7 @@ docs: $(VENV)/.dev ## Make docs/settings.md, docs/roles.md, docs/reference.md, d
 	$(BIN)/python -m gateway_project.settings_page
 	$(BIN)/python -m gateway_project.roles_page
 	$(BIN)/python -m gateway_project.reference
+	$(BIN)/python -m gateway_project.names
 	$(BIN)/python -m tests.openapi
 
 lock: $(VENV)/.dev ## Compile requirements*.txt anew from requirements*.in

@@ -15,6 +15,7 @@ from apps.accounts.models import Course, Membership, User
 from apps.accounts.permissions import Position, Verb
 from apps.common.admin import ChoiceFilter, Pages, is_operator
 from apps.common.searching import words
+from apps.common.translation import lazy as _
 
 
 def courses_where(request: HttpRequest, verb: Verb, thing: str) -> frozenset[int]:
@@ -170,7 +171,7 @@ class SearchedByMember(CourseScoped):
 class CourseFilter(ChoiceFilter):
     """Filters by course, among those that this person may see."""
 
-    title = "course"
+    title = _("course")
     parameter_name = "course"
     path: ClassVar[str] = "course"
 

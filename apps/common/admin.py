@@ -18,12 +18,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
+from django.utils.translation import gettext
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import DropdownFilter
 
 from apps.common.display import zone_name
 from apps.common.filter_chips import FROM, TO, midnight
 from apps.common.searching import mistake
+from apps.common.translation import lazy as _
 
 # Lookups that no page needs in its address: a pattern can take for ever, and a year may be none.
 COSTLY = frozenset({"regex", "iregex", "year", "iso_year"})
@@ -125,7 +127,11 @@ class Pages(ModelAdmin):
         """Whoever types a time is told by which clock."""
         field = super().formfield_for_dbfield(db_field, request, **options)
         if field is not None and isinstance(db_field, DateTimeField):
-            field.help_text = f"{field.help_text} Time zone: {zone_name()}.".lstrip()
+            field.help_text = (
+                gettext("{help_text} Time zone: {zone_name}.")
+                .format(help_text=field.help_text, zone_name=zone_name())
+                .lstrip()
+            )
         return field
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
@@ -215,14 +221,14 @@ class ChoiceFilter(DropdownFilter):
 class SinceFilter(ChoiceFilter):
     """Filters by time: a span until now, or days from and to. Subclasses define `since` and `before`."""
 
-    title = "time"
+    title = _("time")
     parameter_name = "since"
     days = (FROM, TO)
     spans: ClassVar[dict[str, tuple[str, timedelta]]] = {
-        "hour": ("Last hour", timedelta(hours=1)),
-        "day": ("Last 24 hours", timedelta(days=1)),
-        "week": ("Last 7 days", timedelta(days=7)),
-        "month": ("Last 30 days", timedelta(days=30)),
+        "hour": (_("Last hour"), timedelta(hours=1)),
+        "day": (_("Last 24 hours"), timedelta(days=1)),
+        "week": (_("Last 7 days"), timedelta(days=7)),
+        "month": (_("Last 30 days"), timedelta(days=30)),
     }
 
     def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
