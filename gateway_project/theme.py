@@ -9,6 +9,7 @@ from django.urls import reverse_lazy
 # In this order, so that a later file may refine an earlier one.
 STYLES = (
     "theme",
+    "lists",
     "admin",
     "course",
     "evidence",
