@@ -18,6 +18,9 @@ class GatewayProjectConfig(AppConfig):
         from django.conf import settings
 
         from gateway_project import checks  # noqa: F401
+        from gateway_project.observability import slow_queries
+
+        slow_queries.watch()
 
         if not settings.CELERY_BROKER_URL.startswith("memory:"):
             from gateway_project import celery  # noqa: F401  # new jobs are sent through it

@@ -6,6 +6,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import task_prerun, worker_process_init, worker_ready, worker_shutting_down
 
+from apps.common import tracing
 from apps.common.actors import Actor, at_work
 from gateway_project.processes.garbage import spare_the_collector
 
@@ -14,7 +15,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
 app = Celery("stoa")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.set_default()  # in every thread
-app.autodiscover_tasks(["apps.accounts", "apps.common", "apps.conversations", "apps.providers", "apps.services"])
+app.autodiscover_tasks(
+    ["apps.accounts", "apps.common", "apps.conversations", "apps.operations", "apps.providers", "apps.services"]
+)
 
 
 @worker_ready.connect
@@ -22,12 +25,16 @@ app.autodiscover_tasks(["apps.accounts", "apps.common", "apps.conversations", "a
 def start_tidy(**kwargs: Any) -> None:
     """A garbage collection during a drain would hold the write lock, and delay every call that waits for it."""
     spare_the_collector()
+    from apps.operations import live  # has tables, which are not loaded yet when this module is
+
+    live.follow()
 
 
 @task_prerun.connect
-def say_who(task: Any, **kwargs: Any) -> None:
-    """Tell the audit log which task works in this thread."""
+def say_who(task: Any, task_id: str = "", **kwargs: Any) -> None:
+    """Tell the audit log which task works in this thread, and the log the id of its run."""
     at_work(Actor("task", name=task.name))
+    tracing.request_id.set(task_id)
 
 
 @worker_shutting_down.connect

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway_project import weak_secrets
 from gateway_project.data_dir import make_data_dir, write_private
+from gateway_project.mail_server import MailServer
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -84,6 +85,12 @@ class Env(BaseSettings):
         description="Where people and programs reach Stoa, such as `https://stoa.example.edu`: for links, and as the "
         "issuer of tokens; never taken from a request. Unset: this machine and `PORT`.",
     )
+    email_url: SecretStr = Field(
+        SecretStr(""),
+        description="Mail server for notifications: `smtp://user:password@host:587` (STARTTLS), `smtps://…:465` (TLS), "
+        "or `smtp+plain://host:25` (neither, for a relay on this machine). Unset: no e-mail is sent.",
+    )
+    email_from: str = Field("stoa@localhost", description="Sender of e-mails, such as `Stoa <stoa@example.edu>`.")
     second_factor: Literal["off", "operators", "staff"] | None = Field(
         None,
         description="Who needs a second factor to sign in: nobody (`off`), `operators`, or all `staff`. Unset: `staff` "
@@ -183,8 +190,11 @@ class Env(BaseSettings):
     audit_log: bool = Field(
         False, description="Write each entry of the audit log to standard error too, as a line of JSON."
     )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="Lines of the log: `text` for people, or a JSON object each for programs."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = Field(
-        None, description="Default: INFO in development, WARNING in production."
+        None, description="Unset: INFO in development, WARNING in production. *Live settings* may change it meanwhile."
     )
 
     @field_validator("gateway_data_dir")
@@ -204,6 +214,12 @@ class Env(BaseSettings):
     def _is_redis(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value() and urlsplit(value.get_secret_value()).scheme not in ("redis", "rediss", "unix"):
             raise ValueError("must begin with redis://, rediss:// or unix://.")
+        return value
+
+    @field_validator("email_url")
+    @classmethod
+    def _is_a_mail_server(cls, value: SecretStr) -> SecretStr:
+        MailServer.parse(value.get_secret_value())
         return value
 
     @field_validator("public_url")

@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 
+from apps.common import tracing
 from apps.common.actors import Actor, acting
 from apps.common.errors import Unavailable
 from apps.common.ids import new_id
@@ -42,6 +43,8 @@ class RequestIdMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         request.request_id = new_id()  # type: ignore[attr-defined]
+        tracing.request_id.set(request.request_id)  # type: ignore[attr-defined]
+        tracing.current.set(None)
         if self._is_async:
             return self._answer(request)
         with acting(partial(_asker, request)):

@@ -26,6 +26,8 @@ PAGES = (
             "audit",
             "charging",
             "course-in-ten-minutes",
+            "logs",
+            "notifications",
             "providers",
             "quotas",
             "reference",

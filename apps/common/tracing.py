@@ -38,6 +38,8 @@ class Trace(NamedTuple):
 # The trace of the request that the running task works on, for log lines only. Tasks inherit it from the task that
 # starts them.
 current: ContextVar[Trace | None] = ContextVar("trace", default=None)
+# The same for the id of the request, or of the task of a worker.
+request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
 def begun() -> Trace:

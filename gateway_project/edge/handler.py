@@ -30,6 +30,7 @@ from apps.common.errors import (
     Unavailable,
 )
 from apps.common.ids import new_id
+from apps.common.slowness import slowness
 from apps.dataplane.answers import ClientLeft
 from apps.dataplane.plane import DataPlane
 from apps.dataplane.requests import StudentRequest
@@ -114,6 +115,7 @@ class DataPlaneHandler:
                 request = _request(scope, request_id)
                 response = await self._respond(request, scope, receive)
                 route = _route_of(request)
+                slowness.call(route, time.perf_counter() - started)
                 more = self._cors_of(request).headers(scope["headers"])
             status = response.status_code
             rest = self._rest if isinstance(response, RetryLater) else 0.0
@@ -186,6 +188,7 @@ def _request(scope: Scope, request_id: str) -> Any:
     request.request_id = request_id
     request.trace = tracing.continued(scope["headers"])
     tracing.current.set(request.trace)
+    tracing.request_id.set(request_id)
     return request
 
 

@@ -135,7 +135,8 @@ def _remove(file: sqlite3.Connection, done: Sequence[_Waiting]) -> None:
 
 def _bury(waiting: _Waiting, error: Exception) -> None:
     """Keep what the database refuses where staff can see it, and out of its neighbours' way."""
-    logger.error("A record of call %s was refused and is now a dead letter: %s", waiting.call, error)
+    kind = type(error).__name__  # a database quotes what it refuses
+    logger.error("A record of call %s was refused and is now a dead letter (%s)", waiting.call, kind)
     DeadLetter.objects.create(
         call=waiting.call,
         record={"body": storable(waiting.body.decode(errors="replace"))},
