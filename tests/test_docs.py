@@ -26,6 +26,7 @@ PAGES = (
             "audit",
             "charging",
             "course-in-ten-minutes",
+            "operate",
             "providers",
             "quotas",
             "reference",
