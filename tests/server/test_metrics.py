@@ -61,7 +61,7 @@ def families(text: str) -> set[str]:
 
 
 def test_a_running_installation_shows_what_dashboards_and_alerts_ask_for(two_processes: Gateway) -> None:
-    """After one call; what has labels and did not happen is not shown. `make check` compares all names with the code."""
+    """After one call; what did not happen is not shown. `make check` compares all names with the code."""
     demo = json.loads((two_processes.data_dir / "demo.json").read_text())
     body = {"model": demo["model"], "messages": [{"role": "user", "content": "Hello"}]}
     key = {"authorization": f"Bearer {demo['student_key']}"}
