@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # not imported in the supervisor
     from apps.dataplane.plane import DataPlane
     from apps.providers.health.census import Census
 
-_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 REQUESTS = Counter("stoa_requests_total", "Requests to the student API.", ["route", "method", "status"])
 SECONDS = Histogram(
@@ -90,7 +90,7 @@ def _show(gauge: Gauge, now: "Census", before: "Census") -> None:
 
 def observe(*, route: str, method: str, status: int, seconds: float) -> None:
     """Count a request. Status 499 means that the client disconnected."""
-    _requests(route, method if method in _METHODS else "other", status).inc()
+    _requests(route, method if method in METHODS else "other", status).inc()
     _seconds(route).observe(seconds)
 
 
