@@ -19,7 +19,7 @@ app.autodiscover_tasks(
     ["apps.accounts", "apps.common", "apps.conversations", "apps.operations", "apps.providers", "apps.services"]
 )
 
-_spans: dict[str, spans.Span] = {}  # of the tasks that are running and sampled
+_spans: dict[str, spans.TraceSpan] = {}  # of the tasks that are running and sampled
 
 
 @worker_ready.connect

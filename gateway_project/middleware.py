@@ -62,11 +62,11 @@ def _trace_of(request: HttpRequest) -> tracing.Trace:
     return tracing.continued(found)
 
 
-def _span_of(trace: tracing.Trace) -> spans.Span:
+def _span_of(trace: tracing.Trace) -> spans.TraceSpan:
     return spans.request("request", trace=trace.id, remote=trace.parent, may_sample=trace.may_be_sampled)
 
 
-def _described(span: spans.Span, response: HttpResponseBase, request: HttpRequest) -> HttpResponseBase:
+def _described(span: spans.TraceSpan, response: HttpResponseBase, request: HttpRequest) -> HttpResponseBase:
     if span is not spans.NOTHING:
         route = request.resolver_match.route if request.resolver_match is not None else "unknown"
         span.name(f"{request.method} /{route}")

@@ -44,7 +44,7 @@ def record_with(recorder: Recorder | None, *, share: float = MOST_SAMPLED) -> No
     _recorder, _share = recorder, min(share, MOST_SAMPLED)
 
 
-class Span:
+class TraceSpan:
     """A context manager: it ends with its block. An exception fails it, and is named by its class alone."""
 
     __slots__ = ("_recording", "_token", "_trace")
@@ -69,7 +69,7 @@ class Span:
         if recording is not None:
             recording.end(error=error)
 
-    def __enter__(self) -> "Span":
+    def __enter__(self) -> "TraceSpan":
         if self._recording is not None:
             self._token = _current.set((self._trace, self._recording))
         return self
@@ -83,25 +83,25 @@ class Span:
         self.end(error=kind.__name__ if kind is not None else "")
 
 
-NOTHING: Final = Span(None)
+NOTHING: Final = TraceSpan(None)
 
 
-def request(name: str, *, trace: str, remote: str = "", may_sample: bool = True) -> Span:
+def request(name: str, *, trace: str, remote: str = "", may_sample: bool = True) -> TraceSpan:
     """The span of a whole request or task, if it is sampled.
 
     Chance decides, so that no client has more of its requests sampled than others; one may have none.
     """
     if _recorder is None or not may_sample or _rng.random() >= _share:
         return NOTHING
-    return Span(_recorder.begin(name, "server", trace=trace, remote=remote), trace)
+    return TraceSpan(_recorder.begin(name, "server", trace=trace, remote=remote), trace)
 
 
-def stage(name: str, kind: Kind = "internal") -> Span:
+def stage(name: str, kind: Kind = "internal") -> TraceSpan:
     """A span in that of the request at hand."""
     found = _current.get()
     if found is None or _recorder is None:
         return NOTHING
-    return Span(_recorder.begin(name, kind, trace=found[0], parent=found[1]), found[0])
+    return TraceSpan(_recorder.begin(name, kind, trace=found[0], parent=found[1]), found[0])
 
 
 def current_id() -> str:
@@ -110,12 +110,12 @@ def current_id() -> str:
     return found[1].id if found is not None else ""
 
 
-class Within:
+class InSpan:
     """What leaves in this block belongs to the span, which goes on behind it."""
 
     __slots__ = ("_span", "_token")
 
-    def __init__(self, span: Span) -> None:
+    def __init__(self, span: TraceSpan) -> None:
         self._span = span
         self._token: Token[tuple[str, Recording] | None] | None = None
 

@@ -107,7 +107,7 @@ class DataPlaneHandler:
         with spans.request("request", trace=trace.id, remote=trace.parent, may_sample=trace.may_be_sampled) as span:
             await self._answer(scope, receive, send, trace, span)
 
-    async def _answer(self, scope: Scope, receive: Any, send: Any, trace: tracing.Trace, span: spans.Span) -> None:
+    async def _answer(self, scope: Scope, receive: Any, send: Any, trace: tracing.Trace, span: spans.TraceSpan) -> None:
         started, request_id = time.perf_counter(), new_id()
         route, status = "unknown", 499
         response: HttpResponseBase
@@ -190,7 +190,7 @@ class DataPlaneHandler:
         return TooManyUnknown(wait=wait) if wait else None
 
 
-def _describe(span: spans.Span, *, route: str, method: str, status: int, request_id: str) -> None:
+def _describe(span: spans.TraceSpan, *, route: str, method: str, status: int, request_id: str) -> None:
     method = method if method in metrics.METHODS else "other"
     span.name(f"{method} /{route}")
     span.set(http__route=f"/{route}", http__request__method=method, stoa__request_id=request_id)

@@ -49,7 +49,7 @@ def keeper() -> Iterator[Keeper]:
     spans.record_with(None)
 
 
-def sampled(name: str = "request") -> spans.Span:
+def sampled(name: str = "request") -> spans.TraceSpan:
     return next(one for _ in range(10_000) if (one := spans.request(name, trace="a" * 32)) is not NOTHING)
 
 
@@ -103,7 +103,7 @@ def test_who_is_asked_learns_the_span_that_asks(keeper: Keeper) -> None:
     trace = begun()
     with sampled():
         attempt = spans.stage("chat small", "client")
-        with spans.Within(attempt):
+        with spans.InSpan(attempt):
             within = trace.headers()["traceparent"]
         attempt.end()
 

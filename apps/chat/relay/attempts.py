@@ -208,7 +208,7 @@ class Attempts:
         self._is_hurried = bool(self._ended) and seconds < limit_of_first_byte / 2
         try:
             async with asyncio.timeout(seconds) as limit:
-                with spans.Within(self._span):
+                with spans.InSpan(self._span):
                     upstream = await self._adapters[target.adapter].open(candidate, self._outgoing(candidate))
                 self.reader = reader = self._new_reader()
                 wait = Patience(limit, target.thinking_timeout, ends_at=self._answer_ends_at)

@@ -7,7 +7,7 @@ from apps.providers.catalogue import Target
 ANSWERED = "answered"
 
 
-def span_of(call: ChatCall, target: Target) -> spans.Span:
+def span_of(call: ChatCall, target: Target) -> spans.TraceSpan:
     """Ended by its `end`, or with the failure of the attempt."""
     span = spans.stage(f"chat {target.upstream_model}", "client")
     if span is not spans.NOTHING:
@@ -21,7 +21,7 @@ def span_of(call: ChatCall, target: Target) -> spans.Span:
     return span
 
 
-def end(span: spans.Span, answer: Accepted, *, outcome: str) -> None:
+def end(span: spans.TraceSpan, answer: Accepted, *, outcome: str) -> None:
     """The answer is over."""
     usage = answer.reader.usage
     if usage is not None and span is not spans.NOTHING:
