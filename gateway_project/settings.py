@@ -87,6 +87,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "gateway_project.middleware.RequestIdMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "gateway_project.edge.packing.PackingMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "gateway_project.middleware.ContentPolicyMiddleware",
     "gateway_project.middleware.DatabaseAwayMiddleware",
