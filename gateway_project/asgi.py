@@ -29,7 +29,8 @@ from gateway_project.edge.handler import DataPlaneHandler  # noqa: E402
 from gateway_project.edge.messages import limit_of_form, with_body_limit  # noqa: E402
 from gateway_project.edge.services import ServiceHandler, is_for_services  # noqa: E402
 from gateway_project.health import process  # noqa: E402
-from gateway_project.observability import metrics, pools, tracing  # noqa: E402
+from gateway_project.observability import pools, tracing  # noqa: E402
+from gateway_project.observability.showing import show_for_ever  # noqa: E402
 from gateway_project.processes.garbage import spare_the_collector  # noqa: E402
 
 logger = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
             chat.start()
             services.start()
             scope["state"].update(plane=plane, chat=chat, services=services)
-            plane.run(metrics.show_for_ever(plane, chat))
+            plane.run(show_for_ever(plane, chat, services))
             plane.run(pools.tell_for_ever(plane, chat, services))
         else:
             live.follow()

@@ -147,6 +147,7 @@ class CourseScoped(CourseScoping, Pages):
         if related is Course:
             options["queryset"] = courses
         elif related is Membership:
+            options["label"] = "Student"
             options["queryset"] = Membership.objects.filter(course__in=courses).select_related("user", "course")
         return super().formfield_for_foreignkey(db_field, request, **options)
 

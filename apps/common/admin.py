@@ -65,6 +65,7 @@ class Pages(ModelAdmin):
     """The base of every page. `empty_text` says what to do while a list has no rows."""
 
     empty_text: ClassVar[str]
+    list_title: ClassVar[str] = ""  # as in the menu; without it, the plural name of a row
     add_words: ClassVar[str] = ""  # on the button that adds a row; without them, "Add" and the name of a row
     unsearchable: ClassVar[frozenset[str]] = frozenset({"password", "digest", "ciphertext"})
 
@@ -75,6 +76,10 @@ class Pages(ModelAdmin):
     show_facets = ShowFacets.NEVER  # each would count the whole table
     warn_unsaved_form = True
     save_on_top = False
+
+    @property
+    def heading(self) -> str:
+        return self.list_title or capfirst(self.opts.verbose_name_plural)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Refuse lookups by a secret, which would confirm guesses at it, and by patterns and other costly means."""
@@ -145,7 +150,7 @@ class Pages(ModelAdmin):
             changelist = super().get_changelist_instance(request)
         except (OverflowError, ValueError) as error:  # a number that is no number, or beyond all numbers and years
             raise IncorrectLookupParameters(error) from error
-        changelist.title = capfirst(self.opts.verbose_name_plural)  # as in the menu
+        changelist.title = self.heading
         if not changelist.query and not changelist.has_active_filters:
             changelist.full_result_count = changelist.result_count
         return changelist

@@ -1,7 +1,7 @@
 """Compresses what the control plane answers, where nobody can learn a secret from the length of the answer.
 
-Somebody who watches a connection sees how long answers are. If an answer has a secret and repeats what its request said,
-they find the secret letter by letter, by making a browser ask again and again (BREACH). So an answer is left as it is
+Who watches a connection sees how long answers are. If an answer has a secret and repeats what its request said, the
+secret can be found letter by letter, by making a browser ask again and again (BREACH). So an answer is left as it is
 when its request had a query or a body, unless the request brought a key of its own, which no foreign page can make a
 browser send.
 """

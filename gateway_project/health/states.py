@@ -1,7 +1,7 @@
 """How a component is, and what the components make together. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -18,12 +18,14 @@ class Condition(StrEnum):
 class Diagnosis:
     """What a check found, in a sentence for operators.
 
-    `since`: when it began, if the check knows that better than whoever ran it.
+    `since`: when it began, if the check knows that better than whoever ran it. `figures` are for Prometheus, by the
+    names of `gateway_project.observability.figures`; those that belong to a provider follow a colon and its name.
     """
 
     condition: Condition
     sentence: str
     since: datetime | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class ComponentReport:
     seconds: float
     last_error: str = ""
     last_error_at: datetime | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 def reported(
@@ -56,6 +59,7 @@ def reported(
         seconds=seconds,
         last_error=before.last_error if before is not None else "",
         last_error_at=before.last_error_at if before is not None else None,
+        figures=found.figures,
     )
     if found.condition == Condition.HEALTHY:
         return report
@@ -70,13 +74,13 @@ def rolled_up(reports: Sequence[ComponentReport]) -> Condition:
     return Condition.HEALTHY
 
 
-def healthy(sentence: str) -> Diagnosis:
-    return Diagnosis(Condition.HEALTHY, sentence)
+def healthy(sentence: str, **figures: float) -> Diagnosis:
+    return Diagnosis(Condition.HEALTHY, sentence, figures=figures)
 
 
-def degraded(sentence: str, *, since: datetime | None = None) -> Diagnosis:
-    return Diagnosis(Condition.DEGRADED, sentence, since)
+def degraded(sentence: str, *, since: datetime | None = None, **figures: float) -> Diagnosis:
+    return Diagnosis(Condition.DEGRADED, sentence, since, figures)
 
 
-def down(sentence: str, *, since: datetime | None = None) -> Diagnosis:
-    return Diagnosis(Condition.DOWN, sentence, since)
+def down(sentence: str, *, since: datetime | None = None, **figures: float) -> Diagnosis:
+    return Diagnosis(Condition.DOWN, sentence, since, figures)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from gateway_project.env import BASE_DIR
+from gateway_project.observability.figures import COMPONENTS, COMPONENTS_MEANING, FIGURES, LABELLED
 from gateway_project.reference.errors import RaisedError, raised_errors
 from gateway_project.reference.headers import READ, SENT, TOLD, unexplained
 from gateway_project.reference.repeats import repeats
@@ -56,6 +57,7 @@ METRICS = """
 
 Prometheus reads them at `/metrics`, with `METRICS_TOKEN` as the bearer token. The figures are those of all web
 processes together. `/metrics` has the metrics of django-prometheus as well, which cover the admin and the staff API.
+Histograms have the suffixes `_bucket`, `_sum` and `_count`.
 
 | Metric | Type | Labels | Meaning |
 |---|---|---|---|
@@ -105,6 +107,10 @@ def _headers() -> Iterator[str]:
 
 
 def _metrics() -> Iterator[str]:
+    yield f"| `{COMPONENTS}` | gauge | `component`, `condition` | {COMPONENTS_MEANING} |\n"
+    for key, (name, meaning) in FIGURES.items():
+        label = f"`{LABELLED[key]}`" if key in LABELLED else ""
+        yield f"| `{name}` | gauge | {label} | {meaning} |\n"
     for node in nodes():
         match node:
             case ast.Call(ast.Name(kind), [ast.Constant(str(name)), ast.Constant(str(meaning)), *others]) if (

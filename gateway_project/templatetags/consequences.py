@@ -6,8 +6,10 @@ from typing import Any
 
 from django import template
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.common.display import number
+from apps.common.translation import lazy as _
 
 register = template.Library()
 WEEK = timedelta(days=7)
@@ -37,13 +39,18 @@ def _rule(rule: Any) -> list[str]:
     found = recent.values("call").distinct().count()
     refused = recent.filter(stage="enforce", action="block").values("call").distinct().count()
     if rule.stage == "enforce" and rule.action == "block":
-        first = (
-            f"{count_of(refused, 'refusal')} a week {_s(refused, 'stop')}; what the rule finds is answered from now on."
+        first = gettext("{refusal} a week {stop}; what the rule finds is answered from now on.").format(
+            refusal=count_of(refused, "refusal"), stop=_s(refused, "stop")
         )
     else:
         calls = count_of(found, "call")
-        first = f"The rule is at {rule.stage}: it found something in {calls} a week, and stops finding it."
-    return [first, "Its versions, examples and exceptions are deleted. Calls keep what it found, under its name."]
+        first = gettext("The rule is at {stage}: it found something in {calls} a week, and stops finding it.").format(
+            stage=rule.stage, calls=calls
+        )
+    return [
+        first,
+        gettext("Its versions, examples and exceptions are deleted. Calls keep what it found, under its name."),
+    ]
 
 
 def _s(count: int, verb: str) -> str:
@@ -51,39 +58,56 @@ def _s(count: int, verb: str) -> str:
 
 
 def _key(key: Any) -> list[str]:
-    used = f"last used {timezone.localtime(key.last_used_at):%d %B, %H:%M}" if key.last_used_at else "never used"
-    return [f"Whatever sends this key is refused within two seconds ({used})."]
+    used = (
+        gettext("last used {last_used_at}").format(last_used_at=f"{timezone.localtime(key.last_used_at):%d %B, %H:%M}")
+        if key.last_used_at
+        else gettext("never used")
+    )
+    return [gettext("Whatever sends this key is refused within two seconds ({used}).").format(used=used)]
 
 
 def _student(member: Any) -> list[str]:
     keys = member.api_keys.filter(revoked_at=None).count()
-    stops = f"{count_of(keys, 'key')} {_s(keys, 'stop')} working"
-    return [f"{stops}, and {member.person} cannot ask in {member.course} any more."]
+    stops = gettext("{key} {stop} working").format(key=count_of(keys, "key"), stop=_s(keys, "stop"))
+    return [
+        gettext("{stops}, and {person} cannot ask in {course} any more.").format(
+            stops=stops, person=member.person, course=member.course
+        )
+    ]
 
 
 def _course(course: Any) -> list[str]:
     members = course.memberships.filter(is_active=True).count()
     return [
-        f"{count_of(members, 'student')} {'loses' if members == 1 else 'lose'} the course, "
-        "with its keys, rules and allowance. Close the course to keep them.",
+        gettext(
+            "{student} {value} the course, with its keys, rules and allowance. Close the course to keep them."
+        ).format(student=count_of(members, "student"), value="loses" if members == 1 else "lose"),
     ]
 
 
 def _role(allowance: Any) -> list[str]:
     members = allowance.course.memberships.filter(is_active=True, role=allowance.role).count()
     have = "has" if members == 1 else "have"
-    return [f"{count_of(members, allowance.role)} {have} the allowance of students from now on."]
+    return [
+        gettext("{members} {have} the allowance of students from now on.").format(
+            members=count_of(members, allowance.role), have=have
+        )
+    ]
 
 
 def _model(model: Any) -> list[str]:
     courses = model.allowed_in.count()
-    return [f"{count_of(courses, 'course')} {_s(courses, 'lose')} this model; calls that name it are refused."]
+    return [
+        gettext("{course} {lose} this model; calls that name it are refused.").format(
+            course=count_of(courses, "course"), lose=_s(courses, "lose")
+        )
+    ]
 
 
 def _provider(provider: Any) -> list[str]:
     deployments = provider.deployments.count()
     what = f"{count_of(deployments, 'deployment')} {_s(deployments, 'stop')}"
-    return [f"{what}: calls go to others, or fail if there are none."]
+    return [gettext("{what}: calls go to others, or fail if there are none.").format(what=what)]
 
 
 _TOLD: dict[str, Callable[[Any], list[str]]] = {
@@ -96,9 +120,9 @@ _TOLD: dict[str, Callable[[Any], list[str]]] = {
     "Provider": _provider,
 }
 _INSTEAD = {
-    "Membership": "Deactivate the student instead: the keys stop, and what was asked and answered stays.",
-    "Course": "Close the course instead: nobody can ask any more, and everything stays.",
-    "User": "Take away the sign-in instead: untick Active on the user’s page.",
-    "Provider": "Disable the provider instead.",
-    "Model": "Disable the model instead.",
+    "Membership": _("Deactivate the student instead: the keys stop, and what was asked and answered stays."),
+    "Course": _("Close the course instead: nobody can ask any more, and everything stays."),
+    "User": _("Take away the sign-in instead: untick Active on the user’s page."),
+    "Provider": _("Disable the provider instead."),
+    "Model": _("Disable the model instead."),
 }

@@ -78,7 +78,7 @@ def test_every_list_and_page_opens_with_rows(model: type[Model], operator: Clien
     assert row is not None
 
     listed = operator.get(list_of(model), follow=True)
-    page = operator.get(page_of(row))
+    page = operator.get(page_of(row), follow=True)
 
     assert (listed.status_code, page.status_code) == (200, 200)
 

@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from apps.conversations.models import Thread
 from gateway_project import vocabulary
 from gateway_project.site import errors, help
+from gateway_project.site.navigation import GROUPS, _named
 from tests.admin.world import CourseWorld, make_thread
 
 THREADS = "admin:conversations_thread_changelist"
@@ -85,6 +87,15 @@ def test_icons_are_hidden_from_readers(operator: Client) -> None:
     icons = re.findall(r"<[a-z]+[^>]*material-symbols-outlined[^>]*>", page)
     assert icons and [icon for icon in icons if 'aria-hidden="true"' not in icon] == []
     assert '<main id="main-content"' in page and 'href="#main-content"' in page
+
+
+def test_a_list_is_called_as_in_the_menu() -> None:
+    pages = {model._meta.label: page for model, page in admin.site._registry.items()}
+    menu = {title: _named(row) for _, rows in GROUPS for title, _, row in rows}
+
+    titles = {title: pages[label].heading for title, (label, view) in menu.items() if view == "changelist"}
+
+    assert titles == {title: title for title in titles}
 
 
 @pytest.mark.parametrize("address", ["/admin/nothing/", "/admin/c/nothing/", "/admin/rules/rule/999999/change/"])

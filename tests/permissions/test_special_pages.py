@@ -75,12 +75,6 @@ def of_sample(world: CourseWorld) -> list[int]:
     return [world.rule.pk, job.pk, 0]
 
 
-def of_boost(world: CourseWorld) -> list[int]:
-    boost = world.course.boosts.first()
-    assert boost is not None
-    return [boost.pk]
-
-
 # Pages beside the standard ones: which thing they show, what to, and with which method that is tried.
 SPECIAL: dict[str, tuple[Any, str, Verb, str]] = {
     "rules_rule_try": (of_rule, "Rule", SEE, "get"),
@@ -102,7 +96,6 @@ SPECIAL: dict[str, tuple[Any, str, Verb, str]] = {
     "accounts_membership_activate": (of_student, "Membership", CHANGE, "get"),
     "quotas_boosts": (of_course, "QuotaPolicy", SEE, "get"),
     "quotas_decide": (lambda world: [world.course.pk, "grant"], "QuotaPolicy", CHANGE, "get"),
-    "quotas_end_boost": (of_boost, "QuotaPolicy", CHANGE, "get"),
     "quotas_student": (of_student, "QuotaPolicy", SEE, "get"),
     "quotas_allowancerequest_grant": (of_request, "AllowanceRequest", ACT, "get"),
     "quotas_allowancerequest_decline": (of_request, "AllowanceRequest", ACT, "get"),

@@ -4,6 +4,7 @@ import zoneinfo
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext
 
 TOPIC = "principals"
 TOKENS = "tokens"
@@ -11,7 +12,11 @@ TOKENS = "tokens"
 
 def validate_timezone(name: str) -> None:
     if name not in zoneinfo.available_timezones():
-        raise ValidationError(f"“{name}” is not a time zone. Use a name such as Europe/Helsinki or America/New_York.")
+        raise ValidationError(
+            gettext("“{name}” is not a time zone. Use a name such as Europe/Helsinki or America/New_York.").format(
+                name=name
+            )
+        )
 
 
 class Role(models.TextChoices):

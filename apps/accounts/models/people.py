@@ -14,6 +14,7 @@ from apps.accounts import permissions
 from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
 from apps.accounts.models.fields import TOPIC, Role, validate_timezone
 from apps.accounts.permissions import Position
+from apps.common.translation import lazy as _
 
 
 class PersonManager(UserManager.from_queryset(AuditedQuerySet)):  # type: ignore[misc]
@@ -28,23 +29,23 @@ class User(AuditedModel, AbstractUser):
     topic: ClassVar[str] = TOPIC
 
     tokens_not_before = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="Tokens of earlier sign-ins are refused."
+        null=True, blank=True, editable=False, help_text=_("Tokens of earlier sign-ins are refused.")
     )
     campus_id = models.CharField(
-        "campus ID",
+        _("campus ID"),
         max_length=100,
         blank=True,
-        help_text="Finds this person at the first sign-in through the campus. Only operators set it.",
+        help_text=_("Finds this person at the first sign-in through the campus. Only operators set it."),
     )
 
     timezone = models.CharField(
-        "time zone",
+        _("time zone"),
         max_length=60,
         blank=True,
         db_default="",
         default="",
         validators=[validate_timezone],
-        help_text="The clock of pages about several courses, such as Europe/Helsinki. Empty: the institution’s.",
+        help_text=_("The clock of pages about several courses, such as Europe/Helsinki. Empty: the institution’s."),
     )
 
     objects: ClassVar[PersonManager] = PersonManager()

@@ -36,6 +36,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """The address that `TRUSTED_PROXIES` lets us believe. A Unix socket has none."""
         return str(request.META.get("REMOTE_ADDR") or "127.0.0.1")
 
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """Staff work in the admin; everybody else has the pages of students."""
+        return str(super().get_login_redirect_url(request)) if request.user.is_staff else reverse("home")
+
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         self._login_failed_rl_usage = throttle.attempt(request, credentials.get("username", ""), guessed="password")
         if self._login_failed_rl_usage is None:

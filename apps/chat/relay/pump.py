@@ -23,7 +23,7 @@ from apps.chat.idempotency.claims import ClaimEnd
 from apps.chat.idempotency.keys import ONCE, Claim, Repeatable
 from apps.chat.idempotency.recent import RecentAnswers
 from apps.chat.idempotency.stored_answers import StoredAnswer
-from apps.chat.relay import failures, head
+from apps.chat.relay import failures, head, metrics
 from apps.chat.relay.attempts import Attempts, Providers
 from apps.chat.relay.delivery import ClientStream, Delivery
 from apps.chat.relay.head import AnswerHead
@@ -139,6 +139,7 @@ class Pump:
         call, guidance = self._account.call, self._account.verdict.guidance
         self._attempts = Attempts(call, self._providers, output=reservation.output, guidance=guidance)
         answer = await self._attempts.first_answer()
+        metrics.added(arrived=self._account.arrived, at_providers=self._attempts.seconds_until_answer)
         try:
             self.stopping.began()
             self._account.began(answer)

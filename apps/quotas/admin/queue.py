@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import Count
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.quotas import standing
 from apps.quotas.models import AllowanceRequest
@@ -33,8 +34,8 @@ def suggested(request: Any) -> tuple[int, str]:
     week = request.standing.limit or request.standing.base
     half = max(week // 2, 1)
     if request.tokens <= half or not week:
-        return request.tokens, "what was asked for"
-    return half, "half a week"
+        return request.tokens, gettext("what was asked for")
+    return half, gettext("half a week")
 
 
 def in_order(request: HttpRequest) -> list[Any]:

@@ -26,7 +26,11 @@ logger = logging.getLogger(__name__)
 TICK = 0.25
 RENEW_SECONDS = LEASE / SECOND / 3
 T = TypeVar("T")
-LOCAL = Gauge("stoa_rate_limits_local", "1 while Redis is away and each process limits requests by itself.")
+LOCAL = Gauge(
+    "stoa_rate_limits_local",
+    "1 while Redis is away and a process limits requests by itself.",
+    multiprocess_mode="livemax",
+)
 
 
 class SharedRateLimits:

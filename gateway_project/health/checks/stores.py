@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
+from apps.quotas.models import Hold
 from gateway_project.health import process
 from gateway_project.health.states import Diagnosis, degraded, down, healthy
 
@@ -23,7 +24,8 @@ MOST_STEP = 5.0  # seconds by which the clock was set while the process ran
 def database() -> Diagnosis:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM common_revision LIMIT 1")
-    return healthy(f"{connection.vendor} answers.")
+    held = Hold.objects.filter(state=Hold.State.HELD).count()
+    return healthy(f"{connection.vendor} answers.", holds_open=held)
 
 
 def migrations() -> Diagnosis:
@@ -89,8 +91,8 @@ def clock() -> Diagnosis:
         return healthy("No other clock to compare with.")
     name, off = other
     if abs(off) > MOST_OFF:
-        return degraded(f"It is {off:+.1f} seconds off that of {name}. Check NTP on both machines.")
-    return healthy(f"It agrees with {name}.")
+        return degraded(f"It is {off:+.1f} seconds off that of {name}. Check NTP on both machines.", clock_offset=off)
+    return healthy(f"It agrees with {name}.", clock_offset=off)
 
 
 def _other_clock() -> tuple[str, float] | None:

@@ -22,11 +22,18 @@ def providers() -> Diagnosis:
     )
     now = datetime.now(UTC)
     found = troubles(rows, now=now)
+    figures = {f"check_failed:{one.name}": float(_is_ill(one)) for one in rows}
     if not found:
-        return healthy(f"{len(rows)} well." if rows else "None.")
+        return healthy(f"{len(rows)} well." if rows else "None.", **figures)
     sentence = _all_of([one.sentence for one in found])
     since = min((one.since for one in found if one.since is not None), default=None)
-    return degraded(sentence, since=since) if any(_answers(one, now) for one in rows) else down(sentence, since=since)
+    judge = degraded if any(_answers(one, now) for one in rows) else down
+    return judge(sentence, since=since, **figures)
+
+
+def _is_ill(provider: Any) -> bool:
+    """Whether its last health check failed in a way that students' calls fail in, too."""
+    return any(probe.kind == "bad" for probe in provider.probes.all())
 
 
 def _answers(provider: Any, now: datetime) -> bool:

@@ -3,6 +3,8 @@
 import os
 import shutil
 import time
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from django.conf import settings
@@ -23,16 +25,16 @@ NEARLY_OUT = 100 * 2**20  # bytes
 def worker() -> Diagnosis:
     last = beats.last(settings.WORKER_BEAT)
     without = "Health checks, jobs and figures wait; texts are stored by the web processes"
-    if process.uptime() < LATE and (last is None or time.time() - last > LATE):
+    ago = time.time() - last if last is not None else process.uptime()
+    if process.uptime() < LATE < ago or (last is None and ago < LATE):
         return healthy("Stoa has just started.")
     if last is None:
-        return down(f"It has never run. {without}.")
-    ago = time.time() - last
+        return down(f"It has never run. {without}.", worker_beat=ago)
     if ago > AWAY:
-        return down(f"Its last beat was {_span(ago)} ago. {without}.")
+        return down(f"Its last beat was {_span(ago)} ago. {without}.", worker_beat=ago)
     if ago > LATE:
-        return degraded(f"Its last beat was {_span(ago)} ago: it is busy or stuck.")
-    return healthy(f"Its last beat was {ago:.0f} seconds ago.")
+        return degraded(f"Its last beat was {_span(ago)} ago: it is busy or stuck.", worker_beat=ago)
+    return healthy(f"Its last beat was {ago:.0f} seconds ago.", worker_beat=max(0.0, ago))
 
 
 def spool() -> Diagnosis:
@@ -43,22 +45,44 @@ def spool() -> Diagnosis:
         _write_to(directory)
     except OSError as error:
         return down(f"{directory} takes no files: {error.strerror}.")
-    disk = shutil.disk_usage(directory)
-    if disk.free < NEARLY_OUT:
-        return down(f"Its disk is full: {disk.free / 2**20:.0f} MiB left.")
-    if disk.used > FULL * disk.total:
-        return degraded(f"Its disk is nearly full: {disk.free / 1e9:.1f} GB of {disk.total / 1e9:.0f} GB left.")
-    if (lag := spool_lag()) > LAGS:
+    waiting = [files.waiting(path) for path in sorted(directory.glob("*.sqlite3"))]
+    disk, lag = shutil.disk_usage(directory), _lag(waiting)
+    settlements = sum(one.settlements for one in waiting)
+    return replace(
+        _judged(disk.total, disk.free, lag, settlements),
+        figures={
+            "spool_lag": lag,
+            "spool_records": sum(one.records for one in waiting),
+            "settlements_kept": settlements,
+            "disk_free": disk.free,
+            "disk_total": disk.total,
+        },
+    )
+
+
+def _judged(total: int, free: int, lag: float, settlements: int) -> Diagnosis:
+    if free < NEARLY_OUT:
+        return down(f"Its disk is full: {free / 2**20:.0f} MiB left.")
+    if free < (1 - FULL) * total:
+        return degraded(f"Its disk is nearly full: {free / 1e9:.1f} GB of {total / 1e9:.0f} GB left.")
+    if lag > LAGS:
         return degraded(f"The oldest text has waited {_span(lag)} for the database.")
-    if waiting := kept_settlements():
-        return degraded(f"{waiting} settlements wait on disk for the database.")
-    return healthy(f"{disk.free / 1e9:.1f} GB free.")
+    if settlements:
+        return degraded(f"{settlements} settlements wait on disk for the database.")
+    return healthy(f"{free / 1e9:.1f} GB free.")
+
+
+def _lag(waiting: Iterable[files.SpoolBacklog]) -> float:
+    """Seconds that the oldest text has waited for the database, over all processes of this machine."""
+    oldest = [one.oldest for one in waiting if one.oldest is not None]
+    return max(0.0, time.time() - min(oldest)) if oldest else 0.0
 
 
 def dead_letters() -> Diagnosis:
     if number := DeadLetter.objects.count():
-        return degraded(f"{number} texts were refused by the database and wait for a decision.")
-    return healthy("None.")
+        said = f"{number} texts were refused by the database and wait for a decision."
+        return degraded(said, dead_letters=number)
+    return healthy("None.", dead_letters=0)
 
 
 def _write_to(directory: Path) -> None:
@@ -66,21 +90,6 @@ def _write_to(directory: Path) -> None:
     path = directory / f".health-{os.getpid()}"
     path.write_bytes(b"x")
     path.unlink(missing_ok=True)
-
-
-def spool_lag() -> float:
-    """Seconds that the oldest text has waited for the database, over all processes of this machine."""
-    oldest = [at for path in _spools() if (at := files.oldest(path)) is not None]
-    return max(0.0, time.time() - min(oldest)) if oldest else 0.0
-
-
-def kept_settlements() -> int:
-    """Settlements that wait for the database, up to 500 a process."""
-    return sum(len(files.settlements(path)) for path in _spools())
-
-
-def _spools() -> list[Path]:
-    return sorted(Path(settings.SPOOL_DIR).glob("*.sqlite3"))
 
 
 def _span(seconds: float) -> str:
