@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -43,16 +44,14 @@ class RequestIdMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         request.request_id = new_id()  # type: ignore[attr-defined]
-        tracing.request_id.set(request.request_id)  # type: ignore[attr-defined]
         trace = _trace_of(request)
-        tracing.current.set(trace)
         if self._is_async:
             return self._answer(request, trace)
-        with _span_of(trace) as span, acting(partial(_asker, request)):
+        with _at_work_on(request, trace), _span_of(trace) as span, acting(partial(_asker, request)):
             return _described(span, _named(self.get_response(request), request), request)
 
     async def _answer(self, request: HttpRequest, trace: tracing.Trace) -> HttpResponseBase:
-        with _span_of(trace) as span, acting(partial(_asker, request)):
+        with _at_work_on(request, trace), _span_of(trace) as span, acting(partial(_asker, request)):
             return _described(span, _named(await self.get_response(request), request), request)
 
 
@@ -60,6 +59,10 @@ def _trace_of(request: HttpRequest) -> tracing.Trace:
     names = (("traceparent", "HTTP_TRACEPARENT"), ("tracestate", "HTTP_TRACESTATE"))
     found = ((name.encode(), request.META[key].encode("latin-1")) for name, key in names if key in request.META)
     return tracing.continued(found)
+
+
+def _at_work_on(request: HttpRequest, trace: tracing.Trace) -> AbstractContextManager[None]:
+    return tracing.at_work_on(request.request_id, trace)  # type: ignore[attr-defined]
 
 
 def _span_of(trace: tracing.Trace) -> spans.TraceSpan:

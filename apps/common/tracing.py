@@ -4,7 +4,8 @@ It identifies a trace and nothing else: it contains no student, course or key.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
 
@@ -49,6 +50,17 @@ class Trace(NamedTuple):
 current: ContextVar[Trace | None] = ContextVar("trace", default=None)
 # The same for the id of the request, or of the task of a worker.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
+
+
+@contextmanager
+def at_work_on(id: str, trace: Trace) -> Iterator[None]:
+    """Lines of the log have these ids within the block."""
+    tokens = request_id.set(id), current.set(trace)
+    try:
+        yield
+    finally:
+        request_id.reset(tokens[0])
+        current.reset(tokens[1])
 
 
 def begun() -> Trace:
