@@ -17,9 +17,10 @@ class GatewayProjectConfig(AppConfig):
     def ready(self) -> None:
         from django.conf import settings
 
-        from gateway_project import checks  # noqa: F401
+        from gateway_project import checks, names  # noqa: F401
         from gateway_project.observability import slow_queries
 
+        names.translate()
         slow_queries.watch()
 
         if not settings.CELERY_BROKER_URL.startswith("memory:"):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+from django.conf.locale import LANG_INFO
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -84,6 +85,11 @@ class Env(BaseSettings):
         "",
         description="Where people and programs reach Stoa, such as `https://stoa.example.edu`: for links, and as the "
         "issuer of tokens; never taken from a request. Unset: this machine and `PORT`.",
+    )
+    languages: CommaList = Field(
+        [],
+        description="Languages of the admin beside English, such as `fi,sv`, each with a catalogue in `locale/`. The "
+        "browser says which a reader prefers; the APIs speak English.",
     )
     email_url: SecretStr = Field(
         SecretStr(""),
@@ -248,6 +254,14 @@ class Env(BaseSettings):
         if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
             raise ValueError("must begin with https:// or http://, and have neither query nor fragment.")
         return value.rstrip("/")
+
+    @field_validator("languages")
+    @classmethod
+    def _are_languages(cls, value: list[str]) -> list[str]:
+        for code in value:
+            if "name_local" not in LANG_INFO.get(code, {}):
+                raise ValueError(f"{code} is no code of a language that Django knows, such as fi or pt-br.")
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -12,9 +12,10 @@ from csp.middleware import CSPMiddleware, PolicyParts
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.middleware.locale import LocaleMiddleware
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.deprecation import MiddlewareMixin
 
 from apps.common import spans, tracing
@@ -76,6 +77,20 @@ def _described(span: spans.TraceSpan, response: HttpResponseBase, request: HttpR
         span.set(http__route=f"/{route}", http__response__status_code=response.status_code)
         span.set(stoa__request_id=request.request_id)  # type: ignore[attr-defined]
     return response
+
+
+class LanguageMiddleware(LocaleMiddleware):
+    """Pages are in the language that the reader's browser asks for; answers to programs are in English."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        if request.path.startswith(_FOR_PROGRAMS):
+            translation.activate("en")
+        else:
+            super().process_request(request)
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        is_page = not request.path.startswith(_FOR_PROGRAMS)
+        return super().process_response(request, response) if is_page else response
 
 
 def _named(response: HttpResponseBase, request: HttpRequest) -> HttpResponseBase:

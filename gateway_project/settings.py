@@ -1,6 +1,7 @@
 """Django's settings, all derived from `env.py`."""
 
 from csp.constants import NONE, SELF
+from django.conf.locale import LANG_INFO
 from django.urls import reverse_lazy
 
 from apps.accounts.sign_in.rates import RATES
@@ -93,6 +94,7 @@ MIDDLEWARE = [
     "gateway_project.middleware.DatabaseAwayMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "gateway_project.middleware.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -212,6 +214,8 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = ENV.email_from
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
+LANGUAGES = [(code, LANG_INFO[code]["name_local"]) for code in dict.fromkeys(["en", *ENV.languages])]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 
 STATIC_URL = "/static/"

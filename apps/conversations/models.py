@@ -60,9 +60,9 @@ class Call(models.Model):
     """One proxied request. Its id is the request id that the student saw."""
 
     class Status(models.TextChoices):
-        ANSWERED = "answered"
+        ANSWERED = "answered", _("Answered")
         LEFT = "left", _("Student left")
-        FAILED = "failed"
+        FAILED = "failed", _("Failed")
         INTERRUPTED = "interrupted", _("Interrupted by a crash")
         BLOCKED = "blocked", _("Blocked by a rule")
         OUT_OF_QUOTA = "out_of_quota", _("Out of quota")
@@ -194,9 +194,9 @@ class Appeal(Petition):
     audit_noun: ClassVar[str] = "appeal"
 
     class State(models.TextChoices):
-        OPEN = "open"
-        ACCEPTED = "accepted"
-        DECLINED = "declined"
+        OPEN = "open", _("Open")
+        ACCEPTED = "accepted", _("Accepted")
+        DECLINED = "declined", _("Declined")
 
     class Outcome(models.TextChoices):
         REFUSE = "refuse", _("Right to refuse")

@@ -23,9 +23,9 @@ _WORDS = {
     "tokens_per_minute": _("tokens a minute"),
 }
 EACH = {limit: f"Each, {words}" for limit, words in _WORDS.items()}
-UNCHANGED = "Empty: as before, or as students."
+UNCHANGED = _("Empty: as before, or as students.")
 ANSWERS = ["default_output_tokens", "max_output_tokens", "least_output_tokens"]
-_WHOSE = {"student": "Each student", "course": "The course", "key": "Each key"}
+_WHOSE = {"student": _("Each student"), "course": _("The course"), "key": _("Each key")}
 
 
 def _styled(form: forms.BaseForm) -> None:
@@ -96,7 +96,7 @@ class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = RoleAllowance
         fields = ("role", "weekly_tokens", *EACH)
-        labels = {"role": "For", "weekly_tokens": "Tokens a week", **EACH}
+        labels = {"role": _("For"), "weekly_tokens": _("Tokens a week"), **EACH}
         help_texts = {"weekly_tokens": "", **dict.fromkeys(EACH, UNCHANGED)}
 
     def __init__(self, data: Any = None, *, course: Course, now: datetime, **options: Any) -> None:

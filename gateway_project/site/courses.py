@@ -56,7 +56,7 @@ def _key(request: HttpRequest) -> int:
 
 @admin.register(Course)
 class CourseAdmin(AddedByDepartments):
-    empty_text = "Add a course, give it an allowance and a model, then add its students and issue their keys."
+    empty_text = _("Add a course, give it an allowance and a model, then add its students and issue their keys.")
     list_display = ("title_shown", "short_name", "open", "member_count", "rule_count", "week", "logging")
     list_filter = (("is_open", BooleanRadioFilter), ("logging", ChoicesDropdownFilter))
     search_fields = ("slug", "title")
@@ -153,11 +153,11 @@ class CourseAdmin(AddedByDepartments):
     def title_shown(self, course: Course) -> str:
         return str(course)
 
-    @admin.display(description="short name", ordering="slug")
+    @admin.display(description=_("short name"), ordering="slug")
     def short_name(self, course: Course) -> str:
         return course.slug
 
-    @admin.display(description="open", ordering="is_open")
+    @admin.display(description=_("open"), ordering="is_open")
     def open(self, course: Course) -> SafeString:
         return (
             badge(gettext("open"), "good")

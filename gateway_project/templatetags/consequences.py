@@ -6,7 +6,7 @@ from typing import Any
 
 from django import template
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from apps.common.display import number
 from apps.common.translation import lazy as _
@@ -28,10 +28,6 @@ def instead(row: Any) -> str:
     return _INSTEAD.get(type(row).__name__, "")
 
 
-def count_of(count: int, noun: str) -> str:
-    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
-
-
 def _rule(rule: Any) -> list[str]:
     from apps.common.ids import first_id
 
@@ -39,22 +35,21 @@ def _rule(rule: Any) -> list[str]:
     found = recent.values("call").distinct().count()
     refused = recent.filter(stage="enforce", action="block").values("call").distinct().count()
     if rule.stage == "enforce" and rule.action == "block":
-        first = gettext("{refusal} a week {stop}; what the rule finds is answered from now on.").format(
-            refusal=count_of(refused, "refusal"), stop=_s(refused, "stop")
-        )
+        first = ngettext(
+            "{count} refusal a week stops; what the rule finds is answered from now on.",
+            "{count} refusals a week stop; what the rule finds is answered from now on.",
+            refused,
+        ).format(count=number(refused))
     else:
-        calls = count_of(found, "call")
-        first = gettext("The rule is at {stage}: it found something in {calls} a week, and stops finding it.").format(
-            stage=rule.stage, calls=calls
-        )
+        first = ngettext(
+            "The rule is at {stage}: it found something in {count} call a week, and stops finding it.",
+            "The rule is at {stage}: it found something in {count} calls a week, and stops finding it.",
+            found,
+        ).format(stage=rule.stage, count=number(found))
     return [
         first,
         gettext("Its versions, examples and exceptions are deleted. Calls keep what it found, under its name."),
     ]
-
-
-def _s(count: int, verb: str) -> str:
-    return f"{verb}s" if count == 1 else verb
 
 
 def _key(key: Any) -> list[str]:
@@ -68,46 +63,52 @@ def _key(key: Any) -> list[str]:
 
 def _student(member: Any) -> list[str]:
     keys = member.api_keys.filter(revoked_at=None).count()
-    stops = gettext("{key} {stop} working").format(key=count_of(keys, "key"), stop=_s(keys, "stop"))
-    return [
-        gettext("{stops}, and {person} cannot ask in {course} any more.").format(
-            stops=stops, person=member.person, course=member.course
-        )
-    ]
+    said = ngettext(
+        "{count} key stops working, and {person} cannot ask in {course} any more.",
+        "{count} keys stop working, and {person} cannot ask in {course} any more.",
+        keys,
+    )
+    return [said.format(count=number(keys), person=member.person, course=member.course)]
 
 
 def _course(course: Any) -> list[str]:
     members = course.memberships.filter(is_active=True).count()
-    return [
-        gettext(
-            "{student} {value} the course, with its keys, rules and allowance. Close the course to keep them."
-        ).format(student=count_of(members, "student"), value="loses" if members == 1 else "lose"),
-    ]
+    said = ngettext(
+        "{count} student loses the course, with its keys, rules and allowance. Close the course to keep them.",
+        "{count} students lose the course, with its keys, rules and allowance. Close the course to keep them.",
+        members,
+    )
+    return [said.format(count=number(members))]
 
 
 def _role(allowance: Any) -> list[str]:
     members = allowance.course.memberships.filter(is_active=True, role=allowance.role).count()
-    have = "has" if members == 1 else "have"
-    return [
-        gettext("{members} {have} the allowance of students from now on.").format(
-            members=count_of(members, allowance.role), have=have
-        )
-    ]
+    said = ngettext(
+        "{count} {role} has the allowance of students from now on.",
+        "{count} {role}s have the allowance of students from now on.",
+        members,
+    )
+    return [said.format(count=number(members), role=allowance.role)]
 
 
 def _model(model: Any) -> list[str]:
     courses = model.allowed_in.count()
-    return [
-        gettext("{course} {lose} this model; calls that name it are refused.").format(
-            course=count_of(courses, "course"), lose=_s(courses, "lose")
-        )
-    ]
+    said = ngettext(
+        "{count} course loses this model; calls that name it are refused.",
+        "{count} courses lose this model; calls that name it are refused.",
+        courses,
+    )
+    return [said.format(count=number(courses))]
 
 
 def _provider(provider: Any) -> list[str]:
     deployments = provider.deployments.count()
-    what = f"{count_of(deployments, 'deployment')} {_s(deployments, 'stop')}"
-    return [gettext("{what}: calls go to others, or fail if there are none.").format(what=what)]
+    said = ngettext(
+        "{count} deployment stops: calls go to others, or fail if there are none.",
+        "{count} deployments stop: calls go to others, or fail if there are none.",
+        deployments,
+    )
+    return [said.format(count=number(deployments))]
 
 
 _TOLD: dict[str, Callable[[Any], list[str]]] = {

@@ -100,8 +100,8 @@ class ChangedField(NamedTuple):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(CourseScoping, Pages):
-    list_title = "Audit log"
-    empty_text = "Whatever somebody changes, decides, exports or reads here appears in this list, and stays."
+    list_title = _("Audit log")
+    empty_text = _("Whatever somebody changes, decides, exports or reads here appears in this list, and stays.")
     paginator = CappedPaginator
     list_display = ("when", "who", "shown_action", "what", "change", "where")
     list_filter = (

@@ -17,7 +17,7 @@ from apps.accounts.sign_in.step_up import StepUp
 from apps.common.admin import OperatorOnly, Pages, is_operator
 from apps.common.translation import lazy as _
 
-SHORT_NAME = "Short name in the address"
+SHORT_NAME = _("Short name in the address")
 
 
 class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -46,7 +46,7 @@ class AdminsOfDepartment(OperatorOnly, TabularInline):
 
 @admin.register(Department)
 class DepartmentPage(OperatorOnly, StepUp, Pages):
-    empty_text = "A department groups courses. Its admins see and change all of them, as their instructors do."
+    empty_text = _("A department groups courses. Its admins see and change all of them, as their instructors do.")
     list_display = ("title", "short_name", "course_count", "admin_count")
     search_fields = ("title", "slug")
     search_help_text = _("Title or short name")
@@ -59,11 +59,11 @@ class DepartmentPage(OperatorOnly, StepUp, Pages):
         totals = {"course_total": Count("courses", distinct=True), "admin_total": Count("admins", distinct=True)}
         return super().get_queryset(request).annotate(**totals)
 
-    @admin.display(description="short name", ordering="slug")
+    @admin.display(description=_("short name"), ordering="slug")
     def short_name(self, department: Department) -> str:
         return department.slug
 
-    @admin.display(description="courses", ordering="course_total")
+    @admin.display(description=_("courses"), ordering="course_total")
     def course_count(self, department: Any) -> int:
         return int(department.course_total)
 

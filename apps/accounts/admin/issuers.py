@@ -67,8 +67,8 @@ class KindOfGrant(ChoiceFilter):
 
 @admin.register(GroupGrant)
 class GroupGrantAdmin(OperatorOnly, StepUp, Pages):
-    list_title = "Grants of groups"
-    empty_text = (
+    list_title = _("Grants of groups")
+    empty_text = _(
         "Say what everybody in a group of your campus gets: a role in a course, a department, or the rights of an "
         "operator. Without a grant, groups give nothing."
     )

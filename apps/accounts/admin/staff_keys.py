@@ -25,8 +25,8 @@ from apps.common.translation import lazy as _
 class StaffKeyAdmin(StepUp, Pages):
     """Everybody sees and revokes their own keys, and operators all of them. Nobody issues one for somebody else."""
 
-    list_title = "Your keys"
-    empty_text = "A key of your own lets a program read what you may see, at /api/staff."
+    list_title = _("Your keys")
+    empty_text = _("A key of your own lets a program read what you may see, at /api/staff.")
     list_display = ("shown", "holder", "name", "shown_rights", "state", "created", "used", "expires")
     list_filter = (KeyState,)
     list_select_related = ("user",)

@@ -31,8 +31,8 @@ class FamilyState(ChoiceFilter):
 
 @admin.register(TokenFamily)
 class TokenFamilyAdmin(ReadOnly, OperatorOnly, Pages):
-    list_title = "Signed-in programs"
-    empty_text = "No program is signed in. One that calls /auth/token is listed here."
+    list_title = _("Signed-in programs")
+    empty_text = _("No program is signed in. One that calls /auth/token is listed here.")
     paginator = CappedPaginator
     list_display = ("person", "course", "made_with", "state", "started", "renewed", "ends")
     list_filter = (FamilyState,)

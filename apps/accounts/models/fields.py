@@ -6,6 +6,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext
 
+from apps.common.translation import lazy as _
+
 TOPIC = "principals"
 TOKENS = "tokens"
 
@@ -20,10 +22,10 @@ def validate_timezone(name: str) -> None:
 
 
 class Role(models.TextChoices):
-    STUDENT = "student"
-    ASSISTANT = "assistant"
-    INSTRUCTOR = "instructor"
-    SERVICE = "service"  # a program, not a person
+    STUDENT = "student", _("Student")
+    ASSISTANT = "assistant", _("Assistant")
+    INSTRUCTOR = "instructor", _("Instructor")
+    SERVICE = "service", _("Service")  # a program, not a person
 
     @classmethod
     def staff(cls) -> tuple["Role", ...]:
@@ -31,13 +33,13 @@ class Role(models.TextChoices):
 
 
 class Weekday(models.TextChoices):
-    MONDAY = "monday"
-    TUESDAY = "tuesday"
-    WEDNESDAY = "wednesday"
-    THURSDAY = "thursday"
-    FRIDAY = "friday"
-    SATURDAY = "saturday"
-    SUNDAY = "sunday"
+    MONDAY = "monday", _("Monday")
+    TUESDAY = "tuesday", _("Tuesday")
+    WEDNESDAY = "wednesday", _("Wednesday")
+    THURSDAY = "thursday", _("Thursday")
+    FRIDAY = "friday", _("Friday")
+    SATURDAY = "saturday", _("Saturday")
+    SUNDAY = "sunday", _("Sunday")
 
     @property
     def number(self) -> int:

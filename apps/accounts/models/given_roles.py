@@ -20,7 +20,7 @@ class GivenRole(models.Model):
     class Kind(models.TextChoices):
         COURSE = "course", _("Role in a course")
         DEPARTMENT = "department", _("Admin of a department")
-        OPERATOR = "operator"
+        OPERATOR = "operator", _("Operator")
         STAFF = "staff", _("May use the admin")
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="given_roles")

@@ -13,11 +13,12 @@ from django.utils.http import urlencode
 
 from apps.accounts.sign_in import second_factor, sessions
 from apps.common.errors import NotAllowed
+from apps.common.translation import lazy as _
 
 OPEN = ("/sign-in/", "/static/", "/health/", "/.well-known/")
 OPEN_PAGES = ("/", "/admin/logout/", "/leave/", "/metrics", "/favicon.ico")
 PAGES = ("/admin/", "/c/")  # the rest is for programs, which follow no redirect
-ENROL = "Your account needs a second factor. Set up an authenticator app or a passkey; then go on."
+ENROL = _("Your account needs a second factor. Set up an authenticator app or a passkey; then go on.")
 
 
 class SessionMiddleware(MiddlewareMixin):

@@ -7,20 +7,23 @@ from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 
 from apps.common.admin import OperatorOnly, Pages, is_operator
+from apps.common.translation import lazy as _
 from apps.operations.models import LiveSettings
 
 
 @admin.register(LiveSettings)
 class LiveSettingsAdmin(OperatorOnly, Pages):
-    empty_text = "The defaults are in force. Add live settings to change the log level, or what counts as slow."
-    add_words = "Change the defaults"
+    empty_text = _("The defaults are in force. Add live settings to change the log level, or what counts as slow.")
+    add_words = _("Change the defaults")
     list_display = ("__str__", "log_level", "slow_query_ms", "slow_call_ms", "slow_rule_ms")
     fieldsets = (
         (
             None,
             {
                 "fields": ("log_level", "slow_query_ms", "slow_call_ms", "slow_rule_ms"),
-                "description": "All processes take this over within two seconds. Delete it to go back to the defaults.",
+                "description": _(
+                    "All processes take this over within two seconds. Delete it to go back to the defaults."
+                ),
             },
         ),
     )

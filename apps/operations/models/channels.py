@@ -8,11 +8,14 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, validate_email
 from django.db import models
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
 
 from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
 from apps.accounts.models import Course
 from apps.common import encryption
 from apps.common.addresses import check_url
+from apps.common.translation import lazy as _
 from apps.operations.models.fields import TOPIC
 
 MOST_RECIPIENTS = 20
@@ -27,55 +30,60 @@ class NotificationChannel(AuditedModel):
     audit_hidden: ClassVar[frozenset[str]] = frozenset({"url"})  # the addresses of many webhooks let anybody post
 
     class Kind(models.TextChoices):
-        EMAIL = "email", "e-mail"
-        WEBHOOK = "webhook", "webhook"
+        EMAIL = "email", _("e-mail")
+        WEBHOOK = "webhook", _("webhook")
 
-    name = models.CharField(max_length=100, unique=True, help_text="Such as Operators on call.")
-    kind = models.CharField("sent by", max_length=7, choices=Kind.choices, default=Kind.EMAIL)
+    name = models.CharField(max_length=100, unique=True, help_text=_("Such as Operators on call."))
+    kind = models.CharField(_("sent by"), max_length=7, choices=Kind.choices, default=Kind.EMAIL)
     recipients = models.TextField(
         blank=True,
-        help_text=f"E-mail addresses, separated by commas or on lines of their own. At most {MOST_RECIPIENTS}.",
+        help_text=format_lazy(
+            _("E-mail addresses, separated by commas or on lines of their own. At most {most}."), most=MOST_RECIPIENTS
+        ),
     )
     url = models.CharField(
-        "URL",
+        _("URL"),
         max_length=500,
         blank=True,
-        help_text="Where the webhook is received. Stoa sends a POST request with JSON.",
+        help_text=_("Where the webhook is received. Stoa sends a POST request with JSON."),
     )
     ciphertext = models.TextField(editable=False, default="")
     allow_private_network = models.BooleanField(
-        default=False, help_text="Allow addresses inside your own network, and http://."
+        default=False, help_text=_("Allow addresses inside your own network, and http://.")
     )
     providers = models.BooleanField(
-        default=True, help_text="A provider is down or back, nobody is left to answer for a model, usage is in doubt."
+        default=True,
+        help_text=_("A provider is down or back, nobody is left to answer for a model, usage is in doubt."),
     )
     credentials = models.BooleanField(
-        default=True, help_text="A provider refuses one of its keys, or accepts it again."
+        default=True, help_text=_("A provider refuses one of its keys, or accepts it again.")
     )
     budgets = models.BooleanField(
-        "allowances",
+        _("allowances"),
         default=True,
-        help_text="A course or the institution has used 50, 80 or 100 percent of its week: once each.",
+        help_text=_("A course or the institution has used 50, 80 or 100 percent of its week: once each."),
     )
-    dead_letters = models.BooleanField(default=True, help_text="The database refused to record a call.")
+    dead_letters = models.BooleanField(default=True, help_text=_("The database refused to record a call."))
     disk = models.BooleanField(
-        default=True, help_text="The disk with Stoa's data is 90 percent full, or has room again."
+        default=True, help_text=_("The disk with Stoa's data is 90 percent full, or has room again.")
     )
     course = models.ForeignKey(
         Course,
         on_delete=models.CASCADE,
         null=True,
         blank=True,
-        help_text="Only allowances of this course. Empty: of all courses and of the institution.",
+        help_text=_("Only allowances of this course. Empty: of all courses and of the institution."),
     )
     cooldown_minutes = models.PositiveIntegerField(
-        "cooldown in minutes",
+        _("cooldown in minutes"),
         default=60,
         validators=[MaxValueValidator(24 * 60)],
-        help_text="If the same thing happens again within this time, it is sent when the time is over, and only if it "
-        "is still the latest news.",
+        help_text=_(
+            "If the same thing happens again within this time, it is sent when the time is over, and only if it "
+            "is still the latest news."
+        ),
     )
-    is_active = models.BooleanField("active", default=True)
+    is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = AuditedQuerySet.as_manager()
@@ -95,12 +103,20 @@ class NotificationChannel(AuditedModel):
     def _check_recipients(self) -> None:
         addresses = self.addresses
         if not addresses or len(addresses) > MOST_RECIPIENTS:
-            raise ValidationError({"recipients": f"Enter between 1 and {MOST_RECIPIENTS} e-mail addresses."})
+            raise ValidationError(
+                {
+                    "recipients": gettext("Enter between 1 and {most_recipients} e-mail addresses.").format(
+                        most_recipients=MOST_RECIPIENTS
+                    )
+                }
+            )
         for address in addresses:
             try:
                 validate_email(address)
             except ValidationError as error:
-                raise ValidationError({"recipients": f"{address!r} is no e-mail address."}) from error
+                raise ValidationError(
+                    {"recipients": gettext("{address} is no e-mail address.").format(address=f"{address!r}")}
+                ) from error
 
     def _check_url(self) -> None:
         try:
@@ -108,9 +124,11 @@ class NotificationChannel(AuditedModel):
         except ValueError as error:
             raise ValidationError({"url": str(error)}) from error
         if not self.url.isprintable() or "#" in self.url or " " in self.url:
-            raise ValidationError({"url": "The address must contain neither '#' nor spaces."})
+            raise ValidationError({"url": gettext("The address must contain neither '#' nor spaces.")})
         if urlsplit(self.url).scheme != "https" and not self.allow_private_network:
-            raise ValidationError({"url": "The address must start with https://, unless it is in your own network."})
+            raise ValidationError(
+                {"url": gettext("The address must start with https://, unless it is in your own network.")}
+            )
 
     # Mutators
 

@@ -2,14 +2,16 @@
 
 from django.db import models
 
+from apps.common.translation import lazy as _
+
 TOPIC = "operations"
 
 
 class About(models.TextChoices):
     """What a channel chooses by. Each is a field of NotificationChannel, of the same name."""
 
-    PROVIDERS = "providers", "providers"
-    CREDENTIALS = "credentials", "credentials"
-    BUDGETS = "budgets", "allowances"
-    DEAD_LETTERS = "dead_letters", "dead letters"
-    DISK = "disk", "disk"
+    PROVIDERS = "providers", _("providers")
+    CREDENTIALS = "credentials", _("credentials")
+    BUDGETS = "budgets", _("allowances")
+    DEAD_LETTERS = "dead_letters", _("dead letters")
+    DISK = "disk", _("disk")

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
+from apps.common.translation import lazy as _
 from apps.operations.models.fields import TOPIC
 
 
@@ -24,14 +25,14 @@ class LiveSettings(AuditedModel):
     audit_noun: ClassVar[str] = "configuration"
 
     class LogLevel(models.TextChoices):
-        DEBUG = "DEBUG", "debug"
-        INFO = "INFO", "info"
-        WARNING = "WARNING", "warning"
-        ERROR = "ERROR", "error"
+        DEBUG = "DEBUG", _("debug")
+        INFO = "INFO", _("info")
+        WARNING = "WARNING", _("warning")
+        ERROR = "ERROR", _("error")
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     log_level = models.CharField(
-        max_length=7, choices=LogLevel.choices, blank=True, help_text="Empty: as LOG_LEVEL said at the start."
+        max_length=7, choices=LogLevel.choices, blank=True, help_text=_("Empty: as LOG_LEVEL said at the start.")
     )
     slow_query_ms = milliseconds(
         "slow query, in milliseconds", 1000, "A database query that takes longer is logged, without its values."
@@ -46,8 +47,8 @@ class LiveSettings(AuditedModel):
     objects = AuditedQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "live settings"
-        verbose_name_plural = "live settings"
+        verbose_name = _("live settings")
+        verbose_name_plural = _("live settings")
         constraints = (models.CheckConstraint(condition=Q(id=1), name="only_one_row_of_live_settings"),)
 
     def __str__(self) -> str:

@@ -42,14 +42,16 @@ class AddedOnCoursePage(CourseScoped):
 
 @admin.register(RoleAllowance)
 class RoleAllowanceAdmin(AddedOnCoursePage):
-    list_title = "Allowances of roles"
-    empty_text = "Assistants and instructors have the allowance of students until their role has one of its own here."
-    empty_value_display = "as students"
+    list_title = _("Allowances of roles")
+    empty_text = _(
+        "Assistants and instructors have the allowance of students until their role has one of its own here."
+    )
+    empty_value_display = _("as students")
     list_display = ("__str__", "course", "each", "requests_per_minute", "concurrent_requests", "tokens_per_minute")
     list_filter = (CourseFilter, ("role", ChoicesDropdownFilter))
     list_select_related = ("course",)
     search_fields = ("course__slug", "course__title", "role")
-    search_help_text = "Course or role"
+    search_help_text = _("Course or role")
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None

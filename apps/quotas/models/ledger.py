@@ -75,11 +75,11 @@ class Hold(models.Model):
     """A reservation for one call, with the id of the call. HELD ends once; EXPIRED may be adjusted once."""
 
     class State(models.TextChoices):
-        HELD = "held"
-        SETTLED = "settled"
-        RELEASED = "released"
-        EXPIRED = "expired"
-        ADJUSTED = "adjusted"
+        HELD = "held", _("Held")
+        SETTLED = "settled", _("Settled")
+        RELEASED = "released", _("Released")
+        EXPIRED = "expired", _("Expired")
+        ADJUSTED = "adjusted", _("Adjusted")
 
     id = models.CharField(max_length=32, primary_key=True)
     owner = models.CharField(max_length=32, help_text=_("The process that answers for this hold."))

@@ -26,9 +26,9 @@ class AllowanceRequest(Petition):
     audit_noun: ClassVar[str] = "request"
 
     class State(models.TextChoices):
-        OPEN = "open"
-        GRANTED = "granted"
-        DECLINED = "declined"
+        OPEN = "open", _("Open")
+        GRANTED = "granted", _("Granted")
+        DECLINED = "declined", _("Declined")
 
     membership = models.ForeignKey(
         Membership, on_delete=models.CASCADE, related_name="allowance_requests", verbose_name=_("student")

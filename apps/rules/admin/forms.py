@@ -10,7 +10,8 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, U
 from apps.accounts.models import Course, Weekday
 from apps.common.translation import lazy as _
 from apps.rules import words
-from apps.rules.checksums import CHECKSUMS, NAMES
+from apps.rules.checksum_names import NAMES
+from apps.rules.checksums import CHECKSUMS
 from apps.rules.examples import LONGEST_LINE
 from apps.rules.models import Rule
 from apps.rules.ready_rules import LIBRARY
@@ -81,7 +82,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Rule
         fields = "__all__"
-        labels: ClassVar = {"name": "Short name"}
+        labels: ClassVar = {"name": _("Short name")}
         error_messages: ClassVar = {"name": SHORT_NAME, "assignment": SHORT_NAME}
 
     def __init__(self, *args: Any, **options: Any) -> None:

@@ -16,7 +16,7 @@ from apps.accounts.models import Course
 from apps.accounts.scoping import CourseScoped
 from apps.rules import stages, trials
 from apps.rules.admin.forms import AddForm, ExampleForm, TryForm
-from apps.rules.checksums import NAMES
+from apps.rules.checksum_names import NAMES
 from apps.rules.engine import matcher
 from apps.rules.models import Rule
 from apps.rules.ready_rules import LIBRARY, ReadyRule
@@ -113,7 +113,7 @@ class Trying(CourseScoped):
         self.message_user(
             request,
             gettext("{title}: added to {course}. It observes; students notice nothing yet.").format(
-                title=ready.title, course=course
+                title=gettext(ready.title), course=course
             ),
             messages.SUCCESS,
         )

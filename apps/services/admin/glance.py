@@ -27,7 +27,7 @@ from apps.services.records.figures import MINUTES, SERIES, Figures, LastHour, of
 MOVES: Final[dict[str, tuple[str, str]]] = {
     "up": (_("Force up"), _("forced up: it gets requests despite its failures")),
     "down": (_("Force down"), _("forced down: it gets no requests")),
-    "drain": ("Drain", _("draining: it gets nothing new")),
+    "drain": (_("Drain"), _("draining: it gets nothing new")),
     "": (_("Back to automatic"), _("back to automatic: checks and failures decide")),
 }
 
