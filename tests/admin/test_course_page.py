@@ -81,7 +81,7 @@ def test_a_city_is_a_time_zone(instructor: Client, world: CourseWorld) -> None:
 
 
 def test_a_title_may_be_long_and_in_any_script(instructor: Client, world: CourseWorld) -> None:
-    title = ("<i>מבוא</i> " * 30)[:200].strip()
+    title = ("<i>מבוא</i> e\u0301 " * 30)[:200].strip()
 
     save(instructor, world, title=title)
 

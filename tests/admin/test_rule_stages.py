@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from apps.accounts.models import Membership
-from apps.rules.models import Rule
+from apps.rules.models import Rule, RuleSettings
 from tests import factories
 from tests.admin.workbench import EVIL, bench, move, stage_of, text_of
 from tests.admin.world import CourseWorld, page_of
@@ -48,6 +48,17 @@ def test_one_click_switches_off_and_another_on_again(instructor: Client, world: 
 
     assert page.context["before_draft"] == "warn"
     assert "Switch on again (warn)" in text_of(page)
+
+
+def test_a_rule_that_warns_says_whom_it_reaches(instructor: Client, world: CourseWorld) -> None:
+    world.rule.move("warn")
+    header = text_of(instructor.get(page_of(world.rule)))
+    RuleSettings.objects.create(course=world.course, tells_in_answers=True)
+
+    below = text_of(instructor.get(page_of(world.rule)))
+
+    assert "most students will not see it" in header
+    assert "added below the answer" in below and "most students will not see it" not in below
 
 
 def test_an_unknown_stage_does_not_exist(instructor: Client, world: CourseWorld) -> None:

@@ -54,7 +54,7 @@ def with_headings(rows: Iterable[Any]) -> list[Any]:
     found, last = list(rows), None
     for row in found:
         course = row.membership.course if row.state == AllowanceRequest.State.OPEN else None
-        row.heading = course if course != last else None
+        row.heading, row.is_grouped = course if course != last else None, course is not None
         last = course
     return found
 

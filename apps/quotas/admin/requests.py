@@ -181,7 +181,8 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
         member = request.membership
         words = '{}<span><a class="stoa-link" href="{}">{} · {}</a><small class="stoa-sub">{}</small></span>'
         address = reverse("admin:quotas_student", args=[member.pk])
-        return format_html(words, _heading(request), address, member.external_id, member.person, member.course)
+        course = "" if getattr(request, "is_grouped", False) else member.course
+        return format_html(words, _heading(request), address, member.external_id, member.person, course)
 
     @admin.display(description=_("asked for"), ordering="tokens")
     def asked(self, request: AllowanceRequest) -> str:

@@ -200,7 +200,7 @@ class RuleSettingsInline(CourseScoping, StackedInline):
 
     model = RuleSettings
     fields = ("on_failure", "tells_in_answers")
-    extra = 0
+    extra = 1  # shown at once; nothing is stored until it is changed
     max_num = 1
     tab = True
     verbose_name_plural = _("rule settings")
