@@ -77,7 +77,7 @@ battery: $(VENV)/.dev ## Run the long faults (FAULT=F55 or chaos picks one, ROUN
 browser: $(VENV)/.dev ## Find a browser for the tests; as root on Debian, install one if there is none
 	@$(BIN)/python -m tests.e2e.browser
 
-check: $(VENV)/.dev ## Check format, style, types, imports, migrations, docs, words and marks for translation
+check: $(VENV)/.dev ## Check format, style, types, imports, migrations, docs, alerts, words and marks for translation
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -85,6 +85,7 @@ check: $(VENV)/.dev ## Check format, style, types, imports, migrations, docs, wo
 	$(BIN)/python -m gateway_project.settings_page --check
 	$(BIN)/python -m gateway_project.roles_page --check
 	$(BIN)/python -m gateway_project.reference --check
+	$(BIN)/python -m gateway_project.monitoring --check
 	$(BIN)/python -m gateway_project.vocabulary
 	$(BIN)/python -m gateway_project.unmarked
 	$(BIN)/python -m gateway_project.names --check
@@ -95,11 +96,12 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/.dev ## Make docs/settings.md, docs/roles.md, docs/reference.md, docs/trouble.md and the OpenAPI documents of tests/openapi anew
+docs: $(VENV)/.dev ## Make docs/settings.md, roles.md, reference.md and trouble.md, deploy/grafana and tests/openapi anew
 	$(BIN)/python -m gateway_project.settings_page
 	$(BIN)/python -m gateway_project.roles_page
 	$(BIN)/python -m gateway_project.reference
 	$(BIN)/python -m gateway_project.names
+	$(BIN)/python -m gateway_project.monitoring
 	$(BIN)/python -m tests.openapi
 
 lock: $(VENV)/.dev ## Compile requirements*.txt anew from requirements*.in

@@ -11,6 +11,7 @@ from apps.common.translation import lazy as _
 # In this order, so that a later file may refine an earlier one.
 STYLES = (
     "theme",
+    "lists",
     "admin",
     "course",
     "evidence",

@@ -92,6 +92,7 @@ MAY_READ_THE_CLOCK = {
     "apps/accounts/staff_bearer.py": "requests",
     "apps/accounts/admin/staff_keys.py": "pages and actions of staff",
     "apps/accounts/sign_in/campus/adapter.py": "signing in",
+    "apps/accounts/admin/rosters.py": "pages of staff",
     "apps/accounts/management/commands/forget_audit.py": "a command",
     "apps/accounts/sign_in/adapter.py": "requests",
     "apps/accounts/sign_in/events.py": "requests",

@@ -164,6 +164,7 @@ MUTATIONS: dict[str, Callable[[], Any]] = {
     "Provider.forget_secrets": lambda: provider().forget_secrets(),
     "Rule.add_example": lambda: rule().add_example("No such thing", field="examples_no_match", by=None, note=""),
     "Rule.copy_to": lambda: rule().copy_to(factories.make_course(), by=None, stage="observe"),
+    "Rule.edit": lambda: rule().edit({"message": "Another sentence."}, stage="warn", by=None),
     "Rule.from_library": lambda: Rule.from_library(LIBRARY[0], course=factories.make_course(), by=None),
     "Rule.move": lambda: rule().move("warn"),
     "Rule.restore": lambda: (made := rule()).restore(made.versions.get(number=1), by=None),
@@ -257,8 +258,8 @@ def test_a_decision_that_comes_too_late_leaves_none() -> None:
 
 
 def test_every_kind_of_job_is_known_to_leave_an_entry() -> None:
-    """tests/conversations/test_replay.py tells of this one."""
-    assert set(jobs.KINDS) == {"rule-replay"}
+    """tests/conversations/test_replay.py and tests/admin/test_rosters.py tell of these."""
+    assert set(jobs.KINDS) == {"rule-replay", "roster"}
 
 
 def test_tables_of_the_data_plane_are_not_audited() -> None:

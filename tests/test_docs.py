@@ -28,6 +28,7 @@ PAGES = (
             "course-in-ten-minutes",
             "logs",
             "notifications",
+            "operate",
             "providers",
             "quotas",
             "reference",

@@ -41,6 +41,8 @@ COURSE_PAGES = (
     "requests/<int:pk>/",
     "students/",
     "students/export/",
+    "students/file/",
+    "students/file/<int:pk>/",
     STUDENT,
     f"{STUDENT}export/",
     "rules/",

@@ -48,15 +48,27 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]  # not subscriptable
 
     @cached_property
     def count(self) -> int:
-        rows: Any = self.object_list
-        return int(rows.order_by()[: self.most].count())
+        if len(self._first) <= self.per_page:
+            return min(len(self._first), self.most)
+        return int(self._rows.order_by().values("pk")[: self.most].count())
 
     def page(self, number: Any) -> Any:
         number = self.validate_number(number)
         first = (number - 1) * self.per_page
-        rows: Any = self.object_list
-        keys = rows.prefetch_related(None).values_list("pk", flat=True)[first : first + self.per_page]
-        return Page(rows.filter(pk__in=list(keys)), number, self)
+        keys = self._keys(first, first + self.per_page) if first else self._first[: self.per_page]
+        return Page(self._rows.filter(pk__in=keys), number, self)
+
+    @property
+    def _rows(self) -> Any:
+        return self.object_list
+
+    @cached_property
+    def _first(self) -> list[Any]:
+        """The keys of the first page, and one more. A filter that finds little reads the whole table for them: once."""
+        return self._keys(0, self.per_page + 1)
+
+    def _keys(self, first: int, last: int) -> list[Any]:
+        return list(self._rows.prefetch_related(None).values_list("pk", flat=True)[first:last])
 
 
 def _may_be_a_key(value: Any) -> bool:
@@ -157,6 +169,8 @@ class Pages(ModelAdmin):
         except (OverflowError, ValueError) as error:  # a number that is no number, or beyond all numbers and years
             raise IncorrectLookupParameters(error) from error
         changelist.title = self.heading
+        if isinstance(changelist.paginator, CappedPaginator) and not changelist.multi_page:
+            changelist.result_list = changelist.paginator.page(1).object_list
         if not changelist.query and not changelist.has_active_filters:
             changelist.full_result_count = changelist.result_count
         return changelist

@@ -3,39 +3,50 @@
 from collections import defaultdict
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db.models import QuerySet
 
-from apps.accounts.models import Weekday
+from apps.accounts.models import Course, Weekday
 from apps.common.revisions import Snapshot
 from apps.common.zones import zone
 from apps.quotas.limits import BoostPeriod, OverridePeriod
-from apps.quotas.models import TOPIC, Boost, Ceiling, Institution, Override, QuotaPolicy, RoleAllowance
+from apps.quotas.models import TOPIC, Boost, Institution, Override
 from apps.quotas.policies import CourseCeiling, CoursePolicy, InstitutionPolicy, Policies, RolePolicy
 
+T = TypeVar("T")
+COURSE, ROLE, CEILING = "quota_policy", "role_allowances", "ceiling"  # as a course calls its rows
 CLOCKS_DIFFER = timedelta(hours=1)  # ended periods are kept for so long, for requests that began before
 
 
 def load_policies() -> Policies:
+    """Few queries, for the pages that load all policies when they are asked for."""
     now = datetime.now(UTC) - CLOCKS_DIFFER
+    rows = list(_course_rows())
     return Policies(
-        courses={row.pop("course_id"): CoursePolicy(**row) for row in _rows(QuotaPolicy.objects.all(), CoursePolicy)},
+        courses={row["pk"]: _filled(CoursePolicy, COURSE, row) for row in rows if row[f"{COURSE}__pk"]},
         institution=_institution(Institution.objects.first()),
-        roles={
-            (row.pop("course_id"), row.pop("role")): RolePolicy(**row)
-            for row in _rows(RoleAllowance.objects.all(), RolePolicy, "role")
-        },
+        roles={(row["pk"], row[f"{ROLE}__role"]): _filled(RolePolicy, ROLE, row) for row in rows if row[f"{ROLE}__pk"]},
         boosts=_boosts(Boost.objects.unfinished(now=now)),
         overrides=_overrides(Override.objects.unfinished(now=now)),
-        ceilings={row.pop("course_id"): CourseCeiling(**row) for row in _rows(Ceiling.objects.all(), CourseCeiling)},
+        ceilings={row["pk"]: _filled(CourseCeiling, CEILING, row) for row in rows if row[f"{CEILING}__pk"]},
         requests_per_minute=settings.STUDENT_REQUESTS_PER_MINUTE or None,
     )
 
 
-def _rows(rows: QuerySet[Any], policy: Any, *keys: str) -> QuerySet[Any, dict[str, Any]]:
-    return rows.values("course_id", *keys, *(column.name for column in fields(policy)))
+def _course_rows() -> QuerySet[Any, dict[str, Any]]:
+    """What courses have, in one query: a row for each course and role, with the other columns repeated."""
+    columns = (
+        f"{table}__{column}"
+        for table, policy in ((COURSE, CoursePolicy), (ROLE, RolePolicy), (CEILING, CourseCeiling))
+        for column in ("pk", *(field.name for field in fields(policy)))
+    )
+    return Course.objects.order_by().values("pk", f"{ROLE}__role", *columns)
+
+
+def _filled(policy: type[T], table: str, row: dict[str, Any]) -> T:
+    return policy(**{field.name: row[f"{table}__{field.name}"] for field in fields(policy)})  # type: ignore[arg-type]
 
 
 def _boosts(rows: QuerySet[Boost]) -> dict[int, tuple[BoostPeriod, ...]]:

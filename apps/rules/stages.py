@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.utils.translation import gettext
 
 from apps.common.translation import lazy as _
-from apps.rules.models import Rule
+from apps.rules.models import Rule, RuleSettings
 
 MUCH = 0.2  # of a week's calls: a rule that is found more often is probably a mistake
 ENOUGH_CALLS = 20  # with fewer, nothing can be said about a rule
@@ -29,8 +29,9 @@ ACTS: dict[str, tuple[str, str]] = {
 
 NOTICE = _(
     "The notice is a header of the answer, x-gateway-notice. Most chat clients do not show headers, so most students "
-    "will not see it."
+    "will not see it, unless the settings of the course turn on warnings below answers."
 )
+BELOW = _("What it says is added below the answer, if that is plain text, and stands in a header.")
 NO_NOTICE = _("Students see nothing of this rule while it warns, as it refuses nothing and has no message.")
 
 
@@ -78,7 +79,12 @@ def steps(rule: Rule) -> list[StageStep]:
 def reach_of_warning(rule: Rule) -> str:
     """What students see of the rule while it warns, in a sentence."""
     refuses = rule.action in (Rule.Action.BLOCK, Rule.Action.REDACT)
-    return NOTICE if refuses or rule.message else NO_NOTICE
+    if not refuses and not rule.message:
+        return NO_NOTICE
+    tells = rule.direction != Rule.Direction.ANSWER and RuleSettings.objects.filter(
+        course=rule.course_id, tells_in_answers=True
+    )
+    return BELOW if tells and tells.exists() else NOTICE
 
 
 def following(rule: Rule) -> Rule.Stage | None:

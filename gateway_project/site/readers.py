@@ -26,11 +26,16 @@ def by_the_readers_clock(view: View) -> View:
 
     @wraps(view)
     def page(request: HttpRequest, *args: Any, **options: Any) -> Any:
-        if isinstance(request.user, User):
+        if isinstance(request.user, User) and not is_of_a_course(request):
             timezone.activate(zone(request.user.timezone or institutions_clock()))
         return view(request, *args, **options)
 
     return page
+
+
+def is_of_a_course(request: HttpRequest) -> bool:
+    """True if the address names the course, whose clock the page then shows."""
+    return request.resolver_match is not None and "slug" in request.resolver_match.kwargs
 
 
 def institutions_clock() -> str:

@@ -99,6 +99,8 @@ def test_what_happens_if_rules_cannot_be_checked_is_said_of_a_course(operator: O
     assert operator.apply("courses: [{slug: cs101, title: P, student_weekly_tokens: 9, rules_on_failure: block}]") == [
         "~ course cs101: rules_on_failure let_pass -> block"
     ]
+    operator.apply("courses: [{slug: cs101, title: P, student_weekly_tokens: 9, warnings_in_answers: true}]")
+    assert RuleSettings.objects.get().tells_in_answers
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def has_done_something(member: Any) -> bool:
 def deactivate_page(request: HttpRequest, pk: int) -> HttpResponse:
     member = _changed_member(request, pk)
     if is_confirmed(request):
-        is_done = Membership.objects.filter(pk=pk, is_active=True).update(is_active=False)
+        is_done = Membership.objects.filter(pk=pk, is_active=True).update(is_active=False, left_roster=False)
         told = (
             gettext("{person} is deactivated and refused within two seconds.").format(person=member.person)
             if is_done

@@ -62,6 +62,11 @@ class Membership(AuditedModel):
     shown_name = models.CharField(max_length=301, blank=True, default="", editable=False)
     shown_email = models.EmailField(blank=True, default="", editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
+    # Whom a roster brought, a later one without them deactivates; the same person is active again once one has them.
+    roster = models.ForeignKey(
+        "accounts.Roster", on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="brought"
+    )
+    left_roster = models.BooleanField(default=False, db_default=False, editable=False)
 
     objects = MembershipQuerySet.as_manager()
 

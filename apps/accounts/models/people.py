@@ -92,13 +92,19 @@ class User(AuditedModel, AbstractUser):
         spelled = re.sub(r"[^\w.@-]", lambda match: f"+{ord(match[0]):x}", external_id)
         return f"{course_slug}.{spelled}"[:150]
 
-    def positions(self) -> dict[Position, frozenset[int]]:
-        """The courses in which this person is staff, by what they are there. That of an operator is none of these."""
+    def positions(self) -> tuple[dict[Position, frozenset[int]], frozenset[int]]:
+        """The courses in which this person is staff, by what they are there, and the departments that they administer.
+
+        The position of an operator is none of these.
+        """
         held: dict[Position, set[int]] = defaultdict(set)
+        departments: set[int] = set()
         if permissions.works_here(self):
             taught = self.memberships.filter(is_active=True, role__in=Role.staff())
-            for role, course in taught.values_list("role", "course"):
+            for role, course in taught.order_by().values_list("role", "course"):
                 held[Position(role)].add(course)
-            administered = self.administers.exclude(department__courses=None)
-            held[Position.DEPARTMENT_ADMIN].update(administered.values_list("department__courses", flat=True))
-        return {position: frozenset(courses) for position, courses in held.items()}
+            for department, course in self.administers.order_by().values_list("department", "department__courses"):
+                departments.add(department)
+                if course is not None:
+                    held[Position.DEPARTMENT_ADMIN].add(course)
+        return {position: frozenset(courses) for position, courses in held.items()}, frozenset(departments)

@@ -76,8 +76,12 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
         return changelist
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        row = super().get_object(request, object_id, from_field)
-        return with_standing([row])[0]
+        """Read once for a page: the form asks for it again."""
+        read = request.__dict__.setdefault("_stoa_requests", {})
+        if object_id not in read or request.method != "GET":
+            row = super().get_object(request, object_id, from_field)
+            read[object_id] = with_standing([row], policies_of(request))[0]
+        return read[object_id]
 
     # One request
 
@@ -100,7 +104,7 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
             "most": MOST_TOKENS,
             "course": course,
             "amount": amount,
-            "rest": standing.whole_course(course, now=now),
+            "rest": standing.whole_course(course, now=now, policies=policies_of(request)),
             "question": beyond(course, tokens=amount, now=now) if given else "",
         }
         return super().change_view(request, object_id, form_url, context)

@@ -199,7 +199,7 @@ class RuleSettingsInline(CourseScoping, StackedInline):
     """What happens to calls when a course's rules cannot be checked."""
 
     model = RuleSettings
-    fields = ("on_failure",)
+    fields = ("on_failure", "tells_in_answers")
     extra = 0
     max_num = 1
     tab = True

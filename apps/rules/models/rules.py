@@ -6,19 +6,19 @@ from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import models
 from django.db.models import F, Q
-from django.utils import timezone
 from django.utils.text import slugify
 from django.utils.translation import gettext
 
-from apps.accounts import permissions
 from apps.accounts.models import Course
 from apps.common.translation import lazy as _
 from apps.common.zones import zone
 from apps.rules import validation
 from apps.rules.engine import matcher
-from apps.rules.models.versions import VERSIONED, RuleVersion, VersionedModel, VersionedQuerySet
+from apps.rules.models import neighbours
+from apps.rules.models.querysets import RuleQuerySet
+from apps.rules.models.versions import VERSIONED, RuleVersion, VersionedModel
 from apps.rules.ready_rules import ReadyRule
 from apps.rules.schedules import Schedule
 
@@ -26,28 +26,6 @@ TOPIC = "rulebook"
 LONGEST_STEM = 55  # of a short name, which leaves room for a number
 DEFAULT_REPLACEMENT = "[redacted]"
 WRITTEN = ("why", "message", "guidance", "examples_match", "examples_no_match")  # text of several lines
-
-
-class RuleQuerySet(VersionedQuerySet):
-    def for_staff(self, user: Any) -> "RuleQuerySet":
-        """The rules of the user's courses; for operators also those of the institution."""
-        if permissions.is_operator(user):
-            return self
-        return self.filter(course__in=Course.objects.for_staff(user, "Rule"))
-
-    def enforced_beside(self, rule: "Rule") -> "RuleQuerySet":
-        """The other enforced rules for calls of the rule's course, the institution's among them."""
-        enforced = self.filter(Q(course=rule.course_id) | Q(course=None), stage=Rule.Stage.ENFORCE)
-        return enforced.exclude(pk=rule.pk).select_related("course").prefetch_related("exceptions")
-
-    def move(self, stage: "Rule.Stage", *, by: Any = None) -> int:
-        """Move all rules to a stage. Returns how many were in another."""
-        with transaction.atomic():
-            rules = list(self.exclude(stage=stage).select_for_update(of=("self",)))
-            moved = self.model.objects.filter(pk__in=[rule.pk for rule in rules])
-            super(VersionedQuerySet, moved).update(stage=stage, updated_at=timezone.now())
-            Rule.record_versions(rules, by=by)
-        return len(rules)
 
 
 class Rule(VersionedModel):
@@ -161,7 +139,7 @@ class Rule(VersionedModel):
 
     objects = RuleQuerySet.as_manager()
 
-    _source: "Rule | None" = None  # the original, if this is a copy
+    source: "Rule | None" = None  # the original, if this is a copy that is not saved yet
 
     class Meta:
         ordering = ("course", "-priority", "name")
@@ -235,7 +213,7 @@ class Rule(VersionedModel):
         self.title = self.title or self.name
         for name in WRITTEN:  # forms end lines with CRLF, which alone would make a new version
             setattr(self, name, getattr(self, name).replace("\r\n", "\n"))
-        if self._is_taken():
+        if neighbours.is_taken(self):
             raise ValidationError(
                 {
                     "name": gettext("{course} already has a rule called {name}.").format(
@@ -243,31 +221,8 @@ class Rule(VersionedModel):
                     )
                 }
             )
-        if errors := validation.complaints(self, others=self._others(), excepted=self._excepted()):
+        if errors := validation.complaints(self, others=neighbours.others(self), excepted=neighbours.excepted(self)):
             raise ValidationError(errors)
-
-    def _is_taken(self) -> bool:
-        # Forms that leave out the course skip the constraints that include it. A new rule without a course is the
-        # institution's, or its course is not set yet; the form checks that case.
-        if self.course_id is None and self.pk is None:
-            return False
-        return Rule._base_manager.filter(course=self.course_id, name=self.name).exclude(pk=self.pk).exists()
-
-    def _excepted(self) -> frozenset[str]:
-        return frozenset(self.exceptions.values_list("text", flat=True)) if self.pk is not None else frozenset()
-
-    def _others(self) -> list[str] | None:
-        """The patterns beside which this one must be admitted; None if it has been."""
-        rules = Rule._base_manager.all()
-        if self.pk is not None and rules.filter(pk=self.pk, pattern=self.pattern).exists():
-            return None
-        # A copy has been, if its source already stands beside the same patterns.
-        beside = self._beside()
-        return None if self._source and set(beside) <= set(self._source._beside()) else beside
-
-    def _beside(self) -> list[str]:
-        rules = Rule._base_manager.filter(Q(course=self.course_id) | Q(course=None)).exclude(pk=self.pk)
-        return list(rules.values_list("pattern", flat=True))
 
     def move(self, stage: "Rule.Stage | str", *, by: Any = None, note: str = "") -> None:
         self.stage = stage
@@ -311,7 +266,7 @@ class Rule(VersionedModel):
         if stage == self.Stage.ENFORCE or (self.has_dates and stage != self.Stage.DRAFT):
             stage = self.Stage.OBSERVE
         copy = Rule(course=course, stage=stage, **values)
-        copy._source = self
+        copy.source = self
         copy.full_clean()
         copy.signed(by=by, note=f"copied from {self.place}/{self.name}").save()
         return copy

@@ -28,6 +28,14 @@ class RuleSettings(AuditedModel):
         help_text=_("The rule engine failing is rare. Rules of the institution are never let pass unchecked."),
     )
 
+    tells_in_answers = models.BooleanField(
+        "warnings below answers",
+        default=False,
+        db_default=False,
+        help_text="What a rule says that warns is added below the answer, where every student reads it. Only to plain "
+        "text, and nobody is charged for it. Without this it is only in a header.",
+    )
+
     objects = AuditedQuerySet.as_manager()
 
     class Meta:
