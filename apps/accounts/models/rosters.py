@@ -6,14 +6,15 @@ from django.db import models
 
 from apps.accounts.models.courses import Course
 from apps.accounts.models.people import User
+from apps.common.translation import lazy as _
 
 
 class Roster(models.Model):
     """A file of students for a course. The table is deleted when it has been applied."""
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Not applied yet"
-        APPLIED = "applied", "Applied"
+        WAITING = "waiting", _("Not applied yet")
+        APPLIED = "applied", _("Applied")
 
     audit_noun: ClassVar[str] = "roster"
 

@@ -29,11 +29,13 @@ class RuleSettings(AuditedModel):
     )
 
     tells_in_answers = models.BooleanField(
-        "warnings below answers",
+        _("warnings below answers"),
         default=False,
         db_default=False,
-        help_text="What a rule says that warns is added below the answer, where every student reads it. Only to plain "
-        "text, and nobody is charged for it. Without this it is only in a header.",
+        help_text=_(
+            "What a rule says that warns is added below the answer, where every student reads it. Only to plain "
+            "text, and nobody is charged for it. Without this it is only in a header."
+        ),
     )
 
     objects = AuditedQuerySet.as_manager()
