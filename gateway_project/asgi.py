@@ -29,7 +29,7 @@ from gateway_project.edge.handler import DataPlaneHandler  # noqa: E402
 from gateway_project.edge.messages import limit_of_form, with_body_limit  # noqa: E402
 from gateway_project.edge.services import ServiceHandler, is_for_services  # noqa: E402
 from gateway_project.health import process  # noqa: E402
-from gateway_project.observability import pools  # noqa: E402
+from gateway_project.observability import pools, tracing  # noqa: E402
 from gateway_project.observability.showing import show_for_ever  # noqa: E402
 from gateway_project.processes.garbage import spare_the_collector  # noqa: E402
 
@@ -70,6 +70,7 @@ async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
     await receive()
     plane: DataPlane | None = None
     try:
+        await asyncio.to_thread(tracing.start)
         if settings.GATEWAY_ROLE != "control":
             plane = await DataPlane.open()
             chat = await ChatRuntime.open(plane)
@@ -96,5 +97,6 @@ async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
     await receive()
     if plane is not None:
         await plane.close()
+    await asyncio.to_thread(tracing.stop)
     await asyncio.to_thread(disconnect)
     await send({"type": "lifespan.shutdown.complete"})

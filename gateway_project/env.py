@@ -203,6 +203,17 @@ class Env(BaseSettings):
         None, description="Unset: INFO in development, WARNING in production. *Live settings* may change it meanwhile."
     )
 
+    otel_exporter_otlp_endpoint: str = Field(
+        "",
+        description="Collector of traces (OTLP over HTTP), such as `http://127.0.0.1:4318`. Unset: nothing is traced.",
+    )
+    otel_exporter_otlp_headers: SecretStr = Field(
+        SecretStr(""), description="Headers for the collector, as `name=value`, comma separated."
+    )
+    trace_share: float = Field(
+        0.1, gt=0, le=0.1, description="The share of all requests that is traced: at most 0.1, a tenth."
+    )
+
     @field_validator("gateway_data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -220,6 +231,14 @@ class Env(BaseSettings):
     def _is_redis(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value() and urlsplit(value.get_secret_value()).scheme not in ("redis", "rediss", "unix"):
             raise ValueError("must begin with redis://, rediss:// or unix://.")
+        return value
+
+    @field_validator("otel_exporter_otlp_endpoint")
+    @classmethod
+    def _is_a_collector(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.username):
+            raise ValueError("must begin with http:// or https://, and have neither user name nor password.")
         return value
 
     @field_validator("email_url")

@@ -88,6 +88,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "gateway_project.middleware.RequestIdMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "gateway_project.edge.packing.PackingMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "gateway_project.middleware.ContentPolicyMiddleware",
     "gateway_project.middleware.DatabaseAwayMiddleware",
@@ -256,6 +257,11 @@ SPECTACULAR_SETTINGS = {
 }
 
 LOG_LEVEL = ENV.log_level or ("WARNING" if ENV.is_production else "INFO")
+OTLP_ENDPOINT = ENV.otel_exporter_otlp_endpoint
+OTLP_HEADERS = dict(
+    pair.split("=", 1) for pair in listed(ENV.otel_exporter_otlp_headers.get_secret_value()) if "=" in pair
+)
+TRACE_SHARE = ENV.trace_share
 _NOT_BELOW_INFO = "INFO" if LOG_LEVEL == "DEBUG" else LOG_LEVEL  # some libraries would quote headers
 LOGGING = {
     "version": 1,
@@ -279,6 +285,7 @@ LOGGING = {
         "django.security.DisallowedHost": {"handlers": ["nowhere"], "propagate": False},
         "celery": {"level": "WARNING"},
         "uvicorn": {"level": "WARNING"},
+        "opentelemetry": {"handlers": ["nowhere"], "propagate": False},  # would say each failure, and retry aloud
         "httpx": {"level": "WARNING"},  # would name every health check
         # Nothing but JSON on its lines.
         "stoa.audit": {"level": "INFO", "handlers": ["bare"], "propagate": False}

@@ -39,7 +39,8 @@ def _of_process(plane: DataPlane, chat: ChatRuntime, services: ServiceRuntime) -
     return [
         PoolUse("calls", len(chat.live), plane.admission.waiting),
         PoolUse("requests to services", len(services.live)),
-        PoolUse("connections to providers", plane.client.open_connections()),
+        PoolUse("connections to providers", plane.client.open_connections(), plane.client.waiting()),
+        PoolUse("connections to services", services.pools.open_connections(), services.pools.waiting()),
     ]
 
 

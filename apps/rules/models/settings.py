@@ -33,8 +33,8 @@ class RuleSettings(AuditedModel):
         default=False,
         db_default=False,
         help_text=_(
-            "What a rule says that warns is added below the answer, where every student reads it. Only to plain "
-            "text, and nobody is charged for it. Without this it is only in a header."
+            "What a rule says that warns is added below the answer, where every student reads it. Only to plain text, "
+            "and nobody is charged for it. Without this it is only in a header."
         ),
     )
 
