@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F
 
 from apps.common.encryption import CannotDecrypt
@@ -68,11 +69,12 @@ def _packed(channel: NotificationChannel, now: datetime) -> Parcel | None:
     rows = NotificationDelivery.objects.filter(channel=channel, state=_State.WAITING)
     waiting = list(rows.select_related("notification", "notification__course").order_by("pk")[:MOST_ROWS])
     chosen, replaced = latest(waiting, now=now)
-    mine = [row for row in chosen if _claim(row, now)]
-    if not mine:
-        return None
-    older = [row.pk for row in replaced]
-    NotificationDelivery.objects.filter(pk__in=older, state=_State.WAITING).update(state=_State.SUPERSEDED)
+    with transaction.atomic():  # one commit, however many there are
+        mine = [row for row in chosen if _claim(row, now)]
+        if not mine:
+            return None
+        older = [row.pk for row in replaced]
+        NotificationDelivery.objects.filter(pk__in=older, state=_State.WAITING).update(state=_State.SUPERSEDED)
     counts: dict[str, int] = defaultdict(int)
     for row in replaced:
         counts[row.notification.subject] += 1

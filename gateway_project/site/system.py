@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 from apps.common.models import Job
 from apps.conversations.models import DeadLetter
 from apps.conversations.spool import files
+from apps.operations.models import NotificationDelivery
 from apps.quotas.models import Hold
 
 OLD = timedelta(minutes=1)
@@ -34,6 +35,8 @@ def facts(*, now: datetime) -> list[Fact]:
     texts = _texts()
     old = Hold.objects.filter(state=Hold.State.HELD, created_at__lt=now - OLD).count()
     letters = DeadLetter.objects.count()
+    unsent = NotificationDelivery.objects.filter(state=NotificationDelivery.State.DEAD).count()
+    unsent_page = reverse("admin:operations_notificationdelivery_changelist")
     jobs = Job.objects.unfinished().count()
     disk = shutil.disk_usage(settings.DATA_DIR)
     free = gettext("{free} GB free of {total} GB").format(
@@ -43,6 +46,7 @@ def facts(*, now: datetime) -> list[Fact]:
         Fact(gettext("Texts that wait for the database"), "unknown" if texts is None else str(texts)),
         Fact(gettext("Holds older than a minute"), str(old), address=reverse("admin:quotas_hold_changelist")),
         Fact(gettext("Dead letters"), str(letters), letters > 0, reverse("admin:conversations_deadletter_changelist")),
+        Fact(gettext("Notifications given up"), str(unsent), unsent > 0, f"{unsent_page}?state__exact=dead"),
         Fact(gettext("Jobs that wait or run"), str(jobs), address=reverse("admin:common_job_changelist")),
         Fact(gettext("Disk"), free, disk.used > FULL * disk.total),
         Fact(gettext("Ledger"), gettext("proved by manage.py audit_ledger")),

@@ -129,7 +129,7 @@ def test_the_operators_page_takes_few_queries(
     for _ in range(3):
         factories.make_model(factories.make_provider(), course=factories.make_course())
 
-    with django_assert_max_num_queries(25):
+    with django_assert_max_num_queries(26):
         page = operator.get("/admin/")
 
     assert world.course.title in page.content.decode()

@@ -93,6 +93,8 @@ def test_what_was_given_up_is_sent_again(operator: Client) -> None:
     told = Notification.objects.create(key="k", at=now, **happened)
     row = told.deliveries.create(channel=factories.make_channel(), state="dead", attempts=8, due_at=now, asked_at=now)
     again = {"action": "send_again", "_selected_action": row.pk}
+    narrowed = f"{list_of(NotificationDelivery)}?state__exact=dead&channel__id__exact={row.channel_id}"
+    assert operator.get(narrowed).context["cl"].result_count == 1
 
     pages = [operator.post(list_of(NotificationDelivery), again, follow=True).content.decode() for _ in range(2)]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
@@ -188,3 +189,29 @@ def test_a_thousand_students(operator: Client, course: Course, tmp_path: Path) -
 
     assert (job.state, len(students(course))) == (Job.State.DONE, 1000), job.error
     assert sign_in(course.memberships.get(external_id="5").user).get("/")["Location"] == f"/c/{course.slug}/"
+
+
+def test_the_command_does_the_same(course: Course, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "class.csv"
+    file.write_text(THREE)
+
+    call_command("import_roster", str(file), "--course", course.slug, "--dry-run")
+    assert students(course) == {} and "3 new" in capsys.readouterr().out
+    call_command("import_roster", str(file), "--course", course.slug)
+    file.write_text(HEADER + "1,,,\n")
+    call_command("import_roster", str(file), "--course", course.slug, "--deactivate-missing")
+
+    assert students(course) == {"1": True, "2": False, "3": False}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("a,b\n1,2\n", "No column"), (HEADER + "1,,,nonsense\n", "line 2, email"), ("", "empty")]
+)
+def test_the_command_says_what_is_wrong(course: Course, tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "class.csv"
+    file.write_text(text)
+
+    with pytest.raises(CommandError, match=said):
+        call_command("import_roster", str(file), "--course", course.slug)
+
+    assert not Roster.objects.exists()
