@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
 
 from apps.accounts.models import Course
@@ -22,7 +23,7 @@ _WORDS = {
     "concurrent_requests": _("requests at once"),
     "tokens_per_minute": _("tokens a minute"),
 }
-EACH = {limit: f"Each, {words}" for limit, words in _WORDS.items()}
+EACH: dict[str, Any] = {limit: format_lazy(_("Each, {words}"), words=words) for limit, words in _WORDS.items()}
 UNCHANGED = _("Empty: as before, or as students.")
 ANSWERS = ["default_output_tokens", "max_output_tokens", "least_output_tokens"]
 _WHOSE = {"student": _("Each student"), "course": _("The course"), "key": _("Each key")}

@@ -108,7 +108,7 @@ class ApiKeyAdmin(SearchedByMember):
 
     @admin.display(description=_("expires"), ordering="expires_at")
     def expires(self, key: ApiKey) -> str:
-        return when(key.expires_at) if key.expires_at else "never"
+        return when(key.expires_at) if key.expires_at else gettext("never")
 
     @admin.display(description=_("issued by"))
     def issuer(self, key: ApiKey) -> str:

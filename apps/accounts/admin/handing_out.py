@@ -121,11 +121,7 @@ def _chosen(request: HttpRequest, course: Course) -> list[Membership]:
 
 
 def _people(count: int) -> str:
-    return (
-        gettext("{count} student").format(count=count)
-        if count == 1
-        else gettext("{count} students").format(count=count)
-    )
+    return ngettext("{count} student", "{count} students", count).format(count=count)
 
 
 def _students_of(course: Course) -> str:

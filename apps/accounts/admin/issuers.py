@@ -158,8 +158,9 @@ class IssuerAdmin(OperatorOnly, StepUp, Pages):
         count = sum(take_back(issuer, now=timezone.now()) for issuer in queryset)
         said = gettext(
             "{count} people no longer have what groups gave them. The next sign-in gives it again, unless you "
-        ).format(count=count)
-        self.message_user(request, said + gettext("delete the grants or set the issuer inactive."))
+            "delete the grants or set the issuer inactive."
+        )
+        self.message_user(request, said.format(count=count))
 
     @admin.display(description=_("used for"))
     def uses(self, issuer: Issuer) -> SafeString:
@@ -167,7 +168,11 @@ class IssuerAdmin(OperatorOnly, StepUp, Pages):
             return badge(gettext("nothing"), "")
         if issuer.signs_in and not issuer.ciphertext:
             return badge(gettext("no secret yet"), "warning", gettext("Most issuers demand a client secret."))
-        used = [word for word, on in (("sign-in", issuer.signs_in), ("tokens", issuer.token_audience)) if on]
+        used = [
+            word
+            for word, on in ((gettext("sign-in"), issuer.signs_in), (gettext("tokens"), issuer.token_audience))
+            if on
+        ]
         return badge(", ".join(used) or gettext("nothing"), "good" if used else "")
 
     @admin.display(description=_("grants"), ordering="grant_total")

@@ -69,9 +69,11 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
 def in_words(scopes: Scopes) -> list[str]:
     """What narrows a key, for a list."""
     said = [
-        "models: " + ", ".join(sorted(scopes.models)) if scopes.models is not None else "",
-        "only " + ", ".join(sorted(scopes.surfaces)) if scopes.surfaces is not None else "",
-        "services: " + ", ".join(sorted(scopes.services)) if scopes.services is not None else "",
+        gettext("models: {names}").format(names=", ".join(sorted(scopes.models))) if scopes.models is not None else "",
+        gettext("only {names}").format(names=", ".join(sorted(scopes.surfaces))) if scopes.surfaces is not None else "",
+        gettext("services: {names}").format(names=", ".join(sorted(scopes.services)))
+        if scopes.services is not None
+        else "",
         gettext("assignment {assignment}").format(assignment=scopes.assignment) if scopes.assignment else "",
         gettext("read only") if scopes.reads_only else "",
     ]

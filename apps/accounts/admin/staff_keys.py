@@ -109,4 +109,4 @@ class StaffKeyAdmin(StepUp, Pages):
 
     @admin.display(description=_("expires"), ordering="expires_at")
     def expires(self, key: StaffKey) -> str:
-        return when(key.expires_at) if key.expires_at else "never"
+        return when(key.expires_at) if key.expires_at else gettext("never")

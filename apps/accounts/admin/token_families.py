@@ -64,7 +64,7 @@ class TokenFamilyAdmin(ReadOnly, OperatorOnly, Pages):
 
     @admin.display(description=_("made with"))
     def made_with(self, family: TokenFamily) -> str:
-        return family.api_key.shown if family.api_key is not None else "password"
+        return family.api_key.shown if family.api_key is not None else gettext("password")
 
     @admin.display(description=_("state"))
     def state(self, family: TokenFamily) -> SafeString:

@@ -136,13 +136,13 @@ class NotificationChannelAdmin(OperatorOnly, Pages):
         """Of a webhook the host alone: anybody with the whole address may be able to post to it."""
         if channel.kind == NotificationChannel.Kind.WEBHOOK:
             return urlsplit(channel.url).netloc
-        first, *others = channel.addresses or ["nobody"]
+        first, *others = channel.addresses or [gettext("nobody")]
         return gettext("{first} and {others} more").format(first=first, others=len(others)) if others else first
 
     @admin.display(description=_("is told of"))
     def chosen(self, channel: NotificationChannel) -> str:
         chosen = [str(About(name).label) for name in About.values if getattr(channel, name)]
-        return "everything" if len(chosen) == len(About.values) else ", ".join(chosen) or "nothing"
+        return gettext("everything") if len(chosen) == len(About.values) else ", ".join(chosen) or gettext("nothing")
 
     @admin.display(description=_("latest"))
     def latest(self, channel: NotificationChannel) -> str | SafeString:

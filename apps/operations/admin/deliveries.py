@@ -69,7 +69,7 @@ class NotificationDeliveryAdmin(ReadOnly, OperatorOnly, Pages):
 
     @admin.display(description=_("next attempt"))
     def next(self, row: NotificationDelivery) -> str:
-        return when(row.due_at) if row.state == _State.WAITING else "none"
+        return when(row.due_at) if row.state == _State.WAITING else gettext("none")
 
     @admin.display(description=_("sent"), ordering="sent_at")
     def sent(self, row: NotificationDelivery) -> str:

@@ -136,7 +136,7 @@ class ProviderAdmin(OperatorOnly, StepUp, ProviderSetup, HealthChecks):
     def keys(self, provider: Any) -> SafeString | str:
         if provider.secret_count or provider.adapter == Provider.Adapter.ECHO:
             return number(provider.secret_count) if provider.secret_count else NOTHING
-        return "none"
+        return gettext("none")
 
     @admin.display(description=_("models"), ordering="deployment_total")
     def deployment_count(self, provider: Any) -> int:

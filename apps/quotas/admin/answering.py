@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from apps.common.display import number
 from apps.quotas import requests
@@ -113,8 +113,4 @@ def _courses_with_less(request: HttpRequest, rows: Sequence[AllowanceRequest]) -
 
 
 def in_tokens(amount: int) -> str:
-    return (
-        gettext("{amount} token").format(amount=number(amount))
-        if amount == 1
-        else gettext("{amount} tokens").format(amount=number(amount))
-    )
+    return ngettext("{amount} token", "{amount} tokens", amount).format(amount=number(amount))

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from apps.accounts.models import Course, Membership
 from apps.common.display import number
@@ -67,11 +67,7 @@ def _correct(members: Sequence[Membership], *, used_delta: int, **said: Any) -> 
 
 
 def _people(count: int) -> str:
-    return (
-        gettext("{count} student").format(count=count)
-        if count == 1
-        else gettext("{count} students").format(count=count)
-    )
+    return ngettext("{count} student", "{count} students", count).format(count=count)
 
 
 ACTIONS = {

@@ -141,7 +141,7 @@ class ServiceAdmin(OperatorOnly, AtAGlance, Reviewed):
 
     @admin.display(description=_("open to"))
     def open_to(self, service: Service) -> str:
-        return "anybody" if "anonymous" in service.callers else ", ".join(service.callers)
+        return gettext("anybody") if "anonymous" in service.callers else ", ".join(service.callers)
 
     @admin.display(description=_("instances"), ordering="instance_total")
     def instance_count(self, service: Any) -> SafeString | str:

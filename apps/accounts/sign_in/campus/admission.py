@@ -68,4 +68,4 @@ def _given(issuer: Issuer, user: User, claims: Claims, grants: list[GroupRole], 
 
 
 def _why_nothing(user: User) -> str:
-    return STUDENTS if Membership.objects.filter(user=user, is_active=True).exists() else NOTHING_HERE
+    return str(STUDENTS if Membership.objects.filter(user=user, is_active=True).exists() else NOTHING_HERE)
