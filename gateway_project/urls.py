@@ -4,8 +4,9 @@ from django.conf import settings
 from django.contrib import admin
 from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, include, path
-from django.views.generic import RedirectView, TemplateView
+from django.views.generic import RedirectView
 
+from apps.portal.pages import entrance
 from gateway_project.apis.student import urls as api_urls
 from gateway_project.apis.tokens import urls as token_urls
 from gateway_project.health import views as health
@@ -26,7 +27,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
 if settings.GATEWAY_ROLE != "data":
     load_pages()
     urlpatterns += [
-        path("", TemplateView.as_view(template_name="home.html"), name="home"),
+        path("", entrance.home, name="home"),
+        path("", include("apps.portal.pages.urls")),
         path("favicon.ico", RedirectView.as_view(url=static("stoa/icon.svg"))),
         path("sign-in/", include("apps.accounts.sign_in.urls")),
         path("admin/", admin.site.urls),

@@ -26,6 +26,8 @@ PAGES = (
             "audit",
             "charging",
             "course-in-ten-minutes",
+            "logs",
+            "notifications",
             "operate",
             "providers",
             "quotas",

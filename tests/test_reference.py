@@ -12,6 +12,7 @@ from apps.quotas.rate_limits import shared  # noqa: F401  # loaded only with Red
 from gateway_project import asgi  # noqa: F401  # loads everything else that counts
 from gateway_project.env import BASE_DIR
 from gateway_project.observability.figures import COMPONENTS, FIGURES
+from gateway_project.reference import trouble_page
 from gateway_project.reference.errors import RaisedError, RaisingModule, UnreadableCode, raised_errors
 from gateway_project.reference.headers import unexplained
 from gateway_project.reference.page import PAGE, page
@@ -38,8 +39,9 @@ def texts_in(node: ast.expr) -> Iterator[str]:
             yield part.value
 
 
-def test_the_page_is_up_to_date() -> None:
+def test_the_pages_are_up_to_date() -> None:
     assert PAGE.read_text() == page(), "Run: make docs"
+    assert trouble_page.PAGE.read_text() == trouble_page.trouble_page(), "Run: make docs"
 
 
 def test_it_has_every_code_that_clients_meet_in_the_tests() -> None:

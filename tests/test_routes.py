@@ -25,6 +25,7 @@ EVERYBODY, SCRAPERS, STUDENTS, STAFF = "everybody", "metrics token", "API key", 
 OPERATORS = "operators, and the metrics token"
 CALLERS = "whom the service admits"
 CREDENTIALS = "credentials in the body"
+OWN_PAGES = "a student, by key or session"
 SIGNED_IN, FAILED = "session", "everybody whose sign-in failed"  # the latter answers 401
 
 COURSE_ACTIONS = (
@@ -40,6 +41,8 @@ COURSE_PAGES = (
     "requests/<int:pk>/",
     "students/",
     "students/export/",
+    "students/file/",
+    "students/file/<int:pk>/",
     STUDENT,
     f"{STUDENT}export/",
     "rules/",
@@ -107,6 +110,7 @@ ROUTES = {
     "admin/accounts/membership/<int:pk>/deactivate/": STAFF,
     "admin/accounts/membership/<int:pk>/activate/": STAFF,
     "admin/accounts/issuer/<int:pk>/test/": STAFF,
+    "admin/operations/notificationchannel/<int:pk>/test/": STAFF,
     "admin/rules/rule/library/": STAFF,
     "admin/common/job/<int:pk>/progress/": STAFF,
     "admin/common/job/<int:pk>/cancel/": STAFF,
@@ -130,6 +134,7 @@ ROUTES = {
     "admin/rules/rule/<int:pk>/examples/": STAFF,
     "admin/rules/rule/<int:pk>/stage/": STAFF,
     "admin/rules/rule/<int:pk>/versions/<int:number>/": STAFF,
+    "admin/rules/rule/<int:pk>/edits/<str:number>/": STAFF,
     "admin/rules/rule/<int:pk>/exceptions/<int:exception>/": STAFF,
 }
 SIGN_IN: dict[str, str] = {
@@ -157,11 +162,14 @@ SIGN_IN: dict[str, str] = {
     "campus/<slug:name>/callback/": EVERYBODY,
 }
 ROUTES |= {f"sign-in/{page}": audience for page, audience in SIGN_IN.items()}
+STUDENT_PAGES = ("", "start/", "refused/", "conversations/", "conversations/<int:pk>/", "keys/")
+ROUTES |= {f"c/<slug:slug>/{page}": OWN_PAGES for page in STUDENT_PAGES}
+CHANGES = {"leave/": EVERYBODY, "c/<slug:slug>/keys/new/": OWN_PAGES, "c/<slug:slug>/keys/<int:pk>/": OWN_PAGES}
+ROUTES |= CHANGES  # by POST alone
 QUOTAS = (
     "quotapolicy/course/<int:course_id>/",
     "quotapolicy/course/<int:course_id>/boosts/",
     "quotapolicy/course/<int:course_id>/<slug:action>/",
-    "quotapolicy/boost/<int:boost_id>/end/",
     "quotapolicy/student/<int:member_id>/",
     "allowancerequest/<int:request_id>/grant/",
     "allowancerequest/<int:request_id>/decline/",
@@ -182,13 +190,13 @@ EXAMPLES = {
     APP_INDEX: "rules/",
     "(?P<url>.*)$": "nothing/",
     "<str:slug>": "nothing",
+    "<slug:slug>": "nothing",
     "<slug:page>": "rules",
     "<path:content_type_id>": "1",
     "<path:object_id>": "1",
     "<id>": "1",
     "<int:course_id>": "1",
     "<int:member_id>": "1",
-    "<int:boost_id>": "1",
     "<int:request_id>": "1",
     "<slug:action>": "grant",
     "<int:pk>": "1",
@@ -219,7 +227,8 @@ def of(audience: str) -> list[str]:
 
 def is_closed(answer: Any) -> bool:
     """Refused, or sent to sign in."""
-    to_sign_in = answer.status_code == 302 and answer.headers["location"].startswith(("/admin/login/", "/sign-in/?"))
+    entrances = ("/admin/login/", "/sign-in/?", "/?next=")
+    to_sign_in = answer.status_code == 302 and answer.headers["location"].startswith(entrances)
     return to_sign_in or answer.status_code in (401, 403)
 
 
@@ -276,6 +285,21 @@ def test_what_belongs_to_a_session_is_closed_without_one(method: str, db: None) 
     client = Client()
 
     assert [path for path in of(SIGNED_IN) if not is_closed(getattr(client, method)(path))] == []
+
+
+def test_the_pages_of_students_are_closed_to_strangers_and_hide_courses_of_others(db: None) -> None:
+    stranger, student = Client(), sign_in(factories.make_student().user)
+    answers = [
+        (path, client.post(path) if address_of_change(path) else client.get(path))
+        for path in of(OWN_PAGES)
+        for client in (stranger, student)
+    ]
+
+    assert [path for path, answer in answers if not is_closed(answer) and answer.status_code != 404] == []
+
+
+def address_of_change(path: str) -> bool:
+    return path in map(address, CHANGES)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

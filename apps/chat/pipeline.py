@@ -22,9 +22,10 @@ from django.http import BadHeaderError
 from apps.accounts.principals import Principal
 from apps.chat.accounting import records
 from apps.chat.accounting.quota_headers import quota_headers
-from apps.chat.call import parse
-from apps.chat.dialects.protocol import Dialect
+from apps.chat.call import ChatCall, parse
+from apps.chat.dialects.protocol import Dialect, LastLine
 from apps.chat.guardrails import notices, prompts, streams
+from apps.chat.guardrails.prompts import Screened
 from apps.chat.idempotency import keys, lookup
 from apps.chat.idempotency.keys import FIRST, ONCE, Attempt, Repeatable
 from apps.chat.idempotency.stored_answers import StoredAnswer
@@ -32,7 +33,7 @@ from apps.chat.relay.delivery import ClientStream
 from apps.chat.relay.head import headers_of
 from apps.chat.relay.pump import Pump
 from apps.chat.runtime import ChatRuntime
-from apps.common import large_bodies
+from apps.common import large_bodies, spans
 from apps.common.commit import StoreAway
 from apps.common.errors import GatewayError, NotAllowed, RateLimited, Unavailable
 from apps.common.json_bodies import LARGE
@@ -165,7 +166,8 @@ async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Permi
             trace=arrival.trace,
         )
         call = await _worked(arrival, parsing)
-        screened = await prompts.screen(call, runtime.rulebooks.current, occasion=_occasion(arrival, "prompt"))
+        with spans.stage("rules"):
+            screened = await prompts.screen(call, runtime.rulebooks.current, occasion=_occasion(arrival, "prompt"))
         call, verdict = screened.call, screened.verdict  # later stages never see redacted text
         if (rule := verdict.block) is not None:
             refused = notices.refusal(rule, verdict, last=len(call.messages) - 1, param=call.dialect.prompt_param)
@@ -180,6 +182,7 @@ async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Permi
             recent=runtime.recent,
             now=arrival.now,
             guard=streams.guard_of(call, screened.book, occasion=_occasion(arrival, "answer")),
+            line=_line_below(call, screened),
             on_reserved=turn.end,
             on_end=slot.release,
             repeatable=repeatable,
@@ -190,6 +193,12 @@ async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Permi
         raise
     pump.start()
     return pump
+
+
+def _line_below(call: ChatCall, screened: Screened) -> LastLine | None:
+    """What rules that warn say below the answer, if the course wants that."""
+    told = screened.book is not None and screened.book.tells_in_answers and notices.below(screened.verdict)
+    return call.dialect.last_line(call.body, told) if told else None
 
 
 def _occasion(arrival: Arrival, direction: str) -> Occasion:

@@ -123,13 +123,15 @@ class Verdict:
 class Rulebook:
     """The rules of one course that are not drafts, compiled together.
 
-    `lets_pass` is the course's choice for when the engine fails: answer unchecked instead of refusing. `answering` are
-    the positions of the rules that look at answers.
+    `lets_pass` is the course's choice for when the engine fails: answer unchecked instead of refusing. With
+    `tells_in_answers`, what warns is said below answers too. `answering` are the positions of the rules that look at
+    answers.
     """
 
     rules: tuple[CompiledRule, ...]
     matcher: Matcher
     lets_pass: bool = False
+    tells_in_answers: bool = False
     answering: tuple[int, ...] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -137,9 +139,11 @@ class Rulebook:
         object.__setattr__(self, "answering", answering)
 
     @classmethod
-    def of(cls, rules: Sequence[CompiledRule], *, lets_pass: bool = False) -> "Rulebook":
+    def of(
+        cls, rules: Sequence[CompiledRule], *, lets_pass: bool = False, tells_in_answers: bool = False
+    ) -> "Rulebook":
         validators = [CHECKSUMS.get(rule.checksum) for rule in rules]
-        return cls(tuple(rules), Matcher([rule.pattern for rule in rules], validators), lets_pass)
+        return cls(tuple(rules), Matcher([rule.pattern for rule in rules], validators), lets_pass, tells_in_answers)
 
     def screen(self, parts: Sequence[str], *, occasion: Occasion | None = None) -> Verdict:
         """Search every part for every rule, or on an occasion for those that it concerns. Raises EngineFailed.

@@ -36,20 +36,29 @@ class Rulebooks:
             by_course[course_id].append(rule)
         everywhere = by_course.get(ALL_COURSES, [])
         lenient = frozenset() if everywhere else _lenient_courses()
+        telling = _telling_courses()
+        if everywhere:  # these need a book of their own, though there is nothing but the institution's rules in it
+            by_course.update({course: [] for course in telling if course not in by_course})
         self.books = {
             course_id: self._compile(
-                course_id, rules if course_id is ALL_COURSES else _merged(everywhere, rules), course_id in lenient
+                course_id,
+                rules if course_id is ALL_COURSES else _merged(everywhere, rules),
+                lets_pass=course_id in lenient,
+                tells_in_answers=course_id in telling,
             )
             for course_id, rules in by_course.items()
         }
         return self.books
 
-    def _compile(self, course_id: int | None, rules: Sequence[CompiledRule], lets_pass: bool) -> Rulebook | None:
+    def _compile(
+        self, course_id: int | None, rules: Sequence[CompiledRule], *, lets_pass: bool, tells_in_answers: bool
+    ) -> Rulebook | None:
         previous = self.books.get(course_id)
-        if previous is not None and (previous.rules, previous.lets_pass) == (tuple(rules), lets_pass):
+        wanted = (tuple(rules), lets_pass, tells_in_answers)
+        if previous is not None and (previous.rules, previous.lets_pass, previous.tells_in_answers) == wanted:
             return previous
         try:
-            return Rulebook.of(rules, lets_pass=lets_pass)
+            return Rulebook.of(rules, lets_pass=lets_pass, tells_in_answers=tells_in_answers)
         except Exception:
             logger.exception("The rules of course %s do not compile; the previous ones stay in force", course_id)
             return Rulebook.of((), lets_pass=True) if previous is None and lets_pass else previous
@@ -63,6 +72,11 @@ def _lenient_courses() -> frozenset[int]:
     """Courses that would rather answer unchecked than refuse. Rules of the institution overrule this."""
     lenient = RuleSettings.objects.filter(on_failure=RuleSettings.OnFailure.LET_PASS)
     return frozenset(lenient.values_list("course_id", flat=True))
+
+
+def _telling_courses() -> frozenset[int]:
+    """Courses in which warnings stand below answers."""
+    return frozenset(RuleSettings.objects.filter(tells_in_answers=True).values_list("course_id", flat=True))
 
 
 _SCHEDULE = tuple(column.name for column in fields(Schedule))

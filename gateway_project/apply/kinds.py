@@ -22,6 +22,7 @@ FILE_NAMES = {
     "is_open": "open",
     "is_active": "active",
     "on_failure": "rules_on_failure",
+    "tells_in_answers": "warnings_in_answers",
     "user__username": "person",
     "department__slug": "department",
     "is_draining": "draining",

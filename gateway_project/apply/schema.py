@@ -187,6 +187,7 @@ class CourseSection(FileSection):
     region: TextOrNone = OMITTED
     rules: list[RuleSection] = OMITTED
     rules_on_failure: Annotated[str, choice(RuleSettings.OnFailure)] = OMITTED
+    warnings_in_answers: Flag = OMITTED
     members: list[MemberSection] = OMITTED
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from prometheus_client import Counter, Histogram
 from prometheus_client.multiprocess import mark_process_dead
 
-_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 REQUESTS = Counter("stoa_requests_total", "Requests to the student API.", ["route", "method", "status"])
 SECONDS = Histogram(
@@ -38,7 +38,7 @@ def forget(process: int) -> None:
 
 def observe(*, route: str, method: str, status: int, seconds: float) -> None:
     """Count a request. Status 499 means that the client disconnected."""
-    _requests(route, method if method in _METHODS else "other", status).inc()
+    _requests(route, method if method in METHODS else "other", status).inc()
     _seconds(route).observe(seconds)
 
 

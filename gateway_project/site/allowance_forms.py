@@ -4,8 +4,10 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
 
 from apps.accounts.models import Course
+from apps.common.translation import lazy as _
 from apps.providers.models import Model
 from apps.quotas.admin import forms as quota_forms
 from apps.quotas.models import QuotaPolicy, RoleAllowance
@@ -15,13 +17,15 @@ RATES = [
     for whose in ("student", "course", "key")
     for limit in ("requests_per_minute", "concurrent_requests", "tokens_per_minute")
 ]
-ANSWERS = ["default_output_tokens", "max_output_tokens", "least_output_tokens"]
 _WORDS = {
-    "requests_per_minute": "requests a minute",
-    "concurrent_requests": "requests at once",
-    "tokens_per_minute": "tokens a minute",
+    "requests_per_minute": _("requests a minute"),
+    "concurrent_requests": _("requests at once"),
+    "tokens_per_minute": _("tokens a minute"),
 }
-_WHOSE = {"student": "Each student", "course": "The course", "key": "Each key"}
+EACH = {limit: f"Each, {words}" for limit, words in _WORDS.items()}
+UNCHANGED = _("Empty: as before, or as students.")
+ANSWERS = ["default_output_tokens", "max_output_tokens", "least_output_tokens"]
+_WHOSE = {"student": _("Each student"), "course": _("The course"), "key": _("Each key")}
 
 
 def _styled(form: forms.BaseForm) -> None:
@@ -46,15 +50,15 @@ class EveryoneForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
             *ANSWERS,
         )
         labels = {
-            "student_weekly_tokens": "Each student, tokens a week",
-            "weekly_tokens": "The whole course, tokens a week",
-            "late_joiners": "Who joins during a week gets",
-            "after_exhaustion": "When a student’s week is used up",
-            "fallback_model": "The model that answers then",
-            "fallback_student_weekly_tokens": "Each student, tokens a week of that model",
-            "default_output_tokens": "Answer limit, if a request names none",
-            "max_output_tokens": "Answer limit at most",
-            "least_output_tokens": "Refuse if less than this is left for the answer",
+            "student_weekly_tokens": _("Each student, tokens a week"),
+            "weekly_tokens": _("The whole course, tokens a week"),
+            "late_joiners": _("Who joins during a week gets"),
+            "after_exhaustion": _("When a student’s week is used up"),
+            "fallback_model": _("The model that answers then"),
+            "fallback_student_weekly_tokens": _("Each student, tokens a week of that model"),
+            "default_output_tokens": _("Answer limit, if a request names none"),
+            "max_output_tokens": _("Answer limit at most"),
+            "least_output_tokens": _("Refuse if less than this is left for the answer"),
         }
 
     def __init__(self, data: Any = None, *, course: Course, now: datetime, **options: Any) -> None:
@@ -67,9 +71,9 @@ class EveryoneForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
             {named} if named else set()
         )
         self.fields["fallback_model"] = forms.ChoiceField(
-            label="The model that answers then",
+            label=gettext("The model that answers then"),
             required=False,
-            choices=[("", "None"), *((name, name) for name in sorted(names))],
+            choices=[("", gettext("None")), *((name, name) for name in sorted(names))],
         )
         for name in RATES:
             whose, _, limit = name.partition("_")
@@ -91,8 +95,9 @@ class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = RoleAllowance
-        fields = ("role", "weekly_tokens")
-        labels = {"role": "For", "weekly_tokens": "Tokens a week"}
+        fields = ("role", "weekly_tokens", *EACH)
+        labels = {"role": _("For"), "weekly_tokens": _("Tokens a week"), **EACH}
+        help_texts = {"weekly_tokens": "", **dict.fromkeys(EACH, UNCHANGED)}
 
     def __init__(self, data: Any = None, *, course: Course, now: datetime, **options: Any) -> None:
         role = str((data or {}).get("role", ""))
@@ -101,12 +106,17 @@ class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
         self.fields["weekly_tokens"].required = True
         _styled(self)
 
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        kept = {name: getattr(self.instance, name) for name in EACH if cleaned.get(name) is None}
+        return {**cleaned, **kept}
+
 
 class StudentForm(quota_forms.OverrideForm):
     """An allowance for one student, until a day."""
 
     field_order = ("student", "weekly_tokens", "ends_at", "reason")
-    student: Any = forms.ModelChoiceField(queryset=None, label="Student", empty_label="Choose a student")
+    student: Any = forms.ModelChoiceField(queryset=None, label=_("Student"), empty_label=_("Choose a student"))
 
     def __init__(self, *args: Any, course: Course, now: datetime, **options: Any) -> None:
         super().__init__(*args, now=now, prefix="student", **options)

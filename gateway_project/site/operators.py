@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
+from django.utils.translation import gettext
 
 from apps.accounts.models import Course, Membership, Role
 from apps.common.charts import HOUR, Chart, bars, stretch
@@ -121,7 +122,15 @@ def last_hour(*, now: datetime) -> HourOfCalls:
 def _failing(hour: HourOfCalls) -> list[ProviderTrouble]:
     if hour.share <= MUCH:
         return []
-    return [ProviderTrouble(f"{100 * hour.share:.1f} % of the last hour's {hour.calls} calls failed.", None, "calls")]
+    return [
+        ProviderTrouble(
+            gettext("{value} % of the last hour's {calls} calls failed.").format(
+                value=f"{100 * hour.share:.1f}", calls=hour.calls
+            ),
+            None,
+            "calls",
+        )
+    ]
 
 
 def _provider(
@@ -149,7 +158,13 @@ def _tick(number: int, start: datetime, answered: int, failed: int) -> Tick:
     level: Level | str = "none"
     if asked:
         level = "good" if failed <= MUCH * asked else "warning" if failed < 0.5 * asked else "bad"
-    return Tick(4 * number, level, f"{start:%H:%M}: {answered} answered, {failed} failed")
+    return Tick(
+        4 * number,
+        level,
+        gettext("{start}: {answered} answered, {failed} failed").format(
+            start=f"{start:%H:%M}", answered=answered, failed=failed
+        ),
+    )
 
 
 def _models(use: Mapping[UsePlace, UseCount], *, since: Any) -> list[ModelLine]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from apps.common.health.states import Standing
 from gateway_project.health.states import ComponentReport, Condition
@@ -72,12 +73,16 @@ def _of_provider(provider: Any, now: datetime) -> Iterator[ProviderTrouble]:
         health = getattr(credential, "health", None)
         if credential.is_enabled and health is not None and health.standing_at(now) == Standing.OUT:
             out = True
-            said = f"{provider.name} refuses our key “{credential.label}”{_because(health)}."
+            said = gettext("{name} refuses our key “{label}”{health}.").format(
+                name=provider.name, label=credential.label, health=_because(health)
+            )
             yield ProviderTrouble(said, health.since, page)
     for deployment in provider.deployments.all():
         health = getattr(deployment, "health", None)
         if deployment.is_enabled and health is not None and health.standing_at(now) == Standing.OPEN:
-            said = f"{provider.name} fails to answer for {deployment.model.name}{_because(health)}: calls go elsewhere."
+            said = gettext("{name} fails to answer for {name2}{health}: calls go elsewhere.").format(
+                name=provider.name, name2=deployment.model.name, health=_because(health)
+            )
             yield ProviderTrouble(said, health.since, page)
     for probe in provider.probes.all():
         if probe.kind == "bad" and not out:

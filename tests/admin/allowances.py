@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from typing import Any
 
 from django.urls import reverse
@@ -42,6 +43,13 @@ def confirmed(*members: Membership, **values: Any) -> dict[str, Any]:
 def left_of(member: Membership) -> int:
     [own] = standing.of_members([member], now=timezone.now())
     return own.left or 0
+
+
+def undo_button(page: str) -> dict[str, str]:
+    """The fields of the form that takes a grant back."""
+    form = re.search(r'<form class="stoa-undo".*?</form>', page, re.DOTALL)
+    assert form, "there is no undo"
+    return dict(re.findall(r'name="(\w+)" value="([^"]*)"', form.group()))
 
 
 def rows_of(answer: Any) -> list[dict[str, str]]:

@@ -61,7 +61,7 @@ def test_no_action_and_no_button_reaches_a_course_that_one_does_not_change(
 
     for row in (boost, override):
         instructor.post(list_of(type(row)), {"action": "end_now", "_selected_action": [row.pk]})
-    instructor.post(reverse("admin:quotas_end_boost", args=[boost.pk]))
+    instructor.post(reverse("admin:course_allowance_end", args=[there.course.slug, "boost", boost.pk]))
     for name in ("grant", "decline"):
         instructor.post(list_of(AllowanceRequest), {name: str(asked.pk)})
         instructor.post(list_of(AllowanceRequest), {"action": f"{name}_chosen", "_selected_action": [asked.pk]})
@@ -69,7 +69,8 @@ def test_no_action_and_no_button_reaches_a_course_that_one_does_not_change(
     for action in ("grant", "override", "end-override", "correct"):
         values = {"tokens": 5, "weekly_tokens": 5, "used_delta": 5, "reason": "sneaky"}
         assert instructor.post(decide(there, action), confirmed(there.student, **values)).status_code == 404
-    assert instructor.post(reverse("admin:quotas_boosts", args=[there.course.pk]), BOOST).status_code == 404
+    boosted = instructor.post(reverse("admin:course_allowance_change", args=[there.course.slug, "boost"]), BOOST)
+    assert boosted.status_code in (403, 404)
 
     asked.refresh_from_db()
     assert asked.state == "open"
@@ -119,9 +120,7 @@ def _queries(client: Client, address: str) -> int:
 
 
 PAGES: dict[str, Callable[[CourseWorld], str]] = {
-    "students": students_of,
     "students, exported": lambda world: reverse("admin:course_students_export", args=[world.course.slug]),
-    "boosts of the course": lambda world: reverse("admin:quotas_boosts", args=[world.course.pk]),
     "requests": lambda world: list_of(AllowanceRequest),
     "overrides": lambda world: list_of(Override),
     "boosts": lambda world: list_of(Boost),

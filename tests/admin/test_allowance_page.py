@@ -13,6 +13,7 @@ from apps.quotas.models import AllowanceRequest, QuotaPolicy
 from tests import factories
 from tests.admin.conftest import sign_in
 from tests.admin.world import CourseWorld, make_world
+from tests.admin.world import page_of as page_of_row
 
 pytestmark = pytest.mark.usefixtures("plain_allowance")
 BOOST = {"factor": "1.5", "starts_at": "2030-01-01T12:00", "ends_at": "2030-01-03T12:00", "reason": "Deadline"}
@@ -48,6 +49,18 @@ def test_each_line_has_a_form_that_does_it(instructor: Client, world: CourseWorl
     assert statuses == [302] * 4
     assert all(number(tokens) in page for tokens in (700, 5_000, 9_000))
     assert "Thesis" in page and "Deadline" in page
+
+
+def test_the_limits_of_a_role_stay_unless_they_are_named(instructor: Client, world: CourseWorld) -> None:
+    row = world.course.role_allowances.get()
+    sent = {"role": row.role, "weekly_tokens": 5_000}
+    instructor.post(form_of(world, "role"), {**sent, "requests_per_minute": 7})
+
+    instructor.post(form_of(world, "role"), {**sent, "weekly_tokens": 6_000, "concurrent_requests": 2})
+
+    row.refresh_from_db()
+    assert (row.weekly_tokens, row.requests_per_minute, row.concurrent_requests) == (6_000, 7, 2)
+    assert instructor.get(page_of_row(row))["Location"] == f"{page_of(world)}#role"
 
 
 def test_each_line_can_be_ended_once(instructor: Client, world: CourseWorld) -> None:

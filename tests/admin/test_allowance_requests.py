@@ -10,9 +10,9 @@ from django.utils import timezone
 from apps.accounts.models import Membership
 from apps.common.display import number
 from apps.quotas import requests
-from apps.quotas.models import AllowanceRequest
+from apps.quotas.models import AllowanceRequest, QuotaPolicy
 from tests import factories
-from tests.admin.allowances import ALLOWANCE, a_request, left_of
+from tests.admin.allowances import ALLOWANCE, a_request, left_of, undo_button
 from tests.admin.world import CourseWorld
 from tests.admin.world import page_of as page_of_row
 
@@ -158,6 +158,46 @@ def test_who_has_least_left_comes_first(instructor: Client, world: CourseWorld, 
     rows = instructor.get(reverse(QUEUE)).context["cl"].result_list
 
     assert [row.pk for row in rows][:2] == [needy.pk, asked.pk]
+
+
+def test_the_requests_of_a_course_stand_together(operator: Client, world: CourseWorld, foreign: CourseWorld) -> None:
+    AllowanceRequest.objects.all().delete()
+    low, full = (factories.make_student(course=world.course) for _ in range(2))
+    factories.make_week(low, used=ALLOWANCE - 3)
+    later, needy, other = a_request(full), a_request(low), a_request(foreign.student)
+
+    page = operator.get(reverse(QUEUE))
+
+    rows = page.context["cl"].result_list
+    assert [row.pk for row in rows] == [needy.pk, later.pk, other.pk]
+    assert [row.heading for row in rows] == [world.course, None, foreign.course]
+    assert page.content.decode().count('class="stoa-group"') == 2
+
+
+def test_several_that_are_granted_at_once_can_be_undone(
+    instructor: Client, world: CourseWorld, asked: AllowanceRequest
+) -> None:
+    other = a_request(factories.make_student(course=world.course))
+    before = left_of(world.student)
+    chosen = {"action": "grant_chosen", "_selected_action": [asked.pk, other.pk]}
+
+    page = instructor.post(reverse(QUEUE), chosen, follow=True).content.decode()
+    instructor.post(reverse("admin:course_undo", args=[world.course.slug]), undo_button(page))
+
+    assert left_of(world.student) == before
+    assert set(AllowanceRequest.objects.filter(pk__in=[asked.pk, other.pk]).values_list("state")) == {("open",)}
+
+
+def test_more_than_the_course_has_is_not_granted_at_once(
+    instructor: Client, world: CourseWorld, asked: AllowanceRequest
+) -> None:
+    QuotaPolicy.objects.filter(course=world.course).update(weekly_tokens=2_999)
+    chosen = {"action": "grant_chosen", "_selected_action": [asked.pk]}
+
+    page = instructor.post(reverse(QUEUE), chosen, follow=True).content.decode()
+
+    asked.refresh_from_db()
+    assert (asked.state, "more than the course has left" in page) == ("open", True)
 
 
 def test_open_requests_come_first(instructor: Client, world: CourseWorld, asked: AllowanceRequest) -> None:

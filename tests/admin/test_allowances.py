@@ -29,11 +29,19 @@ def addresses(world: CourseWorld, asked: AllowanceRequest) -> list[str]:
     return [
         students_of(world),
         reverse("admin:course_students_export", args=[world.course.slug]),
-        reverse("admin:quotas_boosts", args=[world.course.pk]),
+        reverse("admin:course_allowance", args=[world.course.slug]),
         page_of(world.student),
         reverse("admin:course_student_export", args=[world.course.slug, world.student.pk]),
         reverse("admin:quotas_allowancerequest_change", args=[asked.pk]),
     ]
+
+
+def boosts_of(world: CourseWorld) -> str:
+    return reverse("admin:course_allowance_change", args=[world.course.slug, "boost"])
+
+
+def old_boosts_of(world: CourseWorld) -> str:
+    return reverse("admin:quotas_boosts", args=[world.course.pk])
 
 
 def test_staff_of_the_course_may_look(
@@ -48,7 +56,7 @@ def test_what_is_not_yours_does_not_exist(student: Client, foreign: CourseWorld,
 
     for client in (student, instructor, Client()):
         assert all(client.get(address).status_code in (302, 404) for address in addresses(foreign, asked))
-    for address in (decide(foreign, "grant"), reverse("admin:quotas_boosts", args=[foreign.course.pk])):
+    for address in (decide(foreign, "grant"), boosts_of(foreign), old_boosts_of(foreign)):
         assert instructor.post(address, confirmed(foreign.student, tokens=5, reason="x")).status_code == 404
     assert not LedgerEntry.objects.filter(kind="grant").exists()
 
@@ -56,10 +64,16 @@ def test_what_is_not_yours_does_not_exist(student: Client, foreign: CourseWorld,
 def test_assistants_look_and_do_not_decide(assistant: Client, world: CourseWorld, asked: AllowanceRequest) -> None:
     granted = assistant.post(decide(world, "grant"), confirmed(world.student, tokens=5, reason="x"))
     one_click = assistant.post(reverse("admin:quotas_allowancerequest_grant", args=[asked.pk]))
-    boosted = assistant.post(reverse("admin:quotas_boosts", args=[world.course.pk]), {"factor": "2"})
+    boosted = assistant.post(boosts_of(world), {"factor": "2"})
 
-    assert [granted.status_code, one_click.status_code, boosted.status_code] == [404, 404, 404]
+    assert [granted.status_code, one_click.status_code, boosted.status_code] == [404, 404, 403]
     assert "Grant tokens" not in assistant.get(page_of(world.student)).content.decode()
+
+
+def test_the_address_of_boosts_leads_to_the_allowance_page(instructor: Client, world: CourseWorld) -> None:
+    answer = instructor.get(old_boosts_of(world))
+
+    assert answer["Location"] == reverse("admin:course_allowance", args=[world.course.slug]) + "#boost"
 
 
 def test_members_of_another_course_are_not_reached(

@@ -52,6 +52,7 @@ def test_an_instructor_ticks_models(instructor: Client, world: CourseWorld) -> N
 def test_the_short_name_is_the_operators(instructor: Client, world: CourseWorld) -> None:
     save(instructor, world, slug="renamed")
 
+    assert "Short name in the address" in instructor.get(page_of(world.course)).content.decode()
     world.course.refresh_from_db()
     assert world.course.slug != "renamed"
 

@@ -33,8 +33,8 @@ def test_an_action_decides_all_that_are_chosen_once(
     first = instructor.post(list_of(AllowanceRequest), chosen, follow=True)
     second = instructor.post(list_of(AllowanceRequest), chosen, follow=True)
 
-    assert messages(first) == [f"2 {state}. The students see it in their usage."]
-    assert messages(second)[1:] == ["2 had been decided already and stay as they are."]
+    assert messages(first)[0].startswith(f"2 {state}. The students see it in their usage.")
+    assert messages(second)[-1] == "2 had been decided already and stay as they are."
     assert set(AllowanceRequest.objects.filter(pk__in=[request_for_more.pk, other.pk]).values_list("state")) == {
         (state,)
     }

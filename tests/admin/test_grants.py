@@ -1,6 +1,5 @@
 """A grant with its context: what is left, a question when the course cannot pay for it, and ten seconds to undo it."""
 
-import re
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -16,7 +15,7 @@ from apps.quotas import decisions, requests
 from apps.quotas.models import AllowanceRequest, LedgerEntry, QuotaPolicy, WeeklyUsage
 from apps.quotas.undoing import GRACE, WITHIN, undo
 from tests import factories
-from tests.admin.allowances import confirmed, decide, left_of
+from tests.admin.allowances import confirmed, decide, left_of, undo_button
 from tests.admin.conftest import sign_in
 from tests.admin.world import CourseWorld
 
@@ -26,12 +25,6 @@ pytestmark = pytest.mark.usefixtures("plain_allowance")
 @pytest.fixture
 def small_course(world: CourseWorld) -> None:
     QuotaPolicy.objects.filter(course=world.course).update(weekly_tokens=8_000)
-
-
-def undo_button(page: str) -> dict[str, str]:
-    form = re.search(r'<form class="stoa-undo".*?</form>', page, re.DOTALL)
-    assert form, "there is no undo"
-    return dict(re.findall(r'name="(\w+)" value="([^"]*)"', form.group()))
 
 
 def test_the_page_says_what_the_course_has_left(instructor: Client, world: CourseWorld, small_course: None) -> None:

@@ -56,6 +56,8 @@ def test_what_waits_comes_first(person: User) -> None:
 
     assert [line.course for line in page.context["lines"]] == [other, one]
     assert page.context["lines"][0].requests == 1
+    queue = reverse("admin:quotas_allowancerequest_changelist")
+    assert f'href="{queue}?state__exact=open&amp;course={other.pk}">1 request</a>' in page.content.decode()
 
 
 def test_three_hundred_courses_are_paged_and_found(person: User, django_assert_max_num_queries: Any) -> None:

@@ -12,6 +12,7 @@ from apps.accounts.tokens.callers import Caller
 from apps.common.ids import new_id
 from apps.common.models import Job
 from apps.conversations.models import Appeal, Call, DeadLetter, Thread
+from apps.operations.models import LiveSettings, Notification
 from apps.providers.models import ProviderEvent
 from apps.quotas.models import AllowanceRequest, Boost, Hold, Institution, Override, RoleAllowance, WeeklyUsage
 from tests import factories
@@ -39,6 +40,17 @@ def make_operator_rows(world: CourseWorld) -> None:
     at = world.call.started_at
     ProviderEvent.note("down", provider=provider.pk, detail="It broke off its answer.", now=at)
     Job.objects.create(kind="walk", title="A long walk", created_at=at)
+    LiveSettings.objects.create()
+    happened = {
+        "about": "disk",
+        "kind": "disk_full",
+        "subject": "disk",
+        "level": "bad",
+        "title": "Full",
+        "page": "/admin/",
+    }
+    told = Notification.objects.create(key=factories.unique("key"), at=at, **happened)
+    told.deliveries.create(channel=factories.make_channel(), due_at=at, asked_at=at)
     Hold.objects.create(
         id=new_id(), owner="o", amount=1, floor=1, usage_ids="[]", identity="{}", created_at=at, expires_at=at
     )
@@ -66,7 +78,7 @@ def test_every_list_and_page_opens_with_rows(model: type[Model], operator: Clien
     assert row is not None
 
     listed = operator.get(list_of(model), follow=True)
-    page = operator.get(page_of(row))
+    page = operator.get(page_of(row), follow=True)
 
     assert (listed.status_code, page.status_code) == (200, 200)
 

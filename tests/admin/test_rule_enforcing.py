@@ -7,14 +7,14 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from apps.accounts.models import AuditEntry, Course
+from apps.accounts.models import AuditEntry, Course, Membership
 from apps.conversations import evidence
 from apps.conversations.models import RuleHit
 from apps.rules.models import Rule
 from apps.rules.stages import ENOUGH_CALLS
 from tests import factories
-from tests.admin.workbench import EVIL, bench, make_calls, stage_of, text_of
-from tests.admin.world import CourseWorld, list_of, make_call
+from tests.admin.workbench import EVIL, bench, make_calls, rule_form, stage_of, text_of
+from tests.admin.world import CourseWorld, list_of, make_call, page_of
 
 
 def sheet_of(rule: Rule) -> str:
@@ -120,6 +120,80 @@ def test_the_list_enforces_none_of_several_and_links_to_the_sheet_of_each(
 
     assert (stage_of(wide), stage_of(narrow)) == ("warn", "observe")
     assert sheet_of(wide) in page and sheet_of(narrow) in page
+
+
+# A change to a rule that is enforced
+
+
+def edit(client: Client, rule: Rule, **values: str) -> Any:
+    return client.post(page_of(rule), rule_form(rule, **values), follow=True)
+
+
+def address_in(page: Any, rule: Rule) -> str:
+    """Where the sheet of an edit posts to."""
+    number = page.redirect_chain[-1][0].partition("?edit=")[2]
+    return reverse("admin:rules_rule_edit", args=[rule.pk, number])
+
+
+@pytest.fixture
+def enforced(narrow: Rule) -> Rule:
+    narrow.move("enforce")
+    return narrow
+
+
+@pytest.mark.parametrize(("values", "found"), [({"pattern": ".+"}, ENOUGH_CALLS + 1), ({"action": "flag"}, 1)])
+def test_a_change_to_what_an_enforced_rule_does_is_shown_before_it_acts(
+    values: dict[str, str], found: int, instructor: Client, enforced: Rule
+) -> None:
+    page = edit(instructor, enforced, **values)
+
+    stored = Rule.objects.get(pk=enforced.pk)
+    assert (stored.pattern, stored.action) == (enforced.pattern, enforced.action)
+    assert page.redirect_chain[-1][0].startswith(sheet_of(enforced))
+    assert f"<b>{found}</b> of {ENOUGH_CALLS + 1} calls" in text_of(page)
+    assert f'action="{address_in(page, enforced)}"' in text_of(page)
+    assert "was changed successfully" not in text_of(page)
+
+
+@pytest.mark.parametrize(("stage", "said"), [("enforce", "now refuses."), ("observe", "now observes.")])
+def test_the_change_is_saved_as_chosen_on_the_sheet(
+    stage: str, said: str, instructor: Client, teacher: Membership, enforced: Rule
+) -> None:
+    shown = edit(instructor, enforced, pattern="essay", message="New words.")
+
+    choice = {"stage": stage, "looked_at": str(enforced.version)}
+    page = instructor.post(address_in(shown, enforced), choice, follow=True)
+
+    stored = Rule.objects.get(pk=enforced.pk)
+    assert (stored.pattern, stored.message, stored.stage) == ("essay", "New words.", stage)
+    assert said in text_of(page)
+    assert stored.versions.get(number=stored.version).author == teacher.user
+
+
+def test_a_change_to_a_rule_that_was_changed_meanwhile_is_looked_at_again(instructor: Client, enforced: Rule) -> None:
+    shown, looked_at = edit(instructor, enforced, pattern="essay"), str(enforced.version)
+    enforced.move("draft")
+
+    page = instructor.post(address_in(shown, enforced), {"stage": "enforce", "looked_at": looked_at}, follow=True)
+
+    assert stage_of(enforced) == "draft"
+    assert "was changed after you looked at it" in text_of(page)
+
+
+def test_a_change_is_saved_once_and_is_of_the_person_who_made_it(
+    instructor: Client, operator: Client, enforced: Rule
+) -> None:
+    address = address_in(edit(instructor, enforced, pattern="essay"), enforced)
+
+    assert operator.post(address, {"stage": "observe"}).status_code == 404
+    assert instructor.post(address, {"stage": "observe"}).status_code == 302
+    assert instructor.post(address, {"stage": "observe"}).status_code == 404
+
+
+def test_what_does_not_change_where_it_acts_is_saved_at_once(instructor: Client, enforced: Rule) -> None:
+    edit(instructor, enforced, message="New words.")
+
+    assert Rule.objects.get(pk=enforced.pk).message == "New words."
 
 
 def test_a_course_without_text_is_judged_by_recorded_hits(instructor: Client, world: CourseWorld) -> None:

@@ -52,6 +52,7 @@ def test_adding_a_rule_and_changing_its_pattern_ask_for_a_replay(instructor: Cli
     instructor.post(reverse("admin:rules_rule_library"), {"rule": ready.slug, "course": world.course.pk})
     own = rule_form(Rule(name="own", pattern="sonnet", message="No."), course=world.course.pk)
     instructor.post(add_page(Rule), own)
+    world.rule.move("observe")
     instructor.post(page_of(world.rule), rule_form(world.rule, message="Only words."))
     instructor.post(page_of(world.rule), rule_form(world.rule, pattern="essay"))
 
@@ -128,6 +129,8 @@ def test_a_sample_whose_text_is_gone_is_not_there(instructor: Client, replayed: 
 def test_a_pattern_that_is_found_in_nearly_any_text_says_so_when_it_is_saved(
     instructor: Client, world: CourseWorld
 ) -> None:
+    world.rule.move("observe")
+
     page = instructor.post(page_of(world.rule), rule_form(world.rule, pattern=".+"), follow=True)
 
     assert "found in nearly any text" in text_of(page)

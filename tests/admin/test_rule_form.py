@@ -41,6 +41,7 @@ def test_a_form_that_is_saved_late_does_not_switch_a_rule_on_again(
 def test_a_pattern_is_measured_before_a_transaction_begins(
     instructor: Client, world: CourseWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    world.rule.move("observe")
     outside, inside = len(connection.savepoint_ids), []
     monkeypatch.setattr(Rule, "clean", lambda rule: inside.append(len(connection.savepoint_ids)))
 
@@ -51,17 +52,18 @@ def test_a_pattern_is_measured_before_a_transaction_begins(
 
 
 def test_what_others_saved_meanwhile_is_not_undone_unawares(instructor: Client, world: CourseWorld) -> None:
-    opened = rule_form(world.rule, message="New words.", seen="1")
+    world.rule.move("observe")
+    opened = rule_form(world.rule, message="New words.", seen="2")
     world.rule.pattern = "essay"
     world.rule.save()
 
     page = instructor.post(page_of(world.rule), opened)
 
     assert "changed since you opened the page" in page.context["adminform"].form.errors["pattern"][0]
-    assert '<input type="hidden" name="seen" value="2" form="rule_form">' in text_of(page)
+    assert '<input type="hidden" name="seen" value="3" form="rule_form">' in text_of(page)
     assert Rule.objects.get(pk=world.rule.pk).pattern == "essay"
 
-    instructor.post(page_of(world.rule), {**opened, "seen": "2"})
+    instructor.post(page_of(world.rule), {**opened, "seen": "3"})
 
     assert Rule.objects.get(pk=world.rule.pk).pattern == opened["pattern"]
 
@@ -146,6 +148,8 @@ def test_a_rule_that_does_nothing_anyway_says_nothing_of_its_time(instructor: Cl
 
 
 def test_where_the_lines_of_a_pattern_break_means_nothing(instructor: Client, world: CourseWorld) -> None:
+    world.rule.move("observe")
+
     instructor.post(page_of(world.rule), rule_form(world.rule, pattern="solve\r\n my\r\n home"))
 
     world.rule.refresh_from_db()

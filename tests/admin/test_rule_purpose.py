@@ -44,6 +44,7 @@ CHANGES = [
 def test_what_was_changed_counts_be_it_words_or_pattern(
     fields: dict[str, str], pattern: str, instructor: Client, world: CourseWorld
 ) -> None:
+    world.rule.move("observe")
     posted = {**rule_form(world.rule), **BOXES, **fields}
     instructor.post(page_of(world.rule), {name: value for name, value in posted.items() if value != ""})
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from django.test import Client
 from django.urls import reverse
 
@@ -98,12 +99,24 @@ def test_rules_are_copied_to_another_own_course(instructor: Client, teacher: Mem
     assert Rule.objects.get(course=term).stage == "observe"
 
 
-def test_a_copy_keeps_its_stage_if_that_is_wished(operator: Client, world: CourseWorld) -> None:
+@pytest.mark.parametrize("stage", ["draft", "observe", "warn"])
+def test_a_copy_keeps_its_stage_if_that_is_wished(stage: str, operator: Client, world: CourseWorld) -> None:
     term = factories.make_course()
+    world.rule.move(stage)
 
     copy(operator, world.rule, copy="yes", course=term.pk, stage="same")
 
-    assert Rule.objects.get(course=term).stage == world.rule.stage
+    assert Rule.objects.get(course=term).stage == stage
+
+
+def test_a_copy_of_an_enforced_rule_observes_until_one_has_looked(operator: Client, world: CourseWorld) -> None:
+    term = factories.make_course()
+
+    page = copy(operator, world.rule, copy="yes", course=term.pk, stage="same")
+
+    copied = Rule.objects.get(course=term)
+    assert copied.stage == "observe"
+    assert page.redirect_chain[-1][0] == reverse("admin:conversations_rule_enforce", args=[copied.pk])
 
 
 def test_a_copy_of_an_exam_rule_does_not_act_without_its_dates(operator: Client, world: CourseWorld) -> None:

@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from apps.conversations.models import Thread
 from gateway_project import vocabulary
 from gateway_project.site import errors, help
+from gateway_project.site.navigation import GROUPS, _named
 from tests.admin.world import CourseWorld, make_thread
 
 THREADS = "admin:conversations_thread_changelist"
@@ -66,12 +68,34 @@ def test_there_are_no_drawer_and_no_plus(operator: Client, world: CourseWorld) -
     assert "Save and add another" not in operator.get(reverse("admin:accounts_user_add")).content.decode()
 
 
+def test_long_lists_are_read_page_by_page(instructor: Client, world: CourseWorld) -> None:
+    Thread.objects.bulk_create(
+        Thread(course=world.course, membership=world.student, title="A title", started_at=when, last_at=when)
+        for when in [datetime(2020, 1, 6, tzinfo=UTC)] * 60
+    )
+
+    page, everything = listed(instructor), listed(instructor, all="")
+
+    assert "?p=3" in page
+    assert "Show all" not in page
+    assert max(text.count('class="data-row') for text in (page, everything)) == 25
+
+
 def test_icons_are_hidden_from_readers(operator: Client) -> None:
     page = operator.get(reverse("admin:index")).content.decode()
 
     icons = re.findall(r"<[a-z]+[^>]*material-symbols-outlined[^>]*>", page)
     assert icons and [icon for icon in icons if 'aria-hidden="true"' not in icon] == []
     assert '<main id="main-content"' in page and 'href="#main-content"' in page
+
+
+def test_a_list_is_called_as_in_the_menu() -> None:
+    pages = {model._meta.label: page for model, page in admin.site._registry.items()}
+    menu = {title: _named(row) for _, rows in GROUPS for title, _, row in rows}
+
+    titles = {title: pages[label].heading for title, (label, view) in menu.items() if view == "changelist"}
+
+    assert titles == {title: title for title in titles}
 
 
 @pytest.mark.parametrize("address", ["/admin/nothing/", "/admin/c/nothing/", "/admin/rules/rule/999999/change/"])

@@ -58,6 +58,7 @@ def test_a_request_is_granted_on_the_page(instructor: Client, world: CourseWorld
 
     assert after.redirect_chain[-1][0] == reverse("admin:course_today", args=[world.course.slug])
     assert "tokens granted to" in after.content.decode()
+    assert 'class="stoa-undo"' in after.content.decode()
     asked.refresh_from_db()
     assert (asked.state, asked.granted_tokens) == ("granted", 2000)
     assert "asks for" not in today(instructor, world.course).content.decode()

@@ -15,6 +15,7 @@ from apps.accounts.models import Course, Membership
 from apps.conversations.models import Call
 from apps.providers.models import Deployment, Model, Provider
 from apps.quotas.models import Hold, LedgerEntry, QuotaPolicy, WeeklyUsage
+from apps.rules.models import RuleSettings
 from tests import factories
 from tests.live import Gateway
 from tests.provider_stub import ProviderStub
@@ -140,6 +141,7 @@ def create_world(
     model: dict[str, Any] | None = None,
     provider: dict[str, Any] | None = None,
     first: dict[str, Any] | None = None,
+    tells_in_answers: bool = False,
 ) -> World:
     """Make the rows of a world, at once. The stubs are its model's providers in the order in which they are tried.
 
@@ -153,6 +155,8 @@ def create_world(
             factories.make_week(student, used=used)
         for rule in rules:
             factories.make_rule(course=made, **rule)
+        if tells_in_answers:
+            RuleSettings.objects.create(course=made, tells_in_answers=True)
         providers = tuple(factories.make_provider(base_url=stub.base_url, **(provider or {})) for stub in stubs)
         deployed = factories.make_model(*providers, course=made, **(model or {}))
         if first:

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from tests.live import manage
 pytestmark = BROWSING
 ALLOWANCE = "20\N{NARROW NO-BREAK SPACE}000"
 REASON = "The lab was down on Monday."
-JOURNEYS = 5  # tests here that need a course
+JOURNEYS = 6  # tests here that need a course
 COURSE = """
   - slug: {slug}
     title: {title}
@@ -58,6 +59,12 @@ class Students:
         """Use some tokens, as soon as the gateway knows the course."""
         body = {"model": "echo", "messages": [{"role": "user", "content": "Why is the sky blue?"}]}
         wait_until(lambda: self.post(key, "/chat/completions", body).status_code == 200, what="An answer")
+
+    def lock_out(self, key: str) -> None:
+        """Ask for more than the week has."""
+        long = {"model": "echo", "messages": [{"role": "user", "content": "Why? " * 30_000}]}
+        refused = self.post(key, "/chat/completions", long)
+        assert refused.status_code == 429, refused.text
 
     def ask_for_more(self, key: str, tokens: int, reason: str) -> None:
         asked = self.post(key, "/usage/requests", {"tokens": tokens, "reason": reason})
@@ -182,6 +189,29 @@ def test_requests_are_granted_and_declined_with_a_click(students: Students, watc
     assert (usage["granted"], usage["limit"], usage["requests"][0]["state"]) == (3000, 23_000, "granted")
     (told,) = students.usage(keys["ben"])["requests"]
     assert (told["state"], told["answer"]) == ("declined", "Ask again with a plan.")
+
+
+def test_a_locked_out_student_is_found_within_ten_seconds_of_signing_in(students: Students, watched: Watched) -> None:
+    """By the script, which reads faster than people: what counts is that two clicks are enough."""
+    page, key = watched.page, students.key("mia")
+    students.ask(key)
+    students.lock_out(key)
+    sign_in(watched, students.installation.demo["instructor"])
+
+    began = time.monotonic()
+    watched.picture("signed-in", whole=True)
+    page.get_by_role("main").get_by_role("link", name=students.title).first.click()
+    needs = page.locator(".stoa-needs")
+    expect(needs).to_contain_text("1 locked out")
+    expect(needs).to_contain_text("Mia since today")
+    watched.picture("today", whole=True)
+    needs.get_by_role("link", name="Students").first.click()
+    expect(page.get_by_role("row", name="Mia")).to_contain_text("locked out")
+    took = time.monotonic() - began
+
+    expect(page.get_by_role("row", name="Mia").get_by_role("link", name="Grant")).to_be_visible()
+    watched.fits("students", ("light", 1440), ("light", 390))
+    assert took < 10
 
 
 def test_a_course_is_taken_along_as_a_table(students: Students, watched: Watched) -> None:

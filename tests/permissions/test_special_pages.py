@@ -75,18 +75,13 @@ def of_sample(world: CourseWorld) -> list[int]:
     return [world.rule.pk, job.pk, 0]
 
 
-def of_boost(world: CourseWorld) -> list[int]:
-    boost = world.course.boosts.first()
-    assert boost is not None
-    return [boost.pk]
-
-
 # Pages beside the standard ones: which thing they show, what to, and with which method that is tried.
 SPECIAL: dict[str, tuple[Any, str, Verb, str]] = {
     "rules_rule_try": (of_rule, "Rule", SEE, "get"),
     "rules_rule_example": (of_rule, "Rule", CHANGE, "get"),
     "rules_rule_stage": (of_rule, "Rule", CHANGE, "get"),
     "rules_rule_restore": (of_version, "Rule", CHANGE, "get"),
+    "rules_rule_edit": (lambda world: [world.rule.pk, "none"], "Rule", CHANGE, "get"),
     "rules_rule_forget_exception": (of_exception, "Rule", CHANGE, "get"),
     "conversations_rule_activity": (of_rule, "Rule", SEE, "get"),
     "conversations_replay": (of_rule, "Rule", SEE, "get"),
@@ -101,7 +96,6 @@ SPECIAL: dict[str, tuple[Any, str, Verb, str]] = {
     "accounts_membership_activate": (of_student, "Membership", CHANGE, "get"),
     "quotas_boosts": (of_course, "QuotaPolicy", SEE, "get"),
     "quotas_decide": (lambda world: [world.course.pk, "grant"], "QuotaPolicy", CHANGE, "get"),
-    "quotas_end_boost": (of_boost, "QuotaPolicy", CHANGE, "get"),
     "quotas_student": (of_student, "QuotaPolicy", SEE, "get"),
     "quotas_allowancerequest_grant": (of_request, "AllowanceRequest", ACT, "get"),
     "quotas_allowancerequest_decline": (of_request, "AllowanceRequest", ACT, "get"),
@@ -119,6 +113,7 @@ BY_A_WORD = {"providers_provider_begin"}  # test_provider_setup tries who may
 OF_JOBS = {"common_job_progress": SEE, "common_job_cancel": ACT}
 OF_OPERATORS = {
     "accounts_issuer_test",
+    "operations_notificationchannel_test",
     "providers_provider_check",
     "providers_provider_resume",
     "providers_provider_setup",

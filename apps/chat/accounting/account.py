@@ -41,6 +41,7 @@ class CallAccount:
         self.reservation: Reservation | None = None
         self.accepted: Accepted | None = None
         self._left_at: int | None = None
+        self.added = ""  # a line of ours below the text, which is recorded and costs nothing
 
     async def reserve(self, *, claim: Claim | None) -> Reservation:
         """Hold what the call may cost; if the fallback model answers, `call` becomes its call. Raises as `reserve`."""
@@ -103,7 +104,9 @@ class CallAccount:
     ) -> Settled:
         """Spool the rest of the text, charge and record. `failure` gets the charge, so that the student learns it."""
         assert self.reservation is not None  # noqa: S101  # only a held call is settled
-        self._transcript.finish(self._recorded.pieces(), matched_as=self._recorded.matched_as())
+        added = [self.added] if self.added else []
+        matched_as = self._recorded.matched_as() + self.added
+        self._transcript.finish([*self._recorded.pieces(), *added], matched_as=matched_as)
         closed = Closed(
             call=self.call,
             verdict=self.verdict,

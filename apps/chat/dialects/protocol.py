@@ -138,6 +138,21 @@ class StreamEditor(Protocol):
         ...
 
 
+class LastLine(Protocol):
+    """A line of the gateway's below an answer. It is added only if the answer ends as plain text does."""
+
+    text: str
+    is_added: bool
+
+    def into(self, block: bytes) -> bytes:
+        """Whole events of a stream, with the line where the text ends."""
+        ...
+
+    def into_body(self, body: bytes) -> bytes:
+        """A plain answer with the line below its text."""
+        ...
+
+
 class Dialect(Protocol):
     """A format of the student API. `end_mark` is the last event of a stream, which the gateway sends itself.
 
@@ -213,6 +228,10 @@ class Dialect(Protocol):
 
     def record_answer(self, answer: Mapping[str, Any], recorded: RecordedText) -> None:
         """Record an answer that is sent whole."""
+        ...
+
+    def last_line(self, body: Mapping[str, Any], text: str) -> LastLine | None:
+        """The line for the answer to this request. None if no line may be added to it."""
         ...
 
     # Failures

@@ -8,6 +8,7 @@ from apps.rules.rulebook import CompiledRule, Verdict
 EARLIER = "This was found in an earlier message of the conversation. Start a new conversation."
 STUCK = "It contains something that your course does not let out, at a place where it cannot be replaced. Remove it."
 MAX_NOTICE = 1500
+NOTE = "Note from your course:"
 _SAFE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 _REFUSING = ("block", "redact")
 
@@ -37,6 +38,17 @@ def headers(verdict: Verdict) -> dict[str, str]:
     notices = [_notice(rule, verdict) for rule in rules if _notices(rule)]
     notice = quote(" | ".join(dict.fromkeys(notices))[:MAX_NOTICE], safe=_SAFE)
     return named | ({"x-gateway-notice": notice} if notice else {})
+
+
+def below(verdict: Verdict) -> str:
+    """The line below an answer: what rules that warn say about the new part of the prompt. Empty if they say nothing.
+
+    Not about earlier parts: clients send those again with every call, and the line would stand below every answer.
+    """
+    rules = [rule for rule in verdict.told if rule.stage == "warn" and _notices(rule)]
+    new = [_notice(rule, verdict) for rule in rules if not _is_earlier(rule, verdict, last=verdict.last)]
+    said = " ".join(dict.fromkeys(new))[:MAX_NOTICE]
+    return f"\n\n{NOTE} {said}" if said else ""
 
 
 def _notices(rule: CompiledRule) -> bool:

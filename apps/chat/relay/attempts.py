@@ -20,6 +20,8 @@ from apps.chat.relay import failures, metrics
 from apps.chat.relay.beginnings import Patience, begin, refusal
 from apps.chat.relay.concurrency import ConcurrencyLimits
 from apps.chat.relay.failover import left_after, repeatable
+from apps.chat.relay.tracing import end, span_of
+from apps.common import spans
 from apps.common.errors import GatewayError
 from apps.common.retries import RetryBudget
 from apps.conversations.call_rows import AttemptRow
@@ -64,6 +66,7 @@ class Attempts:
         self._asked_at = 0.0
         self._outcome = "answered"  # of the one who is answering
         self.reader: AnswerReader | None = None
+        self._span = spans.NOTHING
 
     @property
     def has_events(self) -> bool:
@@ -114,6 +117,7 @@ class Attempts:
 
     def close(self, answer: Accepted) -> None:
         """Nothing of the answer is read any more."""
+        end(self._span, answer, outcome=self._outcome)
         answer.upstream.close()
         self._end(answer.candidate)
         provider, model = answer.candidate.target.provider, self._call.route.name
@@ -158,6 +162,7 @@ class Attempts:
     async def _ask(self, candidate: Candidate) -> Accepted:
         """Ask one candidate, and take note of what comes of it. Raises UpstreamRefused."""
         started = self._asked_at = time.monotonic()
+        self._span = span_of(self._call, candidate.target)
         try:
             await self._begin(candidate)
             answer = await self._attempt(candidate)
@@ -166,6 +171,7 @@ class Attempts:
             if refused is not None and candidate.secret is not None:
                 refused.forget(candidate.secret.text)
             outcome, status = (refused.reason, refused.status) if refused is not None else ("ended", 0)
+            self._span.end(error=outcome)
             self._seconds += (seconds := time.monotonic() - started)
             self._ended.append(self._row(candidate, outcome, status, seconds))
             metrics.failed(provider=candidate.target.provider, outcome=outcome)
@@ -220,7 +226,8 @@ class Attempts:
         self._is_hurried = bool(self._ended) and seconds < limit_of_first_byte / 2
         try:
             async with asyncio.timeout(seconds) as limit:
-                upstream = await self._adapters[target.adapter].open(candidate, self._outgoing(candidate))
+                with spans.InSpan(self._span):
+                    upstream = await self._adapters[target.adapter].open(candidate, self._outgoing(candidate))
                 self.reader = reader = self._new_reader()
                 wait = Patience(limit, target.thinking_timeout, ends_at=self._answer_ends_at)
                 return await begin(upstream, candidate, reader, wait, attempts=len(self._ended) + 1)

@@ -9,7 +9,7 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
 
-from apps.chat.dialects.protocol import Dialect
+from apps.chat.dialects.protocol import Dialect, LastLine
 from apps.chat.idempotency.keys import ANSWER_BYTES
 from apps.chat.idempotency.recent import ReplayBudget
 from apps.chat.relay.head import AnswerHead
@@ -116,11 +116,13 @@ class ClientStalled(InvalidRequest):
 class Delivery:
     """The head of an answer, and for streams a reader of its blocks. With `room`, the answer may be asked for again.
 
-    What it keeps is bounded on its own and by that room, and is given back at its end.
+    What it keeps is bounded on its own and by that room, and is given back at its end. A `line` goes below the text.
     """
 
-    def __init__(self, *, request_id: str, dialect: Dialect, room: ReplayBudget | None = None) -> None:
-        self._request_id, self._dialect = request_id, dialect
+    def __init__(
+        self, *, request_id: str, dialect: Dialect, room: ReplayBudget | None = None, line: LastLine | None = None
+    ) -> None:
+        self._request_id, self._dialect, self._line = request_id, dialect, line
         self._head: AnswerHead | None = None
         self._failure: GatewayError | None = None
         self._waiters: list[asyncio.Future[None]] = []  # for the head or the failure
@@ -187,6 +189,7 @@ class Delivery:
 
     async def put(self, block: bytes) -> None:
         """Deliver a block. Waits while the client is slower than the provider."""
+        block = self._told(block)
         if block:
             self._keep(block)
         if self._is_abandoned or not block:
@@ -197,10 +200,14 @@ class Delivery:
 
     async def put_last(self, block: bytes) -> None:
         """Deliver a block at the end, when nobody watches for stalled clients any more."""
+        block = self._told(block)
         if block:
             self._keep(block)
         if block and not self._is_abandoned:
             self._is_stalled = not await self.reader.put_last(block)  # `finish` reports it
+
+    def _told(self, block: bytes) -> bytes:
+        return self._line.into(block) if block and self._line is not None else block
 
     def _keep(self, block: bytes) -> None:
         if self._kept is None or self._room is None:

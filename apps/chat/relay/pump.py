@@ -17,6 +17,7 @@ from apps.chat.accounting.books import Books
 from apps.chat.accounting.charges import ending_of, most_text
 from apps.chat.accounting.reservations import Reservation
 from apps.chat.call import ChatCall
+from apps.chat.dialects.protocol import LastLine
 from apps.chat.guardrails.streams import Guard
 from apps.chat.idempotency import stored_answers
 from apps.chat.idempotency.claims import ClaimEnd
@@ -30,6 +31,7 @@ from apps.chat.relay.head import AnswerHead
 from apps.chat.relay.live import LiveAnswers
 from apps.chat.relay.passing import clear, pass_on
 from apps.chat.relay.stopping import Reason, Stopping
+from apps.common import spans
 from apps.common.errors import GatewayError, InternalError
 from apps.dataplane.admission import shutting_down
 from apps.providers.adapters.protocol import AnswerTooLong, UpstreamBroken
@@ -56,6 +58,7 @@ class Pump:
         recent: "RecentAnswers[Pump]",
         now: datetime,
         guard: Guard | None = None,
+        line: LastLine | None = None,
         on_reserved: Callable[[], None],
         on_end: Callable[[], None],
         repeatable: Repeatable = ONCE,
@@ -65,10 +68,10 @@ class Pump:
         self.principal, self.admitted = call.principal, admitted
         self._providers, self._live, self._recent = providers, live, recent
         self._on_reserved, self._on_end = on_reserved, on_end
-        self._guard, self._cleared = guard, b""
+        self._guard, self._line, self._cleared = guard, line, b""
         recorded = guard.recorded if guard else None
         self._account = CallAccount(call, verdict, books=books, recorded=recorded, now=now)
-        self.delivery = Delivery(request_id=call.id, dialect=call.dialect, room=recent.budget)
+        self.delivery = Delivery(request_id=call.id, dialect=call.dialect, room=recent.budget, line=line)
         self.stopping = Stopping()
         self._attempts: Attempts | None = None
         self._has_failed = self._is_over = False
@@ -85,16 +88,19 @@ class Pump:
     async def _run(self) -> None:
         failure: GatewayError | None = None
         try:
-            reservation = await self._account.reserve(claim=self.repeatable.claim)
+            with spans.stage("reserve"):
+                reservation = await self._account.reserve(claim=self.repeatable.claim)
             self._on_reserved()
             failure = await self._relay(reservation)
             if self._guard is not None:
                 body = self._account.body()
                 failure, self._cleared = await clear(self._guard, failure, body=body, delivery=self.delivery)
                 self._account.note_hits(self._guard.hits())
+            self._add_line(failure)
             self._has_failed = failure is not None
             self._on_end()  # before the client sees the end, since it may send its next request at once
-            await self._settle(failure)
+            with spans.stage("settle"):
+                await self._settle(failure)
         except GatewayError as error:
             failure = error
         except Exception:
@@ -111,6 +117,14 @@ class Pump:
             await self.delivery.finish(failure, charged=self._charged)
             self._live.discard(self)
             self._on_end()
+
+    def _add_line(self, failure: GatewayError | None) -> None:
+        """Add the line below a plain answer, and to the record. In a stream, the delivery has added it."""
+        body = self._cleared or self._account.body()
+        if self._line is not None and failure is None and body is not None:
+            self._cleared = self._line.into_body(body)
+        if self._line is not None and self._line.is_added:
+            self._account.added = self._line.text
 
     async def _relay(self, reservation: Reservation) -> GatewayError | None:
         """Open the upstream and pass the answer on. Returns the failure that ended it early, if any."""

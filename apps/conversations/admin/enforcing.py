@@ -9,33 +9,42 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.accounts.audit import record
 from apps.accounts.models import Course
 from apps.conversations import evidence
 from apps.conversations.evidence import Evidence
-from apps.rules import stages
+from apps.rules import edits, stages
 from apps.rules.breadth import too_broad
+from apps.rules.differences import differences
 from apps.rules.models import Rule, RuleVersion
+from apps.rules.models.versions import as_stored
 
 
 def sheet(request: HttpRequest, rule: Rule) -> dict[str, Any] | HttpResponse:
-    """What the sheet shows, for the rule as it is or for the version in the address."""
+    """What the sheet shows, for the rule as it is, or for the version or the unsaved change in the address."""
     if request.method not in ("GET", "HEAD"):
         return HttpResponseNotAllowed(["GET", "HEAD"])
-    looked_at, name = rule.version, rule.name
-    version = _version(request, rule)
+    looked_at, name, before = rule.version, rule.name, as_stored(rule)
+    version, edit = _version(request, rule), _edit(request, rule)
     if version is not None:
-        rule.take(version)
+        rule.take(version.fields)
+    elif edit is not None:
+        rule.take(edit)
     found = evidence.look(rule, now=timezone.now())
     _note_reading(rule, found)
     return {
-        "title": f"Enforce {name}?",
+        "title": gettext("Save {name}?").format(name=name)
+        if edit is not None
+        else gettext("Enforce {name}?").format(name=name),
         "evidence": found,
         "acts": stages.ACTS[rule.action],
         "looked_at": looked_at,
         "version": version,
-        "action": _action(rule, version),
+        "edit": edit,
+        "differences": differences(before, as_stored(rule), zone=rule.zone) if edit is not None else [],
+        "action": _action(request, rule, version, edit),
         "silent": _silence(rule) if found.is_recorded else "",
         "broad": too_broad(rule.pattern, checksum=rule.checksum),
         "days": stages.LOOKS_BACK.days,
@@ -52,7 +61,19 @@ def _version(request: HttpRequest, rule: Rule) -> RuleVersion | None:
     return found
 
 
-def _action(rule: Rule, version: RuleVersion | None) -> str:
+def _edit(request: HttpRequest, rule: Rule) -> dict[str, Any] | None:
+    """The unsaved change that the address names."""
+    number = request.GET.get("edit", "")
+    if not number:
+        return None
+    if (found := edits.held(request.session, rule, number)) is None:
+        raise Http404
+    return found
+
+
+def _action(request: HttpRequest, rule: Rule, version: RuleVersion | None, edit: object) -> str:
+    if edit is not None:
+        return reverse("admin:rules_rule_edit", args=[rule.pk, request.GET["edit"]])
     if version is None:
         return reverse("admin:rules_rule_stage", args=[rule.pk])
     return reverse("admin:rules_rule_restore", args=[rule.pk, version.number])
@@ -60,8 +81,10 @@ def _action(rule: Rule, version: RuleVersion | None) -> str:
 
 def _silence(rule: Rule) -> str:
     if rule.course is not None and rule.course.logging == Course.Logging.OFF:
-        return "This course keeps neither text nor rule hits, so nothing is known about this rule."
-    return "This course keeps no text, so this counts the hits that the rule recorded while it observed or warned."
+        return gettext("This course keeps neither text nor rule hits, so nothing is known about this rule.")
+    return gettext(
+        "This course keeps no text, so this counts the hits that the rule recorded while it observed or warned."
+    )
 
 
 def _note_reading(rule: Rule, found: Evidence) -> None:

@@ -1,78 +1,36 @@
 """The admin queue of requests for more. The page of a request can grant another amount than was asked for."""
 
-from collections.abc import Iterable
 from typing import Any, ClassVar
-from uuid import uuid4
 
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
-from django.db import transaction
-from django.db.models import Case, Count, QuerySet, Value, When
+from django.contrib.admin.views.main import ORDER_VAR
+from django.db.models import Case, QuerySet, Value, When
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from apps.accounts.admin.petitions import PetitionAdmin
 from apps.accounts.permissions import Verb
 from apps.accounts.scoping import MemberCourseFilter, SearchedByMember
 from apps.common.display import NOTHING, moment, number, when
-from apps.quotas import requests, standing
-from apps.quotas.admin.access import user_of
+from apps.common.translation import lazy as _
+from apps.quotas import standing
+from apps.quotas.admin.answering import decline_all, decline_one, grant_all, grant_one, in_tokens
 from apps.quotas.admin.decisions import BY_MEMBER_HELP
 from apps.quotas.admin.forms import AnswerForm
-from apps.quotas.admin.grants import beyond, tell_granted, way_back
+from apps.quotas.admin.grants import beyond, way_back
+from apps.quotas.admin.queue import in_order, policies_of, suggested, with_headings, with_standing
 from apps.quotas.models import AllowanceRequest
 from apps.quotas.models.requests import MOST_TOKENS
-from apps.quotas.policies import Policies, load_policies
 from apps.quotas.standing import MemberStanding
 
 LIST = "admin:quotas_allowancerequest_changelist"
 PAGE = "admin:quotas_allowancerequest_change"
-MOST_SORTED = 300  # open requests that are sorted by need; later ones follow
-
-
-def decided_by_another(row: AllowanceRequest) -> str:
-    """What a colleague decided in the meantime."""
-    row.refresh_from_db()
-    who, what = row.decided_by or "Somebody who has left", str(row.state)
-    amount = f" {_tokens(row.granted_tokens)}" if row.granted_tokens is not None else ""
-    return f"{who} {what}{amount} in the meantime: “{row.answer}” Nothing was changed."
-
-
-def grant_one(
-    request: HttpRequest, row: AllowanceRequest, *, tokens: int, answer: str = "", back: str, asks: bool = True
-) -> str:
-    """Grant, and say so. Returns a question instead if the course has less left than that, unless it `asks` no more."""
-    now, course, once = timezone.now(), row.membership.course, uuid4()
-    if asks and row.state == AllowanceRequest.State.OPEN and (question := beyond(course, tokens=tokens, now=now)):
-        return question
-    try:
-        done = requests.grant(row, by=user_of(request), now=now, tokens=tokens, answer=answer, once=once)
-    except ValidationError as error:
-        messages.error(request, " ".join(error.messages))
-        return ""
-    if done:
-        said = f"{_tokens(tokens)} granted to {row.membership.person}, live within two seconds."
-        tell_granted(request, course, said, id=once, back=back)
-    else:
-        messages.warning(request, decided_by_another(row))
-    return ""
-
-
-def decline_one(request: HttpRequest, row: AllowanceRequest, *, answer: str) -> None:
-    try:
-        done = requests.decline(row, by=user_of(request), now=timezone.now(), answer=answer)
-    except ValidationError as error:
-        messages.error(request, " ".join(error.messages))
-        return
-    if done:
-        messages.success(request, f"Declined. {row.membership.person} reads your sentence.")
-    else:
-        messages.warning(request, decided_by_another(row))
 
 
 @admin.register(AllowanceRequest)
@@ -80,7 +38,9 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
     """A row's button decides its request, an action decides all selected ones, and a request's page shows details."""
 
     course_path = "membership__course"
-    empty_text = "Students who need more tokens this week can ask for them. What they ask waits here for your answer."
+    empty_text = _(
+        "Students who need more tokens this week can ask for them. What they ask waits here for your answer."
+    )
     list_display = ("student", "asked", "left", "asked_before", "why", "asked_when", "decide")
     list_display_links = ("asked",)
     list_filter = (MemberCourseFilter, ("state", ChoicesDropdownFilter))
@@ -99,27 +59,29 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
         return self.fields if is_open else (*self.fields, *self.after)
 
     def get_ordering(self, request: HttpRequest) -> Any:
-        """The list begins with open requests, by what their students have left. Bounded: each takes a condition."""
+        """The list begins with open requests, by course and need. Bounded: each takes a condition."""
         if request.resolver_match is None or not str(request.resolver_match.url_name).endswith("_changelist"):
             return self.ordering
         kept: list[Any] | None = request.__dict__.get("_stoa_by_need")
         if kept is None:
-            rows = AllowanceRequest.objects.for_staff(request.user).open().order_by("pk")
-            asked = list(rows.select_related("membership__user", "membership__course")[:MOST_SORTED])
-            by_need = sorted(with_standing(asked, policies_of(request)), key=need)
-            places = [When(pk=row.pk, then=Value(place)) for place, row in enumerate(by_need)]
+            places = [When(pk=row.pk, then=Value(place)) for place, row in enumerate(in_order(request))]
             kept = [Case(*places, default=Value(len(places)))] if places else []
             request.__dict__["_stoa_by_need"] = kept
         return (*kept, *self.ordering)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)
-        changelist.result_list = with_standing(changelist.result_list, policies_of(request))
+        rows = with_standing(changelist.result_list, policies_of(request))
+        changelist.result_list = rows if ORDER_VAR in request.GET else with_headings(rows)
         return changelist
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        row = super().get_object(request, object_id, from_field)
-        return with_standing([row])[0]
+        """Read once for a page: the form asks for it again."""
+        read = request.__dict__.setdefault("_stoa_requests", {})
+        if object_id not in read or request.method != "GET":
+            row = super().get_object(request, object_id, from_field)
+            read[object_id] = with_standing([row], policies_of(request))[0]
+        return read[object_id]
 
     # One request
 
@@ -142,7 +104,7 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
             "most": MOST_TOKENS,
             "course": course,
             "amount": amount,
-            "rest": standing.whole_course(course, now=now),
+            "rest": standing.whole_course(course, now=now, policies=policies_of(request)),
             "question": beyond(course, tokens=amount, now=now) if given else "",
         }
         return super().change_view(request, object_id, form_url, context)
@@ -174,7 +136,7 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
         """Whether to grant more than the course has left."""
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Grant {_tokens(tokens)}",
+            "title": gettext("Grant {tokens}").format(tokens=in_tokens(tokens)),
             "row": row,
             "course": row.membership.course,
             "question": question,
@@ -191,18 +153,11 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
         may_decide = self.has_change_permission(request)
         return [name for name in super().get_list_display(request) if may_decide or name != "decide"]
 
-    @admin.action(description="Grant what was asked for", permissions=("change",))
+    @admin.action(description=_("Grant what was asked for"), permissions=("change",))
     def grant_chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        now = timezone.now()
-        try:
-            with transaction.atomic():
-                done = [requests.grant(row, by=user_of(request), now=now) for row in self._chosen(request, queryset)]
-        except ValidationError as error:
-            self.message_user(request, f"Nothing was granted. {' '.join(error.messages)}", messages.ERROR)
-            return
-        self._tell(request, "granted", done)
+        grant_all(request, list(self._chosen(request, queryset)), back=reverse(LIST))
 
-    @admin.action(description="Decline", permissions=("change",))
+    @admin.action(description=_("Decline"), permissions=("change",))
     def decline_chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Asks for one sentence, which all of them read."""
         rows = list(self._chosen(request, queryset))
@@ -210,68 +165,64 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
         if not answer:
             context = {
                 **self.admin_site.each_context(request),
-                "title": "Decline",
+                "title": gettext("Decline"),
                 "rows": rows,
                 "longest": AllowanceRequest.LONGEST,
             }
             return TemplateResponse(request, "admin/quotas/allowancerequest/decline.html", context).render()
-        now = timezone.now()
-        done = [requests.decline(row, by=user_of(request), now=now, answer=answer) for row in rows]
-        self._tell(request, "declined", done)
+        decline_all(request, rows, answer=answer)
         return None
 
     def _chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return self.changeable(request, queryset).select_related("membership__course")
 
-    def _tell(self, request: HttpRequest, what: str, done: list[bool]) -> None:
-        late = len(done) - sum(done)
-        self.message_user(request, f"{sum(done)} {what}. The students see it in their usage.", messages.SUCCESS)
-        if late:
-            self.message_user(request, f"{late} had been decided already and stay as they are.", messages.WARNING)
-
-    @admin.display(description="student", ordering="membership__external_id")
-    def student(self, request: AllowanceRequest) -> SafeString:
+    @admin.display(description=_("student"), ordering="membership__external_id")
+    def student(self, request: Any) -> SafeString:
         member = request.membership
-        words = '<span><a class="stoa-link" href="{}">{} · {}</a><small class="stoa-sub">{}</small></span>'
+        words = '{}<span><a class="stoa-link" href="{}">{} · {}</a><small class="stoa-sub">{}</small></span>'
         address = reverse("admin:quotas_student", args=[member.pk])
-        return format_html(words, address, member.external_id, member.person, member.course)
+        return format_html(words, _heading(request), address, member.external_id, member.person, member.course)
 
-    @admin.display(description="asked for", ordering="tokens")
+    @admin.display(description=_("asked for"), ordering="tokens")
     def asked(self, request: AllowanceRequest) -> str:
-        return _tokens(request.tokens)
+        return in_tokens(request.tokens)
 
-    @admin.display(description="left this week")
+    @admin.display(description=_("left this week"))
     def left(self, request: Any) -> str:
         """What is left of the student's own tokens, as calls see it."""
         own: MemberStanding = request.standing
-        return "no limit" if own.left is None or own.limit is None else f"{number(own.left)} of {number(own.limit)}"
+        return (
+            gettext("no limit")
+            if own.left is None or own.limit is None
+            else gettext("{left} of {limit}").format(left=number(own.left), limit=number(own.limit))
+        )
 
-    @admin.display(description="why")
+    @admin.display(description=_("why"))
     def why(self, request: AllowanceRequest) -> SafeString:
         return format_html('<span class="stoa-lines" title="{}">{}</span>', request.reason, request.reason)
 
-    @admin.display(description="state", ordering="state")
+    @admin.display(description=_("asked"), ordering="created_at")
     def asked_when(self, request: AllowanceRequest) -> SafeString:
         words = '<span>{}<small class="stoa-sub stoa-number">{}</small></span>'
         return format_html(words, self.shown_state(request), moment(request.created_at))
 
-    @admin.display(description="granted")
+    @admin.display(description=_("granted"))
     def granted(self, request: AllowanceRequest) -> str:
-        return NOTHING if request.granted_tokens is None else _tokens(request.granted_tokens)
+        return NOTHING if request.granted_tokens is None else in_tokens(request.granted_tokens)
 
-    @admin.display(description="asked", ordering="created_at")
+    @admin.display(description=_("asked"), ordering="created_at")
     def when(self, request: AllowanceRequest) -> str:
         return when(request.created_at)
 
-    @admin.display(description="decided")
+    @admin.display(description=_("decided"))
     def decided(self, request: AllowanceRequest) -> str:
         return when(request.decided_at)
 
-    @admin.display(description="asked before")
+    @admin.display(description=_("asked before"))
     def asked_before(self, request: Any) -> str:
-        return f"{request.earlier} ×" if request.earlier else "never"
+        return f"{request.earlier} ×" if request.earlier else gettext("never")
 
-    @admin.display(description="decide")
+    @admin.display(description=_("decide"))
     def decide(self, request: AllowanceRequest) -> SafeString | str:
         if request.state != AllowanceRequest.State.OPEN:
             return ""
@@ -279,54 +230,28 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
         page, here = reverse(PAGE, args=[request.pk]), reverse(LIST)
         return format_html(
             '<span><span class="stoa-row-buttons"><button type="submit" class="stoa-button" formaction="{}?next={}"'
-            ' name="tokens" value="{}" title="Grant {} for {}, this week">Grant {}</button>'
-            '<a class="stoa-button" href="{}#answer">Decline…</a></span>'
-            '<small class="stoa-sub">{} · <a class="stoa-link" href="{}">Other amount</a></small></span>',
+            ' name="tokens" value="{}" title="{}">{}</button>'
+            '<a class="stoa-button" href="{}#answer">{}</a></span>'
+            '<small class="stoa-sub">{} · <a class="stoa-link" href="{}">{}</a></small></span>',
             reverse("admin:quotas_allowancerequest_grant", args=[request.pk]),
             here,
             amount,
-            _tokens(amount),
-            request.membership.person,
-            number(amount),
+            gettext("Grant {amount} for {person}, this week").format(
+                amount=in_tokens(amount), person=request.membership.person
+            ),
+            gettext("Grant {amount}").format(amount=number(amount)),
             page,
+            gettext("Decline…"),
             meaning,
             page,
+            gettext("Other amount"),
         )
 
 
-def policies_of(request: HttpRequest) -> Policies:
-    """Read once for a page."""
-    kept: Policies = request.__dict__.setdefault("_stoa_policies", None) or load_policies()
-    request.__dict__["_stoa_policies"] = kept
-    return kept
-
-
-def need(request: Any) -> tuple[bool, int, int]:
-    """Who has least left comes first, and then who has waited longest."""
-    left = request.standing.left
-    return left is None, left or 0, request.pk
-
-
-def suggested(request: Any) -> tuple[int, str]:
-    """What a button grants, and what that is: what was asked for, but half a week at most."""
-    week = request.standing.limit or request.standing.base
-    half = max(week // 2, 1)
-    if request.tokens <= half or not week:
-        return request.tokens, "what was asked for"
-    return half, "half a week"
-
-
-def _tokens(amount: int) -> str:
-    return f"{number(amount)} token" if amount == 1 else f"{number(amount)} tokens"
-
-
-def with_standing(asked: Iterable[AllowanceRequest], policies: Policies | None = None) -> list[Any]:
-    """The same rows, each with its student's standing this week."""
-    rows: list[Any] = list(asked)
-    found = standing.of_members([row.membership for row in rows], now=timezone.now(), policies=policies)
-    counts = AllowanceRequest.objects.filter(membership__in=[row.membership_id for row in rows]).order_by()
-    asked_so_often = dict(counts.values_list("membership").annotate(count=Count("pk")))
-    for row, own in zip(rows, found, strict=True):
-        row.standing = own
-        row.earlier = asked_so_often[row.membership_id] - 1
-    return rows
+def _heading(request: Any) -> SafeString | str:
+    """Above the first request of each course, a way to what the course has left."""
+    course = getattr(request, "heading", None)
+    if course is None:
+        return ""
+    address = reverse("admin:course_allowance", args=[course.slug])
+    return format_html('<a class="stoa-group" href="{}" dir="auto">{}</a>', address, course)

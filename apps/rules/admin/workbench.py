@@ -10,10 +10,12 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext
 
 from apps.accounts.models import Course
-from apps.rules import recording, stages
+from apps.rules import edits, recording, stages
 from apps.rules.admin.forms import CopyForm
+from apps.rules.admin.saved import after_saving
 from apps.rules.admin.trying import Trying, to_rule
 from apps.rules.models import Rule, RuleQuerySet, RuleVersion
 from apps.rules.sentences import sentence
@@ -32,6 +34,7 @@ class Workbench(Trying):
         own: list[URLPattern] = [
             view("<int:pk>/stage/", self.stage_view, "stage"),
             view("<int:pk>/versions/<int:number>/", self.restore_view, "restore"),
+            view("<int:pk>/edits/<str:number>/", self.edit_view, "edit"),
             view("<int:pk>/exceptions/<int:exception>/", self.forget_exception_view, "forget_exception"),
         ]
         return own + list(super().get_urls())
@@ -106,9 +109,9 @@ class Workbench(Trying):
             ((reverse(SHEET, args=[rule.pk]), rule.name) for rule in asked),
         )
         said = (
-            format_html("Nothing is enforced yet. See first what each rule would have done: {}.", links)
+            format_html("{} {}", gettext("Nothing is enforced yet. See first what each rule would have done:"), links)
             if asked
-            else "These rules are enforced already."
+            else gettext("These rules are enforced already.")
         )
         self.message_user(request, said, messages.WARNING)
         return None
@@ -119,19 +122,59 @@ class Workbench(Trying):
         found = rules if version is None else rules.filter(version=version)
         return bool(found.move(Rule.Stage(stage), by=request.user))
 
-    def _unseen(self, request: HttpRequest, rule: Rule, version: int | None = None) -> HttpResponse | None:
+    def _unseen(self, request: HttpRequest, rule: Rule, **which: object) -> HttpResponse | None:
         """Leads to the sheet that shows what the rule would have done, unless this person comes from it; else None.
 
-        What counts is the version that was looked at: a rule that was changed meanwhile is looked at again.
+        `which` names the version or the edit that the sheet is about, if it is not the rule as it is. What counts is
+        the version of the rule that was looked at: a rule that was changed meanwhile is looked at again.
         """
         looked_at = request.POST.get("looked_at", "")
         if looked_at == str(rule.version):
             return None
         if looked_at:
-            said = f"{rule.name} was changed after you looked at it. This is what it would have done as it is now."
+            said = gettext(
+                "{name} was changed after you looked at it. This is what it would have done as it is now."
+            ).format(name=rule.name)
             self.message_user(request, said, messages.WARNING)
-        which = f"?version={version}" if version is not None else ""
-        return HttpResponseRedirect(reverse(SHEET, args=[rule.pk]) + which)
+        return to_sheet(rule, **which)
+
+    # Changes to an enforced rule
+
+    def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
+        """Save, unless that would change what an enforced rule does: then the change waits to be looked at."""
+        changed = obj.changed_fields()
+        if change and edits.must_be_shown(obj):
+            return
+        super().save_model(request, obj.signed(by=request.user), form, change)
+        after_saving(request, obj, changed=changed, is_new=not change)
+
+    def response_change(self, request: HttpRequest, obj: Rule) -> HttpResponse:
+        if edits.must_be_shown(obj):  # so it has not been saved
+            return to_sheet(obj, edit=edits.hold(request.session, obj))
+        answer: HttpResponse = super().response_change(request, obj)
+        return answer
+
+    def edit_view(self, request: HttpRequest, pk: int, number: str) -> HttpResponse:
+        """Saves a change that waited, and lets the rule go on acting or observe."""
+        rule, stage = self._changed(request, pk), request.POST.get("stage", "")
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        fields = edits.held(request.session, rule, number)
+        if fields is None or stage not in (Rule.Stage.ENFORCE, Rule.Stage.OBSERVE):
+            raise Http404
+        if stage == Rule.Stage.ENFORCE and (answer := self._unseen(request, rule, edit=number)) is not None:
+            return answer
+        edits.forget(request.session, number)
+        try:
+            rule.edit(fields, stage=stage, by=request.user)
+        except ValidationError as error:
+            self.message_user(
+                request, gettext("Not saved: {messages}").format(messages=" ".join(error.messages)), messages.ERROR
+            )
+        else:
+            after_saving(request, rule, changed=fields, is_new=False)
+            self.message_user(request, gettext("Saved. {rule}").format(rule=stages.told(rule)), messages.SUCCESS)
+        return to_rule(rule)
 
     # Versions and exceptions
 
@@ -144,17 +187,25 @@ class Workbench(Trying):
             raise Http404
         finds_else = not recording.finds_the_same(version.fields, recording.same_finds(rule))
         is_shown = stages.must_be_shown(rule, version.fields["stage"], finds_else=finds_else)
-        if is_shown and (answer := self._unseen(request, rule, number)) is not None:
+        if is_shown and (answer := self._unseen(request, rule, version=number)) is not None:
             return answer
         before = rule.stage
         try:
             rule.restore(version, by=request.user)
         except ValidationError as error:
-            self.message_user(request, f"Not restored: {' '.join(error.messages)}", messages.ERROR)
+            self.message_user(
+                request, gettext("Not restored: {messages}").format(messages=" ".join(error.messages)), messages.ERROR
+            )
         else:
             self.begins(request, rule)
             moved = "" if rule.stage == before else f" {stages.told(rule)}"
-            self.message_user(request, f"{rule.name} is what it was in version {number}.{moved}", messages.SUCCESS)
+            self.message_user(
+                request,
+                gettext("{name} is what it was in version {number}.{moved}").format(
+                    name=rule.name, number=number, moved=moved
+                ),
+                messages.SUCCESS,
+            )
         return to_rule(rule)
 
     def forget_exception_view(self, request: HttpRequest, pk: int, exception: int) -> HttpResponse:
@@ -165,7 +216,7 @@ class Workbench(Trying):
         if found is None:
             raise Http404
         found.delete()
-        self.message_user(request, f"“{found}” counts again.", messages.SUCCESS)
+        self.message_user(request, gettext("“{found}” counts again.").format(found=found), messages.SUCCESS)
         return to_rule(rule)
 
     # Copies
@@ -174,25 +225,46 @@ class Workbench(Trying):
         """Asks for the course, then copies. Leaves out rules of the institution, which are in every course already."""
         rules = rules.exclude(course=None)
         if not rules:
-            self.message_user(request, "Rules of the institution hold in every course already.", messages.WARNING)
+            self.message_user(
+                request, gettext("Rules of the institution hold in every course already."), messages.WARNING
+            )
             return None
         courses = Course.objects.for_instructor(request.user)
         form = CopyForm(request.POST if "copy" in request.POST else None, courses=courses)
         if not form.is_valid():
-            context = {"form": form, "rules": rules, "title": "Copy rules to another course"}
+            context = {"form": form, "rules": rules, "title": gettext("Copy rules to another course")}
             return self._page(request, "admin/rules/rule/copy.html", context)
         course, stage = form.cleaned_data["course"], form.cleaned_data["stage"]
-        copied: list[Rule] = []
+        copies: list[tuple[Rule, Rule]] = []  # originals with their copies
         for rule in rules:
             try:
-                rule.copy_to(course, by=request.user, stage=rule.stage if stage == "same" else stage)
-                copied.append(rule)
+                copy = rule.copy_to(course, by=request.user, stage=rule.stage if stage == "same" else stage)
+                copies.append((rule, copy))
             except ValidationError as error:
-                self.message_user(request, f"{rule.name} was not copied. {' '.join(error.messages)}", messages.WARNING)
-        self.begins(request, *copied)
-        if copied:
-            self.message_user(request, f"{len(copied)} copied to {course}.", messages.SUCCESS)
-        if dated := [rule.name for rule in copied if rule.has_dates]:
-            left = "Dates were left behind. Until new ones are set, what had some does not act, but observes"
+                self.message_user(
+                    request,
+                    gettext("{name} was not copied. {messages}").format(
+                        name=rule.name, messages=" ".join(error.messages)
+                    ),
+                    messages.WARNING,
+                )
+        self.begins(request, *(copy for _, copy in copies if copy.stage != Rule.Stage.DRAFT))
+        if copies:
+            self.message_user(
+                request,
+                gettext("{copies} copied to {course}.").format(copies=len(copies), course=course),
+                messages.SUCCESS,
+            )
+        if dated := [rule.name for rule, _ in copies if rule.has_dates]:
+            left = gettext("Dates were left behind. Until new ones are set, what had some does not act, but observes")
             self.message_user(request, f"{left}: {', '.join(dated)}.", messages.WARNING)
-        return None
+        return self._look_at_copies(request, copies) if stage == "same" else None
+
+    def _look_at_copies(self, request: HttpRequest, copies: list[tuple[Rule, Rule]]) -> HttpResponse | None:
+        """Leads to the sheets of the copies of rules that are enforced."""
+        acting = [copy.pk for rule, copy in copies if rule.stage == Rule.Stage.ENFORCE and not rule.has_dates]
+        return self.look_first(request, Rule.objects.filter(pk__in=acting)) if acting else None
+
+
+def to_sheet(rule: Rule, **which: object) -> HttpResponseRedirect:
+    return HttpResponseRedirect(reverse(SHEET, args=[rule.pk], query=which or None))

@@ -1,21 +1,24 @@
 """Rules: what is searched for in a course's calls, and what happens when it is found."""
 
+from collections.abc import Mapping
 from itertools import count
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import models
 from django.db.models import F, Q
-from django.utils import timezone
 from django.utils.text import slugify
+from django.utils.translation import gettext
 
-from apps.accounts import permissions
 from apps.accounts.models import Course
+from apps.common.translation import lazy as _
 from apps.common.zones import zone
 from apps.rules import validation
 from apps.rules.engine import matcher
-from apps.rules.models.versions import VERSIONED, RuleVersion, VersionedModel, VersionedQuerySet
+from apps.rules.models import neighbours
+from apps.rules.models.querysets import RuleQuerySet
+from apps.rules.models.versions import VERSIONED, RuleVersion, VersionedModel
 from apps.rules.ready_rules import ReadyRule
 from apps.rules.schedules import Schedule
 
@@ -23,28 +26,6 @@ TOPIC = "rulebook"
 LONGEST_STEM = 55  # of a short name, which leaves room for a number
 DEFAULT_REPLACEMENT = "[redacted]"
 WRITTEN = ("why", "message", "guidance", "examples_match", "examples_no_match")  # text of several lines
-
-
-class RuleQuerySet(VersionedQuerySet):
-    def for_staff(self, user: Any) -> "RuleQuerySet":
-        """The rules of the user's courses; for operators also those of the institution."""
-        if permissions.is_operator(user):
-            return self
-        return self.filter(course__in=Course.objects.for_staff(user, "Rule"))
-
-    def enforced_beside(self, rule: "Rule") -> "RuleQuerySet":
-        """The other enforced rules for calls of the rule's course, the institution's among them."""
-        enforced = self.filter(Q(course=rule.course_id) | Q(course=None), stage=Rule.Stage.ENFORCE)
-        return enforced.exclude(pk=rule.pk).select_related("course").prefetch_related("exceptions")
-
-    def move(self, stage: "Rule.Stage", *, by: Any = None) -> int:
-        """Move all rules to a stage. Returns how many were in another."""
-        with transaction.atomic():
-            rules = list(self.exclude(stage=stage).select_for_update(of=("self",)))
-            moved = self.model.objects.filter(pk__in=[rule.pk for rule in rules])
-            super(VersionedQuerySet, moved).update(stage=stage, updated_at=timezone.now())
-            Rule.record_versions(rules, by=by)
-        return len(rules)
 
 
 class Rule(VersionedModel):
@@ -56,21 +37,21 @@ class Rule(VersionedModel):
     topic: ClassVar[str] = TOPIC
 
     class Direction(models.TextChoices):
-        PROMPT = "prompt", "What students send"
-        ANSWER = "answer", "What the model answers"
-        BOTH = "both", "Both"
+        PROMPT = "prompt", _("What students send")
+        ANSWER = "answer", _("What the model answers")
+        BOTH = "both", _("Both")
 
     class Action(models.TextChoices):
-        BLOCK = "block", "Block: refuse with the message"
-        REDACT = "redact", "Redact: replace what was found, then go on"
-        FLAG = "flag", "Flag: mark the call for staff"
-        GUIDE = "guide", "Guide: add the guidance and answer"
+        BLOCK = "block", _("Block: refuse with the message")
+        REDACT = "redact", _("Redact: replace what was found, then go on")
+        FLAG = "flag", _("Flag: mark the call for staff")
+        GUIDE = "guide", _("Guide: add the guidance and answer")
 
     class Stage(models.TextChoices):
-        DRAFT = "draft", "Draft: does nothing"
-        OBSERVE = "observe", "Observe: records its hits"
-        WARN = "warn", "Warn: records, and tells the student in a header"
-        ENFORCE = "enforce", "Enforce: acts"
+        DRAFT = "draft", _("Draft: does nothing")
+        OBSERVE = "observe", _("Observe: records its hits")
+        WARN = "warn", _("Warn: records, and tells the student in a header")
+        ENFORCE = "enforce", _("Enforce: acts")
 
     course = models.ForeignKey(
         Course,
@@ -80,83 +61,85 @@ class Rule(VersionedModel):
         related_name="rules",
     )
     name = models.SlugField(
-        max_length=60, help_text="For files, addresses and the API, such as no-homework. Unique in the course."
+        max_length=60, help_text=_("For files, addresses and the API, such as no-homework. Unique in the course.")
     )
     title = models.CharField(
-        max_length=120, blank=True, default="", db_default="", help_text="What people call it, in any words."
+        max_length=120, blank=True, default="", db_default="", help_text=_("What people call it, in any words.")
     )
     why = models.TextField(
-        "purpose",
+        _("purpose"),
         blank=True,
         default="",
         db_default="",
         max_length=1000,
-        help_text="Why the course has this rule, and what it cannot do. Students do not see it.",
+        help_text=_("Why the course has this rule, and what it cannot do. Students do not see it."),
     )
     pattern = models.CharField(
         max_length=matcher.MAX_PATTERN_LENGTH,
-        help_text="A regular expression in RE2 syntax. (?i) at the start ignores case.",
+        help_text=_("A regular expression in RE2 syntax. (?i) at the start ignores case."),
     )
     checksum = models.CharField(
         max_length=30,
         blank=True,
         default="",
         db_default="",
-        help_text="Only count matches whose check digits are right, such as of card numbers.",
+        help_text=_("Only count matches whose check digits are right, such as of card numbers."),
     )
     direction = models.CharField(max_length=6, choices=Direction.choices, default=Direction.PROMPT)
     action = models.CharField(max_length=6, choices=Action.choices, default=Action.BLOCK)
     stage = models.CharField(max_length=7, choices=Stage.choices, default=Stage.DRAFT)
     assignment = models.SlugField(
-        "assignment tag",
+        _("assignment tag"),
         max_length=60,
         blank=True,
         default="",
         db_default="",
-        help_text="Only calls that carry this tag. Blank: every call.",
+        help_text=_("Only calls that carry this tag. Blank: every call."),
     )
-    starts_at = models.DateTimeField("from", null=True, blank=True)
-    ends_at = models.DateTimeField("until", null=True, blank=True)
-    weekdays = models.CharField(max_length=7, blank=True, default="", db_default="", help_text="Blank: every day.")
-    from_time = models.TimeField("from hour", null=True, blank=True, help_text="On the clock of the course.")
-    until_time = models.TimeField("until hour", null=True, blank=True, help_text="May lie after midnight.")
-    priority = models.SmallIntegerField(default=0, help_text="Of several blocking rules, the highest speaks.")
+    starts_at = models.DateTimeField(_("from"), null=True, blank=True)
+    ends_at = models.DateTimeField(_("until"), null=True, blank=True)
+    weekdays = models.CharField(max_length=7, blank=True, default="", db_default="", help_text=_("Blank: every day."))
+    from_time = models.TimeField(_("from hour"), null=True, blank=True, help_text=_("On the clock of the course."))
+    until_time = models.TimeField(_("until hour"), null=True, blank=True, help_text=_("May lie after midnight."))
+    priority = models.SmallIntegerField(default=0, help_text=_("Of several blocking rules, the highest speaks."))
     message = models.TextField(
         blank=True,
         max_length=1000,
-        help_text="The sentence that the student reads. A blocking rule needs one; others send it along as a notice.",
+        help_text=_(
+            "The sentence that the student reads. A blocking rule needs one; others send it along as a notice."
+        ),
     )
     guidance = models.TextField(
-        blank=True, max_length=4000, help_text="Guide: what the model is told, as a system message of its own."
+        blank=True, max_length=4000, help_text=_("Guide: what the model is told, as a system message of its own.")
     )
     replacement = models.CharField(
         max_length=100,
         blank=True,
         default=DEFAULT_REPLACEMENT,
         db_default=DEFAULT_REPLACEMENT,
-        help_text="Redact: what stands in place of the match. Plain text.",
+        help_text=_("Redact: what stands in place of the match. Plain text."),
     )
     examples_match = models.TextField(
-        "must be found",
+        _("must be found"),
         blank=True,
         default="",
         db_default="",
         max_length=10_000,
-        help_text="Sentences that the rule is for, one a line.",
+        help_text=_("Sentences that the rule is for, one a line."),
     )
     examples_no_match = models.TextField(
-        "must not be found",
+        _("must not be found"),
         blank=True,
         default="",
         db_default="",
         max_length=10_000,
-        help_text="Innocent sentences, one a line.",
+        help_text=_("Innocent sentences, one a line."),
     )
     updated_at = models.DateTimeField(auto_now=True)
 
     objects = RuleQuerySet.as_manager()
 
-    _source: "Rule | None" = None  # the original, if this is a copy
+    source: "Rule | None" = None  # the original, if this is a copy that is not saved yet
 
     class Meta:
         ordering = ("course", "-priority", "name")
@@ -230,35 +213,16 @@ class Rule(VersionedModel):
         self.title = self.title or self.name
         for name in WRITTEN:  # forms end lines with CRLF, which alone would make a new version
             setattr(self, name, getattr(self, name).replace("\r\n", "\n"))
-        if self._is_taken():
+        if neighbours.is_taken(self):
             raise ValidationError(
-                {"name": f"{self.course or 'The institution'} already has a rule called {self.name}."}
+                {
+                    "name": gettext("{course} already has a rule called {name}.").format(
+                        course=self.course or gettext("The institution"), name=self.name
+                    )
+                }
             )
-        if errors := validation.complaints(self, others=self._others(), excepted=self._excepted()):
+        if errors := validation.complaints(self, others=neighbours.others(self), excepted=neighbours.excepted(self)):
             raise ValidationError(errors)
-
-    def _is_taken(self) -> bool:
-        # Forms that leave out the course skip the constraints that include it. A new rule without a course is the
-        # institution's, or its course is not set yet; the form checks that case.
-        if self.course_id is None and self.pk is None:
-            return False
-        return Rule._base_manager.filter(course=self.course_id, name=self.name).exclude(pk=self.pk).exists()
-
-    def _excepted(self) -> frozenset[str]:
-        return frozenset(self.exceptions.values_list("text", flat=True)) if self.pk is not None else frozenset()
-
-    def _others(self) -> list[str] | None:
-        """The patterns beside which this one must be admitted; None if it has been."""
-        rules = Rule._base_manager.all()
-        if self.pk is not None and rules.filter(pk=self.pk, pattern=self.pattern).exists():
-            return None
-        # A copy has been, if its source already stands beside the same patterns.
-        beside = self._beside()
-        return None if self._source and set(beside) <= set(self._source._beside()) else beside
-
-    def _beside(self) -> list[str]:
-        rules = Rule._base_manager.filter(Q(course=self.course_id) | Q(course=None)).exclude(pk=self.pk)
-        return list(rules.values_list("pattern", flat=True))
 
     def move(self, stage: "Rule.Stage | str", *, by: Any = None, note: str = "") -> None:
         self.stage = stage
@@ -272,29 +236,37 @@ class Rule(VersionedModel):
             self.full_clean()
             self.signed(by=by, note=note).save()
 
-    def take(self, version: RuleVersion) -> None:
-        """Set the fields to those of a version, without saving."""
-        for name, value in version.fields.items():
+    def take(self, fields: Mapping[str, Any]) -> None:
+        """Set fields to values in their stored form, such as those of a version, without saving."""
+        for name, value in fields.items():
             column: Any = self._meta.get_field(name)
             setattr(self, name, column.to_python(value))
 
     def restore(self, version: RuleVersion, *, by: Any) -> None:
         """Return the rule to a version. Raises ValidationError if that is no longer valid."""
-        self.take(version)
+        self.take(version.fields)
         self.full_clean()
         self.signed(by=by, note=f"back to version {version.number}").save()
+
+    def edit(self, fields: Mapping[str, Any], *, stage: str, by: Any) -> None:
+        """Change fields, given in their stored form, and the stage in one version. Raises ValidationError."""
+        self.take(fields)
+        self.stage = stage
+        self.full_clean()
+        self.signed(by=by).save()
 
     def copy_to(self, course: Course, *, by: Any, stage: str) -> "Rule":
         """Copy the rule to another course, without its dates, which are those of this term.
 
-        Without dates it would always hold, so a copy of a rule with dates observes at most. Raises ValidationError if
-        the course has a rule of this name: none is ever replaced.
+        A copy of a rule that is enforced observes, as nobody has seen yet what it would do there. So does a copy of a
+        rule with dates, which would always hold without them. Raises ValidationError if the course has a rule of this
+        name: none is ever replaced.
         """
         values = {name: getattr(self, name) for name in VERSIONED if name not in ("starts_at", "ends_at", "stage")}
-        if self.has_dates and stage != self.Stage.DRAFT:
+        if stage == self.Stage.ENFORCE or (self.has_dates and stage != self.Stage.DRAFT):
             stage = self.Stage.OBSERVE
         copy = Rule(course=course, stage=stage, **values)
-        copy._source = self
+        copy.source = self
         copy.full_clean()
         copy.signed(by=by, note=f"copied from {self.place}/{self.name}").save()
         return copy

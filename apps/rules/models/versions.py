@@ -114,7 +114,7 @@ class VersionedModel(AuditedModel):
     def changed_since(self, number: int) -> frozenset[str]:
         """The versioned fields that differ from those of that version; none if there is no such version."""
         version = RuleVersion.objects.filter(rule=self.pk, number=number).first()
-        now = stored_form({name: getattr(self, name) for name in VERSIONED})
+        now = as_stored(self)
         return frozenset(name for name in now if version and version.fields.get(name) != now[name])
 
     def _loaded_fields(self) -> dict[str, Any]:
@@ -155,6 +155,11 @@ class VersionedModel(AuditedModel):
             fields=after,
             summary=summary(before, after),
         )
+
+
+def as_stored(rule: Any) -> dict[str, Any]:
+    """The versioned fields of a rule, saved or not, in the form in which a version keeps them."""
+    return _fields({name: getattr(rule, name) for name in VERSIONED})
 
 
 def _fields(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -86,6 +86,9 @@ class TinyDialect:
     def stream_editor(self) -> "TinyEditor":
         return TinyEditor()
 
+    def last_line(self, body: Mapping[str, Any], text: str) -> None:
+        return None
+
     def answer_fields(self, answer: Mapping[str, Any]) -> list[Field]:
         return [Field(BESIDE if one.path[0] == "rest" else 0, one.path, one.text) for one in strings(answer)]
 

@@ -7,6 +7,7 @@ from apps.chat.dialects.fields import BESIDE, Field
 from apps.chat.dialects.openai_chat import answer as reading
 from apps.chat.dialects.openai_chat import notes
 from apps.chat.dialects.openai_chat.fields import answer_fields, request_fields
+from apps.chat.dialects.openai_chat.last_line import last_line
 from apps.chat.dialects.openai_chat.request import parse, upstream_body
 from apps.chat.dialects.openai_chat.stream import ChatStreamEditor, without_logprobs
 from apps.chat.dialects.openai_chat.text import messages_of, place_of
@@ -27,6 +28,7 @@ class OpenAIChat:
     stream_reader = reading.StreamReader
     plain_reader = reading.PlainReader
     stream_editor = ChatStreamEditor
+    last_line = staticmethod(last_line)
     answer_fields = staticmethod(answer_fields)
     record = staticmethod(notes.record)
     record_answer = staticmethod(notes.record_answer)
