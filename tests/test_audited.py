@@ -165,7 +165,6 @@ MUTATIONS: dict[str, Callable[[], Any]] = {
     "Rule.add_example": lambda: rule().add_example("No such thing", field="examples_no_match", by=None, note=""),
     "Rule.edit": lambda: rule().edit({"message": "New."}, stage="observe", by=None),
     "Rule.copy_to": lambda: rule().copy_to(factories.make_course(), by=None, stage="observe"),
-    "Rule.edit": lambda: rule().edit({"message": "Another sentence."}, stage="warn", by=None),
     "Rule.from_library": lambda: Rule.from_library(LIBRARY[0], course=factories.make_course(), by=None),
     "Rule.move": lambda: rule().move("warn"),
     "Rule.restore": lambda: (made := rule()).restore(made.versions.get(number=1), by=None),
