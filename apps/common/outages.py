@@ -41,7 +41,7 @@ def trouble(error: BaseException) -> Trouble | None:
     return Trouble.BUSY if state == _TIMED_OUT else _POSTGRESQL.get(state[:2], Trouble.AWAY)
 
 
-class Said:
+class OutageNews:
     """Whether there is news of something that may come and go all the time: at most `most` outages in `seconds` are.
 
     The end of an outage is news if its beginning was. Ask again while a state lasts, so that an outage that was not

@@ -8,7 +8,7 @@ import pytest
 from django.db import InterfaceError, OperationalError, ProgrammingError, connection
 from psycopg import errors as psycopg_errors
 
-from apps.common.outages import Outage, Said, Trouble, trouble
+from apps.common.outages import Outage, OutageNews, Trouble, trouble
 
 
 def said_by_sqlite(statement: str, *, path: Path | str = ":memory:") -> OperationalError:
@@ -103,7 +103,7 @@ def test_django_keeps_what_the_driver_said() -> None:
 
 
 def test_what_comes_and_goes_all_the_time_is_said_now_and_then() -> None:
-    said = Said(most=2, seconds=60)
+    said = OutageNews(most=2, seconds=60)
 
     def news(times: int, *, first: int) -> list[tuple[int, bool]]:
         """Away in even seconds, back in odd ones."""

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from prometheus_client import Gauge
 
 from apps.common.breaker import Breaker
-from apps.common.outages import Said
+from apps.common.outages import OutageNews
 from apps.quotas.rate_limits.each import judge_each
 from apps.quotas.rate_limits.judge import judge
 from apps.quotas.rate_limits.limits import SECOND, WINDOW, Rate, Scope
@@ -44,7 +44,7 @@ class SharedRateLimits:
         self._counts, self._local, self._budget = counts, local, budget
         self._least = self._processes = processes
         self._breaker = Breaker()
-        self._said = Said()
+        self._said = OutageNews()
         # News for Redis, and since when: requests that ended, and corrections that did not reach it in time.
         self._left: dict[str, tuple[float, Sequence[Scope]]] = {}
         self._untold: dict[str, tuple[float, Correction]] = {}
