@@ -14,12 +14,13 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 
 from apps.accounts.models import Course, Membership
+from apps.common.translation import lazy as _
 from apps.portal.pages.visitors import Visitor, visitor
 
 RECORDED = {
-    Course.Logging.FULL: "The staff of this course can read what you ask and what is answered.",
-    Course.Logging.METADATA: "The staff of this course see when you ask and how much you use. No text is kept.",
-    Course.Logging.OFF: "This course keeps what it needs to count tokens, and no text.",
+    Course.Logging.FULL: _("The staff of this course can read what you ask and what is answered."),
+    Course.Logging.METADATA: _("The staff of this course see when you ask and how much you use. No text is kept."),
+    Course.Logging.OFF: _("This course keeps what it needs to count tokens, and no text."),
 }
 
 

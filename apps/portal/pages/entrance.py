@@ -12,10 +12,11 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.accounts.sign_in import throttle
+from apps.common.translation import lazy as _
 from apps.portal.pages.visitors import enter, leave, visitor
 
-REFUSED = "This key opens nothing here. Check that you copied all of it, or ask your instructor for another."
-TOO_MANY = "Too many keys were tried from here. Wait a few minutes."
+REFUSED = _("This key opens nothing here. Check that you copied all of it, or ask your instructor for another.")
+TOO_MANY = _("Too many keys were tried from here. Wait a few minutes.")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -8,18 +8,20 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts import new_keys
 from apps.accounts.models import ApiKey
 from apps.common.actors import acting, actor
+from apps.common.translation import lazy as _
 from apps.portal.pages.access import Visit, shown, student_page
 from apps.portal.pages.visitors import keep
 
 SHOWN = 20
 MOST = 10  # valid ones of a student
-TOO_MANY = f"You have {MOST} keys already. Revoke one that you no longer use."
-GONE = "This key was revoked already."
+TOO_MANY = _("You have {most} keys already. Revoke one that you no longer use.")
+GONE = _("This key was revoked already.")
 
 Issued = tuple[ApiKey, str] | None
 
@@ -39,7 +41,7 @@ def issue(request: HttpRequest, visit: Visit) -> HttpResponse:
     if visit.visitor.key is not None:
         raise Http404
     if visit.member.api_keys.valid(now=visit.now).count() >= MOST:
-        messages.error(request, TOO_MANY)
+        messages.error(request, TOO_MANY.format(most=MOST))
         return _back(visit)
     name = request.POST.get("name", "").strip()[:100]
     return _show(request, visit, lambda: ApiKey.issue(membership=visit.member, name=name))
@@ -61,7 +63,7 @@ def change(request: HttpRequest, visit: Visit, pk: int) -> HttpResponse:
 
 def _revoke(request: HttpRequest, key: ApiKey, *, now: datetime) -> None:
     if ApiKey.objects.filter(pk=key.pk).revoke(now=now):
-        messages.success(request, f"{key.shown} is refused from now on.")
+        messages.success(request, gettext("{key} is refused from now on.").format(key=key.shown))
     else:
         messages.info(request, GONE)
 

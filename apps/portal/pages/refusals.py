@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 from apps.accounts.models import Membership
 from apps.accounts.petitions import Petition
 from apps.common.cursor import cursor_on
+from apps.common.translation import lazy as _
 from apps.conversations import appeals
 from apps.conversations.appeals import NewAppeal
 from apps.conversations.models import Call, RuleHit
@@ -24,13 +25,13 @@ from apps.portal.pages.access import Visit, shown, student_page
 from apps.rules.models import Rule
 
 CALLS_ON_A_PAGE = 10
-NAMELESS = "a rule of your course"
-FILED = "Your instructor reads what you wrote. What becomes of it stands here."
+NAMELESS = _("a rule of your course")
+FILED = _("Your instructor reads what you wrote. What becomes of it stands here.")
 REFUSALS = {
-    appeals.NO_SUCH_CALL: "There is no such call of yours.",
-    appeals.NOT_REFUSED: "No rule has refused or changed this call.",
-    appeals.APPEALED: "You have written about this call already.",
-    appeals.TOO_MANY: f"You have written {appeals.MOST_OPEN} times without an answer. Talk to your instructor.",
+    appeals.NO_SUCH_CALL: _("There is no such call of yours."),
+    appeals.NOT_REFUSED: _("No rule has refused or changed this call."),
+    appeals.APPEALED: _("You have written about this call already."),
+    appeals.TOO_MANY: _("You have written {most} times without an answer. Talk to your instructor."),
 }
 # What students meet. Rules that are only observed, or that guide the model, are the staff's affair.
 TOLD = RuleHit.objects.filter(
@@ -41,10 +42,10 @@ TOLD = RuleHit.objects.filter(
 class AppealForm(forms.Form):
     call = forms.CharField(max_length=64, widget=forms.HiddenInput)
     reason = forms.CharField(
-        label="Why this was wrong",
+        label=_("Why this was wrong"),
         max_length=Petition.LONGEST,
         widget=forms.Textarea({"rows": 2}),
-        error_messages={"required": "Write a sentence: your instructor decides by it."},
+        error_messages={"required": _("Write a sentence: your instructor decides by it.")},
     )
 
 
@@ -75,7 +76,7 @@ def read_as_student(calls: Iterable[Call], *, now: datetime) -> list[Reading]:
     calls = list(calls)
     for call in calls:
         for hit in call.rule_hits.all():
-            hit.name = NAMELESS
+            hit.name = str(NAMELESS)
     return read_page(calls, now=now)
 
 
@@ -97,7 +98,7 @@ def _appeal(request: HttpRequest, visit: Visit, form: AppealForm) -> HttpRespons
     if not form.is_valid():
         messages.error(request, str(next(iter(form.errors.values()))[0]))
     elif refused := _file(visit, form.cleaned_data):
-        messages.error(request, REFUSALS[refused])
+        messages.error(request, REFUSALS[refused].format(most=appeals.MOST_OPEN))
     else:
         messages.success(request, FILED)
     return HttpResponseRedirect(reverse("portal:refused", args=[visit.course.slug]))

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
+from apps.common.translation import lazy as _
 from apps.portal.pages.access import Visit, shown, student_page
 from apps.providers.models import CourseModel
 
 NO_MODEL = "MODEL"
+SET_KEY = "export STOA_KEY=stoa_sk_…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +30,13 @@ def page(request: HttpRequest, visit: Visit) -> HttpResponse:
     names = [row.model.name for row in allowed.order_by("model__name")]
     base_url = request.build_absolute_uri("/v1")
     recipes = _recipes(base_url, names[0] if names else NO_MODEL)
-    return shown(request, visit, "start", {"base_url": base_url, "names": names, "recipes": recipes})
+    return shown(
+        request, visit, "start", {"base_url": base_url, "names": names, "recipes": recipes, "set_key": SET_KEY}
+    )
 
 
 def _recipes(base_url: str, model: str) -> list[Recipe]:
-    return [
-        Recipe("python", "Python", "pip install openai, then a file or a notebook", _PYTHON % (base_url, model)),
-        Recipe("node", "Node", "npm install openai, then a file hello.mjs", _NODE % (base_url, model)),
-        Recipe("curl", "curl", "a terminal", _CURL % (base_url, model)),
-        Recipe(
-            "webui", "Open WebUI", "Settings, Connections, OpenAI API: add a connection", _WEBUI % (base_url, model)
-        ),
-        Recipe(
-            "others", "Other programs", "wherever it asks for OpenAI-compatible settings", _OTHERS % (base_url, model)
-        ),
-    ]
+    return [Recipe(slug, title, str(where), text % (base_url, model)) for slug, title, where, text in _RECIPES]
 
 
 _PYTHON = """\
@@ -83,3 +77,10 @@ Base URL: %s
 API key: your key
 Model: %s
 """
+_RECIPES = (
+    ("python", "Python", _("pip install openai, then a file or a notebook"), _PYTHON),
+    ("node", "Node", _("npm install openai, then a file hello.mjs"), _NODE),
+    ("curl", "curl", _("a terminal"), _CURL),
+    ("webui", "Open WebUI", _("Settings, Connections, OpenAI API: add a connection"), _WEBUI),
+    ("others", "OpenAI-compatible", _("wherever a program asks for these"), _OTHERS),
+)

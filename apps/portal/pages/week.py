@@ -14,6 +14,7 @@ from apps.accounts.models import Membership
 from apps.accounts.petitions import Petition
 from apps.common.cursor import cursor_on
 from apps.common.display import number
+from apps.common.translation import lazy as _
 from apps.conversations import lockouts
 from apps.portal.pages.access import Visit, shown, student_page
 from apps.providers.models import CourseModel
@@ -26,25 +27,25 @@ from apps.quotas.requests import NewRequest
 from apps.quotas.standing import MemberStanding
 
 SHOWN = 5  # earlier requests
-FILED = "Your instructor has your request for {tokens} tokens. What becomes of it stands on this page."
+FILED = _("Your instructor has your request for {tokens} tokens. What becomes of it stands on this page.")
 REFUSALS = {
-    requests.OPEN_ALREADY: "You have asked for more this week already, and nobody has decided yet.",
-    requests.TOO_MANY: f"You have asked for more {requests.MOST_A_WEEK} times this week. Talk to your instructor.",
+    requests.OPEN_ALREADY: _("You have asked for more this week already, and nobody has decided yet."),
+    requests.TOO_MANY: _("You have asked for more {most} times this week. Talk to your instructor."),
 }
 
 
 class MoreForm(forms.Form):
     tokens = forms.IntegerField(
-        label="Tokens",
+        label=_("Tokens"),
         min_value=1,
         max_value=MOST_TOKENS,
-        error_messages={"required": "Say how many tokens you need."},
+        error_messages={"required": _("Say how many tokens you need.")},
     )
     reason = forms.CharField(
-        label="Why you need them",
+        label=_("Why you need them"),
         max_length=Petition.LONGEST,
         widget=forms.Textarea({"rows": 2}),
-        error_messages={"required": "Write a sentence: your instructor decides by it."},
+        error_messages={"required": _("Write a sentence: your instructor decides by it.")},
     )
 
 
@@ -72,7 +73,7 @@ def _ask(request: HttpRequest, visit: Visit, asked: dict[str, Any]) -> HttpRespo
         connection.ensure_connection()
         [filed] = requests.file(cursor_on(connection), [new])
     if isinstance(filed, str):
-        messages.error(request, REFUSALS[filed])
+        messages.error(request, REFUSALS[filed].format(most=requests.MOST_A_WEEK))
     else:
         messages.success(request, FILED.format(tokens=number(new.tokens)))
     return HttpResponseRedirect(reverse("portal:week", args=[visit.course.slug]))
