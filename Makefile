@@ -9,6 +9,9 @@ MANAGE := $(BIN)/python manage.py
 CORES := $(shell nproc 2>/dev/null || echo 2)
 WORKERS ?= $(shell echo $$(( ($(CORES) * 3 + 1) / 2 )))
 IN_PARALLEL := -n $(WORKERS) --dist worksteal --durations=10 --durations-min=1
+# One order for `make test`, so that it fails for a change and not by chance; `make battery` looks for others.
+ORDER ?= 1
+IN_ORDER := $(IN_PARALLEL) --randomly-seed=$(ORDER)
 # What runs over PostgreSQL as well: the contracts of what differs between the databases, whatever has SQL of its own, and
 # some of the promises to students. Of these files, the tests that touch the database.
 PROMISES := plain tokens own_keys over_quota appeals requests_for_more recorded disconnect crash idempotency_over_processes
@@ -55,8 +58,8 @@ run: $(VENV)/.runtime ## Start Stoa on http://127.0.0.1:8000 (PORT=... for anoth
 
 # They start so many processes that it takes a minute to compile everything in each of them.
 test: $(VENV)/.dev browser ## Run the tests, over SQLite and PostgreSQL (ARGS="tests/rules -x" runs some, over SQLite)
-	env -u DATABASE_URL -u PYTHONDONTWRITEBYTECODE $(PYTEST) $(or $(ARGS),$(IN_PARALLEL))
-	$(if $(ARGS),,env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m tests.servers $(PYTEST) $(IN_PARALLEL) $(OVER_BOTH))
+	env -u DATABASE_URL -u PYTHONDONTWRITEBYTECODE $(PYTEST) $(or $(ARGS),$(IN_ORDER))
+	$(if $(ARGS),,env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m tests.servers $(PYTEST) $(IN_ORDER) $(OVER_BOTH))
 
 coverage: $(VENV)/.dev ## Run the tests and measure what they cover (slower; run it before you close an issue)
 	$(BIN)/coverage erase
@@ -69,11 +72,12 @@ battery: $(VENV)/.dev ## Run the long faults (FAULT=F55 or chaos picks one, ROUN
 	env -u DATABASE_URL $(BIN)/pytest -m battery -p no:randomly tests/faults tests/services $(if $(FAULT),-k $(FAULT)) || test $$? = 5
 	$(BIN)/python -m tests.servers $(BIN)/pytest -m battery -p no:randomly $(ON_POSTGRESQL) $(if $(FAULT),-k $(FAULT)) || test $$? = 5
 	$(if $(FAULT),,$(BIN)/pytest --hypothesis-profile=battery $(IN_PARALLEL) $(PROPERTIES))
+	$(if $(FAULT),,$(MAKE) test ORDER=$$(date +%s))
 
 browser: $(VENV)/.dev ## Find a browser for the tests; as root on Debian, install one if there is none
 	@$(BIN)/python -m tests.e2e.browser
 
-check: $(VENV)/.dev ## Check format, style, types, imports, migrations, docs and words
+check: $(VENV)/.dev ## Check format, style, types, imports, migrations, docs, alerts, words and marks for translation
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -81,7 +85,10 @@ check: $(VENV)/.dev ## Check format, style, types, imports, migrations, docs and
 	$(BIN)/python -m gateway_project.settings_page --check
 	$(BIN)/python -m gateway_project.roles_page --check
 	$(BIN)/python -m gateway_project.reference --check
+	$(BIN)/python -m gateway_project.monitoring --check
 	$(BIN)/python -m gateway_project.vocabulary
+	$(BIN)/python -m gateway_project.unmarked
+	$(BIN)/python -m gateway_project.names --check
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) check --fail-level WARNING
 
@@ -89,10 +96,12 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/.dev ## Make docs/settings.md, docs/roles.md, docs/reference.md and the OpenAPI documents of tests/openapi anew
+docs: $(VENV)/.dev ## Make docs/settings.md, roles.md, reference.md and trouble.md, deploy/grafana and tests/openapi anew
 	$(BIN)/python -m gateway_project.settings_page
 	$(BIN)/python -m gateway_project.roles_page
 	$(BIN)/python -m gateway_project.reference
+	$(BIN)/python -m gateway_project.names
+	$(BIN)/python -m gateway_project.monitoring
 	$(BIN)/python -m tests.openapi
 
 lock: $(VENV)/.dev ## Compile requirements*.txt anew from requirements*.in

@@ -17,7 +17,11 @@ class GatewayProjectConfig(AppConfig):
     def ready(self) -> None:
         from django.conf import settings
 
-        from gateway_project import checks  # noqa: F401
+        from gateway_project import checks, names  # noqa: F401
+        from gateway_project.observability import slow_queries
+
+        names.translate()
+        slow_queries.watch()
 
         if not settings.CELERY_BROKER_URL.startswith("memory:"):
             from gateway_project import celery  # noqa: F401  # new jobs are sent through it

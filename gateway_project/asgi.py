@@ -18,6 +18,7 @@ from django.urls import get_resolver  # noqa: E402
 from apps.chat.runtime import ChatRuntime  # noqa: E402
 from apps.common.outages import Trouble, trouble  # noqa: E402
 from apps.dataplane.plane import DataPlane  # noqa: E402
+from apps.operations import live  # noqa: E402
 from apps.quotas.rate_limits.addresses import AddressLimit  # noqa: E402
 from apps.services.runtime import ServiceRuntime  # noqa: E402
 from gateway_project.databases import disconnect  # noqa: E402
@@ -27,7 +28,9 @@ from gateway_project.edge.forwarding import TrustedProxies  # noqa: E402
 from gateway_project.edge.handler import DataPlaneHandler  # noqa: E402
 from gateway_project.edge.messages import limit_of_form, with_body_limit  # noqa: E402
 from gateway_project.edge.services import ServiceHandler, is_for_services  # noqa: E402
-from gateway_project.observability import health, metrics  # noqa: E402
+from gateway_project.health import process  # noqa: E402
+from gateway_project.observability import pools, tracing  # noqa: E402
+from gateway_project.observability.showing import show_for_ever  # noqa: E402
 from gateway_project.processes.garbage import spare_the_collector  # noqa: E402
 
 logger = logging.getLogger(__name__)
@@ -67,16 +70,20 @@ async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
     await receive()
     plane: DataPlane | None = None
     try:
+        await asyncio.to_thread(tracing.start)
         if settings.GATEWAY_ROLE != "control":
             plane = await DataPlane.open()
             chat = await ChatRuntime.open(plane)
             services = await ServiceRuntime.open(plane)
-            await plane.start(*chat.snapshots, *services.snapshots)
+            await plane.start(*chat.snapshots, *services.snapshots, live.live_settings())
             chat.start()
             services.start()
             scope["state"].update(plane=plane, chat=chat, services=services)
-            plane.run(metrics.show_for_ever(plane, chat))
-        health.watch(plane)
+            plane.run(show_for_ever(plane, chat, services))
+            plane.run(pools.tell_for_ever(plane, chat, services))
+        else:
+            live.follow()
+        process.watch(plane)
         get_resolver().url_patterns  # noqa: B018  # loads the admin before the collector is frozen
         spare_the_collector()
         await send({"type": "lifespan.startup.complete"})
@@ -90,5 +97,6 @@ async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
     await receive()
     if plane is not None:
         await plane.close()
+    await asyncio.to_thread(tracing.stop)
     await asyncio.to_thread(disconnect)
     await send({"type": "lifespan.shutdown.complete"})

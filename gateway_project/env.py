@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+from django.conf.locale import LANG_INFO
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway_project import weak_secrets
 from gateway_project.data_dir import make_data_dir, write_private
+from gateway_project.mail_server import MailServer
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -84,6 +86,17 @@ class Env(BaseSettings):
         description="Where people and programs reach Stoa, such as `https://stoa.example.edu`: for links, and as the "
         "issuer of tokens; never taken from a request. Unset: this machine and `PORT`.",
     )
+    languages: CommaList = Field(
+        [],
+        description="Languages of the admin beside English, such as `fi,sv`, each with a catalogue in `locale/`. The "
+        "browser says which a reader prefers; the APIs speak English.",
+    )
+    email_url: SecretStr = Field(
+        SecretStr(""),
+        description="Mail server for notifications: `smtp://user:password@host:587` (STARTTLS), `smtps://…:465` (TLS), "
+        "or `smtp+plain://host:25` (neither, for a relay on this machine). Unset: no e-mail is sent.",
+    )
+    email_from: str = Field("stoa@localhost", description="Sender of e-mails, such as `Stoa <stoa@example.edu>`.")
     second_factor: Literal["off", "operators", "staff"] | None = Field(
         None,
         description="Who needs a second factor to sign in: nobody (`off`), `operators`, or all `staff`. Unset: `staff` "
@@ -183,8 +196,22 @@ class Env(BaseSettings):
     audit_log: bool = Field(
         False, description="Write each entry of the audit log to standard error too, as a line of JSON."
     )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="Lines of the log: `text` for people, or a JSON object each for programs."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = Field(
-        None, description="Default: INFO in development, WARNING in production."
+        None, description="Unset: INFO in development, WARNING in production. *Live settings* may change it meanwhile."
+    )
+
+    otel_exporter_otlp_endpoint: str = Field(
+        "",
+        description="Collector of traces (OTLP over HTTP), such as `http://127.0.0.1:4318`. Unset: nothing is traced.",
+    )
+    otel_exporter_otlp_headers: SecretStr = Field(
+        SecretStr(""), description="Headers for the collector, as `name=value`, comma separated."
+    )
+    trace_share: float = Field(
+        0.1, gt=0, le=0.1, description="The share of all requests that is traced: at most 0.1, a tenth."
     )
 
     @field_validator("gateway_data_dir")
@@ -206,6 +233,20 @@ class Env(BaseSettings):
             raise ValueError("must begin with redis://, rediss:// or unix://.")
         return value
 
+    @field_validator("otel_exporter_otlp_endpoint")
+    @classmethod
+    def _is_a_collector(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.username):
+            raise ValueError("must begin with http:// or https://, and have neither user name nor password.")
+        return value
+
+    @field_validator("email_url")
+    @classmethod
+    def _is_a_mail_server(cls, value: SecretStr) -> SecretStr:
+        MailServer.parse(value.get_secret_value())
+        return value
+
     @field_validator("public_url")
     @classmethod
     def _is_an_origin(cls, value: str) -> str:
@@ -213,6 +254,14 @@ class Env(BaseSettings):
         if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
             raise ValueError("must begin with https:// or http://, and have neither query nor fragment.")
         return value.rstrip("/")
+
+    @field_validator("languages")
+    @classmethod
+    def _are_languages(cls, value: list[str]) -> list[str]:
+        for code in value:
+            if "name_local" not in LANG_INFO.get(code, {}):
+                raise ValueError(f"{code} is no code of a language that Django knows, such as fi or pt-br.")
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod

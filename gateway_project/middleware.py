@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -11,11 +12,13 @@ from csp.middleware import CSPMiddleware, PolicyParts
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.middleware.locale import LocaleMiddleware
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.deprecation import MiddlewareMixin
 
+from apps.common import spans, tracing
 from apps.common.actors import Actor, acting
 from apps.common.errors import Unavailable
 from apps.common.ids import new_id
@@ -42,14 +45,52 @@ class RequestIdMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         request.request_id = new_id()  # type: ignore[attr-defined]
+        trace = _trace_of(request)
         if self._is_async:
-            return self._answer(request)
-        with acting(partial(_asker, request)):
-            return _named(self.get_response(request), request)
+            return self._answer(request, trace)
+        with _at_work_on(request, trace), _span_of(trace) as span, acting(partial(_asker, request)):
+            return _described(span, _named(self.get_response(request), request), request)
 
-    async def _answer(self, request: HttpRequest) -> HttpResponseBase:
-        with acting(partial(_asker, request)):
-            return _named(await self.get_response(request), request)
+    async def _answer(self, request: HttpRequest, trace: tracing.Trace) -> HttpResponseBase:
+        with _at_work_on(request, trace), _span_of(trace) as span, acting(partial(_asker, request)):
+            return _described(span, _named(await self.get_response(request), request), request)
+
+
+def _trace_of(request: HttpRequest) -> tracing.Trace:
+    names = (("traceparent", "HTTP_TRACEPARENT"), ("tracestate", "HTTP_TRACESTATE"))
+    found = ((name.encode(), request.META[key].encode("latin-1")) for name, key in names if key in request.META)
+    return tracing.continued(found)
+
+
+def _at_work_on(request: HttpRequest, trace: tracing.Trace) -> AbstractContextManager[None]:
+    return tracing.at_work_on(request.request_id, trace)  # type: ignore[attr-defined]
+
+
+def _span_of(trace: tracing.Trace) -> spans.TraceSpan:
+    return spans.request("request", trace=trace.id, remote=trace.parent, may_sample=trace.may_be_sampled)
+
+
+def _described(span: spans.TraceSpan, response: HttpResponseBase, request: HttpRequest) -> HttpResponseBase:
+    if span is not spans.NOTHING:
+        route = request.resolver_match.route if request.resolver_match is not None else "unknown"
+        span.name(f"{request.method} /{route}")
+        span.set(http__route=f"/{route}", http__response__status_code=response.status_code)
+        span.set(stoa__request_id=request.request_id)  # type: ignore[attr-defined]
+    return response
+
+
+class LanguageMiddleware(LocaleMiddleware):
+    """Pages are in the language that the reader's browser asks for; answers to programs are in English."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        if request.path.startswith(_FOR_PROGRAMS):
+            translation.activate("en")
+        else:
+            super().process_request(request)
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        is_page = not request.path.startswith(_FOR_PROGRAMS)
+        return super().process_response(request, response) if is_page else response
 
 
 def _named(response: HttpResponseBase, request: HttpRequest) -> HttpResponseBase:

@@ -1,12 +1,15 @@
 """Django's settings, all derived from `env.py`."""
 
 from csp.constants import NONE, SELF
+from django.conf.locale import LANG_INFO
 from django.urls import reverse_lazy
 
 from apps.accounts.sign_in.rates import RATES
+from apps.common import beats
 from gateway_project.data_dir import make_data_dir
 from gateway_project.databases import cache_and_sessions, database
 from gateway_project.env import BASE_DIR, listed, load_env
+from gateway_project.mail_server import MailServer
 from gateway_project.theme import UNFOLD as UNFOLD
 
 ENV = load_env()
@@ -14,6 +17,7 @@ DATA_DIR = make_data_dir(ENV.gateway_data_dir, is_production=ENV.is_production)
 
 SPOOL_DIR = DATA_DIR / "spool"
 OWNER_DIR = DATA_DIR / "owners"
+WORKER_BEAT = DATA_DIR / "worker-beat"
 
 DEBUG = False
 SECRET_KEY = ENV.django_secret_key.get_secret_value()
@@ -77,17 +81,20 @@ INSTALLED_APPS = [
     "apps.conversations",
     "apps.chat",
     "apps.services",
+    "apps.operations",
 ]
 
 # For the control plane only: the data plane uses no middleware (see edge/handler.py).
 MIDDLEWARE = [
     "gateway_project.middleware.RequestIdMiddleware",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "gateway_project.edge.packing.PackingMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "gateway_project.middleware.ContentPolicyMiddleware",
     "gateway_project.middleware.DatabaseAwayMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "gateway_project.middleware.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -197,9 +204,18 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+_mail = MailServer.parse(ENV.email_url.get_secret_value())
+EMAIL_HOST, EMAIL_PORT = _mail.host, _mail.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail.user, _mail.password
+EMAIL_USE_SSL, EMAIL_USE_TLS = _mail.uses_tls, _mail.starts_tls
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = ENV.email_from
+
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
+LANGUAGES = [(code, LANG_INFO[code]["name_local"]) for code in dict.fromkeys(["en", *ENV.languages])]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 
 STATIC_URL = "/static/"
@@ -240,23 +256,36 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
+LOG_LEVEL = ENV.log_level or ("WARNING" if ENV.is_production else "INFO")
+OTLP_ENDPOINT = ENV.otel_exporter_otlp_endpoint
+OTLP_HEADERS = dict(
+    pair.split("=", 1) for pair in listed(ENV.otel_exporter_otlp_headers.get_secret_value()) if "=" in pair
+)
+TRACE_SHARE = ENV.trace_share
+_NOT_BELOW_INFO = "INFO" if LOG_LEVEL == "DEBUG" else LOG_LEVEL  # some libraries would quote headers
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"()": "gateway_project.observability.logs.LogFormatter"}},
+    "formatters": {
+        "text": {"()": "gateway_project.observability.logs.LogFormatter"},
+        "json": {"()": "gateway_project.observability.logs.JsonFormatter"},
+    },
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        "stderr": {"class": "logging.StreamHandler", "formatter": ENV.log_format},
         "bare": {"class": "logging.StreamHandler"},
         "nowhere": {"class": "logging.NullHandler"},
     },
-    "root": {"handlers": ["stderr"], "level": ENV.log_level or ("WARNING" if ENV.is_production else "INFO")},
+    "root": {"handlers": ["stderr"], "level": _NOT_BELOW_INFO},
     "loggers": {
+        # Operators change the level of these three while Stoa runs; see apps/operations/live.py.
+        **{name: {"level": LOG_LEVEL} for name in ("apps", "gateway_project", "stoa")},
         "django": {"handlers": [], "propagate": True},
         "django.request": {"level": "ERROR"},
         # Answered with 400. Without this, any client could fill the log with tracebacks.
         "django.security.DisallowedHost": {"handlers": ["nowhere"], "propagate": False},
         "celery": {"level": "WARNING"},
         "uvicorn": {"level": "WARNING"},
+        "opentelemetry": {"handlers": ["nowhere"], "propagate": False},  # would say each failure, and retry aloud
         "httpx": {"level": "WARNING"},  # would name every health check
         # Nothing but JSON on its lines.
         "stoa.audit": {"level": "INFO", "handlers": ["bare"], "propagate": False}
@@ -269,7 +298,8 @@ LOGGING = {
 # The in-memory broker ignores the host but complains without one.
 CELERY_BROKER_URL = ENV.celery_broker_url.replace("memory://", "memory://localhost")
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_WORKER_CONCURRENCY = 6  # jobs use two at most and health checks two, so that draining always finds a free one
+# Jobs use two at most, health checks two and notifications one, so that draining always finds a free one.
+CELERY_WORKER_CONCURRENCY = 7
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -278,6 +308,11 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"polling_interval": 0.05, "socket_connect_timeout": 2}
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
+    "note-beat": {
+        "task": "apps.common.tasks.note_beat",
+        "schedule": beats.EVERY_SECONDS,
+        "options": {"expires": 5.0},
+    },
     "drain-spools": {
         "task": "apps.conversations.tasks.drain_spools",
         "schedule": 1.0,
@@ -303,6 +338,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 1.0,
         "options": {"expires": 5.0},
     },
+    "notify": {
+        "task": "apps.operations.tasks.notify",
+        "schedule": 5.0,
+        "options": {"expires": 5.0},
+    },
     "keep-figures": {
         "task": "apps.conversations.tasks.keep_figures",
         "schedule": 30.0,
@@ -312,5 +352,6 @@ CELERY_BEAT_SCHEDULE = {
     "forget-jobs": {"task": "apps.common.tasks.forget_jobs", "schedule": 3600.0},
     "forget-tokens": {"task": "apps.accounts.tasks.forget_tokens", "schedule": 3600.0},
     "forget-expired": {"task": "apps.common.tasks.forget_expired", "schedule": 3600.0},
+    "forget-notifications": {"task": "apps.operations.tasks.forget_notifications", "schedule": 3600.0},
     "forget-service-requests": {"task": "apps.services.tasks.forget_service_requests", "schedule": 3600.0},
 }

@@ -12,8 +12,24 @@ from gateway_project.env import BASE_DIR, Env
 PAGE = BASE_DIR / "docs" / "settings.md"
 INTRODUCTION = """# Settings
 
-Every setting comes from an environment variable. This page is made from `gateway_project/env.py` by
-`make docs`; a wrong value stops the start with a line that names the variable.
+This page is made from `gateway_project/env.py` by `make docs`.
+
+## While Stoa runs
+
+Operators change these in the admin, under *System*. All processes take them over within two seconds, without a restart.
+
+| Page | What |
+|---|---|
+| *Live settings* | the log level; how long a query, a call and a look at rules may take before the log says so |
+| *Notification channels* | who is told what, by e-mail or webhook: see [notifications](notifications.md) |
+
+What courses, rules, allowances, providers, models, services and people are allowed is not a setting: it is in the
+database, and takes effect in the same way.
+
+## At the start
+
+All others are environment variables, and **each of them needs a restart**. A wrong value stops the start with a line
+that names the variable.
 
 | Variable | Default | Meaning |
 |---|---|---|

@@ -6,9 +6,12 @@ from typing import Any
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
+from apps.common.translation import lazy as _
+
 # In this order, so that a later file may refine an earlier one.
 STYLES = (
     "theme",
+    "lists",
     "admin",
     "course",
     "evidence",
@@ -43,10 +46,10 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "ACCOUNT": {
         "navigation": [
-            {"title": "Preferences", "link": reverse_lazy("admin:preferences")},
-            {"title": "Second factor", "link": reverse_lazy("mfa_index")},
-            {"title": "Sessions", "link": reverse_lazy("usersessions_list")},
-            {"title": "Change password", "link": reverse_lazy("account_change_password")},
+            {"title": _("Preferences"), "link": reverse_lazy("admin:preferences")},
+            {"title": _("Second factor"), "link": reverse_lazy("mfa_index")},
+            {"title": _("Sessions"), "link": reverse_lazy("usersessions_list")},
+            {"title": _("Change password"), "link": reverse_lazy("account_change_password")},
         ]
     },
     "SIDEBAR": {"navigation": "gateway_project.site.navigation.navigation"},

@@ -29,6 +29,7 @@ EXCEPTIONS = {
     "Output tokens": "the count of a call, beside its input tokens",
 }
 CODE = ("apps/*/admin.py", "apps/*/admin/*.py", "gateway_project/site/*.py")
+MARKS = frozenset({"_", "gettext", "ngettext"})
 SHOWN = frozenset({"description", "help_text", "label", "title", "verbose_name", "verbose_name_plural", "empty_text"})
 
 
@@ -44,6 +45,8 @@ def _texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Texts that people may read: those with a space, and what is given to a name that is shown. No docstrings."""
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     shown = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg in SHOWN}
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) in MARKS]
+    shown |= {id(argument) for call in calls for argument in call.args}
     for node in ast.walk(tree):
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in docstrings:
             continue

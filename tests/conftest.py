@@ -174,9 +174,10 @@ def tess(course: Course) -> Membership:
 def gateway(django_db_setup: None) -> Iterator[Gateway]:
     """A running Stoa on the tests' own database. It must end cleanly, whatever the tests did to it.
 
-    It keeps idle connections to providers for two seconds only, so that one that is never closed is soon told apart.
+    It keeps idle connections to providers for two seconds only, so that one that is never closed is soon told apart,
+    and its log has all that could be in one, so that no secret and no prompt is.
     """
-    with start_gateway(settings.DATA_DIR, KEEPALIVE_EXPIRY="2") as gateway:
+    with start_gateway(settings.DATA_DIR, KEEPALIVE_EXPIRY="2", LOG_LEVEL="DEBUG") as gateway:
         yield gateway
         gateway.stop()
 
@@ -206,7 +207,8 @@ def pristine(
 def two_processes(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway of two web processes with a database of its own (`models_on`). Tests may kill what it started."""
     parent = tmp_path_factory.mktemp("two")
-    with separate_gateway(pristine, parent, WEB_CONCURRENCY="2", METRICS_TOKEN=METRICS_TOKEN) as gateway:
+    more = {"WEB_CONCURRENCY": "2", "METRICS_TOKEN": METRICS_TOKEN, "LOG_FORMAT": "json"}
+    with separate_gateway(pristine, parent, **more) as gateway:
         yield gateway
 
 

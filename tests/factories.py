@@ -8,6 +8,7 @@ from typing import Any
 from apps.accounts.models import ApiKey, Course, GroupGrant, Issuer, Membership, Role, User
 from apps.common.ids import new_id
 from apps.conversations.models import Call
+from apps.operations.models import NotificationChannel
 from apps.providers.models import CourseModel, Credential, Deployment, Model, Provider
 from apps.quotas import decisions
 from apps.quotas.ledger.booking import week_of
@@ -25,6 +26,7 @@ from apps.rules.models import Rule
 from apps.services.models import Instance, Service, ServiceRecord
 
 PASSWORD = "correct horse battery staple"
+WEBHOOK_SECRET = "whsec_c2VjcmV0IG9mIGEgd2ViaG9vayBpbiB0ZXN0cw=="
 _numbers = itertools.count(1)
 
 
@@ -81,6 +83,15 @@ def make_issuer(**overrides: Any) -> Issuer:
     issuer = Issuer.objects.create(**{**values, **overrides})
     issuer.set_secret(secret)
     return issuer
+
+
+def make_channel(**overrides: Any) -> NotificationChannel:
+    """A channel that wants everything; a webhook has the secret WEBHOOK_SECRET."""
+    values = {"name": unique("channel"), "kind": "email", "recipients": "ops@example.edu"}
+    channel = NotificationChannel.objects.create(**{**values, **overrides})
+    if channel.kind == NotificationChannel.Kind.WEBHOOK:
+        channel.set_secret(WEBHOOK_SECRET)
+    return channel
 
 
 def make_grant(issuer: Issuer | None = None, **overrides: Any) -> GroupGrant:

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -28,6 +29,11 @@ COMMAND_SECONDS = 100.0  # for a command: migrating a new database takes longest
 # For gateways of whose calls no text is read: as if a Celery process ran elsewhere. Starting one costs two seconds.
 WITHOUT_CELERY = {"CELERY_BROKER_URL": "redis://127.0.0.1:1/0"}
 SECRETS = ("DJANGO_SECRET_KEY", "GATEWAY_KEY_PEPPER", "GATEWAY_SECRET_KEYS")  # what production asks for
+# What no line of a log may have, whatever a test did: keys, secrets, what students ask and providers say.
+LEAKS = re.compile(
+    r"stoa_(?:sk|svc|stf)_[0-9A-Za-z]{8}|provider-secret|whsec_[0-9A-Za-z]|hunter-7741|EXAM-1234"
+    r"|Explain recursion|Solve my homework|solve my homework|correct horse battery"
+)
 PASSED_ON_SECONDS = 0.01  # how long `make` takes to pass a signal on
 MAKE_FAILED = "] Error "
 
@@ -189,6 +195,8 @@ class Gateway:
         assert "Traceback" not in log, log
         assert MAKE_FAILED not in log, log
         assert probes.BLOCKING not in log, log
+        leaks = [line for line in log.splitlines() if line[:2] in ("20", '{"') and LEAKS.search(line)]
+        assert not leaks, leaks[:3]  # what is printed at a first start, a key among it, is no log
         lags = probes.Lags().read(self.data_dir)
         probes.seen.add(lags.late, lags.held)
         assert lags.is_bearable, str(lags)

@@ -18,6 +18,7 @@ from apps.accounts.models import ApiKey, AuditEntry, Issuer, Membership, StaffKe
 from apps.accounts.models.token_families import TokenFamily
 from apps.accounts.models.token_keys import TokenKey
 from apps.common import jobs
+from apps.operations.models import NotificationChannel
 from apps.providers.models import CredentialHealth
 from apps.quotas import decisions, requests
 from apps.rules.models import Rule
@@ -37,6 +38,7 @@ NOT_AUDITED = {
     "conversations.Call": "written by the data plane, in the transaction of the ledger; reading it leaves an entry",
     "conversations.DeadLetter": "written by draining; replaying and deleting it leaves an entry",
     "conversations.Thread": "written by draining; reading it leaves an entry",
+    "operations.NotificationDelivery": "written by workers; sending it again leaves an entry",
     "providers.ProviderEvent": "a journal of its own",
     "quotas.AllowanceRequest": "its decision leaves an entry, see Petition.decide",
     "quotas.Hold": "part of the ledger, a journal of its own",
@@ -127,6 +129,10 @@ def issuer() -> Issuer:
     return made
 
 
+def channel() -> NotificationChannel:
+    return factories.make_channel(kind="webhook", url="https://hooks.example.edu/stoa")
+
+
 def family() -> TokenFamily:
     times = {"created_at": NOW, "refreshed_at": NOW, "expires_at": NOW + timedelta(days=1)}
     return TokenFamily.start(
@@ -153,6 +159,8 @@ MUTATIONS: dict[str, Callable[[], Any]] = {
     "Issuer.forget_secret": lambda: issuer().forget_secret(),
     "Issuer.set_secret": issuer,
     "Membership.enrol": lambda: Membership.enrol(course=factories.make_course(), external_id="s-1"),
+    "NotificationChannel.encrypt_anew": lambda: encrypted_anew(channel()),
+    "NotificationChannel.set_secret": lambda: channel(),
     "Provider.forget_secrets": lambda: provider().forget_secrets(),
     "Rule.add_example": lambda: rule().add_example("No such thing", field="examples_no_match", by=None, note=""),
     "Rule.edit": lambda: rule().edit({"message": "New."}, stage="observe", by=None),
@@ -186,6 +194,7 @@ WORDS = {
     "Instance": ("instance", "service"),
     "Issuer": ("issuer",),
     "Membership": ("membership",),
+    "NotificationChannel": ("channel",),
     "Provider": ("provider", "credential"),
     "Rule": ("rule",),
     "Service": ("service", "instance"),
@@ -249,8 +258,8 @@ def test_a_decision_that_comes_too_late_leaves_none() -> None:
 
 
 def test_every_kind_of_job_is_known_to_leave_an_entry() -> None:
-    """tests/conversations/test_replay.py tells of this one."""
-    assert set(jobs.KINDS) == {"rule-replay"}
+    """tests/conversations/test_replay.py and tests/admin/test_rosters.py tell of these."""
+    assert set(jobs.KINDS) == {"rule-replay", "roster"}
 
 
 def test_tables_of_the_data_plane_are_not_audited() -> None:

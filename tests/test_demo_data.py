@@ -7,7 +7,10 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.accounts.models import Course
-from apps.conversations.models import Call, Thread
+from apps.conversations.models import Call, Turn
+from apps.conversations.search.index import Within, find
+from apps.conversations.search.words import phrases
+from apps.providers.models import ProviderEvent
 from apps.quotas.ledger.audit import audit
 from apps.quotas.models import QuotaPolicy
 from gateway_project.demo_data import Size, fill
@@ -24,7 +27,9 @@ def test_the_ledger_proves_demo_data() -> None:
     assert made.count() == 500
     assert {"answered", "out_of_quota"} <= set(made.values_list("status", flat=True))
     assert not made.filter(started_at__gt=NOW).exists()
-    assert Thread.objects.filter(course__slug__startswith="demo-77-").exists()
+    said = set(Turn.objects.filter(call__in=made, text__contains="loop").values_list("call", flat=True))
+    assert set(find(phrases("loop"), Within())) == said != set()
+    assert ProviderEvent.objects.filter(kind="back", at__lt=NOW).exists()
     assert audit().drift == 0
     lacking = Course.objects.filter(slug__startswith="demo-77-").exclude(pk__in=QuotaPolicy.objects.values("course"))
     assert lacking.count() == 1

@@ -11,6 +11,8 @@ from prometheus_client import REGISTRY
 from apps.quotas.rate_limits import shared  # noqa: F401  # loaded only with Redis
 from gateway_project import asgi  # noqa: F401  # loads everything else that counts
 from gateway_project.env import BASE_DIR
+from gateway_project.observability.figures import COMPONENTS, FIGURES
+from gateway_project.reference import trouble_page
 from gateway_project.reference.errors import RaisedError, RaisingModule, UnreadableCode, raised_errors
 from gateway_project.reference.headers import unexplained
 from gateway_project.reference.page import PAGE, page
@@ -37,8 +39,9 @@ def texts_in(node: ast.expr) -> Iterator[str]:
             yield part.value
 
 
-def test_the_page_is_up_to_date() -> None:
+def test_the_pages_are_up_to_date() -> None:
     assert PAGE.read_text() == page(), "Run: make docs"
+    assert trouble_page.PAGE.read_text() == trouble_page.trouble_page(), "Run: make docs"
 
 
 def test_it_has_every_code_that_clients_meet_in_the_tests() -> None:
@@ -66,7 +69,8 @@ def test_an_error_that_clients_repeat_needs_a_decision() -> None:
 def test_it_has_every_metric() -> None:
     shown = {name.removesuffix("_total") for name in re.findall(r"^\| `(stoa_\w+)`", page(), re.MULTILINE)}
 
-    assert shown == {family.name for family in REGISTRY.collect() if family.name.startswith("stoa_")}
+    counted = {family.name for family in REGISTRY.collect() if family.name.startswith("stoa_")}
+    assert shown == counted | {COMPONENTS} | {name for name, _ in FIGURES.values()}
 
 
 def test_it_has_every_header_that_the_sources_name_and_no_other() -> None:

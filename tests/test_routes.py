@@ -22,8 +22,10 @@ load_pages()
 # The index of an app in the admin. Its pattern names the apps in the order in which their pages happened to be loaded.
 APP_INDEX = "<app_label>/"
 EVERYBODY, SCRAPERS, STUDENTS, STAFF = "everybody", "metrics token", "API key", "staff session"
+OPERATORS = "operators, and the metrics token"
 CALLERS = "whom the service admits"
 CREDENTIALS = "credentials in the body"
+OWN_PAGES = "a student, by key or session"
 SIGNED_IN, FAILED = "session", "everybody whose sign-in failed"  # the latter answers 401
 
 COURSE_ACTIONS = (
@@ -39,6 +41,8 @@ COURSE_PAGES = (
     "requests/<int:pk>/",
     "students/",
     "students/export/",
+    "students/file/",
+    "students/file/<int:pk>/",
     STUDENT,
     f"{STUDENT}export/",
     "rules/",
@@ -50,6 +54,7 @@ COURSE_PAGES = (
 ROUTES = {
     "": EVERYBODY,
     "favicon.ico": EVERYBODY,
+    "health": OPERATORS,
     "health/live": EVERYBODY,
     "health/ready": EVERYBODY,
     "metrics": SCRAPERS,
@@ -105,6 +110,7 @@ ROUTES = {
     "admin/accounts/membership/<int:pk>/deactivate/": STAFF,
     "admin/accounts/membership/<int:pk>/activate/": STAFF,
     "admin/accounts/issuer/<int:pk>/test/": STAFF,
+    "admin/operations/notificationchannel/<int:pk>/test/": STAFF,
     "admin/rules/rule/library/": STAFF,
     "admin/common/job/<int:pk>/progress/": STAFF,
     "admin/common/job/<int:pk>/cancel/": STAFF,
@@ -156,6 +162,10 @@ SIGN_IN: dict[str, str] = {
     "campus/<slug:name>/callback/": EVERYBODY,
 }
 ROUTES |= {f"sign-in/{page}": audience for page, audience in SIGN_IN.items()}
+STUDENT_PAGES = ("", "start/", "refused/", "conversations/", "conversations/<int:pk>/", "keys/")
+ROUTES |= {f"c/<slug:slug>/{page}": OWN_PAGES for page in STUDENT_PAGES}
+CHANGES = {"leave/": EVERYBODY, "c/<slug:slug>/keys/new/": OWN_PAGES, "c/<slug:slug>/keys/<int:pk>/": OWN_PAGES}
+ROUTES |= CHANGES  # by POST alone
 QUOTAS = (
     "quotapolicy/course/<int:course_id>/",
     "quotapolicy/course/<int:course_id>/boosts/",
@@ -180,6 +190,7 @@ EXAMPLES = {
     APP_INDEX: "rules/",
     "(?P<url>.*)$": "nothing/",
     "<str:slug>": "nothing",
+    "<slug:slug>": "nothing",
     "<slug:page>": "rules",
     "<path:content_type_id>": "1",
     "<path:object_id>": "1",
@@ -216,7 +227,8 @@ def of(audience: str) -> list[str]:
 
 def is_closed(answer: Any) -> bool:
     """Refused, or sent to sign in."""
-    to_sign_in = answer.status_code == 302 and answer.headers["location"].startswith(("/admin/login/", "/sign-in/?"))
+    entrances = ("/admin/login/", "/sign-in/?", "/?next=")
+    to_sign_in = answer.status_code == 302 and answer.headers["location"].startswith(entrances)
     return to_sign_in or answer.status_code in (401, 403)
 
 
@@ -273,6 +285,21 @@ def test_what_belongs_to_a_session_is_closed_without_one(method: str, db: None) 
     client = Client()
 
     assert [path for path in of(SIGNED_IN) if not is_closed(getattr(client, method)(path))] == []
+
+
+def test_the_pages_of_students_are_closed_to_strangers_and_hide_courses_of_others(db: None) -> None:
+    stranger, student = Client(), sign_in(factories.make_student().user)
+    answers = [
+        (path, client.post(path) if address_of_change(path) else client.get(path))
+        for path in of(OWN_PAGES)
+        for client in (stranger, student)
+    ]
+
+    assert [path for path, answer in answers if not is_closed(answer) and answer.status_code != 404] == []
+
+
+def address_of_change(path: str) -> bool:
+    return path in map(address, CHANGES)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.accounts.models import User
 from apps.accounts.permissions import Verb
@@ -62,29 +63,32 @@ class JobCard:
     @property
     def state(self) -> str:
         is_stopping = self.job.cancel_requested and not self.job.is_finished
-        return "stopping" if is_stopping else self.job.get_state_display()
+        return gettext("stopping") if is_stopping else self.job.get_state_display()
 
     @property
     def words(self) -> str:
         if self.is_neglected:
-            return "No worker has taken it yet. If that stays so, ask the operator whether one is running."
+            return gettext("No worker has taken it yet. If that stays so, ask the operator whether one is running.")
         return self.job.error or self._words()
 
     def _words(self) -> str:
         job = self.job
-        far = f"{number(job.done)} of {number(job.total)}" if job.total else ""
+        far = gettext("{done} of {total}").format(done=number(job.done), total=number(job.total)) if job.total else ""
+        took = gettext("{far}, in {took}") if far else gettext("In {took}")
+        stopped = gettext("It was stopped after {far}.") if far else gettext("It was stopped before it began.")
         said: dict[str, str] = {
-            Job.State.WAITING: "It begins as soon as a worker is free.",
-            Job.State.RUNNING: far or "It has begun.",
-            Job.State.DONE: f"{f'{far}, in' if far else 'In'} {self._took()}",
-            Job.State.CANCELLED: f"It was stopped{f' after {far}' if far else ' before it began'}.",
+            Job.State.WAITING: gettext("It begins as soon as a worker is free."),
+            Job.State.RUNNING: far or gettext("It has begun."),
+            Job.State.DONE: took.format(far=far, took=self._took()),
+            Job.State.CANCELLED: stopped.format(far=far),
         }
         return said.get(job.state, "")
 
     def _took(self) -> str:
         if self.job.started_at is None or self.job.finished_at is None:
-            return "no time"
-        return f"{(self.job.finished_at - self.job.started_at).total_seconds():.1f} seconds"
+            return gettext("no time")
+        seconds = (self.job.finished_at - self.job.started_at).total_seconds()
+        return gettext("{seconds} seconds").format(seconds=f"{seconds:.1f}")
 
 
 def people(jobs: list[Job]) -> dict[int, User]:

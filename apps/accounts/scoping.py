@@ -15,14 +15,12 @@ from apps.accounts.models import Course, Membership, User
 from apps.accounts.permissions import Position, Verb
 from apps.common.admin import ChoiceFilter, Pages, is_operator
 from apps.common.searching import words
+from apps.common.translation import lazy as _
 
 
 def courses_where(request: HttpRequest, verb: Verb, thing: str) -> frozenset[int]:
     """Courses in which this person may do this to the rows of a model. Says nothing of operators: ask `is_operator`."""
-    held: dict[Position, frozenset[int]] | None = request.__dict__.get("_stoa_positions")
-    if held is None:
-        held = request.user.positions() if isinstance(request.user, User) else {}
-        request.__dict__["_stoa_positions"] = held
+    held, _ = _positions(request)
     may = permissions.positions(verb, thing)
     return frozenset().union(*(courses for position, courses in held.items() if position in may))
 
@@ -41,11 +39,15 @@ def seen_courses(request: HttpRequest) -> frozenset[int]:
 
 def administered(request: HttpRequest) -> frozenset[int]:
     """The departments of which this person is an admin."""
-    kept: frozenset[int] | None = request.__dict__.get("_stoa_departments")
+    return _positions(request)[1]
+
+
+def _positions(request: HttpRequest) -> tuple[dict[Position, frozenset[int]], frozenset[int]]:
+    """Read once for a page."""
+    kept: tuple[dict[Position, frozenset[int]], frozenset[int]] | None = request.__dict__.get("_stoa_positions")
     if kept is None:
-        person = request.user if isinstance(request.user, User) and permissions.works_here(request.user) else None
-        kept = frozenset(person.administers.values_list("department", flat=True) if person else ())
-        request.__dict__["_stoa_departments"] = kept
+        kept = request.user.positions() if isinstance(request.user, User) else ({}, frozenset())
+        request.__dict__["_stoa_positions"] = kept
     return kept
 
 
@@ -170,7 +172,7 @@ class SearchedByMember(CourseScoped):
 class CourseFilter(ChoiceFilter):
     """Filters by course, among those that this person may see."""
 
-    title = "course"
+    title = _("course")
     parameter_name = "course"
     path: ClassVar[str] = "course"
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from celery import shared_task
 
+from apps.accounts.rosters import applying  # noqa: F401  # registers its job
 from apps.accounts.tokens import upkeep
 
 

@@ -2,6 +2,8 @@
 
 from django.db import models
 
+from apps.common.translation import lazy as _
+
 
 class Repeat(models.Model):
     """An Idempotency-Key of one student, the call that executed it, and its answer.
@@ -11,15 +13,15 @@ class Repeat(models.Model):
     """
 
     class State(models.TextChoices):
-        OPEN = "open", "Being answered"
-        DONE = "done", "Answered"
+        OPEN = "open", _("Being answered")
+        DONE = "done", _("Answered")
 
-    id = models.CharField("digest of student and key", max_length=64, primary_key=True)
-    body = models.CharField("digest of the request", max_length=64)
-    call = models.CharField("request ID", max_length=32, db_index=True)
+    id = models.CharField(_("digest of student and key"), max_length=64, primary_key=True)
+    body = models.CharField(_("digest of the request"), max_length=64)
+    call = models.CharField(_("request ID"), max_length=32, db_index=True)
     membership = models.BigIntegerField()
     state = models.CharField(max_length=4, choices=State.choices)
-    answer = models.TextField(blank=True, help_text="Encrypted; empty if it was too long to be kept.")
+    answer = models.TextField(blank=True, help_text=_("Encrypted; empty if it was too long to be kept."))
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(db_index=True)
 

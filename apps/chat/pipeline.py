@@ -33,7 +33,7 @@ from apps.chat.relay.delivery import ClientStream
 from apps.chat.relay.head import headers_of
 from apps.chat.relay.pump import Pump
 from apps.chat.runtime import ChatRuntime
-from apps.common import large_bodies
+from apps.common import large_bodies, spans
 from apps.common.commit import StoreAway
 from apps.common.errors import GatewayError, NotAllowed, RateLimited, Unavailable
 from apps.common.json_bodies import LARGE
@@ -166,7 +166,8 @@ async def _start(runtime: ChatRuntime, arrival: Arrival, slot: Slot, turn: Permi
             trace=arrival.trace,
         )
         call = await _worked(arrival, parsing)
-        screened = await prompts.screen(call, runtime.rulebooks.current, occasion=_occasion(arrival, "prompt"))
+        with spans.stage("rules"):
+            screened = await prompts.screen(call, runtime.rulebooks.current, occasion=_occasion(arrival, "prompt"))
         call, verdict = screened.call, screened.verdict  # later stages never see redacted text
         if (rule := verdict.block) is not None:
             refused = notices.refusal(rule, verdict, last=len(call.messages) - 1, param=call.dialect.prompt_param)

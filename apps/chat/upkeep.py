@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from apps.chat.accounting import journal, outbox
+from apps.chat.accounting import journal, metrics, outbox
 from apps.chat.idempotency import claims
 from apps.chat.idempotency.recent import RecentAnswers
 from apps.common.commit import StoreAway, Writer
@@ -56,6 +56,7 @@ async def sweep(writer: Writer, signs: LifeSigns, *, now: datetime) -> int:
     dead = await writer.submit(signs.dead, owners) if owners else ()
     left = await writer.submit(leases.left_behind, Left(dead, now))
     done = await asyncio.gather(*(writer.submit(journal.expire, (hold, now)) for hold in left))
+    metrics.interrupted(sum(done))
     return sum(done)
 
 

@@ -18,12 +18,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
+from django.utils.translation import gettext
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import DropdownFilter
 
 from apps.common.display import zone_name
 from apps.common.filter_chips import FROM, TO, midnight
 from apps.common.searching import mistake
+from apps.common.translation import lazy as _
 
 # Lookups that no page needs in its address: a pattern can take for ever, and a year may be none.
 COSTLY = frozenset({"regex", "iregex", "year", "iso_year"})
@@ -46,15 +48,27 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]  # not subscriptable
 
     @cached_property
     def count(self) -> int:
-        rows: Any = self.object_list
-        return int(rows.order_by()[: self.most].count())
+        if len(self._first) <= self.per_page:
+            return min(len(self._first), self.most)
+        return int(self._rows.order_by().values("pk")[: self.most].count())
 
     def page(self, number: Any) -> Any:
         number = self.validate_number(number)
         first = (number - 1) * self.per_page
-        rows: Any = self.object_list
-        keys = rows.prefetch_related(None).values_list("pk", flat=True)[first : first + self.per_page]
-        return Page(rows.filter(pk__in=list(keys)), number, self)
+        keys = self._keys(first, first + self.per_page) if first else self._first[: self.per_page]
+        return Page(self._rows.filter(pk__in=keys), number, self)
+
+    @property
+    def _rows(self) -> Any:
+        return self.object_list
+
+    @cached_property
+    def _first(self) -> list[Any]:
+        """The keys of the first page, and one more. A filter that finds little reads the whole table for them: once."""
+        return self._keys(0, self.per_page + 1)
+
+    def _keys(self, first: int, last: int) -> list[Any]:
+        return list(self._rows.prefetch_related(None).values_list("pk", flat=True)[first:last])
 
 
 def _may_be_a_key(value: Any) -> bool:
@@ -70,6 +84,7 @@ class Pages(ModelAdmin):
     unsearchable: ClassVar[frozenset[str]] = frozenset({"password", "digest", "ciphertext"})
 
     list_per_page = 25
+    list_max_show_all = 0  # a page of two hundred rows would be larger than any other
     list_filter_submit = True
     show_full_result_count = False
     show_facets = ShowFacets.NEVER  # each would count the whole table
@@ -124,7 +139,11 @@ class Pages(ModelAdmin):
         """Whoever types a time is told by which clock."""
         field = super().formfield_for_dbfield(db_field, request, **options)
         if field is not None and isinstance(db_field, DateTimeField):
-            field.help_text = f"{field.help_text} Time zone: {zone_name()}.".lstrip()
+            field.help_text = (
+                gettext("{help_text} Time zone: {zone_name}.")
+                .format(help_text=field.help_text, zone_name=zone_name())
+                .lstrip()
+            )
         return field
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
@@ -150,6 +169,8 @@ class Pages(ModelAdmin):
         except (OverflowError, ValueError) as error:  # a number that is no number, or beyond all numbers and years
             raise IncorrectLookupParameters(error) from error
         changelist.title = self.heading
+        if isinstance(changelist.paginator, CappedPaginator) and not changelist.multi_page:
+            changelist.result_list = changelist.paginator.page(1).object_list
         if not changelist.query and not changelist.has_active_filters:
             changelist.full_result_count = changelist.result_count
         return changelist
@@ -214,14 +235,14 @@ class ChoiceFilter(DropdownFilter):
 class SinceFilter(ChoiceFilter):
     """Filters by time: a span until now, or days from and to. Subclasses define `since` and `before`."""
 
-    title = "time"
+    title = _("time")
     parameter_name = "since"
     days = (FROM, TO)
     spans: ClassVar[dict[str, tuple[str, timedelta]]] = {
-        "hour": ("Last hour", timedelta(hours=1)),
-        "day": ("Last 24 hours", timedelta(days=1)),
-        "week": ("Last 7 days", timedelta(days=7)),
-        "month": ("Last 30 days", timedelta(days=30)),
+        "hour": (_("Last hour"), timedelta(hours=1)),
+        "day": (_("Last 24 hours"), timedelta(days=1)),
+        "week": (_("Last 7 days"), timedelta(days=7)),
+        "month": (_("Last 30 days"), timedelta(days=30)),
     }
 
     def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:

@@ -106,6 +106,10 @@ class RelayClient:
         """Close all connections. Reading on from one raises ConnectionBroken."""
         await self._pool.close()
 
+    def waiting(self) -> int:
+        """The number of requests that wait for a connection."""
+        return self._pool.waiting
+
     def open_connections(self) -> int:
         """The number of connections in use."""
         return self._pool.in_use

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, IntegrityError, OperationalError, connections
+from prometheus_client import Histogram
 
 from apps.common.cursor import Cursor
 from apps.common.errors import Unavailable
@@ -28,6 +29,16 @@ R = TypeVar("R")
 logger = logging.getLogger(__name__)
 
 BATCH = 512
+BATCH_UNITS = Histogram(
+    "stoa_ledger_batch_units",
+    "Reservations, settlements and other units that were committed in one transaction.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+)
+BATCH_SECONDS = Histogram(
+    "stoa_ledger_batch_seconds",
+    "Seconds of a transaction of the ledger.",
+    buckets=(0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
+)
 AWAY_SECONDS = 0.2
 WATCH_SECONDS = 0.5
 WATCH_PATIENCE = 5.0  # seconds at the end
@@ -80,6 +91,11 @@ class Writer:
     def start(self) -> None:
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """Units that wait for their transaction."""
+        return self._queue.qsize()
+
     def stop(self) -> None:
         with self._gate:
             self._stopped = True
@@ -118,9 +134,13 @@ class Writer:
         watch = threading.Thread(target=self._watch, args=(session, done), name="writer watch", daemon=True)
         watch.start()
         while (batch := self._next_batch()) is not None:
+            began = time.perf_counter()
             self._prepare()
             self._commit(session, batch)
             _finish(batch)
+            if not self._reads_only:
+                BATCH_UNITS.observe(len(batch))
+                BATCH_SECONDS.observe(time.perf_counter() - began)
             session.rest()
             self._idle_since = time.monotonic()
         done.set()

@@ -203,30 +203,31 @@ class _PostgreSQLCursor(Cursor):
         or_ignore: bool = False,
     ) -> None:
         sql = _insert(table, tuple(columns), "FROM new", where, tuple(found_in.items()), or_ignore)
-        self._cursor.execute(f"{_given(columns)} {sql}", _by_column(rows))
+        self._cursor.execute(f"{_given(columns)} {sql}", by_column(rows))
 
     def insert_new(
         self, table: str, columns: Columns, rows: Rows, *, where: str = "", found_in: Mapping[str, str] = NOWHERE
     ) -> set[Any]:
         sql = _insert(table, tuple(columns), "FROM new", where, tuple(found_in.items()), True)
-        self._cursor.execute(f"{_given(columns)} {sql} RETURNING id", _by_column(rows))
+        self._cursor.execute(f"{_given(columns)} {sql} RETURNING id", by_column(rows))
         return {row[0] for row in self.fetchall()}
 
     def update(self, table: str, columns: Columns, rows: Rows, *, where: str = "") -> None:
         sql = _update(table, tuple(columns), "FROM new", where)
-        self._cursor.execute(f"{_given(columns)} {sql}", _by_column(rows))
+        self._cursor.execute(f"{_given(columns)} {sql}", by_column(rows))
 
     def update_found(self, table: str, columns: Columns, rows: Rows, *, where: str) -> set[Any]:
         found = f"SELECT {table}.id FROM {table} JOIN new USING (id) WHERE {where} ORDER BY id FOR UPDATE OF {table}"
         sql = _update(table, tuple(columns), "FROM new JOIN found USING (id)", "")
-        self._cursor.execute(f"{_given(columns)}, found AS ({found}) {sql} RETURNING {table}.id", _by_column(rows))
+        self._cursor.execute(f"{_given(columns)}, found AS ({found}) {sql} RETURNING {table}.id", by_column(rows))
         return {row[0] for row in self.fetchall()}
 
     def exclusively(self, lock: int) -> None:
         self.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
 
 
-def _by_column(rows: Rows) -> list[str]:
+def by_column(rows: Rows) -> list[str]:
+    """Rows as PostgreSQL takes them: one array for each column."""
     return [_array(column) for column in zip(*rows, strict=True)]
 
 

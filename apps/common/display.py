@@ -73,7 +73,7 @@ def zone_name() -> str:
 
 def clock(at: datetime | None) -> str:
     """The time of day until which something lasts, with the zone that it is in."""
-    return timezone.localtime(at).strftime("%H:%M %Z") if at else "further notice"
+    return timezone.localtime(at).strftime("%H:%M %Z") if at else gettext("further notice")
 
 
 def badge(text: str, kind: str = "", title: str = "") -> SafeString:
@@ -96,21 +96,21 @@ class Shown:
 
 def share(*, used: int, held: int = 0, limit: int | None) -> SafeString:
     """Used and held amounts, as a bar if there is a limit."""
-    words = number(used) + (f" + {number(held)} held" if held else "")
+    words = number(used) + (gettext(" + {held} held").format(held=number(held)) if held else "")
     if limit is None:
-        return format_html('<span class="stoa-share">{} <small>no limit</small></span>', words)
+        return format_html('<span class="stoa-share">{} <small>{}</small></span>', words, gettext("no limit"))
     full = max(limit, 1)
     used_width = min(100.0, 100 * used / full)
     held_width = min(100.0 - used_width, 100 * held / full)
     state = "bad" if used >= limit else "warning" if used + held >= 0.8 * limit else "good"
     return format_html(
-        '<span class="stoa-share">{} <small>of {}</small>'
-        '<svg class="stoa-bar" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label="{} percent used">'
+        '<span class="stoa-share">{} <small>{}</small>'
+        '<svg class="stoa-bar" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label="{}">'
         '<rect class="whole" width="100" height="6"/><rect class="used {}" width="{}" height="6"/>'
         '<rect class="held" x="{}" width="{}" height="6"/></svg></span>',
         words,
-        number(limit),
-        round(100 * used / full),
+        gettext("of {limit}").format(limit=number(limit)),
+        gettext("{percent} percent used").format(percent=round(100 * used / full)),
         state,
         f"{used_width:.2f}",
         f"{used_width:.2f}",
@@ -125,13 +125,12 @@ def spread(*, p50: int, p95: int, longest: int) -> SafeString:
     return format_html(
         '<span class="stoa-share stoa-spread">{} <small>p95 {}</small>'
         '<svg class="stoa-bar" viewBox="0 0 100 6" preserveAspectRatio="none" role="img"'
-        ' aria-label="half within {}, 95 percent within {}">'
+        ' aria-label="{}">'
         '<rect class="whole" width="100" height="6"/><rect class="held" width="{}" height="6"/>'
         '<rect class="done" width="{}" height="6"/></svg></span>',
         duration(p50),
         duration(p95),
-        duration(p50),
-        duration(p95),
+        gettext("half within {p50}, 95 percent within {p95}").format(p50=duration(p50), p95=duration(p95)),
         f"{end:.2f}",
         f"{middle:.2f}",
     )
@@ -162,10 +161,10 @@ def proportion(part: int, whole: int) -> SafeString:
     percent = 100 * part / max(whole, 1)
     return format_html(
         '<span class="stoa-share stoa-spread">{} % <small>{}</small>'
-        '<svg class="stoa-bar" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label="{} percent">'
+        '<svg class="stoa-bar" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label="{}">'
         '<rect class="whole" width="100" height="6"/><rect class="done" width="{}" height="6"/></svg></span>',
         round(percent),
         number(part),
-        round(percent),
+        gettext("{percent} percent").format(percent=round(percent)),
         f"{percent:.2f}",
     )

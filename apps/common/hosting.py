@@ -4,21 +4,23 @@ from dataclasses import dataclass
 
 from django.db import models
 
+from apps.common.translation import lazy as _
+
 
 class Hosting(models.TextChoices):
     """Who runs a server, from the closest to the farthest."""
 
-    OWN = "own", "Own: runs on the institution's own machines"
-    CONTRACTED = "contracted", "Contracted: a company that processes data under a contract with the institution"
-    EXTERNAL = "external", "External: any other company"
+    OWN = "own", _("Own: runs on the institution's own machines")
+    CONTRACTED = "contracted", _("Contracted: a company that processes data under a contract with the institution")
+    EXTERNAL = "external", _("External: any other company")
 
 
 class Most(models.TextChoices):
     """The farthest hosting that a demand admits. The values are those of Hosting."""
 
-    OWN = "own", "Own machines only"
-    CONTRACTED = "contracted", "Own or contracted"
-    EXTERNAL = "external", "Anywhere"
+    OWN = "own", _("Own machines only")
+    CONTRACTED = "contracted", _("Own or contracted")
+    EXTERNAL = "external", _("Anywhere")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 from django.db import models, transaction
 from django.db.models import F, Q
 
+from apps.common.translation import lazy as _
+
 
 class Revision(models.Model):
     """Counts the changes to the rows of a topic. Snapshots compare it to notice that they are out of date."""
@@ -85,7 +87,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Take the next waiting job, for this owner alone. Authors without a running job come first."""
         busy = set(self.filter(state=Job.State.RUNNING).values_list("author", flat=True))
         waiting = self.filter(state=Job.State.WAITING, kind__in=kinds).order_by("pk").values_list("pk", "author")
-        for pk, _ in sorted(waiting[:100], key=lambda row: (row[1] in busy, row[0])):
+        for pk, _author in sorted(waiting[:100], key=lambda row: (row[1] in busy, row[0])):
             taken = {"state": Job.State.RUNNING, "owner": owner, "started_at": now, "attempts": F("attempts") + 1}
             if self.filter(pk=pk, state=Job.State.WAITING).update(done=0, total=0, **taken):
                 return self.get(pk=pk)
@@ -121,16 +123,16 @@ class Job(models.Model):
     KEPT: ClassVar[timedelta] = timedelta(days=30)
 
     class State(models.TextChoices):
-        WAITING = "waiting"
-        RUNNING = "running"
-        DONE = "done"
-        FAILED = "failed"
-        CANCELLED = "cancelled"
+        WAITING = "waiting", _("Waiting")
+        RUNNING = "running", _("Running")
+        DONE = "done", _("Done")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Cancelled")
 
     kind = models.CharField(max_length=40)
     subject = models.CharField(max_length=80, blank=True)
-    title = models.CharField(max_length=200, help_text="For people: what is done.")
-    page = models.CharField(max_length=200, blank=True, help_text="Address of the page that shows the result.")
+    title = models.CharField(max_length=200, help_text=_("For people: what is done."))
+    page = models.CharField(max_length=200, blank=True, help_text=_("Address of the page that shows the result."))
     params = models.JSONField(default=dict)
     author = models.BigIntegerField(null=True)
     course = models.BigIntegerField(null=True)

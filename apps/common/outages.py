@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import deque
 from enum import Enum
 
 from django.db import InterfaceError, OperationalError
@@ -38,6 +39,31 @@ def trouble(error: BaseException) -> Trouble | None:
         return _SQLITE.get(code & 0xFF, Trouble.MISTAKE)
     state = getattr(said, "sqlstate", None) or ""
     return Trouble.BUSY if state == _TIMED_OUT else _POSTGRESQL.get(state[:2], Trouble.AWAY)
+
+
+class OutageNews:
+    """Whether there is news of something that may come and go all the time: at most `most` outages in `seconds` are.
+
+    The end of an outage is news if its beginning was. Ask again while a state lasts, so that an outage that was not
+    news at first becomes some if it goes on. Pure: `now` is in seconds, of any clock.
+    """
+
+    def __init__(self, *, most: int = 3, seconds: float = 60.0) -> None:
+        self._most, self._seconds = most, seconds
+        self._began: deque[float] = deque()
+        self._is_away = False
+
+    def is_news(self, *, is_away: bool, now: float) -> bool:
+        if is_away == self._is_away:
+            return False
+        if is_away:
+            while self._began and self._began[0] <= now - self._seconds:
+                self._began.popleft()
+            if len(self._began) >= self._most:
+                return False
+            self._began.append(now)
+        self._is_away = is_away
+        return True
 
 
 class Outage:

@@ -12,6 +12,10 @@ class Places:
         self.free = count
         self._waiting: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
     def take(self) -> None:
         """Take one that is free."""
         self.free -= 1

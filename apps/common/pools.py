@@ -78,6 +78,11 @@ class Pool:
         self._busy[connection] = origin, places
         return connection
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a connection."""
+        return self._places.waiting + sum(places.waiting for places in self._shares.values())
+
     def retire(self) -> None:
         """Close idle connections, and from now on each of the others when its exchange is over."""
         self._max_idle = 0

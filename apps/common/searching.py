@@ -1,5 +1,7 @@
 """What people search for, bounded: each word costs the database several comparisons with every row."""
 
+from django.utils.translation import gettext
+
 MOST_WORDS, LONGEST_WORD = 8, 64
 
 
@@ -11,7 +13,11 @@ def words(term: str) -> list[str]:
     """The words of a search. Raises SearchTooLong, since an answer to a part of the question would mislead."""
     found = term.split()
     if len(found) > MOST_WORDS or any(len(word) > LONGEST_WORD for word in found):
-        raise SearchTooLong(f"Search for at most {MOST_WORDS} words of at most {LONGEST_WORD} characters each.")
+        raise SearchTooLong(
+            gettext("Search for at most {most_words} words of at most {longest_word} characters each.").format(
+                most_words=MOST_WORDS, longest_word=LONGEST_WORD
+            )
+        )
     return found
 
 

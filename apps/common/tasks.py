@@ -7,8 +7,14 @@ from typing import Any
 from celery import shared_task
 from django.conf import settings
 
-from apps.common import jobs
+from apps.common import beats, jobs
 from apps.common.models import CacheEntry, Job
+
+
+@shared_task(ignore_result=True)
+def note_beat(**kwargs: Any) -> None:
+    """Show that beat, broker and worker are at work."""
+    beats.note(settings.WORKER_BEAT)
 
 
 @shared_task(ignore_result=True)

@@ -17,7 +17,7 @@ from apps.quotas import in_words, standing
 from apps.quotas.in_words import UsualCall
 from apps.quotas.ledger import booking
 from apps.quotas.locks import Recent
-from apps.quotas.policies import load_policies
+from apps.quotas.policy_snapshot import load_policies
 from apps.quotas.standing import MemberStanding
 
 RECENT_CALLS = 300  # of a course, by which a usual call is judged

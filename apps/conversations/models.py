@@ -11,6 +11,7 @@ from django.db import models
 from apps.accounts import permissions
 from apps.accounts.models import ApiKey, Course, Membership, MembershipQuerySet, User
 from apps.accounts.petitions import Petition, PetitionQuerySet
+from apps.common.translation import lazy as _
 from apps.conversations.figures.tables import CourseUse, FiguresMark, ProviderUse
 from apps.conversations.titles import title_of
 from apps.providers.health.words import reason_of, result_of
@@ -59,18 +60,18 @@ class Call(models.Model):
     """One proxied request. Its id is the request id that the student saw."""
 
     class Status(models.TextChoices):
-        ANSWERED = "answered"
-        LEFT = "left", "Student left"
-        FAILED = "failed"
-        INTERRUPTED = "interrupted", "Interrupted by a crash"
-        BLOCKED = "blocked", "Blocked by a rule"
-        OUT_OF_QUOTA = "out_of_quota", "Out of quota"
+        ANSWERED = "answered", _("Answered")
+        LEFT = "left", _("Student left")
+        FAILED = "failed", _("Failed")
+        INTERRUPTED = "interrupted", _("Interrupted by a crash")
+        BLOCKED = "blocked", _("Blocked by a rule")
+        OUT_OF_QUOTA = "out_of_quota", _("Out of quota")
 
-    id = models.CharField("request ID", max_length=32, primary_key=True)
+    id = models.CharField(_("request ID"), max_length=32, primary_key=True)
     # No indexes of their own: the two below suffice, and each index costs every call a page.
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="calls", db_index=False)
     membership = models.ForeignKey(
-        Membership, on_delete=models.CASCADE, related_name="calls", verbose_name="student", db_index=False
+        Membership, on_delete=models.CASCADE, related_name="calls", verbose_name=_("student"), db_index=False
     )
     api_key = models.ForeignKey(
         ApiKey, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
@@ -79,15 +80,15 @@ class Call(models.Model):
     provider = models.CharField(max_length=60, blank=True)
     upstream_model = models.CharField(max_length=200, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
-    is_stream = models.BooleanField("streamed", default=False)
+    is_stream = models.BooleanField(_("streamed"), default=False)
     status = models.CharField(max_length=12, choices=Status.choices)
     error_code = models.CharField(max_length=60, blank=True)
     input_tokens = models.BigIntegerField(default=0)
     cached_input_tokens = models.BigIntegerField(default=0)
     output_tokens = models.BigIntegerField(default=0)
-    charged = models.BigIntegerField(default=0, help_text="Weighted tokens.")
+    charged = models.BigIntegerField(default=0, help_text=_("Weighted tokens."))
     is_estimated = models.BooleanField(
-        "estimated", default=False, help_text="The provider reported no usage; the counts are our estimate."
+        _("estimated"), default=False, help_text=_("The provider reported no usage; the counts are our estimate.")
     )
     started_at = models.DateTimeField()
     first_byte_ms = models.IntegerField(null=True, blank=True)
@@ -122,11 +123,11 @@ class RuleHit(models.Model):
     name = models.CharField(max_length=60)
     action = models.CharField(max_length=6, choices=Rule.Action.choices)
     stage = models.CharField(max_length=7, choices=Rule.Stage.choices)
-    message = models.PositiveIntegerField(help_text="Position of the message in the request, from 0.")
-    start = models.PositiveIntegerField(help_text="Where the match starts in the text of that message.")
+    message = models.PositiveIntegerField(help_text=_("Position of the message in the request, from 0."))
+    start = models.PositiveIntegerField(help_text=_("Where the match starts in the text of that message."))
     end = models.PositiveIntegerField()
-    version = models.PositiveIntegerField(default=0, db_default=0, help_text="Of the rule, at that time.")
-    direction = models.CharField(max_length=6, default="prompt", db_default="prompt", help_text="prompt or answer.")
+    version = models.PositiveIntegerField(default=0, db_default=0, help_text=_("Of the rule, at that time."))
+    direction = models.CharField(max_length=6, default="prompt", db_default="prompt", help_text=_("prompt or answer."))
 
     class Meta:
         ordering = ("id",)
@@ -152,16 +153,18 @@ class CallAttempt(models.Model):
     """An attempt to have a deployment answer a call. Only calls with several attempts, or that failed, have any."""
 
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="made_attempts")
-    number = models.PositiveSmallIntegerField(help_text="From 1.")
+    number = models.PositiveSmallIntegerField(help_text=_("From 1."))
     provider = models.CharField(max_length=60)
     upstream_model = models.CharField(max_length=200)
-    outcome = models.CharField(max_length=12, help_text="`answered`, or why it failed.")
-    status = models.PositiveSmallIntegerField(default=0, help_text="HTTP status of the provider; 0 if there was none.")
-    milliseconds = models.IntegerField(default=0, help_text="Until the answer began, or the attempt failed.")
+    outcome = models.CharField(max_length=12, help_text=_("`answered`, or why it failed."))
+    status = models.PositiveSmallIntegerField(
+        default=0, help_text=_("HTTP status of the provider; 0 if there was none.")
+    )
+    milliseconds = models.IntegerField(default=0, help_text=_("Until the answer began, or the attempt failed."))
 
     class Meta:
         db_table = "conversations_attempt"
-        verbose_name = "attempt"
+        verbose_name = _("attempt")
         ordering = ("id",)
 
     def __str__(self) -> str:
@@ -191,20 +194,20 @@ class Appeal(Petition):
     audit_noun: ClassVar[str] = "appeal"
 
     class State(models.TextChoices):
-        OPEN = "open"
-        ACCEPTED = "accepted"
-        DECLINED = "declined"
+        OPEN = "open", _("Open")
+        ACCEPTED = "accepted", _("Accepted")
+        DECLINED = "declined", _("Declined")
 
     class Outcome(models.TextChoices):
-        REFUSE = "refuse", "Right to refuse"
-        ONCE = "once", "Fine this once"
-        EVERYONE = "everyone", "Fine for everyone"
+        REFUSE = "refuse", _("Right to refuse")
+        ONCE = "once", _("Fine this once")
+        EVERYONE = "everyone", _("Fine for everyone")
 
     call = models.OneToOneField(Call, on_delete=models.CASCADE, related_name="appeal")
     # Copied from the call, so that the index below finds a student's appeals, however many others appeal.
     membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="appeals", db_index=False)
     rule = models.ForeignKey(Rule, on_delete=models.SET_NULL, null=True, blank=True, related_name="appeals")
-    rule_name = models.CharField("rule", max_length=60, blank=True)
+    rule_name = models.CharField(_("rule"), max_length=60, blank=True)
     rule_version = models.PositiveIntegerField(default=0)
     reason = models.TextField(max_length=Petition.LONGEST)
     state = models.CharField(max_length=8, choices=State.choices, default=State.OPEN)
@@ -244,7 +247,9 @@ class Thread(models.Model):
     """A conversation: calls that continue one another, recognised by the history that clients resend."""
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="threads")
-    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="threads", verbose_name="student")
+    membership = models.ForeignKey(
+        Membership, on_delete=models.CASCADE, related_name="threads", verbose_name=_("student")
+    )
     title = models.CharField(max_length=120, blank=True)
     started_at = models.DateTimeField()
     last_at = models.DateTimeField()
@@ -252,7 +257,7 @@ class Thread(models.Model):
     objects = ThreadQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "conversation"
+        verbose_name = _("conversation")
         ordering = ("-last_at", "-id")
         indexes = (
             models.Index(fields=("course", "last_at"), name="threads_of_a_course"),
@@ -284,7 +289,7 @@ class Turn(models.Model):
 
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="turns")
     seq = models.PositiveIntegerField()
-    message = models.PositiveIntegerField(null=True, help_text="Position in the request; empty for the answer.")
+    message = models.PositiveIntegerField(null=True, help_text=_("Position in the request; empty for the answer."))
     role = models.CharField(max_length=20)
     text = models.TextField()
 
@@ -300,7 +305,7 @@ class SearchDocument(models.Model):
     """A piece of text in the index of words. The words themselves are where `search/index.py` puts them."""
 
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="search_documents", db_index=False)
-    seq = models.PositiveIntegerField(help_text="Of the first turn in it.")
+    seq = models.PositiveIntegerField(help_text=_("Of the first turn in it."))
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("call", "seq"), name="one_document_per_call_and_seq"),)
@@ -321,7 +326,7 @@ class SearchProgress(models.Model):
 class DeadLetter(models.Model):
     """A spooled record that the database refused. It stays until somebody replays or discards it."""
 
-    call = models.CharField("request ID", max_length=32)
+    call = models.CharField(_("request ID"), max_length=32)
     record = models.JSONField()
     error = models.TextField()
     created_at = models.DateTimeField(auto_now_add=True)

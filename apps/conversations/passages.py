@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 
 from apps.accounts.models import Course
 from apps.conversations import markdown
@@ -131,10 +132,12 @@ def _note(call: Call, hits: Sequence[RuleHit]) -> str:
     if call.status == Call.Status.BLOCKED:
         return _refusal(hits)
     return {
-        Call.Status.OUT_OF_QUOTA: "Refused: the weekly allowance was used up. Nothing was sent to a provider.",
-        Call.Status.FAILED: f"No answer: {call.error_code.replace('_', ' ') or 'the provider failed'}.",
-        Call.Status.LEFT: "The student left before the end. The text is what had arrived by then.",
-        Call.Status.INTERRUPTED: "The gateway was interrupted. The end of the answer may be missing.",
+        Call.Status.OUT_OF_QUOTA: gettext("Refused: the weekly allowance was used up. Nothing was sent to a provider."),
+        Call.Status.FAILED: gettext("No answer: {reason}.").format(
+            reason=call.error_code.replace("_", " ") or gettext("the provider failed")
+        ),
+        Call.Status.LEFT: gettext("The student left before the end. The text is what had arrived by then."),
+        Call.Status.INTERRUPTED: gettext("The gateway was interrupted. The end of the answer may be missing."),
     }.get(Call.Status(call.status), "")
 
 
@@ -144,21 +147,33 @@ def _refusal(hits: Sequence[RuleHit]) -> str:
     blocking = [hit for hit in enforced if hit.action == Rule.Action.BLOCK] or [
         hit for hit in enforced if hit.action == Rule.Action.REDACT
     ]
-    what, then = "Refused", "Nothing was sent to a provider."
+    what, then = gettext("Refused"), gettext("Nothing was sent to a provider.")
     if of_answer := [hit for hit in blocking if hit.direction == "answer"]:
-        what, then, blocking = "The answer was stopped", "It had been generated, so it is charged.", of_answer
+        what, then, blocking = (
+            gettext("The answer was stopped"),
+            gettext("It had been generated, so it is charged."),
+            of_answer,
+        )
     if not blocking:
-        return f"{what} by a rule. {then}"
+        return gettext("{what} by a rule. {then}").format(what=what, then=then)
     speaking = max(blocking, key=lambda hit: hit.rule.priority if hit.rule else 0)
-    said = f" The student read: “{speaking.rule.message}”" if speaking.rule and speaking.rule.message else ""
-    return f"{what} by the rule {speaking.name}. {then}{said}"
+    said = (
+        gettext(" The student read: “{message}”").format(message=speaking.rule.message)
+        if speaking.rule and speaking.rule.message
+        else ""
+    )
+    return gettext("{what} by the rule {name}. {then}{said}").format(
+        what=what, name=speaking.name, then=then, said=said
+    )
 
 
 def _why_no_text(call: Call, *, now: datetime) -> str:
     if call.course.logging == Course.Logging.METADATA:
-        return "This course keeps no text, only who, when, how much and rule hits."
+        return gettext("This course keeps no text, only who, when, how much and rule hits.")
     if call.course.logging == Course.Logging.OFF:
-        return "This course keeps no text, only what accounting needs."
+        return gettext("This course keeps no text, only what accounting needs.")
     if now - call.started_at < ARRIVES_WITHIN + timedelta(milliseconds=call.duration_ms):
-        return "The text has not arrived yet. It follows within seconds: reload this page."
-    return "No text was stored for this call. Either the course kept none at that time, or the request held no text."
+        return gettext("The text has not arrived yet. It follows within seconds: reload this page.")
+    return gettext(
+        "No text was stored for this call. Either the course kept none at that time, or the request held no text."
+    )

@@ -9,7 +9,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-SAID, THOUGHT, CALLED = "", "Reasoning", "Tool call"
+from apps.common.translation import lazy as _
+
+SAID, THOUGHT, CALLED = "", _("Reasoning"), _("Tool call")
 MOST_CALLS = 50
 
 _THOUGHT = re.compile(r"<(think|thinking|reasoning)>(.*?)(?:</\1>|\Z)", re.DOTALL)
@@ -56,7 +58,7 @@ def _thoughts(text: str) -> Iterator[PassageStretch]:
 
 def _calls(text: str, within: PassageStretch) -> Iterator[PassageStretch]:
     place = within.start
-    for _ in range(MOST_CALLS):
+    for _turn in range(MOST_CALLS):
         match = _CALL.search(text, place, within.end)
         if match is None:
             return

@@ -11,15 +11,20 @@ _THOUGHT = re.compile(r"<(think|thinking)>.*?(?:</\1>|\Z)", re.DOTALL)
 _LINK = re.compile(r"!?\[([^\]\n]{0,200})\]\([^)\n]{0,500}\)")
 _LINE_MARKS = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]?|[-*+][ \t]+|\d{1,3}[.)][ \t]+|[-=*_|: ]{3,}$)", re.MULTILINE)
 _EMPHASIS = re.compile(r"(?<!\w)(\*\*\*|\*\*|\*|~~|`{1,3})(?=\S)([^\n]{1,300}?)(?<=\S)\1(?!\w)")
+_MARKED = re.compile(r"[`~<\[*#>+=_|-]|\d[.)]|: *: *:")  # what none of the above can do without
 _END = re.compile(r"(?<=[.!?؟。！？])[\"'”’)\]]*(?=\s|$)|(?<=[。！？])")
 
 
 def title_of(text: str) -> str:
     """A title of at most 120 characters; empty for an empty text. The title of a title is that title."""
     start = text[:LOOKED_AT]
-    said = _plain(_FENCED.sub(" ", start)) or _plain(start.replace("```", " ").replace("~~~", " "))
-    sentence = _first_sentence(said)
+    sentence = _first_sentence(_said(start) if _MARKED.search(start) else " ".join(start.split()))
     return sentence if len(sentence) <= LONGEST else sentence[: LONGEST - 1].rstrip() + "…"
+
+
+def _said(text: str) -> str:
+    """A text without its code, unless it is nothing but code."""
+    return _plain(_FENCED.sub(" ", text)) or _plain(text.replace("```", " ").replace("~~~", " "))
 
 
 def _plain(text: str) -> str:

@@ -16,7 +16,8 @@ from apps.common.commit import Writer
 from apps.common.owners import Owner
 from apps.common.revisions import Snapshot, keep_fresh, refresh_all
 from apps.dataplane.admission import Admission, watch_lag
-from apps.quotas.policies import Policies, policies
+from apps.quotas.policies import Policies
+from apps.quotas.policy_snapshot import policies
 from apps.quotas.rate_limits.limits import RateLimits
 from apps.quotas.rate_limits.memory import MemoryRateLimits
 from apps.quotas.rate_limits.opening import open_rate_limits

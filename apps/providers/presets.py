@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from apps.common.translation import lazy as _
+
 LONGEST_NAME = 60  # of a provider
 
 
@@ -18,8 +20,8 @@ class Preset:
     base_url: str = ""
     hosts: tuple[str, ...] = ()  # ends of host names, by which a stored provider is recognized
     port: int = 0  # the usual one of a server of one's own, by which it is recognized too
-    address_hint: str = "The address up to and including /v1."
-    key_hint: str = "Your provider's pages show where keys are made. Make one for this gateway alone."
+    address_hint: str = _("The address up to and including /v1.")
+    key_hint: str = _("Your provider's pages show where keys are made. Make one for this gateway alone.")
     needs_key: bool = True
     model_hint: str = ""
     adapter: str = "openai"
@@ -37,43 +39,47 @@ PRESETS: tuple[Preset, ...] = (
     Preset(
         slug="openai",
         title="OpenAI",
-        about="Models such as GPT, with a key from platform.openai.com.",
+        about=_("Models such as GPT, with a key from platform.openai.com."),
         base_url="https://api.openai.com/v1",
         hosts=("api.openai.com",),
-        address_hint="This is OpenAI's own address. Projects in the EU use https://eu.api.openai.com/v1.",
-        key_hint="Create a project with a budget at platform.openai.com, and in it a key, which begins with sk-.",
+        address_hint=_("This is OpenAI's own address. Projects in the EU use https://eu.api.openai.com/v1."),
+        key_hint=_("Create a project with a budget at platform.openai.com, and in it a key, which begins with sk-."),
         output_cap="max_completion_tokens",
     ),
     Preset(
         slug="azure-openai",
         title="Azure OpenAI",
-        about="Models in your institution's Azure subscription, in a region that you choose.",
+        about=_("Models in your institution's Azure subscription, in a region that you choose."),
         base_url="https://YOUR-RESOURCE.openai.azure.com/openai/v1",
         hosts=(".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com"),
-        address_hint="Replace YOUR-RESOURCE by the name of your resource. The address ends in /openai/v1.",
-        key_hint="In the Azure portal: the resource, then Keys and Endpoint. Either of the two keys will do.",
-        model_hint="Azure lists every model that it offers. Tick those that you deployed. If you gave a deployment "
-        "another name, add it by that name.",
+        address_hint=_("Replace YOUR-RESOURCE by the name of your resource. The address ends in /openai/v1."),
+        key_hint=_("In the Azure portal: the resource, then Keys and Endpoint. Either of the two keys will do."),
+        model_hint=_(
+            "Azure lists every model that it offers. Tick those that you deployed. If you gave a deployment "
+            "another name, add it by that name."
+        ),
         hosting="contracted",
         output_cap="max_completion_tokens",
     ),
     Preset(
         slug="mistral",
         title="Mistral",
-        about="Models of Mistral AI, with a key from console.mistral.ai.",
+        about=_("Models of Mistral AI, with a key from console.mistral.ai."),
         base_url="https://api.mistral.ai/v1",
         hosts=("api.mistral.ai",),
-        address_hint="This is Mistral's own address.",
-        key_hint="Make a key at console.mistral.ai, in a workspace of its own.",
+        address_hint=_("This is Mistral's own address."),
+        key_hint=_("Make a key at console.mistral.ai, in a workspace of its own."),
     ),
     Preset(
         slug="ollama",
         title="Ollama",
-        about="A model server on a machine of your own. It needs no key.",
+        about=_("A model server on a machine of your own. It needs no key."),
         base_url="http://localhost:11434/v1",
         port=11434,
-        address_hint="The machine on which Ollama runs, with its port, which is 11434 unless you changed it, and /v1.",
-        key_hint="Ollama asks for no key. Leave this empty unless a proxy in front of it wants one.",
+        address_hint=_(
+            "The machine on which Ollama runs, with its port, which is 11434 unless you changed it, and /v1."
+        ),
+        key_hint=_("Ollama asks for no key. Leave this empty unless a proxy in front of it wants one."),
         needs_key=False,
         hosting="own",
         allow_private=True,
@@ -81,28 +87,30 @@ PRESETS: tuple[Preset, ...] = (
     Preset(
         slug="vllm",
         title="vLLM",
-        about="A model server on machines of your own, for many calls at once.",
+        about=_("A model server on machines of your own, for many calls at once."),
         base_url="http://localhost:8000/v1",
         port=8000,
-        address_hint="The machine on which vLLM runs, with its port, which is 8000 unless you changed it, and /v1.",
-        key_hint="What vLLM was started with as --api-key. Leave this empty if it was started without one.",
+        address_hint=_("The machine on which vLLM runs, with its port, which is 8000 unless you changed it, and /v1."),
+        key_hint=_("What vLLM was started with as --api-key. Leave this empty if it was started without one."),
         needs_key=False,
         hosting="own",
         allow_private=True,
     ),
     Preset(
         slug="echo",
-        title="Echo, for trying things out",
-        about="Answers with the words of the question. It needs no account, and sends nothing anywhere.",
+        title=_("Echo, for trying things out"),
+        about=_("Answers with the words of the question. It needs no account, and sends nothing anywhere."),
         adapter="echo",
         needs_key=False,
         hosting="own",
     ),
     Preset(
         slug="other",
-        title="Another provider",
-        about="Any server with OpenAI's chat completions API, such as OpenRouter, Groq, LM Studio or another gateway.",
-        address_hint="The address up to and including /v1, such as https://api.example.com/v1.",
+        title=_("Another provider"),
+        about=_(
+            "Any server with OpenAI's chat completions API, such as OpenRouter, Groq, LM Studio or another gateway."
+        ),
+        address_hint=_("The address up to and including /v1, such as https://api.example.com/v1."),
     ),
 )
 OTHER = PRESETS[-1]

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 
 from apps.common.header_fields import HOP_BY_HOP, is_name, is_value
 
@@ -32,57 +33,68 @@ def validate_secret(secret: str) -> None:
     """No sentence quotes it."""
     if not is_key(secret):
         raise ValidationError(
-            "This holds a space or a character that no provider's key contains. Enter the key alone, without “Bearer”."
+            gettext(
+                "This holds a space or a character that no provider's key contains. "
+                "Enter the key alone, without “Bearer”."
+            )
         )
 
 
 def validate_address(url: str) -> None:
     """A base URL that passed `check_url`."""
     if _ENDPOINT.search(url):
-        raise ValidationError(f"Leave out the endpoint, which Stoa adds: write {_ENDPOINT.sub('', url)}.")
+        raise ValidationError(
+            gettext("Leave out the endpoint, which Stoa adds: write {sub}.").format(sub=_ENDPOINT.sub("", url))
+        )
 
 
 def advice_on_address(url: str) -> str:
     """A doubt about a base URL that may be right all the same, or nothing."""
     path = urlsplit(url).path
     if url and not any(_VERSION.fullmatch(segment) for segment in path.split("/")):
-        return (
-            f"The address has no version such as /v1. Most providers need one: calls will go to {url}/chat/completions."
-        )
+        return gettext(
+            "The address has no version such as /v1. Most providers need one: calls will go to {url}/chat/completions."
+        ).format(url=url)
     return ""
 
 
 def validate_headers(headers: Any) -> None:
     """Names and values of request headers. No sentence quotes a value."""
     if not isinstance(headers, dict):
-        raise ValidationError('Write names and values as JSON, such as {"X-Title": "Stoa"}.')
+        raise ValidationError(gettext('Write names and values as JSON, such as {"X-Title": "Stoa"}.'))
     if len(headers) > MAX_HEADERS:
-        raise ValidationError(f"At most {MAX_HEADERS} headers.")
+        raise ValidationError(gettext("At most {max_headers} headers.").format(max_headers=MAX_HEADERS))
     seen: set[str] = set()
     for name, value in headers.items():
         _validate_header(name, value)
         if name.lower() in seen:
-            raise ValidationError(f"“{name}” is given twice.")
+            raise ValidationError(gettext("“{name}” is given twice.").format(name=name))
         seen.add(name.lower())
 
 
 def _validate_header(name: Any, value: Any) -> None:
     if not (isinstance(name, str) and is_name(name)):
-        raise ValidationError(f"“{str(name)[:100]}” cannot be the name of a header.")
+        raise ValidationError(gettext("“{name}” cannot be the name of a header.").format(name=str(name)[:100]))
     if name.lower() in RESERVED:
-        raise ValidationError(f"“{name}” cannot be set here: the connection, the credential or Stoa decides it.")
+        raise ValidationError(
+            gettext("“{name}” cannot be set here: the connection, the credential or Stoa decides it.").format(name=name)
+        )
     if not (isinstance(value, str) and is_value(value) and len(value) <= MAX_HEADER_BYTES):
-        raise ValidationError(f"The value of “{name}” must be one line of printable ASCII characters.")
+        raise ValidationError(
+            gettext("The value of “{name}” must be one line of printable ASCII characters.").format(name=name)
+        )
 
 
 def validate_upstream_model(name: str) -> None:
     if not (name.isascii() and name.isprintable() and name == name.strip()):
-        raise ValidationError("Use printable ASCII characters only, without a space at either end.")
+        raise ValidationError(gettext("Use printable ASCII characters only, without a space at either end."))
 
 
 def validate_probe_path(path: str) -> None:
     if path not in ("", "off") and not _PATH.fullmatch(path):
-        raise ValidationError("Leave it empty, write off, or give a path on the server that begins with one slash.")
+        raise ValidationError(
+            gettext("Leave it empty, write off, or give a path on the server that begins with one slash.")
+        )
 
 
 def validate_parameters(names: str) -> None:
@@ -90,7 +102,9 @@ def validate_parameters(names: str) -> None:
     for name in names.split():
         if not _PARAMETER.fullmatch(name):
             raise ValidationError(
-                f"“{name[:100]}” cannot be the name of a parameter. Write one a line, without commas."
+                gettext("“{name}” cannot be the name of a parameter. Write one a line, without commas.").format(
+                    name=name[:100]
+                )
             )
         if name in _NEEDED:
-            raise ValidationError(f"“{name}” cannot be refused: Stoa itself depends on it.")
+            raise ValidationError(gettext("“{name}” cannot be refused: Stoa itself depends on it.").format(name=name))

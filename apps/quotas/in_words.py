@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median_low
 
+from django.utils.translation import gettext, ngettext
+
 from apps.common.display import number
 
 
@@ -33,8 +35,10 @@ def in_words(tokens: int | None, usual: UsualCall | None) -> str:
         return ""
     count = max(tokens, 0) // usual.charge
     if count == 0:
-        return f"less than an answer of {usual.model}"
-    return f"about {number(_rounded(count))} answer{'' if count == 1 else 's'} of {usual.model}"
+        return gettext("less than an answer of {model}").format(model=usual.model)
+    return ngettext("about {count} answer of {model}", "about {count} answers of {model}", count).format(
+        count=number(_rounded(count)), model=usual.model
+    )
 
 
 def _rounded(count: int) -> int:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from apps.common.translation import gettext
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recent:
@@ -37,7 +39,10 @@ def lock_of(*, left: int | None, usual: int | None, recent: Recent, relieved_at:
         refused_at = None
     since = refused_at or recent.answered_at
     if left is not None and left < max(usual or 1, 1):
-        return Lock(since=since, why="Nothing is left." if left <= 0 else "Less is left than a usual call costs.")
+        return Lock(
+            since=since,
+            why=gettext("Nothing is left.") if left <= 0 else gettext("Less is left than a usual call costs."),
+        )
     if refused_at is not None:
-        return Lock(since=refused_at, why="The last calls were refused: they need more than is left.")
+        return Lock(since=refused_at, why=gettext("The last calls were refused: they need more than is left."))
     return None

@@ -15,7 +15,8 @@ from apps.quotas.ledger.movements import Account, Balance
 from apps.quotas.limits import lower
 from apps.quotas.locks import Lock, Recent, lock_of
 from apps.quotas.models import Boost, LedgerEntry, Override, QuotaPolicy, WeeklyUsage
-from apps.quotas.policies import Policies, load_policies
+from apps.quotas.policies import Policies
+from apps.quotas.policy_snapshot import load_policies
 from apps.quotas.sums import LimitSum
 
 NEAR = 0.8

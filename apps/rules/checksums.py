@@ -112,16 +112,3 @@ CHECKSUMS: Mapping[str, Callable[[str], bool]] = {
     "random": random_looking,
     "ssn": ssn,
 }
-
-# What each counts, as in the middle of a sentence.
-NAMES: Mapping[str, str] = {
-    "card": "payment card numbers",
-    "email": "e-mail addresses of people",
-    "hetu": "Finnish personal identity codes",
-    "luhn": "numbers whose last digit is right by Luhn",
-    "mod97": "bank accounts (IBAN)",
-    "personnummer": "Swedish personal identity numbers",
-    "phone": "telephone numbers",
-    "random": "random-looking secrets",
-    "ssn": "US social security numbers",
-}

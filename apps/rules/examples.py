@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from apps.common.translation import gettext
 from apps.rules.checksums import CHECKSUMS
 from apps.rules.engine.matcher import Matcher
 from apps.rules.exemptions import counts
@@ -55,6 +56,12 @@ def too_much(text: str) -> str:
     """Why these lines are too many or too long; empty if they are neither."""
     found = list(lines(text))
     if len(found) > MOST_LINES:
-        return f"These are {len(found)} examples; at most {MOST_LINES} are kept."
+        return gettext("These are {found} examples; at most {most_lines} are kept.").format(
+            found=len(found), most_lines=MOST_LINES
+        )
     long = next((number for number, line in found if len(line) > LONGEST_LINE), None)
-    return f"Line {long} is longer than {LONGEST_LINE} characters." if long else ""
+    return (
+        gettext("Line {long} is longer than {longest_line} characters.").format(long=long, longest_line=LONGEST_LINE)
+        if long
+        else ""
+    )

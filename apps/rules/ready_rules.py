@@ -1,13 +1,18 @@
-"""Ready-made rules to start from. Data only: the admin copies one into a course."""
+"""Ready-made rules to start from. Data only: the admin copies one into a course.
+
+Titles and purposes are marked, and translated where they are shown; a copy keeps the English ones.
+"""
 
 from dataclasses import dataclass
 
-DUMPING = "Homework dumping"
-PERSONAL = "Personal data"
-SECRETS = "Secrets"
-EXAMS = "Exams"
-MISUSE = "Misuse"
-CARE = "Care"
+from apps.common.translation import gettext_noop
+
+DUMPING = gettext_noop("Homework dumping")
+PERSONAL = gettext_noop("Personal data")
+SECRETS = gettext_noop("Secrets")
+EXAMS = gettext_noop("Exams")
+MISUSE = gettext_noop("Misuse")
+CARE = gettext_noop("Care")
 
 _ASK = "Show what you have tried and where you are stuck, and ask about that. You get a hint, not the whole solution."
 
@@ -35,8 +40,10 @@ LIBRARY = (
     ReadyRule(
         slug="homework-english",
         group=DUMPING,
-        title="Do my homework (English)",
-        purpose="Stops requests to do a whole piece of work. A student who rewords the request gets through.",
+        title=gettext_noop("Do my homework (English)"),
+        purpose=gettext_noop(
+            "Stops requests to do a whole piece of work. A student who rewords the request gets through."
+        ),
         pattern=(
             r"(?i)(?:^\s*|[^\w\s'-]\s*|\s['-]+\s*|\b(?:please|pls|just|you|you to|lets|let's)\s+)"
             r"(?:solve|do|finish|complete|write|answer)\s+(?:up\s+)?(?:all\s+)?(?:of\s+)?(?:me\s+)?"
@@ -62,8 +69,8 @@ LIBRARY = (
     ReadyRule(
         slug="homework-finnish",
         group=DUMPING,
-        title="Tee läksyni (Finnish)",
-        purpose="Stops requests in Finnish to do a whole piece of work.",
+        title=gettext_noop("Tee läksyni (Finnish)"),
+        purpose=gettext_noop("Stops requests in Finnish to do a whole piece of work."),
         pattern=(
             r"(?i)\b(?:tee|tekisitkö|ratkaise|kirjoita|vastaa)\s+(?:(?:nämä|tämä|kaikki|koko|minun|mun|mulle)\s+){0,3}"
             r"(?:(?:läksy|kotitehtävä|harjoitustyö|essee|tehtävä|kotityö)(?:ni|t|n|istä|ihin|mme)?)\b"
@@ -76,8 +83,8 @@ LIBRARY = (
     ReadyRule(
         slug="homework-swedish",
         group=DUMPING,
-        title="Gör min läxa (Swedish)",
-        purpose="Stops requests in Swedish to do a whole piece of work.",
+        title=gettext_noop("Gör min läxa (Swedish)"),
+        purpose=gettext_noop("Stops requests in Swedish to do a whole piece of work."),
         pattern=(
             r"(?i)\b(?:gör|lös|skriv|besvara)\s+(?:åt mig\s+)?(?:hela\s+|alla\s+)?"
             r"(?:min|mina|mitt|den här|det här|de här|vår|våra)\s+(?:\w+\s+)?"
@@ -91,8 +98,8 @@ LIBRARY = (
     ReadyRule(
         slug="homework-german",
         group=DUMPING,
-        title="Mach meine Hausaufgaben (German)",
-        purpose="Stops requests in German to do a whole piece of work.",
+        title=gettext_noop("Mach meine Hausaufgaben (German)"),
+        purpose=gettext_noop("Stops requests in German to do a whole piece of work."),
         pattern=(
             r"(?i)\b(?:mach|löse?|schreibe?|erledige?|beantworte)\s+(?:bitte\s+)?(?:mir\s+)?(?:alle\s+)?"
             r"(?:meine?n?|unsere?n?|diese[ns]?|die|das|den)\s+(?:\w+\s+)?"
@@ -110,8 +117,8 @@ LIBRARY = (
     ReadyRule(
         slug="homework-french",
         group=DUMPING,
-        title="Fais mes devoirs (French)",
-        purpose="Stops requests in French to do a whole piece of work.",
+        title=gettext_noop("Fais mes devoirs (French)"),
+        purpose=gettext_noop("Stops requests in French to do a whole piece of work."),
         pattern=(
             r"(?i)(?:^|[.!?:]\s*|\b(?:peux[- ]tu|pourrais[- ]tu|pouvez[- ]vous|tu peux|svp|stp|merci de)[ ,]+)"
             r"(?:me\s+)?(?:fai(?:s|tes|re)|résou(?:s|dre)|résolvez|rédige[rz]?|écri(?:s|re|vez)|termine[rz]?)"
@@ -127,8 +134,8 @@ LIBRARY = (
     ReadyRule(
         slug="homework-spanish",
         group=DUMPING,
-        title="Haz mis deberes (Spanish)",
-        purpose="Stops requests in Spanish to do a whole piece of work.",
+        title=gettext_noop("Haz mis deberes (Spanish)"),
+        purpose=gettext_noop("Stops requests in Spanish to do a whole piece of work."),
         pattern=(
             r"(?i)(?:^|[.!?¡¿:]\s*|\b(?:puedes|podrías|quiero que|por favor)[ ,]+)"
             r"(?:haz(?:me)?|hacer(?:me)?|hagas|resuelve(?:me)?|resolver|escribe(?:me)?|escribir|termina(?:r)?)\s+"
@@ -143,8 +150,10 @@ LIBRARY = (
     ReadyRule(
         slug="answer-only",
         group=DUMPING,
-        title="Only the answer",
-        purpose="Turns requests for a bare answer into a conversation: the model is told to teach instead.",
+        title=gettext_noop("Only the answer"),
+        purpose=gettext_noop(
+            "Turns requests for a bare answer into a conversation: the model is told to teach instead."
+        ),
         pattern=(
             r"(?i)\b(?:just|only)\s+(?:give|send|show|tell|write|output|print)\s+(?:me\s+)?(?:the\s+|a\s+)?"
             r"(?:final\s+|correct\s+|full\s+)?(?:answers?|solutions?|code|results?)\b"
@@ -172,8 +181,8 @@ LIBRARY = (
     ReadyRule(
         slug="email-address",
         group=PERSONAL,
-        title="E-mail addresses",
-        purpose="Removes e-mail addresses before anybody stores them.",
+        title=gettext_noop("E-mail addresses"),
+        purpose=gettext_noop("Removes e-mail addresses before anybody stores them."),
         pattern=r"\b[A-Za-z0-9][A-Za-z0-9._%+-]*@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}\b",
         checksum="email",
         action="redact",
@@ -189,8 +198,8 @@ LIBRARY = (
     ReadyRule(
         slug="phone-number",
         group=PERSONAL,
-        title="Telephone numbers",
-        purpose="Removes telephone numbers that are written with + or a leading 0 and in groups.",
+        title=gettext_noop("Telephone numbers"),
+        purpose=gettext_noop("Removes telephone numbers that are written with + or a leading 0 and in groups."),
         pattern=(
             r"(?:\+|\b00)[1-9]\d{0,2}(?:[ .-]?\(?\d{1,4}\)?){2,5}\b"
             r"|\(\d{3}\) ?\d{3}-\d{4}\b|\b0\d{1,3}[ -]\d{3,4}(?:[ -]?\d{2,4}){1,2}\b"
@@ -211,8 +220,10 @@ LIBRARY = (
     ReadyRule(
         slug="finnish-identity-code",
         group=PERSONAL,
-        title="Finnish personal identity codes",
-        purpose="Removes henkilötunnus. Only codes with a possible date and the right check character count.",
+        title=gettext_noop("Finnish personal identity codes"),
+        purpose=gettext_noop(
+            "Removes henkilötunnus. Only codes with a possible date and the right check character count."
+        ),
         pattern=r"(?i)\b[0-3]\d[01]\d{3}[-+A-FU-Y]\d{3}[0-9A-FHJ-NPR-Y]\b",
         checksum="hetu",
         action="redact",
@@ -223,8 +234,10 @@ LIBRARY = (
     ReadyRule(
         slug="swedish-identity-number",
         group=PERSONAL,
-        title="Swedish personal identity numbers",
-        purpose="Removes personnummer. Only numbers with a possible date and the right check digit count.",
+        title=gettext_noop("Swedish personal identity numbers"),
+        purpose=gettext_noop(
+            "Removes personnummer. Only numbers with a possible date and the right check digit count."
+        ),
         pattern=r"\b(?:19|20)?\d{2}[01]\d[0-9]\d[-+]\d{4}\b",
         checksum="personnummer",
         action="redact",
@@ -235,8 +248,8 @@ LIBRARY = (
     ReadyRule(
         slug="us-social-security-number",
         group=PERSONAL,
-        title="US social security numbers",
-        purpose="Removes numbers of the form 078-05-1120 that can have been given out.",
+        title=gettext_noop("US social security numbers"),
+        purpose=gettext_noop("Removes numbers of the form 078-05-1120 that can have been given out."),
         pattern=r"\b\d{3}-\d{2}-\d{4}\b",
         checksum="ssn",
         action="redact",
@@ -247,8 +260,10 @@ LIBRARY = (
     ReadyRule(
         slug="card-number",
         group=PERSONAL,
-        title="Payment card numbers",
-        purpose="Removes card numbers before anybody stores them. Only numbers with a valid check digit count.",
+        title=gettext_noop("Payment card numbers"),
+        purpose=gettext_noop(
+            "Removes card numbers before anybody stores them. Only numbers with a valid check digit count."
+        ),
         pattern=r"\b(?:\d{4}[ -]?){3}\d{1,7}\b|\b3[47]\d\d[ -]?\d{6}[ -]?\d{5}\b",
         checksum="card",
         action="redact",
@@ -259,8 +274,8 @@ LIBRARY = (
     ReadyRule(
         slug="iban",
         group=PERSONAL,
-        title="Bank accounts (IBAN)",
-        purpose="Removes account numbers. Only those with valid check digits count.",
+        title=gettext_noop("Bank accounts (IBAN)"),
+        purpose=gettext_noop("Removes account numbers. Only those with valid check digits count."),
         pattern=r"(?i)\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b",
         checksum="mod97",
         action="redact",
@@ -271,8 +286,10 @@ LIBRARY = (
     ReadyRule(
         slug="api-keys",
         group=SECRETS,
-        title="API keys",
-        purpose="Removes keys of well-known services, and Stoa's own, before the provider or anybody else sees them.",
+        title=gettext_noop("API keys"),
+        purpose=gettext_noop(
+            "Removes keys of well-known services, and Stoa's own, before the provider or anybody else sees them."
+        ),
         pattern=(
             r"\b(?:sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{22,}|glpat-[\w-]{20,}|hf_[A-Za-z0-9]{30,}"
             r"|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{35}|xox[abprs]-[\w-]{10,}|stoa_(?:sk|svc|stf)_[A-Za-z0-9]{38})"
@@ -295,8 +312,8 @@ LIBRARY = (
     ReadyRule(
         slug="private-keys",
         group=SECRETS,
-        title="Private keys",
-        purpose="Removes private keys in PEM form, whole or begun.",
+        title=gettext_noop("Private keys"),
+        purpose=gettext_noop("Removes private keys in PEM form, whole or begun."),
         pattern=(
             r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
             r"(?:(?s:.*?)-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|[A-Za-z0-9+/=\s]*)"
@@ -313,8 +330,8 @@ LIBRARY = (
     ReadyRule(
         slug="passwords",
         group=SECRETS,
-        title="Passwords and tokens in code",
-        purpose="Removes what is assigned to a password, secret or token and looks random.",
+        title=gettext_noop("Passwords and tokens in code"),
+        purpose=gettext_noop("Removes what is assigned to a password, secret or token and looks random."),
         pattern=r"(?i)\b(?:\w*password|passwd|pwd|secret|\w*token|api[_-]?key)[\"']?\s*[:=]\s*[\"']?[^\s\"',;)]{8,}",
         checksum="random",
         action="redact",
@@ -330,10 +347,12 @@ LIBRARY = (
     ReadyRule(
         slug="exam-code",
         group=EXAMS,
-        title="Exam codes",
+        title=gettext_noop("Exam codes"),
         purpose=(
-            "A template: print a code such as EXAM-QRTZ-07 on the paper, put its form into the pattern and let the "
-            "rule be in force during the exam. Capitals count: notes about exam-prep pass."
+            gettext_noop(
+                "A template: print a code such as EXAM-QRTZ-07 on the paper, put its form into the pattern and let the "
+                "rule be in force during the exam. Capitals count: notes about exam-prep pass."
+            )
         ),
         pattern=r"\bEXAM-[A-Z]{4}-\d{2}\b",
         action="block",
@@ -344,8 +363,10 @@ LIBRARY = (
     ReadyRule(
         slug="jailbreak-phrases",
         group=MISUSE,
-        title="Attempts to switch the rules off",
-        purpose="Marks calls that use well-known phrases against the model's instructions, for staff to look at.",
+        title=gettext_noop("Attempts to switch the rules off"),
+        purpose=gettext_noop(
+            "Marks calls that use well-known phrases against the model's instructions, for staff to look at."
+        ),
         pattern=(
             r"(?i)\b(?:ignore|disregard|forget)\s+(?:all\s+)?(?:of\s+)?(?:the\s+|your\s+|my\s+|any\s+)?"
             r"(?:previous|prior|above|earlier|preceding)\s+(?:instructions?|prompts?|rules|messages|directions)\b"
@@ -371,8 +392,10 @@ LIBRARY = (
     ReadyRule(
         slug="self-harm",
         group=CARE,
-        title="A student in distress",
-        purpose="Adds where to find help to the answer. It finds plain phrases only, and is no watch over anybody.",
+        title=gettext_noop("A student in distress"),
+        purpose=gettext_noop(
+            "Adds where to find help to the answer. It finds plain phrases only, and is no watch over anybody."
+        ),
         pattern=(
             r"(?i)\b(?:kill(?:ing)?|hurt(?:ing)?|harm(?:ing)?|cut(?:ting)?)\s+myself\b"
             r"|\bend(?:ing)?\s+my\s+(?:own\s+)?life\b"

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, time, tzinfo
 from typing import Any
 
+from apps.common.translation import gettext, ngettext
+from apps.common.translation import lazy as _
 from apps.rules import examples, words
-from apps.rules.checksums import NAMES
+from apps.rules.checksum_names import NAMES
 from apps.rules.differences import DAYS
 
 QUOTED = 70  # characters of what is quoted
@@ -13,27 +15,41 @@ LONGEST_PATTERN = 40
 RECENT_DAYS = 7
 MEMBERS = 3
 
-_STAGES = {"draft": "draft, does nothing yet", "observe": "only observed", "warn": "only warns", "enforce": "enforced"}
+_STAGES = {
+    "draft": _("draft, does nothing yet"),
+    "observe": _("only observed"),
+    "warn": _("only warns"),
+    "enforce": _("enforced"),
+}
 # What each action does with what students send, with answers, and with both. `it` is what is found; `one` and `many`
 # say of a text or of texts that they have it.
 _DOES = {
     "block": (
-        "Refuses what students send that {one}",
-        "Stops answers of the model that {many}",
-        "Refuses what students send, and stops answers of the model, that {many}",
+        _("Refuses what students send that {one}"),
+        _("Stops answers of the model that {many}"),
+        _("Refuses what students send, and stops answers of the model, that {many}"),
     ),
     "redact": (
-        "Replaces {it} in what students send with {by}",
-        "Replaces {it} in answers of the model with {by}",
-        "Replaces {it} in what students send and in answers of the model with {by}",
+        _("Replaces {it} in what students send with {by}"),
+        _("Replaces {it} in answers of the model with {by}"),
+        _("Replaces {it} in what students send and in answers of the model with {by}"),
     ),
     "flag": (
-        "Marks for staff what students send that {one}",
-        "Marks for staff answers of the model that {many}",
-        "Marks for staff what students send and answers of the model that {many}",
+        _("Marks for staff what students send that {one}"),
+        _("Marks for staff answers of the model that {many}"),
+        _("Marks for staff what students send and answers of the model that {many}"),
     ),
-    "guide": ("Guides the model when a student sends something that {one}",) * 3,
+    "guide": (_("Guides the model when a student sends something that {one}"),) * 3,
 }
+ON_DAYS = (
+    _("Mondays"),
+    _("Tuesdays"),
+    _("Wednesdays"),
+    _("Thursdays"),
+    _("Fridays"),
+    _("Saturdays"),
+    _("Sundays"),
+)
 _DIRECTIONS = ("prompt", "answer", "both")
 
 
@@ -52,9 +68,10 @@ def sentence(
     """
     parts = [_does(rule), *(_says(rule) if with_message else ()), *_limits(rule, zone)]
     if with_stage and (stage := getattr(rule, "stage", "")):
-        parts.append(
-            _STAGES[stage] + (f" since {_day(since, now, zone)}" if since and now and stage != "draft" else "")
-        )
+        if since and now and stage != "draft":
+            parts.append(gettext("{stage} since {day}").format(stage=_STAGES[stage], day=_day(since, now, zone)))
+        else:
+            parts.append(str(_STAGES[stage]))
     return f"{'; '.join(parts)}."
 
 
@@ -69,16 +86,26 @@ def _finds(rule: Any) -> tuple[str, str, str]:
     if rule.checksum in NAMES:
         return _contains(NAMES[rule.checksum])
     if found := words.read(rule.pattern.replace(" ", r"\s+")):
-        return _contains(_listed(found.phrases, "and" if found.are_together else "or"))
+        return _contains(_listed(found.phrases, gettext("and") if found.are_together else gettext("or")))
     if example := _example(rule):
         like = f"like {_quoted(example)}"
-        return f"looks {like}", f"look {like}", f"what looks {like}"
-    pattern = f"the pattern {rule.pattern if len(rule.pattern) <= LONGEST_PATTERN else rule.pattern[:39] + '…'}"
-    return f"matches {pattern}", f"match {pattern}", f"what matches {pattern}"
+        return (
+            gettext("looks {like}").format(like=like),
+            gettext("look {like}").format(like=like),
+            gettext("what looks {like}").format(like=like),
+        )
+    pattern = gettext("the pattern {pattern}").format(
+        pattern=rule.pattern if len(rule.pattern) <= LONGEST_PATTERN else rule.pattern[:39] + "…"
+    )
+    return (
+        gettext("matches {pattern}").format(pattern=pattern),
+        gettext("match {pattern}").format(pattern=pattern),
+        gettext("what matches {pattern}").format(pattern=pattern),
+    )
 
 
 def _contains(it: str) -> tuple[str, str, str]:
-    return f"contains {it}", f"contain {it}", it
+    return gettext("contains {it}").format(it=it), gettext("contain {it}").format(it=it), it
 
 
 def _example(rule: Any) -> str:
@@ -90,41 +117,47 @@ def _example(rule: Any) -> str:
 def _listed(phrases: Sequence[str], joint: str) -> str:
     shown = [_quoted(phrase, most=30) for phrase in phrases[:MEMBERS]]
     if more := len(phrases) - len(shown):
-        shown.append(f"{more} more phrase{'s' if more > 1 else ''}")
+        shown.append(ngettext("{more} more phrase", "{more} more phrases", more).format(more=more))
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} {joint} {shown[-1]}"
 
 
 def _says(rule: Any) -> Iterator[str]:
     if rule.action == "guide":
-        yield f"tells it {_quoted(rule.guidance)}"
+        yield gettext("tells it {guidance}").format(guidance=_quoted(rule.guidance))
     elif rule.message.strip():
-        yield f"says {_quoted(rule.message)}"
+        yield gettext("says {message}").format(message=_quoted(rule.message))
 
 
 def _limits(rule: Any, zone: tzinfo | None) -> Iterator[str]:
     if not hasattr(rule, "schedule"):
         return
     if rule.assignment:
-        yield f"only for the assignment {rule.assignment}"
+        yield gettext("only for the assignment {assignment}").format(assignment=rule.assignment)
     if weekly := _weekly(rule.weekdays, rule.from_time, rule.until_time):
         yield weekly
     if rule.starts_at:
-        yield f"from {_instant(rule.starts_at, zone)}"
+        yield gettext("from {instant}").format(instant=_instant(rule.starts_at, zone))
     if rule.ends_at:
-        yield f"until {_instant(rule.ends_at, zone)}"
+        yield gettext("until {instant}").format(instant=_instant(rule.ends_at, zone))
 
 
 def _weekly(weekdays: str, start: time | None, end: time | None) -> str:
-    hours = f"{_hour(start)} to {_hour(end)}" if start or end else ""
+    hours = gettext("{start} to {end}").format(start=_hour(start), end=_hour(end)) if start or end else ""
     days = _days(sorted(int(day) for day in weekdays)) if weekdays else ""
-    return f"{days} {hours}".strip() if days else f"daily {hours}" if hours else ""
+    if days:
+        return f"{days} {hours}".strip()
+    return gettext("daily {hours}").format(hours=hours) if hours else ""
 
 
 def _days(days: Sequence[int]) -> str:
-    names = [f"{DAYS[day]}s" for day in days]
+    names = [str(ON_DAYS[day]) for day in days]
     if len(days) > 2 and days[-1] - days[0] == len(days) - 1:
-        return f"{names[0]} to {names[-1]}"
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+        return gettext("{first} to {last}").format(first=names[0], last=names[-1])
+    return (
+        names[0]
+        if len(names) == 1
+        else gettext("{names} and {last}").format(names=", ".join(names[:-1]), last=names[-1])
+    )
 
 
 def _hour(at: time | None) -> str:
@@ -135,9 +168,9 @@ def _day(at: datetime, now: datetime, zone: tzinfo | None) -> str:
     """A weekday if it was in the last days, else a date."""
     then, today = at.astimezone(zone).date(), now.astimezone(zone).date()
     if then == today:
-        return "today"
+        return gettext("today")
     if (today - then).days < RECENT_DAYS:
-        return DAYS[then.weekday()]
+        return gettext(DAYS[then.weekday()])
     return f"{then.day} {then:%b}" if then.year == today.year else f"{then.day} {then:%b %Y}"
 
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.utils.translation import gettext
+
+from apps.common.translation import lazy as _
 from apps.rules.models import Rule, RuleSettings
 
 MUCH = 0.2  # of a week's calls: a rule that is found more often is probably a mistake
@@ -10,26 +13,26 @@ ENOUGH_CALLS = 20  # with fewer, nothing can be said about a rule
 LOOKS_BACK = timedelta(days=7)
 
 MEANINGS: dict[str, str] = {
-    Rule.Stage.DRAFT: "Does nothing. Nobody notices it, and nothing is recorded.",
-    Rule.Stage.OBSERVE: "Records what it finds. Students notice nothing: read the hits and see whether it errs.",
-    Rule.Stage.WARN: "Records, and gives students a notice. Nothing is refused.",
-    Rule.Stage.ENFORCE: "Acts on every call in which it is found.",
+    Rule.Stage.DRAFT: _("Does nothing. Nobody notices it, and nothing is recorded."),
+    Rule.Stage.OBSERVE: _("Records what it finds. Students notice nothing: read the hits and see whether it errs."),
+    Rule.Stage.WARN: _("Records, and gives students a notice. Nothing is refused."),
+    Rule.Stage.ENFORCE: _("Acts on every call in which it is found."),
 }
 # What an enforced rule does, and what it would have done.
 ACTS: dict[str, tuple[str, str]] = {
-    Rule.Action.BLOCK: ("refuses", "refused"),
-    Rule.Action.REDACT: ("redacts", "redacted"),
-    Rule.Action.FLAG: ("flags calls", "flagged"),
-    Rule.Action.GUIDE: ("guides answers", "guided"),
+    Rule.Action.BLOCK: (_("refuses"), _("refused")),
+    Rule.Action.REDACT: (_("redacts"), _("redacted")),
+    Rule.Action.FLAG: (_("flags calls"), _("flagged")),
+    Rule.Action.GUIDE: (_("guides answers"), _("guided")),
 }
 
 
-NOTICE = (
+NOTICE = _(
     "The notice is a header of the answer, x-gateway-notice. Most chat clients do not show headers, so most students "
     "will not see it, unless the settings of the course turn on warnings below answers."
 )
-BELOW = "Its message is added below answers that are plain text, and is in a header of the answer."
-NO_NOTICE = "Students see nothing of this rule while it warns, as it refuses nothing and has no message."
+BELOW = _("Its message is added below answers that are plain text, and is in a header of the answer.")
+NO_NOTICE = _("Students see nothing of this rule while it warns, as it refuses nothing and has no message.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def steps(rule: Rule) -> list[StageStep]:
     order = list(Rule.Stage)
     at = order.index(Rule.Stage(rule.stage))
     return [
-        StageStep(stage.value, stage.name.capitalize(), MEANINGS[stage], number == at, number < at)
+        StageStep(stage.value, stage.name.capitalize(), str(MEANINGS[stage]), number == at, number < at)
         for number, stage in enumerate(order)
     ]
 
@@ -98,13 +101,23 @@ def limits(rule: Rule, *, now: datetime) -> list[str]:
     """
     said = []
     if rule.ends_at is not None and now >= rule.ends_at:
-        said.append(f"Its time was over on {_words(rule.ends_at, rule)}: it finds nothing any more.")
+        said.append(
+            gettext("Its time was over on {ends_at}: it finds nothing any more.").format(
+                ends_at=_words(rule.ends_at, rule)
+            )
+        )
     elif rule.starts_at is not None and now < rule.starts_at:
-        said.append(f"It holds from {_words(rule.starts_at, rule)} on; until then it finds nothing.")
+        said.append(
+            gettext("It holds from {starts_at} on; until then it finds nothing.").format(
+                starts_at=_words(rule.starts_at, rule)
+            )
+        )
     elif rule.course is not None and not rule.schedule.covers(now, timezone=rule.course.timezone):
-        said.append("It rests now: it holds only on its days and in its hours.")
+        said.append(gettext("It rests now: it holds only on its days and in its hours."))
     if rule.assignment:
-        said.append(f"It looks only at calls with the assignment tag {rule.assignment}.")
+        said.append(
+            gettext("It looks only at calls with the assignment tag {assignment}.").format(assignment=rule.assignment)
+        )
     return said
 
 
@@ -115,10 +128,10 @@ def _words(instant: datetime, rule: Rule) -> str:
 def told(rule: Rule) -> str:
     """What the rule does from now on, in a sentence."""
     return {
-        Rule.Stage.DRAFT: f"{rule.name} is switched off.",
-        Rule.Stage.OBSERVE: f"{rule.name} now observes. Students notice nothing.",
-        Rule.Stage.WARN: f"{rule.name} now warns. Nothing is refused.",
-        Rule.Stage.ENFORCE: f"{rule.name} now {ACTS[rule.action][0]}.",
+        Rule.Stage.DRAFT: gettext("{name} is switched off.").format(name=rule.name),
+        Rule.Stage.OBSERVE: gettext("{name} now observes. Students notice nothing.").format(name=rule.name),
+        Rule.Stage.WARN: gettext("{name} now warns. Nothing is refused.").format(name=rule.name),
+        Rule.Stage.ENFORCE: gettext("{name} now {acts}.").format(name=rule.name, acts=ACTS[rule.action][0]),
     }[Rule.Stage(rule.stage)]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, time
 from typing import Protocol
 
+from apps.common.translation import gettext
 from apps.rules import examples
 from apps.rules.checksums import CHECKSUMS
 from apps.rules.engine import matcher
@@ -44,8 +45,16 @@ def complaints(
 
 def _of_the_pattern(rule: WrittenRule, others: Sequence[str] | None, excepted: frozenset[str]) -> dict[str, str]:
     if others is not None and len(others) >= MOST_RULES:
-        return {"pattern": f"The course has {len(others)} rules already; at most {MOST_RULES} are looked for."}
-    found = {} if rule.checksum in ("", *CHECKSUMS) else {"checksum": f"Choose one of {', '.join(CHECKSUMS)}."}
+        return {
+            "pattern": gettext("The course has {others} rules already; at most {most_rules} are looked for.").format(
+                others=len(others), most_rules=MOST_RULES
+            )
+        }
+    found = (
+        {}
+        if rule.checksum in ("", *CHECKSUMS)
+        else {"checksum": gettext("Choose one of {checksums}.").format(checksums=", ".join(CHECKSUMS))}
+    )
     found |= {
         name: sentence
         for name in ("examples_match", "examples_no_match")
@@ -75,40 +84,44 @@ def _of_the_examples(rule: WrittenRule, excepted: frozenset[str]) -> dict[str, s
 
 def _wrong(example: Example) -> str:
     if example.should_match and example.is_excepted:
-        return (
-            f"Line {example.line}: the pattern finds “{example.text[:80]}”, but what it finds stands among the rule’s "
+        return gettext(
+            "Line {line}: the pattern finds “{text}”, but what it finds stands among the rule’s "
             "exceptions. Remove the exception or the example."
-        )
-    does = "does not find" if example.should_match else "finds"
-    should = "it should" if example.should_match else "it should not"
-    return f"Line {example.line}: the pattern {does} “{example.text[:80]}”, and {should}."
+        ).format(line=example.line, text=example.text[:80])
+    does = gettext("does not find") if example.should_match else gettext("finds")
+    should = gettext("it should") if example.should_match else gettext("it should not")
+    return gettext("Line {line}: the pattern {does} “{text}”, and {should}.").format(
+        line=example.line, does=does, text=example.text[:80], should=should
+    )
 
 
 def _of_the_action(rule: WrittenRule) -> dict[str, str]:
     if rule.action == "block" and not rule.message.strip():
-        return {"message": "Write the sentence that the student reads when this rule blocks."}
+        return {"message": gettext("Write the sentence that the student reads when this rule blocks.")}
     if rule.action == "redact" and not rule.replacement.strip():
-        return {"replacement": "Write what stands in place of what was found, such as [redacted]."}
+        return {"replacement": gettext("Write what stands in place of what was found, such as [redacted].")}
     if rule.action != "guide":
         return {}
     found = {}
     if not rule.guidance.strip():
-        found["guidance"] = "Write what the model is told when this rule matches."
+        found["guidance"] = gettext("Write what the model is told when this rule matches.")
     if rule.direction != "prompt":
-        found["direction"] = "Guidance is given before the model answers, so a guiding rule looks at prompts only."
+        found["direction"] = gettext(
+            "Guidance is given before the model answers, so a guiding rule looks at prompts only."
+        )
     return found
 
 
 def _of_the_schedule(rule: WrittenRule) -> dict[str, str]:
     found = {
-        name: "Choose a year from 2000 to 2999. Leave it empty if the rule is to hold without such a limit."
+        name: gettext("Choose a year from 2000 to 2999. Leave it empty if the rule is to hold without such a limit.")
         for name, instant in (("starts_at", rule.starts_at), ("ends_at", rule.ends_at))
         if instant is not None and not 2000 <= instant.year < 3000
     }
     if rule.starts_at and rule.ends_at and rule.starts_at >= rule.ends_at:
-        found["ends_at"] = "The end must be after the start."
+        found["ends_at"] = gettext("The end must be after the start.")
     if rule.from_time is not None and rule.from_time == rule.until_time:
-        found["until_time"] = "The hours begin and end at the same time. Leave both empty for the whole day."
+        found["until_time"] = gettext("The hours begin and end at the same time. Leave both empty for the whole day.")
     if set(rule.weekdays) - set("0123456"):
-        found["weekdays"] = "Days are digits from 0 (Monday) to 6 (Sunday)."
+        found["weekdays"] = gettext("Days are digits from 0 (Monday) to 6 (Sunday).")
     return found

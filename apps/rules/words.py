@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import permutations
 
+from apps.common.translation import gettext
+
 MOST_PHRASES = 100
 MOST_TOGETHER = 3  # phrases in any order: each order is a branch of the pattern
 _SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
@@ -36,8 +38,16 @@ def complaint(words: Phrases) -> str:
     """What is wrong with the phrases, in a sentence; empty if nothing is."""
     count = len(words.phrases)
     if words.are_together and count > MOST_TOGETHER:
-        return f"These are {count} phrases; at most {MOST_TOGETHER} can be looked for together in any order."
-    return f"These are {count} phrases; at most {MOST_PHRASES} fit in one rule." if count > MOST_PHRASES else ""
+        return gettext(
+            "These are {count} phrases; at most {most_together} can be looked for together in any order."
+        ).format(count=count, most_together=MOST_TOGETHER)
+    return (
+        gettext("These are {count} phrases; at most {most_phrases} fit in one rule.").format(
+            count=count, most_phrases=MOST_PHRASES
+        )
+        if count > MOST_PHRASES
+        else ""
+    )
 
 
 def write(words: Phrases) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from apps.common import spans
 from apps.common.clients import ConnectFailed, ConnectionBroken, NonFree, RelayResponse
 from apps.common.errors import BodyStalled
 from apps.common.retries import RetryBudget
@@ -161,7 +162,9 @@ class InstanceAttempts:
                 raise TimeoutError
             async with asyncio.timeout(min(left, limit)) as timer:
                 self._body.patience = FirstByte(timer, limit, ends_at=self._ends_at)
-                response = await send(choice, left)
+                with spans.stage(f"service {self._entry.name}", "client") as span:
+                    response = await send(choice, left)
+                    span.set(http__response__status_code=response.status, stoa__attempt=self.count)
                 self._body.patience = ENDLESS
                 return response
         except TimeoutError as error:

@@ -51,6 +51,10 @@ class ServicePools:
         """The number of connections in use."""
         return sum(client.open_connections() for client in self._clients())
 
+    def waiting(self) -> int:
+        """The number of requests that wait for a connection."""
+        return sum(client.waiting() for client in self._clients())
+
     async def close(self) -> None:
         """Close all connections, including those in use."""
         await asyncio.gather(*(client.close() for client in self._clients()))

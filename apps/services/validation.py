@@ -6,8 +6,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 
 from apps.common.header_fields import is_name, is_value
+from apps.common.translation import lazy as _
 from apps.services.addresses import has_dots
 from apps.services.foreign import NOT_RETURNED, NOT_SENT
 
@@ -37,20 +39,24 @@ _METHOD = re.compile(r"[A-Z][A-Z-]{0,19}")
 
 def validate_prefix(prefix: str) -> None:
     if not _PREFIX.fullmatch(prefix):
-        raise ValidationError("Write one to three words of small letters, digits and hyphens, with a slash between.")
+        raise ValidationError(
+            gettext("Write one to three words of small letters, digits and hyphens, with a slash between.")
+        )
     if prefix.partition("/")[0] in RESERVED:
-        raise ValidationError(f"“{prefix}” is reserved. Choose another address.")
+        raise ValidationError(gettext("“{prefix}” is reserved. Choose another address.").format(prefix=prefix))
 
 
 def validate_callers(callers: Any) -> None:
     if not isinstance(callers, list) or not callers or not CALLERS.issuperset(map(str, callers)):
-        raise ValidationError(f"List one or more of {', '.join(sorted(CALLERS))}.")
+        raise ValidationError(gettext("List one or more of {callers}.").format(callers=", ".join(sorted(CALLERS))))
 
 
 def validate_tags(tags: Any) -> None:
     for tag in _texts(tags):
         if not tag.strip() or len(tag) > 40 or not tag.isprintable():
-            raise ValidationError(f"“{tag[:40]}” is no tag: write words of at most 40 characters.")
+            raise ValidationError(
+                gettext("“{tag}” is no tag: write words of at most 40 characters.").format(tag=tag[:40])
+            )
 
 
 def validate_docs_url(url: str) -> None:
@@ -59,68 +65,78 @@ def validate_docs_url(url: str) -> None:
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise ValidationError("This is no address.") from error
+        raise ValidationError(gettext("This is no address.")) from error
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ValidationError("The address must start with https:// or http://.")
+        raise ValidationError(gettext("The address must start with https:// or http://."))
 
 
 def validate_origins(origins: Any) -> None:
     for origin in _texts(origins):
         if not _ORIGIN.fullmatch(origin) or _port(origin) is None:
             raise ValidationError(
-                f"“{origin[:100]}” is no origin. Write scheme and host in small letters, without a path, such as "
-                "https://app.example.edu."
+                gettext(
+                    "“{origin}” is no origin. Write scheme and host in small letters, without a path, such "
+                    "as https://app.example.edu."
+                ).format(origin=origin[:100])
             )
 
 
 def validate_path(path: str) -> None:
     """A path to ask of an instance; it may have a query."""
     if path and (not _PATH.fullmatch(path) or "#" in path):
-        raise ValidationError("Write a path that begins with a slash, such as /health, without spaces.")
+        raise ValidationError(gettext("Write a path that begins with a slash, such as /health, without spaces."))
 
 
 def validate_statuses(text: str) -> None:
     """Statuses and ranges of statuses, such as 200-299,401."""
     if not _STATUSES.fullmatch(text):
-        raise ValidationError("Write statuses and ranges of them, such as 200-299,401.")
+        raise ValidationError(gettext("Write statuses and ranges of them, such as 200-299,401."))
     for part in text.split(","):
         low, _, high = part.partition("-")
         if high and int(high) < int(low):
-            raise ValidationError(f"The range {part} ends before it begins.")
+            raise ValidationError(gettext("The range {part} ends before it begins.").format(part=part))
 
 
 def validate_retry_statuses(statuses: Any) -> None:
     if not isinstance(statuses, list) or len(statuses) > MOST:
-        raise ValidationError("List statuses, such as [502, 503, 504].")
+        raise ValidationError(gettext("List statuses, such as [502, 503, 504]."))
     for status in statuses:
         if isinstance(status, bool) or not isinstance(status, int) or not (status == 429 or 500 <= status <= 599):
-            raise ValidationError(f"{str(status)[:20]} is no answer to retry: list 429 or statuses from 500 to 599.")
+            raise ValidationError(
+                gettext("{status} is no answer to retry: list 429 or statuses from 500 to 599.").format(
+                    status=str(status)[:20]
+                )
+            )
 
 
 def validate_rewrites(rewrites: Any) -> None:
     """Beginnings of paths that are replaced, as [{"from": …, "to": …}]."""
     for rewrite in _list(rewrites):
         if not isinstance(rewrite, dict) or set(rewrite) != {"from", "to"}:
-            raise ValidationError('Each rewrite has “from” and “to”, such as {"from": "/v2/", "to": "/api/v2/"}.')
+            raise ValidationError(
+                gettext('Each rewrite has “from” and “to”, such as {"from": "/v2/", "to": "/api/v2/"}.')
+            )
         for path in (rewrite["from"], rewrite["to"]):
             _validate_beginning(path)
     starts = [rewrite["from"] for rewrite in rewrites]
     if len(set(starts)) < len(starts):
-        raise ValidationError("Two rewrites begin alike; only the first would ever count.")
+        raise ValidationError(gettext("Two rewrites begin alike; only the first would ever count."))
 
 
 def validate_route_limits(limits: Any) -> None:
     """Limits for all callers together, as [{"methods": […], "path": …, "requests_per_minute": …, "burst": …}]."""
     for limit in _list(limits):
         if not isinstance(limit, dict) or not {"methods", "path", "requests_per_minute", "burst"}.issuperset(limit):
-            raise ValidationError("Each limit of a route has methods, path, requests_per_minute and burst.")
+            raise ValidationError(gettext("Each limit of a route has methods, path, requests_per_minute and burst."))
         methods = limit.get("methods", [])
         if not isinstance(methods, list) or not all(isinstance(m, str) and _METHOD.fullmatch(m) for m in methods):
-            raise ValidationError('“methods” is a list of methods in capitals, such as ["POST", "PUT"].')
+            raise ValidationError(gettext('“methods” is a list of methods in capitals, such as ["POST", "PUT"].'))
         _validate_beginning(limit.get("path", "/"))
         numbers = [limit[name] for name in ("requests_per_minute", "burst") if limit.get(name) is not None]
         if not numbers or not all(_is_count(number) for number in numbers):
-            raise ValidationError("Each limit of a route needs requests_per_minute or burst: a whole number from 1.")
+            raise ValidationError(
+                gettext("Each limit of a route needs requests_per_minute or burst: a whole number from 1.")
+            )
 
 
 def validate_request_headers(headers: Any) -> None:
@@ -144,13 +160,17 @@ def validate_query(parameters: Any) -> None:
     validate_query_names(list(_pairs(parameters)))
     for name, value in parameters.items():
         if not (isinstance(value, str) and value.isprintable() and len(value) <= LONGEST):
-            raise ValidationError(f"The value of “{name}” must be one line of at most {LONGEST} characters.")
+            raise ValidationError(
+                gettext("The value of “{name}” must be one line of at most {longest} characters.").format(
+                    name=name, longest=LONGEST
+                )
+            )
 
 
 def validate_query_names(names: Any) -> None:
     for name in _texts(names):
         if not _PARAMETER.fullmatch(name) or set(name) & set("&=#+%"):
-            raise ValidationError(f"“{name[:100]}” cannot be the name of a parameter.")
+            raise ValidationError(gettext("“{name}” cannot be the name of a parameter.").format(name=name[:100]))
 
 
 # Of several fields
@@ -160,7 +180,7 @@ def shadowed(prefix: str, others: Mapping[str, str]) -> str:
     """What is wrong with a prefix beside those of other services, by name; empty if nothing is."""
     for name, other in others.items():
         if prefix == other:
-            return f"The service {name} has this address already."
+            return gettext("The service {name} has this address already.").format(name=name)
         if prefix.startswith(f"{other}/"):
             return f"/svc/{prefix} is a part of /svc/{other}, which belongs to the service {name}."
         if other.startswith(f"{prefix}/"):
@@ -170,13 +190,13 @@ def shadowed(prefix: str, others: Mapping[str, str]) -> str:
 
 # (the smaller, the larger): neither may be larger than the other, if both are given
 ORDERED = (
-    ("breaker_pause_seconds", "breaker_longest_seconds", "The first pause is longer than the longest."),
-    ("connect_timeout_seconds", "total_timeout_seconds", "This is longer than the whole request may take."),
-    ("first_byte_timeout_seconds", "total_timeout_seconds", "This is longer than the whole request may take."),
-    ("max_keepalive_connections", "max_connections", "There are fewer connections than idle ones to keep."),
-    ("burst", "requests_per_minute", "This is more than a minute allows."),
-    ("user_burst", "user_requests_per_minute", "This is more than a minute allows."),
-    ("address_burst", "address_requests_per_minute", "This is more than a minute allows."),
+    ("breaker_pause_seconds", "breaker_longest_seconds", _("The first pause is longer than the longest.")),
+    ("connect_timeout_seconds", "total_timeout_seconds", _("This is longer than the whole request may take.")),
+    ("first_byte_timeout_seconds", "total_timeout_seconds", _("This is longer than the whole request may take.")),
+    ("max_keepalive_connections", "max_connections", _("There are fewer connections than idle ones to keep.")),
+    ("burst", "requests_per_minute", _("This is more than a minute allows.")),
+    ("user_burst", "user_requests_per_minute", _("This is more than a minute allows.")),
+    ("address_burst", "address_requests_per_minute", _("This is more than a minute allows.")),
 )
 
 
@@ -194,7 +214,7 @@ def complaints(service: Any) -> dict[str, str]:
     ):
         both = _lowered(getattr(service, sets)) & _lowered(getattr(service, removes))
         if both:
-            found[removes] = f"“{min(both)}” is set as well. Choose one."
+            found[removes] = gettext("“{both}” is set as well. Choose one.").format(both=min(both))
     return found
 
 
@@ -203,26 +223,26 @@ def complaints(service: Any) -> dict[str, str]:
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise ValidationError("Write a list.")
+        raise ValidationError(gettext("Write a list."))
     if len(value) > MOST:
-        raise ValidationError(f"At most {MOST}.")
+        raise ValidationError(gettext("At most {most}.").format(most=MOST))
     return value
 
 
 def _texts(value: Any) -> list[str]:
     texts = _list(value)
     if not all(isinstance(text, str) for text in texts):
-        raise ValidationError("Write a list of texts.")
+        raise ValidationError(gettext("Write a list of texts."))
     if len({text.lower() for text in texts}) < len(texts):
-        raise ValidationError("Something stands there twice.")
+        raise ValidationError(gettext("Something stands there twice."))
     return texts
 
 
 def _pairs(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise ValidationError("Write names with their values.")
+        raise ValidationError(gettext("Write names with their values."))
     if len(value) > MOST:
-        raise ValidationError(f"At most {MOST}.")
+        raise ValidationError(gettext("At most {most}.").format(most=MOST))
     return value
 
 
@@ -231,20 +251,26 @@ def _validate_values(headers: Any, fixed: Collection[str]) -> None:
     _validate_names(list(_pairs(headers)), fixed)
     for name, value in headers.items():
         if not (isinstance(value, str) and is_value(value) and len(value) <= LONGEST):
-            raise ValidationError(f"The value of “{name}” must be one line of printable ASCII characters.")
+            raise ValidationError(
+                gettext("The value of “{name}” must be one line of printable ASCII characters.").format(name=name)
+            )
 
 
 def _validate_names(names: Any, fixed: Collection[str]) -> None:
     for name in _texts(names):
         if not is_name(name):
-            raise ValidationError(f"“{name[:100]}” cannot be the name of a header.")
+            raise ValidationError(gettext("“{name}” cannot be the name of a header.").format(name=name[:100]))
         if name.lower() in fixed or name.lower().startswith(FIXED_BEGINNINGS):
-            raise ValidationError(f"“{name}” cannot be changed here: the connection or Stoa decides it.")
+            raise ValidationError(
+                gettext("“{name}” cannot be changed here: the connection or Stoa decides it.").format(name=name)
+            )
 
 
 def _validate_beginning(path: Any) -> None:
     if not isinstance(path, str) or not _PATH.fullmatch(path) or set(path) & set("?#\\") or has_dots(path):
-        raise ValidationError(f"“{str(path)[:100]}” is no beginning of a path: it must start with a slash.")
+        raise ValidationError(
+            gettext("“{path}” is no beginning of a path: it must start with a slash.").format(path=str(path)[:100])
+        )
 
 
 def _is_count(number: Any) -> bool:

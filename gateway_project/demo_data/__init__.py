@@ -6,6 +6,7 @@ rows. The ledger proves them: `manage.py audit_ledger` finds no drift.
     plan.py       how much there is of everything, and when it happens
     words.py      titles, names and texts of all kinds
     world.py      courses, people, keys, rules, providers and models
+    incidents.py  what happened to the providers
     traffic.py    the calls of a day
     books.py      weeks, holds and ledger entries of the calls
     texts.py      conversations of a share of the calls

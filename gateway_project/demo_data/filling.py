@@ -14,6 +14,7 @@ from apps.conversations import call_rows
 from apps.conversations.models import Thread
 from apps.quotas.models import LedgerEntry, WeeklyUsage
 from gateway_project.demo_data.books import DemoBooks, parts
+from gateway_project.demo_data.incidents import note_incidents
 from gateway_project.demo_data.petitions import Petitions
 from gateway_project.demo_data.plan import Size, days_of
 from gateway_project.demo_data.texts import Texts
@@ -36,6 +37,7 @@ def fill(size: Size, *, now: datetime, progress: Callable[[int], None] = lambda 
     chance = random.Random(size.seed)  # noqa: S311  # not for secrets
     with transaction.atomic():
         courses = make_world(size, now=now, chance=chance)
+        note_incidents(size, now=now, chance=random.Random(size.seed))  # noqa: S311  # not for secrets
     made = _calls(size, courses, now=now, chance=chance, progress=progress)
     return Filled(len(courses), sum(len(course.members) for course in courses), made)
 

@@ -1,4 +1,4 @@
-"""Conversations: the text of a share of the calls, some of which continue one another."""
+"""Conversations: the text of a share of the calls, some of which continue one another, and its words for searches."""
 
 import random
 from dataclasses import dataclass, field
@@ -8,6 +8,8 @@ from django.db.models import Max
 
 from apps.common.cursor import Cursor
 from apps.conversations.models import Thread
+from apps.conversations.search.index import Piece, index
+from apps.conversations.search.words import comparable
 from gateway_project.demo_data import words
 from gateway_project.demo_data.books import parts
 from gateway_project.demo_data.traffic import DemoCall
@@ -32,6 +34,7 @@ class Texts:
     latest: dict[int, tuple[int, int]] = field(default_factory=dict)  # thread and messages, by membership
     exchanges: list[Any] = field(default_factory=list)
     turns: list[Any] = field(default_factory=list)
+    pieces: list[Piece] = field(default_factory=list)
 
     def add(self, call: DemoCall) -> None:
         row = call.record.call
@@ -47,9 +50,12 @@ class Texts:
         self.threads[thread][5] = row.started_at
         self.latest[row.membership_id] = thread, messages + 2
         self.exchanges.append((row.id, thread, f"{self.chance.getrandbits(128):032x}"))
-        self.turns.append((row.id, messages, messages, "user", question))
+        said: list[Any] = [(row.id, messages, messages, "user", question)]
         if row.status != "blocked":
-            self.turns.append((row.id, messages + 1, None, "assistant", self.chance.choice(words.ANSWERS)))
+            said.append((row.id, messages + 1, None, "assistant", self.chance.choice(words.ANSWERS)))
+        self.turns += said
+        searched = comparable("\n".join(turn[-1] for turn in said))
+        self.pieces.append(Piece(row.id, messages, row.course_id, row.membership_id, searched))
 
     def write(self, cursor: Cursor) -> None:
         threads = [(*row[:4], cursor.instant(row[4]), cursor.instant(row[5])) for row in self.threads.values()]
@@ -57,5 +63,7 @@ class Texts:
         for name, columns, rows in tables:
             for part in parts(rows):
                 cursor.insert(f"conversations_{name}", columns, part)
-        for kept in (self.threads, self.latest, self.exchanges, self.turns):
+        for part in parts(self.pieces):
+            index().add(cursor, part)
+        for kept in (self.threads, self.latest, self.exchanges, self.turns, self.pieces):
             kept.clear()

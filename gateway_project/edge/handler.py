@@ -19,7 +19,7 @@ from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
 from apps.accounts.scopes import ALL
-from apps.common import tracing
+from apps.common import spans, tracing
 from apps.common.errors import (
     GatewayError,
     InternalError,
@@ -30,6 +30,7 @@ from apps.common.errors import (
     Unavailable,
 )
 from apps.common.ids import new_id
+from apps.common.slowness import slowness
 from apps.dataplane.answers import ClientLeft
 from apps.dataplane.plane import DataPlane
 from apps.dataplane.requests import StudentRequest
@@ -102,6 +103,11 @@ class DataPlaneHandler:
         self._rest = 0.0 if settings.TRUSTED_PROXIES else REST_SECONDS
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        trace = tracing.continued(scope["headers"])
+        with spans.request("request", trace=trace.id, remote=trace.parent, may_sample=trace.may_be_sampled) as span:
+            await self._answer(scope, receive, send, trace, span)
+
+    async def _answer(self, scope: Scope, receive: Any, send: Any, trace: tracing.Trace, span: spans.TraceSpan) -> None:
         started, request_id = time.perf_counter(), new_id()
         route, status = "unknown", 499
         response: HttpResponseBase
@@ -111,9 +117,10 @@ class DataPlaneHandler:
             if preflight is not None:
                 route, response = "preflight", HttpResponse(headers=preflight)
             else:
-                request = _request(scope, request_id)
+                request = _request(scope, request_id, trace)
                 response = await self._respond(request, scope, receive)
                 route = _route_of(request)
+                slowness.call(route, time.perf_counter() - started)
                 more = self._cors_of(request).headers(scope["headers"])
             status = response.status_code
             rest = self._rest if isinstance(response, RetryLater) else 0.0
@@ -122,6 +129,8 @@ class DataPlaneHandler:
             logger.debug("The client of %s left", request_id)
         finally:
             metrics.observe(route=route, method=scope["method"], status=status, seconds=time.perf_counter() - started)
+            if span is not spans.NOTHING:
+                _describe(span, route=route, method=scope["method"], status=status, request_id=request_id)
 
     def _preflight(self, scope: Scope) -> dict[str, str] | None:
         return self._cors.preflight(scope["method"], scope["headers"])
@@ -181,11 +190,19 @@ class DataPlaneHandler:
         return TooManyUnknown(wait=wait) if wait else None
 
 
-def _request(scope: Scope, request_id: str) -> Any:
+def _describe(span: spans.TraceSpan, *, route: str, method: str, status: int, request_id: str) -> None:
+    method = method if method in metrics.METHODS else "other"
+    span.name(f"{method} /{route}")
+    span.set(http__route=f"/{route}", http__request__method=method, stoa__request_id=request_id)
+    span.set(http__response__status_code=status)
+
+
+def _request(scope: Scope, request_id: str, trace: tracing.Trace) -> Any:
     request: Any = DataRequest(scope)
     request.request_id = request_id
-    request.trace = tracing.continued(scope["headers"])
+    request.trace = trace
     tracing.current.set(request.trace)
+    tracing.request_id.set(request_id)
     return request
 
 

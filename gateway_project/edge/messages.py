@@ -10,6 +10,7 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
 from apps.common import large_bodies
+from apps.common.ids import new_id
 from apps.dataplane.answers import Answer, ClientLeft, Relayed, encoded
 from gateway_project.edge.body_budget import SHORT, BodyShare
 from gateway_project.edge.compression import too_large, unpacked, unpacker
@@ -186,7 +187,9 @@ async def with_body_limit(application: Any, scope: Scope, receive: Any, send: An
     if not is_over:
         await application(scope, bounded, send)
     if is_over:
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+        name = new_id().encode()
+        kind, end = (b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")
+        headers = [kind, end, (b"x-request-id", name)]
         await send({"type": "http.response.start", "status": 413, "headers": headers})
         await send({"type": "http.response.body", "body": f"At most {limit:,} bytes can be sent here.".encode()})
 

@@ -18,7 +18,7 @@ from gateway_project.edge.framing import Malformed, checked, without_offer
 from gateway_project.edge.old_http import Unchunked
 from gateway_project.edge.one_piece import InOnePiece
 from gateway_project.edge.readers import SlowReader
-from gateway_project.edge.refusals import TOO_LARGE, TOO_LONG, TOO_MANY, refusal
+from gateway_project.edge.refusals import BAD_REQUEST, TOO_LARGE, TOO_LONG, refusal, too_many
 
 MAX_HEADER_BYTES = 32_768
 MAX_HEADERS = 100
@@ -56,7 +56,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         if len(self.connections) >= self._ceiling:
             self.transport = transport
-            self._refuse(TOO_MANY)
+            self._refuse(too_many())
             return
         super().connection_made(transport)
         self._watch()
@@ -162,7 +162,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._is_receiving:
             self._unwatch()
         elif self._beside_body > MAX_HEADER_BYTES:
-            self._refuse(TOO_LARGE)  # headers, trailers or chunk extensions that do not end
+            self._refuse(refusal(TOO_LARGE))  # headers, trailers or chunk extensions that do not end
         elif self._deadline is None:
             self._watch()
 
@@ -206,11 +206,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_refused:
             return
         if len(self.url) > MAX_URL_BYTES:
-            self._refuse(TOO_LONG)
+            self._refuse(refusal(TOO_LONG))
         elif self._header_count > MAX_HEADERS or self._header_bytes > MAX_HEADER_BYTES:
-            self._refuse(TOO_LARGE)
+            self._refuse(refusal(TOO_LARGE))
         elif len(self.pipeline) >= MAX_PIPELINED:
-            self._refuse(TOO_MANY)
+            self._refuse(too_many())
         else:
             self._begin()
 
@@ -222,7 +222,7 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.headers[:] = checked(self.headers, version=self.parser.get_http_version(), target=self.url)
         except Malformed as error:
-            self._refuse(refusal("400 Bad Request", str(error)))
+            self._refuse(refusal(BAD_REQUEST, str(error)))
             return
         if self._offered:
             self.scope["state"][OFFERED], self._offered = self._offered, b""
@@ -242,7 +242,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Send the parser's refusal like all others."""
-        self._refuse(refusal("400 Bad Request", msg))
+        self._refuse(refusal(BAD_REQUEST, msg))
 
     def _refuse(self, response: bytes) -> None:
         """Answer and close. If an earlier request still waits for its response, only close: the client would take this

@@ -46,9 +46,9 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        from gateway_project.observability import health  # needs Django, which is not set up when this module loads
+        from gateway_project.health import process  # needs Django, which is not set up when this module loads
 
-        if (plane := health.plane()) is not None:
+        if (plane := process.plane()) is not None:
             plane.is_draining = True  # readiness fails before anything is closed
         for server in self.servers:
             server.close()

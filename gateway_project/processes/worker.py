@@ -15,7 +15,7 @@ import warnings
 
 logger = logging.getLogger(__name__)
 
-THREADS = 5  # jobs use two at most, health checks and draining one each
+THREADS = 6  # jobs use two at most, health checks two, draining and notifications one each
 NICENESS = 10  # students' calls come first
 
 

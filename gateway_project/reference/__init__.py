@@ -1,1 +1,1 @@
-"""Generates docs/reference.md from the code."""
+"""Generates docs/reference.md and docs/trouble.md from the code."""

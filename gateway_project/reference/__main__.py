@@ -1,4 +1,4 @@
-"""`python -m gateway_project.reference` writes docs/reference.md; with `--check` it only compares."""
+"""`python -m gateway_project.reference` writes docs/reference.md and docs/trouble.md; `--check` only compares them."""
 
 import os
 import sys
@@ -8,9 +8,10 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway_project.settings")
 django.setup()
 
-from gateway_project.reference.page import PAGE, page  # noqa: E402
+from gateway_project.reference import page, trouble_page  # noqa: E402
 
-if "--check" not in sys.argv:
-    PAGE.write_text(page())
-elif not PAGE.exists() or PAGE.read_text() != page():
-    sys.exit("docs/reference.md does not tell what the code does. Run: make docs")
+for path, text in ((page.PAGE, page.page()), (trouble_page.PAGE, trouble_page.trouble_page())):
+    if "--check" not in sys.argv:
+        path.write_text(text)
+    elif not path.exists() or path.read_text() != text:
+        sys.exit(f"docs/{path.name} does not tell what the code does. Run: make docs")

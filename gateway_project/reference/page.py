@@ -1,6 +1,5 @@
 """Renders the page: the errors of each API, the headers that it reads and sends, and the metrics."""
 
-import ast
 import re
 from collections.abc import Iterator
 from itertools import groupby
@@ -8,8 +7,8 @@ from itertools import groupby
 from gateway_project.env import BASE_DIR
 from gateway_project.reference.errors import RaisedError, raised_errors
 from gateway_project.reference.headers import READ, SENT, TOLD, unexplained
+from gateway_project.reference.metrics import known_metrics
 from gateway_project.reference.repeats import repeats
-from gateway_project.reference.sources import nodes
 
 PAGE = BASE_DIR / "docs" / "reference.md"
 
@@ -56,11 +55,11 @@ METRICS = """
 
 Prometheus reads them at `/metrics`, with `METRICS_TOKEN` as the bearer token. The figures are those of all web
 processes together. `/metrics` has the metrics of django-prometheus as well, which cover the admin and the staff API.
+Histograms have the suffixes `_bucket`, `_sum` and `_count`.
 
 | Metric | Type | Labels | Meaning |
 |---|---|---|---|
 """
-_KINDS = ("Counter", "Gauge", "Histogram")
 
 
 _WORD = re.compile(r"[a-z]{3}")
@@ -71,7 +70,7 @@ class Unexplained(Exception):
 
 
 def page() -> str:
-    return INTRODUCTION + "".join(_errors()) + "".join(_headers()) + METRICS + "".join(sorted(_metrics()))
+    return INTRODUCTION + "".join(_errors()) + "".join(_headers()) + METRICS + "".join(_metrics())
 
 
 def _errors() -> Iterator[str]:
@@ -105,10 +104,6 @@ def _headers() -> Iterator[str]:
 
 
 def _metrics() -> Iterator[str]:
-    for node in nodes():
-        match node:
-            case ast.Call(ast.Name(kind), [ast.Constant(str(name)), ast.Constant(str(meaning)), *others]) if (
-                kind in _KINDS
-            ):
-                labels = ", ".join(f"`{label}`" for argument in others for label in ast.literal_eval(argument))
-                yield f"| `{name}` | {kind.lower()} | {labels} | {meaning} |\n"
+    for metric in known_metrics():
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        yield f"| `{metric.name}` | {metric.kind} | {labels} | {metric.meaning} |\n"

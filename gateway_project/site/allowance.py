@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from apps.accounts.course_pages import course_page
@@ -23,7 +24,8 @@ from apps.quotas import decisions, standing
 from apps.quotas.admin.access import user_of
 from apps.quotas.admin.queue import need, suggested, with_standing
 from apps.quotas.models import AllowanceRequest, Boost, LedgerEntry, Override, QuotaPolicy, RoleAllowance, WeeklyUsage
-from apps.quotas.policies import Policies, load_policies
+from apps.quotas.policies import Policies
+from apps.quotas.policy_snapshot import load_policies
 from gateway_project.site.allowance_forms import CourseBoostForm, EveryoneForm, RoleForm, StudentForm
 
 MOST = 25  # of each kind on the page
@@ -41,30 +43,38 @@ class AllowancePart:
 
 def _everyone(request: HttpRequest, course: Course, form: Any, now: datetime) -> str:
     policy = form.save()
-    return (
-        f"Each student of {course} has {number(policy.student_weekly_tokens)} tokens a week. Live within two seconds."
-    )
+    return gettext(
+        "Each student of {course} has {student_weekly_tokens} tokens a week. Live within two seconds."
+    ).format(course=course, student_weekly_tokens=number(policy.student_weekly_tokens))
 
 
 def _role(request: HttpRequest, course: Course, form: Any, now: datetime) -> str:
     row = form.save()
-    return f"Each {row.get_role_display().lower()} has {number(row.weekly_tokens or 0)} tokens a week."
+    return gettext("Each {role} has {weekly_tokens} tokens a week.").format(
+        role=row.get_role_display().lower(), weekly_tokens=number(row.weekly_tokens or 0)
+    )
 
 
 def _student(request: HttpRequest, course: Course, form: Any, now: datetime) -> str:
     member = form.cleaned_data.pop("student")
     given = decisions.give_overrides([member], by=user_of(request), now=now, **form.cleaned_data)
     tokens = number(form.cleaned_data["weekly_tokens"])
-    return f"{member.person} has {tokens} tokens a week." if given else f"{member.person} had that allowance before."
+    return (
+        gettext("{person} has {tokens} tokens a week.").format(person=member.person, tokens=tokens)
+        if given
+        else gettext("{person} had that allowance before.").format(person=member.person)
+    )
 
 
 def _boost(request: HttpRequest, course: Course, form: Any, now: datetime) -> str:
     if course.boosts.filter(ended_at=None, **form.cleaned_data).exists():
-        return "Nothing was changed: there is such a boost already."
+        return gettext("Nothing was changed: there is such a boost already.")
     boost = Boost(course=course, **form.cleaned_data)
     decisions.give(boost, by=user_of(request), now=now)
     until = f"{timezone.localtime(boost.ends_at):%A %d %B, %H:%M}"
-    return f"Everybody’s week is multiplied by {boost.shown_factor}, until {until}."
+    return gettext("Everybody’s week is multiplied by {shown_factor}, until {until}.").format(
+        shown_factor=boost.shown_factor, until=until
+    )
 
 
 PARTS = {
@@ -118,11 +128,13 @@ def end(request: HttpRequest, course: Course, part: str, pk: int) -> HttpRespons
         raise PermissionDenied
     if part == "role":
         row.delete()
-        messages.success(request, f"{row.get_role_display()}s have the allowance of students again.")
+        messages.success(
+            request, gettext("{role}s have the allowance of students again.").format(role=row.get_role_display())
+        )
     elif decisions.end(row, by=user_of(request), now=timezone.now()):
-        messages.success(request, f"Ended: {row.summary}. What was used stays used.")
+        messages.success(request, gettext("Ended: {summary}. What was used stays used.").format(summary=row.summary))
     else:
-        messages.warning(request, "It had ended before; nothing was changed.")
+        messages.warning(request, gettext("It had ended before; nothing was changed."))
     return HttpResponseRedirect(reverse("admin:course_allowance", args=[course.slug]))
 
 
@@ -133,7 +145,7 @@ def _shown(request: HttpRequest, course: Course, sent: Any, part: str) -> HttpRe
     bound = {name: one.form(course=course, now=now) for name, one in PARTS.items()}
     context = {
         **admin.site.each_context(request),
-        "title": "Allowance",
+        "title": gettext("Allowance"),
         "course": course,
         "policy": QuotaPolicy.objects.filter(course=course).first(),
         "balance": balance,

@@ -4,8 +4,11 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
 
 from apps.accounts.models import Course
+from apps.common.translation import lazy as _
 from apps.providers.models import Model
 from apps.quotas.admin import forms as quota_forms
 from apps.quotas.models import QuotaPolicy, RoleAllowance
@@ -16,14 +19,14 @@ RATES = [
     for limit in ("requests_per_minute", "concurrent_requests", "tokens_per_minute")
 ]
 _WORDS = {
-    "requests_per_minute": "requests a minute",
-    "concurrent_requests": "requests at once",
-    "tokens_per_minute": "tokens a minute",
+    "requests_per_minute": _("requests a minute"),
+    "concurrent_requests": _("requests at once"),
+    "tokens_per_minute": _("tokens a minute"),
 }
-EACH = {limit: f"Each, {words}" for limit, words in _WORDS.items()}
-UNCHANGED = "Empty: as before, or as students."
+EACH: dict[str, Any] = {limit: format_lazy(_("Each, {words}"), words=words) for limit, words in _WORDS.items()}
+UNCHANGED = _("Empty: as before, or as students.")
 ANSWERS = ["default_output_tokens", "max_output_tokens", "least_output_tokens"]
-_WHOSE = {"student": "Each student", "course": "The course", "key": "Each key"}
+_WHOSE = {"student": _("Each student"), "course": _("The course"), "key": _("Each key")}
 
 
 def _styled(form: forms.BaseForm) -> None:
@@ -48,15 +51,15 @@ class EveryoneForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
             *ANSWERS,
         )
         labels = {
-            "student_weekly_tokens": "Each student, tokens a week",
-            "weekly_tokens": "The whole course, tokens a week",
-            "late_joiners": "Who joins during a week gets",
-            "after_exhaustion": "When a student’s week is used up",
-            "fallback_model": "The model that answers then",
-            "fallback_student_weekly_tokens": "Each student, tokens a week of that model",
-            "default_output_tokens": "Answer limit, if a request names none",
-            "max_output_tokens": "Answer limit at most",
-            "least_output_tokens": "Refuse if less than this is left for the answer",
+            "student_weekly_tokens": _("Each student, tokens a week"),
+            "weekly_tokens": _("The whole course, tokens a week"),
+            "late_joiners": _("Who joins during a week gets"),
+            "after_exhaustion": _("When a student’s week is used up"),
+            "fallback_model": _("The model that answers then"),
+            "fallback_student_weekly_tokens": _("Each student, tokens a week of that model"),
+            "default_output_tokens": _("Answer limit, if a request names none"),
+            "max_output_tokens": _("Answer limit at most"),
+            "least_output_tokens": _("Refuse if less than this is left for the answer"),
         }
 
     def __init__(self, data: Any = None, *, course: Course, now: datetime, **options: Any) -> None:
@@ -69,9 +72,9 @@ class EveryoneForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
             {named} if named else set()
         )
         self.fields["fallback_model"] = forms.ChoiceField(
-            label="The model that answers then",
+            label=gettext("The model that answers then"),
             required=False,
-            choices=[("", "None"), *((name, name) for name in sorted(names))],
+            choices=[("", gettext("None")), *((name, name) for name in sorted(names))],
         )
         for name in RATES:
             whose, _, limit = name.partition("_")
@@ -94,7 +97,7 @@ class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = RoleAllowance
         fields = ("role", "weekly_tokens", *EACH)
-        labels = {"role": "For", "weekly_tokens": "Tokens a week", **EACH}
+        labels = {"role": _("For"), "weekly_tokens": _("Tokens a week"), **EACH}
         help_texts = {"weekly_tokens": "", **dict.fromkeys(EACH, UNCHANGED)}
 
     def __init__(self, data: Any = None, *, course: Course, now: datetime, **options: Any) -> None:
@@ -114,7 +117,7 @@ class StudentForm(quota_forms.OverrideForm):
     """An allowance for one student, until a day."""
 
     field_order = ("student", "weekly_tokens", "ends_at", "reason")
-    student: Any = forms.ModelChoiceField(queryset=None, label="Student", empty_label="Choose a student")
+    student: Any = forms.ModelChoiceField(queryset=None, label=_("Student"), empty_label=_("Choose a student"))
 
     def __init__(self, *args: Any, course: Course, now: datetime, **options: Any) -> None:
         super().__init__(*args, now=now, prefix="student", **options)

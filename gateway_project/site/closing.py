@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from apps.accounts.course_pages import course_page
@@ -29,13 +30,15 @@ def close_page(request: HttpRequest, course: Course) -> HttpResponse:
         raise PermissionDenied
     if request.method == "POST":
         if Course.objects.filter(pk=course.pk, is_open=True).update(is_open=False):
-            messages.success(request, f"{course} is closed. Students cannot ask any more.")
+            messages.success(
+                request, gettext("{course} is closed. Students cannot ask any more.").format(course=course)
+            )
         else:
-            messages.warning(request, f"{course} was closed before; nothing was changed.")
+            messages.warning(request, gettext("{course} was closed before; nothing was changed.").format(course=course))
         return HttpResponseRedirect(reverse("admin:course_settings", args=[course.slug]))
     context = {
         **admin.site.each_context(request),
-        "title": "Close the course",
+        "title": gettext("Close the course"),
         "course": course,
         "students": _students(course),
         "answers": open_answers(course),
@@ -49,9 +52,11 @@ def open_course(request: HttpRequest, course: Course) -> HttpResponse:
     if not may_close(request, course):
         raise PermissionDenied
     if Course.objects.filter(pk=course.pk, is_open=False).update(is_open=True):
-        messages.success(request, f"{course} is open. Students can ask within two seconds.")
+        messages.success(
+            request, gettext("{course} is open. Students can ask within two seconds.").format(course=course)
+        )
     else:
-        messages.warning(request, f"{course} was open before; nothing was changed.")
+        messages.warning(request, gettext("{course} was open before; nothing was changed.").format(course=course))
     return HttpResponseRedirect(reverse("admin:course_settings", args=[course.slug]))
 
 

@@ -9,11 +9,13 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from apps.accounts.admin.departments import SHORT_NAME
 from apps.accounts.models import Course
 from apps.common.admin import is_operator
+from apps.common.translation import lazy as _
 from apps.providers.models import CourseModel, Model
 from apps.quotas.models import QuotaPolicy
 from gateway_project.site.allowance_forms import DEFAULT_TOKENS
@@ -21,7 +23,11 @@ from gateway_project.site.allowance_forms import DEFAULT_TOKENS
 ZONES = sorted(
     name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "posix/", "right/"))
 )
-RECORD = (("full", "Yes: who, when, how much, and the text"), ("metadata", "Only figures: no text"), ("off", "No"))
+RECORD = (
+    ("full", _("Yes: who, when, how much, and the text")),
+    ("metadata", _("Only figures: no text")),
+    ("off", _("No")),
+)
 
 
 class OurTemplate(forms.Widget):
@@ -62,7 +68,7 @@ def on_request(offered: Iterable[int]) -> str:
     """Names of models that an operator could offer to the course."""
     asked = Model.objects.filter(offered_to=Model.OfferedTo.REQUEST, is_enabled=True).exclude(pk__in=offered)
     names = list(asked.order_by("name").values_list("name", flat=True))
-    return f"Ask your operator for: {', '.join(names)}." if names else ""
+    return gettext("Ask your operator for: {names}.").format(names=", ".join(names)) if names else ""
 
 
 class Ticks(OurTemplate, forms.CheckboxSelectMultiple):
@@ -78,16 +84,16 @@ class CourseForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptabl
         labels: ClassVar = {"slug": SHORT_NAME}
 
     models = forms.ModelMultipleChoiceField(
-        queryset=Model.objects.none(), required=False, widget=Ticks, label="Models", help_text=""
+        queryset=Model.objects.none(), required=False, widget=Ticks, label=_("Models"), help_text=""
     )
     student_weekly_tokens = forms.IntegerField(
-        label="Each student, tokens a week",
+        label=_("Each student, tokens a week"),
         min_value=0,
         max_value=10**15,
         initial=DEFAULT_TOKENS,
         required=False,
         widget=UnfoldAdminIntegerFieldWidget,
-        help_text="100 000 are about 40 long answers. You can change it on the Allowance page at any time.",
+        help_text=_("100 000 are about 40 long answers. You can change it on the Allowance page at any time."),
     )
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -101,14 +107,14 @@ class CourseForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptabl
                 self.initial["models"] = list(course.allowed_models.values_list("model", flat=True))
         if "timezone" in self.fields:
             self.fields["timezone"] = forms.CharField(
-                label="Time zone",
+                label=gettext("Time zone"),
                 max_length=60,
                 widget=ZoneInput,
-                help_text="Write a city, such as Helsinki. The week turns at midnight there.",
+                help_text=gettext("Write a city, such as Helsinki. The week turns at midnight there."),
             )
         if "logging" in self.fields:
             self.fields["logging"] = forms.ChoiceField(
-                label="Record text", choices=RECORD, widget=UnfoldAdminSelectWidget
+                label=gettext("Record text"), choices=RECORD, widget=UnfoldAdminSelectWidget
             )
         if course is not None:
             self.fields.pop("student_weekly_tokens", None)

@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import URLPattern, path
 
+from apps.accounts.admin import rosters
 from apps.accounts.course_pages import list_page
 from apps.conversations.models import Thread
 from apps.quotas.admin.grants import undo_page
@@ -17,6 +18,8 @@ def course_urls() -> list[URLPattern]:
         "": (today.page, "today"),
         "students/": (students.page, "students"),
         "students/export/": (students.export, "students_export"),
+        "students/file/": (rosters.upload_page, "roster_upload"),
+        "students/file/<int:pk>/": (rosters.roster_page, "roster"),
         "students/<int:member_id>/": (student.page, "student"),
         "students/<int:member_id>/export/": (student.export, "student_export"),
         "rules/": (list_page(Rule), "rules"),

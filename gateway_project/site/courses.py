@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 
 from apps.accounts.admin.departments import AddedByDepartments
@@ -17,6 +18,7 @@ from apps.accounts.course_pages import course_page
 from apps.accounts.models import Course, Membership, Role
 from apps.common.admin import is_operator
 from apps.common.display import badge
+from apps.common.translation import lazy as _
 from apps.quotas.admin.policies import CeilingInline, QuotaPolicyAdmin
 from apps.quotas.models import Boost, Ceiling, QuotaPolicy, WeeklyUsage
 from apps.rules.admin.pages import RuleSettingsInline
@@ -26,7 +28,7 @@ from gateway_project.site.course_form import CourseForm
 from gateway_project.site.weeks import running_weeks, week_of
 
 LIST = "admin:quotas_quotapolicy_changelist"
-WEEK_HELP = "Another week begins with nothing used. So in a course with a ceiling, only operators change these two."
+WEEK_HELP = _("Another week begins with nothing used. So in a course with a ceiling, only operators change these two.")
 
 
 @admin.register(QuotaPolicy)
@@ -54,11 +56,11 @@ def _key(request: HttpRequest) -> int:
 
 @admin.register(Course)
 class CourseAdmin(AddedByDepartments):
-    empty_text = "Add a course, give it an allowance and a model, then add its students and issue their keys."
+    empty_text = _("Add a course, give it an allowance and a model, then add its students and issue their keys.")
     list_display = ("title_shown", "short_name", "open", "member_count", "rule_count", "week", "logging")
     list_filter = (("is_open", BooleanRadioFilter), ("logging", ChoicesDropdownFilter))
     search_fields = ("slug", "title")
-    search_help_text = "Title or short name"
+    search_help_text = _("Title or short name")
     form = CourseForm
     inlines = (CeilingInline, RuleSettingsInline)
     change_form_outer_after_template = "admin/course/settings.html"
@@ -89,15 +91,18 @@ class CourseAdmin(AddedByDepartments):
         week: Any = {"fields": ("timezone", "week_starts"), "description": WEEK_HELP}
         data: Any = {
             "fields": ("hosting", "region"),
-            "description": "Prompts go to no provider farther away, even if no other can answer.",
+            "description": gettext("Prompts go to no provider farther away, even if no other can answer."),
         }
         if obj is None:
             new = ("title", "slug", "department", "timezone", "student_weekly_tokens", "models")
-            return ((None, {"fields": new}), ("More", {"fields": ("week_starts", "logging"), "classes": ("collapse",)}))
+            return (
+                (None, {"fields": new}),
+                (gettext("More"), {"fields": ("week_starts", "logging"), "classes": ("collapse",)}),
+            )
         return (
             (None, {"fields": ("title", "slug", "department", "logging", "models")}),
-            ("Week", week),
-            ("Where data goes", data),
+            (gettext("Week"), week),
+            (gettext("Where data goes"), data),
         )
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
@@ -113,7 +118,7 @@ class CourseAdmin(AddedByDepartments):
         members = Membership.objects.filter(course=course, is_active=True)
         context = {
             **(extra_context or {}),
-            "title": "Settings",
+            "title": gettext("Settings"),
             "staff": members.filter(role__in=Role.staff()).select_related("user").order_by("role", "external_id")[:25],
             "students": members.filter(role=Role.STUDENT).count(),
             "rules": Rule.objects.filter(course=course).count(),
@@ -123,7 +128,7 @@ class CourseAdmin(AddedByDepartments):
 
     def response_add(self, request: HttpRequest, obj: Course, post_url_continue: str | None = None) -> Any:
         """To the new course, which says what it still lacks."""
-        self.message_user(request, f"{obj} is there. What it still needs is below.")
+        self.message_user(request, gettext("{obj} is there. What it still needs is below.").format(obj=obj))
         return HttpResponseRedirect(reverse("admin:course_today", args=[obj.slug]))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
@@ -144,29 +149,33 @@ class CourseAdmin(AddedByDepartments):
         shown, counts, lacking, kept = super().get_deleted_objects(objs, request)
         return shown, counts, lacking - {QuotaPolicy._meta.verbose_name}, kept
 
-    @admin.display(description="course", ordering="title")
+    @admin.display(description=_("course"), ordering="title")
     def title_shown(self, course: Course) -> str:
         return str(course)
 
-    @admin.display(description="short name", ordering="slug")
+    @admin.display(description=_("short name"), ordering="slug")
     def short_name(self, course: Course) -> str:
         return course.slug
 
-    @admin.display(description="open", ordering="is_open")
+    @admin.display(description=_("open"), ordering="is_open")
     def open(self, course: Course) -> SafeString:
-        return badge("open", "good") if course.is_open else badge("closed", "bad", "Every call is refused")
+        return (
+            badge(gettext("open"), "good")
+            if course.is_open
+            else badge(gettext("closed"), "bad", gettext("Every call is refused"))
+        )
 
-    @admin.display(description="students", ordering="members_total")
+    @admin.display(description=_("students"), ordering="members_total")
     def member_count(self, course: Any) -> SafeString:
         address = f"{reverse('admin:accounts_membership_changelist')}?course={course.pk}"
         return format_html('<a class="stoa-link" href="{}">{}</a>', address, course.members_total or 0)
 
-    @admin.display(description="rules in force", ordering="rules_total")
+    @admin.display(description=_("rules in force"), ordering="rules_total")
     def rule_count(self, course: Any) -> SafeString:
         address = f"{reverse('admin:rules_rule_changelist')}?course={course.pk}"
         return format_html('<a class="stoa-link" href="{}">{}</a>', address, course.rules_total or 0)
 
-    @admin.display(description="this week", ordering="used")
+    @admin.display(description=_("this week"), ordering="used")
     def week(self, course: Any) -> SafeString:
         return week_of(course)
 

@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from apps.accounts.course_pages import course_page
@@ -33,7 +34,7 @@ def decide(request: HttpRequest, course: Course, pk: int) -> HttpResponse:
         return HttpResponseRedirect(back)
     text = request.POST.get("tokens", "").strip()
     if not (text.isascii() and text.isdigit() and 0 < int(text[:15]) <= MOST_TOKENS):
-        messages.error(request, "Say how many tokens to grant. Nothing was changed.")
+        messages.error(request, gettext("Say how many tokens to grant. Nothing was changed."))
     elif question := grant_one(request, row, tokens=int(text), back=back):
         messages.warning(request, question)
         return HttpResponseRedirect(f"{reverse(PAGE, args=[row.pk])}?tokens={int(text)}")

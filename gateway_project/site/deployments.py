@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from apps.common.display import NOTHING, proportion, spread
+from apps.common.translation import lazy as _
 from apps.providers.admin.deployments import DeploymentAdmin
 from apps.providers.models import Deployment
 from gateway_project.site.traffic import Key, Spread, Traffic, of_last_hour
@@ -32,16 +33,16 @@ class WatchedDeploymentAdmin(DeploymentAdmin):
         changelist.result_list = rows
         return changelist
 
-    @admin.display(description="share, last hour")
+    @admin.display(description=_("share, last hour"))
     def calls(self, deployment: Any) -> SafeString | str:
         traffic: Traffic | None = deployment.traffic
         return proportion(traffic.calls, traffic.of) if traffic is not None else NOTHING
 
-    @admin.display(description="first byte")
+    @admin.display(description=_("first byte"))
     def first_byte(self, deployment: Any) -> SafeString | str:
         return _spread(deployment.traffic and deployment.traffic.first_byte, deployment.longest_first)
 
-    @admin.display(description="whole answer")
+    @admin.display(description=_("whole answer"))
     def whole(self, deployment: Any) -> SafeString | str:
         return _spread(deployment.traffic and deployment.traffic.total, deployment.longest)
 

@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views import defaults
 
+from apps.common.translation import lazy as _
 from gateway_project.apis import staff_errors
 
 logger = logging.getLogger(__name__)
@@ -26,26 +27,26 @@ class ErrorWords:
 
 NOT_FOUND = ErrorWords(
     404,
-    "There is nothing here for you",
+    _("There is nothing here for you"),
     (
-        "This belongs to a course that you do not teach, or does not exist.",
-        "If it is a course of yours, ask its instructor or the operator to add you to its staff.",
+        _("This belongs to a course that you do not teach, or does not exist."),
+        _("If it is a course of yours, ask its instructor or the operator to add you to its staff."),
     ),
 )
 FORBIDDEN = ErrorWords(
     403,
-    "Not allowed",
-    ("Your account may not do this.", "If it should, ask the instructor of the course, or the operator."),
+    _("Not allowed"),
+    (_("Your account may not do this."), _("If it should, ask the instructor of the course, or the operator.")),
 )
 BAD_REQUEST = ErrorWords(
-    400, "This request cannot be understood", ("Go back, reload the page, and try again from there.",)
+    400, _("This request cannot be understood"), (_("Go back, reload the page, and try again from there."),)
 )
 FAILED = ErrorWords(
     500,
-    "Something went wrong",
+    _("Something went wrong"),
     (
-        "It is not your fault, and it is in the log.",
-        "Try again. If it stays like this, tell the operator the ID below.",
+        _("It is not your fault, and it is in the log."),
+        _("Try again. If it stays like this, tell the operator the ID below."),
     ),
 )
 

@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from django.utils.translation import gettext
+
 from apps.common.display import Level
 
 EARLY = timedelta(hours=12)  # before that, a pace says nothing
@@ -21,12 +23,12 @@ class Forecast:
 
     def words(self, zone: ZoneInfo) -> str:
         if self.ends_at is not None:
-            return f"lasts until {self.ends_at.astimezone(zone):%A} at this pace"
+            return gettext("lasts until {ends_at} at this pace").format(ends_at=f"{self.ends_at.astimezone(zone):%A}")
         return {
-            "unlimited": "no limit for the course",
-            "used up": "used up: every call is refused",
-            "too early": "too early for a forecast",
-            "lasts": "lasts the week at this pace",
+            "unlimited": gettext("no limit for the course"),
+            "used up": gettext("used up: every call is refused"),
+            "too early": gettext("too early for a forecast"),
+            "lasts": gettext("lasts the week at this pace"),
         }[self.kind]
 
 

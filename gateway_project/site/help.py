@@ -11,29 +11,34 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from markdown_it import MarkdownIt
 
+from apps.common.translation import lazy as _
 from gateway_project.env import BASE_DIR
 
 DOCS = BASE_DIR / "docs"
 # The address of each page of help, its title, and its document. The first one is where a reader begins.
 PAGES: dict[str, tuple[str, str]] = {
-    "course": ("A course in ten minutes", "course-in-ten-minutes.md"),
-    "rules": ("Rules", "rules.md"),
-    "allowances": ("Weekly allowances", "quotas.md"),
-    "trouble": ("Something does not work", "trouble.md"),
-    "roles": ("Roles and keys", "roles.md"),
-    "sign-in": ("Signing in", "sign-in.md"),
-    "providers": ("Providers", "providers.md"),
-    "services": ("Services", "services.md"),
-    "audit": ("The audit log", "audit.md"),
-    "reference": ("Error codes, headers and metrics", "reference.md"),
+    "course": (_("A course in ten minutes"), "course-in-ten-minutes.md"),
+    "rules": (_("Rules"), "rules.md"),
+    "rules-in-depth": (_("Rules in depth"), "rules-in-depth.md"),
+    "allowances": (_("Weekly allowances"), "quotas.md"),
+    "trouble": (_("Something does not work"), "trouble.md"),
+    "roles": (_("Roles and keys"), "roles.md"),
+    "sign-in": (_("Signing in"), "sign-in.md"),
+    "providers": (_("Providers"), "providers.md"),
+    "services": (_("Services"), "services.md"),
+    "audit": (_("The audit log"), "audit.md"),
+    "notifications": (_("Notifications"), "notifications.md"),
+    "reference": (_("Error codes, headers and metrics"), "reference.md"),
 }
 # Which page of help belongs to which pages of the admin; the first that matches.
 ABOUT = (
-    (r"/rules?/", "rules"),
+    (r"/rules?/|/appeal/", "rules"),
+    (r"/conversations/call/", "trouble"),
     (r"/quotas/|/allowance/", "allowances"),
     (r"/providers/", "providers"),
     (r"/services/", "services"),
     (r"/auditentry/", "audit"),
+    (r"/notification", "notifications"),
     (r"/apikey/|/staffkey/|/user/|/department/", "roles"),
     (r"/issuer/|/groupgrant/|/tokenfamily/", "sign-in"),
 )

@@ -12,6 +12,7 @@ from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from apps.accounts.models import Course, Membership
 from apps.accounts.permissions import Verb
@@ -60,8 +61,13 @@ def only_course(request: HttpRequest) -> Course | None:
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     now = timezone.now()
     if is_operator(request) and "all" not in request.GET and "q" not in request.GET:
-        return {**context, "title": "Overview", "operations": operators.operations(request, now=now)}
-    return {**context, "title": "Courses", **_lines(request, now=now), "base_url": request.build_absolute_uri("/v1")}
+        return {**context, "title": gettext("Overview"), "operations": operators.operations(request, now=now)}
+    return {
+        **context,
+        "title": gettext("Courses"),
+        **_lines(request, now=now),
+        "base_url": request.build_absolute_uri("/v1"),
+    }
 
 
 def _lines(request: HttpRequest, *, now: datetime) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from apps.accounts.course_pages import course_of
 from apps.accounts.models import AuditEntry, Course, Membership
+from apps.common.translation import lazy as _
 from apps.conversations.models import Appeal, Call, DeadLetter, Thread
 from apps.quotas.models import AllowanceRequest, Institution, WeeklyUsage
 from apps.rules.models import Rule
@@ -15,71 +17,74 @@ from apps.rules.models import Rule
 MOST_COURSES = 12  # in the switcher; the list of courses has them all
 # What a course consists of, and under which addresses the pages of its rows are.
 PAGES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
-    ("Today", "today", "course_today", ()),
+    (_("Today"), "today", "course_today", ()),
     (
-        "Students",
+        _("Students"),
         "group",
         "course_students",
         ("accounts/membership/", "accounts/apikey/", "quotas/quotapolicy/student/"),
     ),
-    ("Rules", "gavel", "course_rules", ("rules/", "conversations/call/rules/")),
-    ("Conversations", "forum", "course_conversations", ("conversations/",)),
-    ("Allowance", "speed", "course_allowance", ("quotas/",)),
-    ("Settings", "tune", "course_settings", ("accounts/course/",)),
+    (_("Rules"), "gavel", "course_rules", ("rules/", "conversations/call/rules/")),
+    (_("Conversations"), "forum", "course_conversations", ("conversations/",)),
+    (_("Allowance"), "speed", "course_allowance", ("quotas/",)),
+    (_("Settings"), "tune", "course_settings", ("accounts/course/",)),
 )
 # What is about several courses, or about none.
 GROUPS: tuple[tuple[str, tuple[tuple[str, str, Any], ...]], ...] = (
     (
-        "All courses",
+        _("All courses"),
         (
-            ("Courses", "school", Course),
-            ("Students", "group", Membership),
-            ("Rules", "gavel", Rule),
-            ("Conversations", "forum", Thread),
-            ("Calls", "receipt_long", Call),
-            ("Appeals", "balance", Appeal),
-            ("Requests for more", "front_hand", AllowanceRequest),
+            (_("Courses"), "school", Course),
+            (_("Students"), "group", Membership),
+            (_("Rules"), "gavel", Rule),
+            (_("Conversations"), "forum", Thread),
+            (_("Calls"), "receipt_long", Call),
+            (_("Appeals"), "balance", Appeal),
+            (_("Requests for more"), "front_hand", AllowanceRequest),
         ),
     ),
     (
-        "Providers",
+        _("Providers"),
         (
-            ("Providers", "cloud", "providers.Provider"),
-            ("Models", "neurology", "providers.Model"),
-            ("Deployments", "lan", "providers.Deployment"),
-            ("Provider events", "ecg_heart", "providers.ProviderEvent"),
+            (_("Providers"), "cloud", "providers.Provider"),
+            (_("Models"), "neurology", "providers.Model"),
+            (_("Deployments"), "lan", "providers.Deployment"),
+            (_("Provider events"), "ecg_heart", "providers.ProviderEvent"),
         ),
     ),
     (
-        "Services",
+        _("Services"),
         (
-            ("Services at a glance", "monitoring", "services.Service/glance"),
-            ("Services", "hub", "services.Service"),
-            ("Service requests", "swap_horiz", "services.ServiceRecord"),
+            (_("Services at a glance"), "monitoring", "services.Service/glance"),
+            (_("Services"), "hub", "services.Service"),
+            (_("Service requests"), "swap_horiz", "services.ServiceRecord"),
         ),
     ),
     (
-        "People",
+        _("People"),
         (
-            ("Users", "manage_accounts", "accounts.User"),
-            ("Departments", "corporate_fare", "accounts.Department"),
-            ("Issuers", "badge", "accounts.Issuer"),
-            ("Grants of groups", "groups", "accounts.GroupGrant"),
-            ("API keys", "key", "accounts.ApiKey"),
-            ("Your keys", "vpn_key", "accounts.StaffKey"),
-            ("Signed-in programs", "token", "accounts.TokenFamily"),
+            (_("Users"), "manage_accounts", "accounts.User"),
+            (_("Departments"), "corporate_fare", "accounts.Department"),
+            (_("Issuers"), "badge", "accounts.Issuer"),
+            (_("Grants of groups"), "groups", "accounts.GroupGrant"),
+            (_("API keys"), "key", "accounts.ApiKey"),
+            (_("Your keys"), "vpn_key", "accounts.StaffKey"),
+            (_("Signed-in programs"), "token", "accounts.TokenFamily"),
         ),
     ),
     (
-        "System",
+        _("System"),
         (
-            ("Audit log", "history", AuditEntry),
-            ("Institution", "account_balance", Institution),
-            ("Weekly usage", "calendar_month", WeeklyUsage),
-            ("Ledger entries", "account_balance_wallet", "quotas.LedgerEntry"),
-            ("Holds", "hourglass_top", "quotas.Hold"),
-            ("Dead letters", "mail_off", DeadLetter),
-            ("Jobs", "pending_actions", "common.Job"),
+            (_("Audit log"), "history", AuditEntry),
+            (_("Institution"), "account_balance", Institution),
+            (_("Weekly usage"), "calendar_month", WeeklyUsage),
+            (_("Ledger entries"), "account_balance_wallet", "quotas.LedgerEntry"),
+            (_("Holds"), "hourglass_top", "quotas.Hold"),
+            (_("Dead letters"), "mail_off", DeadLetter),
+            (_("Jobs"), "pending_actions", "common.Job"),
+            (_("Notification channels"), "notifications", "operations.NotificationChannel"),
+            (_("Notifications"), "outgoing_mail", "operations.NotificationDelivery"),
+            (_("Live settings"), "tune", "operations.LiveSettings"),
         ),
     ),
 )
@@ -91,7 +96,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     if course is not None:
         return [{"title": "", "items": _course_items(request, course)}]
     groups = [{"title": title, "items": _items(request, rows)} for title, rows in GROUPS]
-    overview = {"title": "Overview", "icon": "dashboard", "link": reverse("admin:index")}
+    overview = {"title": gettext("Overview"), "icon": "dashboard", "link": reverse("admin:index")}
     return [{"title": "", "items": [overview]}, *(group for group in groups if group["items"])]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Count
 from django.http import HttpRequest
+from django.utils.translation import gettext
 
 from apps.accounts.models import Course
 from apps.accounts.permissions import Verb
@@ -101,7 +102,10 @@ def _appeals(request: HttpRequest, course: Course) -> list[tuple[str, int]]:
     if not may(request, Verb.SEE, "Appeal", course.pk):
         return []
     rows = Appeal.objects.filter(membership__course=course).open().order_by()
-    return [(name or "a rule", n) for name, n in rows.values_list("rule_name").annotate(n=Count("pk")).order_by("-n")]
+    return [
+        (name or gettext("a rule"), n)
+        for name, n in rows.values_list("rule_name").annotate(n=Count("pk")).order_by("-n")
+    ]
 
 
 def _watched(rules: Sequence[Any], hits: Mapping[int, Sequence[int]], *, now: datetime) -> list[WatchedRule]:

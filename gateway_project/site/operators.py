@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
+from django.utils.translation import gettext
 
 from apps.accounts.models import Course, Membership, Role
 from apps.common.charts import HOUR, Chart, bars, stretch
@@ -18,9 +19,10 @@ from apps.conversations.figures.counting import OUTCOMES, UseCount, UsePlace, ha
 from apps.conversations.figures.reading import providers_since, use_of
 from apps.conversations.models import Call
 from apps.providers.models import Model, Provider
+from gateway_project.health.components import all_but_providers, checkup
 from gateway_project.site import system
 from gateway_project.site.traffic import MOST_CALLS, Spread, spread
-from gateway_project.site.troubles import ProviderTrouble, troubles
+from gateway_project.site.troubles import ProviderTrouble, component_troubles, troubles
 from gateway_project.site.use import chart_of, clocks_of
 from gateway_project.site.weeks import week_of
 
@@ -88,7 +90,8 @@ def operations(request: HttpRequest, *, now: datetime) -> dict[str, Any]:
     courses = _courses(request)
     days = stretch((now - timedelta(days=DAYS - 1)).date(), now.date())
     use = use_of(clocks_of(courses), since=days[0], is_all=True)
-    found = [*troubles(providers, now=now), *_failing(hour)]
+    components = component_troubles(checkup().look(all_but_providers()))
+    found = [*components, *troubles(providers, now=now), *_failing(hour)]
     return {
         "troubles": found,
         "hour": hour,
@@ -119,7 +122,15 @@ def last_hour(*, now: datetime) -> HourOfCalls:
 def _failing(hour: HourOfCalls) -> list[ProviderTrouble]:
     if hour.share <= MUCH:
         return []
-    return [ProviderTrouble(f"{100 * hour.share:.1f} % of the last hour's {hour.calls} calls failed.", None, "calls")]
+    return [
+        ProviderTrouble(
+            gettext("{value} % of the last hour's {calls} calls failed.").format(
+                value=f"{100 * hour.share:.1f}", calls=hour.calls
+            ),
+            None,
+            "calls",
+        )
+    ]
 
 
 def _provider(
@@ -147,7 +158,13 @@ def _tick(number: int, start: datetime, answered: int, failed: int) -> Tick:
     level: Level | str = "none"
     if asked:
         level = "good" if failed <= MUCH * asked else "warning" if failed < 0.5 * asked else "bad"
-    return Tick(4 * number, level, f"{start:%H:%M}: {answered} answered, {failed} failed")
+    return Tick(
+        4 * number,
+        level,
+        gettext("{start}: {answered} answered, {failed} failed").format(
+            start=f"{start:%H:%M}", answered=answered, failed=failed
+        ),
+    )
 
 
 def _models(use: Mapping[UsePlace, UseCount], *, since: Any) -> list[ModelLine]:

@@ -8,8 +8,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from apps.common.display import NOTHING, clock, number
+from apps.common.translation import lazy as _
 from apps.providers.admin import health, standing
 from apps.providers.admin.health import NO_CALLS, CallsThere
 from apps.providers.admin.providers import ProviderAdmin
@@ -30,21 +32,27 @@ class WatchedProviderAdmin(ProviderAdmin):
         changelist.result_list = rows
         return changelist
 
-    @admin.display(description="health")
+    @admin.display(description=_("health"))
     def health(self, provider: Any) -> SafeString:
         shown = health.of_provider(provider, hour=provider.hour, now=provider.now)
         return standing.with_detail(shown, shown.meaning)
 
-    @admin.display(description="last hour")
+    @admin.display(description=_("last hour"))
     def last_hour(self, provider: Any) -> SafeString | str:
         hour: CallsThere = provider.hour
         if not (hour.answered or hour.failed):
-            return format_html('no calls<small class="stoa-sub">{}</small>', _last_check(provider))
-        said = f"{number(hour.answered)} answered, {number(hour.failed)} failed"
-        last = f"last success {clock(hour.last_answer)}" if hour.last_answer else "no success"
+            return format_html('{}<small class="stoa-sub">{}</small>', gettext("no calls"), _last_check(provider))
+        said = gettext("{answered} answered, {failed} failed").format(
+            answered=number(hour.answered), failed=number(hour.failed)
+        )
+        last = (
+            gettext("last success {last_answer}").format(last_answer=clock(hour.last_answer))
+            if hour.last_answer
+            else gettext("no success")
+        )
         return format_html('<span class="stoa-number">{}</span><small class="stoa-sub">{}</small>', said, last)
 
-    @admin.display(description="last error")
+    @admin.display(description=_("last error"))
     def last_failure(self, provider: Any) -> SafeString | str:
         said = health.last_error(provider)
         return format_html('<span class="stoa-sub stoa-lines" title="{}">{}</span>', said, said) if said else NOTHING
@@ -52,4 +60,4 @@ class WatchedProviderAdmin(ProviderAdmin):
 
 def _last_check(provider: Any) -> str:
     times: list[datetime] = [row.at for row in provider.probes.all() if not row.trouble]
-    return f"last good check {clock(max(times))}" if times else ""
+    return gettext("last good check {times}").format(times=clock(max(times))) if times else ""

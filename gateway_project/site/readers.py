@@ -11,8 +11,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.accounts.models import User
+from apps.common.translation import lazy as _
 from apps.common.zones import zone
 from apps.quotas.models import Institution
 
@@ -24,11 +26,16 @@ def by_the_readers_clock(view: View) -> View:
 
     @wraps(view)
     def page(request: HttpRequest, *args: Any, **options: Any) -> Any:
-        if isinstance(request.user, User):
+        if isinstance(request.user, User) and not is_of_a_course(request):
             timezone.activate(zone(request.user.timezone or institutions_clock()))
         return view(request, *args, **options)
 
     return page
+
+
+def is_of_a_course(request: HttpRequest) -> bool:
+    """True if the address names the course, whose clock the page then shows."""
+    return request.resolver_match is not None and "slug" in request.resolver_match.kwargs
 
 
 def institutions_clock() -> str:
@@ -37,16 +44,19 @@ def institutions_clock() -> str:
 
 class PreferencesForm(forms.Form):
     timezone = forms.ChoiceField(
-        label="Time zone",
+        label=_("Time zone"),
         required=False,
-        help_text="For pages about several courses. The pages of a course keep the course’s clock.",
+        help_text=_("For pages about several courses. The pages of a course keep the course’s clock."),
     )
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         names = sorted(zoneinfo.available_timezones())
         own: Any = self.fields["timezone"]
-        own.choices = [("", f"As the institution ({institutions_clock()})"), *((name, name) for name in names)]
+        own.choices = [
+            ("", gettext("As the institution ({institutions_clock})").format(institutions_clock=institutions_clock())),
+            *((name, name) for name in names),
+        ]
 
 
 def preferences_page(request: HttpRequest) -> HttpResponse:
@@ -54,7 +64,7 @@ def preferences_page(request: HttpRequest) -> HttpResponse:
     form = PreferencesForm(request.POST or None, initial={"timezone": user.timezone})
     if request.method == "POST" and form.is_valid():
         user.set_timezone(form.cleaned_data["timezone"])
-        messages.success(request, "Your preferences are saved.")
+        messages.success(request, gettext("Your preferences are saved."))
         return HttpResponseRedirect(reverse("admin:preferences"))
-    context = {**admin.site.each_context(request), "title": "Preferences", "form": form}
+    context = {**admin.site.each_context(request), "title": gettext("Preferences"), "form": form}
     return TemplateResponse(request, "admin/preferences.html", context)

@@ -24,7 +24,8 @@ from apps.quotas.admin import exports
 from apps.quotas.in_words import UsualCall, in_words
 from apps.quotas.ledger import entries
 from apps.quotas.models import BY_STAFF, WeeklyUsage
-from apps.quotas.policies import Policies, load_policies
+from apps.quotas.policies import Policies
+from apps.quotas.policy_snapshot import load_policies
 from apps.quotas.standing import MemberStanding
 from gateway_project.site.students import StudentRow
 

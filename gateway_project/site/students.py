@@ -10,6 +10,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.accounts.audit import record
 from apps.accounts.course_pages import course_page
@@ -20,29 +21,36 @@ from apps.accounts.sign_in.step_up import after_step_up
 from apps.common import spreadsheets
 from apps.common.display import Shown
 from apps.common.searching import mistake
+from apps.common.translation import lazy as _
 from apps.conversations import lockouts
 from apps.quotas import standing
 from apps.quotas.admin import exports
 from apps.quotas.ledger.movements import Balance
 from apps.quotas.locks import Recent
-from apps.quotas.policies import Policies, load_policies
+from apps.quotas.policies import Policies
+from apps.quotas.policy_snapshot import load_policies
 from apps.quotas.standing import MemberStanding
 
 PER_PAGE = 50
 NOBODY = Recent()
 # In the order of the tabs. A student is in the first of these states that fits, and staff need no key.
 STATES = {
-    "out": Shown("locked out", "bad"),
-    "keyless": Shown("no key", "warning", "Cannot ask anything yet"),
-    "near": Shown("near", "warning", "80 percent of the week are used"),
-    "unused": Shown("key never used", ""),
-    "fine": Shown("fine", "good"),
-    "inactive": Shown("deactivated", "", "Keys are refused"),
+    "out": Shown(_("locked out"), "bad"),
+    "keyless": Shown(_("no key"), "warning", _("Cannot ask anything yet")),
+    "near": Shown(_("near"), "warning", _("80 percent of the week are used")),
+    "unused": Shown(_("key never used"), ""),
+    "fine": Shown(_("fine"), "good"),
+    "inactive": Shown(_("deactivated"), "", _("Keys are refused")),
 }
 TABS = (
-    ("out", "Locked out"), ("", "All"), ("near", "Near"), ("keyless", "No key"), ("unused", "Key never used"),
-    ("fine", "Fine"), ("inactive", "Deactivated"),
-)  # fmt: skip
+    ("out", _("Locked out")),
+    ("", _("All")),
+    ("near", _("Near")),
+    ("keyless", _("No key")),
+    ("unused", _("Key never used")),
+    ("fine", _("Fine")),
+    ("inactive", _("Deactivated")),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +94,7 @@ def page(request: HttpRequest, course: Course) -> TemplateResponse:
         messages.warning(request, wrong)
     context: dict[str, Any] = {
         **admin.site.each_context(request),
-        "title": "Students",
+        "title": gettext("Students"),
         "opts": Membership._meta,
         "course": course,
         "page": Paginator(_filtered(rows, term, state), PER_PAGE).get_page(request.GET.get("p")),

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from apps.common.models import Job
 from apps.conversations.models import DeadLetter
 from apps.conversations.spool import files
+from apps.operations.models import NotificationDelivery
 from apps.quotas.models import Hold
 
 OLD = timedelta(minutes=1)
@@ -33,17 +35,22 @@ def facts(*, now: datetime) -> list[Fact]:
     texts = _texts()
     old = Hold.objects.filter(state=Hold.State.HELD, created_at__lt=now - OLD).count()
     letters = DeadLetter.objects.count()
+    unsent = NotificationDelivery.objects.filter(state=NotificationDelivery.State.DEAD).count()
+    unsent_page = reverse("admin:operations_notificationdelivery_changelist")
     jobs = Job.objects.unfinished().count()
     disk = shutil.disk_usage(settings.DATA_DIR)
-    free = f"{disk.free / 1e9:.1f} GB free of {disk.total / 1e9:.0f} GB"
+    free = gettext("{free} GB free of {total} GB").format(
+        free=f"{disk.free / 1e9:.1f}", total=f"{disk.total / 1e9:.0f}"
+    )
     return [
-        Fact("Texts that wait for the database", "unknown" if texts is None else str(texts)),
-        Fact("Holds older than a minute", str(old), address=reverse("admin:quotas_hold_changelist")),
-        Fact("Dead letters", str(letters), letters > 0, reverse("admin:conversations_deadletter_changelist")),
-        Fact("Jobs that wait or run", str(jobs), address=reverse("admin:common_job_changelist")),
-        Fact("Disk", free, disk.used > FULL * disk.total),
-        Fact("Ledger", "proved by manage.py audit_ledger"),
-        Fact("Version", version()),
+        Fact(gettext("Texts that wait for the database"), "unknown" if texts is None else str(texts)),
+        Fact(gettext("Holds older than a minute"), str(old), address=reverse("admin:quotas_hold_changelist")),
+        Fact(gettext("Dead letters"), str(letters), letters > 0, reverse("admin:conversations_deadletter_changelist")),
+        Fact(gettext("Notifications given up"), str(unsent), unsent > 0, f"{unsent_page}?state__exact=dead"),
+        Fact(gettext("Jobs that wait or run"), str(jobs), address=reverse("admin:common_job_changelist")),
+        Fact(gettext("Disk"), free, disk.used > FULL * disk.total),
+        Fact(gettext("Ledger"), gettext("proved by manage.py audit_ledger")),
+        Fact(gettext("Version"), version()),
     ]
 
 

@@ -11,6 +11,7 @@ from django.db.models import Count, Exists, Max, OuterRef, Q, Subquery
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.accounts.course_pages import course_page
 from apps.accounts.models import ApiKey, Course, Membership, Role
@@ -55,7 +56,7 @@ def page(request: HttpRequest, course: Course) -> TemplateResponse:
     hits = _hits(course, rules, now=now)
     context: dict[str, Any] = {
         **admin.site.each_context(request),
-        "title": "Today",
+        "title": gettext("Today"),
         "needs": needs_of(request, row, standings=standings, rules=rules, hits=hits, now=now),
         "is_new": not row.has_calls,
         "students": len(standings),

@@ -8,9 +8,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db.models import Q, Sum
+from django.utils.translation import gettext
 
 from apps.accounts.models import Course
 from apps.common.charts import Chart, bars, stretch
+from apps.common.translation import lazy as _
 from apps.common.zones import zone
 from apps.conversations.figures.counting import UseCount, UsePlace, total
 from apps.conversations.figures.reading import use_of
@@ -19,7 +21,7 @@ from apps.quotas.models import Boost, LedgerEntry, WeeklyUsage
 from apps.quotas.weeks import Week
 
 MOST_MODELS = 6  # with a color of their own; the last stands for all others
-OTHERS = "other models"
+OTHERS = _("other models")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,9 @@ def _band(boost: Boost, begin: datetime, end: datetime, days: int) -> Band | Non
     return Band(
         round(x, 1),
         round(width, 1),
-        f"×{boost.shown_factor} until {last.astimezone(begin.tzinfo):%a %H:%M}: {boost.reason}",
+        gettext("×{shown_factor} until {last}: {reason}").format(
+            shown_factor=boost.shown_factor, last=f"{last.astimezone(begin.tzinfo):%a %H:%M}", reason=boost.reason
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from apps.common.display import badge, share
 from apps.quotas.limits import lower, multiplied
@@ -27,5 +28,5 @@ def limit_of(course: Any) -> int | None:
 
 def week_of(course: Any) -> SafeString:
     if getattr(course, "quota_policy", None) is None:
-        return badge("no allowance", "bad", "Every call is refused until the course has an allowance")
+        return badge(gettext("no allowance"), "bad", gettext("Every call is refused until the course has an allowance"))
     return share(used=course.used or 0, held=course.held or 0, limit=limit_of(course))

@@ -6,8 +6,10 @@ from typing import Any
 
 from django import template
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 
 from apps.common.display import number
+from apps.common.translation import lazy as _
 
 register = template.Library()
 WEEK = timedelta(days=7)
@@ -26,10 +28,6 @@ def instead(row: Any) -> str:
     return _INSTEAD.get(type(row).__name__, "")
 
 
-def count_of(count: int, noun: str) -> str:
-    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
-
-
 def _rule(rule: Any) -> list[str]:
     from apps.common.ids import first_id
 
@@ -37,53 +35,80 @@ def _rule(rule: Any) -> list[str]:
     found = recent.values("call").distinct().count()
     refused = recent.filter(stage="enforce", action="block").values("call").distinct().count()
     if rule.stage == "enforce" and rule.action == "block":
-        first = (
-            f"{count_of(refused, 'refusal')} a week {_s(refused, 'stop')}; what the rule finds is answered from now on."
-        )
+        first = ngettext(
+            "{count} refusal a week stops; what the rule finds is answered from now on.",
+            "{count} refusals a week stop; what the rule finds is answered from now on.",
+            refused,
+        ).format(count=number(refused))
     else:
-        calls = count_of(found, "call")
-        first = f"The rule is at {rule.stage}: it found something in {calls} a week, and stops finding it."
-    return [first, "Its versions, examples and exceptions are deleted. Calls keep what it found, under its name."]
-
-
-def _s(count: int, verb: str) -> str:
-    return f"{verb}s" if count == 1 else verb
+        first = ngettext(
+            "The rule is at {stage}: it found something in {count} call a week, and stops finding it.",
+            "The rule is at {stage}: it found something in {count} calls a week, and stops finding it.",
+            found,
+        ).format(stage=rule.stage, count=number(found))
+    return [
+        first,
+        gettext("Its versions, examples and exceptions are deleted. Calls keep what it found, under its name."),
+    ]
 
 
 def _key(key: Any) -> list[str]:
-    used = f"last used {timezone.localtime(key.last_used_at):%d %B, %H:%M}" if key.last_used_at else "never used"
-    return [f"Whatever sends this key is refused within two seconds ({used})."]
+    used = (
+        gettext("last used {last_used_at}").format(last_used_at=f"{timezone.localtime(key.last_used_at):%d %B, %H:%M}")
+        if key.last_used_at
+        else gettext("never used")
+    )
+    return [gettext("Whatever sends this key is refused within two seconds ({used}).").format(used=used)]
 
 
 def _student(member: Any) -> list[str]:
     keys = member.api_keys.filter(revoked_at=None).count()
-    stops = f"{count_of(keys, 'key')} {_s(keys, 'stop')} working"
-    return [f"{stops}, and {member.person} cannot ask in {member.course} any more."]
+    said = ngettext(
+        "{count} key stops working, and {person} cannot ask in {course} any more.",
+        "{count} keys stop working, and {person} cannot ask in {course} any more.",
+        keys,
+    )
+    return [said.format(count=number(keys), person=member.person, course=member.course)]
 
 
 def _course(course: Any) -> list[str]:
     members = course.memberships.filter(is_active=True).count()
-    return [
-        f"{count_of(members, 'student')} {'loses' if members == 1 else 'lose'} the course, "
-        "with its keys, rules and allowance. Close the course to keep them.",
-    ]
+    said = ngettext(
+        "{count} student loses the course, with its keys, rules and allowance. Close the course to keep them.",
+        "{count} students lose the course, with its keys, rules and allowance. Close the course to keep them.",
+        members,
+    )
+    return [said.format(count=number(members))]
 
 
 def _role(allowance: Any) -> list[str]:
     members = allowance.course.memberships.filter(is_active=True, role=allowance.role).count()
-    have = "has" if members == 1 else "have"
-    return [f"{count_of(members, allowance.role)} {have} the allowance of students from now on."]
+    said = ngettext(
+        "{count} {role} has the allowance of students from now on.",
+        "{count} {role}s have the allowance of students from now on.",
+        members,
+    )
+    return [said.format(count=number(members), role=allowance.role)]
 
 
 def _model(model: Any) -> list[str]:
     courses = model.allowed_in.count()
-    return [f"{count_of(courses, 'course')} {_s(courses, 'lose')} this model; calls that name it are refused."]
+    said = ngettext(
+        "{count} course loses this model; calls that name it are refused.",
+        "{count} courses lose this model; calls that name it are refused.",
+        courses,
+    )
+    return [said.format(count=number(courses))]
 
 
 def _provider(provider: Any) -> list[str]:
     deployments = provider.deployments.count()
-    what = f"{count_of(deployments, 'deployment')} {_s(deployments, 'stop')}"
-    return [f"{what}: calls go to others, or fail if there are none."]
+    said = ngettext(
+        "{count} deployment stops: calls go to others, or fail if there are none.",
+        "{count} deployments stop: calls go to others, or fail if there are none.",
+        deployments,
+    )
+    return [said.format(count=number(deployments))]
 
 
 _TOLD: dict[str, Callable[[Any], list[str]]] = {
@@ -96,9 +121,9 @@ _TOLD: dict[str, Callable[[Any], list[str]]] = {
     "Provider": _provider,
 }
 _INSTEAD = {
-    "Membership": "Deactivate the student instead: the keys stop, and what was asked and answered stays.",
-    "Course": "Close the course instead: nobody can ask any more, and everything stays.",
-    "User": "Take away the sign-in instead: untick Active on the user’s page.",
-    "Provider": "Disable the provider instead.",
-    "Model": "Disable the model instead.",
+    "Membership": _("Deactivate the student instead: the keys stop, and what was asked and answered stays."),
+    "Course": _("Close the course instead: nobody can ask any more, and everything stays."),
+    "User": _("Take away the sign-in instead: untick Active on the user’s page."),
+    "Provider": _("Disable the provider instead."),
+    "Model": _("Disable the model instead."),
 }

@@ -120,9 +120,7 @@ def _queries(client: Client, address: str) -> int:
 
 
 PAGES: dict[str, Callable[[CourseWorld], str]] = {
-    "students": students_of,
     "students, exported": lambda world: reverse("admin:course_students_export", args=[world.course.slug]),
-    "allowance of the course": lambda world: reverse("admin:course_allowance", args=[world.course.slug]),
     "requests": lambda world: list_of(AllowanceRequest),
     "overrides": lambda world: list_of(Override),
     "boosts": lambda world: list_of(Boost),

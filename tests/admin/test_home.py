@@ -4,15 +4,25 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 
 from apps.accounts.models import Course, User
+from apps.common import beats
 from apps.common.health.states import Standing
 from apps.providers.models import CredentialHealth
+from gateway_project.health.components import checkup
 from tests import factories
 from tests.admin.conftest import sign_in
 from tests.admin.world import CourseWorld
+
+
+@pytest.fixture(autouse=True)
+def worker(django_db_setup: None) -> None:
+    """A worker that was seen a moment ago."""
+    beats.note(settings.WORKER_BEAT)
+    checkup.cache_clear()
 
 
 @pytest.fixture
@@ -46,6 +56,8 @@ def test_what_waits_comes_first(person: User) -> None:
 
     assert [line.course for line in page.context["lines"]] == [other, one]
     assert page.context["lines"][0].requests == 1
+    queue = reverse("admin:quotas_allowancerequest_changelist")
+    assert f'href="{queue}?state__exact=open&amp;course={other.pk}">1 request</a>' in page.content.decode()
 
 
 def test_three_hundred_courses_are_paged_and_found(person: User, django_assert_max_num_queries: Any) -> None:
@@ -117,7 +129,7 @@ def test_the_operators_page_takes_few_queries(
     for _ in range(3):
         factories.make_model(factories.make_provider(), course=factories.make_course())
 
-    with django_assert_max_num_queries(25):
+    with django_assert_max_num_queries(26):
         page = operator.get("/admin/")
 
     assert world.course.title in page.content.decode()

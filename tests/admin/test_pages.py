@@ -12,6 +12,7 @@ from apps.accounts.tokens.callers import Caller
 from apps.common.ids import new_id
 from apps.common.models import Job
 from apps.conversations.models import Appeal, Call, DeadLetter, Thread
+from apps.operations.models import LiveSettings, Notification
 from apps.providers.models import ProviderEvent
 from apps.quotas.models import AllowanceRequest, Boost, Hold, Institution, Override, RoleAllowance, WeeklyUsage
 from tests import factories
@@ -39,6 +40,17 @@ def make_operator_rows(world: CourseWorld) -> None:
     at = world.call.started_at
     ProviderEvent.note("down", provider=provider.pk, detail="It broke off its answer.", now=at)
     Job.objects.create(kind="walk", title="A long walk", created_at=at)
+    LiveSettings.objects.create()
+    happened = {
+        "about": "disk",
+        "kind": "disk_full",
+        "subject": "disk",
+        "level": "bad",
+        "title": "Full",
+        "page": "/admin/",
+    }
+    told = Notification.objects.create(key=factories.unique("key"), at=at, **happened)
+    told.deliveries.create(channel=factories.make_channel(), due_at=at, asked_at=at)
     Hold.objects.create(
         id=new_id(), owner="o", amount=1, floor=1, usage_ids="[]", identity="{}", created_at=at, expires_at=at
     )
@@ -55,7 +67,7 @@ def test_every_list_opens_without_rows(model: type[Model], operator: Client) -> 
 def test_an_empty_list_says_what_to_do(model: type[Model], operator: Client) -> None:
     page = operator.get(list_of(model))
 
-    assert admin.site._registry[model].empty_text in page.context["cl"].model_admin.empty_text
+    assert str(admin.site._registry[model].empty_text) in page.context["cl"].model_admin.empty_text
     assert b"stoa-empty" in page.content
 
 

@@ -68,6 +68,19 @@ def test_there_are_no_drawer_and_no_plus(operator: Client, world: CourseWorld) -
     assert "Save and add another" not in operator.get(reverse("admin:accounts_user_add")).content.decode()
 
 
+def test_long_lists_are_read_page_by_page(instructor: Client, world: CourseWorld) -> None:
+    Thread.objects.bulk_create(
+        Thread(course=world.course, membership=world.student, title="A title", started_at=when, last_at=when)
+        for when in [datetime(2020, 1, 6, tzinfo=UTC)] * 60
+    )
+
+    page, everything = listed(instructor), listed(instructor, all="")
+
+    assert "?p=3" in page
+    assert "Show all" not in page
+    assert max(text.count('class="data-row') for text in (page, everything)) == 25
+
+
 def test_icons_are_hidden_from_readers(operator: Client) -> None:
     page = operator.get(reverse("admin:index")).content.decode()
 

@@ -140,7 +140,7 @@ def test_guidance_on_answers_is_refused(operator: Operator) -> None:
 
 def test_what_the_manual_shows_can_be_applied(operator: Operator) -> None:
     operator.apply("courses: [{slug: cs101, title: Programming, student_weekly_tokens: 1000}]")
-    (shown,) = re.findall(r"```yaml\n(.*?)```", (BASE_DIR / "docs" / "rules.md").read_text(), re.DOTALL)
+    (shown,) = re.findall(r"```yaml\n(.*?)```", (BASE_DIR / "docs" / "rules-in-depth.md").read_text(), re.DOTALL)
 
     assert operator.apply(shown) == ["+ rule settings of course cs101", "+ rule cs101/exam-questions"]
 

@@ -8,7 +8,7 @@ import pytest
 from django.db import InterfaceError, OperationalError, ProgrammingError, connection
 from psycopg import errors as psycopg_errors
 
-from apps.common.outages import Outage, Trouble, trouble
+from apps.common.outages import Outage, OutageNews, Trouble, trouble
 
 
 def said_by_sqlite(statement: str, *, path: Path | str = ":memory:") -> OperationalError:
@@ -100,3 +100,17 @@ def test_django_keeps_what_the_driver_said() -> None:
 
     error: Any = raised.value
     assert trouble(error) in (Trouble.MISTAKE, None)
+
+
+def test_what_comes_and_goes_all_the_time_is_said_now_and_then() -> None:
+    said = OutageNews(most=2, seconds=60)
+
+    def news(times: int, *, first: int) -> list[tuple[int, bool]]:
+        """Away in even seconds, back in odd ones."""
+        seconds = range(first, first + times)
+        return [(now, now % 2 == 0) for now in seconds if said.is_news(is_away=now % 2 == 0, now=now)]
+
+    assert news(50, first=0) == [(0, True), (1, False), (2, True), (3, False)]
+    assert not said.is_news(is_away=True, now=52)
+    assert said.is_news(is_away=True, now=61), "It is still away, so it is said after all."
+    assert said.is_news(is_away=False, now=62)

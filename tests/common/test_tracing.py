@@ -24,7 +24,7 @@ def from_headers(*parents: str, states: tuple[str, ...] = ()) -> Trace:
     ],
 )
 def test_a_trace_goes_on(parent: str, is_sampled: bool) -> None:
-    assert from_headers(parent) == Trace(ID, is_sampled)
+    assert from_headers(parent) == Trace(ID, is_sampled, parent=SPAN)
 
 
 BAD: dict[str, tuple[str, ...]] = {
@@ -89,7 +89,7 @@ def test_each_request_within_a_trace_is_a_step_of_its_own() -> None:
     assert first["traceparent"] != second["traceparent"] != GOOD
     assert {headers["traceparent"][:36] for headers in (first, second)} == {f"00-{ID}-"}
     assert first["tracestate"] == "a=1"
-    assert continued([(b"traceparent", first["traceparent"].encode())]) == Trace(ID, True)
+    assert continued([(b"traceparent", first["traceparent"].encode())])[:2] == (ID, True)
 
 
 def test_a_new_trace_has_no_state() -> None:

@@ -66,7 +66,9 @@ def test_a_call_without_an_answer_is_a_conversation_too(machine: Machine) -> Non
 
 def test_more_than_one_batch_is_drained(machine: Machine) -> None:
     calls = [machine.call() for _ in range(40)]
-    machine.spool(*(record_of(machine, call, f"Question {n}", answer="a") for n, call in enumerate(calls)))
+    long = "word " * 5_000
+    texts = [f"Question {n} {long if n % 4 == 0 else ''}" for n in range(len(calls))]
+    machine.spool(*(record_of(machine, call, text, answer="a") for call, text in zip(calls, texts, strict=True)))
 
     assert drain(machine.path) == 40
     assert Exchange.objects.filter(call__in=calls).count() == 40

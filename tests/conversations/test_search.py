@@ -9,6 +9,7 @@ from apps.conversations.search.filling import fill
 from apps.conversations.search.index import Piece, Within, find, index
 from apps.conversations.search.words import LONGEST_TEXT, comparable, phrases
 from apps.conversations.spool.draining import drain
+from apps.conversations.spool.placing import plan, settled
 from tests.conversations.machine import Machine, record_of
 
 EVERYWHERE = Within()
@@ -118,6 +119,18 @@ def test_draining_again_enters_nothing_twice(machine: Machine) -> None:
 
     assert found("recursion") == [call]
     assert SearchDocument.objects.count() == 1
+
+
+def test_a_crash_before_words_are_entered_is_made_up_for(machine: Machine) -> None:
+    call, other = machine.call(), machine.call()
+    records = record_of(machine, call, "recursion"), record_of(machine, other, "recursion too")
+    machine.spool(*records)
+    plan([records[0]], settled([call])).carry_out()
+
+    drain(machine.path)
+
+    assert found("recursion") == [other, call]
+    assert SearchDocument.objects.count() == 2
 
 
 def test_text_of_a_call_that_is_gone_is_left_out(machine: Machine) -> None:

@@ -37,8 +37,14 @@ def problems(watched: Watched, address: str) -> list[str]:
         watched.page.emulate_media(color_scheme=scheme)
         watched.page.set_viewport_size({"width": width, "height": 900})
         watched.page.goto(address, wait_until="load")
-        result = axe.Axe().run(watched.page).response
-        for violation in result["violations"]:
-            places = "; ".join(node["html"][:160] for node in violation["nodes"][:3])
-            found.append(f"{address} {scheme} {width}: {violation['id']}: {places}")
+        found += [f"{address} {scheme} {width}: {complaint}" for complaint in complaints(watched)]
+    return found
+
+
+def complaints(watched: Watched) -> list[str]:
+    """What axe says of the page that is open."""
+    found = []
+    for violation in axe.Axe().run(watched.page).response["violations"]:
+        places = "; ".join(node["html"][:160] for node in violation["nodes"][:3])
+        found.append(f"{violation['id']}: {places}")
     return found

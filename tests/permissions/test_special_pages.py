@@ -113,6 +113,7 @@ BY_A_WORD = {"providers_provider_begin"}  # test_provider_setup tries who may
 OF_JOBS = {"common_job_progress": SEE, "common_job_cancel": ACT}
 OF_OPERATORS = {
     "accounts_issuer_test",
+    "operations_notificationchannel_test",
     "providers_provider_check",
     "providers_provider_resume",
     "providers_provider_setup",

@@ -12,7 +12,7 @@ from apps.accounts.principals import principal_of
 from apps.quotas import decisions, requests, standing
 from apps.quotas.ledger.movements import Short
 from apps.quotas.models import Boost, Ceiling, Override, QuotaPolicy, RoleAllowance, WeeklyUsage
-from apps.quotas.policies import load_policies
+from apps.quotas.policy_snapshot import load_policies
 from gateway_project.apply import Mistakes, apply
 from tests import factories
 from tests.quotas.moves import move, reserve

@@ -14,7 +14,8 @@ from apps.accounts.principals import Principal
 from apps.quotas import decisions
 from apps.quotas.limits import BoostPeriod, OverridePeriod
 from apps.quotas.models import Institution, QuotaPolicy
-from apps.quotas.policies import CoursePolicy, Policies, load_policies, policies
+from apps.quotas.policies import CoursePolicy, Policies
+from apps.quotas.policy_snapshot import load_policies, policies
 from apps.quotas.rate_limits.limits import Scope
 from tests import factories
 

@@ -1,5 +1,7 @@
 """How long a body for the control plane may be: forms with files are long, everything else is not."""
 
+import re
+
 import httpx
 import pytest
 
@@ -24,3 +26,4 @@ def test_what_is_too_long_is_refused(gateway: Gateway, path: str, content: dict[
 
     assert (response.status_code == 413) == is_refused, response.status_code
     assert response.status_code < 500
+    assert re.fullmatch("[0-9a-f]{32}", response.headers["x-request-id"])

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import resource
 import socket
 import time
@@ -52,7 +53,10 @@ def test_a_request_is_taken_or_refused_by_its_size(gateway: Gateway, request_byt
 
 
 def test_a_refusal_of_a_request_that_fits_the_socket_arrives(gateway: Gateway) -> None:
-    assert status(answer(gateway, LINE + b"x: y\r\n" * 101 + b"\r\n")) == 431
+    received = answer(gateway, LINE + b"x: y\r\n" * 101 + b"\r\n")
+
+    assert status(received) == 431
+    assert re.search(rb"\r\nx-request-id: [0-9a-f]{32}\r\n", received)
 
 
 SLOW: dict[str, tuple[bytes, ...]] = {
@@ -219,6 +223,7 @@ def test_beyond_the_ceiling_a_connection_is_refused_at_once(configured: Gateway)
         assert received.startswith(b"HTTP/1.1 503 ")
         assert b"retry-after: " in received
         assert b"connection: close" in received
+        assert b"x-request-id: " in received
 
     wait_until(lambda: is_served(configured), what="Room for new connections")
 

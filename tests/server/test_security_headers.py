@@ -22,7 +22,7 @@ PAGES = {
     "nothing": ("/nothing", 404),
     "nothing in the admin": ("/admin/nothing/", 302),
     "health": ("/health/live", 200),
-    "a file": ("/static/stoa/home.css", 200),
+    "a file": ("/static/stoa/portal.css", 200),
 }
 
 

@@ -24,11 +24,7 @@ def lasting_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Use
 def pair(lasting_pair: tuple[UsersInstance, UsersInstance]) -> tuple[UsersInstance, UsersInstance]:
     """Two instances that share their users, without plans and with empty journals. A test may kill them."""
     for instance in lasting_pair:
-        if instance.is_running:
-            instance.resume()
-        else:
-            instance.start()
-        instance.forget()
+        instance.renew()
     return lasting_pair
 
 

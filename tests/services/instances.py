@@ -98,6 +98,14 @@ class UsersInstance:
         plan = {"requests": failures, "checks": checks, "repeats": repeats}
         self._http.put("/_failures", json=plan).raise_for_status()
 
+    def renew(self) -> None:
+        """As if it had just been started, whatever a test did to it."""
+        if self.is_running:
+            self.resume()
+        else:
+            self.start()
+        self.forget()
+
     def forget(self) -> None:
         """All plans and the journal."""
         self._http.delete("/_failures").raise_for_status()

@@ -24,6 +24,7 @@ def limited(
     gateway: Gateway,
     lasting_pair: tuple[UsersInstance, UsersInstance],
 ) -> Iterator[ServiceWorld]:
+    lasting_pair[0].renew()
     fields = {
         "callers": ["student", "anonymous"],
         "requests_per_minute": 5,

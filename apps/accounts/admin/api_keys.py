@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from apps.accounts.admin import key_changes, new_keys
 from apps.accounts.admin.key_forms import ApiKeyForm, in_words
@@ -18,22 +19,23 @@ from apps.accounts.permissions import Verb
 from apps.accounts.scoping import MemberCourseFilter, SearchedByMember
 from apps.common.admin import ChoiceFilter
 from apps.common.display import NOTHING, badge, moment, when
+from apps.common.translation import lazy as _
 
 SCOPES = (
-    "Only for",
+    _("Only for"),
     {
         "fields": ("allowed_models", "allowed_surfaces", "allowed_services", "assignment", "reads_only"),
-        "description": "Narrows the key. Changes hold within two seconds.",
+        "description": _("Narrows the key. Changes hold within two seconds."),
     },
 )
 
 
 class KeyState(ChoiceFilter):
-    title = "state"
+    title = _("state")
     parameter_name = "state"
 
     def options(self, request: HttpRequest) -> list[tuple[str, str]]:
-        return [("valid", "Valid"), ("expired", "Expired"), ("revoked", "Revoked")]
+        return [("valid", gettext("Valid")), ("expired", gettext("Expired")), ("revoked", gettext("Revoked"))]
 
     def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
         now = timezone.now()
@@ -45,14 +47,14 @@ class KeyState(ChoiceFilter):
 @admin.register(ApiKey)
 class ApiKeyAdmin(SearchedByMember):
     course_path = "membership__course"
-    empty_text = "Hand out keys on the page of a course's students. Each key is shown once."
+    empty_text = _("Hand out keys on the page of a course's students. Each key is shown once.")
     form = ApiKeyForm
     change_form_outer_before_template = "admin/accounts/apikey/buttons.html"
     list_display = ("shown", "member", "course", "name", "narrowed", "state", "created", "issuer", "used", "expires")
     list_filter = (MemberCourseFilter, KeyState)
     list_select_related = ("membership__user", "membership__course", "issued_by")
     search_fields = ("=last_four", "name")
-    search_help_text = "Last four characters, name, student number or e-mail"
+    search_help_text = _("Last four characters, name, student number or e-mail")
     autocomplete_fields = ("membership",)
     actions = ("revoke",)
     add_fieldsets = ((None, {"fields": ("membership", "name", "expires_at")}), SCOPES)
@@ -84,52 +86,52 @@ class ApiKeyAdmin(SearchedByMember):
         context["valid_key"] = key if key and key.revoked_at is None and self.may(request, Verb.CHANGE, key) else None
         return super().render_change_form(request, context, **options)
 
-    @admin.display(description="key", ordering="last_four")
+    @admin.display(description=_("key"), ordering="last_four")
     def shown(self, key: ApiKey) -> str:
         return key.shown
 
-    @admin.display(description="student", ordering="membership__external_id")
+    @admin.display(description=_("student"), ordering="membership__external_id")
     def member(self, key: ApiKey) -> str:
         return f"{key.membership.external_id} · {key.membership.person}"
 
-    @admin.display(description="course", ordering="membership__course")
+    @admin.display(description=_("course"), ordering="membership__course")
     def course(self, key: ApiKey) -> str:
         return str(key.membership.course)
 
-    @admin.display(description="only for")
+    @admin.display(description=_("only for"))
     def narrowed(self, key: ApiKey) -> str:
         return "; ".join(in_words(key.scopes)) or NOTHING
 
-    @admin.display(description="created", ordering="created_at")
+    @admin.display(description=_("created"), ordering="created_at")
     def created(self, key: ApiKey) -> str:
         return when(key.created_at)
 
-    @admin.display(description="expires", ordering="expires_at")
+    @admin.display(description=_("expires"), ordering="expires_at")
     def expires(self, key: ApiKey) -> str:
-        return when(key.expires_at) if key.expires_at else "never"
+        return when(key.expires_at) if key.expires_at else gettext("never")
 
-    @admin.display(description="issued by")
+    @admin.display(description=_("issued by"))
     def issuer(self, key: ApiKey) -> str:
         return str(key.issued_by) if key.issued_by else NOTHING
 
-    @admin.display(description="last used", ordering="last_used_at")
+    @admin.display(description=_("last used"), ordering="last_used_at")
     def used(self, key: ApiKey) -> str:
         return when(key.last_used_at)
 
-    @admin.display(description="state", ordering="revoked_at")
+    @admin.display(description=_("state"), ordering="revoked_at")
     def state(self, key: ApiKey) -> SafeString:
         return key_state(key, now=timezone.now())
 
-    @admin.action(description="Revoke selected keys", permissions=("change",))
+    @admin.action(description=_("Revoke selected keys"), permissions=("change",))
     def revoke(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         keys = ApiKey.objects.filter(pk__in=self.changeable(request, queryset).values("pk"))
         count = keys.revoke(now=timezone.now())
-        self.message_user(request, f"{count} revoked. They are refused within two seconds.")
+        self.message_user(request, gettext("{count} revoked. They are refused within two seconds.").format(count=count))
 
 
 def key_state(key: ApiKey | StaffKey, *, now: datetime) -> SafeString:
     if key.revoked_at is not None:
-        return badge("revoked", "bad", moment(key.revoked_at))
+        return badge(gettext("revoked"), "bad", moment(key.revoked_at))
     if not key.is_valid(now=now):
-        return badge("expired", "warning", moment(key.expires_at))
-    return badge("valid", "good")
+        return badge(gettext("expired"), "warning", moment(key.expires_at))
+    return badge(gettext("valid"), "good")

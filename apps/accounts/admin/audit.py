@@ -15,12 +15,14 @@ from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from unfold.contrib.filters.admin import BooleanRadioFilter
 
 from apps.accounts.models import AuditEntry, Course
 from apps.accounts.scoping import CourseFilter, CourseScoping
 from apps.common.admin import CappedPaginator, ChoiceFilter, Pages, SinceFilter
 from apps.common.display import NOTHING, badge, instant
+from apps.common.translation import lazy as _
 
 KINDS: Mapping[str, str] = {"person": "", "student": "info", "command": "warning", "task": "info", "system": "info"}
 
@@ -33,24 +35,24 @@ class AuditCourseFilter(CourseFilter):
 class ActionFilter(ChoiceFilter):
     """By the first word of the action, in groups that people ask for."""
 
-    title = "action"
+    title = _("action")
     parameter_name = "about"
     groups: ClassVar[dict[str, tuple[str, tuple[str, ...]]]] = {
-        "sign-in": ("Sign-in and tokens", ("sign_in", "sign_out", "second_factor", "token", "session")),
-        "keys": ("Keys", ("key", "staff_key")),
+        "sign-in": (_("Sign-in and tokens"), ("sign_in", "sign_out", "second_factor", "token", "session")),
+        "keys": (_("Keys"), ("key", "staff_key")),
         "people": (
-            "People and roles",
+            _("People and roles"),
             ("user", "membership", "department", "department_admin", "group_grant", "issuer"),
         ),
-        "courses": ("Courses", ("course", "allowed_model")),
+        "courses": (_("Courses"), ("course", "allowed_model")),
         "rules": ("Rules", ("rule", "exception", "rule_settings", "appeal")),
         "quotas": (
-            "Allowances",
+            _("Allowances"),
             ("quota_policy", "role_allowance", "institution", "boost", "override", "grant", "usage", "request"),
         ),
-        "providers": ("Providers and models", ("provider", "credential", "deployment", "model")),
-        "reading": ("Reading and exports", ("call", "conversation", "samples", "allowances", "ledger")),
-        "operation": ("Operation", ("configuration", "dead_letters", "audit")),
+        "providers": (_("Providers and models"), ("provider", "credential", "deployment", "model")),
+        "reading": (_("Reading and exports"), ("call", "conversation", "samples", "allowances", "ledger")),
+        "operation": (_("Operation"), ("configuration", "dead_letters", "audit")),
     }
 
     def options(self, request: HttpRequest) -> list[tuple[str, str]]:
@@ -64,16 +66,16 @@ class ActionFilter(ChoiceFilter):
 
 
 class ActorFilter(ChoiceFilter):
-    title = "who"
+    title = _("who")
     parameter_name = "who"
 
     def options(self, request: HttpRequest) -> list[tuple[str, str]]:
         return [
             ("me", "I"),
-            ("person", "People"),
-            ("command", "Commands"),
-            ("task", "Tasks"),
-            ("system", "Stoa itself"),
+            ("person", gettext("People")),
+            ("command", gettext("Commands")),
+            ("task", gettext("Tasks")),
+            ("system", gettext("Stoa itself")),
         ]
 
     def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
@@ -98,8 +100,8 @@ class ChangedField(NamedTuple):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(CourseScoping, Pages):
-    list_title = "Audit log"
-    empty_text = "Whatever somebody changes, decides, exports or reads here appears in this list, and stays."
+    list_title = _("Audit log")
+    empty_text = _("Whatever somebody changes, decides, exports or reads here appears in this list, and stays.")
     paginator = CappedPaginator
     list_display = ("when", "who", "shown_action", "what", "change", "where")
     list_filter = (
@@ -113,7 +115,7 @@ class AuditEntryAdmin(CourseScoping, Pages):
     list_fullwidth = True
     sortable_by = ()
     search_fields = ("actor_name", "action", "object_label", "=object_id", "=address", "=request_id", "note")
-    search_help_text = "Who, action, object, address, request ID or note"
+    search_help_text = _("Who, action, object, address, request ID or note")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         course = Course.objects.filter(pk=OuterRef("course")).values("slug")
@@ -141,36 +143,36 @@ class AuditEntryAdmin(CourseScoping, Pages):
         }
         return TemplateResponse(request, "admin/accounts/auditentry/page.html", context)
 
-    @admin.display(description="time")
+    @admin.display(description=_("time"))
     def when(self, entry: AuditEntry) -> str:
         return instant(entry.at)
 
-    @admin.display(description="who")
+    @admin.display(description=_("who"))
     def who(self, entry: AuditEntry) -> SafeString:
-        name = entry.actor_name or "nobody known"
+        name = entry.actor_name or gettext("nobody known")
         if entry.actor_kind == "person":
             return format_html("{}", name)
         return format_html("{} {}", name, badge(entry.actor_kind, KINDS.get(entry.actor_kind, "")))
 
-    @admin.display(description="action")
+    @admin.display(description=_("action"))
     def shown_action(self, entry: AuditEntry) -> SafeString:
         words = entry.action.replace("_", " ").replace(".", ": ", 1)
-        return badge(words, "bad", "security event") if entry.is_security else format_html("{}", words)
+        return badge(words, "bad", gettext("security event")) if entry.is_security else format_html("{}", words)
 
-    @admin.display(description="object")
+    @admin.display(description=_("object"))
     def what(self, entry: Any) -> SafeString:
         return format_html(
             '<span class="stoa-clip">{}</span><small class="stoa-sub">{}</small>',
             entry.object_label or NOTHING,
-            f"in {entry.course_slug}" if entry.course_slug else "",
+            gettext("in {course}").format(course=entry.course_slug) if entry.course_slug else "",
         )
 
-    @admin.display(description="change")
+    @admin.display(description=_("change"))
     def change(self, entry: AuditEntry) -> SafeString:
         names = ", ".join(field.name for field in changed_fields(entry))
         return format_html('<span class="stoa-clip">{}</span>', entry.note or names or NOTHING)
 
-    @admin.display(description="from")
+    @admin.display(description=_("from"))
     def where(self, entry: AuditEntry) -> str:
         return entry.address or NOTHING
 

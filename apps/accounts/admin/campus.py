@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext
 
 from apps.accounts.audit import record
 from apps.accounts.models import GivenRole, User
@@ -17,6 +18,7 @@ from apps.accounts.sign_in.step_up import step_up
 from apps.accounts.tokens import upkeep
 from apps.common.admin import Pages
 from apps.common.display import NOTHING
+from apps.common.translation import lazy as _
 
 BREAK = mark_safe("<br>")  # no value of anybody's
 
@@ -24,18 +26,18 @@ BREAK = mark_safe("<br>")  # no value of anybody's
 class CampusAccounts(Pages):
     """Adds the links to campus accounts, and what groups gave."""
 
-    @admin.display(description="campus accounts")
+    @admin.display(description=_("campus accounts"))
     def campus_accounts(self, user: User) -> Any:
         rows = SocialAccount.objects.filter(user=user).order_by("date_joined").values_list("provider", "uid")
         return format_html_join(BREAK, "{} · {}", rows) or NOTHING
 
-    @admin.display(description="given by groups")
+    @admin.display(description=_("given by groups"))
     def given_by_groups(self, user: User) -> Any:
         rows = GivenRole.objects.filter(user=user, is_held=True).exclude(kind=GivenRole.Kind.STAFF)
         lines = ((row.told, row.issuer) for row in rows.select_related("course", "department", "issuer"))
         return format_html_join(BREAK, "{} · {}", lines) or NOTHING
 
-    @admin.action(description="Remove their links to campus accounts")
+    @admin.action(description=_("Remove their links to campus accounts"))
     def unlink(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
         if refusal := step_up(request):
             return refusal
@@ -44,5 +46,7 @@ class CampusAccounts(Pages):
             record("sign_in.unlinked", subject=user)
             sessions.end_all(user, but=request.session.session_key)
             upkeep.sign_out(user, now=timezone.now())  # also tokens of the issuer, which are kept until they expire
-        self.message_user(request, "Removed. Their next campus sign-in finds them by address or campus ID again.")
+        self.message_user(
+            request, gettext("Removed. Their next campus sign-in finds them by address or campus ID again.")
+        )
         return None

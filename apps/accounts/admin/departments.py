@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Count
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from unfold.admin import TabularInline
 
 from apps.accounts import permissions
@@ -14,8 +15,9 @@ from apps.accounts.permissions import Position, Verb
 from apps.accounts.scoping import CourseScoped, administered
 from apps.accounts.sign_in.step_up import StepUp
 from apps.common.admin import OperatorOnly, Pages, is_operator
+from apps.common.translation import lazy as _
 
-SHORT_NAME = "Short name in the address"
+SHORT_NAME = _("Short name in the address")
 
 
 class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -27,14 +29,16 @@ class DepartmentAdminForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_user(self) -> Any:
         user = self.cleaned_data["user"]
         if not user.is_staff:
-            raise forms.ValidationError("This person cannot open the admin. Tick “Staff status” on their page first.")
+            raise forms.ValidationError(
+                gettext("This person cannot open the admin. Tick “Staff status” on their page first.")
+            )
         return user
 
 
 class AdminsOfDepartment(OperatorOnly, TabularInline):
     model = DepartmentAdmin
     form = DepartmentAdminForm
-    verbose_name_plural = "admins"
+    verbose_name_plural = _("admins")
     fields = ("user",)
     autocomplete_fields = ("user",)
     extra = 0
@@ -42,10 +46,10 @@ class AdminsOfDepartment(OperatorOnly, TabularInline):
 
 @admin.register(Department)
 class DepartmentPage(OperatorOnly, StepUp, Pages):
-    empty_text = "A department groups courses. Its admins see and change all of them, as their instructors do."
+    empty_text = _("A department groups courses. Its admins see and change all of them, as their instructors do.")
     list_display = ("title", "short_name", "course_count", "admin_count")
     search_fields = ("title", "slug")
-    search_help_text = "Title or short name"
+    search_help_text = _("Title or short name")
     prepopulated_fields = {"slug": ("title",)}
     fields = ("title", "slug")
     inlines = (AdminsOfDepartment,)
@@ -55,15 +59,15 @@ class DepartmentPage(OperatorOnly, StepUp, Pages):
         totals = {"course_total": Count("courses", distinct=True), "admin_total": Count("admins", distinct=True)}
         return super().get_queryset(request).annotate(**totals)
 
-    @admin.display(description="short name", ordering="slug")
+    @admin.display(description=_("short name"), ordering="slug")
     def short_name(self, department: Department) -> str:
         return department.slug
 
-    @admin.display(description="courses", ordering="course_total")
+    @admin.display(description=_("courses"), ordering="course_total")
     def course_count(self, department: Any) -> int:
         return int(department.course_total)
 
-    @admin.display(description="admins", ordering="admin_total")
+    @admin.display(description=_("admins"), ordering="admin_total")
     def admin_count(self, department: Any) -> int:
         return int(department.admin_total)
 

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 
 from apps.accounts import new_keys
 from apps.accounts.admin import new_keys as new_keys_page
@@ -47,20 +48,22 @@ def hand_out_page(request: HttpRequest, course_id: int) -> HttpResponse:
         if members and cache.add(f"handed-out:{request.POST['confirmed'][:40]}", 1, timeout=ONCE_FOR):
             issued = [(member, ApiKey.issue(membership=member)[1]) for member in members]
             return new_keys_page.show(request, [new_keys.of_member(*one) for one in issued])
-    messages.warning(request, "No key was issued: these students have been given theirs.")
+    messages.warning(request, gettext("No key was issued: these students have been given theirs."))
     return HttpResponseRedirect(_students_of(course))
 
 
 def ask(request: HttpRequest, course: Course, chosen: Sequence[Membership]) -> HttpResponse:
     """The page before it, which issues nothing. `chosen` are members of the course."""
     without, others = split(chosen)
-    also = f"Another key also for the {_people(len(others))} with a valid one, which keeps working"
+    also = gettext("Another key also for the {others} with a valid one, which keeps working").format(
+        others=_people(len(others))
+    )
     return confirm(
         request,
         opts=Membership._meta,
-        title="Hand out keys",
+        title=gettext("Hand out keys"),
         sentences=_said(len(without), len(others)),
-        button="Hand out keys" if chosen and len(without) <= MOST_AT_ONCE else "",
+        button=gettext("Hand out keys") if chosen and len(without) <= MOST_AT_ONCE else "",
         back=_students_of(course),
         people=without,
         chosen=chosen,
@@ -73,14 +76,30 @@ def ask(request: HttpRequest, course: Course, chosen: Sequence[Membership]) -> H
 def _said(without: int, others: int) -> list[str]:
     """How many get a key, and how many do not."""
     if without > MOST_AT_ONCE:
-        return [f"{_people(without)} have no key. Choose at most {MOST_AT_ONCE} at once."]
+        return [
+            gettext("{without} have no key. Choose at most {most_at_once} at once.").format(
+                without=_people(without), most_at_once=MOST_AT_ONCE
+            )
+        ]
     if not without:
-        everybody = "Each of these students has a valid key; nobody needs one."
-        return [everybody if others else "There is nobody to give a key to. Add students first."]
-    get = f"{_people(without)} without a key {'gets' if without == 1 else 'get'} one."
-    told = [f"{get} The next page shows {'it' if without == 1 else 'them'}, once, with a CSV file to download."]
+        everybody = gettext("Each of these students has a valid key; nobody needs one.")
+        return [everybody if others else gettext("There is nobody to give a key to. Add students first.")]
+    get = ngettext("{without} without a key gets one.", "{without} without a key get one.", without).format(
+        without=_people(without)
+    )
+    told = [
+        ngettext(
+            "{get} The next page shows it, once, with a CSV file to download.",
+            "{get} The next page shows them, once, with a CSV file to download.",
+            without,
+        ).format(get=get)
+    ]
     if others:
-        told.append(f"{_people(others)} with a valid key {'gets' if others == 1 else 'get'} none.")
+        told.append(
+            ngettext("{others} with a valid key gets none.", "{others} with a valid key get none.", others).format(
+                others=_people(others)
+            )
+        )
     return told
 
 
@@ -102,7 +121,7 @@ def _chosen(request: HttpRequest, course: Course) -> list[Membership]:
 
 
 def _people(count: int) -> str:
-    return f"{count} student" if count == 1 else f"{count} students"
+    return ngettext("{count} student", "{count} students", count).format(count=count)
 
 
 def _students_of(course: Course) -> str:

@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminPasswordWidget
@@ -21,15 +22,16 @@ from apps.accounts.sign_in.discovery import IssuerTrouble, Source, fetch, run
 from apps.accounts.sign_in.step_up import StepUp
 from apps.common.admin import ChoiceFilter, OperatorOnly, Pages
 from apps.common.display import badge
+from apps.common.translation import lazy as _
 
 
 class IssuerForm(forms.ModelForm):  # type: ignore[type-arg]
     secret = forms.CharField(
-        label="Client secret",
+        label=_("Client secret"),
         required=False,
         strip=True,
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}, render_value=False),
-        help_text="Stored encrypted and never shown again. Empty keeps what there is.",
+        help_text=_("Stored encrypted and never shown again. Empty keeps what there is."),
     )
 
     class Meta:
@@ -39,7 +41,7 @@ class IssuerForm(forms.ModelForm):  # type: ignore[type-arg]
 
 class GrantInline(OperatorOnly, TabularInline):
     model = GroupGrant
-    verbose_name_plural = "What its groups give"
+    verbose_name_plural = _("What its groups give")
     fields = ("group", "course", "role", "department", "is_operator")
     autocomplete_fields = ("course",)
     extra = 0
@@ -48,11 +50,15 @@ class GrantInline(OperatorOnly, TabularInline):
 
 
 class KindOfGrant(ChoiceFilter):
-    title = "gives"
+    title = _("gives")
     parameter_name = "gives"
 
     def options(self, request: HttpRequest) -> list[tuple[str, str]]:
-        return [("course", "A role in a course"), ("department", "Admin of a department"), ("operator", "Operator")]
+        return [
+            ("course", gettext("A role in a course")),
+            ("department", gettext("Admin of a department")),
+            ("operator", gettext("Operator")),
+        ]
 
     def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
         narrowed = {"course": Q(course__isnull=False), "department": Q(department__isnull=False)}
@@ -61,8 +67,8 @@ class KindOfGrant(ChoiceFilter):
 
 @admin.register(GroupGrant)
 class GroupGrantAdmin(OperatorOnly, StepUp, Pages):
-    list_title = "Grants of groups"
-    empty_text = (
+    list_title = _("Grants of groups")
+    empty_text = _(
         "Say what everybody in a group of your campus gets: a role in a course, a department, or the rights of an "
         "operator. Without a grant, groups give nothing."
     )
@@ -70,18 +76,18 @@ class GroupGrantAdmin(OperatorOnly, StepUp, Pages):
     list_filter = (("issuer", admin.RelatedOnlyFieldListFilter), KindOfGrant, ("role", ChoicesDropdownFilter))
     list_select_related = ("issuer", "course", "department")
     search_fields = ("group", "course__slug", "course__title", "department__slug", "department__title")
-    search_help_text = "Group, course or department"
+    search_help_text = _("Group, course or department")
     autocomplete_fields = ("course",)
     fields = ("issuer", "group", "course", "role", "department", "is_operator")
 
-    @admin.display(description="gives", ordering="course")
+    @admin.display(description=_("gives"), ordering="course")
     def given(self, grant: GroupGrant) -> str:
         return grant.gives
 
 
 @admin.register(Issuer)
 class IssuerAdmin(OperatorOnly, StepUp, Pages):
-    empty_text = (
+    empty_text = _(
         "Add your institution's identity provider, if it speaks OpenID Connect: its address, and the client ID and "
         "secret that it gives you. Then say what its groups give. docs/sign-in.md has examples."
     )
@@ -94,22 +100,22 @@ class IssuerAdmin(OperatorOnly, StepUp, Pages):
         ("second_factor", ChoicesDropdownFilter),
     )
     search_fields = ("name", "title", "issuer")
-    search_help_text = "Name, title or address"
+    search_help_text = _("Name, title or address")
     prepopulated_fields = {"name": ("title",)}
     inlines = (GrantInline,)
     actions = ("take_back_roles",)
     fieldsets = (
         (None, {"fields": ("title", "name", "issuer", "is_active")}),
-        ("Signing in", {"fields": ("signs_in", "client_id", "secret", "scopes", "second_factor")}),
+        (_("Signing in"), {"fields": ("signs_in", "client_id", "secret", "scopes", "second_factor")}),
         (
-            "Who somebody is",
+            _("Who somebody is"),
             {
                 "fields": ("id_claim", "groups_claim"),
-                "description": "A first sign-in finds its person by a verified e-mail address or by this ID.",
+                "description": _("A first sign-in finds its person by a verified e-mail address or by this ID."),
             },
         ),
-        ("Its tokens", {"fields": ("token_audience",)}),
-        ("Network", {"fields": ("allow_private_network",)}),
+        (_("Its tokens"), {"fields": ("token_audience",)}),
+        (_("Network"), {"fields": ("allow_private_network",)}),
     )
 
     def get_urls(self) -> list[URLPattern]:
@@ -134,7 +140,7 @@ class IssuerAdmin(OperatorOnly, StepUp, Pages):
         if form.cleaned_data.get("secret"):
             obj.set_secret(form.cleaned_data["secret"])
         elif change and obj.moved_from(form.initial["issuer"]) and obj.forget_secret():
-            said = "The address changed, so the client secret was forgotten. Enter the new server's."
+            said = gettext("The address changed, so the client secret was forgotten. Enter the new server's.")
             self.message_user(request, said, messages.WARNING)
 
     def test_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -147,26 +153,33 @@ class IssuerAdmin(OperatorOnly, StepUp, Pages):
         self.message_user(request, *_tested(issuer))
         return HttpResponseRedirect(reverse("admin:accounts_issuer_change", args=[pk]))
 
-    @admin.action(description="Take back what its groups gave", permissions=("change",))
+    @admin.action(description=_("Take back what its groups gave"), permissions=("change",))
     def take_back_roles(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         count = sum(take_back(issuer, now=timezone.now()) for issuer in queryset)
-        said = f"{count} people no longer have what groups gave them. The next sign-in gives it again, unless you "
-        self.message_user(request, said + "delete the grants or set the issuer inactive.")
+        said = gettext(
+            "{count} people no longer have what groups gave them. The next sign-in gives it again, unless you "
+            "delete the grants or set the issuer inactive."
+        )
+        self.message_user(request, said.format(count=count))
 
-    @admin.display(description="used for")
+    @admin.display(description=_("used for"))
     def uses(self, issuer: Issuer) -> SafeString:
         if not issuer.is_active:
-            return badge("nothing", "")
+            return badge(gettext("nothing"), "")
         if issuer.signs_in and not issuer.ciphertext:
-            return badge("no secret yet", "warning", "Most issuers demand a client secret.")
-        used = [word for word, on in (("sign-in", issuer.signs_in), ("tokens", issuer.token_audience)) if on]
-        return badge(", ".join(used) or "nothing", "good" if used else "")
+            return badge(gettext("no secret yet"), "warning", gettext("Most issuers demand a client secret."))
+        used = [
+            word
+            for word, on in ((gettext("sign-in"), issuer.signs_in), (gettext("tokens"), issuer.token_audience))
+            if on
+        ]
+        return badge(", ".join(used) or gettext("nothing"), "good" if used else "")
 
-    @admin.display(description="grants", ordering="grant_total")
+    @admin.display(description=_("grants"), ordering="grant_total")
     def grant_count(self, issuer: Any) -> int:
         return int(issuer.grant_total)
 
-    @admin.display(description="people with roles from groups", ordering="held_total")
+    @admin.display(description=_("people with roles from groups"), ordering="held_total")
     def holders(self, issuer: Any) -> int:
         return int(issuer.held_total)
 
@@ -177,8 +190,8 @@ def _tested(issuer: Issuer) -> tuple[str, int]:
         found = run(fetch(source))
     except IssuerTrouble as trouble:
         return str(trouble), messages.WARNING
-    keys = f"{len(found.keys)} key{'' if len(found.keys) == 1 else 's'}"
-    lacking = "" if issuer.ciphertext else " It has no client secret yet, which most issuers demand."
-    return f"The issuer answers, calls itself as expected and publishes {keys} for signatures.{lacking}", (
-        messages.WARNING if lacking else messages.SUCCESS
-    )
+    keys = ngettext("{keys} key", "{keys} keys", len(found.keys)).format(keys=len(found.keys))
+    lacking = "" if issuer.ciphertext else gettext(" It has no client secret yet, which most issuers demand.")
+    return gettext("The issuer answers, calls itself as expected and publishes {keys} for signatures.{lacking}").format(
+        keys=keys, lacking=lacking
+    ), (messages.WARNING if lacking else messages.SUCCESS)

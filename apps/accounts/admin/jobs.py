@@ -12,6 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from apps.accounts.jobs import STATE_KINDS, JobCard, may_cancel, people, seen_jobs
@@ -19,16 +20,17 @@ from apps.accounts.models import Course, User
 from apps.common.admin import OperatorOnly, Pages, ReadOnly
 from apps.common.display import NOTHING, badge, number, when
 from apps.common.models import Job
+from apps.common.translation import lazy as _
 
 
 class JobAdmin(ReadOnly, OperatorOnly, Pages):
-    empty_text = "Long work, such as replaying a rule, waits and runs here. Who asked for it sees its progress."
+    empty_text = _("Long work, such as replaying a rule, waits and runs here. Who asked for it sees its progress.")
     list_display = ("what", "shown_state", "far", "who", "where", "asked")
     list_filter = (("state", ChoicesDropdownFilter),)
     list_display_links = ("what",)
     sortable_by = ()
     search_fields = ("title", "kind")
-    search_help_text = "Words of the title, or the kind"
+    search_help_text = _("Words of the title, or the kind")
     actions = ("cancel_selected",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -88,34 +90,40 @@ class JobAdmin(ReadOnly, OperatorOnly, Pages):
         }
         return TemplateResponse(request, "admin/job_page.html", context)
 
-    @admin.action(description="Cancel", permissions=("view",))
+    @admin.action(description=_("Cancel"), permissions=("view",))
     def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         now = timezone.now()
         jobs = Job.objects.unfinished().filter(pk__in=queryset.values("pk"))
         count = sum(job.cancel(now=now) for job in jobs)
-        self.message_user(request, f"{count} cancelled. What runs stops within a second or two.")
+        self.message_user(
+            request, gettext("{count} cancelled. What runs stops within a second or two.").format(count=count)
+        )
 
-    @admin.display(description="job")
+    @admin.display(description=_("job"))
     def what(self, job: Job) -> SafeString:
         return format_html('{}<small class="stoa-sub">{}</small>', job.title, job.kind)
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def shown_state(self, job: Job) -> SafeString:
         return badge(job.get_state_display(), STATE_KINDS[job.state], job.error)
 
-    @admin.display(description="progress")
+    @admin.display(description=_("progress"))
     def far(self, job: Job) -> str:
-        return f"{number(job.done)} of {number(job.total)}" if job.total else NOTHING
+        return (
+            gettext("{done} of {total}").format(done=number(job.done), total=number(job.total))
+            if job.total
+            else NOTHING
+        )
 
-    @admin.display(description="asked for by")
+    @admin.display(description=_("asked for by"))
     def who(self, job: Any) -> str:
         return job.author_name or NOTHING
 
-    @admin.display(description="course")
+    @admin.display(description=_("course"))
     def where(self, job: Any) -> str:
         return job.course_slug or NOTHING
 
-    @admin.display(description="asked")
+    @admin.display(description=_("asked"))
     def asked(self, job: Job) -> str:
         return when(job.created_at)
 

@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.timesince import timesince
+from django.utils.translation import gettext, ngettext
 
 from apps.accounts import new_keys
 from apps.accounts.admin import new_keys as new_keys_page
@@ -17,8 +18,9 @@ from apps.accounts.course_pages import enter
 from apps.accounts.models import ApiKey, Membership
 from apps.accounts.permissions import Verb
 from apps.accounts.scoping import may
+from apps.common.translation import lazy as _
 
-GONE = "This key was revoked before; nothing was changed."
+GONE = _("This key was revoked before; nothing was changed.")
 
 
 def urls() -> list[URLPattern]:
@@ -35,11 +37,13 @@ def revoke_page(request: HttpRequest, pk: int) -> HttpResponse:
     back, now = page_of_student(key.membership), timezone.now()
     if is_confirmed(request):
         is_done = bool(ApiKey.objects.filter(pk=key.pk).revoke(now=now))
-        stopped = f"{key.shown} of {key.membership.person} is refused within two seconds."
+        stopped = gettext("{shown} of {person} is refused within two seconds.").format(
+            shown=key.shown, person=key.membership.person
+        )
         messages.success(request, stopped) if is_done else messages.warning(request, GONE)
         return HttpResponseRedirect(back)
     sentences = [_stops(key, now=now), _what_is_left(key, now=now)]
-    return _asked(request, key, "Revoke key", sentences, "Revoke key", kind="danger")
+    return _asked(request, key, gettext("Revoke key"), sentences, gettext("Revoke key"), kind="danger")
 
 
 def replace_page(request: HttpRequest, pk: int) -> HttpResponse:
@@ -54,9 +58,11 @@ def replace_page(request: HttpRequest, pk: int) -> HttpResponse:
         return HttpResponseRedirect(page_of_student(key.membership))
     sentences = [
         _stops(key, now=timezone.now()),
-        f"{key.membership.person} gets a new key with the same settings. The next page shows it, once.",
+        gettext("{person} gets a new key with the same settings. The next page shows it, once.").format(
+            person=key.membership.person
+        ),
     ]
-    return _asked(request, key, "Replace key", sentences, "Replace key")
+    return _asked(request, key, gettext("Replace key"), sentences, gettext("Replace key"))
 
 
 def _changed_key(request: HttpRequest, pk: int) -> ApiKey:
@@ -79,15 +85,25 @@ def _asked(
 
 
 def _stops(key: ApiKey, *, now: datetime) -> str:
-    used = f"it was last used {timesince(key.last_used_at, now)} ago" if key.last_used_at else "it was never used"
-    return f"{key.shown} of {key.membership.person} stops within two seconds, for good; {used}."
+    used = (
+        gettext("it was last used {last_used_at} ago").format(last_used_at=timesince(key.last_used_at, now))
+        if key.last_used_at
+        else gettext("it was never used")
+    )
+    return gettext("{shown} of {person} stops within two seconds, for good; {used}.").format(
+        shown=key.shown, person=key.membership.person, used=used
+    )
 
 
 def _what_is_left(key: ApiKey, *, now: datetime) -> str:
     others = valid_keys(key.membership, now=now) - {key.pk}
     if not others:
-        return f"{key.membership.person} has no other valid key, and cannot ask anything until you issue one."
-    return f"{key.membership.person} has {len(others)} other valid key{'' if len(others) == 1 else 's'}."
+        return gettext("{person} has no other valid key, and cannot ask anything until you issue one.").format(
+            person=key.membership.person
+        )
+    return ngettext(
+        "{person} has {others} other valid key.", "{person} has {others} other valid keys.", len(others)
+    ).format(person=key.membership.person, others=len(others))
 
 
 def valid_keys(member: Membership, *, now: datetime) -> set[int]:

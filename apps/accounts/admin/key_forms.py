@@ -4,15 +4,17 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
+from django.utils.translation import gettext
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
 from apps.accounts.models import ApiKey
 from apps.accounts.scopes import Scopes
+from apps.common.translation import lazy as _
 
 SURFACE_CHOICES = {
-    "chat": "chat: ask models",
-    "usage": "usage: read the allowance, file requests and appeals",
-    "svc": "svc: services",
+    "chat": _("chat: ask models"),
+    "usage": _("usage: read the allowance, file requests and appeals"),
+    "svc": _("svc: services"),
 }
 MOST_NAMES = 100
 
@@ -21,7 +23,7 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     """Empty scopes leave the key everything that its member may use."""
 
     allowed_surfaces = forms.MultipleChoiceField(
-        label="Surfaces",
+        label=_("Surfaces"),
         required=False,
         choices=list(SURFACE_CHOICES.items()),  # no key of a member opens the staff API
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
@@ -43,7 +45,7 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **options)
         if "expires_at" in self.fields:
             zone = timezone.get_current_timezone_name()
-            self.fields["expires_at"].help_text = f"Empty: never. Times are those of {zone}."
+            self.fields["expires_at"].help_text = gettext("Empty: never. Times are those of {zone}.").format(zone=zone)
         self.initial["allowed_surfaces"] = str(self.initial.get("allowed_surfaces", "")).split()
 
     def clean_allowed_models(self) -> str:
@@ -55,7 +57,9 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     def _listed(self, field: str, what: str) -> str:
         names = self.cleaned_data[field].split()
         if len(names) > MOST_NAMES:
-            raise forms.ValidationError(f"Name at most {MOST_NAMES} {what}.")
+            raise forms.ValidationError(
+                gettext("Name at most {most_names} {what}.").format(most_names=MOST_NAMES, what=what)
+            )
         return "\n".join(dict.fromkeys(names))
 
     def clean_allowed_surfaces(self) -> str:
@@ -65,10 +69,12 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
 def in_words(scopes: Scopes) -> list[str]:
     """What narrows a key, for a list."""
     said = [
-        "models: " + ", ".join(sorted(scopes.models)) if scopes.models is not None else "",
-        "only " + ", ".join(sorted(scopes.surfaces)) if scopes.surfaces is not None else "",
-        "services: " + ", ".join(sorted(scopes.services)) if scopes.services is not None else "",
-        f"assignment {scopes.assignment}" if scopes.assignment else "",
-        "read only" if scopes.reads_only else "",
+        gettext("models: {names}").format(names=", ".join(sorted(scopes.models))) if scopes.models is not None else "",
+        gettext("only {names}").format(names=", ".join(sorted(scopes.surfaces))) if scopes.surfaces is not None else "",
+        gettext("services: {names}").format(names=", ".join(sorted(scopes.services)))
+        if scopes.services is not None
+        else "",
+        gettext("assignment {assignment}").format(assignment=scopes.assignment) if scopes.assignment else "",
+        gettext("read only") if scopes.reads_only else "",
     ]
     return [words for words in said if words]

@@ -6,14 +6,16 @@ from django.contrib import admin, messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 
 from apps.accounts.admin.confirming import confirm, is_confirmed, page_of_student
 from apps.accounts.course_pages import enter
 from apps.accounts.models import Membership
 from apps.accounts.permissions import Verb
 from apps.accounts.scoping import may
+from apps.common.translation import lazy as _
 
-INSTEAD = "{} has used Stoa and cannot be deleted. Deactivate the student instead; what they did stays."
+INSTEAD = _("{} has used Stoa and cannot be deleted. Deactivate the student instead; what they did stays.")
 
 
 def urls() -> list[URLPattern]:
@@ -33,28 +35,56 @@ def has_done_something(member: Any) -> bool:
 def deactivate_page(request: HttpRequest, pk: int) -> HttpResponse:
     member = _changed_member(request, pk)
     if is_confirmed(request):
-        is_done = Membership.objects.filter(pk=pk, is_active=True).update(is_active=False)
-        told = f"{member.person} is deactivated and refused within two seconds." if is_done else "This was done before."
+        is_done = Membership.objects.filter(pk=pk, is_active=True).update(is_active=False, left_roster=False)
+        told = (
+            gettext("{person} is deactivated and refused within two seconds.").format(person=member.person)
+            if is_done
+            else gettext("This was done before.")
+        )
         messages.success(request, told)
         return HttpResponseRedirect(page_of_student(member))
     count = member.api_keys.valid(now=timezone.now()).count()
     sentences = [
-        f"{member.person} cannot ask anything any more: {count} valid key{' is' if count == 1 else 's are'} refused "
-        "within two seconds.",
-        "Conversations, appeals and what was used stay. You can activate them again at any time; the keys work then.",
+        ngettext(
+            "{person} cannot ask anything any more: {count} valid key is refused within two seconds.",
+            "{person} cannot ask anything any more: {count} valid keys are refused within two seconds.",
+            count,
+        ).format(person=member.person, count=count),
+        gettext(
+            "Conversations, appeals and what was used stay. You can activate them again at any time; "
+            "the keys work then."
+        ),
     ]
-    return _ask(request, member, title="Deactivate student", sentences=sentences, button="Deactivate", kind="danger")
+    return _ask(
+        request,
+        member,
+        title=gettext("Deactivate student"),
+        sentences=sentences,
+        button=gettext("Deactivate"),
+        kind="danger",
+    )
 
 
 def activate_page(request: HttpRequest, pk: int) -> HttpResponse:
     member = _changed_member(request, pk)
     if is_confirmed(request):
         is_done = Membership.objects.filter(pk=pk, is_active=False).update(is_active=True)
-        messages.success(request, f"{member.person} is active again." if is_done else "This was done before.")
+        messages.success(
+            request,
+            gettext("{person} is active again.").format(person=member.person)
+            if is_done
+            else gettext("This was done before."),
+        )
         return HttpResponseRedirect(page_of_student(member))
     count = member.api_keys.valid(now=timezone.now()).count()
-    sentences = [f"{member.person} may ask again; {count} key{' is' if count == 1 else 's are'} accepted at once."]
-    return _ask(request, member, title="Activate student", sentences=sentences, button="Activate")
+    sentences = [
+        ngettext(
+            "{person} may ask again; {count} key is accepted at once.",
+            "{person} may ask again; {count} keys are accepted at once.",
+            count,
+        ).format(person=member.person, count=count)
+    ]
+    return _ask(request, member, title=gettext("Activate student"), sentences=sentences, button=gettext("Activate"))
 
 
 def _changed_member(request: HttpRequest, pk: int) -> Membership:

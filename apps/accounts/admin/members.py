@@ -11,6 +11,7 @@ from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidget
 
@@ -20,6 +21,7 @@ from apps.accounts.models import Membership, Role
 from apps.accounts.scoping import CourseFilter, CourseScoped
 from apps.accounts.sign_in.step_up import step_up
 from apps.common.display import NOTHING, badge
+from apps.common.translation import lazy as _
 
 # Sorting tells as much as showing: what is not shown does not sort.
 SHOWN_NAME = Case(When(shown_email="", then="user__last_name"), default="shown_name")
@@ -30,10 +32,10 @@ class NewMemberForm(forms.ModelForm):  # type: ignore[type-arg]
     """Identifies a person by e-mail address, so an instructor needs no list of all people."""
 
     email = forms.EmailField(
-        label="E-mail",
+        label=_("E-mail"),
         required=False,
         widget=UnfoldAdminEmailInputWidget,
-        help_text="If somebody with this address is known already, that person joins the course.",
+        help_text=_("If somebody with this address is known already, that person joins the course."),
     )
     first_name = forms.CharField(required=False, max_length=150, widget=UnfoldAdminTextInputWidget)
     last_name = forms.CharField(required=False, max_length=150, widget=UnfoldAdminTextInputWidget)
@@ -46,16 +48,16 @@ class NewMemberForm(forms.ModelForm):  # type: ignore[type-arg]
         cleaned: dict[str, Any] = super().clean() or {}
         email, course = cleaned.get("email"), cleaned.get("course")
         if email and cleaned.get("role") == Role.SERVICE:
-            self.add_error("email", "A service account is a program, not a person. Leave the address empty.")
+            self.add_error("email", gettext("A service account is a program, not a person. Leave the address empty."))
         same = Q(user__email__iexact=email) | Q(shown_email__iexact=email)
         if email and course and course.memberships.filter(same).exists():
-            self.add_error("email", "This person is in the course already. Search the list for the address.")
+            self.add_error("email", gettext("This person is in the course already. Search the list for the address."))
         return cleaned
 
 
 @admin.register(Membership)
 class MembershipAdmin(CourseScoped):
-    empty_text = "Open a course, then Students: add them there and hand out their keys."
+    empty_text = _("Open a course, then Students: add them there and hand out their keys.")
     # Whose number is low was known before somebody typed their address.
     unsearchable = CourseScoped.unsearchable | {"user", "user_id"}
     list_display = ("external_id", "person", "email", "course", "role", "is_active", "valid_keys")
@@ -66,7 +68,7 @@ class MembershipAdmin(CourseScoped):
     )
     list_select_related = ("user", "course")
     search_fields = ("external_id",)
-    search_help_text = "Student number, name or e-mail"
+    search_help_text = _("Student number, name or e-mail")
     autocomplete_fields = ("course",)
     actions = ("issue_keys", "activate", "deactivate")
     add_fieldsets = ((None, {"fields": ("course", "external_id", "email", "first_name", "last_name", "role")}),)
@@ -90,7 +92,12 @@ class MembershipAdmin(CourseScoped):
         return HttpResponseRedirect(page_of_student(member))
 
     def response_change(self, request: HttpRequest, obj: Membership) -> HttpResponse:
-        self.message_user(request, f"Saved. {obj.person} is {obj.get_role_display().lower()} of {obj.course}.")
+        self.message_user(
+            request,
+            gettext("Saved. {person} is {role} of {course}.").format(
+                person=obj.person, role=obj.get_role_display().lower(), course=obj.course
+            ),
+        )
         return HttpResponseRedirect(page_of_student(obj))
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -121,46 +128,51 @@ class MembershipAdmin(CourseScoped):
         enrolled = Membership.enrol(**{name: form.cleaned_data[name] for name in names}, by=request.user)
         obj.__dict__.update(enrolled.__dict__)
 
-    @admin.display(description="name", ordering=SHOWN_NAME)
+    @admin.display(description=_("name"), ordering=SHOWN_NAME)
     def person(self, member: Membership) -> str:
         return member.name or NOTHING
 
-    @admin.display(description="e-mail", ordering=SHOWN_EMAIL)
+    @admin.display(description=_("e-mail"), ordering=SHOWN_EMAIL)
     def email(self, member: Membership) -> str:
         return member.email or NOTHING
 
-    @admin.display(description="valid keys", ordering="key_count")
+    @admin.display(description=_("valid keys"), ordering="key_count")
     def valid_keys(self, member: Any) -> Any:
-        return member.key_count or badge("none", "warning", "This student cannot ask anything yet")
+        return member.key_count or badge(gettext("none"), "warning", gettext("This student cannot ask anything yet"))
 
-    @admin.display(description="API keys")
+    @admin.display(description=_("API keys"))
     def keys(self, member: Membership) -> SafeString:
         listed, new = reverse("admin:accounts_apikey_changelist"), reverse("admin:accounts_apikey_add")
         return format_html(
-            '<a class="stoa-link" href="{}?membership__id__exact={}">{} valid</a> · '
-            '<a class="stoa-link" href="{}?membership={}">Issue a key</a>',
+            '<a class="stoa-link" href="{}?membership__id__exact={}">{}</a> · '
+            '<a class="stoa-link" href="{}?membership={}">{}</a>',
             listed,
             member.pk,
-            getattr(member, "key_count", 0),
+            gettext("{count} valid").format(count=getattr(member, "key_count", 0)),
             new,
             member.pk,
+            gettext("Issue a key"),
         )
 
-    @admin.action(description="Hand out keys", permissions=("change",))
+    @admin.action(description=_("Hand out keys"), permissions=("change",))
     def issue_keys(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Asks first; the page after that issues them."""
         members = list(self.changeable(request, queryset).filter(is_active=True).select_related("user", "course"))
         if len({member.course_id for member in members}) != 1:
-            self.message_user(request, "Choose active students of one course; no key was issued.", messages.WARNING)
+            self.message_user(
+                request, gettext("Choose active students of one course; no key was issued."), messages.WARNING
+            )
             return None
         return handing_out.ask(request, members[0].course, members)
 
-    @admin.action(description="Activate", permissions=("change",))
+    @admin.action(description=_("Activate"), permissions=("change",))
     def activate(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         count = self.changeable(request, queryset).filter(is_active=False).update(is_active=True)
-        self.message_user(request, f"{count} activated.")
+        self.message_user(request, gettext("{count} activated.").format(count=count))
 
-    @admin.action(description="Deactivate: their keys are refused", permissions=("change",))
+    @admin.action(description=_("Deactivate: their keys are refused"), permissions=("change",))
     def deactivate(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         count = self.changeable(request, queryset).filter(is_active=True).update(is_active=False)
-        self.message_user(request, f"{count} deactivated. Their keys stop working within two seconds.")
+        self.message_user(
+            request, gettext("{count} deactivated. Their keys stop working within two seconds.").format(count=count)
+        )

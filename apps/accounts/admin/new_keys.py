@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext
 
 from apps.accounts import new_keys
 from apps.accounts.audit import record
@@ -46,7 +47,11 @@ def shown_page(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "opts": ApiKey._meta,
-        "title": "New API key" if len(keys) == 1 else f"{len(keys)} new API keys" if keys else "No keys to show",
+        "title": gettext("New API key")
+        if len(keys) == 1
+        else gettext("{keys} new API keys").format(keys=len(keys))
+        if keys
+        else gettext("No keys to show"),
         "issued": keys,
         "are_of_students": any(slugs),
         "are_of_several": len(slugs) > 1,

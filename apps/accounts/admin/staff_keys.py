@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from apps.accounts import permissions
 from apps.accounts.admin import new_keys
@@ -17,19 +18,20 @@ from apps.accounts.permissions import Verb
 from apps.accounts.sign_in.step_up import StepUp
 from apps.common.admin import Pages
 from apps.common.display import badge, when
+from apps.common.translation import lazy as _
 
 
 @admin.register(StaffKey)
 class StaffKeyAdmin(StepUp, Pages):
     """Everybody sees and revokes their own keys, and operators all of them. Nobody issues one for somebody else."""
 
-    list_title = "Your keys"
-    empty_text = "A key of your own lets a program read what you may see, at /api/staff."
+    list_title = _("Your keys")
+    empty_text = _("A key of your own lets a program read what you may see, at /api/staff.")
     list_display = ("shown", "holder", "name", "shown_rights", "state", "created", "used", "expires")
     list_filter = (KeyState,)
     list_select_related = ("user",)
     search_fields = ("=last_four", "name", "user__username", "user__email")
-    search_help_text = "Last four characters, name or holder"
+    search_help_text = _("Last four characters, name or holder")
     actions = ("revoke",)
     fields = ("name", "expires_at", "reads_only")
     shown_fields = ("shown", "holder", "name", "shown_rights", "state", "created", "used", "expires")
@@ -73,35 +75,38 @@ class StaffKeyAdmin(StepUp, Pages):
     def response_add(self, request: HttpRequest, obj: StaffKey, post_url_continue: str | None = None) -> HttpResponse:
         return new_keys.show(request, [of_row(obj, request.__dict__.pop("_stoa_issued"))])
 
-    @admin.action(description="Revoke selected keys", permissions=("change",))
+    @admin.action(description=_("Revoke selected keys"), permissions=("change",))
     def revoke(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         keys = StaffKey.objects.for_staff(request.user).filter(pk__in=queryset.values("pk"))
-        self.message_user(request, f"{keys.revoke(now=timezone.now())} revoked. They are refused from now on.")
+        self.message_user(
+            request,
+            gettext("{revoke} revoked. They are refused from now on.").format(revoke=keys.revoke(now=timezone.now())),
+        )
 
-    @admin.display(description="key", ordering="last_four")
+    @admin.display(description=_("key"), ordering="last_four")
     def shown(self, key: StaffKey) -> str:
         return key.shown
 
-    @admin.display(description="holder", ordering="user__username")
+    @admin.display(description=_("holder"), ordering="user__username")
     def holder(self, key: StaffKey) -> str:
         return key.user.username
 
-    @admin.display(description="may", ordering="reads_only")
+    @admin.display(description=_("may"), ordering="reads_only")
     def shown_rights(self, key: StaffKey) -> SafeString:
-        return badge("read") if key.reads_only else badge("read and change", "warning")
+        return badge(gettext("read")) if key.reads_only else badge(gettext("read and change"), "warning")
 
-    @admin.display(description="last used", ordering="last_used_at")
+    @admin.display(description=_("last used"), ordering="last_used_at")
     def used(self, key: StaffKey) -> str:
         return when(key.last_used_at)
 
-    @admin.display(description="state", ordering="revoked_at")
+    @admin.display(description=_("state"), ordering="revoked_at")
     def state(self, key: StaffKey) -> SafeString:
         return key_state(key, now=timezone.now())
 
-    @admin.display(description="created", ordering="created_at")
+    @admin.display(description=_("created"), ordering="created_at")
     def created(self, key: StaffKey) -> str:
         return when(key.created_at)
 
-    @admin.display(description="expires", ordering="expires_at")
+    @admin.display(description=_("expires"), ordering="expires_at")
     def expires(self, key: StaffKey) -> str:
-        return when(key.expires_at) if key.expires_at else "never"
+        return when(key.expires_at) if key.expires_at else gettext("never")

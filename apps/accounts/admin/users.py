@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -24,6 +25,7 @@ from apps.accounts.sign_in.step_up import StepUp, after_step_up, step_up
 from apps.accounts.tokens import upkeep
 from apps.common.admin import OperatorOnly
 from apps.common.display import NOTHING, badge, moment
+from apps.common.translation import lazy as _
 
 # Rights come from the operator flag and from memberships, so groups would only duplicate them.
 admin.site.unregister(Group)
@@ -43,7 +45,7 @@ class UserAdmin(OperatorOnly, StepUp, StockUserAdmin, CampusAccounts):  # type: 
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    empty_text = "Add yourself a colleague: give a user name and a password, then tick “Staff status”."
+    empty_text = _("Add yourself a colleague: give a user name and a password, then tick “Staff status”.")
     list_display = ("username", "email", "full_name", "is_staff", "is_superuser", "is_active", "last_login")
     list_filter = (
         ("is_staff", BooleanRadioFilter),
@@ -51,15 +53,15 @@ class UserAdmin(OperatorOnly, StepUp, StockUserAdmin, CampusAccounts):  # type: 
         ("is_active", BooleanRadioFilter),
     )
     search_fields = ("username", "email", "campus_id", "first_name", "last_name", "memberships__external_id")
-    search_help_text = "Name, e-mail, campus ID or student number"
+    search_help_text = _("Name, e-mail, campus ID or student number")
     filter_horizontal = ()
     readonly_fields = ("last_login", "date_joined", "factors", "open_sessions", "campus_accounts", "given_by_groups")
     actions = ("sign_out", "remove_second_factors", "unlink")
     fieldsets = (
         (None, {"fields": ("username", "password")}),
-        ("Person", {"fields": ("first_name", "last_name", "email", "campus_id", "timezone")}),
+        (_("Person"), {"fields": ("first_name", "last_name", "email", "campus_id", "timezone")}),
         (
-            "Access",
+            _("Access"),
             {
                 "fields": (
                     "is_active",
@@ -72,8 +74,10 @@ class UserAdmin(OperatorOnly, StepUp, StockUserAdmin, CampusAccounts):  # type: 
                     "last_login",
                     "date_joined",
                 ),
-                "description": "Staff may sign in here and see the courses in which they are instructor or assistant. "
-                "Superusers are operators: they see and change everything.",
+                "description": _(
+                    "Staff may sign in here and see the courses in which they are instructor or assistant. "
+                    "Superusers are operators: they see and change everything."
+                ),
             },
         ),
     )
@@ -81,17 +85,17 @@ class UserAdmin(OperatorOnly, StepUp, StockUserAdmin, CampusAccounts):  # type: 
 
     user_change_password = after_step_up(StockUserAdmin.user_change_password)
 
-    @admin.display(description="name")
+    @admin.display(description=_("name"))
     def full_name(self, user: User) -> str:
         return user.get_full_name() or NOTHING
 
-    @admin.display(description="second factor")
+    @admin.display(description=_("second factor"))
     def factors(self, user: User) -> Any:
         kinds = Authenticator.objects.filter(user=user).values_list("type", flat=True)
         names = sorted({str(second_factor.Kinds(kind).label) for kind in kinds})
-        return ", ".join(names) or badge("none", "warning" if second_factor.is_required(user) else "")
+        return ", ".join(names) or badge(gettext("none"), "warning" if second_factor.is_required(user) else "")
 
-    @admin.display(description="sessions")
+    @admin.display(description=_("sessions"))
     def open_sessions(self, user: User) -> Any:
         rows = (
             UserSession.objects.filter(user=user)
@@ -101,16 +105,21 @@ class UserAdmin(OperatorOnly, StepUp, StockUserAdmin, CampusAccounts):  # type: 
         lines = ((moment(began), address, agent[:120]) for began, address, agent in rows)
         return format_html_join(mark_safe("<br>"), "{} · {} · {}", lines) or NOTHING
 
-    @admin.action(description="Sign out everywhere")
+    @admin.action(description=_("Sign out everywhere"))
     def sign_out(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         ended = families = 0
         for user in queryset:
             ended += sessions.end_all(user, but=request.session.session_key)
             families += upkeep.sign_out(user, now=timezone.now())
             record("session.revoked", subject=user)
-        self.message_user(request, f"{ended} sessions and {families} sign-ins of programs ended. API keys stay valid.")
+        self.message_user(
+            request,
+            gettext("{ended} sessions and {families} sign-ins of programs ended. API keys stay valid.").format(
+                ended=ended, families=families
+            ),
+        )
 
-    @admin.action(description="Remove their second factors (lost device)")
+    @admin.action(description=_("Remove their second factors (lost device)"))
     def remove_second_factors(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
         if refusal := step_up(request):
             return refusal
@@ -120,7 +129,7 @@ class UserAdmin(OperatorOnly, StepUp, StockUserAdmin, CampusAccounts):  # type: 
             sessions.end_all(user, but=request.session.session_key)
             upkeep.sign_out(user, now=timezone.now())
         self.message_user(
-            request, "Removed. They set up new ones at their next sign-in. Be sure that it was them who asked."
+            request, gettext("Removed. They set up new ones at their next sign-in. Be sure that it was them who asked.")
         )
         return None
 

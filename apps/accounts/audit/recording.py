@@ -14,6 +14,7 @@ from apps.accounts.audit.lines import line_of
 from apps.common.actors import Actor, actor
 
 logger = logging.getLogger("stoa.audit")
+security = logging.getLogger("stoa.security")  # the same line, of what somebody should look at
 
 Values = Mapping[str, Any]
 
@@ -80,11 +81,18 @@ def write(entries: Sequence[models.Model]) -> None:
     _table()._default_manager.bulk_create(entries)
     if logger.isEnabledFor(logging.INFO):
         transaction.on_commit(partial(_log, entries), robust=True)
+    if alarming := [one for one in entries if getattr(one, "is_security", False)]:
+        transaction.on_commit(partial(_alarm, alarming), robust=True)
 
 
 def _log(entries: Sequence[models.Model]) -> None:
     for one in entries:
         logger.info("%s", line_of(one))
+
+
+def _alarm(entries: Sequence[models.Model]) -> None:
+    for one in entries:
+        security.warning("%s", line_of(one))
 
 
 def _table() -> type[models.Model]:

@@ -9,6 +9,7 @@ from apps.accounts.models.given_roles import GivenRole
 from apps.accounts.models.issuers import GroupGrant, Issuer
 from apps.accounts.models.memberships import Membership, MembershipQuerySet
 from apps.accounts.models.people import User
+from apps.accounts.models.rosters import Roster
 from apps.accounts.models.staff_keys import StaffKey
 from apps.accounts.models.token_families import RevokedToken, TokenFamily
 from apps.accounts.models.token_keys import TokenKey
@@ -29,6 +30,7 @@ __all__ = [
     "MembershipQuerySet",
     "RevokedToken",
     "Role",
+    "Roster",
     "StaffKey",
     "TokenFamily",
     "TokenKey",

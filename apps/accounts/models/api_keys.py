@@ -14,6 +14,7 @@ from apps.accounts.models.people import User
 from apps.accounts.models.stored_keys import StoredKey, StoredKeyQuerySet
 from apps.accounts.scopes import ALL, Scopes
 from apps.common.actors import acting_person
+from apps.common.translation import lazy as _
 
 
 class ApiKeyQuerySet(StoredKeyQuerySet):
@@ -40,43 +41,45 @@ class ApiKey(StoredKey):
         User, on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
     )
     allowed_models = models.TextField(
-        "models",
+        _("models"),
         blank=True,
         default="",
         db_default="",
-        help_text="Names of models, one a line. Empty: all that the course allows.",
+        help_text=_("Names of models, one a line. Empty: all that the course allows."),
     )
     allowed_surfaces = models.CharField(
-        "surfaces",
+        _("surfaces"),
         max_length=40,
         blank=True,
         default="",
         db_default="",
-        help_text="What the key opens. Empty: everything that its holder may use.",
+        help_text=_("What the key opens. Empty: everything that its holder may use."),
     )
     allowed_services = models.TextField(
-        "services",
+        _("services"),
         blank=True,
         default="",
         db_default="",
-        help_text="Names of services, one a line. Empty: all that its holder may call.",
+        help_text=_("Names of services, one a line. Empty: all that its holder may call."),
     )
     assignment = models.SlugField(
-        "assignment tag",
+        _("assignment tag"),
         max_length=scopes.LONGEST_ASSIGNMENT,
         blank=True,
         default="",
         db_default="",
         db_index=False,
-        help_text="Every call with this key carries this tag, and other tags are refused. Empty: the client chooses.",
+        help_text=_(
+            "Every call with this key carries this tag, and other tags are refused. Empty: the client chooses."
+        ),
     )
 
     objects = ApiKeyQuerySet.as_manager()
 
     class Meta:
         ordering = ("-created_at",)
-        verbose_name = "API key"
-        verbose_name_plural = "API keys"
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
 
     # Factories
 

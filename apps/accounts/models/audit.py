@@ -12,6 +12,7 @@ from django.db import models, transaction
 
 from apps.accounts.models.courses import Course
 from apps.accounts.permissions import is_operator
+from apps.common.translation import lazy as _
 
 
 class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
@@ -31,27 +32,27 @@ class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
 class AuditEntry(models.Model):
     """One thing that somebody did. Actor, object and course are ids without foreign keys: entries outlive them."""
 
-    at = models.DateTimeField("when", db_index=True)
-    actor_kind = models.CharField("kind of actor", max_length=8)
-    actor_id = models.BigIntegerField("ID of the actor", null=True)
-    actor_name = models.CharField("who", max_length=150, blank=True)
+    at = models.DateTimeField(_("when"), db_index=True)
+    actor_kind = models.CharField(_("kind of actor"), max_length=8)
+    actor_id = models.BigIntegerField(_("ID of the actor"), null=True)
+    actor_name = models.CharField(_("who"), max_length=150, blank=True)
     action = models.CharField(max_length=60)
-    object_type = models.CharField("kind of object", max_length=40, blank=True)
-    object_id = models.CharField("ID of the object", max_length=40, blank=True)
-    object_label = models.CharField("object", max_length=200, blank=True)
+    object_type = models.CharField(_("kind of object"), max_length=40, blank=True)
+    object_id = models.CharField(_("ID of the object"), max_length=40, blank=True)
+    object_label = models.CharField(_("object"), max_length=200, blank=True)
     course = models.BigIntegerField(null=True)
     before = models.JSONField(null=True, encoder=DjangoJSONEncoder)
     after = models.JSONField(null=True, encoder=DjangoJSONEncoder)
-    address = models.CharField("from", max_length=45, blank=True)
-    request_id = models.CharField("request ID", max_length=32, blank=True)
+    address = models.CharField(_("from"), max_length=45, blank=True)
+    request_id = models.CharField(_("request ID"), max_length=32, blank=True)
     note = models.CharField(max_length=500, blank=True)
-    is_security = models.BooleanField("security event", default=False)
+    is_security = models.BooleanField(_("security event"), default=False)
 
     objects = AuditEntryQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "audit entry"
-        verbose_name_plural = "audit entries"
+        verbose_name = _("audit entry")
+        verbose_name_plural = _("audit entries")
         ordering = ("-id",)
         indexes = (
             models.Index(fields=("course", "id"), name="audit_of_a_course"),

@@ -11,6 +11,7 @@ from apps.accounts.models.departments import Department
 from apps.accounts.models.fields import TOPIC, Role, Weekday, validate_timezone
 from apps.accounts.permissions import Position, Verb
 from apps.common.hosting import Demand, Most
+from apps.common.translation import lazy as _
 
 
 class CourseQuerySet(AuditedQuerySet):
@@ -41,11 +42,13 @@ class Course(AuditedModel):
     topic: ClassVar[str] = TOPIC
 
     class Logging(models.TextChoices):
-        FULL = "full", "Full: who, when, how much, and the text"
-        METADATA = "metadata", "Metadata: who, when, how much and rule hits, no text"
-        OFF = "off", "Off: only what accounting needs"
+        FULL = "full", _("Full: who, when, how much, and the text")
+        METADATA = "metadata", _("Metadata: who, when, how much and rule hits, no text")
+        OFF = "off", _("Off: only what accounting needs")
 
-    slug = models.SlugField(max_length=60, unique=True, help_text="Short name in addresses and files, such as cs101.")
+    slug = models.SlugField(
+        max_length=60, unique=True, help_text=_("Short name in addresses and files, such as cs101.")
+    )
     title = models.CharField(max_length=200)
     department = models.ForeignKey(
         Department,
@@ -53,30 +56,30 @@ class Course(AuditedModel):
         blank=True,
         on_delete=models.SET_NULL,
         related_name="courses",
-        help_text="Its admins see and change the course, as its instructors do.",
+        help_text=_("Its admins see and change the course, as its instructors do."),
     )
     timezone = models.CharField(
         max_length=60,
         default="UTC",
         validators=[validate_timezone],
-        help_text="The week turns at midnight here, such as Europe/Helsinki.",
+        help_text=_("The week turns at midnight here, such as Europe/Helsinki."),
     )
     week_starts = models.CharField(max_length=9, choices=Weekday.choices, default=Weekday.MONDAY)
-    is_open = models.BooleanField("open", default=True, help_text="A closed course refuses every call.")
+    is_open = models.BooleanField(_("open"), default=True, help_text=_("A closed course refuses every call."))
     logging = models.CharField(
-        max_length=8, choices=Logging.choices, default=Logging.FULL, help_text="What staff can read afterwards."
+        max_length=8, choices=Logging.choices, default=Logging.FULL, help_text=_("What staff can read afterwards.")
     )
     hosting = models.CharField(
         max_length=10,
         choices=Most.choices,
         blank=True,
-        help_text="The farthest that prompts may go. Models that answer only from farther away are refused.",
+        help_text=_("The farthest that prompts may go. Models that answer only from farther away are refused."),
     )
     region = models.SlugField(
         max_length=40,
         blank=True,
         db_index=False,
-        help_text="Prompts stay at providers of this region: eu admits eu and eu-north. Empty: any region.",
+        help_text=_("Prompts stay at providers of this region: eu admits eu and eu-north. Empty: any region."),
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

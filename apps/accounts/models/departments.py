@@ -7,12 +7,13 @@ from django.db import models
 from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
 from apps.accounts.models.fields import TOPIC
 from apps.accounts.models.people import User
+from apps.common.translation import lazy as _
 
 
 class Department(AuditedModel):
     topic: ClassVar[str] = TOPIC
 
-    slug = models.SlugField(max_length=60, unique=True, help_text="Short name in files, such as physics.")
+    slug = models.SlugField(max_length=60, unique=True, help_text=_("Short name in files, such as physics."))
     title = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -4,6 +4,9 @@ import zoneinfo
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext
+
+from apps.common.translation import lazy as _
 
 TOPIC = "principals"
 TOKENS = "tokens"
@@ -11,14 +14,18 @@ TOKENS = "tokens"
 
 def validate_timezone(name: str) -> None:
     if name not in zoneinfo.available_timezones():
-        raise ValidationError(f"“{name}” is not a time zone. Use a name such as Europe/Helsinki or America/New_York.")
+        raise ValidationError(
+            gettext("“{name}” is not a time zone. Use a name such as Europe/Helsinki or America/New_York.").format(
+                name=name
+            )
+        )
 
 
 class Role(models.TextChoices):
-    STUDENT = "student"
-    ASSISTANT = "assistant"
-    INSTRUCTOR = "instructor"
-    SERVICE = "service"  # a program, not a person
+    STUDENT = "student", _("Student")
+    ASSISTANT = "assistant", _("Assistant")
+    INSTRUCTOR = "instructor", _("Instructor")
+    SERVICE = "service", _("Service")  # a program, not a person
 
     @classmethod
     def staff(cls) -> tuple["Role", ...]:
@@ -26,13 +33,13 @@ class Role(models.TextChoices):
 
 
 class Weekday(models.TextChoices):
-    MONDAY = "monday"
-    TUESDAY = "tuesday"
-    WEDNESDAY = "wednesday"
-    THURSDAY = "thursday"
-    FRIDAY = "friday"
-    SATURDAY = "saturday"
-    SUNDAY = "sunday"
+    MONDAY = "monday", _("Monday")
+    TUESDAY = "tuesday", _("Tuesday")
+    WEDNESDAY = "wednesday", _("Wednesday")
+    THURSDAY = "thursday", _("Thursday")
+    FRIDAY = "friday", _("Friday")
+    SATURDAY = "saturday", _("Saturday")
+    SUNDAY = "sunday", _("Sunday")
 
     @property
     def number(self) -> int:

@@ -7,6 +7,7 @@ from apps.accounts.models.courses import Course
 from apps.accounts.models.departments import Department
 from apps.accounts.models.issuers import Issuer
 from apps.accounts.models.people import User
+from apps.common.translation import lazy as _
 
 
 class GivenRole(models.Model):
@@ -17,10 +18,10 @@ class GivenRole(models.Model):
     """
 
     class Kind(models.TextChoices):
-        COURSE = "course", "Role in a course"
-        DEPARTMENT = "department", "Admin of a department"
-        OPERATOR = "operator"
-        STAFF = "staff", "May use the admin"
+        COURSE = "course", _("Role in a course")
+        DEPARTMENT = "department", _("Admin of a department")
+        OPERATOR = "operator", _("Operator")
+        STAFF = "staff", _("May use the admin")
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="given_roles")
     # Deleting an issuer must not leave what its groups gave as if it had been given by hand.
@@ -28,11 +29,11 @@ class GivenRole(models.Model):
     kind = models.CharField(max_length=10, choices=Kind.choices)
     course = models.ForeignKey(Course, on_delete=models.CASCADE, null=True, related_name="given_roles")
     department = models.ForeignKey(Department, on_delete=models.CASCADE, null=True, related_name="given_roles")
-    role = models.CharField(max_length=10, blank=True, help_text="What the groups give in the course.")
+    role = models.CharField(max_length=10, blank=True, help_text=_("What the groups give in the course."))
     by_hand = models.CharField(
-        max_length=10, blank=True, help_text="What the person has without the groups: a role, or “yes”."
+        max_length=10, blank=True, help_text=_("What the person has without the groups: a role, or “yes”.")
     )
-    is_held = models.BooleanField(default=True, help_text="The groups still give it.")
+    is_held = models.BooleanField(default=True, help_text=_("The groups still give it."))
     changed_at = models.DateTimeField()
 
     class Meta:

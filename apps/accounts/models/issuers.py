@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext
 
 from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
 from apps.accounts.models.courses import Course
@@ -14,6 +15,7 @@ from apps.accounts.models.departments import Department
 from apps.accounts.models.fields import TOPIC, Role
 from apps.common import encryption
 from apps.common.addresses import check_url
+from apps.common.translation import lazy as _
 
 
 def check_issuer(url: str, *, allow_private_network: bool) -> None:
@@ -29,50 +31,54 @@ class Issuer(AuditedModel):
     topic: ClassVar[str] = TOPIC
 
     class SecondFactor(models.TextChoices):
-        OWN = "own", "Stoa's own: whoever needs a second factor is asked for it here too"
-        CLAIM = "claim", "The issuer's, if its amr or acr claim says that it asked for one"
-        ALWAYS = "always", "The issuer's: it asks everybody for one"
+        OWN = "own", _("Stoa's own: whoever needs a second factor is asked for it here too")
+        CLAIM = "claim", _("The issuer's, if its amr or acr claim says that it asked for one")
+        ALWAYS = "always", _("The issuer's: it asks everybody for one")
 
-    name = models.SlugField(max_length=60, unique=True, help_text="Short name in addresses and files, such as campus.")
-    title = models.CharField(max_length=100, help_text="What the button of the sign-in page says: Sign in with …")
+    name = models.SlugField(
+        max_length=60, unique=True, help_text=_("Short name in addresses and files, such as campus.")
+    )
+    title = models.CharField(max_length=100, help_text=_("What the button of the sign-in page says: Sign in with …"))
     issuer = models.CharField(
-        "issuer URL",
+        _("issuer URL"),
         max_length=200,
         unique=True,
-        help_text="Exactly as the issuer spells it, without /.well-known/openid-configuration.",
+        help_text=_("Exactly as the issuer spells it, without /.well-known/openid-configuration."),
     )
-    client_id = models.CharField("client ID", max_length=200, blank=True, help_text="What the issuer calls Stoa.")
+    client_id = models.CharField(_("client ID"), max_length=200, blank=True, help_text=_("What the issuer calls Stoa."))
     ciphertext = models.TextField(editable=False, default="")
     scopes = models.CharField(
         max_length=200,
         default="openid profile email",
-        help_text="What is asked for, with spaces in between. Some issuers send groups only if groups is asked for.",
+        help_text=_("What is asked for, with spaces in between. Some issuers send groups only if groups is asked for."),
     )
     groups_claim = models.CharField(
         max_length=100,
         default="groups",
-        help_text="The claim that lists a person's groups. A dot leads into an object.",
+        help_text=_("The claim that lists a person's groups. A dot leads into an object."),
     )
     id_claim = models.CharField(
-        "campus ID claim",
+        _("campus ID claim"),
         max_length=100,
         blank=True,
-        help_text="A claim that the person cannot change, such as a student number. It finds whoever has this campus "
-        "ID. Empty: only a verified e-mail address does.",
+        help_text=_(
+            "A claim that the person cannot change, such as a student number. It finds whoever has this campus "
+            "ID. Empty: only a verified e-mail address does."
+        ),
     )
     second_factor = models.CharField(
-        max_length=6, choices=SecondFactor.choices, default=SecondFactor.OWN, help_text="Whose second factor counts."
+        max_length=6, choices=SecondFactor.choices, default=SecondFactor.OWN, help_text=_("Whose second factor counts.")
     )
-    signs_in = models.BooleanField("used to sign in", default=True, help_text="Show it on the sign-in page.")
+    signs_in = models.BooleanField(_("used to sign in"), default=True, help_text=_("Show it on the sign-in page."))
     token_audience = models.CharField(
         max_length=200,
         blank=True,
-        help_text="Accept its tokens in the APIs if they are for this audience. Empty: they are not accepted.",
+        help_text=_("Accept its tokens in the APIs if they are for this audience. Empty: they are not accepted."),
     )
     allow_private_network = models.BooleanField(
-        default=False, help_text="Allow addresses inside your own network, and http://."
+        default=False, help_text=_("Allow addresses inside your own network, and http://.")
     )
-    is_active = models.BooleanField("active", default=True)
+    is_active = models.BooleanField(_("active"), default=True)
     changed_at = models.DateTimeField(auto_now=True)
 
     objects = AuditedQuerySet.as_manager()
@@ -85,21 +91,27 @@ class Issuer(AuditedModel):
 
     def clean(self) -> None:
         if self.name == "openid_connect":
-            raise ValidationError({"name": "This name is reserved."})
+            raise ValidationError({"name": gettext("This name is reserved.")})
         try:
             check_issuer(self.issuer, allow_private_network=self.allow_private_network)
         except ValueError as error:
             raise ValidationError({"issuer": str(error)}) from error
         if "/.well-known/" in self.issuer:
-            raise ValidationError({"issuer": "Leave out /.well-known/openid-configuration; Stoa adds it."})
+            raise ValidationError({"issuer": gettext("Leave out /.well-known/openid-configuration; Stoa adds it.")})
         if self.signs_in and not self.client_id:
-            raise ValidationError({"client_id": "Is needed to sign in: the issuer shows it where you register Stoa."})
+            raise ValidationError(
+                {"client_id": gettext("Is needed to sign in: the issuer shows it where you register Stoa.")}
+            )
         if self.signs_in and "openid" not in self.scopes.split():
-            raise ValidationError({"scopes": "openid must be among them."})
+            raise ValidationError({"scopes": gettext("openid must be among them.")})
         others = Issuer.objects.exclude(pk=self.pk).exclude(id_claim="")
         if self.id_claim and (other := others.first()):
             raise ValidationError(
-                {"id_claim": f"{other} finds people by campus ID already. Two issuers might give two people the same."}
+                {
+                    "id_claim": gettext(
+                        "{other} finds people by campus ID already. Two issuers might give two people the same."
+                    ).format(other=other)
+                }
             )
 
     # Mutators
@@ -146,13 +158,13 @@ class GroupGrant(AuditedModel):
     topic: ClassVar[str] = TOPIC
 
     issuer = models.ForeignKey(Issuer, on_delete=models.CASCADE, related_name="grants")
-    group = models.CharField(max_length=200, help_text="Exactly as it stands in the groups claim.")
+    group = models.CharField(max_length=200, help_text=_("Exactly as it stands in the groups claim."))
     course = models.ForeignKey(Course, on_delete=models.CASCADE, null=True, blank=True, related_name="group_grants")
     role = models.CharField(
         max_length=10,
         choices=[(role.value, role.label) for role in (Role.STUDENT, Role.ASSISTANT, Role.INSTRUCTOR)],
         blank=True,
-        help_text="In the course.",
+        help_text=_("In the course."),
     )
     department = models.ForeignKey(
         Department,
@@ -160,10 +172,10 @@ class GroupGrant(AuditedModel):
         null=True,
         blank=True,
         related_name="group_grants",
-        help_text="Everybody in the group administers all courses of this department.",
+        help_text=_("Everybody in the group administers all courses of this department."),
     )
     is_operator = models.BooleanField(
-        "operator", default=False, help_text="Everybody in the group sees and changes everything."
+        _("operator"), default=False, help_text=_("Everybody in the group sees and changes everything.")
     )
 
     objects = AuditedQuerySet.as_manager()
@@ -176,7 +188,7 @@ class GroupGrant(AuditedModel):
                 | Q(course__isnull=True, department__isnull=False, is_operator=False, role="")
                 | Q(course__isnull=True, department__isnull=True, is_operator=True, role=""),
                 name="a_grant_gives_one_thing",
-                violation_error_message="Give one thing: a course with a role, or a department, or operator.",
+                violation_error_message=_("Give one thing: a course with a role, or a department, or operator."),
             ),
             models.UniqueConstraint(fields=("issuer", "group", "course"), name="one_grant_per_group_and_course"),
             models.UniqueConstraint(

@@ -7,12 +7,14 @@ from typing import Any, ClassVar
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Q
+from django.utils.translation import gettext
 
 from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
 from apps.accounts.models.courses import Course
 from apps.accounts.models.fields import TOPIC, Role
 from apps.accounts.models.people import User
 from apps.common.searching import words
+from apps.common.translation import lazy as _
 
 
 class MembershipQuerySet(AuditedQuerySet):
@@ -53,18 +55,23 @@ class Membership(AuditedModel):
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     external_id = models.CharField(
-        "student number", max_length=100, help_text="The university’s number or name for this student."
+        _("student number"), max_length=100, help_text=_("The university’s number or name for this student.")
     )
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.STUDENT)
-    is_active = models.BooleanField("active", default=True, help_text="Keys of an inactive student are refused.")
+    is_active = models.BooleanField(_("active"), default=True, help_text=_("Keys of an inactive student are refused."))
     shown_name = models.CharField(max_length=301, blank=True, default="", editable=False)
     shown_email = models.EmailField(blank=True, default="", editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
+    # Whom a roster brought, a later one without them deactivates; the same person is active again once one has them.
+    roster = models.ForeignKey(
+        "accounts.Roster", on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="brought"
+    )
+    left_roster = models.BooleanField(default=False, db_default=False, editable=False)
 
     objects = MembershipQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "student"
+        verbose_name = _("student")
         ordering = ("course", "external_id")
         constraints = (
             models.UniqueConstraint(fields=("course", "external_id"), name="one_member_per_external_id"),
@@ -77,11 +84,13 @@ class Membership(AuditedModel):
     def clean(self) -> None:
         stored = Membership.objects.filter(pk=self.pk).values_list("role", flat=True).first()
         if stored is not None and (stored == Role.SERVICE) != (self.role == Role.SERVICE):
-            raise ValidationError({"role": "A service account is no person: add one of its own instead."})
+            raise ValidationError({"role": gettext("A service account is no person: add one of its own instead.")})
         # Forms that leave out the course skip the constraints that include it.
         same = Membership.objects.filter(course=self.course_id, external_id=self.external_id)
         if self.course_id is not None and same.exclude(pk=self.pk).exists():
-            raise ValidationError({"external_id": f"{self.course} already has somebody with this number."})
+            raise ValidationError(
+                {"external_id": gettext("{course} already has somebody with this number.").format(course=self.course)}
+            )
 
     # Factories
 

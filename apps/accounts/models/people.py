@@ -14,6 +14,7 @@ from apps.accounts import permissions
 from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
 from apps.accounts.models.fields import TOPIC, Role, validate_timezone
 from apps.accounts.permissions import Position
+from apps.common.translation import lazy as _
 
 
 class PersonManager(UserManager.from_queryset(AuditedQuerySet)):  # type: ignore[misc]
@@ -28,23 +29,23 @@ class User(AuditedModel, AbstractUser):
     topic: ClassVar[str] = TOPIC
 
     tokens_not_before = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="Tokens of earlier sign-ins are refused."
+        null=True, blank=True, editable=False, help_text=_("Tokens of earlier sign-ins are refused.")
     )
     campus_id = models.CharField(
-        "campus ID",
+        _("campus ID"),
         max_length=100,
         blank=True,
-        help_text="Finds this person at the first sign-in through the campus. Only operators set it.",
+        help_text=_("Finds this person at the first sign-in through the campus. Only operators set it."),
     )
 
     timezone = models.CharField(
-        "time zone",
+        _("time zone"),
         max_length=60,
         blank=True,
         db_default="",
         default="",
         validators=[validate_timezone],
-        help_text="The clock of pages about several courses, such as Europe/Helsinki. Empty: the institution’s.",
+        help_text=_("The clock of pages about several courses, such as Europe/Helsinki. Empty: the institution’s."),
     )
 
     objects: ClassVar[PersonManager] = PersonManager()
@@ -91,13 +92,19 @@ class User(AuditedModel, AbstractUser):
         spelled = re.sub(r"[^\w.@-]", lambda match: f"+{ord(match[0]):x}", external_id)
         return f"{course_slug}.{spelled}"[:150]
 
-    def positions(self) -> dict[Position, frozenset[int]]:
-        """The courses in which this person is staff, by what they are there. That of an operator is none of these."""
+    def positions(self) -> tuple[dict[Position, frozenset[int]], frozenset[int]]:
+        """The courses in which this person is staff, by what they are there, and the departments that they administer.
+
+        The position of an operator is none of these.
+        """
         held: dict[Position, set[int]] = defaultdict(set)
+        departments: set[int] = set()
         if permissions.works_here(self):
             taught = self.memberships.filter(is_active=True, role__in=Role.staff())
-            for role, course in taught.values_list("role", "course"):
+            for role, course in taught.order_by().values_list("role", "course"):
                 held[Position(role)].add(course)
-            administered = self.administers.exclude(department__courses=None)
-            held[Position.DEPARTMENT_ADMIN].update(administered.values_list("department__courses", flat=True))
-        return {position: frozenset(courses) for position, courses in held.items()}
+            for department, course in self.administers.order_by().values_list("department", "department__courses"):
+                departments.add(department)
+                if course is not None:
+                    held[Position.DEPARTMENT_ADMIN].add(course)
+        return {position: frozenset(courses) for position, courses in held.items()}, frozenset(departments)

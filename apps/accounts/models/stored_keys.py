@@ -10,6 +10,7 @@ from apps.accounts import keys
 from apps.accounts.audit import security_event
 from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
 from apps.accounts.models.fields import TOPIC
+from apps.common.translation import lazy as _
 
 USE_EVERY: Final = timedelta(minutes=1)
 DORMANT: Final = timedelta(days=90)
@@ -34,13 +35,13 @@ class StoredKey(AuditedModel):
     prefix = models.CharField(max_length=12, default=keys.PREFIX, db_default=keys.PREFIX, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     last_four = models.CharField(max_length=4, editable=False)
-    name = models.CharField(max_length=100, blank=True, help_text="For people: where this key is used.")
+    name = models.CharField(max_length=100, blank=True, help_text=_("For people: where this key is used."))
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
-    last_used_at = models.DateTimeField("last used", null=True, editable=False, help_text="To the minute.")
+    last_used_at = models.DateTimeField(_("last used"), null=True, editable=False, help_text=_("To the minute."))
     reads_only = models.BooleanField(
-        "read only", default=False, db_default=False, help_text="The key reads, but starts and changes nothing."
+        _("read only"), default=False, db_default=False, help_text=_("The key reads, but starts and changes nothing.")
     )
 
     class Meta:

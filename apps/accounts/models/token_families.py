@@ -15,6 +15,7 @@ from apps.accounts.models.memberships import Membership
 from apps.accounts.models.people import User
 from apps.accounts.scopes import Scopes
 from apps.common.models import Revision
+from apps.common.translation import lazy as _
 
 
 class TokenFamilyQuerySet(models.QuerySet["TokenFamily"]):
@@ -65,8 +66,8 @@ class TokenFamily(models.Model):
 
     class Meta:
         ordering = ("-created_at",)
-        verbose_name = "token family"
-        verbose_name_plural = "token families"
+        verbose_name = _("token family")
+        verbose_name_plural = _("token families")
 
     def __str__(self) -> str:
         return f"{self.user}, {self.created_at:%d %b %Y %H:%M}"

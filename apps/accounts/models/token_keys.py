@@ -15,6 +15,7 @@ from django.db.models import Q
 from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
 from apps.accounts.models.fields import TOKENS
 from apps.common import encryption
+from apps.common.translation import lazy as _
 
 
 class TokenKeyQuerySet(AuditedQuerySet):
@@ -36,8 +37,8 @@ class TokenKey(AuditedModel):
     public_jwk = models.JSONField()
     ciphertext = models.TextField(editable=False)
     created_at = models.DateTimeField()
-    signs_from = models.DateTimeField(help_text="It is published before, so that other services know it by then.")
-    ends_at = models.DateTimeField(null=True, help_text="When it leaves the key set.")
+    signs_from = models.DateTimeField(help_text=_("It is published before, so that other services know it by then."))
+    ends_at = models.DateTimeField(null=True, help_text=_("When it leaves the key set."))
 
     objects = TokenKeyQuerySet.as_manager()
 

@@ -10,11 +10,13 @@ from allauth.core.internal import ratelimit
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from apps.accounts.audit import record, security_event
 from apps.accounts.models import User
 from apps.accounts.sign_in import sessions, throttle
 from apps.common.errors import Unavailable
+from apps.common.translation import lazy as _
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -22,11 +24,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     error_messages = {
         **DefaultAccountAdapter.error_messages,
-        "username_password_mismatch": "The username or the password is wrong.",
-        "incorrect_password": "The password is wrong.",
-        "enter_current_password": "The current password is wrong.",
-        "too_many_login_attempts": "There were too many failed attempts. Wait five minutes, then try again.",
-        "busy": "Too many people are signing in right now. Try again shortly.",
+        "username_password_mismatch": _("The username or the password is wrong."),
+        "incorrect_password": _("The password is wrong."),
+        "enter_current_password": _("The current password is wrong."),
+        "too_many_login_attempts": _("There were too many failed attempts. Wait five minutes, then try again."),
+        "busy": _("Too many people are signing in right now. Try again shortly."),
     }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
@@ -35,6 +37,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def get_client_ip(self, request: HttpRequest) -> str:
         """The address that `TRUSTED_PROXIES` lets us believe. A Unix socket has none."""
         return str(request.META.get("REMOTE_ADDR") or "127.0.0.1")
+
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """Staff work in the admin; everybody else has the pages of students."""
+        return str(super().get_login_redirect_url(request)) if request.user.is_staff else reverse("home")
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         self._login_failed_rl_usage = throttle.attempt(request, credentials.get("username", ""), guessed="password")
@@ -66,7 +72,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
         """A new sign-in, for people without a password or a second factor here: those who come through the campus."""
-        again = {"id": "sign_in", "description": "Sign in again", "url": reverse("account_logout")}
+        again = {"id": "sign_in", "description": gettext("Sign in again"), "url": reverse("account_logout")}
         return super().get_reauthentication_methods(user) or [again]
 
     def post_login(self, request: HttpRequest, user: User, **options: Any) -> HttpResponse:

@@ -9,6 +9,7 @@ from allauth.mfa.adapter import get_adapter as get_mfa_adapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
 from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.webauthn.forms import AddWebAuthnForm, LoginWebAuthnForm
+from django.utils.translation import gettext
 
 from apps.accounts.sign_in import throttle
 
@@ -70,5 +71,7 @@ class AddPasskeyForm(AddWebAuthnForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         passwordless = self.fields["passwordless"]
-        passwordless.label = "Sign in with it alone"
-        passwordless.help_text = "Your device then asks for your fingerprint, face or PIN instead of the password."
+        passwordless.label = gettext("Sign in with it alone")
+        passwordless.help_text = gettext(
+            "Your device then asks for your fingerprint, face or PIN instead of the password."
+        )

@@ -13,10 +13,12 @@ from django.utils.http import urlencode
 
 from apps.accounts.sign_in import second_factor, sessions
 from apps.common.errors import NotAllowed
+from apps.common.translation import lazy as _
 
 OPEN = ("/sign-in/", "/static/", "/health/", "/.well-known/")
-OPEN_PAGES = ("/", "/admin/logout/", "/metrics", "/favicon.ico")
-ENROL = "Your account needs a second factor. Set up an authenticator app or a passkey; then go on."
+OPEN_PAGES = ("/", "/admin/logout/", "/leave/", "/metrics", "/favicon.ico")
+PAGES = ("/admin/", "/c/")  # the rest is for programs, which follow no redirect
+ENROL = _("Your account needs a second factor. Set up an authenticator app or a passkey; then go on.")
 
 
 class SessionMiddleware(MiddlewareMixin):
@@ -48,7 +50,7 @@ class SessionMiddleware(MiddlewareMixin):
 
 def _lead(request: HttpRequest) -> HttpResponse:
     """To prove a second factor, or to set one up."""
-    if not request.path.startswith("/admin/"):
+    if not request.path.startswith(PAGES):
         error = NotAllowed("second_factor_required", "Sign in to the admin with a second factor first.", fixed_by="you")
         body = error.body(request_id=getattr(request, "request_id", ""))
         return JsonResponse(body, status=error.status, headers={"cache-control": "no-store"})

@@ -6,6 +6,7 @@ from django.conf import settings
 
 from apps.accounts.models import User
 from apps.common import encryption
+from apps.common.translation import lazy as _
 
 PLACE = "mfa_authenticator:data"
 
@@ -13,7 +14,10 @@ PLACE = "mfa_authenticator:data"
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     """Encrypts secrets like those of providers."""
 
-    error_messages = {**DefaultMFAAdapter.error_messages, "incorrect_code": "The code is wrong, or it was used before."}
+    error_messages = {
+        **DefaultMFAAdapter.error_messages,
+        "incorrect_code": _("The code is wrong, or it was used before."),
+    }
 
     def encrypt(self, text: str) -> str:
         return encryption.encrypt(text, place=PLACE, keys=settings.SECRET_KEYS)

@@ -9,6 +9,7 @@ from allauth.account.adapter import get_adapter
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.http import urlencode
+from django.utils.translation import gettext
 
 from apps.accounts.sign_in import sessions
 
@@ -24,7 +25,9 @@ def step_up(request: HttpRequest) -> HttpResponse | None:
     if sessions.is_recent(request, now=time.time(), within=within):
         return None
     if request.method == "POST":
-        messages.warning(request, "Nothing was changed, because you signed in some time ago. Please do it again.")
+        messages.warning(
+            request, gettext("Nothing was changed, because you signed in some time ago. Please do it again.")
+        )
     method, *_ = get_adapter(request).get_reauthentication_methods(request.user)
     query = urlencode({"next": request.get_full_path()})
     return HttpResponseRedirect(f"{method['url']}?{query}")

@@ -49,6 +49,12 @@ def attempt(request: HttpRequest, account: str, *, guessed: Literal["password", 
     return Guess(tuple(counted))
 
 
+def attempt_key(request: HttpRequest) -> Guess | None:
+    """Count an attempt to enter with an API key, by its address alone. None if there were too many failures."""
+    usage = ratelimit.consume(request, app="allauth.account", action="sign_in_address", key="")
+    return None if usage is None else Guess((usage,))
+
+
 def spelled(account: str) -> str:
     """One spelling for all that the database takes for the same name."""
     return account.strip().upper().casefold()

@@ -37,7 +37,7 @@ class CallAccount:
         self._books, self._recorded = books, recorded or NOTHING
         self._is_guarded = recorded is not None
         self._transcript = Transcript(call, spool=books.spool, known_ends=books.known_ends)
-        self._now, self._started = now, time.monotonic()
+        self.arrived, self._started = now, time.monotonic()
         self.reservation: Reservation | None = None
         self.accepted: Accepted | None = None
         self._left_at: int | None = None
@@ -45,7 +45,7 @@ class CallAccount:
 
     async def reserve(self, *, claim: Claim | None) -> Reservation:
         """Hold what the call may cost; if the fallback model answers, `call` becomes its call. Raises as `reserve`."""
-        self.reservation = held = await reserve(self._books, self.call, self.verdict, now=self._now, claim=claim)
+        self.reservation = held = await reserve(self._books, self.call, self.verdict, now=self.arrived, claim=claim)
         self.call = held.turned or self.call
         return held
 
@@ -117,7 +117,7 @@ class CallAccount:
             ending=ending,
             error_code=failure.code if failure and ending in ("failed", "blocked") else "",
             may_have_been_sent=self.accepted is not None or may_have_been_sent,
-            started_at=self._now,
+            started_at=self.arrived,
             first_byte_ms=self._milliseconds(first_byte) if first_byte else None,
             duration_ms=self._milliseconds(time.monotonic()),
         )

@@ -4,7 +4,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from apps.chat.accounting import journal, outbox
+from apps.chat.accounting import journal, metrics, outbox
 from apps.chat.accounting.books import Books
 from apps.chat.accounting.journal import JournalEntry
 from apps.chat.accounting.transcripts import Transcript
@@ -61,6 +61,7 @@ async def refused(
     took = int((datetime.now(UTC) - now).total_seconds() * 1000)
     row = row_of(call, now=now, status=status, error_code=error.code, duration_ms=took)
     Transcript(call, spool=books.spool, known_ends=books.known_ends).finish(None)
+    metrics.found(verdict.hits)
     unit = JournalEntry(record=Record(row, hit_rows(call, verdict)))
     try:
         await books.writer.submit(journal.apply, unit)

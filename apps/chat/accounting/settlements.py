@@ -5,7 +5,7 @@ import logging
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from apps.chat.accounting import journal, outbox, records
+from apps.chat.accounting import journal, metrics, outbox, records
 from apps.chat.accounting.books import Books
 from apps.chat.accounting.charges import Charge, Ending, Seen, charge
 from apps.chat.accounting.estimates import text_bytes, weights_of
@@ -57,6 +57,13 @@ async def settle(books: Books, closed: Closed, *, kept: ClaimEnd | None = None) 
     """
     cost = cost_of(books, closed)
     _learn(books, closed, cost)
+    metrics.ended(
+        ending=closed.ending,
+        error_code=closed.error_code,
+        reserved=closed.reservation.amount,
+        charged=cost.amount,
+    )
+    metrics.found(closed.verdict.hits)
     now = datetime.now(UTC)
     call = closed.call
     movement = Release(hold=call.id, now=now) if cost.is_free else Settle(hold=call.id, charge=cost.amount, now=now)

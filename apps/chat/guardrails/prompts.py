@@ -1,9 +1,11 @@
 """Applies rules to a prompt: the verdict, and the call without what they take out of it."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from django.conf import settings
+from prometheus_client import Histogram
 
 from apps.chat.call import ChatCall
 from apps.chat.dialects.fields import BESIDE, Field
@@ -16,6 +18,12 @@ from apps.common.errors import BodyTooLarge
 from apps.rules.engine.matcher import MAX_SPANS, EngineFailed
 from apps.rules.rulebook import NO_RULES, Hit, Occasion, Rulebook, Verdict
 from apps.rules.snapshot import ALL_COURSES
+
+SECONDS = Histogram(
+    "stoa_rule_seconds",
+    "Seconds that the rules of a course took to look at a prompt.",
+    buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1),
+)
 
 
 class Screened(NamedTuple):
@@ -40,6 +48,14 @@ async def screen(call: ChatCall, books: Mapping[int | None, Rulebook | None], *,
     book = books[course]
     if book is None:
         raise RulesUnavailable
+    began = time.perf_counter()
+    try:
+        return await _screen(call, book, occasion)
+    finally:
+        SECONDS.observe(time.perf_counter() - began)
+
+
+async def _screen(call: ChatCall, book: Rulebook, occasion: Occasion) -> Screened:
     is_small = call.size <= workers.THREAD_ABOVE and not call.media_tokens  # images and files may have megabytes
     if is_small and _finds_nothing(book, call):
         return Screened(call, NO_RULES, book)

@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 from prometheus_client import Counter
 
 from apps.common.errors import Unavailable
+from apps.common.slowness import slowness
 from apps.rules.engine.matcher import EngineFailed
 from apps.rules.rulebook import Rulebook
 
@@ -101,6 +102,7 @@ async def in_thread(work: Callable[[], T], *, deadline: float | None = DEADLINE)
                 raise TimeoutError
             return future.result()
         finally:
+            slowness.rules(clock.took or clock.spent())
             del future  # its error has this frame in its traceback, and would keep the text in memory
 
 
@@ -115,12 +117,16 @@ class _Clock:
 
     _id: int | None = None
     _start = 0.0
+    took = 0.0  # once it is done
 
     def timed(self, work: Callable[[], T]) -> T:
         clock = time.pthread_getcpuclockid(threading.get_ident())
         self._start = time.clock_gettime(clock)
         self._id = clock
-        return work()
+        try:
+            return work()
+        finally:
+            self.took = self.spent()
 
     def spent(self) -> float:
         return time.clock_gettime(self._id) - self._start if self._id is not None else 0.0

@@ -16,10 +16,12 @@ from typing import Any
 
 from apps.chat.call import Accepted, ChatCall
 from apps.chat.dialects.protocol import AnswerReader
-from apps.chat.relay import failures
+from apps.chat.relay import failures, metrics
 from apps.chat.relay.beginnings import Patience, begin, refusal
 from apps.chat.relay.concurrency import ConcurrencyLimits
 from apps.chat.relay.failover import left_after, repeatable
+from apps.chat.relay.tracing import end, span_of
+from apps.common import spans
 from apps.common.errors import GatewayError
 from apps.common.retries import RetryBudget
 from apps.conversations.call_rows import AttemptRow
@@ -60,8 +62,11 @@ class Attempts:
         self._ends_at = self._answer_ends_at = time.monotonic() + call.route.longest - LAST_MOMENT
         self._ended: list[AttemptRow] = []
         self._answering: tuple[Candidate, float] | None = None  # with the seconds to its beginning
+        self._seconds = 0.0  # of all attempts, until one of them began to answer
+        self._asked_at = 0.0
         self._outcome = "answered"  # of the one who is answering
         self.reader: AnswerReader | None = None
+        self._span = spans.NOTHING
 
     @property
     def has_events(self) -> bool:
@@ -72,6 +77,11 @@ class Attempts:
     def seconds_left(self) -> float:
         """For the answer that the candidate gives."""
         return self._answer_ends_at - time.monotonic()
+
+    @property
+    def seconds_until_answer(self) -> float:
+        """What the providers took, up to the beginning of the answer."""
+        return self._seconds
 
     async def first_answer(self) -> Accepted:
         """Ask until an answer begins, to be closed at its end. Raises the error of a call that nobody answers."""
@@ -107,8 +117,11 @@ class Attempts:
 
     def close(self, answer: Accepted) -> None:
         """Nothing of the answer is read any more."""
+        end(self._span, answer, outcome=self._outcome)
         answer.upstream.close()
         self._end(answer.candidate)
+        provider, model = answer.candidate.target.provider, self._call.route.name
+        metrics.ended(provider=provider, model=model, seconds=time.monotonic() - self._asked_at)
         if doubt := answer.reader.doubt:
             self._health.note_doubt(answer.candidate, doubt)
 
@@ -122,7 +135,10 @@ class Attempts:
         if refused.reason == "added" and refused.param not in self._outgoing(candidate, without=refused.param).body:
             self._health.learned(candidate, refused.param)
             return [candidate, *left]
-        return left_after(refused, candidate, left) or await self._repeat()
+        found = left_after(refused, candidate, left)
+        if found:
+            metrics.FAILOVERS.labels(provider).inc()
+        return found or await self._repeat()
 
     async def _repeat(self) -> list[Candidate]:
         """Whom to ask once more, after a pause, since nobody else is left."""
@@ -137,6 +153,7 @@ class Attempts:
         self._has_repeated = budget.take(time.monotonic(), requests=requests)
         if not self._has_repeated:
             return []
+        metrics.RETRIES.labels(candidate.target.provider).inc()
         await asyncio.sleep(pause)
         return [replace(candidate, turns=self._health.turns(candidate.target, candidate.secret))]
 
@@ -144,7 +161,8 @@ class Attempts:
 
     async def _ask(self, candidate: Candidate) -> Accepted:
         """Ask one candidate, and take note of what comes of it. Raises UpstreamRefused."""
-        started = time.monotonic()
+        started = self._asked_at = time.monotonic()
+        self._span = span_of(self._call, candidate.target)
         try:
             await self._begin(candidate)
             answer = await self._attempt(candidate)
@@ -153,14 +171,20 @@ class Attempts:
             if refused is not None and candidate.secret is not None:
                 refused.forget(candidate.secret.text)
             outcome, status = (refused.reason, refused.status) if refused is not None else ("ended", 0)
-            self._ended.append(self._row(candidate, outcome, status, time.monotonic() - started))
+            self._span.end(error=outcome)
+            self._seconds += (seconds := time.monotonic() - started)
+            self._ended.append(self._row(candidate, outcome, status, seconds))
+            metrics.failed(provider=candidate.target.provider, outcome=outcome)
             if refused is not None and not (refused.reason == "too_slow" and self._is_hurried):
                 self._health.failed(candidate, refused, now=datetime.now(UTC))
             self.reader = None
             self.was_cut_off = refused is None and self._is_open
             self._end(candidate)
             raise
-        self._answering = candidate, time.monotonic() - started
+        seconds = time.monotonic() - started
+        self._seconds += seconds
+        self._answering = candidate, seconds
+        metrics.began(provider=candidate.target.provider, model=self._call.route.name, seconds=seconds)
         self._health.answered(candidate, now=datetime.now(UTC))
         return answer
 
@@ -202,7 +226,8 @@ class Attempts:
         self._is_hurried = bool(self._ended) and seconds < limit_of_first_byte / 2
         try:
             async with asyncio.timeout(seconds) as limit:
-                upstream = await self._adapters[target.adapter].open(candidate, self._outgoing(candidate))
+                with spans.InSpan(self._span):
+                    upstream = await self._adapters[target.adapter].open(candidate, self._outgoing(candidate))
                 self.reader = reader = self._new_reader()
                 wait = Patience(limit, target.thinking_timeout, ends_at=self._answer_ends_at)
                 return await begin(upstream, candidate, reader, wait, attempts=len(self._ended) + 1)

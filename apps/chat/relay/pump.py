@@ -24,13 +24,14 @@ from apps.chat.idempotency.claims import ClaimEnd
 from apps.chat.idempotency.keys import ONCE, Claim, Repeatable
 from apps.chat.idempotency.recent import RecentAnswers
 from apps.chat.idempotency.stored_answers import StoredAnswer
-from apps.chat.relay import failures, head
+from apps.chat.relay import failures, head, metrics
 from apps.chat.relay.attempts import Attempts, Providers
 from apps.chat.relay.delivery import ClientStream, Delivery
 from apps.chat.relay.head import AnswerHead
 from apps.chat.relay.live import LiveAnswers
 from apps.chat.relay.passing import clear, pass_on
 from apps.chat.relay.stopping import Reason, Stopping
+from apps.common import spans
 from apps.common.errors import GatewayError, InternalError
 from apps.dataplane.admission import shutting_down
 from apps.providers.adapters.protocol import AnswerTooLong, UpstreamBroken
@@ -87,7 +88,8 @@ class Pump:
     async def _run(self) -> None:
         failure: GatewayError | None = None
         try:
-            reservation = await self._account.reserve(claim=self.repeatable.claim)
+            with spans.stage("reserve"):
+                reservation = await self._account.reserve(claim=self.repeatable.claim)
             self._on_reserved()
             failure = await self._relay(reservation)
             if self._guard is not None:
@@ -97,7 +99,8 @@ class Pump:
             self._add_line(failure)
             self._has_failed = failure is not None
             self._on_end()  # before the client sees the end, since it may send its next request at once
-            await self._settle(failure)
+            with spans.stage("settle"):
+                await self._settle(failure)
         except GatewayError as error:
             failure = error
         except Exception:
@@ -147,6 +150,7 @@ class Pump:
         call, guidance = self._account.call, self._account.verdict.guidance
         self._attempts = Attempts(call, self._providers, output=reservation.output, guidance=guidance)
         answer = await self._attempts.first_answer()
+        metrics.added(arrived=self._account.arrived, at_providers=self._attempts.seconds_until_answer)
         try:
             self.stopping.began()
             self._account.began(answer)

@@ -13,12 +13,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from apps.accounts.admin.petitions import PetitionAdmin
 from apps.accounts.audit import record
 from apps.accounts.scoping import CourseFilter
 from apps.common.display import NOTHING, badge, moment
+from apps.common.translation import lazy as _
 from apps.conversations import outcomes
 from apps.conversations.admin.decisions import (
     DecisionForm,
@@ -32,7 +34,7 @@ from apps.conversations.admin.decisions import (
 from apps.conversations.models import Appeal, Call
 from apps.conversations.passages import exchanges, read
 
-NEW_WORDS = "Nothing has changed yet: see below what these words let pass, then press again."
+NEW_WORDS = _("Nothing has changed yet: see below what these words let pass, then press again.")
 
 
 class AppealCourseFilter(CourseFilter):
@@ -42,12 +44,12 @@ class AppealCourseFilter(CourseFilter):
 @admin.register(Appeal)
 class AppealAdmin(PetitionAdmin):
     course_path = "call__course"
-    empty_text = "A student whom a rule refused can say that it was wrong. What they say waits here for your answer."
+    empty_text = _("A student whom a rule refused can say that it was wrong. What they say waits here for your answer.")
     list_display = ("about", "student", "course", "against", "shown_state", "when")
     list_filter = (AppealCourseFilter, ("state", ChoicesDropdownFilter))
     list_select_related = ("call__course", "call__membership__user", "rule")
     search_fields = ("reason", "rule_name", "call__membership__external_id", "=call__id")
-    search_help_text = "Words, rule, student number or request ID"
+    search_help_text = _("Words, rule, student number or request ID")
     actions = ("once", "refuse")
 
     # One appeal
@@ -106,11 +108,11 @@ class AppealAdmin(PetitionAdmin):
 
     # Several at once
 
-    @admin.action(description="Fine this once…", permissions=("change",))
+    @admin.action(description=_("Fine this once…"), permissions=("change",))
     def once(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         return self._answer(request, queryset, Outcome.ONCE)
 
-    @admin.action(description="Right to refuse…", permissions=("change",))
+    @admin.action(description=_("Right to refuse…"), permissions=("change",))
     def refuse(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         return self._answer(request, queryset, Outcome.REFUSE)
 
@@ -134,36 +136,36 @@ class AppealAdmin(PetitionAdmin):
 
     # The list
 
-    @admin.display(description="what the student says")
+    @admin.display(description=_("what the student says"))
     def about(self, appeal: Appeal) -> SafeString:
         return format_html('<span class="stoa-clip" title="{}">{}</span>', appeal.reason, appeal.reason)
 
-    @admin.display(description="student")
+    @admin.display(description=_("student"))
     def student(self, appeal: Appeal) -> SafeString:
         member = appeal.call.membership
         return format_html('{}<small class="stoa-sub">{}</small>', member.person, member.external_id)
 
-    @admin.display(description="course")
+    @admin.display(description=_("course"))
     def course(self, appeal: Appeal) -> str:
         return str(appeal.call.course)
 
-    @admin.display(description="state", ordering="state")
+    @admin.display(description=_("state"), ordering="state")
     def shown_state(self, appeal: Any) -> SafeString:
         kind = {"open": "warning", "accepted": "good"}.get(appeal.state, "")
         return badge(appeal.decision, kind, moment(appeal.decided_at))
 
-    @admin.display(description="rule", ordering="rule_name")
+    @admin.display(description=_("rule"), ordering="rule_name")
     def against(self, appeal: Appeal) -> Any:
         if appeal.rule is None or appeal.rule.course_id is None:
             return appeal.rule_name or NOTHING
         address = reverse("admin:rules_rule_change", args=[appeal.rule.pk])
         return format_html(
-            '<a class="stoa-link" href="{}">{}</a><small class="stoa-sub">version {}</small>',
+            '<a class="stoa-link" href="{}">{}</a><small class="stoa-sub">{}</small>',
             address,
             appeal.rule_name,
-            appeal.rule_version,
+            gettext("version {number}").format(number=appeal.rule_version),
         )
 
-    @admin.display(description="since", ordering="id")
+    @admin.display(description=_("since"), ordering="id")
     def when(self, appeal: Appeal) -> str:
         return moment(appeal.created_at)

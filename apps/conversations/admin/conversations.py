@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from apps.accounts.scoping import CourseFilter
 from apps.common.display import NOTHING, badge, when
+from apps.common.translation import lazy as _
 from apps.conversations.admin.filters import (
     StudentFilter,
     ThreadHitsFilter,
@@ -31,7 +32,7 @@ CALLS_ON_A_PAGE = 25
 
 @admin.register(Thread)
 class ThreadAdmin(Readable):
-    empty_text = "They appear here a moment after a student's first call, text and all."
+    empty_text = _("They appear here a moment after a student's first call, text and all.")
     reading_template = "admin/conversations/thread/page.html"
     list_display = ("about", "student", "course", "hits", "call_count", "last")
     list_per_page = 25
@@ -46,7 +47,7 @@ class ThreadAdmin(Readable):
     list_display_links = None
     sortable_by = ("last",)
     search_fields = ("title",)
-    search_help_text = "Words that were said, or a student's name, number or e-mail"
+    search_help_text = _("Words that were said, or a student's name, number or e-mail")
 
     def found(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         term = search_term.strip()
@@ -91,26 +92,26 @@ class ThreadAdmin(Readable):
             "all_of_student": f"{of_course}?student={row.membership_id}",
         }
 
-    @admin.display(description="conversation")
+    @admin.display(description=_("conversation"))
     def about(self, thread: Any) -> SafeString:
         return format_html(
             '<a class="stoa-topic" href="{}" dir="auto">{}</a>{}', thread.address, str(thread), thread.snippet
         )
 
-    @admin.display(description="student", ordering="membership")
+    @admin.display(description=_("student"), ordering="membership")
     def student(self, thread: Thread) -> SafeString:
         return format_html(
             '<bdi>{}</bdi><small class="stoa-sub">{}</small>', thread.membership.person, thread.membership.external_id
         )
 
-    @admin.display(description="calls")
+    @admin.display(description=_("calls"))
     def call_count(self, thread: Any) -> int:
         return int(thread.calls)
 
-    @admin.display(description="rules found")
+    @admin.display(description=_("rules found"))
     def hits(self, thread: Any) -> Any:
         return format_html_join(" ", "{}", ((badge(name, "warning"),) for name in thread.hit_names)) or NOTHING
 
-    @admin.display(description="last call", ordering="last_at")
+    @admin.display(description=_("last call"), ordering="last_at")
     def last(self, thread: Thread) -> str:
         return when(thread.last_at)

@@ -9,6 +9,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.accounts.audit import record
 from apps.accounts.models import Course
@@ -34,7 +35,9 @@ def sheet(request: HttpRequest, rule: Rule) -> dict[str, Any] | HttpResponse:
     found = evidence.look(rule, now=timezone.now())
     _note_reading(rule, found)
     return {
-        "title": f"Save {name}?" if edit is not None else f"Enforce {name}?",
+        "title": gettext("Save {name}?").format(name=name)
+        if edit is not None
+        else gettext("Enforce {name}?").format(name=name),
         "evidence": found,
         "acts": stages.ACTS[rule.action],
         "looked_at": looked_at,
@@ -78,8 +81,10 @@ def _action(request: HttpRequest, rule: Rule, version: RuleVersion | None, edit:
 
 def _silence(rule: Rule) -> str:
     if rule.course is not None and rule.course.logging == Course.Logging.OFF:
-        return "This course keeps neither text nor rule hits, so nothing is known about this rule."
-    return "This course keeps no text, so this counts the hits that the rule recorded while it observed or warned."
+        return gettext("This course keeps neither text nor rule hits, so nothing is known about this rule.")
+    return gettext(
+        "This course keeps no text, so this counts the hits that the rule recorded while it observed or warned."
+    )
 
 
 def _note_reading(rule: Rule, found: Evidence) -> None:

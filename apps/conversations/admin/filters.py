@@ -5,12 +5,14 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
+from django.utils.translation import gettext
 
 from apps.accounts.course_pages import course_of, lists_course
 from apps.accounts.models import Membership
 from apps.accounts.scoping import seen_courses
 from apps.common.admin import ChoiceFilter, SinceFilter, is_operator
 from apps.common.ids import first_id
+from apps.common.translation import lazy as _
 from apps.conversations.models import MOST_MEMBERS, Exchange, RuleHit
 from apps.providers.models import Model, Provider
 from apps.rules.models import Rule
@@ -38,7 +40,7 @@ class ThreadSinceFilter(SinceFilter):
 
 
 class RuleFilter(ChoiceFilter):
-    title = "rule"
+    title = _("rule")
     parameter_name = "rule"
 
     def options(self, request: HttpRequest) -> list[tuple[int, str]]:
@@ -55,11 +57,11 @@ class ThreadRuleFilter(RuleFilter):
 
 
 class ThreadHitsFilter(ChoiceFilter):
-    title = "rule hits"
+    title = _("rule hits")
     parameter_name = "hits"
 
     def options(self, request: HttpRequest) -> list[tuple[str, str]]:
-        return [("yes", "Only with rule hits")]
+        return [("yes", gettext("Only with rule hits"))]
 
     def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
         """In a course, all; over several, those of the latest hits."""
@@ -78,7 +80,7 @@ def _latest(threads: Any, hits: Any) -> Any:
 class StudentFilter(ChoiceFilter):
     """Offers the students of a course; over several courses, the chosen one."""
 
-    title = "student"
+    title = _("student")
     parameter_name = "student"
 
     def options(self, request: HttpRequest) -> list[tuple[int, str]]:
@@ -97,7 +99,7 @@ class StudentFilter(ChoiceFilter):
 
 
 class ModelFilter(ChoiceFilter):
-    title = "model"
+    title = _("model")
     parameter_name = "model_name"
 
     def options(self, request: HttpRequest) -> list[tuple[str, str]]:
@@ -111,7 +113,7 @@ class ModelFilter(ChoiceFilter):
 
 
 class ProviderFilter(ChoiceFilter):
-    title = "provider"
+    title = _("provider")
     parameter_name = "provider_name"
 
     def options(self, request: HttpRequest) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ A sentence that is not meant can only become an example once the pattern no long
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404
+from django.utils.translation import gettext
 
 from apps.common.models import Job
 from apps.conversations import replay
@@ -30,20 +31,22 @@ def looks_right(rule: Rule, sample: Sample, *, by: object) -> tuple[int, str]:
     """Keep the words that were found as an example that must be found. The level and the text of a message."""
     text = next((text for text in (sample.found, sample.sentence) if finds(rule, text)), "")
     if not text:
-        return messages.WARNING, "The pattern does not find these words any more, so they were not added."
-    return _kept(rule, text, "examples_match", by=by, said="must be found")
+        return messages.WARNING, gettext("The pattern does not find these words any more, so they were not added.")
+    return _kept(rule, text, "examples_match", by=by, said=gettext("must be found"))
 
 
 def not_meant(rule: Rule, sample: Sample, *, by: object) -> tuple[int, str] | None:
     """Keep the sentence as an example that must not be found; None if the pattern still finds it."""
     if finds(rule, sample.sentence):
         return None
-    return _kept(rule, sample.sentence, "examples_no_match", by=by, said="must not be found")
+    return _kept(rule, sample.sentence, "examples_no_match", by=by, said=gettext("must not be found"))
 
 
 def _kept(rule: Rule, text: str, field: str, *, by: object, said: str) -> tuple[int, str]:
     try:
         rule.add_example(text, field=field, by=by, note=NOTE)
     except ValidationError as error:
-        return messages.WARNING, f"Not added: {' '.join(error.messages)}"
-    return messages.SUCCESS, f"“{text}” is now an example of {rule.name} that {said}."
+        return messages.WARNING, gettext("Not added: {messages}").format(messages=" ".join(error.messages))
+    return messages.SUCCESS, gettext("“{text}” is now an example of {name} that {said}.").format(
+        text=text, name=rule.name, said=said
+    )

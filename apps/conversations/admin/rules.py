@@ -15,6 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.accounts.audit import record
 from apps.accounts.course_pages import enter
@@ -70,7 +71,7 @@ class RulePages(Pages):
             return HttpResponseNotAllowed(["GET", "HEAD"])
         zone = rule.zone
         found = activity.of_rule(rule, zone=zone, now=timezone.now())
-        context = {"title": f"What {rule.name} found", "found": found, "days": activity.DAYS}
+        context = {"title": gettext("What {name} found").format(name=rule.name), "found": found, "days": activity.DAYS}
         return self._rule_page(request, rule, "admin/conversations/rule/activity.html", context)
 
     # What it would have found
@@ -85,7 +86,7 @@ class RulePages(Pages):
         job = next((job for job in jobs if str(job.pk) == request.GET.get("job")), jobs[0] if jobs else None)
         authors = people(jobs)
         context = {
-            "title": f"Replay {rule.name}",
+            "title": gettext("Replay {name}").format(name=rule.name),
             "spans": replay.SPANS,
             "card": job and JobCard.of(request, job),
             "found": _result(job, rule) if job and job.state == Job.State.DONE else None,
@@ -98,7 +99,7 @@ class RulePages(Pages):
         here = reverse("admin:conversations_replay", args=[rule.pk])
         days = request.POST.get("days", "")
         if days not in map(str, replay.SPANS):
-            self.message_user(request, "Choose over how many days to replay.", messages.WARNING)
+            self.message_user(request, gettext("Choose over how many days to replay."), messages.WARNING)
             return HttpResponseRedirect(here)
         try:
             job = replay.ask_for(rule, days=int(days), author=request.user.pk or 0, page=here, now=timezone.now())
@@ -124,7 +125,10 @@ class RulePages(Pages):
             return HttpResponseNotAllowed(["GET", "HEAD"])
         is_part = request.headers.get("hx-request") == "true"
         template = f"admin/conversations/rule/{'strip' if is_part else 'evidence'}.html"
-        context = {"title": f"Evidence about {rule.name}", **strip(request, rule, now=timezone.now())}
+        context = {
+            "title": gettext("Evidence about {name}").format(name=rule.name),
+            **strip(request, rule, now=timezone.now()),
+        }
         return self._rule_page(request, rule, template, context)
 
     def sample_view(self, request: HttpRequest, pk: int, job: int, number: int) -> HttpResponse:
@@ -139,7 +143,7 @@ class RulePages(Pages):
             self.message_user(request, said[1], said[0])
             return HttpResponseRedirect(reverse("admin:rules_rule_change", args=[rule.pk]))
         record("samples.read", subject=rule, after={"calls": [sample.call.pk]})
-        context = {"title": "Not meant", "sample": sample, "sentence": sample.sentence}
+        context = {"title": gettext("Not meant"), "sample": sample, "sentence": sample.sentence}
         return self._rule_page(request, rule, "admin/conversations/rule/not_meant.html", context)
 
     def _rule_page(self, request: HttpRequest, rule: Rule, template: str, context: dict[str, Any]) -> HttpResponse:
@@ -172,14 +176,24 @@ def _silence(rule: Rule) -> str:
     """Why there may be little or nothing to replay; empty if the course keeps text."""
     if rule.course is None:
         quiet = Course.objects.filter(~Q(logging=Course.Logging.FULL), is_open=True).count()
-        return f"{quiet} open courses keep no text, so that nothing can be said of their calls." if quiet else ""
+        return (
+            gettext("{quiet} open courses keep no text, so that nothing can be said of their calls.").format(
+                quiet=quiet
+            )
+            if quiet
+            else ""
+        )
     if rule.course.logging == Course.Logging.FULL:
         return ""
     return (
-        "This course keeps no text, so there is nothing to replay but what was recorded before. "
-        "Let the rule observe instead: it then records its hits without any text."
+        gettext(
+            "This course keeps no text, so there is nothing to replay but what was recorded before. "
+            "Let the rule observe instead: it then records its hits without any text."
+        )
         if rule.course.logging == Course.Logging.METADATA
-        else "This course keeps neither text nor rule hits. Ask for full logging to replay, or for metadata to observe."
+        else gettext(
+            "This course keeps neither text nor rule hits. Ask for full logging to replay, or for metadata to observe."
+        )
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.utils.timesince import timesince
+from django.utils.translation import gettext
 
 from apps.accounts.audit import record
 from apps.accounts.jobs import JobCard
@@ -17,6 +18,7 @@ from apps.accounts.models import Course
 from apps.accounts.permissions import Verb
 from apps.accounts.scoping import may
 from apps.common.models import Job
+from apps.common.translation import lazy as _
 from apps.conversations import evidence, replay
 from apps.conversations.evidence import MOST_COUNTED, Evidence
 from apps.conversations.models import Appeal, RuleHit
@@ -28,7 +30,7 @@ from apps.rules.models import Rule
 FRESH = timedelta(days=1)
 SHOWN = 3
 LATEST = 10
-SPENT = {"draft": "", "observe": "observed for", "warn": "warned for", "enforce": "enforced for"}
+SPENT = {"draft": "", "observe": _("observed for"), "warn": _("warned for"), "enforce": _("enforced for")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,4 +119,4 @@ def _spent(rule: Rule, *, now: datetime) -> str:
     since = recording.stage_since(rule)
     if since is None:
         return ""
-    return "less than a minute" if now - since < timedelta(minutes=1) else timesince(since, now, depth=1)
+    return gettext("less than a minute") if now - since < timedelta(minutes=1) else timesince(since, now, depth=1)

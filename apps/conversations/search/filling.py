@@ -18,7 +18,7 @@ STEP = 16  # calls in one transaction, so that no student's call waits long
 
 
 def fill(*, seconds: float) -> int:
-    """Go on for so many seconds at most; how many calls were looked at."""
+    """Go on for so many seconds at most; how many calls with text were looked at."""
     looked_at, deadline = 0, time.monotonic() + seconds
     while time.monotonic() < deadline:
         if not (done := _step()):
@@ -31,7 +31,7 @@ def _step() -> int:
     progress = SearchProgress.objects.first()
     if progress is None or not progress.before:
         return 0
-    calls = list(Call.objects.filter(pk__lt=progress.before).order_by("-pk").only("pk", "course", "membership")[:STEP])
+    calls = _with_text(progress.before)
     pieces = _pieces(calls)
     connection.ensure_connection()
     cursor = cursor_on(connection)
@@ -40,6 +40,13 @@ def _step() -> int:
         if SearchProgress.objects.filter(pk=progress.pk, before=progress.before).update(before=before) and pieces:
             index().add(cursor, pieces)
     return len(calls)
+
+
+def _with_text(before: str) -> list[Call]:
+    """The latest calls of before that have text, latest first."""
+    turns = Turn.objects.filter(call__lt=before).order_by("-call").values_list("call", flat=True)
+    calls = Call.objects.filter(pk__in=list(turns.distinct()[:STEP]))
+    return list(calls.order_by("-pk").only("pk", "course", "membership"))
 
 
 def _pieces(calls: list[Call]) -> list[Piece]:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from django.db import connection
 
-from apps.common.cursor import Cursor
+from apps.common.cursor import Cursor, by_column
 from apps.conversations.search.words import Phrase
 
 MERGED = 2  # changes that say that something was merged, by SQLite's documentation
@@ -59,15 +59,20 @@ class SQLiteIndex:
     """FTS5 without a copy of the text. Its rows have the numbers of ours; a trigger deletes them."""
 
     def add(self, cursor: Cursor, pieces: Sequence[Piece]) -> None:
-        for piece in pieces:
-            cursor.execute(
-                f"INSERT INTO {TABLE} (call_id, seq) SELECT %s, %s WHERE EXISTS ({_OF_A_CALL} %s)"
-                " ON CONFLICT DO NOTHING RETURNING id",
-                (piece.call, piece.seq, piece.call),
-            )
-            for (row,) in cursor.fetchall():
-                words = (row, piece.labels, piece.words)
-                cursor.execute("INSERT INTO conversations_words (rowid, labels, words) VALUES (%s, %s, %s)", words)
+        """All rows first, then all words: FTS5 would write to the disk for each row that is inserted in between."""
+        cursor.execute(f"SELECT COALESCE(MAX(id), 0) FROM {TABLE}")  # noqa: S608
+        (latest,) = cursor.fetchone()
+        cursor.executemany(
+            f"INSERT INTO {TABLE} (call_id, seq) SELECT ?1, ?2 WHERE EXISTS ({_OF_A_CALL} ?1) ON CONFLICT DO NOTHING",
+            [(piece.call, piece.seq) for piece in pieces],
+        )
+        cursor.execute(f"SELECT id, call_id, seq FROM {TABLE} WHERE id > %s", (latest,))  # noqa: S608
+        by_place = {(piece.call, piece.seq): piece for piece in pieces}
+        added = [(id, by_place[call, seq]) for id, call, seq in cursor.fetchall()]
+        cursor.executemany(
+            "INSERT INTO conversations_words (rowid, labels, words) VALUES (?1, ?2, ?3)",
+            [(id, piece.labels, piece.words) for id, piece in added],
+        )
 
     def tidy(self, *, seconds: float) -> None:
         """Merge the parts of the index, one of which each transaction leaves. Whoever adds has no time for it."""
@@ -105,12 +110,18 @@ class PostgreSQLIndex:
         """Autovacuum does it."""
 
     def add(self, cursor: Cursor, pieces: Sequence[Piece]) -> None:
-        cursor.executemany(
-            f"INSERT INTO {TABLE} (call_id, seq, words)"
-            " SELECT %s, %s, array_to_tsvector(string_to_array(%s, ' ')) || to_tsvector('simple', %s)"
-            f" WHERE EXISTS ({_OF_A_CALL} %s FOR KEY SHARE) ON CONFLICT DO NOTHING",
-            [(piece.call, piece.seq, self._labels(piece.labels), piece.words, piece.call) for piece in pieces],
-        )
+        """One statement for all, which PostgreSQL reads and plans once."""
+        if pieces:
+            rows = [(piece.call, piece.seq, self._labels(piece.labels), piece.words) for piece in pieces]
+            cursor.execute(
+                "WITH new (call_id, seq, labels, words) AS"  # noqa: S608
+                " (SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[]))"
+                f" INSERT INTO {TABLE} (call_id, seq, words) SELECT new.call_id, new.seq,"
+                " array_to_tsvector(string_to_array(new.labels, ' ')) || to_tsvector('simple', new.words)"
+                " FROM new JOIN conversations_call found ON found.id = new.call_id FOR KEY SHARE OF found"
+                " ON CONFLICT DO NOTHING",
+                by_column(rows),
+            )
 
     def find(self, phrases: Sequence[Phrase], within: Within) -> list[str]:
         sql = f"SELECT call_id FROM {TABLE} WHERE words @@ %s::tsquery ORDER BY id DESC LIMIT %s"  # noqa: S608

@@ -8,8 +8,9 @@ import logging
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from django.db import DatabaseError, OperationalError, connection
 
@@ -18,17 +19,19 @@ from apps.common.priority import at_first_priority
 from apps.conversations.models import Call, DeadLetter
 from apps.conversations.spool import files
 from apps.conversations.spool.files import SpooledRecord
-from apps.conversations.spool.placing import plan, storable
+from apps.conversations.spool.placing import SettledCall, enter, plan, settled, storable
 
 logger = logging.getLogger(__name__)
 
+UNKNOWN = "No call with this id was ever recorded."
 READ = 500
 ORPHANED = 24 * 3600.0  # seconds; no call takes nearly as long
-WRITE = 16  # records in one transaction: draining must never stall a student's call
+# What one transaction writes at most: draining must never stall a student's call.
+WRITE = 32  # records
+WRITE_BYTES = 50_000  # of their text, unless one record has more
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     """A record with its place in the spool file, and when it was written in seconds since the epoch."""
 
     id: int
@@ -74,24 +77,36 @@ def _batches(file: sqlite3.Connection, read: int) -> Iterator[list[_Waiting]]:
 
 def _drain_batch(file: sqlite3.Connection, batch: Sequence[_Waiting], unsettled: set[str]) -> int:
     asked = {waiting.call for waiting in batch} - unsettled
-    calls = Call.objects.filter(pk__in=asked).only("pk", "course", "membership", "started_at")
-    known = {call.pk: call for call in calls}
+    known = settled(asked)
     unsettled |= asked - known.keys()
     ready = [waiting for waiting in batch if waiting.call in known]
     _give_up(file, [waiting for waiting in batch if waiting.call in unsettled and waiting.at < time.time() - ORPHANED])
-    for start in range(0, len(ready), WRITE):
-        _deliver(file, ready[start : start + WRITE], known)
+    for portion in _portions(ready):
+        _deliver(file, portion, known)
     return len(ready)
+
+
+def _portions(ready: Sequence[_Waiting]) -> Iterator[list[_Waiting]]:
+    portion: list[_Waiting] = []
+    size = 0
+    for waiting in ready:
+        if portion and (len(portion) == WRITE or size + len(waiting.body) > WRITE_BYTES):
+            yield portion
+            portion, size = [], 0
+        portion.append(waiting)
+        size += len(waiting.body)
+    if portion:
+        yield portion
 
 
 def _give_up(file: sqlite3.Connection, orphans: Sequence[_Waiting]) -> None:
     """Put away what waits for a call that nobody will ever write down, such as one of a student deleted meanwhile."""
     for waiting in orphans:
-        _bury(waiting, Call.DoesNotExist("No call with this id was ever recorded."))
+        _bury(waiting, Call.DoesNotExist(UNKNOWN))
     _remove(file, orphans)
 
 
-def _deliver(file: sqlite3.Connection, batch: Sequence[_Waiting], calls: dict[str, Call]) -> None:
+def _deliver(file: sqlite3.Connection, batch: Sequence[_Waiting], calls: dict[str, SettledCall]) -> None:
     """Commit a few records; if the database refuses them together, one by one, and what it still refuses apart.
 
     A database that is away refuses nothing: OperationalError goes to the caller, and the records stay where they are.
@@ -99,7 +114,7 @@ def _deliver(file: sqlite3.Connection, batch: Sequence[_Waiting], calls: dict[st
     try:
         planned = plan([SpooledRecord.from_body(waiting.body) for waiting in batch], calls)
         # Nobody else may write to a SQLite meanwhile.
-        for write in (planned.carry_out, planned.enter):
+        for write in (planned.carry_out, partial(enter, planned.pieces)):
             at_first_priority(write) if connection.vendor == "sqlite" else write()
     except OperationalError:
         raise
@@ -120,7 +135,8 @@ def _remove(file: sqlite3.Connection, done: Sequence[_Waiting]) -> None:
 
 def _bury(waiting: _Waiting, error: Exception) -> None:
     """Keep what the database refuses where staff can see it, and out of its neighbours' way."""
-    logger.error("A record of call %s was refused and is now a dead letter: %s", waiting.call, error)
+    kind = type(error).__name__  # a database quotes what it refuses
+    logger.error("A record of call %s was refused and is now a dead letter (%s)", waiting.call, kind)
     DeadLetter.objects.create(
         call=waiting.call,
         record={"body": storable(waiting.body.decode(errors="replace"))},
@@ -135,10 +151,11 @@ def replay(letters: Sequence[DeadLetter]) -> int:
 
 def _replay_one(letter: DeadLetter) -> bool:
     try:
-        call = Call.objects.get(pk=letter.call)
-        planned = plan([SpooledRecord.from_body(letter.record["body"].encode())], {call.pk: call})
+        if not (calls := settled([letter.call])):
+            raise Call.DoesNotExist(UNKNOWN)
+        planned = plan([SpooledRecord.from_body(letter.record["body"].encode())], calls)
         planned.carry_out()
-        planned.enter()
+        enter(planned.pieces)
         letter.delete()
         return True
     except (DatabaseError, Call.DoesNotExist, ValueError, TypeError, KeyError) as error:

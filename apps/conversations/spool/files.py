@@ -100,6 +100,25 @@ def oldest(path: Path) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
+class SpoolBacklog:
+    """What waits in a file for the database. `records` is their number or a little more; `oldest` is in seconds since
+    the epoch."""
+
+    records: int
+    oldest: float | None
+    settlements: int
+
+
+def waiting(path: Path) -> SpoolBacklog:
+    """Takes no time however much waits, as it counts no records: the ids between the first and the last will do."""
+    with closing(connect(path)) as file:
+        first, last = file.execute("SELECT (SELECT MIN(id) FROM records), (SELECT MAX(id) FROM records)").fetchone()
+        row = file.execute("SELECT at FROM records WHERE id = ?", (first,)).fetchone()
+        (settlements,) = file.execute("SELECT COUNT(*) FROM settlements WHERE NOT is_refused").fetchone()
+    return SpoolBacklog(last - first + 1 if row else 0, row[0] if row else None, settlements)
+
+
+@dataclass(frozen=True, slots=True)
 class KeptSettlement:
     """A settlement with its place in the file."""
 

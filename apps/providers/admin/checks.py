@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 
 from apps.common.admin import Pages
 from apps.common.display import duration
@@ -53,7 +54,9 @@ class HealthChecks(Pages):
             raise PermissionDenied
         credential = get_object_or_404(Credential, pk=pk)
         if CredentialHealth.objects.put_back([pk], now=timezone.now()):
-            said = f"{credential.label} is used again within two seconds. If it is still refused, it goes out again."
+            said = gettext(
+                "{label} is used again within two seconds. If it is still refused, it goes out again."
+            ).format(label=credential.label)
             self.message_user(request, said, messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:providers_provider_change", args=[credential.provider_id]))
 
@@ -109,5 +112,9 @@ def said(row: LastProbe) -> str:
     label = f"{row.credential.label}: " if row.credential is not None else ""
     figures = [duration(row.latency_ms)] if row.latency_ms is not None else []
     if row.model_count is not None:
-        figures.append(f"{row.model_count} model{'' if row.model_count == 1 else 's'} found")
+        figures.append(
+            ngettext("{model_count} model found", "{model_count} models found", row.model_count).format(
+                model_count=row.model_count
+            )
+        )
     return f"{label}{row.sentence}" + (f" ({', '.join(figures)})" if figures else "")

@@ -17,20 +17,22 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
 from unfold.contrib.filters.admin import BooleanRadioFilter, RelatedDropdownFilter
 
 from apps.common.admin import ChoiceFilter, OperatorOnly, Pages
 from apps.common.charts import Chart, bars, stretch
+from apps.common.translation import lazy as _
 from apps.providers.admin import standing
 from apps.providers.admin.fields import LIST, empty_of_deployment, listed_models, say_what_empty_means
 from apps.providers.models import Deployment, DeploymentHealth, LastProbe, ProviderEvent
 
 AUTOMATIC = ""
 DONE: dict[str, str] = {
-    AUTOMATIC: "back to automatic: failures decide",
-    Deployment.Force.OPEN: "forced open: no calls go there",
-    Deployment.Force.CLOSED: "forced closed: calls go there despite its failures",
-    Deployment.Force.DRAIN: "draining: no new calls go there",
+    AUTOMATIC: _("back to automatic: failures decide"),
+    Deployment.Force.OPEN: _("forced open: no calls go there"),
+    Deployment.Force.CLOSED: _("forced closed: calls go there despite its failures"),
+    Deployment.Force.DRAIN: _("draining: no new calls go there"),
 }
 LATEST = 20
 DAYS = 30
@@ -38,14 +40,14 @@ SERIES: dict[str, str] = {ProviderEvent.Kind.DOWN: "down", ProviderEvent.Kind.BA
 
 
 class StateFilter(ChoiceFilter):
-    title = "state"
+    title = _("state")
     parameter_name = "state"
 
     def options(self, request: HttpRequest) -> Iterable[tuple[str, str]]:
         return (
-            ("trouble", "Open, cooling or on probation"),
-            ("hand", "Forced or draining"),
-            ("well", "Well"),
+            ("trouble", gettext("Open, cooling or on probation")),
+            ("hand", gettext("Forced or draining")),
+            ("well", gettext("Well")),
         )
 
     def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
@@ -57,7 +59,7 @@ class StateFilter(ChoiceFilter):
 
 
 class DeploymentAdmin(OperatorOnly, Pages):
-    empty_text = "A deployment says where the calls of a model go. Add one on the page of its model or provider."
+    empty_text = _("A deployment says where the calls of a model go. Add one on the page of its model or provider.")
     list_display: ClassVar[Any] = ("upstream_model", "state", "place", "provider", "is_enabled")
     list_filter = (
         StateFilter,
@@ -67,7 +69,7 @@ class DeploymentAdmin(OperatorOnly, Pages):
     )
     list_select_related = ("model", "provider", "health")
     search_fields = ("upstream_model", "model__name", "provider__name")
-    search_help_text = "Upstream model, model or provider"
+    search_help_text = _("Upstream model, model or provider")
     autocomplete_fields = ("model", "provider")
     actions = ("force_open", "force_closed", "drain", "back_to_automatic")
     change_form_outer_before_template = "admin/providers/deployment/card.html"
@@ -76,13 +78,15 @@ class DeploymentAdmin(OperatorOnly, Pages):
             None,
             {
                 "fields": ("model", "provider", "upstream_model", "is_enabled"),
-                "description": "A deployment sends calls of a model to a provider. With several, a model can still "
-                "answer when one fails.",
+                "description": _(
+                    "A deployment sends calls of a model to a provider. With several, a model can still "
+                    "answer when one fails."
+                ),
             },
         ),
-        ("Routing", {"fields": (("priority", "weight"), "force")}),
+        (_("Routing"), {"fields": (("priority", "weight"), "force")}),
         (
-            "Limits",
+            _("Limits"),
             {
                 "fields": ("timeout_seconds", "stall_seconds", "total_seconds", "context_window", "max_concurrent"),
             },
@@ -107,36 +111,42 @@ class DeploymentAdmin(OperatorOnly, Pages):
 
     # The list
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def state(self, deployment: Any) -> SafeString:
         shown = standing.of_deployment(deployment, now=timezone.now())
         error = "" if deployment.force or shown.level == "good" else standing.last_error(_health(deployment))
         return standing.with_detail(shown, error or shown.meaning)
 
-    @admin.display(description="model", ordering="model")
+    @admin.display(description=_("model"), ordering="model")
     def place(self, deployment: Deployment) -> SafeString:
-        said = f"order {deployment.priority}, share {deployment.weight}"
+        said = gettext("order {priority}, share {weight}").format(
+            priority=deployment.priority, weight=deployment.weight
+        )
         return format_html('{}<small class="stoa-sub">{}</small>', deployment.model, said)
 
-    @admin.action(description="Force open: send no calls there", permissions=("change",))
+    @admin.action(description=_("Force open: send no calls there"), permissions=("change",))
     def force_open(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         self._force(request, queryset, Deployment.Force.OPEN)
 
-    @admin.action(description="Force closed: use it despite its failures", permissions=("change",))
+    @admin.action(description=_("Force closed: use it despite its failures"), permissions=("change",))
     def force_closed(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         self._force(request, queryset, Deployment.Force.CLOSED)
 
-    @admin.action(description="Drain: no new calls", permissions=("change",))
+    @admin.action(description=_("Drain: no new calls"), permissions=("change",))
     def drain(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         self._force(request, queryset, Deployment.Force.DRAIN)
 
-    @admin.action(description="Back to automatic", permissions=("change",))
+    @admin.action(description=_("Back to automatic"), permissions=("change",))
     def back_to_automatic(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         self._force(request, queryset, AUTOMATIC)
 
     def _force(self, request: HttpRequest, queryset: QuerySet[Any], force: str) -> None:
         count = Deployment.objects.filter(pk__in=queryset.values("pk")).update(force=force)
-        said = f"{count} deployment{'' if count == 1 else 's'} {DONE[force]}. This holds within two seconds."
+        said = ngettext(
+            "{count} deployment {done}. This holds within two seconds.",
+            "{count} deployments {done}. This holds within two seconds.",
+            count,
+        ).format(count=count, done=DONE[force])
         self.message_user(request, said, messages.SUCCESS)
 
     # The page

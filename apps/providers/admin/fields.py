@@ -8,8 +8,10 @@ from django.forms import BaseInlineFormSet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from apps.common.display import number
+from apps.common.translation import lazy as _
 from apps.providers.models import LastProbe
 
 LIST = "listed-models"  # the id of the names that fields of models offer
@@ -22,7 +24,7 @@ class LabelledFormSet(BaseInlineFormSet):  # type: ignore[type-arg]  # not subsc
     def add_fields(self, form: Any, index: int | None) -> None:
         super().add_fields(form, index)
         if "DELETE" in form.fields:
-            form.fields["DELETE"].widget.attrs["aria-label"] = "Delete"
+            form.fields["DELETE"].widget.attrs["aria-label"] = gettext("Delete")
 
 
 class LabelledInline:
@@ -40,7 +42,7 @@ class LabelledInline:
         return field
 
 
-LABELS = {"max_concurrent": "Most calls at once", "max_connections": "Most calls at once, for each web process"}
+LABELS = {"max_concurrent": _("Most calls at once"), "max_connections": _("Most calls at once, for each web process")}
 
 
 def say_what_empty_means(form: Any, words: Mapping[str, str]) -> Any:
@@ -49,7 +51,9 @@ def say_what_empty_means(form: Any, words: Mapping[str, str]) -> Any:
         if name in form.base_fields:
             field = form.base_fields[name]
             field.label = LABELS.get(name, field.label)
-            field.help_text = f"{field.help_text} Empty: {meaning}."
+            field.help_text = gettext("{help_text} Empty: {meaning}.").format(
+                help_text=field.help_text, meaning=meaning
+            )
             if len(meaning) <= LONGEST_PLACEHOLDER:
                 field.widget.attrs["placeholder"] = meaning
     return form
@@ -57,29 +61,40 @@ def say_what_empty_means(form: Any, words: Mapping[str, str]) -> Any:
 
 def empty_of_provider() -> dict[str, str]:
     return {
-        "timeout_seconds": f"{settings.FIRST_BYTE_TIMEOUT:g} seconds for a stream, none for a plain answer",
-        "stall_seconds": f"{settings.STALL_TIMEOUT:g} seconds",
-        "total_seconds": f"{settings.REQUEST_TIMEOUT:g} seconds",
-        "max_connections": f"{number(settings.MAX_CONNECTIONS)} for the only provider, half of that for one of several",
+        "timeout_seconds": gettext("{first_byte_timeout} seconds for a stream, none for a plain answer").format(
+            first_byte_timeout=f"{settings.FIRST_BYTE_TIMEOUT:g}"
+        ),
+        "stall_seconds": gettext("{stall_timeout} seconds").format(stall_timeout=f"{settings.STALL_TIMEOUT:g}"),
+        "total_seconds": gettext("{request_timeout} seconds").format(request_timeout=f"{settings.REQUEST_TIMEOUT:g}"),
+        "max_connections": gettext("{max_connections} for the only provider, half of that for one of several").format(
+            max_connections=number(settings.MAX_CONNECTIONS)
+        ),
     }
 
 
 def empty_of_deployment(deployment: Any) -> dict[str, str]:
     """What the provider and the model of a stored deployment say, or the settings."""
     if deployment is None:
-        of_both = dict.fromkeys(LIMITS, "what the provider has")
-        return {**of_both, "context_window": "what the model has", "max_concurrent": "no limit"}
+        of_both = dict.fromkeys(LIMITS, gettext("what the provider has"))
+        return {**of_both, "context_window": gettext("what the model has"), "max_concurrent": gettext("no limit")}
     general = empty_of_provider()
     provider = deployment.provider
     stated = {name: getattr(provider, name) for name in LIMITS}
     return {
-        **{name: f"{value:g} seconds, from {provider}" if value else general[name] for name, value in stated.items()},
+        **{
+            name: gettext("{value} seconds, from {provider}").format(value=f"{value:g}", provider=provider)
+            if value
+            else general[name]
+            for name, value in stated.items()
+        },
         "context_window": (
-            f"{number(deployment.model.context_window)} tokens, from {deployment.model}"
+            gettext("{context_window} tokens, from {model}").format(
+                context_window=number(deployment.model.context_window), model=deployment.model
+            )
             if deployment.model.context_window
-            else "not checked"
+            else gettext("not checked")
         ),
-        "max_concurrent": "no limit",
+        "max_concurrent": gettext("no limit"),
     }
 
 

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext
+
 from apps.common.display import Level, Shown, moment
 from apps.common.health.states import Standing
+from apps.common.translation import lazy as _
 from apps.providers.admin import standing
 from apps.providers.admin.checks import said
 from apps.providers.models import Provider
@@ -22,11 +25,11 @@ class CallsThere:
 
 
 NO_CALLS = CallsThere()
-OFF = Shown("off", "", "It is switched off, so no calls go there.")
-ECHO = Shown("works", "", "It runs inside Stoa, so there is nothing to check.")
-UNFINISHED = Shown("not finished", "", "It has no models yet. Open it to go on.")
+OFF = Shown(_("off"), "", _("It is switched off, so no calls go there."))
+ECHO = Shown(_("works"), "", _("It runs inside Stoa, so there is nothing to check."))
+UNFINISHED = Shown(_("not finished"), "", _("It has no models yet. Open it to go on."))
 UNKNOWN = Shown(
-    "not checked", "", "It has no health check, or has not been asked yet. Only calls show whether it works."
+    _("not checked"), "", _("It has no health check, or has not been asked yet. Only calls show whether it works.")
 )
 
 
@@ -46,7 +49,7 @@ def of_provider(provider: Any, *, hour: CallsThere, now: datetime) -> Shown:
         return ECHO
     checks = list(provider.probes.all())
     if checks or hour.answered:
-        return Shown("works", "good", " ".join(map(said, checks)))
+        return Shown(gettext("works"), "good", " ".join(map(said, checks)))
     return UNKNOWN
 
 
@@ -55,11 +58,13 @@ def _complaints(provider: Any, hour: CallsThere, now: datetime) -> Iterator[Show
     yield from _of_keys(provider, now)
     yield from _of_deployments(list(provider.deployments.all()), now)
     if hour.failed:
-        said = f"{hour.failed} of {hour.failed + hour.answered} attempts failed in the last hour."
+        said = gettext("{failed} of {failed2} attempts failed in the last hour.").format(
+            failed=hour.failed, failed2=hour.failed + hour.answered
+        )
         if not hour.answered:
-            yield Shown("failing", "bad", said)
+            yield Shown(gettext("failing"), "bad", said)
         elif hour.failed * 5 >= hour.answered:
-            yield Shown("unsteady", "warning", said)
+            yield Shown(gettext("unsteady"), "warning", said)
 
 
 def _of_checks(found: list[Any]) -> Iterator[Shown]:
@@ -80,9 +85,13 @@ def _of_keys(provider: Any, now: datetime) -> Iterator[Shown]:
     lost = [one for one in keys if standing.of_credential(one, now=now).level == "bad"]
     if lost:
         level: Level = "bad" if len(lost) == len(keys) else "warning"
-        yield Shown("key refused", level, f"{lost[0].label}: the provider refuses this key.")
+        yield Shown(
+            gettext("key refused"),
+            level,
+            gettext("{label}: the provider refuses this key.").format(label=lost[0].label),
+        )
     if keys and not any(one.ciphertext for one in keys):
-        yield Shown("no key", "warning", "No key has been entered.")
+        yield Shown(gettext("no key"), "warning", gettext("No key has been entered."))
 
 
 def _of_deployments(deployments: list[Any], now: datetime) -> Iterator[Shown]:
@@ -90,8 +99,10 @@ def _of_deployments(deployments: list[Any], now: datetime) -> Iterator[Shown]:
     healths = [getattr(one, "health", None) for one in used]
     lost = [one for one in healths if one is not None and one.standing_at(now) == Standing.OPEN]
     if lost:
-        said = f"{len(lost)} of its {len(used)} deployments get no calls, since they failed too often."
-        yield Shown("down" if len(lost) == len(used) else "partly down", "bad", said)
+        said = gettext("{lost} of its {used} deployments get no calls, since they failed too often.").format(
+            lost=len(lost), used=len(used)
+        )
+        yield Shown(gettext("down") if len(lost) == len(used) else gettext("partly down"), "bad", said)
 
 
 def last_error(provider: Any) -> str:

@@ -8,11 +8,13 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 
 from apps.common.admin import OperatorOnly, Pages
 from apps.common.display import NOTHING, badge
+from apps.common.translation import lazy as _
 from apps.providers.admin.fields import LabelledInline, listed_models
 from apps.providers.models import Deployment, LastProbe, Model, Offer
 
@@ -27,7 +29,7 @@ class DeploymentInline(LabelledInline, OperatorOnly, TabularInline):
     extra = 0
     hide_title = True
 
-    @admin.display(description="limits")
+    @admin.display(description=_("limits"))
     def more(self, deployment: Deployment) -> SafeString | str:
         if deployment.pk is None:
             return NOTHING
@@ -47,28 +49,30 @@ class OfferInline(LabelledInline, OperatorOnly, TabularInline):
 
 @admin.register(Model)
 class ModelAdmin(OperatorOnly, Pages):
-    empty_text = "Add a model: the name that students send, and at least one deployment that says where its calls go."
+    empty_text = _(
+        "Add a model: the name that students send, and at least one deployment that says where its calls go."
+    )
     list_display = ("name", "deployment_count", "course_count", "weights", "max_output_tokens", "is_enabled")
     list_filter = (("is_enabled", BooleanRadioFilter), ("offered_to", ChoicesDropdownFilter))
     search_fields = ("name", "deployments__upstream_model", "deployments__provider__name")
-    search_help_text = "Name, upstream model or provider"
+    search_help_text = _("Name, upstream model or provider")
     inlines = (DeploymentInline, OfferInline)
     change_form_outer_before_template = "admin/providers/model/listed.html"
     fieldsets = (
         (None, {"fields": ("name", "is_enabled", "offered_to")}),
         (
-            "What its tokens weigh",
+            _("What its tokens weigh"),
             {
                 "fields": (("input_weight", "cached_input_weight", "output_weight"),),
-                "description": "An allowance counts weighted tokens: an expensive model may weigh more.",
+                "description": _("An allowance counts weighted tokens: an expensive model may weigh more."),
             },
         ),
-        ("Limits", {"fields": ("context_window", "max_output_tokens", "refused_parameters")}),
+        (_("Limits"), {"fields": ("context_window", "max_output_tokens", "refused_parameters")}),
         (
-            "Where data goes",
+            _("Where data goes"),
             {
                 "fields": ("hosting", "region"),
-                "description": "For a model whose prompts must stay close. A course may demand more.",
+                "description": _("For a model whose prompts must stay close. A course may demand more."),
             },
         ),
     )
@@ -88,15 +92,19 @@ class ModelAdmin(OperatorOnly, Pages):
         extra = {"listed": listed_models(LastProbe.objects.select_related("provider"))}
         return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **extra})
 
-    @admin.display(description="deployments", ordering="deployment_total")
+    @admin.display(description=_("deployments"), ordering="deployment_total")
     def deployment_count(self, model: Any) -> Any:
-        return model.deployment_total or badge("none", "warning", "Calls of this model go nowhere yet")
+        return model.deployment_total or badge(
+            gettext("none"), "warning", gettext("Calls of this model go nowhere yet")
+        )
 
-    @admin.display(description="allowed in", ordering="course_total")
+    @admin.display(description=_("allowed in"), ordering="course_total")
     def course_count(self, model: Any) -> str:
-        return f"{model.course_total} course{'' if model.course_total == 1 else 's'}"
+        return ngettext("{course_total} course", "{course_total} courses", model.course_total).format(
+            course_total=model.course_total
+        )
 
-    @admin.display(description="weights: input, cached, output")
+    @admin.display(description=_("weights: input, cached, output"))
     def weights(self, model: Model) -> str:
         return " · ".join(
             f"{w.normalize():f}" for w in (model.input_weight, model.cached_input_weight, model.output_weight)

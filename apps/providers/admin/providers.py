@@ -8,6 +8,7 @@ from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminPasswordWidget
@@ -16,6 +17,7 @@ from apps.accounts.sign_in.step_up import StepUp
 from apps.common.admin import OperatorOnly
 from apps.common.display import NOTHING, badge, moment, number, when
 from apps.common.nudges import nudge
+from apps.common.translation import lazy as _
 from apps.providers.admin.checks import HealthChecks
 from apps.providers.admin.fields import LabelledInline, empty_of_provider, say_what_empty_means
 from apps.providers.admin.models import DeploymentInline
@@ -31,9 +33,9 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
         strip=True,
         validators=[validate_secret],
         widget=UnfoldAdminPasswordWidget(
-            attrs={"autocomplete": "new-password", "aria-label": "Secret"}, render_value=False
+            attrs={"autocomplete": "new-password", "aria-label": _("Secret")}, render_value=False
         ),
-        help_text="Stored encrypted and never shown again. Empty keeps what there is.",
+        help_text=_("Stored encrypted and never shown again. Empty keeps what there is."),
     )
 
     class Meta:
@@ -55,13 +57,15 @@ class CredentialInline(LabelledInline, OperatorOnly, TabularInline):
     extra = 0
     hide_title = True
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def state(self, credential: Credential) -> SafeString:
         if not credential.ciphertext:
-            return badge("none yet", "warning")
-        return badge("stored", "", f"changed {moment(credential.changed_at)}")
+            return badge(gettext("none yet"), "warning")
+        return badge(
+            gettext("stored"), "", gettext("changed {changed_at}").format(changed_at=moment(credential.changed_at))
+        )
 
-    @admin.display(description="last used")
+    @admin.display(description=_("last used"))
     def used(self, credential: Credential) -> str:
         return when(credential.last_used_at)
 
@@ -73,30 +77,30 @@ class ModelsOfProvider(DeploymentInline):
 
 
 class ProviderAdmin(OperatorOnly, StepUp, ProviderSetup, HealthChecks):
-    empty_text = (
+    empty_text = _(
         "Add a provider: OpenAI, Azure, Mistral, a model server of your own, or anything else with OpenAI's API. "
         "Echo needs no account."
     )
     list_display: ClassVar[Any] = ("name", "address", "keys", "deployment_count")
     list_filter = (("adapter", ChoicesDropdownFilter), ("is_enabled", BooleanRadioFilter))
     search_fields = ("name", "base_url")
-    search_help_text = "Name or address"
+    search_help_text = _("Name or address")
     inlines = (CredentialInline, ModelsOfProvider)
     fieldsets = (
         (None, {"fields": ("name", "adapter", "base_url", "is_enabled")}),
         (
-            "Where data goes",
+            _("Where data goes"),
             {
                 "fields": ("hosting", "region", "identity"),
-                "description": "Courses and models may demand a hosting and a region. Calls never cross that.",
+                "description": _("Courses and models may demand a hosting and a region. Calls never cross that."),
             },
         ),
         (
-            "What it understands",
+            _("What it understands"),
             {"fields": ("output_cap", "adds_output_cap", "stream_options", "extra_headers")},
         ),
-        ("Limits", {"fields": ("timeout_seconds", "stall_seconds", "total_seconds", "max_connections")}),
-        ("Network and health checks", {"fields": ("allow_private_network", "probe_path")}),
+        (_("Limits"), {"fields": ("timeout_seconds", "stall_seconds", "total_seconds", "max_connections")}),
+        (_("Network and health checks"), {"fields": ("allow_private_network", "probe_path")}),
     )
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
@@ -122,19 +126,19 @@ class ProviderAdmin(OperatorOnly, StepUp, ProviderSetup, HealthChecks):
             )
         )
 
-    @admin.display(description="address", ordering="base_url")
+    @admin.display(description=_("address"), ordering="base_url")
     def address(self, provider: Provider) -> SafeString | str:
         if provider.adapter == Provider.Adapter.ECHO:
-            return "inside Stoa"
+            return gettext("inside Stoa")
         return format_html('<span class="stoa-clip" title="{}">{}</span>', provider.base_url, provider.base_url)
 
-    @admin.display(description="keys")
+    @admin.display(description=_("keys"))
     def keys(self, provider: Any) -> SafeString | str:
         if provider.secret_count or provider.adapter == Provider.Adapter.ECHO:
             return number(provider.secret_count) if provider.secret_count else NOTHING
-        return "none"
+        return gettext("none")
 
-    @admin.display(description="models", ordering="deployment_total")
+    @admin.display(description=_("models"), ordering="deployment_total")
     def deployment_count(self, provider: Any) -> int:
         return int(provider.deployment_total)
 
@@ -155,7 +159,9 @@ class ProviderAdmin(OperatorOnly, StepUp, ProviderSetup, HealthChecks):
         if forgotten := provider.forget_secrets(**kept):
             self.message_user(
                 request,
-                f"The address changed, so {forgotten} secrets and headers were forgotten. Enter the new server's.",
+                gettext(
+                    "The address changed, so {forgotten} secrets and headers were forgotten. Enter the new server's."
+                ).format(forgotten=forgotten),
                 messages.WARNING,
             )
 

@@ -25,3 +25,22 @@ def census(catalogue: Catalogue, health: Health, now: datetime) -> tuple[Census,
         {(name, state): deployments[name, state] for name in names for state in DEPLOYMENT_STATES},
         {(name, state): credentials[name, state] for name in names for state in CREDENTIAL_STATES},
     )
+
+
+def answering(catalogue: Catalogue, health: Health, now: datetime) -> dict[tuple[str], int]:
+    """By model, how many of its deployments are not open and have a key that is accepted. Models without any are left
+    out."""
+    return {
+        (name,): sum(_answers(target, health, now) for target in route.targets)
+        for name, route in catalogue.routes.items()
+        if route.targets
+    }
+
+
+def _answers(target: Target, health: Health, now: datetime) -> bool:
+    is_open = health.deployment(target).in_effect(now) == Standing.OPEN and target.force != "closed"
+    return not is_open and target.force != "open" and _has_secret(target, health, now)
+
+
+def _has_secret(target: Target, health: Health, now: datetime) -> bool:
+    return not target.secrets or any(health.accepts(secret, now) for secret in target.secrets)

@@ -8,10 +8,12 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
+from django.utils.translation import gettext
 
 from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
 from apps.accounts.models import Course
 from apps.common.hosting import Demand, Most
+from apps.common.translation import lazy as _
 from apps.providers.models.fields import TOPIC, count, seconds
 from apps.providers.models.providers import Provider
 from apps.providers.validation import validate_parameters, validate_upstream_model
@@ -34,9 +36,9 @@ class Model(AuditedModel):
     topic: ClassVar[str] = TOPIC
 
     class OfferedTo(models.TextChoices):
-        ANY = "any", "Any course"
-        REQUEST = "request", "On request: instructors see it, and ask you to name their course"
-        NAMED = "named", "Named courses only"
+        ANY = "any", _("Any course")
+        REQUEST = "request", _("On request: instructors see it, and ask you to name their course")
+        NAMED = "named", _("Named courses only")
 
     name = models.CharField(max_length=100, unique=True)
     input_weight = models.DecimalField(
@@ -49,36 +51,38 @@ class Model(AuditedModel):
         max_digits=8, decimal_places=4, default=Decimal(1), validators=[MinValueValidator(0)]
     )
     context_window = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Tokens of prompt and answer together. Empty: not checked here."
+        null=True, blank=True, help_text=_("Tokens of prompt and answer together. Empty: not checked here.")
     )
     max_output_tokens = models.PositiveIntegerField(
-        "answer limit", default=4096, validators=[MinValueValidator(1)], help_text="Most tokens of one answer."
+        _("answer limit"), default=4096, validators=[MinValueValidator(1)], help_text=_("Most tokens of one answer.")
     )
     refused_parameters = models.TextField(
         blank=True,
         validators=[validate_parameters],
-        help_text="Parameters that requests for this model must not have, one a line. Such as service_tier, "
-        "web_search_options and store: they cost more than the weights say, or leave a copy with the provider.",
+        help_text=_(
+            "Parameters that requests for this model must not have, one a line. Such as service_tier, "
+            "web_search_options and store: they cost more than the weights say, or leave a copy with the provider."
+        ),
     )
     hosting = models.CharField(
         max_length=10,
         choices=Most.choices,
         blank=True,
-        help_text="The farthest that this model's prompts may go. Deployments farther away are never used.",
+        help_text=_("The farthest that this model's prompts may go. Deployments farther away are never used."),
     )
     region = models.SlugField(
         max_length=40,
         blank=True,
         db_index=False,
-        help_text="Only deployments in this region are used: eu admits eu and eu-north. Empty: any region.",
+        help_text=_("Only deployments in this region are used: eu admits eu and eu-north. Empty: any region."),
     )
     offered_to = models.CharField(
         max_length=7,
         choices=OfferedTo.choices,
         default=OfferedTo.ANY,
-        help_text="The courses whose instructors may allow it to their students.",
+        help_text=_("The courses whose instructors may allow it to their students."),
     )
-    is_enabled = models.BooleanField("enabled", default=True)
+    is_enabled = models.BooleanField(_("enabled"), default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ModelQuerySet.as_manager()
@@ -104,26 +108,26 @@ class Deployment(AuditedModel):
     topic: ClassVar[str] = TOPIC
 
     class Force(models.TextChoices):
-        OPEN = "open", "Open: not used, as if it had failed"
-        CLOSED = "closed", "Closed: used whatever its failures"
-        DRAIN = "drain", "Drain: open answers end, no new calls"
+        OPEN = "open", _("Open: not used, as if it had failed")
+        CLOSED = "closed", _("Closed: used whatever its failures")
+        DRAIN = "drain", _("Drain: open answers end, no new calls")
 
     model = models.ForeignKey(Model, on_delete=models.CASCADE, related_name="deployments")
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="deployments")
     upstream_model = models.CharField(
-        "model at the provider",
+        _("model at the provider"),
         max_length=200,
         validators=[validate_upstream_model],
-        help_text="What the provider calls this model.",
+        help_text=_("What the provider calls this model."),
     )
     priority = models.PositiveSmallIntegerField(
-        "order", default=0, help_text="0 is asked first. A higher number is asked only when all lower ones fail."
+        _("order"), default=0, help_text=_("0 is asked first. A higher number is asked only when all lower ones fail.")
     )
     weight = models.PositiveIntegerField(
-        "share",
+        _("share"),
         default=1,
         validators=[MinValueValidator(1)],
-        help_text="Of the calls, among deployments of the same order: 2 gets twice as many as 1.",
+        help_text=_("Of the calls, among deployments of the same order: 2 gets twice as many as 1."),
     )
     timeout_seconds = seconds("first byte within", "Seconds until the answer must begin.")
     stall_seconds = seconds("longest silence", "Seconds between two pieces of an answer.")
@@ -134,13 +138,13 @@ class Deployment(AuditedModel):
         "machine. The others wait for their turn: the courses with the fewest calls first, then their students."
     )
     force = models.CharField(
-        "by hand",
+        _("by hand"),
         max_length=6,
         choices=Force.choices,
         blank=True,
-        help_text="Overrules the breaker, until you clear it. Empty: failures decide.",
+        help_text=_("Overrules the breaker, until you clear it. Empty: failures decide."),
     )
-    is_enabled = models.BooleanField("enabled", default=True)
+    is_enabled = models.BooleanField(_("enabled"), default=True)
 
     objects = AuditedQuerySet.as_manager()
 
@@ -169,7 +173,7 @@ class Offer(AuditedModel):
     objects = AuditedQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "named course"
+        verbose_name = _("named course")
         ordering = ("model", "course")
         constraints = (models.UniqueConstraint(fields=("model", "course"), name="one_offer_per_model_and_course"),)
 
@@ -205,7 +209,7 @@ class CourseModel(AuditedModel):
     objects = CourseModelQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "allowed model"
+        verbose_name = _("allowed model")
         ordering = ("course", "model")
         constraints = (models.UniqueConstraint(fields=("course", "model"), name="one_row_per_course_and_model"),)
 
@@ -225,4 +229,10 @@ class CourseModel(AuditedModel):
         is_stored = CourseModel.objects.filter(pk=self.pk, course=self.course_id, model=self.model_id).exists()
         if not is_stored and not Model.objects.offered_to([self.course_id]).filter(pk=self.model_id).exists():
             course = getattr(self, "course", "this course")
-            raise ValidationError({"model": f"{self.model} is not offered to {course}. Ask your operator for it."})
+            raise ValidationError(
+                {
+                    "model": gettext("{model} is not offered to {course}. Ask your operator for it.").format(
+                        model=self.model, course=course
+                    )
+                }
+            )

@@ -11,6 +11,7 @@ from apps.accounts.audit import record_each
 from apps.common.health.rows import HealthRow
 from apps.common.health.states import Standing
 from apps.common.models import Revision
+from apps.common.translation import lazy as _
 
 HEALTH_TOPIC = "health"
 
@@ -66,18 +67,18 @@ class ProviderEvent(models.Model):
     KEPT: ClassVar[timedelta] = timedelta(days=90)
 
     class Kind(models.TextChoices):
-        DOWN = "down", "provider down"
-        BACK = "back", "provider back"
-        CREDENTIAL_OUT = "credential_out", "credential out"
-        CREDENTIAL_BACK = "credential_back", "credential back"
-        ALL_OPEN = "all_open", "nobody left to answer"
-        DOUBT = "doubt", "usage in doubt"
+        DOWN = "down", _("provider down")
+        BACK = "back", _("provider back")
+        CREDENTIAL_OUT = "credential_out", _("credential out")
+        CREDENTIAL_BACK = "credential_back", _("credential back")
+        ALL_OPEN = "all_open", _("nobody left to answer")
+        DOUBT = "doubt", _("usage in doubt")
 
     kind = models.CharField(max_length=15, choices=Kind.choices)
     provider = models.ForeignKey("providers.Provider", on_delete=models.CASCADE, related_name="events")
     deployment = models.ForeignKey("providers.Deployment", on_delete=models.SET_NULL, null=True, related_name="events")
     credential = models.ForeignKey("providers.Credential", on_delete=models.SET_NULL, null=True, related_name="events")
-    detail = models.CharField(max_length=500, help_text="In plain words.")
+    detail = models.CharField(max_length=500, help_text=_("In plain words."))
     at = models.DateTimeField(db_index=True)
 
     class Meta:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.db import models
 
+from apps.common.translation import lazy as _
 from apps.providers.models.providers import Credential, Provider
 
 MOST_NAMES = 200  # of models, kept for the page
@@ -44,9 +45,9 @@ class LastProbe(models.Model):
     key = models.CharField(max_length=50, primary_key=True)
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="probes")
     credential = models.ForeignKey(Credential, on_delete=models.CASCADE, null=True, related_name="probes")
-    fingerprint = models.CharField(max_length=32, help_text="Of all that the answer depends on.")
+    fingerprint = models.CharField(max_length=32, help_text=_("Of all that the answer depends on."))
     at = models.DateTimeField()
-    trouble = models.CharField(max_length=12, blank=True, help_text="Empty: none.")
+    trouble = models.CharField(max_length=12, blank=True, help_text=_("Empty: none."))
     sentence = models.TextField()
     latency_ms = models.IntegerField(null=True)
     model_count = models.IntegerField(null=True)

@@ -10,11 +10,13 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
 from apps.common import encryption
 from apps.common.addresses import check_url
 from apps.common.hosting import Hosting
+from apps.common.translation import lazy as _
 from apps.providers.models.fields import TOPIC, count, seconds
 from apps.providers.models.health import CredentialHealth
 from apps.providers.validation import advice_on_address, validate_address, validate_headers, validate_probe_path
@@ -27,26 +29,29 @@ class Provider(AuditedModel):
     audit_hidden: ClassVar[frozenset[str]] = frozenset({"extra_headers"})  # somebody may put a key there after all
 
     class Adapter(models.TextChoices):
-        OPENAI = "openai", "OpenAI-compatible API"
-        ECHO = "echo", "Echo: answers with the prompt, needs no account"
+        OPENAI = "openai", _("OpenAI-compatible API")
+        ECHO = "echo", _("Echo: answers with the prompt, needs no account")
 
     class OutputCap(models.TextChoices):
         MAX_TOKENS = "max_tokens", "max_tokens"
         MAX_COMPLETION_TOKENS = "max_completion_tokens", "max_completion_tokens"
 
     class StreamOptions(models.TextChoices):
-        LEARN = "learn", "Learn: sent until the provider refuses it"
-        YES = "yes", "Yes: always sent"
-        NO = "no", "No: never sent, usage is estimated unless the provider reports it anyway"
+        LEARN = "learn", _("Learn: sent until the provider refuses it")
+        YES = "yes", _("Yes: always sent")
+        NO = "no", _("No: never sent, usage is estimated unless the provider reports it anyway")
 
     class Identity(models.TextChoices):
-        PSEUDONYM = "pseudonym", "A pseudonym: the same for each student, different at each provider"
-        NONE = "none", "Nothing"
+        PSEUDONYM = "pseudonym", _("A pseudonym: the same for each student, different at each provider")
+        NONE = "none", _("Nothing")
 
     name = models.SlugField(max_length=60, unique=True)
     adapter = models.CharField(max_length=10, choices=Adapter.choices, default=Adapter.OPENAI)
     base_url = models.CharField(
-        "base URL", max_length=300, blank=True, help_text="Up to and including /v1, such as https://api.example.com/v1."
+        _("base URL"),
+        max_length=300,
+        blank=True,
+        help_text=_("Up to and including /v1, such as https://api.example.com/v1."),
     )
     timeout_seconds = seconds(
         "first byte within",
@@ -60,60 +65,66 @@ class Provider(AuditedModel):
     total_seconds = seconds("whole answer within", "Seconds for one call as a whole.")
     max_connections = count("Most calls that each web process has open at this provider.")
     allow_private_network = models.BooleanField(
-        default=False, help_text="Allow addresses inside your own network, such as a model server next door."
+        default=False, help_text=_("Allow addresses inside your own network, such as a model server next door.")
     )
     output_cap = models.CharField(
-        "name of the answer limit",
+        _("name of the answer limit"),
         max_length=24,
         choices=OutputCap.choices,
         default=OutputCap.MAX_TOKENS,
-        help_text="The one parameter that caps the answer here, whatever name the client uses.",
+        help_text=_("The one parameter that caps the answer here, whatever name the client uses."),
     )
     adds_output_cap = models.BooleanField(
-        "always sends an answer limit",
+        _("always sends an answer limit"),
         default=True,
-        help_text="Cap answers whose client names no cap. Without, such a call is held at the model's own limit, and "
-        "a cap is sent only if the allowance or the course permits less.",
+        help_text=_(
+            "Cap answers whose client names no cap. Without, such a call is held at the model's own limit, and "
+            "a cap is sent only if the allowance or the course permits less."
+        ),
     )
     stream_options = models.CharField(
         max_length=5,
         choices=StreamOptions.choices,
         default=StreamOptions.LEARN,
-        help_text="Whether the provider understands stream_options, with which Stoa asks for the usage of a stream.",
+        help_text=_("Whether the provider understands stream_options, with which Stoa asks for the usage of a stream."),
     )
     extra_headers = models.JSONField(
         default=dict,
         blank=True,
         validators=[validate_headers],
-        help_text='Sent with every call, such as {"X-Title": "Stoa"}. Operators can read them here; keys belong in '
-        "a credential. Forgotten when the address moves to another server.",
+        help_text=_(
+            'Sent with every call, such as {"X-Title": "Stoa"}. Operators can read them here; keys belong in '
+            "a credential. Forgotten when the address moves to another server."
+        ),
     )
     hosting = models.CharField(
         max_length=10,
         choices=Hosting.choices,
         default=Hosting.EXTERNAL,
-        help_text="Who runs the server. Courses and models may demand that prompts go no farther.",
+        help_text=_("Who runs the server. Courses and models may demand that prompts go no farther."),
     )
     region = models.SlugField(
         max_length=40,
         blank=True,
         db_index=False,
-        help_text="Where the server is, such as eu-north. A demand for eu admits eu and eu-north. Empty: unknown.",
+        help_text=_("Where the server is, such as eu-north. A demand for eu admits eu and eu-north. Empty: unknown."),
     )
     identity = models.CharField(
         max_length=9,
         choices=Identity.choices,
         default=Identity.PSEUDONYM,
-        help_text="What the provider gets in place of a client's user and safety_identifier. Metadata never leaves.",
+        help_text=_("What the provider gets in place of a client's user and safety_identifier. Metadata never leaves."),
     )
     probe_path = models.CharField(
         max_length=200,
         blank=True,
         validators=[validate_probe_path],
-        help_text="Health checks ask this path on the server, such as /health. Empty: /models below the base URL. off: "
-        "no checks, only calls tell.",
+        help_text=_(
+            "Health checks ask this path on the server, such as /health. Empty: /models below the base URL. off: "
+            "no checks, only calls tell."
+        ),
     )
-    is_enabled = models.BooleanField("enabled", default=True)
+    is_enabled = models.BooleanField(_("enabled"), default=True)
 
     objects = AuditedQuerySet.as_manager()
 
@@ -127,7 +138,9 @@ class Provider(AuditedModel):
         if self.adapter == self.Adapter.ECHO:
             return
         if not self.base_url:
-            raise ValidationError({"base_url": "Give the address of the provider's API, up to and including /v1."})
+            raise ValidationError(
+                {"base_url": gettext("Give the address of the provider's API, up to and including /v1.")}
+            )
         try:
             self.base_url = check_url(self.base_url)
             validate_address(self.base_url)
@@ -170,14 +183,14 @@ class Credential(AuditedModel):
     label = models.CharField(max_length=60, default="main")
     ciphertext = models.TextField(editable=False, default="")
     weight = models.PositiveIntegerField(
-        "share",
+        _("share"),
         default=1,
         validators=[MinValueValidator(1)],
-        help_text="Of the calls, among this provider's keys: 2 gets twice as many as 1.",
+        help_text=_("Of the calls, among this provider's keys: 2 gets twice as many as 1."),
     )
-    is_enabled = models.BooleanField("enabled", default=True)
+    is_enabled = models.BooleanField(_("enabled"), default=True)
     changed_at = models.DateTimeField(auto_now=True)
-    last_used_at = models.DateTimeField("last used", null=True, editable=False)
+    last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
 
     objects = AuditedQuerySet.as_manager()
 

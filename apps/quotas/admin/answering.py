@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 
 from apps.common.display import number
 from apps.quotas import requests
@@ -19,9 +20,11 @@ from apps.quotas.models import AllowanceRequest
 def decided_by_another(row: AllowanceRequest) -> str:
     """What a colleague decided in the meantime."""
     row.refresh_from_db()
-    who, what = row.decided_by or "Somebody who has left", str(row.state)
+    who, what = row.decided_by or gettext("Somebody who has left"), str(row.state)
     amount = f" {in_tokens(row.granted_tokens)}" if row.granted_tokens is not None else ""
-    return f"{who} {what}{amount} in the meantime: “{row.answer}” Nothing was changed."
+    return gettext("{who} {what}{amount} in the meantime: “{answer}” Nothing was changed.").format(
+        who=who, what=what, amount=amount, answer=row.answer
+    )
 
 
 def grant_one(
@@ -37,7 +40,9 @@ def grant_one(
         messages.error(request, " ".join(error.messages))
         return ""
     if done:
-        said = f"{in_tokens(tokens)} granted to {row.membership.person}, live within two seconds."
+        said = gettext("{tokens} granted to {person}, live within two seconds.").format(
+            tokens=in_tokens(tokens), person=row.membership.person
+        )
         tell_granted(request, course, said, id=once, back=back)
     else:
         messages.warning(request, decided_by_another(row))
@@ -51,7 +56,9 @@ def decline_one(request: HttpRequest, row: AllowanceRequest, *, answer: str) -> 
         messages.error(request, " ".join(error.messages))
         return
     if done:
-        messages.success(request, f"Declined. {row.membership.person} reads your sentence.")
+        messages.success(
+            request, gettext("Declined. {person} reads your sentence.").format(person=row.membership.person)
+        )
     else:
         messages.warning(request, decided_by_another(row))
 
@@ -67,9 +74,9 @@ def grant_all(request: HttpRequest, rows: Sequence[AllowanceRequest], *, back: s
         with transaction.atomic():
             done = [requests.grant(row, by=user_of(request), now=now, once=once) for row in chosen]
     except ValidationError as error:
-        messages.error(request, f"Nothing was granted. {' '.join(error.messages)}")
+        messages.error(request, gettext("Nothing was granted. {messages}").format(messages=" ".join(error.messages)))
         return
-    said = f"{sum(done)} granted. The students see it in their usage."
+    said = gettext("{done} granted. The students see it in their usage.").format(done=sum(done))
     if any(done):
         tell_granted(request, chosen[0].membership.course, said, id=once, back=back)
     tell_late(request, done)
@@ -78,13 +85,13 @@ def grant_all(request: HttpRequest, rows: Sequence[AllowanceRequest], *, back: s
 def decline_all(request: HttpRequest, rows: Sequence[AllowanceRequest], *, answer: str) -> None:
     now = timezone.now()
     done = [requests.decline(row, by=user_of(request), now=now, answer=answer) for row in rows]
-    messages.success(request, f"{sum(done)} declined. The students see it in their usage.")
+    messages.success(request, gettext("{done} declined. The students see it in their usage.").format(done=sum(done)))
     tell_late(request, done)
 
 
 def tell_late(request: HttpRequest, done: Sequence[bool]) -> None:
     if late := len(done) - sum(done):
-        messages.warning(request, f"{late} had been decided already and stay as they are.")
+        messages.warning(request, gettext("{late} had been decided already and stay as they are.").format(late=late))
 
 
 def _courses_with_less(request: HttpRequest, rows: Sequence[AllowanceRequest]) -> set[int]:
@@ -96,10 +103,14 @@ def _courses_with_less(request: HttpRequest, rows: Sequence[AllowanceRequest]) -
         )
         if asked and beyond(course, tokens=asked, now=now):
             poor.add(course.pk)
-            said = f"{course}: these requests are for {in_tokens(asked)}, more than the course has left."
-            messages.warning(request, f"{said} None of them was granted; decide them one by one.")
+            said = gettext("{course}: these requests are for {asked}, more than the course has left.").format(
+                course=course, asked=in_tokens(asked)
+            )
+            messages.warning(
+                request, gettext("{said} None of them was granted; decide them one by one.").format(said=said)
+            )
     return poor
 
 
 def in_tokens(amount: int) -> str:
-    return f"{number(amount)} token" if amount == 1 else f"{number(amount)} tokens"
+    return ngettext("{amount} token", "{amount} tokens", amount).format(amount=number(amount))

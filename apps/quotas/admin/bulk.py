@@ -13,9 +13,11 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 
 from apps.accounts.models import Course, Membership
 from apps.common.display import number
+from apps.common.translation import lazy as _
 from apps.quotas import decisions, standing
 from apps.quotas.admin.access import changed_course, render
 from apps.quotas.admin.forms import CorrectForm, EndOverrideForm, GrantForm, OverrideForm
@@ -42,54 +44,58 @@ class Action:
 
 def _grant(members: Sequence[Membership], *, tokens: int, **said: Any) -> tuple[int, str]:
     count = decisions.grant(members, tokens=tokens, **said)
-    return count, f"{number(tokens)} tokens granted to {_people(count)}, for this week."
+    return count, gettext("{tokens} tokens granted to {count}, for this week.").format(
+        tokens=number(tokens), count=_people(count)
+    )
 
 
 def _override(members: Sequence[Membership], *, weekly_tokens: int, **said: Any) -> tuple[int, str]:
     count = decisions.give_overrides(members, weekly_tokens=weekly_tokens, **said)
-    return count, f"{_people(count)} may use {number(weekly_tokens)} tokens a week from now on."
+    return count, gettext("{count} may use {weekly_tokens} tokens a week from now on.").format(
+        count=_people(count), weekly_tokens=number(weekly_tokens)
+    )
 
 
 def _end_override(members: Sequence[Membership], *, by: Any, now: Any) -> tuple[int, str]:
     count = decisions.end_overrides(members, by=by, now=now)
-    return count, f"{_people(count)} back to the course's allowance."
+    return count, gettext("{count} back to the course's allowance.").format(count=_people(count))
 
 
 def _correct(members: Sequence[Membership], *, used_delta: int, **said: Any) -> tuple[int, str]:
     count = decisions.correct(members, tokens=used_delta, **said)
-    return count, f"Corrected for {_people(count)}; the ledger says by whom and why."
+    return count, gettext("Corrected for {count}; the ledger says by whom and why.").format(count=_people(count))
 
 
 def _people(count: int) -> str:
-    return f"{count} student" if count == 1 else f"{count} students"
+    return ngettext("{count} student", "{count} students", count).format(count=count)
 
 
 ACTIONS = {
     "grant": Action(
-        "Grant tokens",
-        "Each of them gets tokens on top of this week's allowance.",
-        "Grant tokens to {}",
+        _("Grant tokens"),
+        _("Each of them gets tokens on top of this week's allowance."),
+        _("Grant tokens to {}"),
         GrantForm,
         _grant,
     ),
     "override": Action(
-        "Give another allowance",
-        "From now on each of them has this allowance instead of the course's.",
-        "Give this allowance to {}",
+        _("Give another allowance"),
+        _("From now on each of them has this allowance instead of the course's."),
+        _("Give this allowance to {}"),
         OverrideForm,
         _override,
     ),
     "end-override": Action(
-        "Return to the course's allowance",
-        "Those with an allowance of their own have the course's again from now on. What they used stays used.",
-        "Return {} to the course's allowance",
+        _("Return to the course's allowance"),
+        _("Those with an allowance of their own have the course's again from now on. What they used stays used."),
+        _("Return {} to the course's allowance"),
         EndOverrideForm,
         _end_override,
     ),
     "correct": Action(
-        "Correct what was used",
-        "The ledger keeps what it has; a line of its own is added that says what you changed.",
-        "Correct what {} used",
+        _("Correct what was used"),
+        _("The ledger keeps what it has; a line of its own is added that says what you changed."),
+        _("Correct what {} used"),
         CorrectForm,
         _correct,
     ),
@@ -106,7 +112,7 @@ def decide_page(request: HttpRequest, course_id: int, action: str) -> HttpRespon
     back = request.POST.get("next") or request.GET.get("next") or reverse("admin:course_students", args=[course.slug])
     back = back if back.startswith("/admin/") else reverse("admin:course_students", args=[course.slug])
     if not members:
-        messages.warning(request, "Choose at least one student first; nothing was changed.")
+        messages.warning(request, gettext("Choose at least one student first; nothing was changed."))
         return HttpResponseRedirect(back)
     with timezone.override(ZoneInfo(course.timezone)):
         is_sent = request.method == "POST" and "confirmed" in request.POST
@@ -162,7 +168,13 @@ def _is_done(
         form.add_error(None, error.messages)
         return False
     if count and "tokens" in said:
-        tell_granted(request, course, f"{sentence} Live within two seconds.", id=said["once"], back=back)
+        tell_granted(
+            request,
+            course,
+            gettext("{sentence} Live within two seconds.").format(sentence=sentence),
+            id=said["once"],
+            back=back,
+        )
     else:
         _tell(request, count, sentence)
     return True
@@ -170,9 +182,11 @@ def _is_done(
 
 def _tell(request: HttpRequest, count: int, said: str) -> None:
     if count:
-        messages.success(request, f"{said} Live within two seconds.")
+        messages.success(request, gettext("{said} Live within two seconds.").format(said=said))
     else:
-        messages.warning(request, "Nothing was changed: this had been done already. To do it once more, begin anew.")
+        messages.warning(
+            request, gettext("Nothing was changed: this had been done already. To do it once more, begin anew.")
+        )
 
 
 def _chosen_members(request: HttpRequest, course: Course) -> list[Membership]:

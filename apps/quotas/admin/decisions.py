@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from apps.accounts.course_pages import REMEMBERED
@@ -16,11 +17,12 @@ from apps.accounts.models import Course
 from apps.accounts.scoping import CourseFilter, CourseScoped, MemberCourseFilter, SearchedByMember
 from apps.common.admin import ChoiceFilter
 from apps.common.display import badge, number, when
+from apps.common.translation import lazy as _
 from apps.quotas import decisions
 from apps.quotas.admin.access import user_of
 from apps.quotas.models import Boost, Override, RoleAllowance
 
-BY_MEMBER_HELP = "Reason, student number, name or e-mail"
+BY_MEMBER_HELP = _("Reason, student number, name or e-mail")
 
 
 class AddedOnCoursePage(CourseScoped):
@@ -40,14 +42,16 @@ class AddedOnCoursePage(CourseScoped):
 
 @admin.register(RoleAllowance)
 class RoleAllowanceAdmin(AddedOnCoursePage):
-    list_title = "Allowances of roles"
-    empty_text = "Assistants and instructors have the allowance of students until their role has one of its own here."
-    empty_value_display = "as students"
+    list_title = _("Allowances of roles")
+    empty_text = _(
+        "Assistants and instructors have the allowance of students until their role has one of its own here."
+    )
+    empty_value_display = _("as students")
     list_display = ("__str__", "course", "each", "requests_per_minute", "concurrent_requests", "tokens_per_minute")
     list_filter = (CourseFilter, ("role", ChoicesDropdownFilter))
     list_select_related = ("course",)
     search_fields = ("course__slug", "course__title", "role")
-    search_help_text = "Course or role"
+    search_help_text = _("Course or role")
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
@@ -58,7 +62,7 @@ class RoleAllowanceAdmin(AddedOnCoursePage):
             raise PermissionDenied
         return HttpResponseRedirect(f"{reverse('admin:course_allowance', args=[row.course.slug])}#role")
 
-    @admin.display(description="each, per week", ordering="weekly_tokens")
+    @admin.display(description=_("each, per week"), ordering="weekly_tokens")
     def each(self, allowance: RoleAllowance) -> str:
         return self.empty_value_display if allowance.weekly_tokens is None else number(allowance.weekly_tokens)
 
@@ -66,11 +70,11 @@ class RoleAllowanceAdmin(AddedOnCoursePage):
 class PeriodFilter(ChoiceFilter):
     """Filters by period: in force, to come, or over."""
 
-    title = "state"
+    title = _("state")
     parameter_name = "state"
 
     def options(self, request: HttpRequest) -> list[tuple[str, str]]:
-        return [("active", "In force"), ("coming", "To come"), ("over", "Over")]
+        return [("active", gettext("In force")), ("coming", gettext("To come")), ("over", gettext("Over"))]
 
     def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
         now = timezone.now()
@@ -93,61 +97,67 @@ class DecisionAdmin(AddedOnCoursePage):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return () if obj is None else self.shown
 
-    @admin.action(description="End now", permissions=("change",))
+    @admin.action(description=_("End now"), permissions=("change",))
     def end_now(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         now = timezone.now()
         ended = [decisions.end(row, by=user_of(request), now=now) for row in self.changeable(request, queryset)]
-        self.message_user(request, f"{sum(ended)} ended. Limits follow within two seconds.")
+        self.message_user(request, gettext("{ended} ended. Limits follow within two seconds.").format(ended=sum(ended)))
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def state(self, decision: Any) -> SafeString:
         now = timezone.now()
         if decision.is_over(now=now):
-            return badge("over")
-        return badge("in force", "good") if decision.is_active(now=now) else badge("to come", "info")
+            return badge(gettext("over"))
+        return badge(gettext("in force"), "good") if decision.is_active(now=now) else badge(gettext("to come"), "info")
 
-    @admin.display(description="from", ordering="starts_at")
+    @admin.display(description=_("from"), ordering="starts_at")
     def starts(self, decision: Any) -> str:
         return when(decision.starts_at)
 
-    @admin.display(description="until", ordering="ends_at")
+    @admin.display(description=_("until"), ordering="ends_at")
     def ends(self, decision: Any) -> str:
-        return when(decision.ended_at or decision.ends_at) if decision.ended_at or decision.ends_at else "it is ended"
+        return (
+            when(decision.ended_at or decision.ends_at)
+            if decision.ended_at or decision.ends_at
+            else gettext("it is ended")
+        )
 
-    @admin.display(description="decided", ordering="created_at")
+    @admin.display(description=_("decided"), ordering="created_at")
     def created(self, decision: Any) -> str:
         return when(decision.created_at)
 
-    @admin.display(description="ended early")
+    @admin.display(description=_("ended early"))
     def ended(self, decision: Any) -> str:
         return when(decision.ended_at)
 
 
 @admin.register(Boost)
 class BoostAdmin(DecisionAdmin):
-    empty_text = "A boost multiplies what each student may use until a deadline. Add one for a busy week."
+    empty_text = _("A boost multiplies what each student may use until a deadline. Add one for a busy week.")
     list_display = ("__str__", "course", "state", "starts", "ends", "reason", "author")
     list_filter = (CourseFilter, PeriodFilter)
     list_select_related = ("course", "author")
     search_fields = ("course__slug", "course__title", "reason")
-    search_help_text = "Course or reason"
+    search_help_text = _("Course or reason")
     autocomplete_fields = ("course",)
     fields = ("course", "factor", "multiplies_course", "starts_at", "ends_at", "reason")
     shown = ("course", "times", "whom", *DecisionAdmin.after)
 
-    @admin.display(description="times")
+    @admin.display(description=_("times"))
     def times(self, boost: Boost) -> str:
         return f"×{boost.shown_factor}"
 
-    @admin.display(description="whom")
+    @admin.display(description=_("whom"))
     def whom(self, boost: Boost) -> str:
-        return "each student, and the course as a whole" if boost.multiplies_course else "each student"
+        return (
+            gettext("each student, and the course as a whole") if boost.multiplies_course else gettext("each student")
+        )
 
 
 @admin.register(Override)
 class OverrideAdmin(DecisionAdmin, SearchedByMember):
     course_path = "membership__course"
-    empty_text = "An override gives one student another allowance than everybody, until a day that you set."
+    empty_text = _("An override gives one student another allowance than everybody, until a day that you set.")
     list_display = ("student", "course", "tokens", "state", "starts", "ends", "reason", "author")
     list_filter = (MemberCourseFilter, PeriodFilter)
     list_select_related = ("membership__user", "membership__course", "author")
@@ -157,14 +167,14 @@ class OverrideAdmin(DecisionAdmin, SearchedByMember):
     fields = ("membership", "weekly_tokens", "starts_at", "ends_at", "reason")
     shown = ("student", "course", "tokens", *DecisionAdmin.after)
 
-    @admin.display(description="student", ordering="membership__external_id")
+    @admin.display(description=_("student"), ordering="membership__external_id")
     def student(self, override: Override) -> str:
         return f"{override.membership.external_id} · {override.membership.person}"
 
-    @admin.display(description="course", ordering="membership__course")
+    @admin.display(description=_("course"), ordering="membership__course")
     def course(self, override: Override) -> str:
         return str(override.membership.course)
 
-    @admin.display(description="per week", ordering="weekly_tokens")
+    @admin.display(description=_("per week"), ordering="weekly_tokens")
     def tokens(self, override: Override) -> str:
-        return "no limit" if override.weekly_tokens is None else number(override.weekly_tokens)
+        return gettext("no limit") if override.weekly_tokens is None else number(override.weekly_tokens)

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from django import forms
+from django.utils.translation import gettext
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
@@ -14,6 +15,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from apps.common.translation import lazy as _
 from apps.quotas.models import AllowanceRequest
 from apps.quotas.models.decisions import EARLIEST, LATEST
 from apps.quotas.models.fields import LONGEST_REASON
@@ -48,7 +50,9 @@ class InstantField(forms.DateTimeField):
     def to_python(self, value: Any) -> datetime | None:
         instant: datetime | None = super().to_python(value)
         if instant is not None and not EARLIEST <= instant.year <= LATEST:
-            raise forms.ValidationError(f"Choose a year from {EARLIEST} to {LATEST}.")
+            raise forms.ValidationError(
+                gettext("Choose a year from {earliest} to {latest}.").format(earliest=EARLIEST, latest=LATEST)
+            )
         return instant
 
 
@@ -65,7 +69,7 @@ class ReasonForm(forms.Form):
         self.fields["reason"] = forms.CharField(
             max_length=LONGEST_REASON,
             widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
-            help_text="Stands in the ledger beside your name. Students read it.",
+            help_text=gettext("Stands in the ledger beside your name. Students read it."),
         )
 
 
@@ -76,19 +80,23 @@ class OnceForm(ReasonForm):
 
 
 class GrantForm(OnceForm):
-    tokens = _tokens("Tokens", help_text="Weighted tokens for each, on top of this week's allowance, this week only.")
+    tokens = _tokens(
+        _("Tokens"), help_text=_("Weighted tokens for each, on top of this week's allowance, this week only.")
+    )
 
 
 class OverrideForm(ReasonForm):
     weekly_tokens = _tokens(
-        "Tokens a week", least=0, help_text="Instead of the course's allowance. Boosts multiply it too."
+        _("Tokens a week"), least=0, help_text=_("Instead of the course's allowance. Boosts multiply it too.")
     )
-    ends_at = _instant("Until", required=False, help_text="In the course's time zone. Empty: until somebody ends it.")
+    ends_at = _instant(
+        _("Until"), required=False, help_text=_("In the course's time zone. Empty: until somebody ends it.")
+    )
 
     def clean_ends_at(self) -> datetime | None:
         until: datetime | None = self.cleaned_data["ends_at"]
         if until is not None and until <= self._now:
-            raise forms.ValidationError("This instant has passed. Choose a later one, or leave it empty.")
+            raise forms.ValidationError(gettext("This instant has passed. Choose a later one, or leave it empty."))
         return until
 
 
@@ -101,34 +109,34 @@ class EndOverrideForm(forms.Form):
 
 class CorrectForm(OnceForm):
     used_delta = forms.IntegerField(
-        label="Change of what was used",
+        label=_("Change of what was used"),
         min_value=-MOST_TOKENS,
         max_value=MOST_TOKENS,
         widget=UnfoldAdminIntegerFieldWidget,
-        help_text="Negative gives back what was charged by mistake; it never falls below nothing.",
+        help_text=_("Negative gives back what was charged by mistake; it never falls below nothing."),
     )
 
     def clean_used_delta(self) -> int:
         delta: int = self.cleaned_data["used_delta"]
         if not delta:
-            raise forms.ValidationError("Zero changes nothing. Write a negative number to refund.")
+            raise forms.ValidationError(gettext("Zero changes nothing. Write a negative number to refund."))
         return delta
 
 
 class BoostForm(ReasonForm):
     factor = forms.DecimalField(
-        label="Times",
+        label=_("Times"),
         min_value=Decimal(1),
         max_value=Decimal(100),
         decimal_places=2,
         initial=Decimal(2),
         widget=UnfoldAdminDecimalFieldWidget,
-        help_text="2 doubles every student's week. Boosts that overlap do not multiply: the largest counts.",
+        help_text=_("2 doubles every student's week. Boosts that overlap do not multiply: the largest counts."),
     )
-    starts_at = _instant("From")
-    ends_at = _instant("Until", help_text="In the course's time zone, such as the deadline.")
+    starts_at = _instant(_("From"))
+    ends_at = _instant(_("Until"), help_text=_("In the course's time zone, such as the deadline."))
     multiplies_course = forms.BooleanField(
-        label="Multiply the whole course's allowance too",
+        label=_("Multiply the whole course's allowance too"),
         required=False,
         initial=True,
         widget=UnfoldBooleanSwitchWidget,
@@ -138,17 +146,17 @@ class BoostForm(ReasonForm):
         cleaned: dict[str, Any] = super().clean() or {}
         starts, ends = cleaned.get("starts_at"), cleaned.get("ends_at")
         if starts and ends and ends <= starts:
-            self.add_error("ends_at", "A boost ends after it starts. Choose a later instant.")
+            self.add_error("ends_at", gettext("A boost ends after it starts. Choose a later instant."))
         elif ends and ends <= self._now:
-            self.add_error("ends_at", "This instant has passed. Choose a later one.")
+            self.add_error("ends_at", gettext("This instant has passed. Choose a later one."))
         return cleaned
 
 
 class AnswerForm(forms.Form):
     """The answer of staff to a request for more. Without an amount, the student gets what was asked for."""
 
-    tokens = forms.IntegerField(label="Tokens to grant", required=False, min_value=1, max_value=MOST_ASKED)
-    answer = forms.CharField(label="Answer", required=False, max_length=AllowanceRequest.LONGEST)
+    tokens = forms.IntegerField(label=_("Tokens to grant"), required=False, min_value=1, max_value=MOST_ASKED)
+    answer = forms.CharField(label=_("Answer"), required=False, max_length=AllowanceRequest.LONGEST)
 
     def __init__(self, *args: Any, asks_amount: bool, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -10,6 +10,7 @@ from django.middleware.csrf import get_token
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_POST
 
 from apps.accounts.course_pages import course_page
@@ -17,11 +18,12 @@ from apps.accounts.models import Course
 from apps.accounts.permissions import Verb
 from apps.accounts.scoping import may
 from apps.common.display import number
+from apps.common.translation import lazy as _
 from apps.quotas import standing
 from apps.quotas.admin.access import user_of
 from apps.quotas.undoing import undo
 
-TOO_LATE = "Nothing was undone: a grant can be undone for ten seconds, once, and while it is unused."
+TOO_LATE = _("Nothing was undone: a grant can be undone for ten seconds, once, and while it is unused.")
 
 
 def beyond(course: Course, *, tokens: int, now: datetime) -> str:
@@ -31,10 +33,13 @@ def beyond(course: Course, *, tokens: int, now: datetime) -> str:
     if left is None or tokens <= left:
         return ""
     days = max((balance.account.week.ends_at - now).days, 0)
-    return (
-        f"The course has {number(left)} tokens left for {days} day{'' if days == 1 else 's'}, and this grants "
-        f"{number(tokens)}. Nobody can use more than the course has. Grant anyway?"
-    )
+    return ngettext(
+        "The course has {left} tokens left for {days} day, and this grants {tokens}. Nobody can "
+        "use more than the course has. Grant anyway?",
+        "The course has {left} tokens left for {days} days, and this grants {tokens}. Nobody can "
+        "use more than the course has. Grant anyway?",
+        days,
+    ).format(left=number(left), days=days, tokens=number(tokens))
 
 
 def way_back(request: HttpRequest, course: Course) -> str:
@@ -48,10 +53,10 @@ def tell_granted(request: HttpRequest, course: Course, said: str, *, id: UUID, b
     form = (
         '{} <form class="stoa-undo" method="post" action="{}"><input type="hidden" name="csrfmiddlewaretoken" '
         'value="{}"><input type="hidden" name="grant" value="{}"><input type="hidden" name="next" value="{}">'
-        '<button class="stoa-button small" type="submit">Undo</button></form>'
+        '<button class="stoa-button small" type="submit">{}</button></form>'
     )
     address = reverse("admin:course_undo", args=[course.slug])
-    messages.success(request, format_html(form, said, address, get_token(request), id.hex, back))
+    messages.success(request, format_html(form, said, address, get_token(request), id.hex, back, gettext("Undo")))
 
 
 @require_POST
@@ -64,14 +69,16 @@ def undo_page(request: HttpRequest, course: Course) -> HttpResponse:
     try:
         id = UUID(hex=request.POST.get("grant", ""))
     except ValueError:
-        messages.error(request, "This is no grant. Nothing was changed.")
+        messages.error(request, gettext("This is no grant. Nothing was changed."))
         return back
     done = undo(id, by=user_of(request), now=timezone.now())
     if done is None:
         messages.warning(
-            request, "Nothing was undone: a grant can be undone for ten seconds, once, and while it is unused."
+            request, gettext("Nothing was undone: a grant can be undone for ten seconds, once, and while it is unused.")
         )
         return back
-    stays = f" {number(done.spent)} are used already and stay." if done.spent else ""
-    messages.success(request, f"Undone: {number(done.tokens)} tokens taken back.{stays}")
+    stays = gettext(" {spent} are used already and stay.").format(spent=number(done.spent)) if done.spent else ""
+    messages.success(
+        request, gettext("Undone: {tokens} tokens taken back.{stays}").format(tokens=number(done.tokens), stays=stays)
+    )
     return back

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from apps.accounts.models import Course, Membership
@@ -20,6 +21,7 @@ from apps.accounts.scoping import CourseFilter, CourseScoped
 from apps.common.admin import CappedPaginator, ChoiceFilter, OperatorOnly, Pages, ReadOnly
 from apps.common.display import badge, instant, number, share, signed, week_of
 from apps.common.searching import phrase
+from apps.common.translation import lazy as _
 from apps.quotas import standing
 from apps.quotas.ledger import entries
 from apps.quotas.models import BY_STAFF, Hold, LedgerEntry, WeeklyUsage
@@ -55,7 +57,10 @@ class AccountCourseFilter(CourseFilter):
 
 
 class EntryCourseFilter(AccountCourseFilter):
-    path = "usage__"
+    def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
+        """By the weeks, which are read first: there is no index from a course to its entries."""
+        weeks = super().narrow(WeeklyUsage.objects.all(), value, request)
+        return queryset.filter(usage__in=list(weeks.values_list("pk", flat=True)))
 
 
 def _of(path: str, *, courses: Any, students: Any) -> Q:
@@ -66,11 +71,11 @@ def _of(path: str, *, courses: Any, students: Any) -> Q:
 
 
 class WeekFilter(ChoiceFilter):
-    title = "week"
+    title = _("week")
     parameter_name = "week"
 
     def options(self, request: HttpRequest) -> list[tuple[str, str]]:
-        return [("current", "Current"), ("past", "Past")]
+        return [("current", gettext("Current")), ("past", gettext("Past"))]
 
     def narrow(self, queryset: Any, value: str, request: HttpRequest) -> Any:
         now = timezone.now()
@@ -79,11 +84,11 @@ class WeekFilter(ChoiceFilter):
 
 @admin.register(WeeklyUsage)
 class WeeklyUsageAdmin(ReadByCourse):
-    empty_text = "Nothing was used yet. The first call of a student opens a week for the student and for the course."
+    empty_text = _("Nothing was used yet. The first call of a student opens a week for the student and for the course.")
     list_display = ("who", "kind", "use", "week", "state")
     list_filter = (AccountCourseFilter, ("kind", ChoicesDropdownFilter), WeekFilter)
     search_fields = ("account",)
-    search_help_text = "Course, or a student's student number, name or e-mail"
+    search_help_text = _("Course, or a student's student number, name or e-mail")
     change_form_after_template = "admin/quotas/weeklyusage/entries.html"
     fieldsets = ((None, {"fields": ("who", "kind", "use", "week", "state")}),)
     readonly_fields = ("who", "use", "week", "state")
@@ -108,24 +113,24 @@ class WeeklyUsageAdmin(ReadByCourse):
         context = {**(extra_context or {}), **_entries(usage)}
         return super().change_view(request, object_id, form_url, context)
 
-    @admin.display(description="account")
+    @admin.display(description=_("account"))
     def who(self, usage: Any) -> str:
         return usage.owner or str(usage.get_kind_display())
 
-    @admin.display(description="used", ordering="used")
+    @admin.display(description=_("used"), ordering="used")
     def use(self, usage: Any) -> SafeString:
         if not usage.is_limit_known:
             return format_html('<span class="stoa-number">{}</span>', number(usage.used))
         return share(used=usage.used, held=usage.held, limit=usage.limit)
 
-    @admin.display(description="week", ordering="starts_at")
+    @admin.display(description=_("week"), ordering="starts_at")
     def week(self, usage: WeeklyUsage) -> str:
         return week_of(usage.starts_at, usage.ends_at)
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def state(self, usage: WeeklyUsage) -> SafeString:
         is_current = usage.starts_at <= timezone.now() < usage.ends_at
-        return badge("current", "good") if is_current else badge("past")
+        return badge(gettext("current"), "good") if is_current else badge(gettext("past"))
 
 
 def _with_limits(weeks: Iterable[WeeklyUsage]) -> list[Any]:
@@ -182,12 +187,12 @@ def _entries(usage: WeeklyUsage) -> dict[str, Any]:
 
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(ReadByCourse):
-    empty_text = "The ledger is empty. Every call appends what it holds and what it is charged."
+    empty_text = _("The ledger is empty. Every call appends what it holds and what it is charged.")
     list_display = ("moved_at", "kind", "who", "held", "used", "granted", "why")
     list_filter = (EntryCourseFilter, ("kind", ChoicesDropdownFilter))
     list_select_related = ("usage", "actor")
     search_fields = ("hold",)
-    search_help_text = "Request ID, or a student's student number, name or e-mail"
+    search_help_text = _("Request ID, or a student's student number, name or e-mail")
     fieldsets = (
         (None, {"fields": ("moved_at", "kind", "who", "held", "used", "granted", "call", "week", "actor", "note")}),
     )
@@ -204,38 +209,38 @@ class LedgerEntryAdmin(ReadByCourse):
         term = search_term.strip()
         return (queryset.filter(Q(hold=term.lower()) | _found(term, "usage__")) if term else queryset), False
 
-    @admin.display(description="time", ordering="pk")
+    @admin.display(description=_("time"), ordering="pk")
     def moved_at(self, entry: LedgerEntry) -> str:
         return instant(entry.at)
 
-    @admin.display(description="account")
+    @admin.display(description=_("account"))
     def who(self, entry: Any) -> str:
         return entry.owner or str(entry.usage.get_kind_display())
 
-    @admin.display(description="held")
+    @admin.display(description=_("held"))
     def held(self, entry: LedgerEntry) -> str:
         return signed(entry.held_delta)
 
-    @admin.display(description="used")
+    @admin.display(description=_("used"))
     def used(self, entry: LedgerEntry) -> str:
         return signed(entry.used_delta)
 
-    @admin.display(description="granted")
+    @admin.display(description=_("granted"))
     def granted(self, entry: LedgerEntry) -> str:
         return signed(entry.granted_delta)
 
-    @admin.display(description="call")
+    @admin.display(description=_("call"))
     def call(self, entry: LedgerEntry) -> str:
         return "" if entry.kind in BY_STAFF else _call_link(entry.hold)
 
-    @admin.display(description="call, or who and why")
+    @admin.display(description=_("call, or who and why"))
     def why(self, entry: LedgerEntry) -> SafeString:
         if entry.kind not in BY_STAFF:
             return _call_link(entry.hold)
-        author = entry.actor or "somebody who has left"
+        author = entry.actor or gettext("somebody who has left")
         return format_html('<b>{}</b><small class="stoa-sub stoa-note-cell">{}</small>', author, entry.note)
 
-    @admin.display(description="week")
+    @admin.display(description=_("week"))
     def week(self, entry: LedgerEntry) -> SafeString:
         week = entry.usage
         address = reverse("admin:quotas_weeklyusage_change", args=[week.pk])
@@ -245,34 +250,34 @@ class LedgerEntryAdmin(ReadByCourse):
 
 @admin.register(Hold)
 class HoldAdmin(ReadOnly, OperatorOnly, Pages):
-    empty_text = "No reservation was made yet. Every call makes one before it leaves for a provider."
+    empty_text = _("No reservation was made yet. Every call makes one before it leaves for a provider.")
     paginator = CappedPaginator
     state_kinds: ClassVar[dict[str, str]] = {"held": "info", "settled": "good", "expired": "warning"}
     list_display = ("call", "shown_state", "amount", "charged", "made", "resolved")
     list_filter = (("state", ChoicesDropdownFilter),)
     search_fields = ("=id",)
-    search_help_text = "Request ID"
+    search_help_text = _("Request ID")
     sortable_by = ()
     fields = ("call", "shown_state", "amount", "floor", "checkpoint", "charged", "made", "expires", "resolved")
     readonly_fields = ("call", "shown_state", "made", "expires", "resolved")
 
-    @admin.display(description="call")
+    @admin.display(description=_("call"))
     def call(self, hold: Hold) -> str:
         return hold.pk
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def shown_state(self, hold: Hold) -> SafeString:
         return badge(hold.state, self.state_kinds.get(hold.state, ""))
 
-    @admin.display(description="made")
+    @admin.display(description=_("made"))
     def made(self, hold: Hold) -> str:
         return instant(hold.created_at)
 
-    @admin.display(description="expires")
+    @admin.display(description=_("expires"))
     def expires(self, hold: Hold) -> str:
         return instant(hold.expires_at)
 
-    @admin.display(description="resolved")
+    @admin.display(description=_("resolved"))
     def resolved(self, hold: Hold) -> str:
         return instant(hold.resolved_at)
 

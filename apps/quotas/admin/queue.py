@@ -6,10 +6,12 @@ from typing import Any
 from django.db.models import Count
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.quotas import standing
 from apps.quotas.models import AllowanceRequest
-from apps.quotas.policies import Policies, load_policies
+from apps.quotas.policies import Policies
+from apps.quotas.policy_snapshot import load_policies
 
 MOST_SORTED = 300  # open requests that are sorted by need; later ones follow
 
@@ -32,8 +34,8 @@ def suggested(request: Any) -> tuple[int, str]:
     week = request.standing.limit or request.standing.base
     half = max(week // 2, 1)
     if request.tokens <= half or not week:
-        return request.tokens, "what was asked for"
-    return half, "half a week"
+        return request.tokens, gettext("what was asked for")
+    return half, gettext("half a week")
 
 
 def in_order(request: HttpRequest) -> list[Any]:

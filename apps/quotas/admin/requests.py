@@ -11,12 +11,14 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from apps.accounts.admin.petitions import PetitionAdmin
 from apps.accounts.permissions import Verb
 from apps.accounts.scoping import MemberCourseFilter, SearchedByMember
 from apps.common.display import NOTHING, moment, number, when
+from apps.common.translation import lazy as _
 from apps.quotas import standing
 from apps.quotas.admin.answering import decline_all, decline_one, grant_all, grant_one, in_tokens
 from apps.quotas.admin.decisions import BY_MEMBER_HELP
@@ -36,7 +38,9 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
     """A row's button decides its request, an action decides all selected ones, and a request's page shows details."""
 
     course_path = "membership__course"
-    empty_text = "Students who need more tokens this week can ask for them. What they ask waits here for your answer."
+    empty_text = _(
+        "Students who need more tokens this week can ask for them. What they ask waits here for your answer."
+    )
     list_display = ("student", "asked", "left", "asked_before", "why", "asked_when", "decide")
     list_display_links = ("asked",)
     list_filter = (MemberCourseFilter, ("state", ChoicesDropdownFilter))
@@ -72,8 +76,12 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
         return changelist
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        row = super().get_object(request, object_id, from_field)
-        return with_standing([row])[0]
+        """Read once for a page: the form asks for it again."""
+        read = request.__dict__.setdefault("_stoa_requests", {})
+        if object_id not in read or request.method != "GET":
+            row = super().get_object(request, object_id, from_field)
+            read[object_id] = with_standing([row], policies_of(request))[0]
+        return read[object_id]
 
     # One request
 
@@ -96,7 +104,7 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
             "most": MOST_TOKENS,
             "course": course,
             "amount": amount,
-            "rest": standing.whole_course(course, now=now),
+            "rest": standing.whole_course(course, now=now, policies=policies_of(request)),
             "question": beyond(course, tokens=amount, now=now) if given else "",
         }
         return super().change_view(request, object_id, form_url, context)
@@ -128,7 +136,7 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
         """Whether to grant more than the course has left."""
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Grant {in_tokens(tokens)}",
+            "title": gettext("Grant {tokens}").format(tokens=in_tokens(tokens)),
             "row": row,
             "course": row.membership.course,
             "question": question,
@@ -145,11 +153,11 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
         may_decide = self.has_change_permission(request)
         return [name for name in super().get_list_display(request) if may_decide or name != "decide"]
 
-    @admin.action(description="Grant what was asked for", permissions=("change",))
+    @admin.action(description=_("Grant what was asked for"), permissions=("change",))
     def grant_chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         grant_all(request, list(self._chosen(request, queryset)), back=reverse(LIST))
 
-    @admin.action(description="Decline", permissions=("change",))
+    @admin.action(description=_("Decline"), permissions=("change",))
     def decline_chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Asks for one sentence, which all of them read."""
         rows = list(self._chosen(request, queryset))
@@ -157,7 +165,7 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
         if not answer:
             context = {
                 **self.admin_site.each_context(request),
-                "title": "Decline",
+                "title": gettext("Decline"),
                 "rows": rows,
                 "longest": AllowanceRequest.LONGEST,
             }
@@ -168,7 +176,7 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
     def _chosen(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return self.changeable(request, queryset).select_related("membership__course")
 
-    @admin.display(description="student", ordering="membership__external_id")
+    @admin.display(description=_("student"), ordering="membership__external_id")
     def student(self, request: Any) -> SafeString:
         member = request.membership
         words = '{}<span><a class="stoa-link" href="{}">{} · {}</a><small class="stoa-sub">{}</small></span>'
@@ -176,42 +184,46 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
         course = "" if getattr(request, "is_grouped", False) else member.course
         return format_html(words, _heading(request), address, member.external_id, member.person, course)
 
-    @admin.display(description="asked for", ordering="tokens")
+    @admin.display(description=_("asked for"), ordering="tokens")
     def asked(self, request: AllowanceRequest) -> str:
         return in_tokens(request.tokens)
 
-    @admin.display(description="left this week")
+    @admin.display(description=_("left this week"))
     def left(self, request: Any) -> str:
         """What is left of the student's own tokens, as calls see it."""
         own: MemberStanding = request.standing
-        return "no limit" if own.left is None or own.limit is None else f"{number(own.left)} of {number(own.limit)}"
+        return (
+            gettext("no limit")
+            if own.left is None or own.limit is None
+            else gettext("{left} of {limit}").format(left=number(own.left), limit=number(own.limit))
+        )
 
-    @admin.display(description="why")
+    @admin.display(description=_("why"))
     def why(self, request: AllowanceRequest) -> SafeString:
         return format_html('<span class="stoa-lines" title="{}">{}</span>', request.reason, request.reason)
 
-    @admin.display(description="asked", ordering="created_at")
+    @admin.display(description=_("asked"), ordering="created_at")
     def asked_when(self, request: AllowanceRequest) -> SafeString:
         words = '<span>{}<small class="stoa-sub stoa-number">{}</small></span>'
         return format_html(words, self.shown_state(request), moment(request.created_at))
 
-    @admin.display(description="granted")
+    @admin.display(description=_("granted"))
     def granted(self, request: AllowanceRequest) -> str:
         return NOTHING if request.granted_tokens is None else in_tokens(request.granted_tokens)
 
-    @admin.display(description="asked", ordering="created_at")
+    @admin.display(description=_("asked"), ordering="created_at")
     def when(self, request: AllowanceRequest) -> str:
         return when(request.created_at)
 
-    @admin.display(description="decided")
+    @admin.display(description=_("decided"))
     def decided(self, request: AllowanceRequest) -> str:
         return when(request.decided_at)
 
-    @admin.display(description="asked before")
+    @admin.display(description=_("asked before"))
     def asked_before(self, request: Any) -> str:
-        return f"{request.earlier} ×" if request.earlier else "never"
+        return f"{request.earlier} ×" if request.earlier else gettext("never")
 
-    @admin.display(description="decide")
+    @admin.display(description=_("decide"))
     def decide(self, request: AllowanceRequest) -> SafeString | str:
         if request.state != AllowanceRequest.State.OPEN:
             return ""
@@ -219,18 +231,21 @@ class AllowanceRequestAdmin(PetitionAdmin, SearchedByMember):
         page, here = reverse(PAGE, args=[request.pk]), reverse(LIST)
         return format_html(
             '<span><span class="stoa-row-buttons"><button type="submit" class="stoa-button" formaction="{}?next={}"'
-            ' name="tokens" value="{}" title="Grant {} for {}, this week">Grant {}</button>'
-            '<a class="stoa-button" href="{}#answer">Decline…</a></span>'
-            '<small class="stoa-sub">{} · <a class="stoa-link" href="{}">Other amount</a></small></span>',
+            ' name="tokens" value="{}" title="{}">{}</button>'
+            '<a class="stoa-button" href="{}#answer">{}</a></span>'
+            '<small class="stoa-sub">{} · <a class="stoa-link" href="{}">{}</a></small></span>',
             reverse("admin:quotas_allowancerequest_grant", args=[request.pk]),
             here,
             amount,
-            in_tokens(amount),
-            request.membership.person,
-            number(amount),
+            gettext("Grant {amount} for {person}, this week").format(
+                amount=in_tokens(amount), person=request.membership.person
+            ),
+            gettext("Grant {amount}").format(amount=number(amount)),
             page,
+            gettext("Decline…"),
             meaning,
             page,
+            gettext("Other amount"),
         )
 
 

@@ -6,9 +6,11 @@ from typing import Any, ClassVar
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
+from django.utils.translation import gettext
 
 from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
 from apps.accounts.models import Course
+from apps.common.translation import lazy as _
 from apps.quotas.models.fields import TOPIC
 
 COURSE, MEMBER = "most_weekly_tokens", "most_member_weekly_tokens"
@@ -30,18 +32,20 @@ class Ceiling(AuditedModel):
 
     course = models.OneToOneField(Course, on_delete=models.CASCADE, related_name="ceiling")
     most_weekly_tokens = models.BigIntegerField(
-        "course, at most",
+        _("course, at most"),
         null=True,
         blank=True,
         validators=[MinValueValidator(0)],
-        help_text="Weighted tokens a week for the whole course, boosts included. Empty: no ceiling.",
+        help_text=_("Weighted tokens a week for the whole course, boosts included. Empty: no ceiling."),
     )
     most_member_weekly_tokens = models.BigIntegerField(
-        "each member, at most",
+        _("each member, at most"),
         null=True,
         blank=True,
         validators=[MinValueValidator(0)],
-        help_text="Weighted tokens a week for each member: boosts, overrides and grants included. Empty: no ceiling.",
+        help_text=_(
+            "Weighted tokens a week for each member: boosts, overrides and grants included. Empty: no ceiling."
+        ),
     )
 
     objects = CeilingQuerySet.as_manager()
@@ -83,8 +87,17 @@ class UnderCeiling(models.Model):
         for name, bound, tokens in self.wanted():
             most = getattr(ceiling, bound)
             if most is not None and (tokens is None or tokens > most):
-                amount = "no limit" if tokens is None else f"{tokens:,} tokens a week"
-                yield name, f"This makes {amount}, and operators allow at most {most:,} here."
+                amount = (
+                    gettext("no limit")
+                    if tokens is None
+                    else gettext("{tokens} tokens a week").format(tokens=f"{tokens:,}")
+                )
+                yield (
+                    name,
+                    gettext("This makes {amount}, and operators allow at most {most} here.").format(
+                        amount=amount, most=f"{most:,}"
+                    ),
+                )
 
 
 def checked(rows: Iterable[UnderCeiling]) -> list[Any]:

@@ -14,9 +14,11 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext
 
 from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
 from apps.accounts.models import Course, Membership
+from apps.common.translation import lazy as _
 from apps.quotas.limits import multiplied
 from apps.quotas.models.ceilings import COURSE, MEMBER, UnderCeiling, Wanted
 from apps.quotas.models.fields import LONGEST_REASON, TOPIC
@@ -29,7 +31,9 @@ EARLIEST, LATEST = 2000, 2100  # years
 def check_year(instant: datetime | None, name: str) -> None:
     """Refuse years at the ends of the calendar, where an instant may not exist in another time zone."""
     if instant is not None and not EARLIEST <= instant.year <= LATEST:
-        raise ValidationError({name: f"choose a year from {EARLIEST} to {LATEST}."})
+        raise ValidationError(
+            {name: gettext("choose a year from {earliest} to {latest}.").format(earliest=EARLIEST, latest=LATEST)}
+        )
 
 
 class DecisionQuerySet(AuditedQuerySet):
@@ -48,10 +52,10 @@ class Decision(UnderCeiling, AuditedModel):
     topic: ClassVar[str] = TOPIC
     audit_created: ClassVar[str] = "given"
 
-    starts_at = models.DateTimeField("from")
-    ends_at = models.DateTimeField("until", null=True, blank=True, help_text="Empty: until somebody ends it.")
+    starts_at = models.DateTimeField(_("from"))
+    ends_at = models.DateTimeField(_("until"), null=True, blank=True, help_text=_("Empty: until somebody ends it."))
     reason = models.TextField(
-        max_length=LONGEST_REASON, help_text="Why: it stands in the ledger, and those whom it is for can read it."
+        max_length=LONGEST_REASON, help_text=_("Why: it stands in the ledger, and those whom it is for can read it.")
     )
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -60,10 +64,10 @@ class Decision(UnderCeiling, AuditedModel):
         blank=True,
         editable=False,
         related_name="+",
-        verbose_name="by",
+        verbose_name=_("by"),
     )
-    created_at = models.DateTimeField("decided", editable=False)
-    ended_at = models.DateTimeField("ended early", null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(_("decided"), editable=False)
+    ended_at = models.DateTimeField(_("ended early"), null=True, blank=True, editable=False)
 
     class Meta:
         abstract = True
@@ -82,7 +86,7 @@ class Decision(UnderCeiling, AuditedModel):
         for name in ("starts_at", "ends_at"):
             check_year(getattr(self, name), name)
         if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
-            raise ValidationError({"ends_at": "must be after the start."})
+            raise ValidationError({"ends_at": gettext("must be after the start.")})
         self.check_ceiling()
 
     @classmethod
@@ -113,15 +117,19 @@ class Boost(Decision):
     """Multiplies what each member of a course may use, for a period. If several overlap, the largest counts."""
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="boosts")
-    ends_at = models.DateTimeField("until")
+    ends_at = models.DateTimeField(_("until"))
     factor = models.DecimalField(
         max_digits=5,
         decimal_places=2,
         validators=[MinValueValidator(LEAST_FACTOR), MaxValueValidator(MOST_FACTOR)],
-        help_text="By how much allowances are multiplied, from 1 to 100. Of boosts that overlap, the largest counts.",
+        help_text=_(
+            "By how much allowances are multiplied, from 1 to 100. Of boosts that overlap, the largest counts."
+        ),
     )
     multiplies_course = models.BooleanField(
-        "the course too", default=False, help_text="Whether the allowance of the whole course is multiplied as well."
+        _("the course too"),
+        default=False,
+        help_text=_("Whether the allowance of the whole course is multiplied as well."),
     )
 
     objects = BoostQuerySet.as_manager()
@@ -169,14 +177,14 @@ class Override(Decision):
     """Replaces one student's allowance until it ends. If several overlap, the newest counts."""
 
     membership = models.ForeignKey(
-        Membership, on_delete=models.CASCADE, related_name="overrides", verbose_name="student"
+        Membership, on_delete=models.CASCADE, related_name="overrides", verbose_name=_("student")
     )
     weekly_tokens = models.BigIntegerField(
-        "per week",
+        _("per week"),
         null=True,
         blank=True,
         validators=[MinValueValidator(0)],
-        help_text="Weighted tokens a week, instead of everybody's. Empty: no limit of one's own.",
+        help_text=_("Weighted tokens a week, instead of everybody's. Empty: no limit of one's own."),
     )
 
     objects = OverrideQuerySet.as_manager()

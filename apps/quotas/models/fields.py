@@ -5,12 +5,14 @@ from typing import Any
 from django.core.validators import MinValueValidator
 from django.db import models
 
+from apps.common.translation import lazy as _
+
 TOPIC = "policies"
 LONGEST_REASON = 1000
-TOKENS_HELP = "Weighted tokens a week. Empty: no limit."
+TOKENS_HELP = _("Weighted tokens a week. Empty: no limit.")
 
 
-def limit(name: str, help_text: str) -> "models.PositiveIntegerField[int | None, int | None]":
+def limit(name: str, help_text: Any) -> "models.PositiveIntegerField[int | None, int | None]":
     return models.PositiveIntegerField(
         name, null=True, blank=True, validators=[MinValueValidator(1)], help_text=help_text
     )

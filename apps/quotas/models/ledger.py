@@ -9,6 +9,7 @@ from django.db.models.expressions import RawSQL
 
 from apps.accounts import permissions
 from apps.accounts.models import Course, Membership
+from apps.common.translation import lazy as _
 from apps.quotas.models.fields import LastingId
 from apps.quotas.models.sections import SECTION, SECTIONS_BETWEEN
 
@@ -29,31 +30,33 @@ class WeeklyUsage(models.Model):
     """What one account used and holds in one week: the running sums of its ledger entries."""
 
     class Kind(models.TextChoices):
-        STUDENT = "student", "Student in a course"
-        COURSE = "course", "Course"
-        INSTITUTION = "institution", "Institution"
-        FALLBACK = "fallback", "Student, fallback model"
+        STUDENT = "student", _("Student in a course")
+        COURSE = "course", _("Course")
+        INSTITUTION = "institution", _("Institution")
+        FALLBACK = "fallback", _("Student, fallback model")
 
     owner = ""  # display name of the account, if a query annotates it
     # Kinds whose account is a membership.
     OF_STUDENTS: ClassVar[tuple[str, ...]] = ("student", "fallback")
 
     kind = models.CharField(max_length=12, choices=Kind.choices)
-    account = models.BigIntegerField(help_text="Id of the membership, course or institution.")
+    account = models.BigIntegerField(help_text=_("Id of the membership, course or institution."))
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     used = models.BigIntegerField(default=0)
     held = models.BigIntegerField(default=0)
-    granted = models.BigIntegerField(default=0, db_default=0, help_text="Added to the limit by staff, for this week.")
+    granted = models.BigIntegerField(
+        default=0, db_default=0, help_text=_("Added to the limit by staff, for this week.")
+    )
     opened_after = models.BigIntegerField(
-        default=0, db_default=0, help_text="The entries of the week have greater ids."
+        default=0, db_default=0, help_text=_("The entries of the week have greater ids.")
     )
 
     objects = WeeklyUsageQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "week"
-        verbose_name_plural = "weekly usage"
+        verbose_name = _("week")
+        verbose_name_plural = _("weekly usage")
         ordering = ("-starts_at", "kind", "account")
         constraints = (
             models.UniqueConstraint(fields=("kind", "account", "starts_at"), name="one_row_per_account_and_week"),
@@ -72,23 +75,23 @@ class Hold(models.Model):
     """A reservation for one call, with the id of the call. HELD ends once; EXPIRED may be adjusted once."""
 
     class State(models.TextChoices):
-        HELD = "held"
-        SETTLED = "settled"
-        RELEASED = "released"
-        EXPIRED = "expired"
-        ADJUSTED = "adjusted"
+        HELD = "held", _("Held")
+        SETTLED = "settled", _("Settled")
+        RELEASED = "released", _("Released")
+        EXPIRED = "expired", _("Expired")
+        ADJUSTED = "adjusted", _("Adjusted")
 
     id = models.CharField(max_length=32, primary_key=True)
-    owner = models.CharField(max_length=32, help_text="The process that answers for this hold.")
+    owner = models.CharField(max_length=32, help_text=_("The process that answers for this hold."))
     state = models.CharField(max_length=8, choices=State.choices, default=State.HELD, db_default=State.HELD)
-    amount = models.BigIntegerField(help_text="Weighted tokens held on every account.")
-    floor = models.BigIntegerField(help_text="The least to charge if the owner dies: what was sent to the provider.")
+    amount = models.BigIntegerField(help_text=_("Weighted tokens held on every account."))
+    floor = models.BigIntegerField(help_text=_("The least to charge if the owner dies: what was sent to the provider."))
     checkpoint = models.BigIntegerField(
-        default=0, db_default=0, help_text="What had been relayed when last written down."
+        default=0, db_default=0, help_text=_("What had been relayed when last written down.")
     )
     charged = models.BigIntegerField(null=True, blank=True)
-    usage_ids = models.CharField(max_length=200, help_text="The weeks drawn on, as a JSON list of ids.")
-    identity = models.TextField(help_text="What the call list needs to know if the owner dies, as JSON.")
+    usage_ids = models.CharField(max_length=200, help_text=_("The weeks drawn on, as a JSON list of ids."))
+    identity = models.TextField(help_text=_("What the call list needs to know if the owner dies, as JSON."))
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True, blank=True)
@@ -129,29 +132,29 @@ class LedgerEntry(models.Model):
     """One movement on one account. Append-only: the sum of a week's entries is its WeeklyUsage."""
 
     class Kind(models.TextChoices):
-        HOLD = "hold", "Held for a call"
-        SETTLE = "settle", "Settled"
-        RELEASE = "release", "Released"
-        EXPIRE = "expire", "Charged after a crash"
-        ADJUST = "adjust", "Adjusted after a crash"
-        EXCESS = "excess", "Charged beyond what was held"
-        GRANT = "grant", "Granted by staff"
-        CORRECT = "correct", "Corrected by staff"
-        CHANGE = "change", "Limit changed"
+        HOLD = "hold", _("Held for a call")
+        SETTLE = "settle", _("Settled")
+        RELEASE = "release", _("Released")
+        EXPIRE = "expire", _("Charged after a crash")
+        ADJUST = "adjust", _("Adjusted after a crash")
+        EXCESS = "excess", _("Charged beyond what was held")
+        GRANT = "grant", _("Granted by staff")
+        CORRECT = "correct", _("Corrected by staff")
+        CHANGE = "change", _("Limit changed")
 
     id = LastingId(primary_key=True)
     # The week is locked while an entry is written, so the database need not check the reference.
     usage = models.ForeignKey(
         WeeklyUsage, on_delete=models.PROTECT, related_name="entries", db_constraint=False, db_index=False
     )
-    hold = models.CharField("call", max_length=40, help_text="The call, or the id of what staff did.")
+    hold = models.CharField(_("call"), max_length=40, help_text=_("The call, or the id of what staff did."))
     kind = models.CharField(max_length=8, choices=Kind.choices)
-    held_delta = models.BigIntegerField("held")
-    used_delta = models.BigIntegerField("used")
+    held_delta = models.BigIntegerField(_("held"))
+    used_delta = models.BigIntegerField(_("used"))
     at = models.DateTimeField()
     # The statement that writes the entries of calls does not name these three.
-    granted_delta = models.BigIntegerField("granted", default=0, db_default=0)
-    note = models.TextField("reason", blank=True, default="", db_default="")
+    granted_delta = models.BigIntegerField(_("granted"), default=0, db_default=0)
+    note = models.TextField(_("reason"), blank=True, default="", db_default="")
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
@@ -160,13 +163,13 @@ class LedgerEntry(models.Model):
         related_name="+",
         db_index=False,
         db_constraint=False,
-        verbose_name="by",
+        verbose_name=_("by"),
     )
 
     objects = LedgerEntryQuerySet.as_manager()
 
     class Meta:
-        verbose_name_plural = "ledger entries"
+        verbose_name_plural = _("ledger entries")
         ordering = ("-id",)
         constraints = (
             # Not `IN`: SQLite evaluates this for each entry, and takes ten times as long for a list.

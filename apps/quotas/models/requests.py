@@ -10,6 +10,7 @@ from django.db.models import Q
 from apps.accounts.audit import record
 from apps.accounts.models import Course, Membership
 from apps.accounts.petitions import Petition, PetitionQuerySet
+from apps.common.translation import lazy as _
 
 MOST_TOKENS = 10**12
 
@@ -25,30 +26,30 @@ class AllowanceRequest(Petition):
     audit_noun: ClassVar[str] = "request"
 
     class State(models.TextChoices):
-        OPEN = "open"
-        GRANTED = "granted"
-        DECLINED = "declined"
+        OPEN = "open", _("Open")
+        GRANTED = "granted", _("Granted")
+        DECLINED = "declined", _("Declined")
 
     membership = models.ForeignKey(
-        Membership, on_delete=models.CASCADE, related_name="allowance_requests", verbose_name="student"
+        Membership, on_delete=models.CASCADE, related_name="allowance_requests", verbose_name=_("student")
     )
-    week_starts_at = models.DateTimeField("week")
-    tokens = models.BigIntegerField("tokens asked for", validators=[MinValueValidator(1)])
+    week_starts_at = models.DateTimeField(_("week"))
+    tokens = models.BigIntegerField(_("tokens asked for"), validators=[MinValueValidator(1)])
     reason = models.TextField(max_length=Petition.LONGEST)
     state = models.CharField(max_length=8, choices=State.choices, default=State.OPEN, db_default=State.OPEN)
-    created_at = models.DateTimeField("asked")
+    created_at = models.DateTimeField(_("asked"))
     decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    decided_at = models.DateTimeField("decided", null=True, blank=True)
+    decided_at = models.DateTimeField(_("decided"), null=True, blank=True)
     answer = models.TextField(max_length=Petition.LONGEST, blank=True, default="", db_default="")
-    granted_tokens = models.BigIntegerField("tokens granted", null=True, blank=True)
+    granted_tokens = models.BigIntegerField(_("tokens granted"), null=True, blank=True)
 
     objects = AllowanceRequestQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "request for more"
-        verbose_name_plural = "requests for more"
+        verbose_name = _("request for more")
+        verbose_name_plural = _("requests for more")
         ordering = ("-id",)
         constraints = (
             models.UniqueConstraint(

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from prometheus_client import Gauge
 
 from apps.common.breaker import Breaker
+from apps.common.outages import OutageNews
 from apps.quotas.rate_limits.each import judge_each
 from apps.quotas.rate_limits.judge import judge
 from apps.quotas.rate_limits.limits import SECOND, WINDOW, Rate, Scope
@@ -26,7 +27,11 @@ logger = logging.getLogger(__name__)
 TICK = 0.25
 RENEW_SECONDS = LEASE / SECOND / 3
 T = TypeVar("T")
-LOCAL = Gauge("stoa_rate_limits_local", "1 while Redis is away and each process limits requests by itself.")
+LOCAL = Gauge(
+    "stoa_rate_limits_local",
+    "1 while Redis is away and a process limits requests by itself.",
+    multiprocess_mode="livemax",
+)
 
 
 class SharedRateLimits:
@@ -39,6 +44,7 @@ class SharedRateLimits:
         self._counts, self._local, self._budget = counts, local, budget
         self._least = self._processes = processes
         self._breaker = Breaker()
+        self._said = OutageNews()
         # News for Redis, and since when: requests that ended, and corrections that did not reach it in time.
         self._left: dict[str, tuple[float, Sequence[Scope]]] = {}
         self._untold: dict[str, tuple[float, Correction]] = {}
@@ -156,6 +162,7 @@ class SharedRateLimits:
         renewed = _now()
         while not self._is_closing:
             await self._news_or_tick()
+            self._log()  # an outage that was not news at first
             try:
                 if self._breaker.is_open and not await self._is_back():
                     continue
@@ -194,13 +201,18 @@ class SharedRateLimits:
         return asking.done()
 
     def _note(self, *, opened: bool = False, closed: bool = False) -> None:
-        """Log a change of state once, not for each request."""
-        if opened:
-            LOCAL.set(1)
+        """Show a change of state, and log it once, not for each request."""
+        if opened or closed:
+            LOCAL.set(opened)
+            self._log()
+
+    def _log(self) -> None:
+        if not self._said.is_news(is_away=self.is_local, now=_now()):
+            return
+        if self.is_local:
             part = f"1/{self._processes} of each limit"
             logger.warning("Redis does not answer in time; each process limits requests by itself, to %s", part)
-        elif closed:
-            LOCAL.set(0)
+        else:
             logger.warning("Redis answers again; all processes share the limits of requests")
 
 

@@ -3,19 +3,23 @@
 from typing import Any, ClassVar
 
 from django import forms
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldBooleanWidget
 
 from apps.accounts.models import Course, Weekday
+from apps.common.translation import lazy as _
 from apps.rules import words
-from apps.rules.checksums import CHECKSUMS, NAMES
+from apps.rules.checksum_names import NAMES
+from apps.rules.checksums import CHECKSUMS
 from apps.rules.examples import LONGEST_LINE
 from apps.rules.models import Rule
 from apps.rules.ready_rules import LIBRARY
 from apps.rules.trials import LONGEST_TEXT
 from apps.rules.words import Phrases
 
-HOW_TO_WRITE = "A regular expression in RE2 syntax. Plain words find themselves; (?i) in front of them ignores case."
-SHORT_NAME = {"invalid": "Use letters, digits, hyphens and underscores, and no spaces."}
+HOW_TO_WRITE = _("A regular expression in RE2 syntax. Plain words find themselves; (?i) in front of them ignores case.")
+SHORT_NAME = {"invalid": _("Use letters, digits, hyphens and underscores, and no spaces.")}
 WEEKDAYS = [(str(day.number), day.label) for day in Weekday]
 
 
@@ -49,33 +53,36 @@ class WeekdaysField(forms.MultipleChoiceField):
 
 class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
     pattern = PatternField(required=False, help_text=HOW_TO_WRITE)
-    weekdays = WeekdaysField(label="Days", help_text="None ticked: every day.")
+    weekdays = WeekdaysField(label=_("Days"), help_text=_("None ticked: every day."))
     checksum = forms.ChoiceField(
-        choices=[("", "Everything that the pattern finds"), *((name, f"Only {NAMES[name]}") for name in CHECKSUMS)],
+        choices=[
+            ("", _("Everything that the pattern finds")),
+            *((name, format_lazy(_("Only {what}"), what=NAMES[name])) for name in CHECKSUMS),
+        ],
         required=False,
         widget=UnfoldAdminSelectWidget,
-        label="Of what the pattern finds, act on",
-        help_text="Check digits and the like tell a card number from any other long number.",
+        label=_("Of what the pattern finds, act on"),
+        help_text=_("Check digits and the like tell a card number from any other long number."),
     )
     words = forms.CharField(
         required=False,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
-        label="Words or phrases",
-        help_text="One a line. Stoa writes the pattern from them.",
+        label=_("Words or phrases"),
+        help_text=_("One a line. Stoa writes the pattern from them."),
     )
     together = forms.ChoiceField(
-        choices=[("", "Any of these"), ("yes", "All of these in one message, in any order")],
+        choices=[("", _("Any of these")), ("yes", _("All of these in one message, in any order"))],
         required=False,
         widget=UnfoldAdminSelectWidget,
-        label="Find",
+        label=_("Find"),
     )
-    whole = forms.BooleanField(required=False, initial=True, widget=UnfoldBooleanWidget, label="Whole words only")
-    ignore_case = forms.BooleanField(required=False, initial=True, widget=UnfoldBooleanWidget, label="Ignore case")
+    whole = forms.BooleanField(required=False, initial=True, widget=UnfoldBooleanWidget, label=_("Whole words only"))
+    ignore_case = forms.BooleanField(required=False, initial=True, widget=UnfoldBooleanWidget, label=_("Ignore case"))
 
     class Meta:
         model = Rule
         fields = "__all__"
-        labels: ClassVar = {"name": "Short name"}
+        labels: ClassVar = {"name": _("Short name")}
         error_messages: ClassVar = {"name": SHORT_NAME, "assignment": SHORT_NAME}
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -102,11 +109,15 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
             return self.add_error("words", mistake)
         if given is not None and pattern != (written := words.write(given)):
             if "pattern" in self.changed_data and pattern and given != self._written:
-                return self.add_error("pattern", "You changed both the words and the pattern. Leave one as it was.")
+                return self.add_error(
+                    "pattern", gettext("You changed both the words and the pattern. Leave one as it was.")
+                )
             pattern = pattern if "pattern" in self.changed_data and pattern else written
         cleared = given is None and self._written is not None and self.add_prefix("words") in self.data
         if not pattern or (cleared and "pattern" not in self.changed_data):
-            return self.add_error("words" if "words" in self.data else "pattern", "Write the words to look for.")
+            return self.add_error(
+                "words" if "words" in self.data else "pattern", gettext("Write the words to look for.")
+            )
         self.cleaned_data["pattern"] = pattern
         if pattern != self.instance.pattern and "pattern" not in self.changed_data:
             self.changed_data.append("pattern")
@@ -123,7 +134,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.cleaned_data.get("name") or "name" in self.errors:
             return
         if not (title := self.cleaned_data.get("title", "").strip()):
-            return self.add_error("title", "Give the rule a title.")
+            return self.add_error("title", gettext("Give the rule a title."))
         self.cleaned_data["name"] = Rule.free_name(title, course=self.cleaned_data.get("course", self.instance.course))
 
     def _noticed(self, cleaned: Any) -> Any:
@@ -135,8 +146,10 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         for name in [name for name in self.changed_data if name in changed]:
             self.add_error(
                 name,
-                f"This has been changed since you opened the page, in a version after {seen}: see below. "
-                "Save again to put yours in its place.",
+                gettext(
+                    "This has been changed since you opened the page, in a version after {seen}: see below. "
+                    "Save again to put yours in its place."
+                ).format(seen=seen),
             )
         return cleaned
 
@@ -145,7 +158,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         name = str(self.cleaned_data["name"] or "")
         is_new = self.instance.pk is None and self.cleaned_data.get("course", self) is None
         if is_new and Rule.objects.filter(course=None, name=name).exists():
-            raise forms.ValidationError(f"The institution already has a rule called {name}.")
+            raise forms.ValidationError(gettext("The institution already has a rule called {name}.").format(name=name))
         return name
 
 
@@ -166,19 +179,23 @@ class TryForm(forms.Form):
         max_length=LONGEST_TEXT,
         strip=False,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 8, "autofocus": True, "dir": "auto"}),
-        label="Text to look through",
-        help_text=f"Paste what a student might send: up to {LONGEST_TEXT:,} characters. It is not stored.",
+        label=_("Text to look through"),
+        help_text=format_lazy(
+            _("Paste what a student might send: up to {most} characters. It is not stored."), most=f"{LONGEST_TEXT:,}"
+        ),
     )
-    each_line = forms.BooleanField(required=False, widget=UnfoldBooleanWidget, label="Each line is a text of its own")
+    each_line = forms.BooleanField(
+        required=False, widget=UnfoldBooleanWidget, label=_("Each line is a text of its own")
+    )
     others = forms.BooleanField(
-        required=False, widget=UnfoldBooleanWidget, label="Also try the other enforced rules of the course"
+        required=False, widget=UnfoldBooleanWidget, label=_("Also try the other enforced rules of the course")
     )
     pattern = PatternField(help_text=HOW_TO_WRITE)
 
     def __init__(self, *args: Any, is_new: bool, **options: Any) -> None:
         super().__init__(*args, **options)
         if not is_new:
-            self.fields["pattern"].help_text = "Change it here as you like; the rule itself stays as it is."
+            self.fields["pattern"].help_text = gettext("Change it here as you like; the rule itself stays as it is.")
 
     def clean_text(self) -> str:
         # Forms end lines with CRLF, students' clients with LF.
@@ -189,7 +206,9 @@ class ExampleForm(forms.Form):
     """A text that was tried, and the examples to which it is added."""
 
     text = forms.CharField(max_length=LONGEST_LINE)
-    field = forms.ChoiceField(choices=[("examples_match", "must be found"), ("examples_no_match", "must not be found")])
+    field = forms.ChoiceField(
+        choices=[("examples_match", _("must be found")), ("examples_no_match", _("must not be found"))]
+    )
 
 
 class AddForm(forms.Form):
@@ -209,16 +228,16 @@ class AddForm(forms.Form):
 class CopyForm(forms.Form):
     """The course to copy rules to, and the stage in which the copies begin."""
 
-    course = forms.ModelChoiceField(queryset=Course.objects.none(), widget=UnfoldAdminSelectWidget, label="Into")
+    course = forms.ModelChoiceField(queryset=Course.objects.none(), widget=UnfoldAdminSelectWidget, label=_("Into"))
     stage = forms.ChoiceField(
         choices=[
-            (Rule.Stage.OBSERVE.value, "Observe first: other students, other words"),
-            (Rule.Stage.DRAFT.value, "Draft: do nothing yet"),
-            ("same", "The same stage; enforced rules observe until you have seen their effect"),
+            (Rule.Stage.OBSERVE.value, _("Observe first: other students, other words")),
+            (Rule.Stage.DRAFT.value, _("Draft: do nothing yet")),
+            ("same", _("The same stage; enforced rules observe until you have seen their effect")),
         ],
         initial=Rule.Stage.OBSERVE.value,
         widget=UnfoldAdminSelectWidget,
-        label="There they begin with",
+        label=_("There they begin with"),
     )
 
     def __init__(self, *args: Any, courses: Any, **options: Any) -> None:

@@ -17,12 +17,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
 from unfold.views import ChangeList
 
 from apps.accounts.scoping import CourseScoped
 from apps.common.charts import stretch
 from apps.common.display import NOTHING, SPACE, number, sparkline
 from apps.common.ids import first_id
+from apps.common.translation import lazy as _
 from apps.rules.models import Rule
 
 DAYS = 7
@@ -126,27 +128,31 @@ class RuleList(CourseScoped):
         changelist.result_list = rules
         return changelist
 
-    @admin.display(description="last 7 days")
+    @admin.display(description=_("last 7 days"))
     def week_hits(self, rule: Any) -> SafeString:
         week: RuleWeek = rule.week
         if week.is_busy:
-            return format_html('<span class="stoa-number">{}+ hits</span>', number(MOST_HITS))
-        bars = sparkline(week.days, label="calls by day") if week.total else ""
+            return format_html(
+                '<span class="stoa-number">{}</span>', gettext("{most}+ hits").format(most=number(MOST_HITS))
+            )
+        bars = sparkline(week.days, label=gettext("calls by day")) if week.total else ""
         return format_html('<span class="stoa-number">{}</span> {}', number(week.total), bars)
 
-    @admin.display(description="students")
+    @admin.display(description=_("students"))
     def week_students(self, rule: Any) -> str:
         return NOTHING if rule.week.is_busy else number(rule.week.students)
 
-    @admin.display(description="needs a look")
+    @admin.display(description=_("needs a look"))
     def needs(self, rule: Any) -> Any:
         if rule.open_appeals:
             appeals = f"{reverse('admin:conversations_appeal_changelist')}?state__exact=open&q={rule.name}"
-            words = f"{rule.open_appeals}{SPACE}open appeal{'' if rule.open_appeals == 1 else 's'}"
+            words = ngettext(
+                "{open_appeals}{space}open appeal", "{open_appeals}{space}open appeals", rule.open_appeals
+            ).format(open_appeals=rule.open_appeals, space=SPACE)
             return format_html('<a class="stoa-link" href="{}">{}</a>', appeals, words)
         if rule.need == 1:
             page = reverse("admin:rules_rule_change", args=[rule.pk])
-            return format_html('<a class="stoa-link" href="{}">Decide: is this meant?</a>', page)
+            return format_html('<a class="stoa-link" href="{}">{}</a>', page, gettext("Decide: is this meant?"))
         return NOTHING
 
 

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
 from unfold.admin import StackedInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
@@ -15,6 +16,7 @@ from apps.accounts.models import Course
 from apps.accounts.scoping import CourseFilter, CourseScoping
 from apps.common.admin import is_operator
 from apps.common.display import badge, when
+from apps.common.translation import lazy as _
 from apps.rules import stages, words
 from apps.rules.admin.forms import RuleForm
 from apps.rules.admin.lists import RuleList
@@ -26,22 +28,22 @@ STAGE_KINDS = {"draft": "", "observe": "info", "warn": "warning", "enforce": "go
 
 
 ACTION_KINDS = {"block": "bad", "redact": "warning"}
-STUDENTS_SEE = "Students read the message, and never see the words or the pattern."
+STUDENTS_SEE = _("Students read the message, and never see the words or the pattern.")
 
 THEN = (
-    "What happens",
+    _("What happens"),
     {"fields": (("action", "direction"), "message", "guidance", "replacement"), "description": STUDENTS_SEE},
 )
 BUILDER = ("words", "together", ("whole", "ignore_case"))
 EXAMPLES = ("examples_match", "examples_no_match")
-CHECKED = "Examples are checked whenever the rule is saved."
+CHECKED = _("Examples are checked whenever the rule is saved.")
 WEEKLY = ("weekdays", ("from_time", "until_time"))
 SCHEDULE = (
-    "When",
+    _("When"),
     {
         "fields": ("assignment", "starts_at", "ends_at", *WEEKLY),
         "classes": ("collapse",),
-        "description": "Leave empty what does not limit it. All times are those of the course’s clock.",
+        "description": _("Leave empty what does not limit it. All times are those of the course’s clock."),
     },
 )
 
@@ -53,31 +55,31 @@ def _finding(pattern: str, *more: str) -> tuple[tuple[str, dict[str, Any]], ...]
         advanced = {
             "fields": ("pattern", *seldom),
             "classes": folded,
-            "description": "The words above write the pattern.",
+            "description": gettext("The words above write the pattern."),
         }
         return (
-            ("What it finds", {"fields": (*BUILDER, EXAMPLES), "description": CHECKED}),
-            ("Advanced: pattern, short name, priority", advanced),
+            (gettext("What it finds"), {"fields": (*BUILDER, EXAMPLES), "description": CHECKED}),
+            (gettext("Advanced: pattern, short name, priority"), advanced),
         )
     return (
-        ("What it finds", {"fields": ("pattern", EXAMPLES), "description": CHECKED}),
-        ("Words or phrases instead of the pattern", {"fields": BUILDER, "classes": folded}),
-        ("Advanced: short name, priority", {"fields": seldom, "classes": folded}),
+        (gettext("What it finds"), {"fields": ("pattern", EXAMPLES), "description": CHECKED}),
+        (gettext("Words or phrases instead of the pattern"), {"fields": BUILDER, "classes": folded}),
+        (gettext("Advanced: short name, priority"), {"fields": seldom, "classes": folded}),
     )
 
 
 @admin.register(Rule)
 class RuleAdmin(RuleList, Workbench):
     form = RuleForm
-    empty_text = (
+    empty_text = _(
         "Start from a ready rule, above, or write one: a pattern, and the sentence that students read when it blocks."
     )
     list_display = ("shown_title", "place", "shown_stage", "week_hits", "week_students", "needs")
     list_filter = (CourseFilter, ("action", ChoicesDropdownFilter), ("stage", ChoicesDropdownFilter))
     list_select_related = ("course",)
     search_fields = ("title", "name", "why", "pattern", "message", "guidance")
-    search_help_text = "Title, purpose, pattern or message"
-    add_words = "New rule"
+    search_help_text = _("Title, purpose, pattern or message")
+    add_words = _("New rule")
     autocomplete_fields = ("course",)
     actions = ("enforce", "observe", "switch_off", "copy")
     readonly_fields = ("updated",)
@@ -99,7 +101,11 @@ class RuleAdmin(RuleList, Workbench):
     def response_add(self, request: HttpRequest, obj: Rule, post_url_continue: str | None = None) -> Any:
         response = super().response_add(request, obj, post_url_continue)
         self.message_user(
-            request, f"{obj.name} is a draft, which does nothing. Open it to try it, and let it observe.", messages.INFO
+            request,
+            gettext("{name} is a draft, which does nothing. Open it to try it, and let it observe.").format(
+                name=obj.name
+            ),
+            messages.INFO,
         )
         return response
 
@@ -118,8 +124,8 @@ class RuleAdmin(RuleList, Workbench):
         if obj is None:
             return (first, THEN, *_finding(request.GET.get("pattern", "")))
         if not self.has_change_permission(request, obj):
-            found = ("What it finds", {"fields": ("pattern", "checksum", EXAMPLES)})
-            return (first, THEN, found, SCHEDULE, ("More", {"fields": ("name", "priority", "updated")}))
+            found = (gettext("What it finds"), {"fields": ("pattern", "checksum", EXAMPLES)})
+            return (first, THEN, found, SCHEDULE, (gettext("More"), {"fields": ("name", "priority", "updated")}))
         finds, *folded = _finding(obj.pattern, "updated")
         return (first, THEN, finds, SCHEDULE, *folded)
 
@@ -130,11 +136,15 @@ class RuleAdmin(RuleList, Workbench):
             field.required = not is_operator(request)
         return field
 
-    @admin.display(description="course", ordering="course")
+    @admin.display(description=_("course"), ordering="course")
     def place(self, rule: Rule) -> Any:
-        return str(rule.course) if rule.course else badge("institution", "info", "In force in every course")
+        return (
+            str(rule.course)
+            if rule.course
+            else badge(gettext("institution"), "info", gettext("In force in every course"))
+        )
 
-    @admin.display(description="rule", ordering="title")
+    @admin.display(description=_("rule"), ordering="title")
     def shown_title(self, rule: Rule) -> SafeString:
         """The title, and what the rule does in a sentence. Its stage has a column of its own."""
         does = sentence(rule, zone=rule.zone, with_stage=False)
@@ -142,31 +152,31 @@ class RuleAdmin(RuleList, Workbench):
             '<span dir="auto">{}</span><small class="stoa-sub stoa-sentence">{}</small>', rule.shown_title, does
         )
 
-    @admin.display(description="stage", ordering="stage")
+    @admin.display(description=_("stage"), ordering="stage")
     def shown_stage(self, rule: Rule) -> SafeString:
         """The stage with what limits the rule, so that an expired rule does not look active."""
         stage = badge(rule.stage, STAGE_KINDS[rule.stage], rule.get_stage_display())
         limits = stages.limits(rule, now=timezone.now()) if rule.stage != Rule.Stage.DRAFT else []
         return format_html('{}<small class="stoa-sub">{}</small>', stage, " ".join(limits)) if limits else stage
 
-    @admin.display(description="changed", ordering="updated_at")
+    @admin.display(description=_("changed"), ordering="updated_at")
     def updated(self, rule: Rule) -> str:
         return when(rule.updated_at)
 
-    @admin.action(description="Enforce", permissions=("change",))
+    @admin.action(description=_("Enforce"), permissions=("change",))
     def enforce(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Enforces nothing by itself: each rule is looked at on a sheet of its own."""
         return self.look_first(request, self._chosen(request, queryset))
 
-    @admin.action(description="Observe only", permissions=("change",))
+    @admin.action(description=_("Observe only"), permissions=("change",))
     def observe(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         self._move(request, self._chosen(request, queryset), Rule.Stage.OBSERVE)
 
-    @admin.action(description="Switch off (draft)", permissions=("change",))
+    @admin.action(description=_("Switch off (draft)"), permissions=("change",))
     def switch_off(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         self._move(request, self._chosen(request, queryset), Rule.Stage.DRAFT)
 
-    @admin.action(description="Copy to another course or term", permissions=("change",))
+    @admin.action(description=_("Copy to another course or term"), permissions=("change",))
     def copy(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         return self.copy_page(request, Rule.objects.filter(pk__in=queryset.values("pk")).select_related("course"))
 
@@ -176,8 +186,12 @@ class RuleAdmin(RuleList, Workbench):
     def _move(self, request: HttpRequest, rules: QuerySet[Any], stage: Rule.Stage) -> None:
         drafts = list(rules.filter(stage=Rule.Stage.DRAFT)) if stage != Rule.Stage.DRAFT else []
         moved = Rule.objects.filter(pk__in=rules.values("pk")).move(stage, by=request.user)
-        does = {Rule.Stage.OBSERVE: "now observe", Rule.Stage.DRAFT: "are switched off"}[stage]
-        self.message_user(request, f"{moved} rule{'' if moved == 1 else 's'}: {does}.", messages.SUCCESS)
+        does = {Rule.Stage.OBSERVE: gettext("now observe"), Rule.Stage.DRAFT: gettext("are switched off")}[stage]
+        self.message_user(
+            request,
+            ngettext("{moved} rule: {does}.", "{moved} rules: {does}.", moved).format(moved=moved, does=does),
+            messages.SUCCESS,
+        )
         self.begins(request, *drafts)
 
 
@@ -189,4 +203,4 @@ class RuleSettingsInline(CourseScoping, StackedInline):
     extra = 1  # shown at once; nothing is stored until it is changed
     max_num = 1
     tab = True
-    verbose_name_plural = "rule settings"
+    verbose_name_plural = _("rule settings")

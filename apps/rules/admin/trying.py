@@ -9,13 +9,14 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.accounts.course_pages import course_of, enter
 from apps.accounts.models import Course
 from apps.accounts.scoping import CourseScoped
 from apps.rules import stages, trials
 from apps.rules.admin.forms import AddForm, ExampleForm, TryForm
-from apps.rules.checksums import NAMES
+from apps.rules.checksum_names import NAMES
 from apps.rules.engine import matcher
 from apps.rules.models import Rule
 from apps.rules.ready_rules import LIBRARY, ReadyRule
@@ -60,7 +61,9 @@ class Trying(CourseScoped):
             del form.fields["others"]
         if form.is_valid():
             context |= _tried(rule, **form.cleaned_data)
-        context["title"] = f"Try {rule.shown_title}" if rule.shown_title else "Try a pattern"
+        context["title"] = (
+            (gettext("Try {title}").format(title=rule.shown_title)) if rule.shown_title else gettext("Try a pattern")
+        )
         is_part = request.headers.get("hx-request") == "true"
         return self._page(request, f"admin/rules/rule/{'trial' if is_part else 'try'}.html", context)
 
@@ -95,7 +98,7 @@ class Trying(CourseScoped):
             "courses": courses,
             "added": _names_in(courses),
             "form": form,
-            "title": "Ready rules",
+            "title": gettext("Ready rules"),
         }
         return self._page(request, "admin/rules/rule/library.html", context)
 
@@ -108,7 +111,11 @@ class Trying(CourseScoped):
             return HttpResponseRedirect(reverse("admin:rules_rule_library"))
         self.begins(request, rule)
         self.message_user(
-            request, f"{ready.title}: added to {course}. It observes; students notice nothing yet.", messages.SUCCESS
+            request,
+            gettext("{title}: added to {course}. It observes; students notice nothing yet.").format(
+                title=gettext(ready.title), course=course
+            ),
+            messages.SUCCESS,
         )
         return to_rule(rule)
 
@@ -181,9 +188,9 @@ def _kept(rule: Rule, text: str, *, field: str, by: Any) -> tuple[int, str]:
     try:
         rule.add_example(text, field=field, by=by, note="example from the try page")
     except ValidationError as error:
-        return messages.WARNING, f"Not added: {' '.join(error.messages)}"
-    must = "must be found" if field == "examples_match" else "must not be found"
-    return messages.SUCCESS, f"“{text}” is now an example that {must}."
+        return messages.WARNING, gettext("Not added: {messages}").format(messages=" ".join(error.messages))
+    must = gettext("must be found") if field == "examples_match" else gettext("must not be found")
+    return messages.SUCCESS, gettext("“{text}” is now an example that {must}.").format(text=text, must=must)
 
 
 def _names_in(courses: Any) -> frozenset[str]:

@@ -10,6 +10,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext
 
 from apps.accounts.models import Course
 from apps.rules import edits, recording, stages
@@ -108,9 +109,9 @@ class Workbench(Trying):
             ((reverse(SHEET, args=[rule.pk]), rule.name) for rule in asked),
         )
         said = (
-            format_html("Nothing is enforced yet. See first what each rule would have done: {}.", links)
+            format_html("{} {}", gettext("Nothing is enforced yet. See first what each rule would have done:"), links)
             if asked
-            else "These rules are enforced already."
+            else gettext("These rules are enforced already.")
         )
         self.message_user(request, said, messages.WARNING)
         return None
@@ -131,7 +132,9 @@ class Workbench(Trying):
         if looked_at == str(rule.version):
             return None
         if looked_at:
-            said = f"{rule.name} was changed after you looked at it. This is what it would have done as it is now."
+            said = gettext(
+                "{name} was changed after you looked at it. This is what it would have done as it is now."
+            ).format(name=rule.name)
             self.message_user(request, said, messages.WARNING)
         return to_sheet(rule, **which)
 
@@ -165,10 +168,12 @@ class Workbench(Trying):
         try:
             rule.edit(fields, stage=stage, by=request.user)
         except ValidationError as error:
-            self.message_user(request, f"Not saved: {' '.join(error.messages)}", messages.ERROR)
+            self.message_user(
+                request, gettext("Not saved: {messages}").format(messages=" ".join(error.messages)), messages.ERROR
+            )
         else:
             after_saving(request, rule, changed=fields, is_new=False)
-            self.message_user(request, f"Saved. {stages.told(rule)}", messages.SUCCESS)
+            self.message_user(request, gettext("Saved. {rule}").format(rule=stages.told(rule)), messages.SUCCESS)
         return to_rule(rule)
 
     # Versions and exceptions
@@ -188,11 +193,19 @@ class Workbench(Trying):
         try:
             rule.restore(version, by=request.user)
         except ValidationError as error:
-            self.message_user(request, f"Not restored: {' '.join(error.messages)}", messages.ERROR)
+            self.message_user(
+                request, gettext("Not restored: {messages}").format(messages=" ".join(error.messages)), messages.ERROR
+            )
         else:
             self.begins(request, rule)
             moved = "" if rule.stage == before else f" {stages.told(rule)}"
-            self.message_user(request, f"{rule.name} is what it was in version {number}.{moved}", messages.SUCCESS)
+            self.message_user(
+                request,
+                gettext("{name} is what it was in version {number}.{moved}").format(
+                    name=rule.name, number=number, moved=moved
+                ),
+                messages.SUCCESS,
+            )
         return to_rule(rule)
 
     def forget_exception_view(self, request: HttpRequest, pk: int, exception: int) -> HttpResponse:
@@ -203,7 +216,7 @@ class Workbench(Trying):
         if found is None:
             raise Http404
         found.delete()
-        self.message_user(request, f"“{found}” counts again.", messages.SUCCESS)
+        self.message_user(request, gettext("“{found}” counts again.").format(found=found), messages.SUCCESS)
         return to_rule(rule)
 
     # Copies
@@ -212,12 +225,14 @@ class Workbench(Trying):
         """Asks for the course, then copies. Leaves out rules of the institution, which are in every course already."""
         rules = rules.exclude(course=None)
         if not rules:
-            self.message_user(request, "Rules of the institution hold in every course already.", messages.WARNING)
+            self.message_user(
+                request, gettext("Rules of the institution hold in every course already."), messages.WARNING
+            )
             return None
         courses = Course.objects.for_instructor(request.user)
         form = CopyForm(request.POST if "copy" in request.POST else None, courses=courses)
         if not form.is_valid():
-            context = {"form": form, "rules": rules, "title": "Copy rules to another course"}
+            context = {"form": form, "rules": rules, "title": gettext("Copy rules to another course")}
             return self._page(request, "admin/rules/rule/copy.html", context)
         course, stage = form.cleaned_data["course"], form.cleaned_data["stage"]
         copies: list[tuple[Rule, Rule]] = []  # originals with their copies
@@ -226,12 +241,22 @@ class Workbench(Trying):
                 copy = rule.copy_to(course, by=request.user, stage=rule.stage if stage == "same" else stage)
                 copies.append((rule, copy))
             except ValidationError as error:
-                self.message_user(request, f"{rule.name} was not copied. {' '.join(error.messages)}", messages.WARNING)
+                self.message_user(
+                    request,
+                    gettext("{name} was not copied. {messages}").format(
+                        name=rule.name, messages=" ".join(error.messages)
+                    ),
+                    messages.WARNING,
+                )
         self.begins(request, *(copy for _, copy in copies if copy.stage != Rule.Stage.DRAFT))
         if copies:
-            self.message_user(request, f"{len(copies)} copied to {course}.", messages.SUCCESS)
+            self.message_user(
+                request,
+                gettext("{copies} copied to {course}.").format(copies=len(copies), course=course),
+                messages.SUCCESS,
+            )
         if dated := [rule.name for rule, _ in copies if rule.has_dates]:
-            left = "Dates were left behind. Until new ones are set, what had some does not act, but observes"
+            left = gettext("Dates were left behind. Until new ones are set, what had some does not act, but observes")
             self.message_user(request, f"{left}: {', '.join(dated)}.", messages.WARNING)
         return self._look_at_copies(request, copies) if stage == "same" else None
 

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 
 from apps.accounts.audit.audited import AuditedModel, AuditedQuerySet
+from apps.common.translation import lazy as _
 from apps.rules.models.rules import TOPIC, Rule
 
 
@@ -28,7 +29,7 @@ class RuleException(AuditedModel):
 
     class Meta:
         ordering = ("-id",)
-        verbose_name = "exception"
+        verbose_name = _("exception")
         constraints = (models.UniqueConstraint(fields=("rule", "text"), name="one_exception_per_rule_and_text"),)
 
     def __str__(self) -> str:

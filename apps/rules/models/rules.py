@@ -9,8 +9,10 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.utils.text import slugify
+from django.utils.translation import gettext
 
 from apps.accounts.models import Course
+from apps.common.translation import lazy as _
 from apps.common.zones import zone
 from apps.rules import validation
 from apps.rules.engine import matcher
@@ -35,21 +37,21 @@ class Rule(VersionedModel):
     topic: ClassVar[str] = TOPIC
 
     class Direction(models.TextChoices):
-        PROMPT = "prompt", "What students send"
-        ANSWER = "answer", "What the model answers"
-        BOTH = "both", "Both"
+        PROMPT = "prompt", _("What students send")
+        ANSWER = "answer", _("What the model answers")
+        BOTH = "both", _("Both")
 
     class Action(models.TextChoices):
-        BLOCK = "block", "Block: refuse with the message"
-        REDACT = "redact", "Redact: replace what was found, then go on"
-        FLAG = "flag", "Flag: mark the call for staff"
-        GUIDE = "guide", "Guide: add the guidance and answer"
+        BLOCK = "block", _("Block: refuse with the message")
+        REDACT = "redact", _("Redact: replace what was found, then go on")
+        FLAG = "flag", _("Flag: mark the call for staff")
+        GUIDE = "guide", _("Guide: add the guidance and answer")
 
     class Stage(models.TextChoices):
-        DRAFT = "draft", "Draft: does nothing"
-        OBSERVE = "observe", "Observe: records its hits"
-        WARN = "warn", "Warn: records, and tells the student in a header"
-        ENFORCE = "enforce", "Enforce: acts"
+        DRAFT = "draft", _("Draft: does nothing")
+        OBSERVE = "observe", _("Observe: records its hits")
+        WARN = "warn", _("Warn: records, and tells the student in a header")
+        ENFORCE = "enforce", _("Enforce: acts")
 
     course = models.ForeignKey(
         Course,
@@ -59,77 +61,79 @@ class Rule(VersionedModel):
         related_name="rules",
     )
     name = models.SlugField(
-        max_length=60, help_text="For files, addresses and the API, such as no-homework. Unique in the course."
+        max_length=60, help_text=_("For files, addresses and the API, such as no-homework. Unique in the course.")
     )
     title = models.CharField(
-        max_length=120, blank=True, default="", db_default="", help_text="What people call it, in any words."
+        max_length=120, blank=True, default="", db_default="", help_text=_("What people call it, in any words.")
     )
     why = models.TextField(
-        "purpose",
+        _("purpose"),
         blank=True,
         default="",
         db_default="",
         max_length=1000,
-        help_text="Why the course has this rule, and what it cannot do. Students do not see it.",
+        help_text=_("Why the course has this rule, and what it cannot do. Students do not see it."),
     )
     pattern = models.CharField(
         max_length=matcher.MAX_PATTERN_LENGTH,
-        help_text="A regular expression in RE2 syntax. (?i) at the start ignores case.",
+        help_text=_("A regular expression in RE2 syntax. (?i) at the start ignores case."),
     )
     checksum = models.CharField(
         max_length=30,
         blank=True,
         default="",
         db_default="",
-        help_text="Only count matches whose check digits are right, such as of card numbers.",
+        help_text=_("Only count matches whose check digits are right, such as of card numbers."),
     )
     direction = models.CharField(max_length=6, choices=Direction.choices, default=Direction.PROMPT)
     action = models.CharField(max_length=6, choices=Action.choices, default=Action.BLOCK)
     stage = models.CharField(max_length=7, choices=Stage.choices, default=Stage.DRAFT)
     assignment = models.SlugField(
-        "assignment tag",
+        _("assignment tag"),
         max_length=60,
         blank=True,
         default="",
         db_default="",
-        help_text="Only calls that carry this tag. Blank: every call.",
+        help_text=_("Only calls that carry this tag. Blank: every call."),
     )
-    starts_at = models.DateTimeField("from", null=True, blank=True)
-    ends_at = models.DateTimeField("until", null=True, blank=True)
-    weekdays = models.CharField(max_length=7, blank=True, default="", db_default="", help_text="Blank: every day.")
-    from_time = models.TimeField("from hour", null=True, blank=True, help_text="On the clock of the course.")
-    until_time = models.TimeField("until hour", null=True, blank=True, help_text="May lie after midnight.")
-    priority = models.SmallIntegerField(default=0, help_text="Of several blocking rules, the highest speaks.")
+    starts_at = models.DateTimeField(_("from"), null=True, blank=True)
+    ends_at = models.DateTimeField(_("until"), null=True, blank=True)
+    weekdays = models.CharField(max_length=7, blank=True, default="", db_default="", help_text=_("Blank: every day."))
+    from_time = models.TimeField(_("from hour"), null=True, blank=True, help_text=_("On the clock of the course."))
+    until_time = models.TimeField(_("until hour"), null=True, blank=True, help_text=_("May lie after midnight."))
+    priority = models.SmallIntegerField(default=0, help_text=_("Of several blocking rules, the highest speaks."))
     message = models.TextField(
         blank=True,
         max_length=1000,
-        help_text="The sentence that the student reads. A blocking rule needs one; others send it along as a notice.",
+        help_text=_(
+            "The sentence that the student reads. A blocking rule needs one; others send it along as a notice."
+        ),
     )
     guidance = models.TextField(
-        blank=True, max_length=4000, help_text="Guide: what the model is told, as a system message of its own."
+        blank=True, max_length=4000, help_text=_("Guide: what the model is told, as a system message of its own.")
     )
     replacement = models.CharField(
         max_length=100,
         blank=True,
         default=DEFAULT_REPLACEMENT,
         db_default=DEFAULT_REPLACEMENT,
-        help_text="Redact: what stands in place of the match. Plain text.",
+        help_text=_("Redact: what stands in place of the match. Plain text."),
     )
     examples_match = models.TextField(
-        "must be found",
+        _("must be found"),
         blank=True,
         default="",
         db_default="",
         max_length=10_000,
-        help_text="Sentences that the rule is for, one a line.",
+        help_text=_("Sentences that the rule is for, one a line."),
     )
     examples_no_match = models.TextField(
-        "must not be found",
+        _("must not be found"),
         blank=True,
         default="",
         db_default="",
         max_length=10_000,
-        help_text="Innocent sentences, one a line.",
+        help_text=_("Innocent sentences, one a line."),
     )
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -211,7 +215,11 @@ class Rule(VersionedModel):
             setattr(self, name, getattr(self, name).replace("\r\n", "\n"))
         if neighbours.is_taken(self):
             raise ValidationError(
-                {"name": f"{self.course or 'The institution'} already has a rule called {self.name}."}
+                {
+                    "name": gettext("{course} already has a rule called {name}.").format(
+                        course=self.course or gettext("The institution"), name=self.name
+                    )
+                }
             )
         if errors := validation.complaints(self, others=neighbours.others(self), excepted=neighbours.excepted(self)):
             raise ValidationError(errors)

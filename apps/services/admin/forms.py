@@ -4,12 +4,14 @@ import json
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
 
+from apps.common.translation import lazy as _
 from apps.services.models import Service
 from apps.services.models.fields import CallerKind
 
@@ -44,9 +46,11 @@ class PairsField(LinesField):
         for line in super().to_python(value):
             name, colon, one = line.partition(":")
             if not colon:
-                raise forms.ValidationError(f"Write “{line[:60]}” as a name, a colon and the value.")
+                raise forms.ValidationError(
+                    gettext("Write “{line}” as a name, a colon and the value.").format(line=line[:60])
+                )
             if name.strip() in pairs:
-                raise forms.ValidationError(f"“{name.strip()[:60]}” is given twice.")
+                raise forms.ValidationError(gettext("“{name}” is given twice.").format(name=name.strip()[:60]))
             pairs[name.strip()] = one.strip()
         return pairs
 
@@ -68,9 +72,9 @@ class JsonListField(forms.CharField):
             found = json.loads(value or "[]")
             json.dumps(found, ensure_ascii=False, allow_nan=False).encode()  # neither NaN nor half a character
         except (ValueError, RecursionError) as error:
-            raise forms.ValidationError("Write a list as valid JSON.") from error
+            raise forms.ValidationError(gettext("Write a list as valid JSON.")) from error
         if not isinstance(found, list):
-            raise forms.ValidationError("Write a list as valid JSON.")
+            raise forms.ValidationError(gettext("Write a list as valid JSON."))
         return found
 
     def has_changed(self, initial: Any, data: Any) -> bool:
@@ -95,7 +99,7 @@ class StatusesField(forms.CharField):
     def to_python(self, value: Any) -> Any:
         words = (value or "").replace(",", " ").split()
         if not all(word.isascii() and word.isdigit() and len(word) == 3 for word in words):
-            raise forms.ValidationError("Write statuses with commas between, such as 502, 503, 504.")
+            raise forms.ValidationError(gettext("Write statuses with commas between, such as 502, 503, 504."))
         return [int(word) for word in words]
 
     def has_changed(self, initial: Any, data: Any) -> bool:
@@ -117,30 +121,30 @@ def _of(kind: type[Any], name: str, how: str = "", **options: Any) -> Any:
     return kind(initial=column.get_default, help_text=f"{column.help_text} {how}".strip(), **options)
 
 
-LINES, PAIRS = "One a line.", "One a line, as name: value."
+LINES, PAIRS = _("One a line."), _("One a line, as name: value.")
 
 
 LABELS = {
-    "address_burst": "Burst of each address",
-    "address_requests_per_minute": "Each address",
-    "breaker_at_least": "Minimum requests",
-    "breaker_misses": "Failures in a row",
-    "breaker_share": "Share of failures",
-    "burst": "Burst of each key",
-    "health_bad": "Bad checks",
-    "health_good": "Good checks",
+    "address_burst": _("Burst of each address"),
+    "address_requests_per_minute": _("Each address"),
+    "breaker_at_least": _("Minimum requests"),
+    "breaker_misses": _("Failures in a row"),
+    "breaker_share": _("Share of failures"),
+    "burst": _("Burst of each key"),
+    "health_bad": _("Bad checks"),
+    "health_good": _("Good checks"),
     "health_path": "Path",
-    "health_statuses": "Good statuses",
-    "requests_per_minute": "Each key",
-    "user_burst": "Burst of each student",
-    "user_requests_per_minute": "Each student",
+    "health_statuses": _("Good statuses"),
+    "requests_per_minute": _("Each key"),
+    "user_burst": _("Burst of each student"),
+    "user_requests_per_minute": _("Each student"),
 }
 
 
 class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]
     callers = _of(CallersField, "callers")
     tags = _of(LinesField, "tags", LINES)
-    cors_origins = _of(LinesField, "cors_origins", LINES, label="CORS origins")
+    cors_origins = _of(LinesField, "cors_origins", LINES, label=_("CORS origins"))
     retry_statuses = _of(StatusesField, "retry_statuses")
     rewrites = _of(JsonListField, "rewrites")
     route_limits = _of(JsonListField, "route_limits")
@@ -154,8 +158,8 @@ class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         max_length=200,
         widget=UnfoldAdminTextInputWidget,
-        label="Why",
-        help_text="Kept with the version that this makes.",
+        label=_("Why"),
+        help_text=_("Kept with the version that this makes."),
     )
 
     class Meta:

@@ -13,20 +13,22 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from apps.common.admin import Pages
 from apps.common.charts import MINUTE, Chart, bars, minutes
 from apps.common.display import NOTHING, Shown, spread
+from apps.common.translation import lazy as _
 from apps.services.admin import standing
 from apps.services.models import Instance, Service
 from apps.services.records.figures import MINUTES, SERIES, Figures, LastHour, of_last_hour
 
 # What each button does, its name, and what it means
 MOVES: Final[dict[str, tuple[str, str]]] = {
-    "up": ("Force up", "forced up: it gets requests despite its failures"),
-    "down": ("Force down", "forced down: it gets no requests"),
-    "drain": ("Drain", "draining: it gets nothing new"),
-    "": ("Back to automatic", "back to automatic: checks and failures decide"),
+    "up": (_("Force up"), _("forced up: it gets requests despite its failures")),
+    "down": (_("Force down"), _("forced down: it gets no requests")),
+    "drain": (_("Drain"), _("draining: it gets nothing new")),
+    "": (_("Back to automatic"), _("back to automatic: checks and failures decide")),
 }
 
 
@@ -72,7 +74,7 @@ class AtAGlance(Pages):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": "Services at a glance",
+            "title": gettext("Services at a glance"),
             "cards": cards(now=timezone.now()),
             "now": timezone.now(),
         }
@@ -88,7 +90,9 @@ class AtAGlance(Pages):
             raise Http404
         instance = get_object_or_404(Instance, pk=pk)
         instance.steer(move)
-        said = f"{instance} is {MOVES[move][1]}. This holds within two seconds."
+        said = gettext("{instance} is {moves}. This holds within two seconds.").format(
+            instance=instance, moves=MOVES[move][1]
+        )
         self.message_user(request, said, messages.SUCCESS)
         return HttpResponseRedirect(f"{reverse('admin:services_service_glance')}#service-{instance.service_id}")
 

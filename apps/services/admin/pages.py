@@ -7,11 +7,13 @@ from django.db.models import Count, OuterRef, Subquery
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter
 
 from apps.common.admin import OperatorOnly
 from apps.common.display import badge, number
+from apps.common.translation import lazy as _
 from apps.services.admin.forms import ServiceForm
 from apps.services.admin.glance import AtAGlance
 from apps.services.admin.versions import Reviewed, ReviewedFormSet
@@ -33,12 +35,12 @@ class CourseInline(OperatorOnly, TabularInline):
     autocomplete_fields = ("course",)
     extra = 0
     hide_title = True
-    verbose_name_plural = "Only students of these courses; of all, if there are none"
+    verbose_name_plural = _("Only students of these courses; of all, if there are none")
 
 
 @admin.register(Service)
 class ServiceAdmin(OperatorOnly, AtAGlance, Reviewed):
-    empty_text = (
+    empty_text = _(
         "A service is an HTTP server of yours that Stoa fronts at /svc/. Add one with the address of an instance; its "
         "callers use the keys that they have."
     )
@@ -46,7 +48,7 @@ class ServiceAdmin(OperatorOnly, AtAGlance, Reviewed):
     list_display = ("name", "address", "enabled", "open_to", "instance_count", "rate", "owner", "shown_version")
     list_filter = (("is_enabled", BooleanRadioFilter),)
     search_fields = ("name", "prefix", "owner", "tags", "instances__url")
-    search_help_text = "Name, address, owner, tag or instance"
+    search_help_text = _("Name, address, owner, tag or instance")
     inlines = (InstanceInline, CourseInline)
     prepopulated_fields = {"prefix": ("name",)}
     fieldsets = (
@@ -54,10 +56,10 @@ class ServiceAdmin(OperatorOnly, AtAGlance, Reviewed):
             None,
             {"fields": (("name", "prefix"), "is_enabled", ("owner", "release"), "docs_url", "tags")},
         ),
-        ("Who may call it", {"fields": ("callers", "sends_identity", "cors_origins")}),
-        ("Where it goes", {"fields": ("allow_private_network", ("balancing", "slow_start_seconds"))}),
+        (_("Who may call it"), {"fields": ("callers", "sends_identity", "cors_origins")}),
+        (_("Where it goes"), {"fields": ("allow_private_network", ("balancing", "slow_start_seconds"))}),
         (
-            "Health checks",
+            _("Health checks"),
             {
                 "fields": (
                     ("health_path", "health_statuses"),
@@ -67,7 +69,7 @@ class ServiceAdmin(OperatorOnly, AtAGlance, Reviewed):
             },
         ),
         (
-            "Requests a minute",
+            _("Requests a minute"),
             {
                 "fields": (
                     ("requests_per_minute", "burst"),
@@ -75,11 +77,11 @@ class ServiceAdmin(OperatorOnly, AtAGlance, Reviewed):
                     ("address_requests_per_minute", "address_burst"),
                     "route_limits",
                 ),
-                "description": "An empty field is no limit.",
+                "description": _("An empty field is no limit."),
             },
         ),
         (
-            "Time and size",
+            _("Time and size"),
             {
                 "fields": (
                     ("connect_timeout_seconds", "first_byte_timeout_seconds"),
@@ -91,7 +93,7 @@ class ServiceAdmin(OperatorOnly, AtAGlance, Reviewed):
             },
         ),
         (
-            "Retries and breaker",
+            _("Retries and breaker"),
             {
                 "fields": (
                     ("retries", "retry_statuses"),
@@ -102,7 +104,7 @@ class ServiceAdmin(OperatorOnly, AtAGlance, Reviewed):
             },
         ),
         (
-            "What Stoa changes",
+            _("What Stoa changes"),
             {
                 "fields": (
                     "strips_prefix",
@@ -113,8 +115,8 @@ class ServiceAdmin(OperatorOnly, AtAGlance, Reviewed):
                 )
             },
         ),
-        ("Records", {"fields": ("sample_percent",)}),
-        ("This change", {"fields": ("note",)}),
+        (_("Records"), {"fields": ("sample_percent",)}),
+        (_("This change"), {"fields": ("note",)}),
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -125,26 +127,34 @@ class ServiceAdmin(OperatorOnly, AtAGlance, Reviewed):
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
         return self.prepopulated_fields if obj is None else {}
 
-    @admin.display(description="address", ordering="prefix")
+    @admin.display(description=_("address"), ordering="prefix")
     def address(self, service: Service) -> SafeString:
         return format_html('<code class="stoa-code">/svc/{}/</code>', service.prefix)
 
-    @admin.display(description="enabled", ordering="is_enabled")
+    @admin.display(description=_("enabled"), ordering="is_enabled")
     def enabled(self, service: Service) -> SafeString:
-        return badge("enabled", "good") if service.is_enabled else badge("off", "bad", "Every request is answered 404")
+        return (
+            badge(gettext("enabled"), "good")
+            if service.is_enabled
+            else badge(gettext("off"), "bad", gettext("Every request is answered 404"))
+        )
 
-    @admin.display(description="open to")
+    @admin.display(description=_("open to"))
     def open_to(self, service: Service) -> str:
-        return "anybody" if "anonymous" in service.callers else ", ".join(service.callers)
+        return gettext("anybody") if "anonymous" in service.callers else ", ".join(service.callers)
 
-    @admin.display(description="instances", ordering="instance_total")
+    @admin.display(description=_("instances"), ordering="instance_total")
     def instance_count(self, service: Any) -> SafeString | str:
-        return number(service.instance_total) if service.instance_total else badge("none", "bad", "Requests get 503")
+        return (
+            number(service.instance_total)
+            if service.instance_total
+            else badge(gettext("none"), "bad", gettext("Requests get 503"))
+        )
 
-    @admin.display(description="requests a minute", ordering="requests_per_minute")
+    @admin.display(description=_("requests a minute"), ordering="requests_per_minute")
     def rate(self, service: Service) -> str:
-        return number(service.requests_per_minute) if service.requests_per_minute else "no limit"
+        return number(service.requests_per_minute) if service.requests_per_minute else gettext("no limit")
 
-    @admin.display(description="version", ordering="latest")
+    @admin.display(description=_("version"), ordering="latest")
     def shown_version(self, service: Any) -> str:
         return f"{service.latest or 0}" + (f" ({service.release})" if service.release else "")

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from apps.accounts.models import Membership
@@ -14,6 +15,7 @@ from apps.accounts.scoping import CourseFilter, CourseScoped, courses_where
 from apps.common.admin import CappedPaginator, ChoiceFilter, Pages, ReadOnly, SinceFilter, is_operator
 from apps.common.display import NOTHING, badge, duration, instant, number, when
 from apps.common.ids import first_id
+from apps.common.translation import lazy as _
 from apps.services.models import Service, ServiceRecord
 from apps.services.outcomes import RequestOutcome
 
@@ -39,7 +41,7 @@ class RecordSinceFilter(SinceFilter):
 class ServiceNameFilter(ChoiceFilter):
     """Operators choose among all services, others among those that their members asked lately."""
 
-    title = "service"
+    title = _("service")
     parameter_name = "service_name"
 
     def options(self, request: HttpRequest) -> list[tuple[str, str]]:
@@ -54,7 +56,7 @@ class ServiceNameFilter(ChoiceFilter):
 
 @admin.register(ServiceRecord)
 class ServiceRecordAdmin(ReadOnly, CourseScoped):
-    empty_text = "A request to a service appears here a second after it has ended, and stays for two weeks."
+    empty_text = _("A request to a service appears here a second after it has ended, and stays for two weeks.")
     paginator = CappedPaginator
     list_display = ("when", "caller", "what", "shown_outcome", "asked", "took", "bytes")
     list_filter = (ServiceNameFilter, ("outcome", ChoicesDropdownFilter), RecordSinceFilter, CourseFilter)
@@ -63,7 +65,7 @@ class ServiceRecordAdmin(ReadOnly, CourseScoped):
     list_fullwidth = True
     sortable_by = ()
     search_fields = ("id",)
-    search_help_text = "Request ID, beginning of the path (/reports), student number, name or e-mail"
+    search_help_text = _("Request ID, beginning of the path (/reports), student number, name or e-mail")
     fields = (
         "id",
         "started",
@@ -94,22 +96,24 @@ class ServiceRecordAdmin(ReadOnly, CourseScoped):
             return queryset, False
         return queryset.matching(search_term, members=Membership.objects.for_staff(request.user)), False
 
-    @admin.display(description="time")
+    @admin.display(description=_("time"))
     def when(self, record: ServiceRecord) -> str:
         return when(record.started_at)
 
-    @admin.display(description="time")
+    @admin.display(description=_("time"))
     def started(self, record: ServiceRecord) -> str:
         return instant(record.started_at)
 
-    @admin.display(description="caller")
+    @admin.display(description=_("caller"))
     def caller(self, record: ServiceRecord) -> SafeString | str:
         if record.membership is None or record.course is None:
-            return "without a key"
-        place = f"{record.membership.external_id} in {record.course.slug}"
+            return gettext("without a key")
+        place = gettext("{external_id} in {slug}").format(
+            external_id=record.membership.external_id, slug=record.course.slug
+        )
         return format_html('{}<small class="stoa-sub">{}</small>', record.membership.person, place)
 
-    @admin.display(description="request")
+    @admin.display(description=_("request"))
     def what(self, record: ServiceRecord) -> SafeString:
         return format_html(
             '<span class="stoa-clip">{} {}</span><small class="stoa-sub">{}</small>',
@@ -118,25 +122,25 @@ class ServiceRecordAdmin(ReadOnly, CourseScoped):
             record.service,
         )
 
-    @admin.display(description="outcome")
+    @admin.display(description=_("outcome"))
     def shown_outcome(self, record: ServiceRecord) -> SafeString:
         shown = badge(f"{record.status} {record.get_outcome_display()}", KINDS.get(record.outcome, ""))
         return format_html('{}<small class="stoa-sub">{}</small>', shown, record.error_code)
 
-    @admin.display(description="instance")
+    @admin.display(description=_("instance"))
     def asked(self, record: ServiceRecord) -> SafeString | str:
         if not record.instance:
             return NOTHING
-        retries = f"{record.attempts} attempts" if record.attempts > 1 else ""
+        retries = gettext("{attempts} attempts").format(attempts=record.attempts) if record.attempts > 1 else ""
         return format_html('{}<small class="stoa-sub">{}</small>', record.instance, retries)
 
-    @admin.display(description="first byte / total")
+    @admin.display(description=_("first byte / total"))
     def took(self, record: ServiceRecord) -> SafeString:
         return format_html(
             '<span class="stoa-number">{} / {}</span>', duration(record.first_byte_ms), duration(record.duration_ms)
         )
 
-    @admin.display(description="bytes in / out")
+    @admin.display(description=_("bytes in / out"))
     def bytes(self, record: ServiceRecord) -> SafeString:
         return format_html(
             '<span class="stoa-number">{} / {}</span>', number(record.bytes_in), number(record.bytes_out)

@@ -12,6 +12,7 @@ from django.forms.models import BaseInlineFormSet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext
 
 from apps.common.admin import Pages
 from apps.common.differences import Difference
@@ -30,7 +31,7 @@ class ReviewedFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
         """Says so if somebody else has removed a row: its form names it in a hidden field, whose errors nobody sees."""
         super().full_clean()
         if any("id" in form.errors for form in self.initial_forms):
-            self.non_form_errors().append("Somebody has removed one of these meanwhile. Reload the page.")
+            self.non_form_errors().append(gettext("Somebody has removed one of these meanwhile. Reload the page."))
 
     def is_valid(self) -> bool:
         return super().is_valid() and not self.is_held_back
@@ -119,7 +120,7 @@ class Reviewed(Pages):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": f"Back to version {version.number} of {service}?",
+            "title": gettext("Back to version {number} of {service}?").format(number=version.number, service=service),
             "service": service,
             "version": version,
             "review": {"differences": found, "digest": digest(found)},
@@ -130,9 +131,11 @@ class Reviewed(Pages):
         try:
             service.restore(version)
         except ValidationError as error:
-            self.message_user(request, f"Not restored: {told(error)}", messages.ERROR)
+            self.message_user(request, gettext("Not restored: {error}").format(error=told(error)), messages.ERROR)
         else:
-            said = f"{service} is what it was in version {version.number}. This holds within two seconds."
+            said = gettext("{service} is what it was in version {number}. This holds within two seconds.").format(
+                service=service, number=version.number
+            )
             self.message_user(request, said, messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:services_service_change", args=[service.pk]))
 

@@ -5,6 +5,8 @@ from typing import Any
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from apps.common.translation import lazy as _
+
 TOPIC = "services"
 LONGEST_SECONDS = 86_400.0  # a day; far larger numbers are no spans that clocks can add
 
@@ -12,16 +14,16 @@ LONGEST_SECONDS = 86_400.0  # a day; far larger numbers are no spans that clocks
 class CallerKind(models.TextChoices):
     """Who may call a service: members by their role, or anybody without a key."""
 
-    STUDENT = "student", "students"
-    STAFF = "staff", "staff of a course"
-    SERVICE = "service", "service accounts"
-    ANONYMOUS = "anonymous", "anybody, without a key"
+    STUDENT = "student", _("students")
+    STAFF = "staff", _("staff of a course")
+    SERVICE = "service", _("service accounts")
+    ANONYMOUS = "anonymous", _("anybody, without a key")
 
 
 class Balancing(models.TextChoices):
-    WEIGHTED = "weighted", "in turn, by weight"
-    LEAST = "least", "the one with the fewest requests in flight for its weight"
-    BEST_OF_TWO = "best_of_two", "the better one of two drawn at random"
+    WEIGHTED = "weighted", _("in turn, by weight")
+    LEAST = "least", _("the one with the fewest requests in flight for its weight")
+    BEST_OF_TWO = "best_of_two", _("the better one of two drawn at random")
 
 
 def seconds(name: str, help_text: str, **options: Any) -> Any:

@@ -7,6 +7,7 @@ from django.db import models
 from apps.common.health.rows import HealthRow
 from apps.common.health.states import State
 from apps.common.models import Revision
+from apps.common.translation import lazy as _
 
 SERVICE_HEALTH_TOPIC = "service health"
 
@@ -18,13 +19,15 @@ class InstanceHealth(HealthRow):
         "services.Instance", on_delete=models.CASCADE, primary_key=True, related_name="health"
     )
     streak = models.IntegerField(default=0)
-    check_error = models.CharField(max_length=300, blank=True, help_text="What the last check found. Empty: all well.")
-    checked_at = models.DateTimeField("last check", null=True)
-    check_at = models.DateTimeField("next check", null=True)
-    latency_ms = models.PositiveIntegerField(null=True, help_text="Of the last check that was answered.")
+    check_error = models.CharField(
+        max_length=300, blank=True, help_text=_("What the last check found. Empty: all well.")
+    )
+    checked_at = models.DateTimeField(_("last check"), null=True)
+    check_at = models.DateTimeField(_("next check"), null=True)
+    latency_ms = models.PositiveIntegerField(null=True, help_text=_("Of the last check that was answered."))
 
     class Meta:
-        verbose_name_plural = "health of instances"
+        verbose_name_plural = _("health of instances")
 
     def __str__(self) -> str:
         return f"{self.instance}: {self.get_standing_display()}"

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.core.exceptions import ValidationError
 from django.db import models
 
+from apps.common.translation import lazy as _
 from apps.services.addresses import checked_address
 from apps.services.models.fields import TOPIC, count
 from apps.services.models.health import InstanceHealth
@@ -25,8 +26,8 @@ class ServiceCourse(ServicePart):
 
     class Meta:
         ordering = ("service", "course")
-        verbose_name = "course of a service"
-        verbose_name_plural = "courses of services"
+        verbose_name = _("course of a service")
+        verbose_name_plural = _("courses of services")
         constraints = (models.UniqueConstraint(fields=("service", "course"), name="a_service_has_a_course_once"),)
 
     def __str__(self) -> str:
@@ -39,15 +40,17 @@ class Instance(ServicePart):
     topic: ClassVar[str] = TOPIC
 
     class Force(models.TextChoices):
-        UP = "up", "up: used whatever checks say"
-        DOWN = "down", "down: not used"
+        UP = "up", _("up: used whatever checks say")
+        DOWN = "down", _("down: not used")
 
     service = models.ForeignKey("Service", on_delete=models.CASCADE, related_name="instances")
     url = models.CharField(
-        "address", max_length=300, help_text="Such as http://10.0.0.5:8080, with a path if it has one."
+        _("address"), max_length=300, help_text=_("Such as http://10.0.0.5:8080, with a path if it has one.")
     )
     weight = count("Its share of the requests.", default=1)
-    is_draining = models.BooleanField("draining", default=False, help_text="Gets nothing new; what runs there ends.")
+    is_draining = models.BooleanField(
+        _("draining"), default=False, help_text=_("Gets nothing new; what runs there ends.")
+    )
     force = models.CharField(max_length=4, choices=Force.choices, blank=True)
 
     objects = ServicePartQuerySet.as_manager()

@@ -6,6 +6,7 @@ from django.db import models
 
 from apps.accounts import permissions
 from apps.accounts.models import Course, Membership, MembershipQuerySet
+from apps.common.translation import lazy as _
 from apps.services.outcomes import RequestOutcome
 
 MOST_MEMBERS = 500
@@ -35,28 +36,32 @@ class ServiceRecord(models.Model):
     """One request to a service. Neither its query string nor its body is kept."""
 
     OUTCOMES = [
-        (RequestOutcome.ANSWERED.value, "answered"),
-        (RequestOutcome.DECLINED.value, "declined by the service"),
-        (RequestOutcome.ERROR.value, "error of the service"),
-        (RequestOutcome.BROKEN.value, "answer broke off"),
-        (RequestOutcome.FAILED.value, "no answer"),
-        (RequestOutcome.LEFT.value, "caller left"),
+        (RequestOutcome.ANSWERED.value, _("answered")),
+        (RequestOutcome.DECLINED.value, _("declined by the service")),
+        (RequestOutcome.ERROR.value, _("error of the service")),
+        (RequestOutcome.BROKEN.value, _("answer broke off")),
+        (RequestOutcome.FAILED.value, _("no answer")),
+        (RequestOutcome.LEFT.value, _("caller left")),
     ]
 
-    id = models.CharField("request ID", max_length=32, primary_key=True)
-    service = models.CharField(max_length=40, help_text="Name of the service, as it was then.")
-    instance = models.CharField(max_length=300, blank=True, help_text="Address that was asked last; empty if none was.")
+    id = models.CharField(_("request ID"), max_length=32, primary_key=True)
+    service = models.CharField(max_length=40, help_text=_("Name of the service, as it was then."))
+    instance = models.CharField(
+        max_length=300, blank=True, help_text=_("Address that was asked last; empty if none was.")
+    )
     method = models.CharField(max_length=20)
-    path = models.CharField(max_length=200, help_text="Behind the service's prefix, without the query; its beginning.")
-    status = models.PositiveSmallIntegerField(help_text="HTTP status that the caller saw; 499 if it left.")
+    path = models.CharField(
+        max_length=200, help_text=_("Behind the service's prefix, without the query; its beginning.")
+    )
+    status = models.PositiveSmallIntegerField(help_text=_("HTTP status that the caller saw; 499 if it left."))
     outcome = models.CharField(max_length=8, choices=OUTCOMES)
     error_code = models.CharField(
-        max_length=60, blank=True, help_text="Of Stoa's error; empty if the service answered."
+        max_length=60, blank=True, help_text=_("Of Stoa's error; empty if the service answered.")
     )
     # No indexes of their own: the ones below suffice.
     course = models.ForeignKey(Course, on_delete=models.CASCADE, null=True, related_name="+", db_index=False)
     membership = models.ForeignKey(
-        Membership, on_delete=models.CASCADE, null=True, related_name="service_records", verbose_name="caller"
+        Membership, on_delete=models.CASCADE, null=True, related_name="service_records", verbose_name=_("caller")
     )
     started_at = models.DateTimeField()
     first_byte_ms = models.IntegerField(null=True)
@@ -68,7 +73,7 @@ class ServiceRecord(models.Model):
     objects = ServiceRecordQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "service request"
+        verbose_name = _("service request")
         ordering = ("-id",)
         indexes = (
             models.Index(fields=("course", "id"), name="service_requests_of_a_course"),
@@ -87,7 +92,7 @@ class ServiceCount(models.Model):
 
     service = models.BigIntegerField()
     minute = models.DateTimeField()
-    instance = models.BigIntegerField(help_text="0: none was asked.")
+    instance = models.BigIntegerField(help_text=_("0: none was asked."))
     outcome = models.CharField(max_length=8)
     bucket = models.PositiveSmallIntegerField()
     requests = models.BigIntegerField()

@@ -6,10 +6,12 @@ from typing import Any, ClassVar
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils.translation import gettext
 
 from apps.accounts import permissions
 from apps.accounts.models import Course
 from apps.common.differences import stored_form
+from apps.common.translation import lazy as _
 from apps.services import validation
 from apps.services.models.fields import TOPIC, Balancing, CallerKind, count, names, pairs, seconds
 from apps.services.models.instances import Instance, ServiceCourse, columns
@@ -49,27 +51,27 @@ class Service(ServicePart):
         unique=True,
         blank=True,
         validators=[validation.validate_prefix],
-        help_text="Its address below /svc/, such as users or library/search. Empty: its name.",
+        help_text=_("Its address below /svc/, such as users or library/search. Empty: its name."),
     )
-    owner = models.CharField(max_length=120, blank=True, help_text="The person or group responsible for it.")
+    owner = models.CharField(max_length=120, blank=True, help_text=_("The person or group responsible for it."))
     release = models.CharField(
-        "version", max_length=40, blank=True, help_text="Version of the service itself, such as 2.1."
+        _("version"), max_length=40, blank=True, help_text=_("Version of the service itself, such as 2.1.")
     )
     tags = names("Words to find it by.", validators=[validation.validate_tags])
     docs_url = models.CharField(
-        "documentation",
+        _("documentation"),
         max_length=300,
         blank=True,
         validators=[validation.validate_docs_url],
-        help_text="Link to documentation for its callers.",
+        help_text=_("Link to documentation for its callers."),
     )
-    is_enabled = models.BooleanField("enabled", default=True)
+    is_enabled = models.BooleanField(_("enabled"), default=True)
 
     # Who may call
     callers = models.JSONField(
         default=students_and_staff,
         validators=[validation.validate_callers],
-        help_text="Who may call it. Members call it by their role.",
+        help_text=_("Who may call it. Members call it by their role."),
     )
     courses = models.ManyToManyField("accounts.Course", through="ServiceCourse", related_name="+")
     cors_origins = names(
@@ -77,12 +79,12 @@ class Service(ServicePart):
         validators=[validation.validate_origins],
     )
     sends_identity = models.BooleanField(
-        default=True, help_text="Tell the service who calls, by a short-lived token that only Stoa can sign."
+        default=True, help_text=_("Tell the service who calls, by a short-lived token that only Stoa can sign.")
     )
 
     # Where it goes
     allow_private_network = models.BooleanField(
-        default=False, help_text="Allow instances at addresses inside your own network."
+        default=False, help_text=_("Allow instances at addresses inside your own network.")
     )
     balancing = models.CharField(max_length=12, choices=Balancing.choices, default=Balancing.WEIGHTED)
     slow_start_seconds = seconds(
@@ -94,7 +96,7 @@ class Service(ServicePart):
         validators=[validation.validate_path],
         max_length=200,
         blank=True,
-        help_text="Path that health checks request. Empty: no health checks.",
+        help_text=_("Path that health checks request. Empty: no health checks."),
     )
     health_interval_seconds = seconds("every", "Seconds between two health checks.", default=10.0)
     health_timeout_seconds = seconds("within", "Seconds in which a health check must answer.", default=2.0)
@@ -102,7 +104,7 @@ class Service(ServicePart):
         validators=[validation.validate_statuses],
         max_length=60,
         default="200-299",
-        help_text="Statuses of a healthy instance, such as 200-299,401.",
+        help_text=_("Statuses of a healthy instance, such as 200-299,401."),
     )
     health_good = count("Good checks in a row that bring an instance back.", default=2)
     health_bad = count("Bad checks in a row that take an instance out.", default=3)
@@ -118,32 +120,32 @@ class Service(ServicePart):
     max_keepalive_connections = count("Most idle ones that are kept. Empty: MAX_KEEPALIVE_CONNECTIONS.")
     keepalive_expiry_seconds = seconds("keep idle ones for", "Seconds. Empty: KEEPALIVE_EXPIRY.")
     max_body_bytes = models.PositiveBigIntegerField(
-        default=10 * 2**20, validators=[MinValueValidator(0)], help_text="Largest request body, in bytes."
+        default=10 * 2**20, validators=[MinValueValidator(0)], help_text=_("Largest request body, in bytes.")
     )
     stream_threshold_bytes = models.PositiveIntegerField(
         null=True,
         blank=True,
         validators=[MaxValueValidator(2**20)],
-        help_text="Bodies of requests that may be repeated are kept up to here. Empty: STREAM_THRESHOLD.",
+        help_text=_("Bodies of requests that may be repeated are kept up to here. Empty: STREAM_THRESHOLD."),
     )
 
     # Retries and breaker
     retries = models.PositiveSmallIntegerField(
         default=2,
         validators=[MaxValueValidator(5)],
-        help_text="Most retries of a request that can be repeated.",
+        help_text=_("Most retries of a request that can be repeated."),
     )
     retry_statuses = models.JSONField(
         validators=[validation.validate_retry_statuses],
         default=bad_gateways,
         blank=True,
-        help_text="Statuses of answers to retry.",
+        help_text=_("Statuses of answers to retry."),
     )
     breaker_misses = count("Failures in a row to connect or to begin an answer that open the breaker.", default=5)
     breaker_share = models.FloatField(
         default=0.5,
         validators=[MinValueValidator(0.01), MaxValueValidator(1.0)],
-        help_text="Share of failed requests in the last half minute that opens the breaker.",
+        help_text=_("Share of failed requests in the last half minute that opens the breaker."),
     )
     breaker_at_least = count("Requests needed in the last half minute before that share counts.", default=20)
     breaker_pause_seconds = seconds("opens for", "Seconds. Doubles each time it opens again.", default=10.0)
@@ -164,7 +166,7 @@ class Service(ServicePart):
 
     # Transformation, by declaration
     strips_prefix = models.BooleanField(
-        default=True, help_text="Leave /svc/ and the prefix out of the path that the service gets."
+        default=True, help_text=_("Leave /svc/ and the prefix out of the path that the service gets.")
     )
     rewrites = names(
         'Beginnings of paths to replace, such as [{"from": "/v2/", "to": "/api/v2/"}]. The first that fits counts.',
@@ -188,7 +190,7 @@ class Service(ServicePart):
     sample_percent = models.PositiveSmallIntegerField(
         default=100,
         validators=[MaxValueValidator(100)],
-        help_text="Share of requests that leave a row for staff to search.",
+        help_text=_("Share of requests that leave a row for staff to search."),
     )
 
     objects = ServiceQuerySet.as_manager()
@@ -213,7 +215,7 @@ class Service(ServicePart):
         if self.prefix and (sentence := validation.shadowed(self.prefix, others)):
             errors["prefix"] = sentence
         if self.name in validation.RESERVED and self.prefix != self.name:
-            errors["name"] = f"“{self.name}” is reserved. Choose another name."
+            errors["name"] = gettext("“{name}” is reserved. Choose another name.").format(name=self.name)
         if self.prefix == self.name:  # a name may have what no prefix has
             errors |= _complaint("prefix", validation.validate_prefix, self.prefix)
         if errors:
@@ -240,7 +242,7 @@ class Service(ServicePart):
         self.service_courses.exclude(course__slug__in=wanted).delete()
         courses = Course.objects.filter(slug__in=wanted)
         if missing := wanted - {course.slug for course in courses}:
-            raise ValidationError(f"There is no course {min(missing)} any more.")
+            raise ValidationError(gettext("There is no course {missing} any more.").format(missing=min(missing)))
         for course in courses.exclude(pk__in=self.service_courses.values("course")):
             ServiceCourse.objects.create(service=self, course=course)
 

@@ -10,8 +10,11 @@ from django.core.management.base import BaseCommand, CommandError
 
 from apps.accounts.models import Course
 from apps.conversations.figures import keeping
+from apps.conversations.search.index import index
 from gateway_project.demo import ensure_demo
 from gateway_project.demo_data import Size, fill
+
+TIDY_SECONDS = 60.0
 
 
 class Command(BaseCommand):
@@ -37,6 +40,7 @@ class Command(BaseCommand):
         filled = fill(size, now=datetime.now(UTC), progress=lambda calls: self._progress(calls, size.calls, began))
         while keeping.keep(now=datetime.now(UTC)):
             pass
+        index().tidy(seconds=TIDY_SECONDS)
         self.stdout.write(
             f"\n{filled.courses} courses, {filled.students} students and {filled.calls} calls. "
             "Run `manage.py audit_ledger` to prove the ledger; demo.json has the passwords."

@@ -11,13 +11,15 @@ from apps.accounts.sign_in import second_factor_adapter
 from apps.chat.idempotency import stored_answers
 from apps.chat.models import Repeat
 from apps.common.encryption import CannotDecrypt
+from apps.operations.models import NotificationChannel
 from apps.providers.models import Credential
 
 
 class Command(BaseCommand):
     help = (
-        "Encrypt the secrets of providers, issuers, tokens and second factors, and kept answers, with the first key of "
-        "GATEWAY_SECRET_KEYS. Run it again whenever you like. Exit code 1 if a secret opens with none of the keys."
+        "Encrypt the secrets of providers, issuers, webhooks, tokens and second factors, and kept answers, with the "
+        "first key of GATEWAY_SECRET_KEYS. Run it again whenever you like. Exit code 1 if a secret opens with none of "
+        "the keys."
     )
     requires_system_checks = []
 
@@ -25,6 +27,8 @@ class Command(BaseCommand):
         closed = self._rotate("credentials", Credential.objects.exclude(ciphertext=""), Credential.encrypt_anew)
         self._rotate("kept answers", Repeat.objects.exclude(answer=""), stored_answers.encrypt_anew)
         closed += self._rotate("client secrets", Issuer.objects.exclude(ciphertext=""), Issuer.encrypt_anew)
+        channels = NotificationChannel.objects.exclude(ciphertext="")
+        closed += self._rotate("secrets of webhooks", channels, NotificationChannel.encrypt_anew)
         closed += self._rotate("second factors", Authenticator.objects.all(), second_factor_adapter.encrypt_anew)
         closed += self._rotate("signing keys", TokenKey.objects.all(), TokenKey.encrypt_anew)
         if closed:

@@ -12,6 +12,7 @@ from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.accounts.models import Issuer
 from apps.accounts.sign_in.campus import answers
@@ -55,7 +56,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
     ) -> None:
         """One page for whatever was wrong."""
         if error == AuthError.CANCELLED:
-            raise ImmediateHttpResponse(answers.back(request, "The sign-in was cancelled."))
+            raise ImmediateHttpResponse(answers.back(request, gettext("The sign-in was cancelled.")))
         raise ImmediateHttpResponse(answers.failed(request, provider.app.row))
 
     def get_requests_session(self) -> Any:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from apps.accounts.models import Issuer, Membership, User
 from apps.accounts.sign_in.campus.claims import Claims
@@ -11,9 +12,12 @@ from apps.accounts.sign_in.campus.grants import GroupRole, Wanted, wanted
 from apps.accounts.sign_in.campus.linking import Refusal, link, newcomer, person_of, why_unknown
 from apps.accounts.sign_in.campus.roles import Person, give, grants_of
 from apps.common.actors import acting, actor
+from apps.common.translation import lazy as _
 
-NOTHING_HERE = "There is nothing here for you to sign in to."
-STUDENTS = "You are known here as a student. Students have no pages yet: they use an API key, which their staff issue."
+NOTHING_HERE = _("There is nothing here for you to sign in to.")
+STUDENTS = _(
+    "You are known here as a student. Students have no pages yet: they use an API key, which their staff issue."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +63,9 @@ def _given(issuer: Issuer, user: User, claims: Claims, grants: list[GroupRole], 
         now=now,
     )
     if claims.groups.problem and (grants or told):
-        told.insert(0, f"{claims.groups.problem} So groups give you nothing this time.")
+        told.insert(0, gettext("{problem} So groups give you nothing this time.").format(problem=claims.groups.problem))
     return told
 
 
 def _why_nothing(user: User) -> str:
-    return STUDENTS if Membership.objects.filter(user=user, is_active=True).exists() else NOTHING_HERE
+    return str(STUDENTS if Membership.objects.filter(user=user, is_active=True).exists() else NOTHING_HERE)

@@ -6,9 +6,10 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from apps.accounts.models import Issuer
+from apps.common.translation import lazy as _
 
-AWAY = "The sign-in of {} does not answer properly at the moment. Whoever is signed in stays signed in."
-FAILED = "Signing in through {} did not work. Try again. If it goes on, tell an operator, with the time."
+AWAY = _("The sign-in of {} does not answer properly at the moment. Whoever is signed in stays signed in.")
+FAILED = _("Signing in through {} did not work. Try again. If it goes on, tell an operator, with the time.")
 
 
 def failed(request: HttpRequest, issuer: Issuer) -> HttpResponse:

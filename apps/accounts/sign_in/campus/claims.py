@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext
+
 MOST_GROUPS = 2_000
 LONGEST_GROUP = 200
 LONGEST_ID = 100
@@ -55,17 +57,17 @@ def groups(claims: Mapping[str, Any], claim: str) -> Groups:
         return Groups(problem=_why_missing(claims, claim))
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        return Groups(problem=f"The claim {claim} is no list of names.")
+        return Groups(problem=gettext("The claim {claim} is no list of names.").format(claim=claim))
     if len(names) > MOST_GROUPS or any(len(name) > LONGEST_GROUP for name in names):
-        return Groups(problem=f"The claim {claim} is too long.")
+        return Groups(problem=gettext("The claim {claim} is too long.").format(claim=claim))
     return Groups(names=frozenset(names))
 
 
 def _why_missing(claims: Mapping[str, Any], claim: str) -> str:
     elsewhere = claims.get("_claim_names")  # how Entra says that there are too many
     if isinstance(elsewhere, Mapping) and claim in elsewhere:
-        return "You are in more groups than the issuer lists. Its operators can send app roles instead."
-    return f"The issuer sent no claim {claim}."
+        return gettext("You are in more groups than the issuer lists. Its operators can send app roles instead.")
+    return gettext("The issuer sent no claim {claim}.").format(claim=claim)
 
 
 def found(claims: Mapping[str, Any], claim: str) -> Any:

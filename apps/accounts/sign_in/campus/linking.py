@@ -5,6 +5,7 @@ what to do about it.
 """
 
 from allauth.socialaccount.models import SocialAccount
+from django.utils.translation import gettext
 
 from apps.accounts.models import Issuer, User
 from apps.accounts.sign_in.campus.claims import Claims
@@ -19,7 +20,7 @@ def person_of(issuer: Issuer, claims: Claims) -> User | None:
     link = SocialAccount.objects.filter(provider=issuer.issuer, uid=claims.subject).select_related("user").first()
     user: User | None = link.user if link is not None else _found(issuer, claims)
     if user is not None and not user.is_active:
-        raise Refusal("Your account here was deactivated. Ask an operator if that is a mistake.")
+        raise Refusal(gettext("Your account here was deactivated. Ask an operator if that is a mistake."))
     return user
 
 
@@ -28,10 +29,14 @@ def _found(issuer: Issuer, claims: Claims) -> User | None:
     by_email = list(User.objects.filter(email__iexact=claims.email)[:2]) if claims.email else []
     if by_id is None and len(by_email) > 1:
         raise Refusal(
-            f"Several people here have the address {claims.email}. Ask an operator to leave it to one of them."
+            gettext("Several people here have the address {email}. Ask an operator to leave it to one of them.").format(
+                email=claims.email
+            )
         )
     if by_id is not None and by_email and by_id not in by_email:
-        raise Refusal("Your campus ID and your e-mail address belong to two people here. Ask an operator which is you.")
+        raise Refusal(
+            gettext("Your campus ID and your e-mail address belong to two people here. Ask an operator which is you.")
+        )
     user = by_id or (by_email[0] if by_email else None)
     if user is not None:
         _must_be_free(issuer, user, claims)
@@ -42,11 +47,15 @@ def _must_be_free(issuer: Issuer, user: User, claims: Claims) -> None:
     """Addresses are given to others after years. One that is linked already is not given to the next account."""
     if SocialAccount.objects.filter(provider=issuer.issuer, user=user).exists():
         raise Refusal(
-            f"The person here with your address or ID signs in with another account of {issuer}. "
-            "Ask an operator to remove that link if it was yours."
+            gettext(
+                "The person here with your address or ID signs in with another account of {issuer}. Ask "
+                "an operator to remove that link if it was yours."
+            ).format(issuer=issuer)
         )
     if claims.campus_id and user.campus_id not in ("", claims.campus_id):
-        raise Refusal("The person here with your e-mail address has another campus ID. Ask an operator to correct it.")
+        raise Refusal(
+            gettext("The person here with your e-mail address has another campus ID. Ask an operator to correct it.")
+        )
 
 
 def link(issuer: Issuer, user: User, claims: Claims) -> SocialAccount:
@@ -73,13 +82,15 @@ def newcomer(claims: Claims) -> User:
 def why_unknown(issuer: Issuer, claims: Claims) -> str:
     """What to tell somebody whom nobody knows and whose groups give nothing."""
     if claims.unverified_email and User.objects.filter(email__iexact=claims.unverified_email).exists():
-        return (
-            f"{issuer} does not say that your e-mail address is verified, so it does not tell Stoa who you are. "
-            "Verify it there, or ask an operator to enter your campus ID."
-        )
+        return gettext(
+            "{issuer} does not say that your e-mail address is verified, so it does not tell Stoa "
+            "who you are. Verify it there, or ask an operator to enter your campus ID."
+        ).format(issuer=issuer)
     if claims.groups.problem:
-        return f"Nobody here is known by your address or ID, and your groups are unknown. {claims.groups.problem}"
-    return (
+        return gettext("Nobody here is known by your address or ID, and your groups are unknown. {problem}").format(
+            problem=claims.groups.problem
+        )
+    return gettext(
         "Nobody here is known by your address or ID, and none of your groups gives you anything. "
         "Ask the operators or your instructor to add you."
     )

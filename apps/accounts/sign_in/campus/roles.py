@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from apps.accounts.audit import record
 from apps.accounts.models import Course, Department, DepartmentAdmin, GivenRole, Issuer, Membership, Role, User
@@ -81,19 +82,25 @@ class _Giving:
 
     def _course(self, course: Course, role: str, member: Membership | None) -> Iterator[str]:
         if role and member is None and self._is_taken(course):
-            yield f"{course} has a member with your ID who is another person here. Ask an operator to put it right."
+            yield gettext(
+                "{course} has a member with your ID who is another person here. Ask an operator to put it right."
+            ).format(course=course)
             role = ""
         place = (Kind.COURSE, course.pk)
         seat = MemberState(role=member.role, is_active=member.is_active) if member is not None else None
         outcome = seated(wanted=role, seat=seat, **self._known(place))
         if outcome.is_blocked:
-            yield f"Your groups make you {role} of {course}, but you were made inactive there. Ask its instructors."
+            yield gettext(
+                "Your groups make you {role} of {course}, but you were made inactive there. Ask its instructors."
+            ).format(role=role, course=course)
         self._gives_staff |= bool(role) and not outcome.is_blocked and _is_staff(outcome)
         self._remember(place, outcome.mine, course=course)
         if outcome.seat != seat and outcome.seat is not None:
             self._sit(course, member, outcome.seat, before=seat)
             if seat is not None and _is_less(outcome.seat, seat):
-                yield f"You are no longer {seat.role} of {course}: none of your groups gives it."
+                yield gettext("You are no longer {role} of {course}: none of your groups gives it.").format(
+                    role=seat.role, course=course
+                )
 
     def _is_taken(self, course: Course) -> bool:
         return Membership.objects.filter(course=course, external_id=self._external_id).exists()
@@ -122,7 +129,9 @@ class _Giving:
                 DepartmentAdmin.objects.create(department=department, user=self._user)
             elif is_on and not now:
                 DepartmentAdmin.objects.filter(department=department, user=self._user).delete()
-                yield f"You no longer administer {department}: none of your groups gives it."
+                yield gettext("You no longer administer {department}: none of your groups gives it.").format(
+                    department=department
+                )
             if now != is_on:
                 self._note(taken=is_on, after={"admin of": department.slug if now else None})
 
@@ -137,7 +146,7 @@ class _Giving:
             self._user.save(update_fields=["is_superuser"])
             self._note(taken=is_on, before={"operator": is_on}, after={"operator": now})
         if is_on and not now:
-            yield "You are no longer an operator: none of your groups gives it."
+            yield gettext("You are no longer an operator: none of your groups gives it.")
 
     def staff(self, wanted: Wanted) -> None:
         """Last: the flag that opens the admin. It goes with the last role that needs it, unless it was set by hand."""

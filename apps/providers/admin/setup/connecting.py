@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
 
 from apps.providers.admin import checks
 from apps.providers.admin.setup.forms import AddressForm, KeyForm
@@ -21,12 +22,20 @@ def address(request: HttpRequest, provider: Provider) -> HttpResponse:
         form.save()
         provider.probes.all().delete()  # what they found may no longer be true
         if provider.moved_from(before) and (forgotten := provider.forget_secrets()):
-            said = f"The address changed, so {forgotten} secrets and headers were forgotten. Enter the new server's."
+            said = gettext(
+                "The address changed, so {forgotten} secrets and headers were forgotten. Enter the new server's."
+            ).format(forgotten=forgotten)
             messages.warning(request, said)
         if provider.advice:
             messages.warning(request, provider.advice)
         return to_step(provider, "key" if provider.adapter != Provider.Adapter.ECHO else "models")
-    return setup_page(request, "address", title=f"{before and provider.name}: address", provider=provider, form=form)
+    return setup_page(
+        request,
+        "address",
+        title=gettext("{before}: address").format(before=before and provider.name),
+        provider=provider,
+        form=form,
+    )
 
 
 def key(request: HttpRequest, provider: Provider) -> HttpResponse:
@@ -42,7 +51,14 @@ def key(request: HttpRequest, provider: Provider) -> HttpResponse:
             provider.probes.all().delete()
         checks.check(provider)
         return to_step(provider, "test")
-    return setup_page(request, "key", title=f"{provider.name}: key", provider=provider, form=form, is_stored=is_stored)
+    return setup_page(
+        request,
+        "key",
+        title=gettext("{name}: key").format(name=provider.name),
+        provider=provider,
+        form=form,
+        is_stored=is_stored,
+    )
 
 
 def test(request: HttpRequest, provider: Provider) -> HttpResponse:
@@ -53,7 +69,7 @@ def test(request: HttpRequest, provider: Provider) -> HttpResponse:
     return setup_page(
         request,
         "test",
-        title=f"{provider.name}: test",
+        title=gettext("{name}: test").format(name=provider.name),
         provider=provider,
         found=found,
         is_well=any(not row.trouble for row in found),

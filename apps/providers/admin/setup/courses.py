@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext, ngettext
 
 from apps.accounts.models import Course
 from apps.providers.admin.setup.page import setup_page, to_step
@@ -35,10 +36,12 @@ def step(request: HttpRequest, provider: Provider) -> HttpResponse:
         courses = list(Course.objects.filter(pk__in=_numbers(request.POST.getlist("course"))))
         if chosen and courses:
             count = allow(chosen, courses)
-            said = f"{len(courses)} course{'' if len(courses) == 1 else 's'} may now use {_listed(chosen)}."
-            messages.success(request, said if count else "These courses had them already.")
+            said = ngettext(
+                "{courses} course may now use {chosen}.", "{courses} courses may now use {chosen}.", len(courses)
+            ).format(courses=len(courses), chosen=_listed(chosen))
+            messages.success(request, said if count else gettext("These courses had them already."))
             return to_step(provider, "ask")
-        messages.warning(request, "Tick at least one model and one course.")
+        messages.warning(request, gettext("Tick at least one model and one course."))
     query = request.GET.get("q", "").strip()[:100]
     found = Course.objects.filter(is_open=True).order_by("title", "slug")
     if query:
@@ -47,7 +50,7 @@ def step(request: HttpRequest, provider: Provider) -> HttpResponse:
     return setup_page(
         request,
         "courses",
-        title=f"{provider.name}: courses",
+        title=gettext("{name}: courses").format(name=provider.name),
         provider=provider,
         models=models,
         courses=_shown(rows[:MOST], models, provider),
@@ -84,7 +87,9 @@ def _shown(rows: Sequence[Course], models: Sequence[Model], provider: Provider) 
         ListedCourse(
             course,
             tuple(sorted(has[course.pk])),
-            "" if _admits(course, provider) else f"Its prompts stay {course.demand.in_words()}.",
+            ""
+            if _admits(course, provider)
+            else gettext("Its prompts stay {in_words}.").format(in_words=course.demand.in_words()),
             reverse("admin:course_settings", args=[course.slug]),
         )
         for course in rows

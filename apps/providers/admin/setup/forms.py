@@ -6,15 +6,17 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_slug
 from django.utils.text import slugify
+from django.utils.translation import gettext
 
 from apps.common.hosting import Hosting
+from apps.common.translation import lazy as _
 from apps.providers.models import Provider
 from apps.providers.presets import Preset
 from apps.providers.validation import validate_secret
 
-NAME_HELP = "What staff see, such as openai-eu: letters, digits and hyphens. Spaces become hyphens."
-NAME_ERROR = "Use letters, digits, hyphens and underscores only, such as openai-eu."
-PRIVATE_HELP = "Turn this on only for a server inside your own network, such as a model server next door."
+NAME_HELP = _("What staff see, such as openai-eu: letters, digits and hyphens. Spaces become hyphens.")
+NAME_ERROR = _("Use letters, digits, hyphens and underscores only, such as openai-eu.")
+PRIVATE_HELP = _("Turn this on only for a server inside your own network, such as a model server next door.")
 
 
 class AddressForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -25,14 +27,14 @@ class AddressForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Provider
         fields = ("name", "base_url", "allow_private_network", "hosting", "region")
-        labels = {"base_url": "Address", "hosting": "Who runs it"}
+        labels = {"base_url": _("Address"), "hosting": _("Who runs it")}
         help_texts = {"allow_private_network": PRIVATE_HELP}
 
     def __init__(self, *args: Any, preset: Preset, **options: Any) -> None:
         super().__init__(*args, **options)
         self.fields["base_url"].help_text = preset.address_hint
         self.fields["hosting"] = forms.ChoiceField(
-            choices=Hosting.choices, label="Who runs it", help_text=self.fields["hosting"].help_text
+            choices=Hosting.choices, label=gettext("Who runs it"), help_text=self.fields["hosting"].help_text
         )
         if preset.adapter == Provider.Adapter.ECHO:
             for name in ("base_url", "allow_private_network", "region", "hosting"):
@@ -53,7 +55,7 @@ class AddressForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> Any:
         cleaned = super().clean() or self.cleaned_data
         if "YOUR-" in cleaned.get("base_url", ""):
-            self.add_error("base_url", "Replace the capital letters by the name of your own resource.")
+            self.add_error("base_url", gettext("Replace the capital letters by the name of your own resource."))
         return cleaned
 
     def _post_clean(self) -> None:
@@ -71,7 +73,7 @@ class AddressForm(forms.ModelForm):  # type: ignore[type-arg]
 
 class KeyForm(forms.Form):
     secret = forms.CharField(
-        label="Key",
+        label=_("Key"),
         required=False,
         strip=True,
         validators=[validate_secret],
@@ -81,19 +83,21 @@ class KeyForm(forms.Form):
     def __init__(self, *args: Any, preset: Preset, is_stored: bool, **options: Any) -> None:
         super().__init__(*args, **options)
         self.is_needed = preset.needs_key and not is_stored
-        kept = " Leave it empty to keep the one there is." if is_stored else ""
-        self.fields["secret"].help_text = f"{preset.key_hint} It is stored encrypted and never shown again.{kept}"
+        kept = gettext(" Leave it empty to keep the one there is.") if is_stored else ""
+        self.fields["secret"].help_text = gettext(
+            "{key_hint} It is stored encrypted and never shown again.{kept}"
+        ).format(key_hint=preset.key_hint, kept=kept)
         _dress(self)
 
     def clean_secret(self) -> str:
         secret: str = self.cleaned_data["secret"]
         if not secret and self.is_needed:
-            raise ValidationError("Enter the key, or come back to this step when you have it.")
+            raise ValidationError(gettext("Enter the key, or come back to this step when you have it."))
         return secret
 
 
 class QuestionForm(forms.Form):
-    question = forms.CharField(max_length=500, initial="Say hello in one short sentence.")
+    question = forms.CharField(max_length=500, initial=_("Say hello in one short sentence."))
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

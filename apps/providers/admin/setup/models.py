@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
 
 from apps.providers.admin.setup.page import setup_page, to_step
 from apps.providers.models import Deployment, Model, Provider
@@ -36,15 +37,20 @@ def step(request: HttpRequest, provider: Provider) -> HttpResponse:
     if request.method == "POST":
         chosen = [line for line in lines if line.is_chosen and not line.added_as]
         if not chosen:
-            messages.warning(request, "Tick at least one model, or write its name.")
+            messages.warning(request, gettext("Tick at least one model, or write its name."))
         elif _add(provider, chosen, is_fallback=request.POST.get("order") != SHARED):
             names = ", ".join(line.name for line in chosen)
-            messages.success(request, f"{provider.name} now answers for {names}. Choose the courses that may use it.")
+            messages.success(
+                request,
+                gettext("{name} now answers for {names}. Choose the courses that may use it.").format(
+                    name=provider.name, names=names
+                ),
+            )
             return to_step(provider, "courses")
     return setup_page(
         request,
         "models",
-        title=f"{provider.name}: models",
+        title=gettext("{name}: models").format(name=provider.name),
         provider=provider,
         likely=[line for line in lines if line.is_chosen or line.added_as or may_chat(line.upstream)],
         unlikely=[line for line in lines if not (line.is_chosen or line.added_as or may_chat(line.upstream))],
@@ -88,7 +94,7 @@ def _add(provider: Provider, chosen: Sequence[ListedModel], *, is_fallback: bool
             for line in chosen:
                 line.errors = list(_added(provider, line, is_fallback=is_fallback))
             if any(line.errors for line in chosen):
-                raise ValidationError("Not all of them can be added.")
+                raise ValidationError(gettext("Not all of them can be added."))
     except ValidationError:
         return False
     return True
@@ -111,7 +117,7 @@ def _new_model(line: ListedModel) -> Model:
     try:
         weight = Decimal(line.weight.replace(",", "."))
     except InvalidOperation:
-        raise ValidationError("The weight is a number, such as 1 or 2.5.") from None
+        raise ValidationError(gettext("The weight is a number, such as 1 or 2.5.")) from None
     model = Model(name=line.name, input_weight=weight, cached_input_weight=weight, output_weight=weight)
     model.full_clean()
     model.save()

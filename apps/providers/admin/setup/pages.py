@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext
 
 from apps.accounts.sign_in.step_up import after_step_up
 from apps.common.admin import Pages
@@ -55,7 +56,7 @@ class ProviderSetup(Pages):
             for provider in Provider.objects.filter(deployments=None)[:5]
             if (step := next_step(provider)) is not None
         ]
-        return setup_page(request, "kinds", title="Add a provider", presets=PRESETS, unfinished=unfinished)
+        return setup_page(request, "kinds", title=gettext("Add a provider"), presets=PRESETS, unfinished=unfinished)
 
     @after_step_up
     def begin_view(self, request: HttpRequest, kind: str) -> HttpResponse:
@@ -74,9 +75,19 @@ class ProviderSetup(Pages):
         form = AddressForm(request.POST or None, instance=provider, initial=initial, preset=chosen)
         if request.method == "POST" and form.is_valid():
             provider = form.save()
-            self.message_user(request, f"{provider.name} is added. Nothing goes there yet.", messages.SUCCESS)
+            self.message_user(
+                request,
+                gettext("{name} is added. Nothing goes there yet.").format(name=provider.name),
+                messages.SUCCESS,
+            )
             return to_step(provider, "models" if provider.adapter == Provider.Adapter.ECHO else "key")
-        return setup_page(request, "address", title=f"Add a provider: {chosen.title}", form=form, preset=chosen)
+        return setup_page(
+            request,
+            "address",
+            title=gettext("Add a provider: {title}").format(title=chosen.title),
+            form=form,
+            preset=chosen,
+        )
 
     def resume_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """To the first step that is missing."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
 
 from apps.common.display import duration
 from apps.providers.admin.setup.forms import QuestionForm
@@ -31,7 +32,7 @@ def step(request: HttpRequest, provider: Provider) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         way = next((one for one in ways if one.key == request.POST.get("way")), None)
         if way is None:
-            messages.warning(request, "Choose a course and a model.")
+            messages.warning(request, gettext("Choose a course and a model."))
         else:
             request.session[KEPT] = _asked(form.cleaned_data["question"], way, provider)
         return to_step(provider, "ask")
@@ -39,7 +40,13 @@ def step(request: HttpRequest, provider: Provider) -> HttpResponse:
     if answer is not None and answer["provider"] != provider.pk:
         answer = None
     return setup_page(
-        request, "ask", title=f"{provider.name}: ask it", provider=provider, form=form, ways=ways, answer=answer
+        request,
+        "ask",
+        title=gettext("{name}: ask it").format(name=provider.name),
+        provider=provider,
+        form=form,
+        ways=ways,
+        answer=answer,
     )
 
 
@@ -67,14 +74,18 @@ def _target(way: Way, provider: Provider) -> tuple[Target | None, str]:
     catalogue = load_catalogue()
     route = catalogue.route(way.model, way.course.demand) if catalogue.allows(way.course.pk, way.model) else None
     if not way.course.is_open:
-        return None, "The course is closed, so it refuses every call."
+        return None, gettext("The course is closed, so it refuses every call.")
     if route is None:
-        return None, f"The course may not use {way.model}, or the model is switched off."
+        return None, gettext("The course may not use {model}, or the model is switched off.").format(model=way.model)
     if route.barred_by:
-        return None, f"Prompts of this {route.barred_by} may not go to this provider: see who runs it, and its region."
+        return None, gettext(
+            "Prompts of this {barred_by} may not go to this provider: see who runs it, and its region."
+        ).format(barred_by=route.barred_by)
     here = [target for target in route.targets if target.provider == provider.name]
     if not here:
-        return None, f"No deployment of {way.model} at {provider.name} is switched on where these prompts may go."
+        return None, gettext("No deployment of {model} at {name} is switched on where these prompts may go.").format(
+            model=way.model, name=provider.name
+        )
     if provider.adapter != Provider.Adapter.ECHO and not here[0].secrets and provider.credentials.exists():
-        return None, "None of its keys can be used."
+        return None, gettext("None of its keys can be used.")
     return here[0], ""

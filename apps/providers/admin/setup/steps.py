@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.urls import reverse
+from django.utils.translation import gettext
 
+from apps.common.translation import lazy as _
 from apps.providers.models import CourseModel, Provider
 from apps.providers.presets import preset_of
 
@@ -14,7 +16,7 @@ TITLES = {
     "test": "Test",
     "models": "Models",
     "courses": "Courses",
-    "ask": "Ask it",
+    "ask": _("Ask it"),
 }
 
 
@@ -62,15 +64,15 @@ def _missing(provider: Any) -> dict[str, str]:
     models = list(provider.deployments.values_list("model_id", flat=True))
     said = {}
     if not provider.base_url:
-        said["address"] = "The address is missing."
+        said["address"] = gettext("The address is missing.")
     if not (works or provider.credentials.exclude(ciphertext="").exists()) and _kind(provider).needs_key:
-        said["key"] = "No key has been entered."
+        said["key"] = gettext("No key has been entered.")
     if not works:
-        said["test"] = found[0].sentence if found else "It has not been tested."
+        said["test"] = found[0].sentence if found else gettext("It has not been tested.")
     if not models:
-        said["models"] = "It has no models."
+        said["models"] = gettext("It has no models.")
     if not CourseModel.objects.filter(model__in=models).exists():
-        said["courses"] = "No course may use its models."
+        said["courses"] = gettext("No course may use its models.")
     return said
 
 
