@@ -43,8 +43,7 @@ def _waiting_since(one: MemberStanding) -> tuple[bool, float, str]:
 def standings(course: Course, *, now: datetime) -> list[MemberStanding]:
     """All active members of a course with their week and whether they are locked out; least left first."""
     policies = load_policies()
-    found = standing.of_course(course, now=now, policies=policies)
-    whole = standing.whole_course(course, now=now, policies=policies)
+    found, whole = standing.with_course(course, now=now, policies=policies)
     recent = recent_of(course, [one.member for one in found], now=now)
     return standing.with_locks(found, course, left=whole.remaining, usual=usual_call(course), recent=recent, now=now)
 

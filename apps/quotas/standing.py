@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Max, Q
+from django.db.models import CharField, Max, Q, Subquery
+from django.db.models.functions import Cast
 
 from apps.accounts.models import AuditEntry, Course, Membership
 from apps.accounts.principals import Principal, principal_of
@@ -53,8 +54,7 @@ class MemberStanding:
 
 def of_course(course: Course, *, now: datetime, policies: Policies | None = None) -> list[MemberStanding]:
     """All active members, those with least left first. Takes a few queries, however many members there are."""
-    members = list(course.memberships.filter(is_active=True).select_related("user", "course").order_by("external_id"))
-    return sorted(of_members(members, now=now, policies=policies), key=least_left)
+    return sorted(of_members(_active(course), now=now, policies=policies), key=least_left)
 
 
 def least_left(standing: MemberStanding) -> tuple[bool, int, str]:
@@ -66,12 +66,36 @@ def of_members(
 ) -> list[MemberStanding]:
     """One standing for each member, in the same order. Loads the policies unless the page has them already."""
     policies = policies or load_policies()
-    principals = [principal_of(member) for member in members]
-    accounts = [policies.accounts(principal, now=now)[0] for principal in principals]
-    used = _used(accounts)
+    accounts = _accounts(members, policies, now)
+    return _standings(members, accounts, policies, _used(accounts))
+
+
+def with_course(
+    course: Course, *, now: datetime, policies: Policies | None = None
+) -> tuple[list[MemberStanding], Balance]:
+    """As `of_course` and `whole_course`, with one query for the weeks of both."""
+    policies = policies or load_policies()
+    members, whole = _active(course), _course_account(course, policies, now)
+    accounts = _accounts(members, policies, now)
+    used = _used([*accounts, whole])
+    return sorted(_standings(members, accounts, policies, used), key=least_left), _balance(whole, used)
+
+
+def _active(course: Course) -> list[Membership]:
+    rows = course.memberships.filter(is_active=True).select_related("user", "course")
+    return list(rows.order_by("external_id"))
+
+
+def _accounts(members: Sequence[Membership], policies: Policies, now: datetime) -> list[Account]:
+    return [policies.accounts(principal_of(member), now=now)[0] for member in members]
+
+
+def _standings(
+    members: Sequence[Membership], accounts: Sequence[Account], policies: Policies, used: "_Weeks"
+) -> list[MemberStanding]:
     return [
-        MemberStanding(member, _balance(account, used), _base(policies, principal))
-        for member, principal, account in zip(members, principals, accounts, strict=True)
+        MemberStanding(member, _balance(account, used), _base(policies, principal_of(member)))
+        for member, account in zip(members, accounts, strict=True)
     ]
 
 
@@ -107,11 +131,12 @@ def with_locks(
 
 def whole_course(course: Course, *, now: datetime, policies: Policies | None = None) -> Balance:
     """The week of a whole course."""
-    policies = policies or load_policies()
-    week = booking.week_of(course, now=now)
-    account = Account("course", course.pk, policies.course_limit(course.pk, now=now), week)
-    row = WeeklyUsage.objects.filter(kind=account.kind, account=course.pk, starts_at=week.starts_at).first()
-    return Balance(account, row.used, row.held, row.granted) if row else Balance(account, 0, 0, 0)
+    account = _course_account(course, policies or load_policies(), now)
+    return _balance(account, _used([account]))
+
+
+def _course_account(course: Course, policies: Policies, now: datetime) -> Account:
+    return Account("course", course.pk, policies.course_limit(course.pk, now=now), booking.week_of(course, now=now))
 
 
 def _relieved(course: Course, members: Sequence[int], *, now: datetime) -> dict[int, datetime]:
@@ -132,10 +157,8 @@ def _relieved(course: Course, members: Sequence[int], *, now: datetime) -> dict[
 
 
 def _policy_changed_at(course: Course) -> datetime | None:
-    policy = QuotaPolicy.objects.filter(course=course).first()
-    if policy is None:
-        return None
-    about = AuditEntry.objects.filter(object_type=QuotaPolicy._meta.label_lower, object_id=str(policy.pk))
+    policy = QuotaPolicy.objects.filter(course=course).values(key=Cast("pk", CharField()))
+    about = AuditEntry.objects.filter(object_type=QuotaPolicy._meta.label_lower, object_id=Subquery(policy))
     return about.order_by("-id").values_list("at", flat=True).first()
 
 
@@ -143,19 +166,27 @@ def _base(policies: Policies, principal: Principal) -> int:
     return policies.of_role(principal).weekly_tokens or 0
 
 
-def _used(accounts: Iterable[Account]) -> dict[tuple[int, datetime], WeeklyUsage]:
-    """The rows of these accounts, by account and start of the week."""
-    starts = {account.week.starts_at for account in accounts}
-    wanted = {account.id for account in accounts}
+_Weeks = Mapping[tuple[str, int, datetime], WeeklyUsage]
+
+
+def _used(accounts: Iterable[Account]) -> _Weeks:
+    """The rows of these accounts, by kind, account and start of the week."""
+    wanted = {(account.kind, account.id, account.week.starts_at) for account in accounts}
+    students = {id for kind, id, _ in wanted if kind == WeeklyUsage.Kind.STUDENT}
     # By start, of which there is one per course, rather than by thousands of ids.
-    rows = WeeklyUsage.objects.filter(kind=WeeklyUsage.Kind.STUDENT, starts_at__in=starts)
-    if len(wanted) == 1:
-        rows = rows.filter(account=next(iter(wanted)))
-    return {(row.account, row.starts_at): row for row in rows.iterator() if row.account in wanted}
+    starts = {start for kind, _, start in wanted if kind == WeeklyUsage.Kind.STUDENT}
+    found = Q(kind=WeeklyUsage.Kind.STUDENT, starts_at__in=starts) if students else Q(pk__in=())
+    if len(students) == 1:
+        found &= Q(account__in=students)
+    for kind, id, start in wanted:
+        if kind != WeeklyUsage.Kind.STUDENT:
+            found |= Q(kind=kind, account=id, starts_at=start)
+    rows = {(row.kind, row.account, row.starts_at): row for row in WeeklyUsage.objects.filter(found).iterator()}
+    return {key: rows[key] for key in wanted & rows.keys()}
 
 
-def _balance(account: Account, used: Mapping[tuple[int, datetime], WeeklyUsage]) -> Balance:
-    row = used.get((account.id, account.week.starts_at))
+def _balance(account: Account, used: _Weeks) -> Balance:
+    row = used.get((account.kind, account.id, account.week.starts_at))
     return Balance(account, row.used, row.held, row.granted) if row else Balance(account, 0, 0, 0)
 
 

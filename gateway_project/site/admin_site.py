@@ -38,6 +38,10 @@ class StoaAdminSite(UnfoldAdminSite):
             "switcher": SimpleLazyObject(lambda: switcher(request)),
         }
 
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Of one app alone: the menu is our own, and the list of all would ask every table for its rights."""
+        return list(super().get_app_list(request, app_label)) if app_label else []
+
     def get_urls(self) -> Any:
         from gateway_project.site.course_urls import course_urls
         from gateway_project.site.help import help_page

@@ -72,11 +72,11 @@ def test_the_overview_says_how_many_requests_wait(
 ) -> None:
     a_request(factories.make_student(course=world.course))
 
-    assert "2 requests</span>" in instructor.get("/admin/?all=1").content.decode()
+    assert "2 requests</a>" in instructor.get("/admin/?all=1").content.decode()
 
     AllowanceRequest.objects.filter(membership__course=world.course).update(state="declined")
 
-    assert "2 requests</span>" not in instructor.get("/admin/?all=1").content.decode()
+    assert "2 requests</a>" not in instructor.get("/admin/?all=1").content.decode()
 
 
 def test_the_buttons_of_a_row_say_what_they_do(

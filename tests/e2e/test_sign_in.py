@@ -50,7 +50,7 @@ def give_password(page: Page, who: dict[str, str]) -> None:
 def sign_out(page: Page) -> None:
     page.goto("/sign-in/out/")
     page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("heading", name="For students")).to_be_visible()
+    expect(page.get_by_role("heading", name="Your course’s AI gateway")).to_be_visible()
 
 
 def is_in_the_admin(page: Page) -> None:

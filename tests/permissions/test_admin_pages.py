@@ -16,6 +16,7 @@ from apps.accounts import permissions
 from apps.accounts.models import StaffKey
 from apps.accounts.permissions import Verb
 from apps.common.models import Job
+from apps.operations.models import LiveSettings
 from apps.quotas.models import Institution
 from tests.admin.world import COURSE_MODELS, add_page, list_of, page_of
 from tests.permissions.cast import (
@@ -78,7 +79,7 @@ def expected(role: str, model: type[Model], channel: str, where: str) -> str:
     if channel == "list":
         return PAGE if may_anywhere(role, Verb.SEE, thing) else REFUSED
     if channel == "add":
-        is_taken = model is Institution  # there is one, and it is here already
+        is_taken = model in (Institution, LiveSettings)  # there is one, and it is here already
         return PAGE if may_anywhere(role, Verb.ADD, thing) and not is_taken else REFUSED
     if not may(role, Verb.SEE, thing, where=where):
         return MISSING
