@@ -2,7 +2,8 @@
 
 A test that touches the database says so in one of two ways:
 
-- `db` (or `@pytest.mark.django_db`): in a transaction that is rolled back. The usual one.
+- `db` (or `@pytest.mark.django_db`): in a transaction that is rolled back, in a database that is empty otherwise. The
+  usual one.
 - `committed_db`: writes are committed and stay, so that other threads, connections and a running server see them. No
   flush follows: such a test makes its own course and looks only at what belongs to it.
 """
@@ -26,11 +27,13 @@ from tests import factories, probes
 from tests.live import (
     Gateway,
     copied_data_dir,
+    database_in,
     empty_data_dir,
     models_on,
     own_data_dir,
     separate_gateway,
     start_gateway,
+    use_database,
 )
 from tests.provider_stub import ProviderStub
 
@@ -76,7 +79,7 @@ def _turn(item: pytest.Item) -> tuple[int, str]:
 
     Processes that run out of tests take over the last ones of the others. So it is better that those are quick, and no
     module is cut in two, for each part would start the module's gateway, or the browser, for itself. Only tests in `db`
-    come before: whatever is committed stays, and some of them look at what there is altogether.
+    come before.
     """
     names = _fixtures(item)
     if "db" in names or item.get_closest_marker("django_db") is not None:
@@ -107,6 +110,17 @@ class LoopLag:
             terminalreporter.write_line(str(probes.seen))
 
 
+_databases: dict[str, Any] = {}  # as soon as they are there: that of tests in `db`, and the one that servers open
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before its fixtures. Whatever is committed stays, so tests in `db` have a database of their own."""
+    name = _databases.get("alone" if _turn(item)[0] == 0 else "shared")
+    if name is not None and connection.settings_dict["NAME"] != name:
+        use_database(name)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(LoopLag())
 
@@ -118,8 +132,13 @@ def migrated(
     """The database, and a data directory with a copy of it that was made before any test wrote something."""
     with django_db_blocker.unblock():
         made = setup_databases(verbosity=0, interactive=False, serialized_aliases=set())
-    with empty_data_dir(tmp_path_factory.mktemp("empty")) as directory:
+    with (
+        empty_data_dir(tmp_path_factory.mktemp("empty")) as directory,
+        copied_data_dir(directory, tmp_path_factory.mktemp("alone")) as alone,
+    ):
+        _databases.update(alone=database_in(alone), shared=connection.settings_dict["NAME"])
         yield directory
+        use_database(_databases["shared"])
     with django_db_blocker.unblock():
         if connection.vendor == "postgresql":  # threads that tests used keep connections of their own
             others = "pid <> pg_backend_pid() AND datname = current_database()"

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -95,16 +96,23 @@ def _database_of(directory: Path, *, template: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def models_on(directory: Path) -> Iterator[None]:
     """This thread's models work with the database of this data directory for a while."""
-    connection.close()
     usual = connection.settings_dict["NAME"]
-    connection.settings_dict["NAME"] = (
-        _database_name(directory) if connection.vendor == "postgresql" else directory / "stoa.sqlite3"
-    )
+    use_database(database_in(directory))
     try:
         yield
     finally:
-        connection.close()
-        connection.settings_dict["NAME"] = usual
+        use_database(usual)
+
+
+def use_database(name: Any) -> None:
+    """From here on, whoever connects in this process connects to this one."""
+    connection.close()
+    connection.settings_dict["NAME"] = name
+
+
+def database_in(directory: Path) -> Any:
+    """What Django calls the database of this data directory."""
+    return _database_name(directory) if connection.vendor == "postgresql" else directory / "stoa.sqlite3"
 
 
 def _database_name(directory: Path) -> str:

@@ -12,6 +12,7 @@ from apps.accounts.models import Course, User
 from apps.common import beats
 from apps.common.health.states import Standing
 from apps.providers.models import CredentialHealth
+from gateway_project.health import process
 from gateway_project.health.components import checkup
 from tests import factories
 from tests.admin.conftest import sign_in
@@ -19,8 +20,9 @@ from tests.admin.world import CourseWorld
 
 
 @pytest.fixture(autouse=True)
-def worker(django_db_setup: None) -> None:
-    """A worker that was seen a moment ago."""
+def worker(django_db_setup: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that was seen a moment ago, on a machine that was not paused since this process began."""
+    monkeypatch.setattr(process, "clock_step", lambda: 0.0)
     beats.note(settings.WORKER_BEAT)
     checkup.cache_clear()
 
