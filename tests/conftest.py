@@ -115,10 +115,14 @@ _databases: dict[str, Any] = {}  # as soon as they are there: that of tests in `
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Before its fixtures. Whatever is committed stays, so tests in `db` have a database of their own."""
-    name = _databases.get("alone" if _turn(item)[0] == 0 else "shared")
-    if name is not None and connection.settings_dict["NAME"] != name:
-        use_database(name)
+    """Before its fixtures. Whatever is committed stays, so tests in `db` have a database of their own.
+
+    A fixture that several tests share may work with another one for a while (`models_on`).
+    """
+    now = connection.settings_dict["NAME"]
+    wanted = _databases.get("alone" if _turn(item)[0] == 0 else "shared")
+    if now != wanted and now in _databases.values():
+        use_database(wanted)
 
 
 def pytest_configure(config: pytest.Config) -> None:

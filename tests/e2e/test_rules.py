@@ -136,7 +136,8 @@ def test_an_appeal_is_heard(installation: Installation, watched: Watched) -> Non
     expect(page.get_by_text("no-homework now lets “write my essay” pass")).to_be_visible()
     watched.picture("accepted")
 
-    (told,) = httpx.get(address, headers=headers).json()["data"]
+    own = httpx.get(address, headers=headers).json()["data"]
+    (told,) = (one for one in own if one["request_id"] == refused["request_id"])
     assert (told["state"], told["answer"]) == ("accepted", "Quite right: a question of grammar.")
     wait_until(lambda: refusal(installation, GRAMMAR) is None)
     assert refusal(installation, "Please do my homework") is not None
